@@ -1,0 +1,366 @@
+"""The integer layer: its description, its file, and every refusal by name.
+
+A layer computes, for output channel ``o`` at output position ``q`` (centre
+``p = stride*q - pad + kernel//2`` in the input, zeros outside the frame),
+
+    acc[o] = bias[o] + 2^attn_shift * sum_{c,i} conv_weight[o,c,i] x[c,p+i]
+                     + sum_{c,t} attn_weight[o,c,t] x[c,p] x[c,p+attn_offsets[t]]
+    y[o]   = saturate(round_half_even(acc[o] * multiplier[o] / 2^out_shift))
+
+in exact integers: equation (7) of X-volution (arXiv 2106.02253) with the ``hadamard``
+product. The file is one ``.npz``: a JSON text ``config`` and four integer arrays.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from golden.bounds import ACCUMULATOR_BITS, Range, accumulator_ranges
+from golden.cli import UserError, replacing
+
+FORMAT = 1
+MULTIPLIER_BITS = 16
+BIAS_BITS = 32
+MAX_OFFSET = 3
+
+#: Inclusive integer ranges of the config's numeric fields.
+FIELD_RANGES: dict[str, tuple[int, int]] = {
+    "in_channels": (1, 4096),
+    "out_channels": (1, 4096),
+    "height": (1, 4096),
+    "width": (1, 4096),
+    "in_bits": (2, 8),
+    "weight_bits": (2, 8),
+    "out_bits": (2, 16),
+    "attn_shift": (0, 15),
+    "out_shift": (0, 47),
+}
+#: Allowed values of the config's enumerated fields.
+FIELD_CHOICES: dict[str, tuple[Any, ...]] = {
+    "product": ("hadamard",),
+    "kernel": (1, 3, 5, 7),
+    "stride": (1, 2),
+    "padding": ("same", "valid"),
+}
+
+
+class LayerError(UserError):
+    """A layer outside the contract; the message names the field, its value and what is allowed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerConfig:
+    """Geometry and number formats of a layer: the ``config`` text of a layer file.
+
+    Raises `LayerError` for any field outside the contract.
+    """
+
+    product: str
+    in_channels: int
+    out_channels: int
+    height: int
+    width: int
+    kernel: int
+    stride: int
+    padding: str
+    groups: int
+    attn_offsets: tuple[tuple[int, int], ...]
+    in_bits: int
+    in_signed: bool
+    weight_bits: int
+    out_bits: int
+    out_signed: bool
+    relu: bool
+    attn_shift: int
+    out_shift: int
+    in_scale: float | None = None
+    out_scale: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.product == "dynamic":
+            raise LayerError("product 'dynamic' is not supported yet, allowed is 'hadamard'")
+        for name, choices in FIELD_CHOICES.items():
+            value = getattr(self, name)
+            if type(value) is not type(choices[0]) or value not in choices:
+                raise LayerError(f"{name} {value!r} is not one of {', '.join(map(repr, choices))}")
+        for name, (low, high) in FIELD_RANGES.items():
+            value = getattr(self, name)
+            if type(value) is not int or not low <= value <= high:
+                raise LayerError(f"{name} {value!r} is not an integer from {low} to {high}")
+        for name in ("in_signed", "out_signed", "relu"):
+            value = getattr(self, name)
+            if type(value) is not bool:
+                raise LayerError(f"{name} {value!r} is not true or false")
+        for name in ("in_scale", "out_scale"):
+            value = getattr(self, name)
+            if value is not None and not (type(value) in (int, float) and math.isfinite(value) and value > 0):
+                raise LayerError(f"{name} {value!r} is not a positive finite number")
+        self._check_groups()
+        self._check_offsets()
+        for name in ("height", "width"):
+            if self.padding == "valid" and getattr(self, name) < self.kernel:
+                raise LayerError(
+                    f"{name} {getattr(self, name)} is smaller than kernel {self.kernel}, which padding 'valid' does not allow"
+                )
+
+    def _check_groups(self) -> None:
+        if type(self.groups) is not int or self.groups not in (1, self.in_channels):
+            raise LayerError(f"groups {self.groups!r} is neither 1 nor in_channels ({self.in_channels})")
+        if self.depthwise and self.out_channels != self.in_channels:
+            raise LayerError(
+                f"out_channels {self.out_channels} differs from in_channels {self.in_channels}, "
+                f"which groups {self.groups} (depthwise) does not allow"
+            )
+
+    def _check_offsets(self) -> None:
+        for offset in self.attn_offsets:
+            whole = isinstance(offset, tuple) and len(offset) == 2 and all(type(d) is int for d in offset)
+            if not whole or max(map(abs, offset)) > MAX_OFFSET:
+                shown = json.dumps(offset, default=repr)
+                raise LayerError(f"attn_offsets entry {shown} is not a pair of integers from -{MAX_OFFSET} to {MAX_OFFSET}")
+        twice = [list(o) for i, o in enumerate(self.attn_offsets) if o in self.attn_offsets[:i]]
+        if twice:
+            raise LayerError(f"attn_offsets entry {twice[0]} is there twice, each offset is allowed once")
+
+    @property
+    def depthwise(self) -> bool:
+        """True where every channel is convolved by itself (``groups == in_channels > 1``)."""
+        return self.groups > 1
+
+    @property
+    def fan_in_channels(self) -> int:
+        """Input channels that one output channel sees."""
+        return self.in_channels // self.groups
+
+    @property
+    def pad(self) -> int:
+        """Zeros on each side of the frame: ``kernel//2`` or 0."""
+        return self.kernel // 2 if self.padding == "same" else 0
+
+    @property
+    def first_centre(self) -> int:
+        """Row, and column, of the first kernel centre in the input."""
+        return self.kernel // 2 - self.pad
+
+    @property
+    def out_height(self) -> int:
+        return (self.height + 2 * self.pad - self.kernel) // self.stride + 1
+
+    @property
+    def out_width(self) -> int:
+        return (self.width + 2 * self.pad - self.kernel) // self.stride + 1
+
+    @property
+    def radius(self) -> int:
+        """Window radius: the farthest tap of kernel or attention, in pixels."""
+        return max([self.kernel // 2, *(abs(d) for offset in self.attn_offsets for d in offset)])
+
+    @property
+    def kernel_offsets(self) -> tuple[tuple[int, int], ...]:
+        """``(dy, dx)`` of each kernel tap around the centre, in the order of ``conv_weight``."""
+        half = self.kernel // 2
+        steps = range(-half, half + 1)
+        return tuple((dy, dx) for dy in steps for dx in steps)
+
+    @property
+    def in_range(self) -> Range:
+        """Range of an input element (0 included: elements outside the frame are 0)."""
+        return Range.of_format(self.in_bits, self.in_signed)
+
+    @property
+    def out_range(self) -> Range:
+        """Saturation limits of an output element; ``relu`` raises the lower one to 0."""
+        full = Range.of_format(self.out_bits, self.out_signed)
+        return Range(0, full.high) if self.relu else full
+
+    @property
+    def weight_limit(self) -> int:
+        """Largest magnitude of a weight; the format is symmetric."""
+        return 2 ** (self.weight_bits - 1) - 1
+
+    def to_json(self) -> str:
+        """The ``config`` text of a layer file."""
+        fields = {k: v for k, v in dataclasses.asdict(self).items() if v is not None}
+        return json.dumps({"format": FORMAT, **fields})
+
+    @classmethod
+    def from_json(cls, text: str) -> LayerConfig:
+        """Parse a ``config`` text. Raises `LayerError` naming an unknown, missing or wrong field."""
+        try:
+            fields = json.loads(text, object_pairs_hook=_unique_fields)
+        except (ValueError, RecursionError) as error:
+            if isinstance(error, LayerError):
+                raise
+            raise LayerError(f"config is not JSON text: {error}") from None
+        if not isinstance(fields, dict):
+            raise LayerError(f"config is a JSON {type(fields).__name__}, allowed is an object")
+        if "format" not in fields:
+            raise LayerError(f"config field format is missing, allowed is {FORMAT}")
+        version = fields.pop("format")
+        if type(version) is not int or version != FORMAT:
+            raise LayerError(f"format {version!r} is not {FORMAT}")
+        if fields.get("product") == "dynamic":
+            raise LayerError("product 'dynamic' is not supported yet, allowed is 'hadamard'")
+        known = {f.name: f.default is dataclasses.MISSING for f in dataclasses.fields(cls)}
+        for name in fields:
+            if name not in known:
+                raise LayerError(f"config field {name!r} is unknown, allowed are format, {', '.join(known)}")
+        for name, required in known.items():
+            if required and name not in fields:
+                raise LayerError(f"config field {name} is missing")
+            if name in fields and fields[name] is None:
+                raise LayerError(f"{name} None is not allowed, leave the field out or give it a value")
+        offsets = fields["attn_offsets"]
+        if not isinstance(offsets, list):
+            raise LayerError(f"attn_offsets {offsets!r} is not a list of [dy, dx]")
+        fields["attn_offsets"] = tuple(tuple(o) if isinstance(o, list) else o for o in offsets)
+        return cls(**fields)
+
+
+def _unique_fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in fields:
+            raise LayerError(f"config field {name} is there twice")
+        fields[name] = value
+    return fields
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Layer:
+    """A quantised layer: `LayerConfig` and its integer arrays (kept as int64).
+
+    Attributes:
+        config: geometry and formats.
+        conv_weight: ``[O, C/groups, K, K]``, magnitude at most ``config.weight_limit``.
+        attn_weight: ``[O, C/groups, T]``, ditto; ``T = len(config.attn_offsets)``.
+        bias: ``[O]``, fits 32 bits signed.
+        multiplier: ``[O]``, 1 to 65535.
+
+    Raises `LayerError` for arrays outside the contract, and for weights whose proven bound
+    on ``|acc|`` reaches 2^47.
+    """
+
+    config: LayerConfig
+    conv_weight: np.ndarray
+    attn_weight: np.ndarray
+    bias: np.ndarray
+    multiplier: np.ndarray
+
+    def __post_init__(self) -> None:
+        c = self.config
+        limit = c.weight_limit
+        bias_range = Range.of_format(BIAS_BITS, True)
+        weights = (c.out_channels, c.fan_in_channels)
+        self._check_array("conv_weight", (*weights, c.kernel, c.kernel), -limit, limit)
+        self._check_array("attn_weight", (*weights, len(c.attn_offsets)), -limit, limit)
+        self._check_array("bias", (c.out_channels,), bias_range.low, bias_range.high)
+        self._check_array("multiplier", (c.out_channels,), 1, 2**MULTIPLIER_BITS - 1)
+        low, high = accumulator_ranges(self)
+        bound = max(-int(low.min()), int(high.max()))
+        if bound >= 2 ** (ACCUMULATOR_BITS - 1):
+            raise LayerError(f"the proven bound on |acc| is {bound}, allowed is less than 2^{ACCUMULATOR_BITS - 1}")
+
+    def _check_array(self, name: str, shape: tuple[int, ...], low: int, high: int) -> None:
+        array = np.asarray(getattr(self, name))
+        if array.dtype.kind not in "iu":
+            raise LayerError(f"{name} has dtype {array.dtype}, allowed are integer dtypes")
+        if array.shape != shape:
+            raise LayerError(f"{name} has shape {list(array.shape)}, the config needs {list(shape)}")
+        if array.size and (array.min() < low or array.max() > high):
+            worst = int(array.min() if array.min() < low else array.max())
+            raise LayerError(f"{name} has a value {worst}, allowed are {low} to {high}")
+        frozen = array.astype(np.int64)
+        frozen.flags.writeable = False
+        object.__setattr__(self, name, frozen)
+
+    def check_input(self, x: np.ndarray) -> np.ndarray:
+        """Frames as int64 ``[N, C, H, W]`` from integers ``[C, H, W]`` or ``[N, C, H, W]``.
+
+        Raises `UserError` for another shape, a non-integer dtype or a value outside the format.
+        """
+        c = self.config
+        frame = (c.in_channels, c.height, c.width)
+        if x.dtype.kind not in "iu":
+            raise UserError(f"input has dtype {x.dtype}, allowed are integer dtypes")
+        if x.ndim not in (3, 4) or x.shape[-3:] != frame or x.size == 0:
+            raise UserError(f"input has shape {list(x.shape)}, allowed are {list(frame)} and [N, {', '.join(map(str, frame))}] with N >= 1")
+        low, high = c.in_range.low, c.in_range.high
+        if x.min() < low or x.max() > high:
+            worst = int(x.min() if x.min() < low else x.max())
+            raise UserError(f"input has a value {worst}, allowed are {low} to {high} (in_bits {c.in_bits}, in_signed {c.in_signed})")
+        return x.astype(np.int64).reshape(-1, *frame)
+
+
+#: Arrays of a layer file, beside ``config``.
+ARRAYS = ("conv_weight", "attn_weight", "bias", "multiplier")
+
+
+def read_layer(path: str | os.PathLike[str]) -> Layer:
+    """Read and validate a layer file. Raises `LayerError` that names file, field and value."""
+    path = Path(path)
+    try:
+        content = _read_npz(path)
+        expected = {"config", *ARRAYS}
+        for name in sorted(content.keys() ^ expected):
+            state = "is missing" if name in expected else f"is unknown, allowed are {', '.join(sorted(expected))}"
+            raise LayerError(f"array {name!r} {state}")
+        text = content["config"]
+        if text.ndim != 0 or text.dtype.kind != "U":
+            raise LayerError(f"config is an array of shape {list(text.shape)} and dtype {text.dtype}, allowed is one JSON text")
+        return Layer(config=LayerConfig.from_json(str(text)), **{name: content[name] for name in ARRAYS})
+    except LayerError as error:
+        raise LayerError(f"layer file {path}: {error}") from None
+
+
+def _read_npz(path: Path) -> Mapping[str, np.ndarray]:
+    if not path.exists():
+        raise LayerError("there is no such file")
+    if path.is_dir():
+        raise LayerError("is a directory, allowed is an .npz file")
+    try:
+        archive = np.load(path, allow_pickle=False)
+    except OSError as error:
+        raise LayerError(f"cannot be read: {error.strerror or error}") from None
+    except Exception as error:  # numpy and zipfile raise a dozen types for bytes that are no archive
+        raise LayerError(f"is not an .npz archive of plain arrays ({type(error).__name__}: {error})") from None
+    if not isinstance(archive, np.lib.npyio.NpzFile):
+        raise LayerError("is a single array, allowed is an .npz archive")
+    with archive:
+        names = archive.files
+        content = {}
+        for name in names:
+            if name in content:
+                raise LayerError(f"array {name!r} is there twice")
+            try:
+                content[name] = archive[name]
+            except Exception as error:  # ditto, one level down: truncated, pickled, bad header
+                raise LayerError(f"array {name!r} is corrupt or pickled ({type(error).__name__}: {error})") from None
+            if not isinstance(content[name], np.ndarray):
+                raise LayerError(f"{name!r} is not an array")
+        return content
+
+
+def write_layer(path: str | os.PathLike[str], layer: Layer) -> None:
+    """Write ``layer`` so that `read_layer` returns it; narrow integer dtypes, whole file or none."""
+    buffer = io.BytesIO()
+    np.savez_compressed(
+        buffer,
+        config=np.array(layer.config.to_json()),
+        conv_weight=layer.conv_weight.astype(np.int8),
+        attn_weight=layer.attn_weight.astype(np.int8),
+        bias=layer.bias.astype(np.int32),
+        multiplier=layer.multiplier.astype(np.uint16),
+    )
+    with replacing(path, "wb") as stream:
+        stream.write(buffer.getvalue())

@@ -1,0 +1,45 @@
+"""Layers with a name: files beside this one, and recipes for those too large to check in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from golden.layer import Layer, LayerError, read_layer
+from golden.random_layer import random_layer
+
+FOLDER = Path(__file__).parent
+DEFAULT = "digits"
+
+
+def resnet34_stage3() -> Layer:
+    """The shape of ResNet-34's third stage, 256 -> 256 at 14x14, 8 bit, random weights (seed 34)."""
+    rng = np.random.default_rng(34)
+    return random_layer(rng, in_channels=256, out_channels=256, height=14, width=14)
+
+
+RECIPES: dict[str, Callable[[], Layer]] = {"resnet34_stage3": resnet34_stage3}
+FILES = ("digits", "tiny")
+NAMES = (*FILES, *RECIPES)
+
+
+def load_layer(name: str) -> Layer:
+    """The layer called ``name``, else the one in the file at path ``name``.
+
+    Raises `LayerError` where there is neither, or the file is outside the contract.
+    """
+    if name in RECIPES:
+        return RECIPES[name]()
+    if name in FILES:
+        return read_layer(FOLDER / f"{name}.npz")
+    if not Path(name).exists():
+        raise LayerError(f"layer {name!r} is neither a file nor one of {', '.join(NAMES)}")
+    return read_layer(name)
+
+
+def activations(name: str) -> Path | None:
+    """Recorded real input frames of a named layer (``.npy``), or None where there are none."""
+    path = FOLDER / f"{name}_activations.npy"
+    return path if name in FILES and path.exists() else None
