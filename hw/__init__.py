@@ -1,0 +1,1 @@
+"""The streaming X-volution unit in Amaranth, and its Verilog."""

@@ -1,0 +1,58 @@
+"""Attention combine: the content-dependent sum meets its centre pixel and the static sum."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Module, Signal
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from hw import multiplier
+from hw.config import UnitConfig, shape_of
+from hw.multiplier import multiply
+from hw.pipeline import delay
+
+
+class AttentionCombine(wiring.Component):
+    """``combined[c] = 2^attn_shift * conv_sum[c] + x[c,p] * attn_sum[c]`` of one output lane.
+
+    With the ``hadamard`` product the centre pixel leaves the sum over taps, so attention
+    costs this one multiplication per channel. Without attention taps only the shift is
+    left, which costs nothing.
+
+    Members:
+        i_conv_sum, i_attn_sum, i_centre: from `TapMacs`.
+        o_combined: one value per channel.
+
+    Attributes:
+        latency: cycles from sums to output (0 without attention).
+    """
+
+    def __init__(self, config: UnitConfig) -> None:
+        self._config = config
+        channels = config.lane_channels
+        ports = {
+            "i_conv_sum": In(data.ArrayLayout(shape_of(config.ranges.conv_sum), channels)),
+            "o_combined": Out(data.ArrayLayout(shape_of(config.ranges.combined), channels)),
+        }
+        if config.geometry.attn_taps:
+            ports["i_attn_sum"] = In(data.ArrayLayout(shape_of(config.ranges.attn_sum), channels))
+            ports["i_centre"] = In(data.ArrayLayout(config.element, channels))
+        super().__init__(ports)
+
+    @property
+    def latency(self) -> int:
+        return multiplier.LATENCY + 1 if self._config.geometry.attn_taps else 0
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        shift = self._config.layer.config.attn_shift
+        for channel in range(self._config.lane_channels):
+            if not self._config.geometry.attn_taps:
+                m.d.comb += self.o_combined[channel].eq(self.i_conv_sum[channel] << shift)
+                continue
+            attention = multiply(m, self.i_attn_sum[channel], self.i_centre[channel])
+            static = delay(m, self.i_conv_sum[channel], multiplier.LATENCY)
+            combined = Signal(shape_of(self._config.ranges.combined), reset_less=True)
+            m.d.sync += combined.eq((static << shift) + attention)
+            m.d.comb += self.o_combined[channel].eq(combined)
+        return m

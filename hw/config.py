@@ -1,0 +1,129 @@
+"""Everything a unit is built from: the layer, its folding, and what follows from them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from amaranth.hdl import Shape, signed, unsigned
+from amaranth.lib import data
+
+from golden.bounds import Range, StageRanges, stage_ranges
+from golden.layer import Layer
+from golden.streams import Folding, Payload
+from hw.cycles import Prediction, predict
+from hw.geometry import Geometry
+
+
+def shape_of(values: Range) -> Shape:
+    """The narrowest signed shape that holds ``values``."""
+    return signed(values.signed_bits)
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnitConfig:
+    """A layer, its folding, and the shapes and figures that every stage derives from them."""
+
+    layer: Layer
+    folding: Folding
+
+    @cached_property
+    def geometry(self) -> Geometry:
+        return Geometry(config=self.layer.config, folding=self.folding)
+
+    @cached_property
+    def prediction(self) -> Prediction:
+        return predict(self.geometry)
+
+    @cached_property
+    def ranges(self) -> StageRanges:
+        return stage_ranges(self.layer)
+
+    @property
+    def lane_channels(self) -> int:
+        """Input channels that one output lane sums in a beat (depthwise: its own)."""
+        return 1 if self.layer.config.depthwise else self.folding.simd
+
+    @property
+    def beats_per_output(self) -> int:
+        """Beats that one output beat sums over."""
+        return 1 if self.layer.config.depthwise else self.geometry.channel_beats
+
+    @property
+    def weight_depth(self) -> int:
+        """Weight words: one per beat of a step."""
+        return self.geometry.channel_beats * self.geometry.output_beats
+
+    @property
+    def constant_depth(self) -> int:
+        """Words of bias and multiplier: one per output beat of a step."""
+        return self.weight_depth // self.beats_per_output
+
+    @property
+    def input_payload(self) -> Payload:
+        return Payload.of_input(self.layer.config, self.folding)
+
+    @property
+    def output_payload(self) -> Payload:
+        return Payload.of_output(self.layer.config, self.folding)
+
+    @property
+    def element(self) -> Shape:
+        """One input element."""
+        c = self.layer.config
+        return signed(c.in_bits) if c.in_signed else unsigned(c.in_bits)
+
+    @property
+    def result(self) -> Shape:
+        """One output element."""
+        c = self.layer.config
+        return signed(c.out_bits) if c.out_signed else unsigned(c.out_bits)
+
+    @property
+    def weight(self) -> Shape:
+        """One weight."""
+        return signed(self.layer.config.weight_bits)
+
+    @property
+    def pixel(self) -> data.ArrayLayout:
+        """One input beat."""
+        return data.ArrayLayout(self.element, self.folding.simd)
+
+    @property
+    def column_group(self) -> data.ArrayLayout:
+        """What the row store reads for one window row: ``stride`` columns of one beat each."""
+        return data.ArrayLayout(self.pixel, self.layer.config.stride)
+
+    @property
+    def column(self) -> data.ArrayLayout:
+        """A column group of all window rows, in the order of ``geometry.rows``."""
+        return data.ArrayLayout(self.column_group, len(self.geometry.rows))
+
+    @property
+    def channel_taps(self) -> data.ArrayLayout:
+        """All taps of one channel, in the order of ``geometry.offsets``."""
+        return data.ArrayLayout(self.element, len(self.geometry.offsets))
+
+    @property
+    def channel_weights(self) -> data.ArrayLayout:
+        """Weights of one channel: those of ``geometry.conv_taps``, then those of ``geometry.attn_taps``."""
+        taps = len(self.geometry.conv_taps) + len(self.geometry.attn_taps)
+        return data.ArrayLayout(self.weight, taps)
+
+    @property
+    def lane_taps(self) -> data.ArrayLayout:
+        """Operands of one output lane."""
+        return data.ArrayLayout(self.channel_taps, self.lane_channels)
+
+    @property
+    def lane_weights(self) -> data.ArrayLayout:
+        """Weights of one output lane."""
+        return data.ArrayLayout(self.channel_weights, self.lane_channels)
+
+    @property
+    def bias(self) -> Shape:
+        return shape_of(Range(int(self.layer.bias.min()), int(self.layer.bias.max())))
+
+    @property
+    def multiplier(self) -> Shape:
+        return unsigned(int(self.layer.multiplier.max()).bit_length())

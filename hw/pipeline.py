@@ -1,0 +1,71 @@
+"""Small pieces that every pipelined stage uses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from amaranth.hdl import Const, Module, Mux, Shape, Signal, Value, unsigned
+
+#: Terms that one register stage of an adder tree sums.
+TREE_RADIX = 4
+
+
+def index_shape(count: int) -> Shape:
+    """Shape of a number below ``count``; at least one bit, as Verilog has no empty vectors."""
+    return unsigned(max(1, (count - 1).bit_length()))
+
+
+def delay(m: Module, value: Value, cycles: int, *, reset_less: bool = True) -> Value:
+    """``value`` as it was ``cycles`` clock cycles ago.
+
+    Keep ``reset_less`` false for what marks other data as valid.
+    """
+    for _ in range(cycles):
+        register = Signal.like(value, reset_less=reset_less, name="delayed")
+        m.d.sync += register.eq(value)
+        value = register
+    return value
+
+
+def tree_latency(terms: int) -> int:
+    """Cycles of `adder_tree` for that many terms; 0 for a single one."""
+    return 0 if terms <= 1 else 1 + tree_latency(-(-terms // TREE_RADIX))
+
+
+def adder_tree(m: Module, terms: Sequence[Value], total: Shape) -> Value:
+    """Registered sum of ``terms`` after `tree_latency` cycles.
+
+    ``total`` must hold the sum and every partial sum (`golden.bounds`): a node is as wide as
+    its operands can make it, and never wider than that.
+    """
+    while len(terms) > 1:
+        sums = []
+        for first in range(0, len(terms), TREE_RADIX):
+            exact = sum(terms[first : first + TREE_RADIX], start=Value.cast(0))
+            width = min(exact.shape().width, total.width)
+            register = Signal(Shape(width, signed=total.signed), reset_less=True, name="partial_sum")
+            m.d.sync += register.eq(exact)
+            sums.append(register)
+        terms = sums
+    return terms[0]
+
+
+def wrap_increment(value: Signal, step: int, modulus: int) -> Value:
+    """``(value + step) % modulus`` for ``0 <= value < modulus``, without a divider."""
+    step %= modulus
+    return Mux(value >= modulus - step, value - (modulus - step), value + step) if step else value
+
+
+def within(value: Signal, first: int, last: int, size: int) -> Value:
+    """Whether ``first <= value <= last``, for a value known to be below ``size``."""
+    result: Value = Const(1)
+    if first > 0:
+        result = result & (value >= first)
+    if last < size - 1:
+        result = result & (value <= last)
+    return result
+
+
+def equals(value: Value, constant: int) -> Value:
+    """``value == constant``; a comparison with 0 would reach Verilog as a logical *not* of a vector."""
+    return value == constant if constant else ~value.any()

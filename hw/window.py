@@ -1,0 +1,110 @@
+"""Window: delay lines that turn columns into the taps of one output position.
+
+Each window row is a line of column groups, the newest first, with one word for each
+channel beat. A beat reads its word, moves the new column group in if it *pushes*, hands
+the taps on and writes the word back; further output groups reuse the words as they are.
+
+    segment       0            1            2
+    push:    column -> [group n] -> [group n-1] -> [group n-2]
+    taps:          dx=+1         dx=0          dx=-1            (3x3, stride 1)
+
+At a row's end the next row's first groups move in behind: taps outside the frame's
+columns are masked.
+"""
+
+from __future__ import annotations
+
+from amaranth.hdl import Module, Mux, Signal, Value
+from amaranth.lib import data, memory, wiring
+from amaranth.lib.wiring import In, Out
+
+from hw.config import UnitConfig
+from hw.pipeline import index_shape, within
+
+
+class Window(wiring.Component):
+    """Taps of the current output position, one beat of channels per cycle.
+
+    Members:
+        i_valid: a beat of a step is here.
+        i_push: it moves ``i_column`` into the window (and is used with it).
+        i_channel: its channel beat.
+        i_x: output column of the beat, a cycle before ``i_valid``.
+        i_column: the column read for it.
+        o_taps: masked taps ``[channel][offset]``, offsets in the order of ``geometry.offsets``.
+
+    Attributes:
+        latency: cycles from beat to taps.
+    """
+
+    latency = 1
+
+    def __init__(self, config: UnitConfig) -> None:
+        self._config = config
+        super().__init__(
+            {
+                "i_valid": In(1),
+                "i_push": In(1),
+                "i_channel": In(index_shape(config.geometry.channel_beats)),
+                "i_x": In(index_shape(config.layer.config.out_width)),
+                "i_column": In(config.column),
+                "o_taps": Out(data.ArrayLayout(config.channel_taps, config.folding.simd)),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        g = self._config.geometry
+        inside = {dx: self._column_inside(m, dx) for dx in sorted({dx for _, dx in g.offsets})}
+        lines = {dy: self._line(m, index, dy) for index, dy in enumerate(g.rows)}
+        for position, (dy, dx) in enumerate(g.offsets):
+            segment, column = g.cell(dx)
+            pixel = lines[dy][segment][column]
+            for channel in range(self._config.folding.simd):
+                tap = Signal(self._config.element, reset_less=True, name=f"tap_{position}_{channel}")
+                m.d.sync += tap.eq(Mux(inside[dx], pixel[channel], 0))
+                m.d.comb += self.o_taps[channel][position].eq(tap)
+        return m
+
+    def _column_inside(self, m: Module, dx: int) -> Value:
+        """Whether the tap column ``dx`` of the beat lies inside the frame."""
+        c = self._config.layer.config
+        columns = [x for x in range(c.out_width) if 0 <= c.first_centre + c.stride * x + dx < c.width]
+        inside = Signal(name=f"inside_{dx:+d}".replace("+", "right_").replace("-", "left_"), reset_less=True)
+        m.d.sync += inside.eq(within(self.i_x, columns[0], columns[-1], c.out_width))
+        return inside
+
+    def _line(self, m: Module, index: int, dy: int) -> list[data.View]:
+        """The delay line of one window row; returns its segments as this beat uses them."""
+        g = self._config.geometry
+        layout = self._config.column_group
+        # Where each window is used once, every beat pushes, and the oldest group need not stay.
+        reused = g.output_beats > 1
+        words = data.ArrayLayout(layout, g.segments(dy) - (0 if reused else 1))
+        kept, keep = self._storage(m, f"row_{index}", words)
+
+        used = []
+        for segment in range(g.segments(dy)):
+            pushed = self.i_column[index] if segment == 0 else kept[segment - 1]
+            group = Signal(layout, name=f"row_{index}_segment_{segment}")
+            m.d.comb += group.eq(Mux(self.i_push, pushed, kept[segment]) if reused else pushed)
+            if segment < words.length:
+                m.d.comb += keep[segment].eq(group)
+            used.append(group)
+        return used
+
+    def _storage(self, m: Module, name: str, words: data.ArrayLayout) -> tuple[data.View, data.View]:
+        """What is kept of this channel beat, and what to keep of it: ``(read, write)``."""
+        depth = self._config.geometry.channel_beats
+        keep = Signal(words, name=f"{name}_keep")
+        kept = Signal(words, name=f"{name}_kept", reset_less=True)
+        if depth == 1:
+            with m.If(self.i_valid):
+                m.d.sync += kept.eq(keep)
+        elif words.length:
+            # Read and written back within the cycle: LUT RAM.
+            m.submodules[name] = store = memory.Memory(shape=words, depth=depth, init=[])
+            read, write = store.read_port(domain="comb"), store.write_port()
+            m.d.comb += [read.addr.eq(self.i_channel), kept.eq(read.data)]
+            m.d.comb += [write.addr.eq(self.i_channel), write.data.eq(keep), write.en.eq(self.i_valid)]
+        return kept, keep
