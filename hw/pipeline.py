@@ -66,6 +66,9 @@ def within(value: Signal, first: int, last: int, size: int) -> Value:
     return result
 
 
-def equals(value: Value, constant: int) -> Value:
-    """``value == constant``; a comparison with 0 would reach Verilog as a logical *not* of a vector."""
-    return value == constant if constant else ~value.any()
+def pick(options: Sequence[Value], index: Value) -> Value:
+    """``options[index]`` as a tree of two-way choices; any option for an index beyond them."""
+    if len(options) == 1:
+        return options[0]
+    half = 1 << (len(options) - 1).bit_length() - 1
+    return Mux(index[half.bit_length() - 1], pick(options[half:], index), pick(options[:half], index))

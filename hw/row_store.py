@@ -13,12 +13,12 @@ from __future__ import annotations
 
 import enum
 
-from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.config import UnitConfig
-from hw.pipeline import delay, equals, index_shape, wrap_increment
+from hw.pipeline import delay, index_shape, pick, wrap_increment
 
 
 class Release(enum.Enum):
@@ -90,11 +90,7 @@ class RowStore(wiring.Component):
         largest = self._slots * row + skipped * row
         room = Signal(range(-1 - max(released.values()), largest), init=initial)
         m.d.comb += self.i.ready.eq(room >= 0)
-        amount = Signal(range(max(released.values()) + 1))
-        with m.Switch(self.i_release):
-            for kind, count in released.items():
-                with m.Case(kind):
-                    m.d.comb += amount.eq(count)
+        amount = pick([Const(released.get(kind, 0)) for kind in Release], Value.cast(self.i_release))
         m.d.sync += room.eq(room + amount - transfer)
 
     def _memories(self, m: Module, transfer: Signal) -> list[Signal]:
@@ -109,8 +105,8 @@ class RowStore(wiring.Component):
         x = Signal(index_shape(c.width))
         address = Signal(index_shape(self._depth))
         slot = Signal(index_shape(self._slots))
-        last_channel = equals(channel, g.channel_beats - 1)
-        last_x = equals(x, c.width - 1)
+        last_channel = channel == g.channel_beats - 1
+        last_x = x == c.width - 1
         # With stride 2 the columns of a group share a word: the even ones return to its start.
         returns = ~x[0] if c.stride == 2 and c.width > 1 else Const(0)
         enable = Cat(~x[0], x[0]) if c.stride == 2 and c.width > 1 else Const(1, c.stride)
@@ -132,7 +128,7 @@ class RowStore(wiring.Component):
             read = store.read_port()
             m.d.comb += [
                 write.addr.eq(address),
-                write.en.eq(Mux(written & equals(slot, index), enable, 0)),
+                write.en.eq(Mux(written & (slot == index), enable, 0)),
                 read.addr.eq(self.i_address),
                 read.en.eq(1),
             ]
@@ -147,10 +143,10 @@ class RowStore(wiring.Component):
         """Bring the slots into the order of the window's rows, and blank rows outside the frame."""
         slot = delay(m, self.i_slot, 1)
         valid = delay(m, self.i_row_valid, self.latency - 1)
-        by_slot = Array(row.as_value() for row in rows)
+        by_slot = [row.as_value() for row in rows]
         for index, dy in enumerate(self._config.geometry.rows):
             select = Signal(index_shape(self._slots), reset_less=True, name=f"select_{index}")
             m.d.sync += select.eq(wrap_increment(slot, dy, self._slots))
             row = Signal(self._config.column_group, reset_less=True, name=f"row_{index}")
-            m.d.sync += row.eq(Mux(valid[index], by_slot[select], 0))
+            m.d.sync += row.eq(Mux(valid[index], pick(by_slot, select), 0))
             m.d.comb += self.o_column[index].eq(row)

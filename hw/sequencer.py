@@ -18,7 +18,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.config import UnitConfig
-from hw.pipeline import equals, index_shape, within, wrap_increment
+from hw.pipeline import index_shape, within, wrap_increment
 from hw.row_store import Release
 
 
@@ -70,8 +70,8 @@ class Sequencer(wiring.Component):
         # The beat's place in the step.
         channel = Signal(index_shape(g.channel_beats))
         reuse = Signal(index_shape(g.output_beats))
-        last_channel = equals(channel, g.channel_beats - 1)
-        pushing = equals(reuse, 0)
+        last_channel = channel == g.channel_beats - 1
+        pushing = reuse == 0
 
         # The group to push next, and whether it must be an empty one.
         group = Signal(index_shape(g.groups))
@@ -83,9 +83,9 @@ class Sequencer(wiring.Component):
         starts_output = real & (group < c.out_width)
         if g.lead:
             # Decided at the group's first beat, and kept to.
-            wanted = equals(group, 0) & equals(row, 0) & ~arrived & waiting.any()
+            wanted = (group == 0) & (row == 0) & ~arrived & waiting.any()
             kept = Signal()
-            m.d.comb += empty.eq(Mux(equals(channel, 0), wanted, kept))
+            m.d.comb += empty.eq(Mux(channel == 0, wanted, kept))
             m.d.sync += kept.eq(empty)
 
         # The output that it completes.
@@ -104,14 +104,14 @@ class Sequencer(wiring.Component):
                     with m.If(pushing):
                         m.d.sync += waiting.eq(tags)
         self._walk_input(m, issue & real, last_channel, group, row, arrived)
-        self._walk_output(m, issue & works, last_channel & equals(reuse, g.output_beats - 1))
+        self._walk_output(m, issue & works, last_channel & (reuse == g.output_beats - 1))
 
         m.d.comb += [
             self.o_valid.eq(issue),
             self.o_push.eq(pushing),
             self.o_channel.eq(channel),
             self.o_constant.eq(channel if c.depthwise else reuse),
-            self.o_first.eq(True if c.depthwise else equals(channel, 0)),
+            self.o_first.eq(True if c.depthwise else (channel == 0)),
             self.o_last.eq(issue & ends_sum),
         ]
         return m
@@ -131,8 +131,8 @@ class Sequencer(wiring.Component):
         slots = self._config.prediction.slots
         address = Signal(index_shape(g.groups * beats))
         slot = Signal(index_shape(slots), init=g.centre_row(0) % slots)
-        last_group = equals(group, g.groups - 1)
-        last_row = equals(row, c.out_height - 1)
+        last_group = group == g.groups - 1
+        last_row = row == c.out_height - 1
 
         # Beats written, less those up to the one at hand: not negative once it has arrived.
         # What the next beat needs beyond this one's is a constant for each kind of advance.
@@ -150,7 +150,7 @@ class Sequencer(wiring.Component):
             next_group = (c.stride - 1) * beats + 1
             m.d.comb += need.eq(next_group)
             if g.groups > 1 and g.last_group_columns < c.stride:
-                with m.If(equals(group, g.groups - 2)):
+                with m.If(group == g.groups - 2):
                     m.d.comb += need.eq(1)
             with m.If(last_group):
                 m.d.comb += need.eq(row_advances[0] * row_beats + to_row_start)
@@ -189,10 +189,10 @@ class Sequencer(wiring.Component):
             m.d.sync += weight.eq(wrap_increment(weight, 1, self._config.weight_depth))
             with m.If(last_beat):
                 m.d.sync += x.eq(wrap_increment(x, 1, c.out_width))
-                with m.If(equals(x, c.out_width - 1)):
+                with m.If(x == c.out_width - 1):
                     m.d.sync += y.eq(wrap_increment(y, 1, c.out_height))
         m.d.comb += [
             self.o_x.eq(x),
             self.o_weight.eq(weight),
-            self.o_frame_last.eq(last_beat & equals(x, c.out_width - 1) & equals(y, c.out_height - 1)),
+            self.o_frame_last.eq(last_beat & (x == c.out_width - 1) & (y == c.out_height - 1)),
         ]
