@@ -15,9 +15,9 @@ class ChannelAccumulate(wiring.Component):
 
     Members:
         i_combined: one value per channel of the beat.
-        i_first: the beat is the first of a sum; wanted ``tree`` cycles after ``i_combined``
+        i_bias: wanted ``tree`` cycles after ``i_combined``.
+        i_valid, i_first: there is a beat, and it is the first of a sum; wanted with ``i_bias``
             (only where a sum takes several beats).
-        i_bias: wanted with ``i_first``.
         o_acc: the sum up to this beat; complete after the last one.
 
     Attributes:
@@ -36,14 +36,17 @@ class ChannelAccumulate(wiring.Component):
             "o_acc": Out(self._acc),
         }
         if config.beats_per_output > 1:
-            ports["i_first"] = In(1)
+            ports |= {"i_valid": In(1), "i_first": In(1)}
         super().__init__(ports)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         beat = adder_tree(m, [self.i_combined[c] for c in range(self._config.lane_channels)], self._acc)
         acc = Signal(self._acc, reset_less=True)
-        start = Mux(self.i_first, self.i_bias, acc) if self._config.beats_per_output > 1 else self.i_bias
-        m.d.sync += acc.eq(start + beat)
+        if self._config.beats_per_output > 1:
+            with m.If(self.i_valid):
+                m.d.sync += acc.eq(Mux(self.i_first, self.i_bias, acc) + beat)
+        else:
+            m.d.sync += acc.eq(self.i_bias + beat)
         m.d.comb += self.o_acc.eq(acc)
         return m

@@ -8,7 +8,6 @@ row is one cumulative maximum. All times are cycles after the first input transf
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +18,10 @@ from hw.geometry import Geometry
 #: input register, memory write.
 WRITE_TO_ISSUE = 2
 #: Frames that a prediction looks at, beside those that fit into the row store at once.
-FRAMES = 4
+FRAMES = 3
+#: Numbers of row slots to try. Beyond the first, slots only hide the few cycles of the loop
+#: from a read through the freed room to the next write, for rows of very few beats.
+SEARCH = 16
 
 
 class CycleModel:
@@ -36,7 +38,7 @@ class CycleModel:
         config = geometry.config
         self._config = config
         self._writer = _Writer(geometry, slots)
-        self.first_output: int | None = None
+        self.first_output = -1
         self.frame_ends: list[int] = []
         # Whether the groups pushed last, oldest first, still wait to become an output.
         self._pending = np.zeros(geometry.lead, bool)
@@ -90,7 +92,7 @@ class CycleModel:
         if not ends.size:
             return
         g, c = self._geometry, self._config
-        if self.first_output is None:
+        if self.first_output < 0:
             # Depthwise, the first beat of the step is an output; otherwise the last of a sum.
             self.first_output = int(pushed[0]) - (g.channel_beats if c.depthwise else 1)
         frame_outputs = c.out_height * c.out_width
@@ -165,24 +167,22 @@ def predict(geometry: Geometry) -> Prediction:
     oldest row, has always completed what comes next.
     """
     c = geometry.config
-    slots = geometry.up + geometry.down + 1
-    target = max(geometry.step_frame_cycles, c.height * c.width * geometry.channel_beats)
-    if geometry.step_frame_cycles >= c.height * c.width * geometry.channel_beats:
+    input_cycles = c.height * c.width * geometry.channel_beats
+    target = max(geometry.step_frame_cycles, input_cycles)
+    first = geometry.up + geometry.down + 1
+    if geometry.step_frame_cycles >= input_cycles:
         frame_change = c.height - c.stride * (c.out_height - 1)
-        row_change = c.stride if c.out_height > 1 else frame_change
-        slots += max(row_change, frame_change) - 1
-    for count in _slot_counts(slots):
-        frames = FRAMES + -(-2 * count // c.height)
-        model = CycleModel(geometry, count, frames)
-        intervals = set(np.diff(model.frame_ends).tolist())
-        if intervals == {target}:
-            assert model.first_output is not None
-            return Prediction(slots=count, first_output_issue=model.first_output, frame_cycles=target)
-    raise AssertionError("unreachable: the search has no end")
+        first += max(c.stride if c.out_height > 1 else 0, frame_change) - 1
 
-
-def _slot_counts(first: int) -> Iterator[int]:
-    count = first
-    while True:
-        yield count
-        count += 1
+    predictions = []
+    for slots in range(first, first + SEARCH):
+        model = CycleModel(geometry, slots, FRAMES + -(-2 * slots // c.height))
+        intervals = np.diff(model.frame_ends)
+        prediction = Prediction(
+            slots=slots, first_output_issue=model.first_output, frame_cycles=int(intervals[-1])
+        )
+        if (intervals == target).all():
+            return prediction
+        predictions.append(prediction)
+    # A few frames of a few pixels start faster or slower than they go on: no row slot changes that.
+    return min(predictions, key=lambda p: (p.frame_cycles, p.slots))

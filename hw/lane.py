@@ -20,8 +20,9 @@ class Lane(wiring.Component):
 
     Members:
         taps, weights: operands and weights of one beat.
-        first, bias: wanted ``bias_latency`` cycles after the operands (``first``: the beat is
-            the first of a sum; only where a sum takes several).
+        bias: wanted ``bias_latency`` cycles after the operands.
+        valid, first: there is a beat, and it is the first of a sum; wanted with ``bias``
+            (only where a sum takes several beats).
         multiplier: wanted ``multiplier_latency`` cycles after the operands.
         y: the output element, ``latency`` cycles after the last operands of its sum.
     """
@@ -45,8 +46,18 @@ class Lane(wiring.Component):
             "y": Out(config.result),
         }
         if self._folded:
-            ports["first"] = In(1)
+            ports |= {"valid": In(1), "first": In(1)}
         super().__init__(ports)
+
+    @property
+    def stage_latencies(self) -> dict[str, int]:
+        """Cycles of each stage; their sum is ``latency``."""
+        return {
+            "tap_macs": self._tap_macs.latency,
+            "attention_combine": self._attention_combine.latency,
+            "channel_accumulate": self._channel_accumulate.latency,
+            "requantise": self._requantise.latency,
+        }
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -61,7 +72,7 @@ class Lane(wiring.Component):
             m.d.comb += [combine.i_attn_sum.eq(macs.o_attn_sum), combine.i_centre.eq(macs.o_centre)]
         m.d.comb += [accumulate.i_combined.eq(combine.o_combined), accumulate.i_bias.eq(self.bias)]
         if self._folded:
-            m.d.comb += accumulate.i_first.eq(self.first)
+            m.d.comb += [accumulate.i_valid.eq(self.valid), accumulate.i_first.eq(self.first)]
         m.d.comb += [requantise.i_acc.eq(accumulate.o_acc), requantise.i_multiplier.eq(self.multiplier)]
         m.d.comb += self.y.eq(requantise.o_y)
         return m

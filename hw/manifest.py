@@ -2,19 +2,112 @@
 
 from __future__ import annotations
 
-import dataclasses
+import json
 from typing import Any
 
+from golden.bounds import Range
+from golden.streams import Payload
 from hw.config import UnitConfig
+from hw.cycles import WRITE_TO_ISSUE
+from hw.output_stream import OutputStream
+from hw.row_store import RowStore
 from hw.top import Unit
+from hw.window import Window
+
+FORMAT = 1
+
+_PORTS = {
+    "aclk": "clock, rising edge",
+    "aresetn": "synchronous reset, active low",
+    "s_axis_tvalid": "input beat offered",
+    "s_axis_tready": "input beat taken",
+    "s_axis_tdata": "input elements, element j at bit j*in_bits",
+    "m_axis_tvalid": "output beat offered",
+    "m_axis_tready": "output beat taken",
+    "m_axis_tdata": "output elements, element j at bit j*out_bits",
+    "m_axis_tlast": "last beat of a frame",
+}
 
 
 def manifest(config: UnitConfig, unit: Unit) -> dict[str, Any]:
+    """Plain data of ``unit``: configuration, ports, streams, widths and their bounds, latencies, cycles."""
+    c = config.layer.config
     p = config.prediction
+    ports = unit.signature.members
     return {
+        "format": FORMAT,
+        "top": "xvolution",
+        "layer": json.loads(c.to_json()),
+        "folding": {"simd": config.folding.simd, "pe": config.folding.pe},
+        "ports": [
+            {
+                "name": name,
+                "direction": "input" if ports[name].flow.name == "In" else "output",
+                "width": ports[name].shape if isinstance(ports[name].shape, int) else ports[name].shape.width,
+                "description": text,
+            }
+            for name, text in _PORTS.items()
+        ],
+        "streams": {
+            "s_axis": _stream(config.input_payload, c.in_channels * c.height * c.width),
+            "m_axis": _stream(config.output_payload, c.out_channels * c.out_height * c.out_width),
+        },
+        "widths": _widths(config),
+        "memories": _memories(config, unit),
+        "stages": {
+            "row_store": WRITE_TO_ISSUE + RowStore.latency,
+            "window": Window.latency,
+            **unit.lane.stage_latencies,
+            "output_stream": OutputStream.latency,
+        },
         "timing": {
             "first_output_latency": p.first_output_issue + unit.latency,
             "frame_cycles": p.frame_cycles,
             "ideal_frame_cycles": config.geometry.ideal_frame_cycles,
         },
     }
+
+
+def _stream(payload: Payload, elements: int) -> dict[str, Any]:
+    return {
+        "lanes": payload.lanes,
+        "element_bits": payload.bits,
+        "signed": payload.signed,
+        "tdata_bits": 8 * payload.bytes,
+        "beats_per_frame": elements // payload.lanes,
+    }
+
+
+def _widths(config: UnitConfig) -> list[dict[str, Any]]:
+    """Every intermediate's proven range, its bits, and what the bound follows from."""
+    c, r = config.layer.config, config.ranges
+    rows: list[tuple[str, str, Range, str]] = [
+        ("window", "x", c.in_range, "in_bits, in_signed"),
+        ("tap_macs", "conv_sum", r.conv_sum, "largest sum over a channel's kernel taps, each weight with its worst input"),
+        ("tap_macs", "attn_sum", r.attn_sum, "largest sum over a channel's attention taps, each weight with its worst input"),
+        (
+            "attention_combine",
+            "combined",
+            r.combined,
+            "2^attn_shift * conv_sum plus the attention weights, each with its worst product of two inputs",
+        ),
+        ("channel_accumulate", "acc", r.accumulator, "sum of combined over an output's input channels, and its bias"),
+        ("requantise", "scaled", r.scaled, "acc * multiplier, channel by channel"),
+        ("requantise", "y", c.out_range, "out_bits, out_signed, relu: saturated"),
+    ]
+    return [
+        {"stage": stage, "signal": signal, "low": bound.low, "high": bound.high, "bits": bound.signed_bits, "bound": why}
+        for stage, signal, bound, why in rows
+        if signal != "attn_sum" or config.geometry.attn_taps
+    ]
+
+
+def _memories(config: UnitConfig, unit: Unit) -> list[dict[str, Any]]:
+    g = config.geometry
+    weights = config.lane_weights.size
+    rows = [
+        ("row_store", config.prediction.slots, g.groups * g.channel_beats, config.column_group.size),
+        ("weights", config.folding.pe, config.weight_depth, weights),
+        ("output_stream", 1, unit.fifo_depth, config.output_payload.lanes * config.output_payload.bits + 1),
+    ]
+    return [{"name": name, "count": count, "depth": depth, "width": width} for name, count, depth, width in rows]

@@ -109,6 +109,7 @@ class Unit(wiring.Component):
         ]
         shared = {"i_clk": ClockSignal()}
         if config.beats_per_output > 1:
+            shared["i_valid"] = delay(m, sequencer.o_valid, at_lane + lane.bias_latency)
             shared["i_first"] = delay(m, sequencer.o_first, at_lane + lane.bias_latency)
         for index in range(config.folding.pe):
             m.submodules[f"lane_{index}"] = Instance(

@@ -30,7 +30,7 @@ class WeightStore(wiring.Component):
         depth, pe, elements = words.shape
         self._images = Payload(lanes=elements, bits=element.width, signed=element.signed).pack(words)
         self._word = data.ArrayLayout(element, elements)
-        super().__init__({"i_address": In(index_shape(depth)), "o_words": Out(data.ArrayLayout(self._word, pe))})
+        super().__init__({"i_address": In(index_shape(depth)), "o_words": Out(self._word).array(pe)})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

@@ -1,0 +1,84 @@
+"""``python -m hw.build``: a layer becomes Verilog and a manifest."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from golden import cli
+from golden.layers import DEFAULT, NAMES, load_layer
+from golden.streams import Folding
+from hw.verilog import Core, generate
+
+EXAMPLES = """\
+examples:
+  python -m hw.build                              the default layer, to build/
+  python -m hw.build --simd 8 --pe 4              twice the multipliers, half the cycles
+  python -m hw.build my_layer.npz --out rtl/      a layer file of your own
+"""
+
+
+def main(argv: list[str]) -> int:
+    args = _parser().parse_args(argv)
+    console = Console(stderr=True)
+    with console.status("generating Verilog"):
+        layer = load_layer(args.layer)
+        core = generate(layer, Folding.choose(layer.config, args.simd, args.pe))
+    write(core, args.out)
+    Console().print(_summary(args.layer, core))
+    print(f"wrote {args.out / 'xvolution.v'} and {args.out / 'xvolution.json'}")
+    return 0
+
+
+def write(core: Core, folder: Path) -> None:
+    """Write ``xvolution.v`` and ``xvolution.json``, both or neither."""
+    cli.output_directory(folder)
+    with contextlib.ExitStack() as stack:
+        verilog = stack.enter_context(cli.replacing(folder / "xvolution.v"))
+        manifest = stack.enter_context(cli.replacing(folder / "xvolution.json"))
+        verilog.write(core.verilog)
+        json.dump(core.manifest, manifest, indent=2)
+        manifest.write("\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = cli.Parser(prog="hw.build", description=__doc__, epilog=EXAMPLES)
+    parser.add_argument(
+        "layer", nargs="?", default=DEFAULT, metavar="LAYER", help=f"a layer file, or {', '.join(NAMES)} (default: {DEFAULT})"
+    )
+    parser.add_argument("--simd", type=int, help="input channels per cycle, a divisor of in_channels")
+    parser.add_argument("--pe", type=int, help="output channels per cycle, a divisor of out_channels")
+    parser.add_argument("--out", type=Path, default=Path("build"), metavar="DIR", help="folder to write to (default: build)")
+    return parser
+
+
+def _summary(name: str, core: Core) -> Table:
+    config, timing = core.config, core.manifest["timing"]
+    c, g = config.layer.config, config.geometry
+    macs = config.folding.pe * config.lane_channels
+    products = {"conv": macs * len(g.conv_taps), "attention": macs * len(g.attn_taps)}
+    table = Table(title=f"xvolution: {name}", show_header=False)
+    rows = {
+        "layer": f"{c.in_channels} -> {c.out_channels} channels, {c.height}x{c.width}, kernel {c.kernel}, stride {c.stride}, "
+        f"{c.padding}, groups {c.groups}, {len(c.attn_offsets)} attention offsets",
+        "folding": f"simd {config.folding.simd}, pe {config.folding.pe}",
+        "multipliers": ", ".join(f"{count} {kind}" for kind, count in products.items() if count)
+        + (f", {macs} centre" if products["attention"] else "")
+        + f", {config.folding.pe} requantise",
+        "row slots": f"{config.prediction.slots} of {g.groups * g.channel_beats} words x {config.column_group.size} bit",
+        "accumulator": f"{config.ranges.accumulator.signed_bits} bit, from the weights",
+        "first output": f"{timing['first_output_latency']} cycles after the first input",
+        "frame": f"{timing['frame_cycles']} cycles (ideal {timing['ideal_frame_cycles']})",
+    }
+    for label, value in rows.items():
+        table.add_row(label, value)
+    return table
+
+
+if __name__ == "__main__":
+    cli.run(main)
