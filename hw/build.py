@@ -49,11 +49,17 @@ def write(core: Core, folder: Path) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = cli.Parser(prog="hw.build", description=__doc__, epilog=EXAMPLES)
     parser.add_argument(
-        "layer", nargs="?", default=DEFAULT, metavar="LAYER", help=f"a layer file, or {', '.join(NAMES)} (default: {DEFAULT})"
+        "layer",
+        nargs="?",
+        default=DEFAULT,
+        metavar="LAYER",
+        help=f"a layer file, or {', '.join(NAMES)} (default: {DEFAULT})",
     )
     parser.add_argument("--simd", type=int, help="input channels per cycle, a divisor of in_channels")
     parser.add_argument("--pe", type=int, help="output channels per cycle, a divisor of out_channels")
-    parser.add_argument("--out", type=Path, default=Path("build"), metavar="DIR", help="folder to write to (default: build)")
+    parser.add_argument(
+        "--out", type=Path, default=Path("build"), metavar="DIR", help="folder to write to (default: build)"
+    )
     return parser
 
 

@@ -9,10 +9,14 @@ from amaranth.hdl import Shape, signed, unsigned
 from amaranth.lib import data
 
 from golden.bounds import Range, StageRanges, stage_ranges
+from golden.cli import UserError
 from golden.layer import Layer
 from golden.streams import Folding, Payload
 from hw.cycles import Prediction, predict
 from hw.geometry import Geometry
+
+#: The generator's limit on the width of a vector.
+MAX_VECTOR_BITS = 2**16 - 1
 
 
 def shape_of(values: Range) -> Shape:
@@ -26,6 +30,24 @@ class UnitConfig:
 
     layer: Layer
     folding: Folding
+
+    def __post_init__(self) -> None:
+        g = self.geometry
+        segments = max(g.segments(dy) for dy in g.rows)
+        widest = {
+            "simd": max(
+                self.column.size,
+                self.column_group.size * segments,
+                self.channel_taps.size * self.folding.simd,
+                self.lane_weights.size,
+            ),
+            "pe": self.output_payload.lanes * self.output_payload.bits + 1,
+        }
+        for name, bits in widest.items():
+            if bits > MAX_VECTOR_BITS:
+                raise UserError(
+                    f"{name} {getattr(self.folding, name)} needs a vector of {bits} bits, allowed are {MAX_VECTOR_BITS}"
+                )
 
     @cached_property
     def geometry(self) -> Geometry:

@@ -27,14 +27,15 @@ SEARCH = 16
 class CycleModel:
     """The writer and the sequencer of one unit with ``slots`` row slots.
 
+    ``flush_always``: a frame's last outputs never wait for, or make use of, the next frame.
+
     Attributes:
         first_output: cycle in which the last beat of the first output beat's sum is issued.
         frame_ends: the same for the last output beat of each frame.
     """
 
-    def __init__(self, geometry: Geometry, slots: int, frames: int) -> None:
+    def __init__(self, geometry: Geometry, *, slots: int, flush_always: bool, frames: int) -> None:
         self._geometry = geometry
-        self._slots = slots
         config = geometry.config
         self._config = config
         self._writer = _Writer(geometry, slots)
@@ -47,7 +48,7 @@ class CycleModel:
         for frame in range(frames):
             for q in range(config.out_height):
                 self._read_row(frame, q)
-            self._flush(frame + 1 if frame + 1 < frames else None)
+            self._flush(frame + 1 if frame + 1 < frames and not flush_always else None)
 
     def _read_row(self, frame: int, q: int) -> None:
         """Push all groups of one output row."""
@@ -148,12 +149,14 @@ class Prediction:
 
     Attributes:
         slots: row slots of the row store.
+        flush_always: whether the sequencer should complete a frame before it starts the next.
         first_output_issue: cycles from the first input transfer to the issue that completes
             the first output beat; the pipeline's latency comes on top.
         frame_cycles: cycles from a frame's last output beat to the next frame's.
     """
 
     slots: int
+    flush_always: bool
     first_output_issue: int
     frame_cycles: int
 
@@ -174,15 +177,23 @@ def predict(geometry: Geometry) -> Prediction:
         frame_change = c.height - c.stride * (c.out_height - 1)
         first += max(c.stride if c.out_height > 1 else 0, frame_change) - 1
 
-    predictions = []
-    for slots in range(first, first + SEARCH):
-        model = CycleModel(geometry, slots, FRAMES + -(-2 * slots // c.height))
-        intervals = np.diff(model.frame_ends)
-        prediction = Prediction(
-            slots=slots, first_output_issue=model.first_output, frame_cycles=int(intervals[-1])
-        )
-        if (intervals == target).all():
-            return prediction
-        predictions.append(prediction)
-    # A few frames of a few pixels start faster or slower than they go on: no row slot changes that.
-    return min(predictions, key=lambda p: (p.frame_cycles, p.slots))
+    # Pushing a frame's last outputs through with the next frame's first groups costs nothing.
+    # Where input and sequencer are equally busy those groups may come a little too late for the
+    # first few frames; then a flush after every frame makes all frames alike.
+    for flush_always in (False, True) if geometry.lead else (False,):
+        for slots in range(first, first + SEARCH):
+            model = CycleModel(
+                geometry, slots=slots, flush_always=flush_always, frames=FRAMES + -(-2 * slots // c.height)
+            )
+            intervals = set(np.diff(model.frame_ends).tolist())
+            if (
+                intervals <= {target, target + flush_always * geometry.lead * geometry.channel_beats}
+                and len(intervals) == 1
+            ):
+                return Prediction(
+                    slots=slots,
+                    flush_always=flush_always,
+                    first_output_issue=model.first_output,
+                    frame_cycles=intervals.pop(),
+                )
+    raise AssertionError("a constant frame interval was not found")

@@ -83,8 +83,18 @@ def _widths(config: UnitConfig) -> list[dict[str, Any]]:
     c, r = config.layer.config, config.ranges
     rows: list[tuple[str, str, Range, str]] = [
         ("window", "x", c.in_range, "in_bits, in_signed"),
-        ("tap_macs", "conv_sum", r.conv_sum, "largest sum over a channel's kernel taps, each weight with its worst input"),
-        ("tap_macs", "attn_sum", r.attn_sum, "largest sum over a channel's attention taps, each weight with its worst input"),
+        (
+            "tap_macs",
+            "conv_sum",
+            r.conv_sum,
+            "largest sum over a channel's kernel taps, each weight with its worst input",
+        ),
+        (
+            "tap_macs",
+            "attn_sum",
+            r.attn_sum,
+            "largest sum over a channel's attention taps, each weight with its worst input",
+        ),
         (
             "attention_combine",
             "combined",
@@ -96,7 +106,14 @@ def _widths(config: UnitConfig) -> list[dict[str, Any]]:
         ("requantise", "y", c.out_range, "out_bits, out_signed, relu: saturated"),
     ]
     return [
-        {"stage": stage, "signal": signal, "low": bound.low, "high": bound.high, "bits": bound.signed_bits, "bound": why}
+        {
+            "stage": stage,
+            "signal": signal,
+            "low": bound.low,
+            "high": bound.high,
+            "bits": bound.signed_bits,
+            "bound": why,
+        }
         for stage, signal, bound, why in rows
         if signal != "attn_sum" or config.geometry.attn_taps
     ]

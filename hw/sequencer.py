@@ -83,7 +83,9 @@ class Sequencer(wiring.Component):
         starts_output = real & (group < c.out_width)
         if g.lead:
             # Decided at the group's first beat, and kept to.
-            wanted = (group == 0) & (row == 0) & ~arrived & waiting.any()
+            wanted = (group == 0) & (row == 0) & waiting.any()
+            if not self._config.prediction.flush_always:
+                wanted = wanted & ~arrived
             kept = Signal()
             m.d.comb += empty.eq(Mux(channel == 0, wanted, kept))
             m.d.sync += kept.eq(empty)

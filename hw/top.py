@@ -1,9 +1,9 @@
 """The unit: wiring of the stages in data-flow order, between two AXI4-Stream ports.
 
-    s_axis -> row_store -> window -> pe lanes -> output_stream -> m_axis
-                  ^           ^         ^             |
-                  +------ sequencer     +-- weights   | credit
-                              ^-----------------------+
+s_axis -> row_store -> window -> pe lanes -> output_stream -> m_axis
+              ^           ^         ^             |
+              +------ sequencer     +-- weights   | credit
+                          ^-----------------------+
 """
 
 from __future__ import annotations
@@ -68,7 +68,9 @@ class Unit(wiring.Component):
         m.submodules.row_store = row_store = RowStore(config)
         m.submodules.window = window = Window(config)
         m.submodules.weights = weights = WeightStore(weight_words(config), config.weight, name="weights")
-        m.submodules.biases = biases = WeightStore(constant_words(config, config.layer.bias), config.bias, name="biases")
+        m.submodules.biases = biases = WeightStore(
+            constant_words(config, config.layer.bias), config.bias, name="biases"
+        )
         m.submodules.multipliers = multipliers = WeightStore(
             constant_words(config, config.layer.multiplier), config.multiplier, name="multipliers"
         )
@@ -82,7 +84,8 @@ class Unit(wiring.Component):
         m.d.comb += [
             row_store.i.payload.eq(self.s_axis_tdata),
             row_store.i.valid.eq(self.s_axis_tvalid),
-            self.s_axis_tready.eq(row_store.i.ready),
+            # A beat taken while the unit is in reset would be lost.
+            self.s_axis_tready.eq(row_store.i.ready & self.aresetn),
         ]
         m.d.comb += [
             sequencer.i_written.eq(row_store.o_written),
@@ -100,9 +103,7 @@ class Unit(wiring.Component):
         ]
         m.d.comb += [
             weights.i_address.eq(delay(m, sequencer.o_weight, at_lane - WeightStore.latency)),
-            biases.i_address.eq(
-                delay(m, sequencer.o_constant, at_lane + lane.bias_latency - WeightStore.latency)
-            ),
+            biases.i_address.eq(delay(m, sequencer.o_constant, at_lane + lane.bias_latency - WeightStore.latency)),
             multipliers.i_address.eq(
                 delay(m, sequencer.o_constant, at_lane + lane.multiplier_latency - WeightStore.latency)
             ),

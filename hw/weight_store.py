@@ -25,7 +25,7 @@ class WeightStore(wiring.Component):
     latency = 2
 
     def __init__(self, words: np.ndarray, element: Shape, *, name: str) -> None:
-        """``words`` are integers ``[depth, pe, elements]`` that fit ``element``; ``name`` is the memory's in Verilog."""
+        """``words`` are integers ``[depth, pe, elements]`` that fit ``element``; ``name`` names the memories."""
         self._name = name
         depth, pe, elements = words.shape
         self._images = Payload(lanes=elements, bits=element.width, signed=element.signed).pack(words)
