@@ -48,17 +48,14 @@ def write(core: Core, folder: Path) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = cli.Parser(prog="hw.build", description=__doc__, epilog=EXAMPLES)
+    named = ", ".join(NAMES)
     parser.add_argument(
-        "layer",
-        nargs="?",
-        default=DEFAULT,
-        metavar="LAYER",
-        help=f"a layer file, or {', '.join(NAMES)} (default: {DEFAULT})",
+        "layer", nargs="?", default=DEFAULT, metavar="LAYER", help=f"a layer file, or {named} (default: {DEFAULT})"
     )
     parser.add_argument("--simd", type=int, help="input channels per cycle, a divisor of in_channels")
     parser.add_argument("--pe", type=int, help="output channels per cycle, a divisor of out_channels")
     parser.add_argument(
-        "--out", type=Path, default=Path("build"), metavar="DIR", help="folder to write to (default: build)"
+        "--out", type=Path, default=Path("build"), metavar="DIR", help="where to write (default: build)"
     )
     return parser
 
@@ -67,16 +64,20 @@ def _summary(name: str, core: Core) -> Table:
     config, timing = core.config, core.manifest["timing"]
     c, g = config.layer.config, config.geometry
     macs = config.folding.pe * config.lane_channels
-    products = {"conv": macs * len(g.conv_taps), "attention": macs * len(g.attn_taps)}
     table = Table(title=f"xvolution: {name}", show_header=False)
+    multipliers = {
+        "conv": macs * len(g.conv_taps),
+        "attention": macs * len(g.attn_taps),
+        "centre": macs if g.attn_taps else 0,
+        "requantise": config.folding.pe,
+    }
     rows = {
-        "layer": f"{c.in_channels} -> {c.out_channels} channels, {c.height}x{c.width}, kernel {c.kernel}, stride {c.stride}, "
-        f"{c.padding}, groups {c.groups}, {len(c.attn_offsets)} attention offsets",
+        "layer": f"{c.in_channels} -> {c.out_channels} channels, {c.height}x{c.width}",
+        "kernel": f"{c.kernel}x{c.kernel}, stride {c.stride}, {c.padding}, groups {c.groups}",
+        "attention": f"{len(c.attn_offsets)} offsets",
         "folding": f"simd {config.folding.simd}, pe {config.folding.pe}",
-        "multipliers": ", ".join(f"{count} {kind}" for kind, count in products.items() if count)
-        + (f", {macs} centre" if products["attention"] else "")
-        + f", {config.folding.pe} requantise",
-        "row slots": f"{config.prediction.slots} of {g.groups * g.channel_beats} words x {config.column_group.size} bit",
+        "multipliers": ", ".join(f"{count} {kind}" for kind, count in multipliers.items() if count),
+        "row store": f"{config.prediction.slots} rows of {g.groups * g.channel_beats} x {config.column_group.size} bit",
         "accumulator": f"{config.ranges.accumulator.signed_bits} bit, from the weights",
         "first output": f"{timing['first_output_latency']} cycles after the first input",
         "frame": f"{timing['frame_cycles']} cycles (ideal {timing['ideal_frame_cycles']})",

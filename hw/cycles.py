@@ -50,6 +50,11 @@ class CycleModel:
                 self._read_row(frame, q)
             self._flush(frame + 1 if frame + 1 < frames and not flush_always else None)
 
+    @property
+    def intervals(self) -> list[int]:
+        """Cycles from each frame's last output beat to the next frame's."""
+        return [int(cycles) for cycles in np.diff(self.frame_ends)]
+
     def _read_row(self, frame: int, q: int) -> None:
         """Push all groups of one output row."""
         g, c = self._geometry, self._config
@@ -180,20 +185,17 @@ def predict(geometry: Geometry) -> Prediction:
     # Pushing a frame's last outputs through with the next frame's first groups costs nothing.
     # Where input and sequencer are equally busy those groups may come a little too late for the
     # first few frames; then a flush after every frame makes all frames alike.
-    for flush_always in (False, True) if geometry.lead else (False,):
+    flush = geometry.lead * geometry.channel_beats
+    for flush_always in (False, True) if flush else (False,):
         for slots in range(first, first + SEARCH):
-            model = CycleModel(
-                geometry, slots=slots, flush_always=flush_always, frames=FRAMES + -(-2 * slots // c.height)
-            )
-            intervals = set(np.diff(model.frame_ends).tolist())
-            if (
-                intervals <= {target, target + flush_always * geometry.lead * geometry.channel_beats}
-                and len(intervals) == 1
-            ):
+            frames = FRAMES + -(-2 * slots // c.height)
+            model = CycleModel(geometry, slots=slots, flush_always=flush_always, frames=frames)
+            longest, shortest = max(model.intervals), min(model.intervals)
+            if longest == shortest <= target + (flush if flush_always else 0):
                 return Prediction(
                     slots=slots,
                     flush_always=flush_always,
                     first_output_issue=model.first_output,
-                    frame_cycles=intervals.pop(),
+                    frame_cycles=longest,
                 )
-    raise AssertionError("a constant frame interval was not found")
+    raise AssertionError(f"no constant frame interval for {geometry}")
