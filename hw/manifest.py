@@ -80,42 +80,24 @@ def _stream(payload: Payload, elements: int) -> dict[str, Any]:
 
 def _widths(config: UnitConfig) -> list[dict[str, Any]]:
     """Every intermediate's proven range, its bits, and what the bound follows from."""
-    c, r = config.layer.config, config.ranges
-    rows: list[tuple[str, str, Range, str]] = [
-        ("window", "x", c.in_range, "in_bits, in_signed"),
-        (
-            "tap_macs",
-            "conv_sum",
-            r.conv_sum,
-            "largest sum over a channel's kernel taps, each weight with its worst input",
-        ),
-        (
-            "tap_macs",
-            "attn_sum",
-            r.attn_sum,
-            "largest sum over a channel's attention taps, each weight with its worst input",
-        ),
-        (
-            "attention_combine",
-            "combined",
-            r.combined,
-            "2^attn_shift * conv_sum plus the attention weights, each with its worst product of two inputs",
-        ),
-        ("channel_accumulate", "acc", r.accumulator, "sum of combined over an output's input channels, and its bias"),
-        ("requantise", "scaled", r.scaled, "acc * multiplier, channel by channel"),
-        ("requantise", "y", c.out_range, "out_bits, out_signed, relu: saturated"),
-    ]
+    c, ranges = config.layer.config, config.ranges
+    taps = "largest sum over a channel's {} taps, each weight with its worst input"
+    rows: list[tuple[str, str, Range, int, str]] = [("window", "x", c.in_range, c.in_bits, "in_bits, in_signed")]
+
+    def proven(stage: str, signal: str, values: Range, why: str) -> None:
+        rows.append((stage, signal, values, values.signed_bits, why))
+
+    proven("tap_macs", "conv_sum", ranges.conv_sum, taps.format("kernel"))
+    if config.geometry.attn_taps:
+        proven("tap_macs", "attn_sum", ranges.attn_sum, taps.format("attention"))
+    worst = "2^attn_shift * conv_sum + centre * attn_sum, each weight with its worst product of inputs"
+    proven("attention_combine", "combined", ranges.combined, worst)
+    proven("channel_accumulate", "acc", ranges.accumulator, "sum of combined over the input channels, and the bias")
+    proven("requantise", "scaled", ranges.scaled, "acc * multiplier, channel by channel")
+    rows.append(("requantise", "y", c.out_range, c.out_bits, "out_bits, out_signed, relu: saturated"))
     return [
-        {
-            "stage": stage,
-            "signal": signal,
-            "low": bound.low,
-            "high": bound.high,
-            "bits": bound.signed_bits,
-            "bound": why,
-        }
-        for stage, signal, bound, why in rows
-        if signal != "attn_sum" or config.geometry.attn_taps
+        {"stage": stage, "signal": signal, "low": r.low, "high": r.high, "bits": bits, "bound": why}
+        for stage, signal, r, bits, why in rows
     ]
 
 

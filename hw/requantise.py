@@ -43,7 +43,7 @@ class Requantise(wiring.Component):
         scaled = self._config.ranges.scaled
         rounded_range = Range(scaled.low >> shift, -(-scaled.high >> shift))
 
-        product = multiply(m, self.i_acc, self.i_multiplier)
+        product = multiply(m, self.i_acc, self.i_multiplier, proven=shape_of(scaled))
         rounded = Signal(shape_of(rounded_range), reset_less=True)
         if shift:
             # Adding just under one half, plus one if the integer part is odd, carries into the

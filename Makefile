@@ -1,0 +1,45 @@
+# Two commands on a fresh clone: `make build` writes the Verilog of the default layer,
+# `make test` runs everything that CI runs. Set-up lives in .venv and is redone only when
+# pyproject.toml changes.
+
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+ARGS ?=
+
+.PHONY: build test lint regression clean
+
+build: $(VENV)/core.stamp
+	$(RUN) -m hw.build $(ARGS)
+
+test: lint regression
+
+lint: $(VENV)/full.stamp
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+regression: $(VENV)/full.stamp
+	@for tool in g++ perl; do command -v $$tool >/dev/null \
+	  || { echo "error: $$tool is missing, Verilator needs it (Debian: apt install $$tool)" >&2; exit 2; }; done
+	$(RUN) -m pytest -n 2 $(ARGS)
+
+clean:
+	rm -rf build $(VENV)
+
+$(VENV)/core.stamp: pyproject.toml | $(VENV)/made.stamp
+	$(VENV)/bin/pip install --quiet --editable .
+	touch $@
+
+$(VENV)/full.stamp: pyproject.toml | $(VENV)/made.stamp
+	$(VENV)/bin/pip install --quiet --editable '.[test]'
+	touch $@ $(VENV)/core.stamp
+
+# Debian splits venv off its Python; say so instead of showing a traceback.
+$(VENV)/made.stamp:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "error: $(PYTHON) is missing or older than 3.11; install it (Debian: apt install python3) or set PYTHON" >&2; exit 2; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
+	  || { echo "error: $(PYTHON) has no venv module; install it (Debian: apt install python3-venv)" >&2; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	touch $@
