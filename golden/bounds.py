@@ -36,7 +36,7 @@ class Range:
     @property
     def signed_bits(self) -> int:
         """Bits of the narrowest two's complement number that holds the range."""
-        return max(self.low.bit_length() if self.low >= 0 else (~self.low).bit_length(), self.high.bit_length()) + 1
+        return max((end if end >= 0 else ~end).bit_length() for end in (self.low, self.high)) + 1
 
     def product(self, other: Range) -> Range:
         """Range of a product of two independent factors."""

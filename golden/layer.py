@@ -16,11 +16,12 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
-import math
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from reprlib import repr as brief
 from typing import Any
 
 import numpy as np
@@ -92,30 +93,30 @@ class LayerConfig:
         for name, choices in FIELD_CHOICES.items():
             value = getattr(self, name)
             if type(value) is not type(choices[0]) or value not in choices:
-                raise LayerError(f"{name} {value!r} is not one of {', '.join(map(repr, choices))}")
+                raise LayerError(f"{name} {brief(value)} is not one of {', '.join(map(repr, choices))}")
         for name, (low, high) in FIELD_RANGES.items():
             value = getattr(self, name)
             if type(value) is not int or not low <= value <= high:
-                raise LayerError(f"{name} {value!r} is not an integer from {low} to {high}")
+                raise LayerError(f"{name} {brief(value)} is not an integer from {low} to {high}")
         for name in ("in_signed", "out_signed", "relu"):
             value = getattr(self, name)
             if type(value) is not bool:
-                raise LayerError(f"{name} {value!r} is not true or false")
+                raise LayerError(f"{name} {brief(value)} is not true or false")
         for name in ("in_scale", "out_scale"):
             value = getattr(self, name)
-            if value is not None and not (type(value) in (int, float) and math.isfinite(value) and value > 0):
-                raise LayerError(f"{name} {value!r} is not a positive finite number")
+            if value is not None and not (type(value) in (int, float) and 0 < value <= sys.float_info.max):
+                raise LayerError(f"{name} {brief(value)} is not a positive finite number")
         self._check_groups()
         self._check_offsets()
         for name in ("height", "width"):
-            if self.padding == "valid" and getattr(self, name) < self.kernel:
-                raise LayerError(
-                    f"{name} {getattr(self, name)} is smaller than kernel {self.kernel}, which padding 'valid' does not allow"
-                )
+            size = getattr(self, name)
+            if self.padding == "valid" and size < self.kernel:
+                allowed = f"padding 'valid' allows no less than kernel {self.kernel}"
+                raise LayerError(f"{name} {size} is too small, {allowed}")
 
     def _check_groups(self) -> None:
         if type(self.groups) is not int or self.groups not in (1, self.in_channels):
-            raise LayerError(f"groups {self.groups!r} is neither 1 nor in_channels ({self.in_channels})")
+            raise LayerError(f"groups {brief(self.groups)} is neither 1 nor in_channels ({self.in_channels})")
         if self.depthwise and self.out_channels != self.in_channels:
             raise LayerError(
                 f"out_channels {self.out_channels} differs from in_channels {self.in_channels}, "
@@ -123,14 +124,16 @@ class LayerConfig:
             )
 
     def _check_offsets(self) -> None:
+        if not isinstance(self.attn_offsets, tuple):
+            raise LayerError(f"attn_offsets {brief(self.attn_offsets)} is not a tuple of (dy, dx)")
         for offset in self.attn_offsets:
-            whole = isinstance(offset, tuple) and len(offset) == 2 and all(type(d) is int for d in offset)
-            if not whole or max(map(abs, offset)) > MAX_OFFSET:
-                shown = json.dumps(offset, default=repr)
-                raise LayerError(f"attn_offsets entry {shown} is not a pair of integers from -{MAX_OFFSET} to {MAX_OFFSET}")
-        twice = [list(o) for i, o in enumerate(self.attn_offsets) if o in self.attn_offsets[:i]]
-        if twice:
-            raise LayerError(f"attn_offsets entry {twice[0]} is there twice, each offset is allowed once")
+            pair = isinstance(offset, tuple) and len(offset) == 2 and all(type(d) is int for d in offset)
+            if not pair or max(map(abs, offset)) > MAX_OFFSET:
+                allowed = f"a pair of integers from -{MAX_OFFSET} to {MAX_OFFSET}"
+                raise LayerError(f"attn_offsets entry {brief(offset)} is not {allowed}")
+        for i, offset in enumerate(self.attn_offsets):
+            if offset in self.attn_offsets[:i]:
+                raise LayerError(f"attn_offsets entry {offset} is there twice, each offset is allowed once")
 
     @property
     def depthwise(self) -> bool:
@@ -208,21 +211,21 @@ class LayerConfig:
             raise LayerError(f"config field format is missing, allowed is {FORMAT}")
         version = fields.pop("format")
         if type(version) is not int or version != FORMAT:
-            raise LayerError(f"format {version!r} is not {FORMAT}")
+            raise LayerError(f"format {brief(version)} is not {FORMAT}")
         if fields.get("product") == "dynamic":
             raise LayerError("product 'dynamic' is not supported yet, allowed is 'hadamard'")
         known = {f.name: f.default is dataclasses.MISSING for f in dataclasses.fields(cls)}
         for name in fields:
             if name not in known:
-                raise LayerError(f"config field {name!r} is unknown, allowed are format, {', '.join(known)}")
+                raise LayerError(f"config field {brief(name)} is unknown, allowed are format, {', '.join(known)}")
         for name, required in known.items():
             if required and name not in fields:
                 raise LayerError(f"config field {name} is missing")
             if name in fields and fields[name] is None:
-                raise LayerError(f"{name} None is not allowed, leave the field out or give it a value")
+                raise LayerError(f"{name} null is not allowed, leave the field out or give it a value")
         offsets = fields["attn_offsets"]
         if not isinstance(offsets, list):
-            raise LayerError(f"attn_offsets {offsets!r} is not a list of [dy, dx]")
+            raise LayerError(f"attn_offsets {brief(offsets)} is not a list of [dy, dx]")
         fields["attn_offsets"] = tuple(tuple(o) if isinstance(o, list) else o for o in offsets)
         return cls(**fields)
 
@@ -231,7 +234,7 @@ def _unique_fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     fields: dict[str, Any] = {}
     for name, value in pairs:
         if name in fields:
-            raise LayerError(f"config field {name} is there twice")
+            raise LayerError(f"config field {brief(name)} is there twice")
         fields[name] = value
     return fields
 
@@ -294,11 +297,13 @@ class Layer:
         if x.dtype.kind not in "iu":
             raise UserError(f"input has dtype {x.dtype}, allowed are integer dtypes")
         if x.ndim not in (3, 4) or x.shape[-3:] != frame or x.size == 0:
-            raise UserError(f"input has shape {list(x.shape)}, allowed are {list(frame)} and [N, {', '.join(map(str, frame))}] with N >= 1")
+            frames = f"[N, {', '.join(map(str, frame))}] with N >= 1"
+            raise UserError(f"input has shape {list(x.shape)}, allowed are {list(frame)} and {frames}")
         low, high = c.in_range.low, c.in_range.high
         if x.min() < low or x.max() > high:
             worst = int(x.min() if x.min() < low else x.max())
-            raise UserError(f"input has a value {worst}, allowed are {low} to {high} (in_bits {c.in_bits}, in_signed {c.in_signed})")
+            source = f"in_bits {c.in_bits}, in_signed {c.in_signed}"
+            raise UserError(f"input has a value {worst}, allowed are {low} to {high} ({source})")
         return x.astype(np.int64).reshape(-1, *frame)
 
 
@@ -317,29 +322,27 @@ def read_layer(path: str | os.PathLike[str]) -> Layer:
             raise LayerError(f"array {name!r} {state}")
         text = content["config"]
         if text.ndim != 0 or text.dtype.kind != "U":
-            raise LayerError(f"config is an array of shape {list(text.shape)} and dtype {text.dtype}, allowed is one JSON text")
+            found = f"an array of shape {list(text.shape)} and dtype {text.dtype}"
+            raise LayerError(f"config is {found}, allowed is one JSON text")
         return Layer(config=LayerConfig.from_json(str(text)), **{name: content[name] for name in ARRAYS})
     except LayerError as error:
         raise LayerError(f"layer file {path}: {error}") from None
 
 
 def _read_npz(path: Path) -> Mapping[str, np.ndarray]:
-    if not path.exists():
-        raise LayerError("there is no such file")
-    if path.is_dir():
-        raise LayerError("is a directory, allowed is an .npz file")
     try:
-        archive = np.load(path, allow_pickle=False)
+        stream = path.open("rb")
     except OSError as error:
-        raise LayerError(f"cannot be read: {error.strerror or error}") from None
-    except Exception as error:  # numpy and zipfile raise a dozen types for bytes that are no archive
-        raise LayerError(f"is not an .npz archive of plain arrays ({type(error).__name__}: {error})") from None
-    if not isinstance(archive, np.lib.npyio.NpzFile):
-        raise LayerError("is a single array, allowed is an .npz archive")
-    with archive:
-        names = archive.files
-        content = {}
-        for name in names:
+        raise LayerError(f"cannot be read: {error.strerror}") from None
+    content: dict[str, np.ndarray] = {}
+    with stream:
+        try:
+            archive = np.load(stream, allow_pickle=False)
+        except Exception as error:  # numpy and zipfile raise a dozen types for bytes that are no archive
+            raise LayerError(f"is not an .npz archive of plain arrays ({type(error).__name__}: {error})") from None
+        if not isinstance(archive, np.lib.npyio.NpzFile):
+            raise LayerError("is a single array, allowed is an .npz archive")
+        for name in archive.files:
             if name in content:
                 raise LayerError(f"array {name!r} is there twice")
             try:
@@ -348,7 +351,7 @@ def _read_npz(path: Path) -> Mapping[str, np.ndarray]:
                 raise LayerError(f"array {name!r} is corrupt or pickled ({type(error).__name__}: {error})") from None
             if not isinstance(content[name], np.ndarray):
                 raise LayerError(f"{name!r} is not an array")
-        return content
+    return content
 
 
 def write_layer(path: str | os.PathLike[str], layer: Layer) -> None:

@@ -1,0 +1,48 @@
+"""Run the exact integer model of a layer on frames.
+
+Examples:
+    python -m golden.run --output y.npy
+    python -m golden.run tiny --input x.npy --output y.npy
+    python -m golden.run path/to/layer.npz --input x.npy --output y.npy
+
+The input is an integer .npy of one frame [C, H, W] or of several [N, C, H, W]; the output
+is int32 of the same rank, [O, Ho, Wo] or [N, O, Ho, Wo].
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from golden import cli, integer
+from golden.arrays import read_array, write_array
+from golden.layers import DEFAULT, NAMES, activations, load_layer
+from golden.progress import progress
+
+
+def main(argv: list[str]) -> int:
+    options = _parser().parse_args(argv)
+    layer = load_layer(options.layer)
+    source = options.input or activations(options.layer)
+    if source is None:
+        raise cli.UserError(f"layer {options.layer} has no recorded activations, --input is needed")
+    x = read_array(source)
+    frames = layer.check_input(x)
+    positions = len(frames) * layer.config.out_height * layer.config.out_width
+    with progress(f"{len(frames)} frames", positions) as advance:
+        y = integer.run(layer, frames, advance)
+    write_array(options.output, y if x.ndim == 4 else y[0])
+    print(f"{options.layer}: {len(frames)} frames from {source} to {options.output}")
+    return 0
+
+
+def _parser() -> cli.Parser:
+    parser = cli.Parser(prog="python -m golden.run", description=__doc__)
+    add = parser.add_argument
+    add("layer", nargs="?", default=DEFAULT, help=f"layer file, or one of {', '.join(NAMES)} (default: {DEFAULT})")
+    add("--input", type=Path, help="input frames, .npy (default: the layer's recorded activations)")
+    add("--output", type=Path, required=True, help="where to write the output frames, .npy")
+    return parser
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,172 @@
+"""Write stimulus and expected output of a layer for any HDL test bench.
+
+Examples:
+    python -m golden.vectors --out build/vectors
+    python -m golden.vectors tiny --out vectors --simd 2 --pe 1 --seed 7 --frames 8
+    python -m golden.vectors layer.npz --out vectors --input x.npy --frames 1
+
+Frames come from --input, else from the layer's recorded activations, else from a random
+generator; --seed asks for random frames. --frames N takes the first N of a file or of the
+recordings, or makes N random ones: the first with every element at a limit of the input
+format, the second all at the lower limit, the third all at the upper, the others uniform.
+
+Files: input.npy and expected.npy hold int32 frames [N, channels, height, width]; input.hex
+and expected.hex hold the same as stream beats, one a line, for $readmemh; manifest.json
+says how to read them, with the sha256 of each.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import hashlib
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from golden import cli, integer
+from golden.arrays import read_array
+from golden.layer import Layer
+from golden.layers import DEFAULT, NAMES, activations, load_layer
+from golden.progress import progress
+from golden.streams import Folding, Payload, hex_lines, to_beats
+
+FORMAT = 1
+DEFAULT_FRAMES = 4
+MAX_RANDOM_FRAMES = 4096
+
+LAYOUT = (
+    "beats are in raster order with the channels innermost: for y, for x, for channel group g",
+    "beat of group g holds channel g*lanes + j in element j",
+    "element j is bits j*element_bits and up of TDATA, two's complement if signed",
+    "TDATA is padded with zeros at the top to whole bytes",
+    "a line of a .hex file is one beat, most significant digit first",
+    "frames follow each other without a gap; TLAST marks each frame's last beat",
+)
+
+
+def main(argv: list[str]) -> int:
+    options = _parser().parse_args(argv)
+    layer = load_layer(options.layer)
+    folding = Folding.choose(layer.config, options.simd, options.pe)
+    frames, source = _stimulus(layer, options)
+    positions = len(frames) * layer.config.out_height * layer.config.out_width
+    with progress(f"{len(frames)} frames", positions) as advance:
+        expected = integer.run(layer, frames, advance)
+    facts = {"layer": options.layer, "source": source}
+    _write(Path(options.out), vector_files(layer, folding, frames, expected, facts))
+    print(f"{options.layer}: {len(frames)} frames from {source} to {options.out}")
+    return 0
+
+
+def random_frames(layer: Layer, count: int, seed: int) -> np.ndarray:
+    """``count`` frames that visit the limits of the input format, int64 ``[count, C, H, W]``.
+
+    Frame 0 draws each element from the two limits, frame 1 is all at the lower, frame 2 all
+    at the upper, the others are uniform over the format.
+    """
+    c = layer.config
+    low, high = c.in_range.low, c.in_range.high
+    rng = np.random.default_rng(seed)
+    frames = rng.integers(low, high, (count, c.in_channels, c.height, c.width), endpoint=True)
+    frames[:1] = rng.choice([low, high], frames[:1].shape)
+    frames[1:2] = low
+    frames[2:3] = high
+    return frames
+
+
+def vector_files(
+    layer: Layer, folding: Folding, frames: np.ndarray, expected: np.ndarray, facts: dict[str, Any]
+) -> dict[str, bytes]:
+    """Contents of every file by name.
+
+    Args:
+        layer: the layer.
+        folding: channels per beat.
+        frames: input frames ``[N, C, H, W]``.
+        expected: output frames ``[N, O, Ho, Wo]``.
+        facts: entries for the manifest that say where the vectors come from.
+    """
+    c = layer.config
+    files: dict[str, bytes] = {}
+    streams: dict[str, Any] = {}
+    for name, array, payload in (
+        ("input", frames, Payload.of_input(c, folding)),
+        ("expected", expected, Payload.of_output(c, folding)),
+    ):
+        beats = payload.pack(to_beats(array, payload.lanes))
+        buffer = io.BytesIO()
+        np.save(buffer, array.astype(np.int32), allow_pickle=False)
+        files[f"{name}.npy"] = buffer.getvalue()
+        files[f"{name}.hex"] = "".join(f"{line}\n" for line in hex_lines(beats)).encode()
+        streams[name] = {
+            "shape": list(array.shape),
+            "lanes": payload.lanes,
+            "element_bits": payload.bits,
+            "signed": payload.signed,
+            "tdata_bits": 8 * payload.bytes,
+            "beats": len(beats),
+            "beats_per_frame": len(beats) // len(array),
+        }
+    streams["expected"]["tlast_every"] = streams["expected"]["beats_per_frame"]
+    manifest = {
+        "format": FORMAT,
+        **facts,
+        "config": json.loads(c.to_json()),
+        "simd": folding.simd,
+        "pe": folding.pe,
+        "frames": len(frames),
+        "layout": LAYOUT,
+        "streams": streams,
+        "sha256": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
+    }
+    return files | {"manifest.json": (json.dumps(manifest, indent=2) + "\n").encode()}
+
+
+def _parser() -> cli.Parser:
+    parser = cli.Parser(prog="python -m golden.vectors", description=__doc__)
+    count = cli.bounded(int, 1, float("inf"))
+    add = parser.add_argument
+    add("layer", nargs="?", default=DEFAULT, help=f"layer file, or one of {', '.join(NAMES)} (default: {DEFAULT})")
+    add("--out", type=Path, required=True, metavar="DIR", help="folder to write to, made if needed")
+    add("--input", type=Path, help="input frames, .npy of integers [C, H, W] or [N, C, H, W]")
+    add("--simd", type=count, help="input channels per beat, a divisor of in_channels")
+    add("--pe", type=count, help="output channels per beat, a divisor of out_channels")
+    add("--frames", type=count, metavar="N", help=f"how many frames (default: all; {DEFAULT_FRAMES} random ones)")
+    add("--seed", type=cli.bounded(int, 0, 2**32 - 1), help="of random frames (default: 0)")
+    return parser
+
+
+def _stimulus(layer: Layer, options: argparse.Namespace) -> tuple[np.ndarray, str]:
+    """The frames asked for, ``[N, C, H, W]``, and where they come from in words."""
+    if options.input is not None and options.seed is not None:
+        raise cli.UserError("--seed is for random frames and --input brings its own, allowed is one of the two")
+    path = options.input
+    if path is None and options.seed is None:
+        path = activations(options.layer)
+    if path is None:
+        count = DEFAULT_FRAMES if options.frames is None else options.frames
+        if count > MAX_RANDOM_FRAMES:
+            raise cli.UserError(f"--frames {count} random ones are too many, allowed are 1 to {MAX_RANDOM_FRAMES}")
+        seed = options.seed or 0
+        return random_frames(layer, count, seed), f"random, seed {seed}"
+    frames = layer.check_input(read_array(path))
+    if options.frames is not None and options.frames > len(frames):
+        raise cli.UserError(f"--frames {options.frames} is more than {path} has, allowed are 1 to {len(frames)}")
+    return frames[: options.frames], path.name
+
+
+def _write(folder: Path, files: dict[str, bytes]) -> None:
+    """Write all files or none."""
+    cli.output_directory(folder)
+    with contextlib.ExitStack() as stack:
+        streams = [stack.enter_context(cli.replacing(folder / name, "wb")) for name in files]
+        for stream, content in zip(streams, files.values(), strict=True):
+            stream.write(content)
+
+
+if __name__ == "__main__":
+    cli.run(main)
