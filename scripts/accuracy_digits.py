@@ -1,0 +1,85 @@
+"""Accuracy of the digits network, its X-volution layer computed by the integer model and by the Verilog.
+
+Examples:
+    python -m scripts.accuracy_digits
+    python -m scripts.accuracy_digits --simulator icarus --simd 8 --pe 8 --images 20
+
+The held-out images run through the generated unit in a simulator: all of them within seconds
+in Verilator, at about one a second in Icarus.
+
+Exit status: 0 if every output of the unit and every score of the network agree with the
+integer model, 1 if not, 2 for wrong input.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from golden import integer
+from golden.cli import Parser, bounded, run
+from golden.layers import FOLDER
+from golden.layers.digits import read_digits
+from golden.progress import progress
+from golden.streams import Folding
+from hw.verilog import generate
+from sim.bulk import simulate
+from sim.simulators import SIMULATORS, find_simulator
+
+
+def main(argv: list[str]) -> int:
+    options = _parser().parse_args(argv)
+    simulator = find_simulator(options.simulator)
+    digits = read_digits(options.folder)
+    if options.images is not None:
+        digits = digits.first(options.images)
+    layer, images = digits.layer, len(digits.labels)
+    folding = Folding.choose(layer.config, options.simd, options.pe)
+
+    expected = digits.logits(integer.run(layer, digits.frames))
+    core = generate(layer, folding)
+    with progress(f"{images} images in {simulator.name}", 1.0) as advance:
+        result = simulate(core, layer, folding, digits.frames, simulator=simulator.name, advance=advance)
+    logits = None if result.frames is None else digits.logits(result.frames)
+
+    predictions = {"float": digits.float_prediction, "integer model": expected.argmax(axis=1)}
+    if logits is not None:
+        predictions[f"Verilog in {simulator.name}, simd {folding.simd}, pe {folding.pe}"] = logits.argmax(axis=1)
+    table = Table("X-volution layer", "right", "accuracy", title=f"{images} held-out digits")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for name, prediction in predictions.items():
+        right = digits.correct(prediction)
+        table.add_row(name, str(right), f"{right / images:.2%}")
+    console = Console()
+    console.print(table)
+
+    if result.passed and logits is not None and np.array_equal(logits, expected):
+        console.print(f"All {result.expected.size} outputs and all {expected.size} scores are equal.")
+        return 0
+    for fault in result.faults:
+        console.print(f"Fault: {fault}.")
+    where = f" First: {result.first_mismatch}." if result.first_mismatch else ""
+    console.print(f"{result.mismatches} of {result.expected.size} outputs are wrong or missing.{where}")
+    if logits is not None:
+        console.print(f"{np.count_nonzero(logits != expected)} of {expected.size} scores differ.")
+    return 1
+
+
+def _parser() -> Parser:
+    parser = Parser(prog="python -m scripts.accuracy_digits", description=__doc__)
+    count = bounded(int, 1, float("inf"))
+    add = parser.add_argument
+    add("--simulator", choices=list(SIMULATORS), default="verilator", help="(default: verilator)")
+    add("--simd", type=count, help="input channels per beat")
+    add("--pe", type=count, help="output channels per beat")
+    add("--images", type=count, help="how many of the held-out images (default: all)")
+    add("--folder", type=Path, default=FOLDER, help="where the files of the network are (default: golden/layers)")
+    return parser
+
+
+if __name__ == "__main__":
+    run(main)

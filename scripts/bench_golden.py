@@ -1,0 +1,107 @@
+"""Time the exact integer model against PyTorch doing the same work in float32.
+
+Example:
+    python -m scripts.bench_golden --images 100 --repeat 5
+
+The layer is 64 -> 64 channels at 56x56, 3x3, all eight directions, 8-bit unsigned input.
+PyTorch runs the merged form (3x3 convolution, eight shift products, 1x1 convolution of
+512 channels) without the requantisation that the integer model includes, twice: the whole
+batch at once, and image by image, which spares it large intermediates. Runs alternate, so
+that a busy machine slows all three alike.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from golden import cli, integer
+from golden.layer import Layer
+from golden.merge import DynamicConv2d
+from golden.random_layer import random_layer
+from golden.vectors import random_frames
+
+CHANNELS = 64
+SIDE = 56
+#: Relative error of a float32 sum of 1088 products, with room to spare.
+TOLERANCE = 1e-4
+
+
+def main(argv: list[str]) -> int:
+    options = _parser().parse_args(argv)
+    rng = np.random.default_rng(options.seed)
+    layer = random_layer(rng, in_channels=CHANNELS, out_channels=CHANNELS, height=SIDE, width=SIDE)
+    x = random_frames(layer, options.images, options.seed).astype(np.uint8)
+    floats = torch.from_numpy(x).float()
+    network = _float_layer(layer)
+    contestants = {
+        "integer model": lambda: integer.run(layer, x),
+        "PyTorch float32, whole batch": lambda: network(floats),
+        "PyTorch float32, image by image": lambda: [network(image) for image in floats.split(1)],
+    }
+    _check_agreement(layer, x[:4], network)
+    seconds: dict[str, list[float]] = {name: [] for name in contestants}
+    console = Console(stderr=True)
+    with torch.inference_mode(), Progress(console=console, transient=True) as bar:
+        task = bar.add_task("runs", total=(options.repeat + 1) * len(contestants))
+        for repeat in range(options.repeat + 1):
+            for name, work in contestants.items():
+                start = time.perf_counter()
+                work()
+                if repeat > 0:  # the first round warms caches and allocators up
+                    seconds[name].append(time.perf_counter() - start)
+                bar.advance(task)
+    _show(seconds, options.images)
+    return 0
+
+
+def _float_layer(layer: Layer) -> DynamicConv2d:
+    """The layer before requantisation as a float32 module."""
+    c = layer.config
+    network = DynamicConv2d(c.in_channels, c.out_channels, kernel_size=c.kernel, attn_offsets=c.attn_offsets)
+    with torch.no_grad():
+        network.conv_weight.copy_(torch.from_numpy(layer.conv_weight * 2**c.attn_shift))
+        network.attn_weight.copy_(torch.from_numpy(layer.attn_weight.copy()))
+        network.bias.copy_(torch.from_numpy(layer.bias.copy()))
+    return network.eval()
+
+
+def _check_agreement(layer: Layer, x: np.ndarray, network: DynamicConv2d) -> None:
+    """Both did the same work if their accumulators are close."""
+    acc = integer.accumulate(layer, x)
+    with torch.inference_mode():
+        close = network(torch.from_numpy(x).float()).double().numpy()
+    error = np.abs(close - acc).max() / np.abs(acc).max()
+    if error > TOLERANCE:
+        raise SystemExit(f"integer model and PyTorch differ by {error:.2g} of the largest accumulator")
+
+
+def _show(seconds: dict[str, list[float]], images: int) -> None:
+    median = {name: statistics.median(times) for name, times in seconds.items()}
+    table = Table(
+        "", "median s", "images/s", "integer model takes", title=f"{images} images, {CHANNELS} -> {CHANNELS}, 56x56"
+    )
+    for column in table.columns[1:]:
+        column.justify = "right"
+    own = next(iter(median.values()))
+    for name, time_taken in median.items():
+        table.add_row(name, f"{time_taken:.3f}", f"{images / time_taken:.0f}", f"{own / time_taken:.2f}x")
+    Console().print(table)
+
+
+def _parser() -> cli.Parser:
+    parser = cli.Parser(prog="python -m scripts.bench_golden", description=__doc__)
+    parser.add_argument("--images", type=cli.bounded(int, 1, 10_000), default=100, help="batch size (default: 100)")
+    parser.add_argument("--repeat", type=cli.bounded(int, 1, 1000), default=5, help="timed rounds (default: 5)")
+    parser.add_argument("--seed", type=cli.bounded(int, 0, 2**32 - 1), default=0, help="(default: 0)")
+    return parser
+
+
+if __name__ == "__main__":
+    cli.run(main)

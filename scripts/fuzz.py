@@ -1,0 +1,109 @@
+"""Random units over the whole contract in a real simulator, against the integer model.
+
+Examples:
+    python -m scripts.fuzz --count 100
+    python -m scripts.fuzz --count 10 --seed 7 --simulator verilator
+
+Each case is a random layer in a random folding. Random and extreme frames go through its unit
+twice: at full rate, where the predicted cycle figures must hold too, and with random pauses
+at both ends. A case that fails is kept, with the command that runs it again.
+
+Exit status: 0 if all cases pass, 1 if one fails, 2 for wrong input.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.progress import Progress
+
+from golden import cli
+from golden.arrays import write_array
+from golden.layer import write_layer
+from hw.verilog import generate
+from sim.bulk import simulate
+from sim.cases import Case, random_case
+from sim.result import SimulationResult
+from sim.simulators import SIMULATORS, find_simulator
+from sim.stimulus import extreme_frames, random_frames
+
+#: ``--simulator mix`` runs one of so many cases on Verilator, which compiles slowly, and the others on Icarus.
+MIX = 5
+
+
+def main(argv: list[str]) -> int:
+    options = _parser().parse_args(argv)
+    for name in SIMULATORS if options.simulator == "mix" else (options.simulator,):
+        find_simulator(name)
+    folder = cli.output_directory(options.out)
+    console = Console(markup=False, highlight=False, soft_wrap=True)
+    failed = 0
+    with ProcessPoolExecutor(options.jobs) as pool, Progress(console=console, transient=True) as bar:
+        task = bar.add_task("fuzzing", total=options.count)
+        cases = [pool.submit(run_case, options.seed, i, options.simulator, folder) for i in range(options.count)]
+        for case in as_completed(cases):
+            bar.advance(task)
+            for line in case.result():
+                console.print(line)
+            failed += bool(case.result())
+    console.print(f"{options.count} cases, seed {options.seed}, {options.simulator}: {failed} failed")
+    return 1 if failed else 0
+
+
+def run_case(seed: int, index: int, simulator: str, folder: Path) -> list[str]:
+    """Run case ``index`` of ``seed``; what is wrong with it in lines of text, none if nothing is."""
+    rng = np.random.default_rng([seed, index])
+    case = random_case(rng)
+    config = case.layer.config
+    pool = np.concatenate([random_frames(rng, config, 3), extreme_frames(config)])
+    frames = rng.permutation(pool)[: rng.integers(1, 5, endpoint=True)]
+    if simulator == "mix":
+        simulator = "icarus" if index % MIX else "verilator"
+    pauses = [0.0 if rng.random() < 0.3 else round(float(rng.uniform(0.02, 0.9)), 2) for _ in ("idle", "stall")]
+    core = generate(case.layer, case.folding)
+    for idle, stall in ((0.0, 0.0), pauses):
+        result = simulate(
+            core, case.layer, case.folding, frames, simulator=simulator, idle=idle, stall=stall, seed=index
+        )
+        wrong = result.complaints()
+        if not (idle or stall):
+            wrong += result.timing_complaints(core.manifest["timing"])
+        if wrong:
+            command = _keep(case, frames, folder / f"{seed}-{index}")
+            options = f"--simulator {simulator} --idle {idle} --stall {stall} --seed {index}"
+            return [f"case {index}: {'; '.join(wrong)}", f"    {command} {options}"]
+    return []
+
+
+def _keep(case: Case, frames: np.ndarray, folder: Path) -> str:
+    """Save the case; the command that simulates it."""
+    cli.output_directory(folder)
+    write_layer(folder / "layer.npz", case.layer)
+    write_array(folder / "input.npy", frames)
+    paths = f"{shlex.quote(str(folder / 'layer.npz'))} --input {shlex.quote(str(folder / 'input.npy'))}"
+    return f"python -m sim.run {paths} --simd {case.folding.simd} --pe {case.folding.pe}"
+
+
+def _parser() -> cli.Parser:
+    parser = cli.Parser(prog="python -m scripts.fuzz", description=__doc__)
+    add = parser.add_argument
+    add("--count", type=cli.bounded(int, 1, float("inf")), default=50, help="number of cases (default: 50)")
+    add("--seed", type=cli.bounded(int, 0, 2**32 - 1), default=0, help="of all cases (default: 0)")
+    add(
+        "--simulator",
+        choices=["mix", *SIMULATORS],
+        default="mix",
+        help=f"mix: one case in {MIX} on verilator (default)",
+    )
+    add("--jobs", type=cli.bounded(int, 1, 64), default=os.cpu_count(), help="cases at a time (default: one a core)")
+    add("--out", type=Path, default=Path("build/fuzz"), help="where failed cases are kept (default: build/fuzz)")
+    return parser
+
+
+if __name__ == "__main__":
+    cli.run(main)
