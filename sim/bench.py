@@ -1,0 +1,131 @@
+"""A bench around a unit: compiled once per unit, then run as often as needed."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree import ElementTree
+
+from cocotb_tools.runner import get_runner
+
+from sim.cache import cached
+from sim.simulators import DUMP, HERE, VISIBLE, Simulator
+
+SIMULATION_LOG = "simulation.log"
+
+
+class SimulationError(RuntimeError):
+    """A simulation ended without a verdict; the message quotes its log."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bench:
+    """A cocotb test module and the top module that it drives.
+
+    Attributes:
+        module: name of the Python module that holds the cocotb tests.
+        top: top module; ``xvolution`` itself, or a wrapper around it.
+        source: Verilog file of the wrapper, beside this file; None without one.
+    """
+
+    module: str
+    top: str
+    source: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Program:
+    """A unit and a bench, compiled.
+
+    Attributes:
+        folder: the compiled design.
+        waves: whether it can record waveforms.
+    """
+
+    simulator: Simulator
+    bench: Bench
+    folder: Path
+    waves: bool
+
+    @classmethod
+    def build(
+        cls,
+        simulator: Simulator,
+        bench: Bench,
+        verilog: str,
+        parameters: Mapping[str, int] | None = None,
+        waves: bool = False,
+    ) -> Program:
+        """Compile the unit ``verilog`` with ``bench``, or take it from the cache."""
+        wrappers = [HERE / bench.source] if bench.source else []
+        parameters = parameters or {}
+
+        def make(folder: Path) -> None:
+            with tempfile.TemporaryDirectory() as scratch:
+                unit = Path(scratch) / "xvolution.v"
+                unit.write_text(verilog)
+                simulator.compile([unit, *wrappers], top=bench.top, parameters=parameters, waves=waves, folder=folder)
+
+        texts = [verilog, *(path.read_text() for path in (*wrappers, VISIBLE, DUMP))]
+        key = [simulator.name, simulator.version(), bench.top, str(sorted(parameters.items())), str(waves), *texts]
+        return cls(simulator=simulator, bench=bench, folder=cached(key, make), waves=waves)
+
+    def run(
+        self,
+        folder: Path,
+        plusargs: Mapping[str, int] | None = None,
+        environment: Mapping[str, str] | None = None,
+        seed: int = 0,
+        waves: Path | None = None,
+    ) -> dict[str, str | None]:
+        """Run the cocotb tests of the bench in ``folder``.
+
+        Args:
+            folder: working directory, which also takes the log.
+            plusargs: ``+name=value`` for the Verilog side.
+            environment: variables for the Python side.
+            seed: of cocotb's random generator.
+            waves: waveform file to write.
+
+        Returns:
+            For each test its failure message, None if it passed.
+
+        Raises:
+            SimulationError: if the simulator ended before its tests did.
+        """
+        runner = get_runner(self.simulator.name)
+        results = folder / "results.xml"
+        trace = self.simulator.wave_arguments(waves.resolve()) if waves else []
+        try:
+            runner.test(
+                test_module=self.bench.module,
+                hdl_toplevel=self.bench.top,
+                hdl_toplevel_lang="verilog",
+                build_dir=self.folder,
+                test_dir=folder,
+                results_xml=str(results.resolve()),
+                log_file=str(folder / SIMULATION_LOG),
+                plusargs=[*(f"+{name}={value}" for name, value in (plusargs or {}).items()), *trace],
+                extra_env=dict(environment or {}),
+                seed=seed,
+                waves=waves is not None,
+            )
+        except (RuntimeError, SystemExit):
+            pass  # the results say what failed, or are missing
+        if not results.exists():
+            log = folder / SIMULATION_LOG
+            tail = log.read_text(errors="replace").strip().splitlines()[-20:] if log.exists() else []
+            raise SimulationError("\n".join([f"{self.simulator.name} ended without results:", *tail]))
+        return _verdicts(results)
+
+
+def _verdicts(results: Path) -> dict[str, str | None]:
+    verdicts: dict[str, str | None] = {}
+    for case in ElementTree.parse(results).getroot().iter("testcase"):
+        trouble = case.find("failure")
+        trouble = case.find("error") if trouble is None else trouble
+        text = None if trouble is None else trouble.get("error_msg") or trouble.get("message") or trouble.text or "failed"
+        verdicts[case.get("name", "")] = text
+    return verdicts

@@ -1,0 +1,238 @@
+"""Units to simulate: named ones that cover every feature and edge, and random ones over the whole contract."""
+
+from __future__ import annotations
+
+import dataclasses
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from golden import integer
+from golden.bounds import stage_ranges
+from golden.layer import FIELD_RANGES, MAX_OFFSET, MULTIPLIER_BITS, Layer, LayerError
+from golden.random_layer import random_layer
+from golden.streams import Folding
+from sim.stimulus import random_frames
+
+NEIGHBOURS = tuple((dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if (dy, dx) != (0, 0))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """A layer and how it is folded."""
+
+    layer: Layer
+    folding: Folding
+
+
+def spread(rng: np.random.Generator, layer: Layer) -> Layer:
+    """The layer with multipliers under which random frames use the whole output range.
+
+    An error in ``acc`` then rarely hides behind saturation or in a lost bit.
+    """
+    acc = integer.accumulate(layer, random_frames(rng, layer.config, 2)).astype(float)
+    size = np.maximum(np.sqrt((acc**2).mean(axis=(0, 2, 3))), 1)
+    scale = layer.config.out_range.high / (2 * size)
+    shift = int(np.clip(MULTIPLIER_BITS - 1 - np.ceil(np.log2(scale.max())), *FIELD_RANGES["out_shift"]))
+    multiplier = np.clip(np.rint(scale * 2.0**shift), 1, 2**MULTIPLIER_BITS - 1).astype(np.int64)
+    return dataclasses.replace(
+        layer, config=dataclasses.replace(layer.config, out_shift=shift), multiplier=multiplier
+    )
+
+
+def _at_limits(layer: Layer, sign: Callable[[np.ndarray], np.ndarray]) -> Layer:
+    """All weights, biases and multipliers at the limits of their formats, with the signs that ``sign`` chooses.
+
+    ``out_shift`` becomes such that the bound on ``acc`` just fits the output.
+    """
+    c = layer.config
+    limits = dataclasses.replace(
+        layer,
+        conv_weight=c.weight_limit * sign(layer.conv_weight),
+        attn_weight=c.weight_limit * sign(layer.attn_weight),
+        bias=np.where(sign(layer.bias) > 0, 2**31 - 1, -(2**31)),
+        multiplier=np.full_like(layer.multiplier, 2**16 - 1),
+    )
+    scaled = stage_ranges(limits).scaled
+    shift = max(0, scaled.signed_bits - c.out_bits)
+    return dataclasses.replace(limits, config=dataclasses.replace(c, out_shift=shift))
+
+
+def _positive(layer: Layer) -> Layer:
+    return _at_limits(layer, np.ones_like)
+
+
+def _negative(layer: Layer) -> Layer:
+    return _at_limits(layer, lambda array: -np.ones_like(array))
+
+
+def _alternating(layer: Layer) -> Layer:
+    """Against the checkerboard frames, every sum comes close to its bounds."""
+    return _at_limits(layer, lambda array: 1 - 2 * (np.indices(array.shape).sum(axis=0) % 2))
+
+
+def _zero(layer: Layer) -> Layer:
+    """No weights at all: the output is the bias."""
+    return dataclasses.replace(
+        layer, conv_weight=np.zeros_like(layer.conv_weight), attn_weight=np.zeros_like(layer.attn_weight)
+    )
+
+
+#: What a case does not say. Wide signed outputs, so that few errors hide behind saturation.
+BASE = {
+    "in_channels": 4,
+    "out_channels": 4,
+    "height": 5,
+    "width": 6,
+    "out_bits": 12,
+    "out_signed": True,
+    "relu": False,
+    "simd": 2,
+    "pe": 2,
+}
+#: Names of cases and what they have that `BASE` and `random_layer` have not.
+CASES: Mapping[str, dict[str, Any]] = {
+    # kernels and attention
+    "plain": {},
+    "conv_1x1": {"kernel": 1, "attn_offsets": ()},
+    "conv_3x3": {"attn_offsets": ()},
+    "conv_5x5": {"kernel": 5, "attn_offsets": (), "height": 7},
+    "kernel_7": {"kernel": 7, "height": 8, "width": 7, "simd": 1},
+    "attention_around_1x1": {"kernel": 1},
+    "offset_centre": {"attn_offsets": ((0, 0),)},
+    "offset_single": {"attn_offsets": ((0, 1),)},
+    "offsets_distance_3": {"attn_offsets": tuple((3 * y, 3 * x) for y, x in NEIGHBOURS), "height": 7, "width": 8, "simd": 1},
+    "offsets_asymmetric": {"attn_offsets": ((-3, 1), (0, 2), (1, -1), (0, 0)), "in_channels": 2},
+    "offsets_only_below": {"kernel": 1, "attn_offsets": ((3, 0), (2, -3)), "height": 8},
+    # geometry
+    "stride_2_even": {"stride": 2, "height": 6, "width": 8},
+    "stride_2_odd": {"stride": 2, "height": 7, "width": 5},
+    "stride_2_1x1": {"stride": 2, "kernel": 1, "height": 5, "width": 4},
+    "stride_2_valid": {"stride": 2, "padding": "valid", "kernel": 5, "height": 8, "width": 9, "simd": 1},
+    "valid": {"padding": "valid"},
+    "valid_7_whole_frame": {"padding": "valid", "kernel": 7, "height": 7, "width": 7, "in_channels": 2, "simd": 1},
+    "frame_1x1": {"height": 1, "width": 1},
+    "frame_1xn": {"height": 1, "width": 9, "kernel": 5},
+    "frame_nx1": {"height": 9, "width": 1},
+    "frame_nx1_stride_2": {"height": 9, "width": 1, "stride": 2},
+    "frame_smaller_than_kernel": {"height": 2, "width": 3, "kernel": 7, "in_channels": 2, "simd": 1},
+    # depthwise
+    "depthwise": {"groups": 4},
+    "depthwise_stride_2": {"groups": 4, "stride": 2, "height": 7, "width": 7, "simd": 1, "pe": 1},
+    "depthwise_parallel": {"groups": 4, "simd": 4, "pe": 4, "padding": "valid", "height": 6},
+    # folding
+    "fold_sequential": {"simd": 1, "pe": 1, "height": 4, "width": 5},
+    "fold_parallel": {"simd": 4, "pe": 4},
+    "fold_wide_input": {"simd": 4, "pe": 1},
+    "fold_wide_output": {"simd": 1, "pe": 4},
+    "fold_odd": {"in_channels": 6, "out_channels": 9, "simd": 3, "pe": 3, "in_bits": 5, "out_bits": 3},
+    "single_channel": {"in_channels": 1, "out_channels": 1, "simd": 1, "pe": 1},
+    "many_outputs": {"in_channels": 1, "out_channels": 12, "simd": 1, "pe": 2},
+    "many_inputs": {"in_channels": 12, "out_channels": 1, "simd": 3, "pe": 1},
+    # formats
+    "bits_2": {"in_bits": 2, "weight_bits": 2, "out_bits": 2, "out_signed": False, "attn_shift": 1},
+    "bits_2_signed": {"in_bits": 2, "in_signed": True, "weight_bits": 2, "out_bits": 2},
+    "bits_3_6_5": {"in_bits": 3, "in_signed": True, "weight_bits": 6, "out_bits": 5, "relu": True},
+    "bits_7_4_16": {"in_bits": 7, "weight_bits": 4, "out_bits": 16},
+    "signed_input": {"in_signed": True},
+    "byte_outputs_relu": {"out_bits": 8, "out_signed": False, "relu": True},
+    "signed_outputs_relu": {"in_signed": True, "relu": True, "out_bits": 9},
+    "attn_shift_0": {"attn_shift": 0},
+    "attn_shift_15": {"attn_shift": 15, "in_signed": True, "in_channels": 2},
+    "out_shift_0": {"out_shift": 0, "in_bits": 2, "weight_bits": 2, "attn_shift": 0, "out_bits": 16},
+    "out_shift_47": {"out_shift": 47, "attn_shift": 15, "in_channels": 2},
+    # limits
+    "weights_positive": {"weights": _positive, "in_signed": True, "out_bits": 16},
+    "weights_positive_unsigned": {"weights": _positive, "out_bits": 16},
+    "weights_negative": {"weights": _negative, "out_bits": 16},
+    "weights_alternating": {"weights": _alternating, "in_signed": True, "out_bits": 16},
+    "weights_zero": {"weights": _zero},
+}
+
+
+def named_case(name: str) -> Case:
+    """The case of `CASES` called ``name``; the same weights every time."""
+    fields = BASE | CASES[name]
+    simd, pe = fields.pop("simd"), fields.pop("pe")
+    shape: Callable[[Layer], Layer] | None = fields.pop("weights", None)
+    rng = np.random.default_rng(zlib.crc32(name.encode()))
+    layer = random_layer(rng, **fields)
+    if shape is not None:
+        layer = shape(layer)
+    elif "out_shift" not in fields:
+        layer = spread(rng, layer)
+    return Case(layer=layer, folding=Folding.choose(layer.config, simd, pe))
+
+
+#: What `random_case` allows itself, so that a simulation takes seconds.
+MAX_PRODUCTS = 300
+MAX_FRAME_CYCLES = 1200
+
+
+def random_case(rng: np.random.Generator) -> Case:
+    """Any layer of the contract that is small enough, in any folding that it allows."""
+    while True:
+        case = _attempt(rng)
+        if case is not None:
+            return case
+
+
+def _attempt(rng: np.random.Generator) -> Case | None:
+    """A random case; None if it is outside the contract or too large."""
+    depthwise = rng.random() < 0.2
+    in_channels = int(rng.integers(2 if depthwise else 1, 12, endpoint=True))
+    out_channels = in_channels if depthwise else int(rng.integers(1, 12, endpoint=True))
+    simd = int(rng.choice(_divisors(in_channels)))
+    pe = simd if depthwise else int(rng.choice(_divisors(out_channels)))
+    fields: dict[str, Any] = {
+        "in_channels": in_channels,
+        "out_channels": out_channels,
+        "groups": in_channels if depthwise else 1,
+        "height": int(rng.integers(1, 10, endpoint=True)),
+        "width": int(rng.integers(1, 10, endpoint=True)),
+        "kernel": int(rng.choice([1, 3, 3, 5, 7])),
+        "stride": int(rng.choice([1, 2])),
+        "padding": str(rng.choice(["same", "same", "valid"])),
+        "attn_offsets": _random_offsets(rng),
+        "in_bits": int(rng.integers(2, 8, endpoint=True)),
+        "in_signed": bool(rng.random() < 0.5),
+        "weight_bits": int(rng.integers(2, 8, endpoint=True)),
+        "out_bits": int(rng.integers(2, 16, endpoint=True)),
+        "out_signed": bool(rng.random() < 0.5),
+        "relu": bool(rng.random() < 0.3),
+        "attn_shift": int(rng.integers(0, 15, endpoint=True)),
+    }
+    if rng.random() < 0.2:
+        fields["out_shift"] = int(rng.integers(0, 47, endpoint=True))
+    try:
+        layer = random_layer(rng, **fields)
+        if rng.random() < 0.2:
+            layer = rng.choice([_positive, _negative, _alternating])(layer)
+        elif "out_shift" not in fields:
+            layer = spread(rng, layer)
+    except LayerError:
+        return None
+    c = layer.config
+    products = simd * (1 if depthwise else pe) * (c.kernel**2 + len(c.attn_offsets))
+    beats = c.in_channels // simd * (1 if depthwise else c.out_channels // pe)
+    if products > MAX_PRODUCTS or c.height * c.width * beats > MAX_FRAME_CYCLES:
+        return None
+    return Case(layer=layer, folding=Folding.choose(c, simd, pe))
+
+
+def _divisors(number: int) -> list[int]:
+    return [d for d in range(1, number + 1) if number % d == 0]
+
+
+def _random_offsets(rng: np.random.Generator) -> tuple[tuple[int, int], ...]:
+    """All neighbours at one distance, or any set of offsets, the empty one included."""
+    if rng.random() < 0.5:
+        distance = int(rng.integers(1, MAX_OFFSET, endpoint=True))
+        return tuple((distance * dy, distance * dx) for dy, dx in NEIGHBOURS)
+    reach = int(rng.integers(0, MAX_OFFSET, endpoint=True))
+    every = [(dy, dx) for dy in range(-reach, reach + 1) for dx in range(-reach, reach + 1)]
+    count = int(rng.integers(0, min(8, len(every)), endpoint=True))
+    return tuple(every[i] for i in rng.permutation(len(every))[:count])

@@ -1,0 +1,156 @@
+"""Stream frames through the generated unit in a real simulator and compare every bit with the integer model.
+
+Examples:
+    python -m sim.run
+    python -m sim.run digits --simd 8 --pe 8 --idle 0.2 --stall 0.3 --seed 7
+    python -m sim.run layer.npz --input frames.npy --output out.npy --simulator icarus --waves run.fst
+
+Exit status: 0 if unit and model agree, 1 if they differ or the unit breaks the stream protocol,
+2 for wrong input.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from golden import cli
+from golden.arrays import read_array, write_array
+from golden.cli import UserError
+from golden.layers import DEFAULT, NAMES, activations, load_layer
+from golden.progress import progress
+from golden.streams import Folding
+from hw.verilog import generate
+from sim.bulk import MAX_PROBABILITY, simulate
+from sim.result import SimulationResult
+from sim.simulators import SIMULATORS, find_simulator
+
+
+def main(argv: list[str]) -> int:
+    options = _parser().parse_args(argv)
+    simulator = find_simulator(options.simulator)
+    layer = load_layer(options.layer)
+    folding = Folding.choose(layer.config, options.simd, options.pe)
+    x = read_array(_input_path(options))
+    frames = layer.check_input(x)
+    for path in (options.output, options.report, options.waves):
+        _check_output(path)
+    if options.waves is not None and options.waves.suffix != simulator.wave_suffix:
+        raise UserError(f"waves file {options.waves}: {simulator.name} writes {simulator.wave_suffix} files")
+
+    core = generate(layer, folding)
+    with progress(f"{len(frames)} frames in {simulator.name}", 1.0) as advance:
+        result = simulate(
+            core,
+            layer,
+            folding,
+            frames,
+            simulator=simulator.name,
+            idle=options.idle,
+            stall=options.stall,
+            seed=options.seed,
+            waves=options.waves,
+            advance=advance,
+        )
+    timing = core.manifest["timing"]
+    report = {
+        "layer": options.layer,
+        "simd": folding.simd,
+        "pe": folding.pe,
+        "simulator": simulator.name,
+        "idle": options.idle,
+        "stall": options.stall,
+        "seed": options.seed,
+        "frames": len(frames),
+        "mismatches": result.mismatches,
+        "faults": result.faults,
+        "first_output_latency": result.first_output_latency,
+        "predicted_latency": timing["first_output_latency"],
+        "frame_cycles": result.frame_cycles,
+        "predicted_frame_cycles": timing["frame_cycles"],
+        "ideal_frame_cycles": timing["ideal_frame_cycles"],
+        "cycles": result.cycles,
+        "cycles_per_second": round(result.cycles / result.seconds),
+    }
+    if options.output is not None and result.frames is not None:
+        y = result.frames.astype(np.int32)
+        write_array(options.output, y if x.ndim == 4 else y[0])
+    if options.report is not None:
+        with cli.replacing(options.report) as stream:
+            stream.write(json.dumps(report, indent=2) + "\n")
+    _show(report, result, timing)
+    return 0 if result.passed else 1
+
+
+def _parser() -> cli.Parser:
+    parser = cli.Parser(prog="python -m sim.run", description=__doc__)
+    probability = cli.bounded(float, 0, MAX_PROBABILITY)
+    add = parser.add_argument
+    add("layer", nargs="?", default=DEFAULT, help=f"layer file, or one of {', '.join(NAMES)} (default: {DEFAULT})")
+    add("--input", type=Path, help="frames, .npy of integers [N, C, H, W] (default: the layer's recorded activations)")
+    add("--output", type=Path, help="where to write the unit's output, .npy [N, O, Ho, Wo]")
+    add("--simd", type=cli.bounded(int, 1, float("inf")), help="input channels per beat")
+    add("--pe", type=cli.bounded(int, 1, float("inf")), help="output channels per beat")
+    add("--simulator", choices=list(SIMULATORS), default="verilator", help="(default: verilator)")
+    add("--idle", type=probability, default=0.0, metavar="P", help="probability of a cycle without input (default: 0)")
+    add("--stall", type=probability, default=0.0, metavar="P", help="probability of a cycle that takes no output (default: 0)")
+    add("--seed", type=cli.bounded(int, 0, 2**32 - 1), default=0, help="of the idle and stall patterns (default: 0)")
+    add("--report", type=Path, help="where to write the figures, JSON")
+    add("--waves", type=Path, help="waveform file to write: .vcd from verilator, .fst from icarus")
+    return parser
+
+
+def _input_path(options: Any) -> Path:
+    path = options.input or activations(options.layer)
+    if path is None:
+        raise UserError(f"layer {options.layer} has no recorded activations, --input is needed")
+    return path
+
+
+def _check_output(path: Path | None) -> None:
+    """Refuse what cannot be written before the simulation, not after it."""
+    if path is None:
+        return
+    if path.is_dir():
+        raise UserError(f"output {path} is a directory, a file name is needed")
+    if not path.parent.is_dir() or not os.access(path.parent, os.W_OK | os.X_OK):
+        raise UserError(f"output {path} cannot be written: {path.parent} is not a writable directory")
+
+
+def _show(report: dict[str, Any], result: SimulationResult, timing: dict[str, int]) -> None:
+    console = Console(markup=False, highlight=False, soft_wrap=True)
+    table = Table("", "measured", "predicted", "ideal", title=f"{report['layer']} in {report['simulator']}")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    latency, interval = report["first_output_latency"], _interval(report["frame_cycles"])
+    predicted = (report["predicted_latency"], report["predicted_frame_cycles"])
+    table.add_row("first output after first input, cycles", str(latency), str(predicted[0]), "")
+    table.add_row("cycles per frame", interval, str(predicted[1]), str(report["ideal_frame_cycles"]))
+    console.print(table)
+    facts = f"{report['frames']} frames, simd {report['simd']}, pe {report['pe']}, seed {report['seed']}"
+    console.print(f"{facts}: {report['cycles']} cycles at {report['cycles_per_second'] / 1e3:.0f} k cycles/s")
+    if report["idle"] == report["stall"] == 0:
+        differences = result.timing_complaints(timing)
+        console.print(f"Cycle figures at full rate: {'; '.join(differences) or 'as predicted'}.")
+    if result.passed:
+        console.print(f"All {result.expected.size} output elements agree with the integer model.")
+    for complaint in result.complaints():
+        console.print(f"Wrong: {complaint}.")
+
+
+def _interval(frame_cycles: list[int | None]) -> str:
+    """Shortest and longest time between frames in words."""
+    known = [cycles for cycles in frame_cycles if cycles is not None]
+    if not known:
+        return "-"
+    return str(min(known)) if min(known) == max(known) else f"{min(known)} to {max(known)}"
+
+
+if __name__ == "__main__":
+    cli.run(main)

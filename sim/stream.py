@@ -1,0 +1,42 @@
+"""A unit put through ``stream_bench``: its ports driven by cocotb, cycle by cycle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sim.bench import Bench, Program
+from sim.cases import Case
+from sim.job import JOB_VARIABLE, Job
+from sim.simulators import Simulator
+
+if TYPE_CHECKING:
+    from hw.verilog import Core
+
+STREAM = Bench(module="sim.stream_bench", top="xvolution")
+
+
+def exercise(
+    core: Core, case: Case, simulator: Simulator, folder: Path, *, seed: int = 0, waves: Path | None = None
+) -> dict[str, str | None]:
+    """Run all tests of ``stream_bench`` on a unit.
+
+    Args:
+        core: the unit that was generated for ``case``.
+        folder: an empty folder, for the log.
+        seed: of stimulus and pauses.
+        waves: waveform file to write.
+
+    Returns:
+        For each test its failure message, None if it passed.
+    """
+    timing = core.manifest["timing"]
+    Job(
+        layer=case.layer,
+        folding=case.folding,
+        first_output_latency=timing["first_output_latency"],
+        frame_cycles=timing["frame_cycles"],
+        seed=seed,
+    ).save(folder)
+    program = Program.build(simulator, STREAM, core.verilog, waves=waves is not None)
+    return program.run(folder, environment={JOB_VARIABLE: str(folder.resolve())}, seed=seed, waves=waves)

@@ -1,0 +1,42 @@
+"""Every named case, cycle by cycle in a real simulator: bits, stream rules, predicted cycle figures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from golden.cli import output_directory
+from hw.verilog import generate
+from sim.cases import CASES, named_case
+from sim.conftest import installed
+from sim.simulators import Simulator
+from sim.stream import exercise
+
+#: Cases that also run on Icarus, whatever simulator the others run on.
+ON_ICARUS = ("conv_1x1", "frame_1xn", "depthwise_stride_2", "offsets_only_below", "bits_2_signed")
+
+
+def verify(name: str, simulator: Simulator, folder: Path, request: pytest.FixtureRequest) -> None:
+    seed = request.config.getoption("--seed")
+    waves = None
+    if request.config.getoption("--waves"):
+        waves = output_directory("build/waves") / f"{name}-{simulator.name}{simulator.wave_suffix}"
+        print(f"waveforms: {waves}")
+    case = named_case(name)
+    verdicts = exercise(generate(case.layer, case.folding), case, simulator, folder, seed=seed, waves=waves)
+    assert len(verdicts) >= 11, f"only {sorted(verdicts)} ran"
+    failures = [f"{test}: {message}" for test, message in verdicts.items() if message is not None]
+    assert not failures, f"{name} on {simulator.name}, seed {seed}, log in {folder}:\n" + "\n".join(failures)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_unit(name: str, simulator: Simulator, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    verify(name, simulator, tmp_path, request)
+
+
+@pytest.mark.parametrize("name", ON_ICARUS)
+def test_unit_on_icarus(name: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    if request.config.getoption("--simulator") == "icarus":
+        pytest.skip("--simulator icarus runs all cases on Icarus")
+    verify(name, installed("icarus"), tmp_path, request)
