@@ -1,0 +1,136 @@
+"""The small pieces of hw.pipeline and the multiplier, each against plain Python."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from amaranth.hdl import Module, Shape, Signal, Value, signed, unsigned
+
+from golden.bounds import Range
+from hardware import simulate
+from hw import multiplier
+from hw.multiplier import multiply
+from hw.pipeline import adder_tree, delay, index_shape, pick, tree_latency, within, wrap_increment
+
+TERMS = (1, 2, 3, 4, 5, 7, 9, 16, 17, 49, 70)
+
+
+def run(m: Module, inputs: list[Signal], result: Value, values: list[list[int]], drain: int) -> list[int]:
+    """What ``result`` shows in each cycle while the rows of ``values`` are applied, one a cycle."""
+    shown: list[int] = []
+
+    async def bench(ctx: Any) -> None:
+        for row in [*values, *[values[-1]] * drain]:
+            for signal, value in zip(inputs, row, strict=True):
+                ctx.set(signal, value)
+            shown.append(ctx.get(result))
+            await ctx.tick()
+
+    simulate(m, bench)
+    return shown
+
+
+def clocked() -> Module:
+    """A module that has a clock even if nothing else in it uses one."""
+    m = Module()
+    m.d.sync += Signal(name="clocked").eq(0)
+    return m
+
+
+@pytest.mark.parametrize("count", [*range(1, 10), 255, 256, 257, 4096])
+def test_index_shape_holds_every_index_and_is_not_empty(count: int) -> None:
+    shape = index_shape(count)
+    assert not shape.signed
+    assert 2**shape.width >= count
+    assert shape.width == 1 or 2 ** (shape.width - 1) < count
+
+
+@pytest.mark.parametrize("cycles", [0, 1, 2, 5])
+@pytest.mark.parametrize("reset_less", [False, True])
+def test_delay(cycles: int, reset_less: bool) -> None:
+    m, value = clocked(), Signal(signed(5))
+    late = delay(m, value, cycles, reset_less=reset_less)
+    values = [-16, 15, 0, -1, 7, -9]
+    shown = run(m, [value], late, [[v] for v in values], cycles)
+    assert shown[cycles:] == values
+    assert shown[:cycles] == [0] * cycles
+
+
+@pytest.mark.parametrize("terms", TERMS)
+def test_tree_latency_is_the_number_of_levels(terms: int) -> None:
+    levels, remaining = 0, terms
+    while remaining > 1:
+        remaining = (remaining + 3) // 4
+        levels += 1
+    assert tree_latency(terms) == levels
+
+
+@pytest.mark.parametrize("terms", TERMS)
+@pytest.mark.parametrize("sign", ["signed", "unsigned", "one_sided"])
+def test_adder_tree_holds_the_extremes(terms: int, sign: str) -> None:
+    element = {"signed": Range(-8, 7), "unsigned": Range(0, 15), "one_sided": Range(-8, 0)}[sign]
+    shape = unsigned(4) if sign == "unsigned" else signed(4)
+    m, rng = clocked(), np.random.default_rng(terms)
+    inputs = [Signal(shape, name=f"term_{i}") for i in range(terms)]
+    total = Shape(Range(element.low * terms, element.high * terms).signed_bits, signed=True)
+    result = adder_tree(m, inputs, total)
+    one_at_limit = np.eye(terms, dtype=int)
+    rows = [
+        [element.low] * terms,
+        [element.high] * terms,
+        *(one_at_limit * element.low).tolist(),
+        *(one_at_limit * element.high).tolist(),
+        *rng.integers(element.low, element.high, (50, terms), endpoint=True).tolist(),
+    ]
+    shown = run(m, inputs, result, rows, tree_latency(terms))
+    assert shown[tree_latency(terms) :] == [sum(row) for row in rows], f"seed {terms}"
+
+
+def test_adder_tree_nodes_are_no_wider_than_the_total() -> None:
+    """Where the weights prove a narrow sum, no partial sum is wider."""
+    m = clocked()
+    inputs = [Signal(signed(8), name=f"term_{i}") for i in range(20)]
+    result = adder_tree(m, inputs, signed(9))
+    assert result.shape() == signed(9)
+    rows = [[0] * 3 + [value] + [0] * 13 + [value] + [0] * 2 for value in (127, -128)]
+    shown = run(m, inputs, result, rows, tree_latency(20))
+    assert shown[tree_latency(20) :] == [254, -256]
+
+
+@pytest.mark.parametrize("modulus", range(1, 11))
+def test_wrap_increment(modulus: int) -> None:
+    for step in range(-7, 2 * modulus + 3):
+        m, value = clocked(), Signal(index_shape(modulus))
+        shown = run(m, [value], wrap_increment(value, step, modulus), [[v] for v in range(modulus)], 0)
+        assert shown == [(v + step) % modulus for v in range(modulus)], f"step {step}"
+
+
+@pytest.mark.parametrize("size", [1, 2, 5, 8])
+def test_within(size: int) -> None:
+    for first in range(size):
+        for last in range(first, size):
+            m, value = clocked(), Signal(index_shape(size))
+            shown = run(m, [value], within(value, first, last, size), [[v] for v in range(size)], 0)
+            assert shown == [int(first <= v <= last) for v in range(size)], f"{first} to {last}"
+
+
+@pytest.mark.parametrize("count", range(1, 18))
+def test_pick(count: int) -> None:
+    m, index = clocked(), Signal(index_shape(count))
+    options = [Signal(8, init=100 + i, name=f"option_{i}") for i in range(count)]
+    shown = run(m, [index], pick(options, index), [[i] for i in range(count)], 0)
+    assert shown == [100 + i for i in range(count)]
+
+
+@pytest.mark.parametrize("a", [signed(8), unsigned(8), signed(2), signed(48)], ids=repr)
+@pytest.mark.parametrize("b", [signed(8), unsigned(8), unsigned(16)], ids=repr)
+def test_multiplier_is_exact_after_its_latency(a: Shape, b: Shape) -> None:
+    m = Module()
+    left, right = Signal(a), Signal(b)
+    product = multiply(m, left, right)
+    limits = [Range.of_format(shape.width, shape.signed) for shape in (a, b)]
+    rows = [[x, y] for x in (limits[0].low, limits[0].high, 1, 0) for y in (limits[1].low, limits[1].high, 1, 0)]
+    shown = run(m, [left, right], product, rows, multiplier.LATENCY)
+    assert shown[multiplier.LATENCY :] == [x * y for x, y in rows]

@@ -1,0 +1,130 @@
+"""Window: the taps of every output position are those of the fixed-point model's window."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from golden import fixed_point
+from hardware import UNITS, look, put, random_frames, random_unit, simulate, unit_config
+from hw.config import UnitConfig
+from hw.window import Window
+from schedule import Beat, schedule
+
+FRAMES = 2
+
+
+def beats_in_order(config: UnitConfig, rng: np.random.Generator, empty: float) -> list[Beat]:
+    """The beats of all frames; an empty group comes first with probability ``empty`` wherever one may."""
+    steps = schedule(config.geometry, FRAMES)
+    options = next(steps)
+    beats: list[Beat] = []
+    while True:
+        beats.append(options[-1] if rng.random() < empty else options[0])
+        try:
+            options = steps.send(beats[-1])
+        except StopIteration:
+            return beats
+
+
+class Stimulus:
+    """Ports of one beat, and the taps that it must bring."""
+
+    def __init__(self, config: UnitConfig, rng: np.random.Generator) -> None:
+        self.config, self.rng = config, rng
+        frames = random_frames(rng, config, FRAMES)
+        c = config.layer.config
+        #: ``[N, C, H, W]`` with room for a column right of the frame, which nobody looks at.
+        self.frames = np.concatenate([frames, self.garbage(FRAMES, c.in_channels, c.height, 1)], axis=-1)
+        #: ``[N, C, Ho, Wo, 2R+1, 2R+1]``
+        self.windows = np.stack([fixed_point.window(config.layer, frame).val for frame in frames]).astype(int)
+
+    def garbage(self, *shape: int) -> np.ndarray:
+        limits = self.config.layer.config.in_range
+        return self.rng.integers(limits.low, limits.high, shape, endpoint=True)
+
+    def channels(self, beat: Beat) -> slice:
+        simd = self.config.folding.simd
+        return slice(beat.channel * simd, (beat.channel + 1) * simd)
+
+    def column(self, beat: Beat | None) -> list[Any]:
+        """``[row][column][lane]``: a column group where one is pushed, else anything."""
+        g, c = self.config.geometry, self.config.layer.config
+        column = self.garbage(len(g.rows), c.stride, self.config.folding.simd)
+        if beat is not None and beat.group is not None:
+            frame, q, group = beat.group
+            xs = slice(group * c.stride, (group + 1) * c.stride)
+            for index, dy in enumerate(g.rows):
+                y = c.first_centre + c.stride * q + dy
+                column[index] = self.frames[frame, self.channels(beat), y, xs].T if 0 <= y < c.height else 0
+        return column.tolist()
+
+    def taps(self, beat: Beat) -> list[list[int]]:
+        """``[channel][offset]``"""
+        radius = self.config.layer.config.radius
+        assert beat.output is not None
+        frame, y, x = beat.output
+        window = self.windows[frame, self.channels(beat), y, x]
+        return [[int(of_channel[radius + dy, radius + dx]) for dy, dx in self.offsets] for of_channel in window]
+
+    @property
+    def offsets(self) -> tuple[tuple[int, int], ...]:
+        return self.config.geometry.offsets
+
+
+def measure(config: UnitConfig, seed: int, *, idle: float, empty: float = 0.5) -> int:
+    """Check the taps of all beats; returns the cycles from beat to taps."""
+    rng = np.random.default_rng(seed)
+    stimulus = Stimulus(config, rng)
+    g, c = config.geometry, config.layer.config
+    dut = Window(config)
+    line: list[Beat | None] = []
+    for beat in beats_in_order(config, rng, empty):
+        while rng.random() < idle:
+            line.append(None)
+        line.append(beat)
+    shown: list[Any] = []
+
+    async def bench(ctx: Any) -> None:
+        for beat, following in zip([None, *line, None, None], [*line, None, None, None], strict=True):
+            ctx.set(dut.i_valid, beat is not None)
+            ctx.set(dut.i_push, beat.push if beat else int(rng.integers(2)))
+            ctx.set(dut.i_channel, beat.channel if beat else int(rng.integers(g.channel_beats)))
+            x = following.output[2] if following and following.output else int(rng.integers(c.out_width))
+            ctx.set(dut.i_x, x)
+            put(ctx, dut.i_column, stimulus.column(beat))
+            shown.append(look(ctx, dut.o_taps))
+            await ctx.tick()
+
+    simulate(dut, bench)
+    for latency in range(3):
+        # The first beat is in cycle 1, as its column number comes a cycle before it.
+        pairs = [
+            (shown[1 + cycle + latency], stimulus.taps(beat))
+            for cycle, beat in enumerate(line)
+            if beat is not None and beat.output is not None
+        ]
+        if all(taps == expected for taps, expected in pairs):
+            return latency
+        if latency == Window.latency:
+            wrong = next(pair for pair in pairs if pair[0] != pair[1])
+    raise AssertionError("seed {}: taps {}, expected {}".format(seed, *wrong))
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_taps_and_latency(unit: str) -> None:
+    assert measure(unit_config(**UNITS[unit]), seed=2, idle=0.2) == Window.latency
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_taps_in_any_geometry(seed: int) -> None:
+    measure(random_unit(seed), seed, idle=0.3 * (seed % 2))
+
+
+@pytest.mark.parametrize("empty", [0, 1])
+@pytest.mark.parametrize("unit", ["same", "stride_2_odd", "distance_3", "depthwise", "parallel"])
+def test_frames_may_follow_with_and_without_a_gap(unit: str, empty: float) -> None:
+    """Taps of a frame's last outputs, whether the next frame's head or nothing pushes them through."""
+    measure(unit_config(**UNITS[unit]), seed=3, idle=0, empty=empty)
