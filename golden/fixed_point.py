@@ -33,7 +33,7 @@ def run(layer: Layer, x: np.ndarray) -> np.ndarray:
         elements = window(layer, frame)
         conv_sum, attn_sum = tap_macs(layer, elements)
         combined = attention_combine(layer, elements, conv_sum, attn_sum)
-        outputs.append(requantise(layer, channel_accumulate(layer, combined)).val)
+        outputs.append(requantise(layer, channel_accumulate(layer, combined)).raw())
     return np.stack(outputs).astype(np.int64)
 
 
@@ -89,7 +89,7 @@ def attention_combine(layer: Layer, elements: Fxp, conv_sum: Fxp, attn_sum: Fxp)
 def channel_accumulate(layer: Layer, combined: Fxp) -> Fxp:
     """``acc``: the sum over input channels and the bias, ``[O, Ho, Wo]``."""
     bias = Fxp(layer.bias[:, None, None], like=_ACCUMULATOR)
-    return _sum(fxp.sum(combined, axis=1, out_like=_ACCUMULATOR), bias)
+    return _sum(_exact(fxp.sum(combined, axis=1, out_like=_ACCUMULATOR)), bias)
 
 
 def requantise(layer: Layer, acc: Fxp) -> Fxp:
@@ -103,7 +103,7 @@ def requantise(layer: Layer, acc: Fxp) -> Fxp:
     c = layer.config
     scale = _signed(MULTIPLIER_BITS + 1, c.out_shift)
     scale.set_val(layer.multiplier[:, None, None], raw=True)
-    scaled = (acc * scale).val
+    scaled = (acc * scale).raw()
     even = scaled >> (c.out_shift + 1) << 1
     rest = _signed(c.out_shift + 2, c.out_shift)
     rest.set_val((scaled - (even << c.out_shift)).astype(np.int64), raw=True)
@@ -112,7 +112,7 @@ def requantise(layer: Layer, acc: Fxp) -> Fxp:
     negative = c.out_signed and not c.relu
     bits = c.out_bits if negative or not c.out_signed else c.out_bits - 1
     out = Fxp(None, signed=negative, n_word=bits, n_frac=0, rounding="around", overflow="saturate")
-    return out.set_val(even + rounded.val)
+    return out.set_val(even + rounded.raw())
 
 
 def _signed(n_word: int, n_frac: int = 0) -> Fxp:
@@ -135,13 +135,17 @@ def _weight(layer: Layer, weight: np.ndarray) -> Fxp:
 
 def _tap(layer: Layer, elements: Fxp, dy: int, dx: int) -> Fxp:
     """One tap of the window beside the weights' ``[O, C/groups]``: depthwise, output o sees channel o."""
-    tap = elements.val[..., layer.config.radius + dy, layer.config.radius + dx]
+    tap = elements.raw()[..., layer.config.radius + dy, layer.config.radius + dx]
     return Fxp(tap[:, None] if layer.config.depthwise else tap[None], like=elements, raw=True)
 
 
 def _sum(a: Fxp, b: Fxp) -> Fxp:
-    """``a + b`` in the accumulator's format, where nothing may saturate."""
-    total = fxp.add(a, b, out_like=_ACCUMULATOR)
-    if total.status["overflow"] or total.status["underflow"]:
+    return _exact(fxp.add(a, b, out_like=_ACCUMULATOR))
+
+
+def _exact(total: Fxp) -> Fxp:
+    """A sum in the accumulator's format, where nothing may saturate."""
+    status = total.get_status()
+    if status["overflow"] or status["underflow"]:
         raise OverflowError(f"a sum leaves the accumulator's {ACCUMULATOR_BITS} bits")
     return total

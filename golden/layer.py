@@ -7,7 +7,7 @@ A layer computes, for output channel ``o`` at output position ``q`` (centre
                      + sum_{c,t} attn_weight[o,c,t] x[c,p] x[c,p+attn_offsets[t]]
     y[o]   = saturate(round_half_even(acc[o] * multiplier[o] / 2^out_shift))
 
-in exact integers: equation (7) of X-volution (arXiv 2106.02253) with the ``hadamard``
+in exact integers: the merged form of X-volution (arXiv 2106.02253) with the ``hadamard``
 product. The file is one ``.npz``: a JSON text ``config`` and four integer arrays.
 """
 
@@ -33,6 +33,8 @@ FORMAT = 1
 MULTIPLIER_BITS = 16
 BIAS_BITS = 32
 MAX_OFFSET = 3
+#: Offsets ``(dy, dx)`` of the eight neighbours, in raster order: all directions of the paper.
+NEIGHBOURS = tuple((dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if (dy, dx) != (0, 0))
 
 #: Inclusive integer ranges of the config's numeric fields.
 FIELD_RANGES: dict[str, tuple[int, int]] = {

@@ -11,7 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from golden.cli import UserError
-from golden.pssa import NEIGHBOURS, check_offsets, pixel_shift_attention
+from golden.layer import NEIGHBOURS
+from golden.pssa import check_offsets, pixel_shift_attention
 from golden.sliding import SlidingModule
 
 

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from golden.cli import UserError
+from golden.layer import NEIGHBOURS
 from golden.merge import DynamicConv2d, batch_norm_affine, in_float64
-from golden.pssa import NEIGHBOURS, check_offsets, pixel_shift_attention
+from golden.pssa import check_offsets, pixel_shift_attention
 from golden.sliding import SlidingModule, check_choice, check_count
 
 

@@ -16,9 +16,6 @@ from golden.cli import UserError
 
 Offset = tuple[int, int]
 
-#: The unit shifts ``(dy, dx)`` to all eight neighbours, in raster order.
-NEIGHBOURS: tuple[Offset, ...] = tuple((dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if (dy, dx) != (0, 0))
-
 
 def check_offsets(name: str, offsets: Iterable[Sequence[int]]) -> tuple[Offset, ...]:
     """``offsets`` as a tuple of ``(dy, dx)``; may be empty.

@@ -68,7 +68,7 @@ def quantise(
     """The integer layer that stands for ``merged`` on data like ``calibration``.
 
     Args:
-        merged: the float layer, the atomic form of X-volution (equation 7 of arXiv 2106.02253).
+        merged: the float layer, the atomic form of X-volution (arXiv 2106.02253).
         calibration: its input frames, real ``[N, C, H, W]``; H and W become the layer's.
         in_bits, weight_bits, out_bits: number formats.
         in_signed: None: signed where the calibration frames hold a negative value.

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from golden.bounds import accumulator_ranges
-from golden.layer import FIELD_RANGES, MULTIPLIER_BITS, Layer, LayerConfig
+from golden.layer import FIELD_RANGES, MULTIPLIER_BITS, NEIGHBOURS, Layer, LayerConfig
 
 
 def random_layer(rng: np.random.Generator, **fields: Any) -> Layer:
@@ -22,14 +22,13 @@ def random_layer(rng: np.random.Generator, **fields: Any) -> Layer:
     Raises:
         LayerError: for a field, or a bound on ``|acc|``, outside the contract.
     """
-    neighbours = tuple((dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if (dy, dx) != (0, 0))
     defaults: dict[str, Any] = {
         "product": "hadamard",
         "kernel": 3,
         "stride": 1,
         "padding": "same",
         "groups": 1,
-        "attn_offsets": neighbours,
+        "attn_offsets": NEIGHBOURS,
         "in_bits": 8,
         "in_signed": False,
         "weight_bits": 8,

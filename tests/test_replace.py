@@ -154,11 +154,22 @@ def test_parameters_are_taken_over_with_dtype_mode_and_frozenness() -> None:
     assert not layer.conv.weight.requires_grad and layer.attn_weight.requires_grad
 
 
+def test_a_name_is_not_a_prefix() -> None:
+    net = nn.Sequential(*(nn.Conv2d(1, 1, 1) for _ in range(11)))
+    replace_convolutions(net, "1")
+    assert xvolutions(net) == {"1"}
+
+
+def test_a_pointwise_convolution_is_same_rather_than_valid() -> None:
+    layer = replace_convolutions(nn.Conv2d(2, 2, 1), "")
+    assert isinstance(layer, XVolution) and layer.padding == "same"
+
+
 def test_a_shared_convolution_stays_shared() -> None:
     conv = nn.Conv2d(2, 2, 3, padding=1)
-    net = nn.Sequential(conv, nn.Sequential(nn.ReLU(), conv))
+    net = nn.Sequential(conv, nn.Sequential(nn.ReLU(), conv), conv)
     replace_convolutions(net, "1.1")
-    assert isinstance(net[0], XVolution) and net[0] is net.get_submodule("1.1")
+    assert isinstance(net[0], XVolution) and net[0] is net[2] and net[0] is net.get_submodule("1.1")
     merged = merge_all(net.eval())
     first, second = merged.get_submodule("0"), merged.get_submodule("1.1")
     assert isinstance(first, DynamicConv2d) and first is second
