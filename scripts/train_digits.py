@@ -25,6 +25,7 @@ import torch
 from rich.console import Console
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
+from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 
 from golden import integer
@@ -87,17 +88,31 @@ def main(argv: list[str]) -> int:
     options = _parser().parse_args(argv)
     out = output_directory(options.out)
 
-    # One thread: sums are added in the same order every time, and frames this small gain nothing from more.
+    # One thread: sums are added in the same order every time, and matrices this small gain nothing from more.
     torch.set_num_threads(1)
-    torch.use_deterministic_algorithms(True)
-    torch.manual_seed(options.seed)
-    train_images, images, train_labels, labels = split_digits(options.seed)
-    network = DigitsNetwork()
-    train(network, train_images, train_labels, options.epochs)
+    with threadpool_limits(1):
+        result = trained(options.seed, options.epochs)
+        write_digits(out, result)
+        integer_prediction = result.logits(integer.run(result.layer, result.frames)).argmax(axis=1)
 
+    console = Console()
+    for name, prediction in (("float", result.float_prediction), ("8-bit integers", integer_prediction)):
+        right = result.correct(prediction)
+        console.print(f"{name}: {right} of {HELD_OUT} held-out digits right ({right / HELD_OUT:.2%})")
+    console.print(f"attn_shift {result.layer.config.attn_shift}, files in {out}")
+    return 0
+
+
+def trained(seed: int, epochs: int) -> Digits:
+    """A network trained and quantised on the training images, and what it makes of the held-out ones."""
+    torch.use_deterministic_algorithms(True)
+    torch.manual_seed(seed)
+    train_images, images, train_labels, labels = split_digits(seed)
+    network = DigitsNetwork()
+    train(network, train_images, train_labels, epochs)
     with torch.no_grad():
         layer = quantise(network.xvolution.merge(), network.stem(train_images), relu=True)
-        result = Digits(
+        return Digits(
             layer=layer,
             frames=quantise_input(layer, network.stem(images).numpy()),
             labels=labels.numpy().astype(np.uint8),
@@ -105,15 +120,6 @@ def main(argv: list[str]) -> int:
             head_bias=network.linear.bias.numpy(),
             float_prediction=network(images).argmax(dim=1).numpy().astype(np.uint8),
         )
-    write_digits(out, result)
-
-    integer_prediction = result.logits(integer.run(layer, result.frames)).argmax(axis=1)
-    console = Console()
-    for name, prediction in (("float", result.float_prediction), ("8-bit integers", integer_prediction)):
-        right = result.correct(prediction)
-        console.print(f"{name}: {right} of {HELD_OUT} held-out digits right ({right / HELD_OUT:.2%})")
-    console.print(f"attn_shift {layer.config.attn_shift}, files in {out}")
-    return 0
 
 
 def _parser() -> Parser:

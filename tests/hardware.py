@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from amaranth.hdl import Elaboratable, Shape, ShapeLike, Value
+from amaranth.hdl import ClockDomain, Elaboratable, Module, Shape, ShapeLike, Value
 from amaranth.lib import data
 from amaranth.sim import Simulator
 
-from golden.layer import LayerError
+from golden.layer import NEIGHBOURS, LayerError
 from golden.random_layer import random_layer
 from golden.streams import Folding
 from hw.config import UnitConfig
 
 Bench = Callable[[Any], Coroutine[Any, Any, None]]
 
-EIGHT = tuple((dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if (dy, dx) != (0, 0))
 #: Cycles after which a simulation counts as hanging.
 PATIENCE = 50_000
 
@@ -35,7 +35,7 @@ UNITS: dict[str, dict[str, Any]] = {
         "attn_offsets": ((-3, 3), (3, -3), (0, 1)),
     },
     "stride_2_1x1": {"stride": 2, "kernel": 1, "attn_offsets": (), "height": 5, "width": 4},
-    "distance_3": {"attn_offsets": tuple((3 * dy, 3 * dx) for dy, dx in EIGHT), "height": 7, "width": 7},
+    "distance_3": {"attn_offsets": tuple((3 * dy, 3 * dx) for dy, dx in NEIGHBOURS), "height": 7, "width": 7},
     "lopsided": {"kernel": 1, "attn_offsets": ((2, -1), (0, 0), (3, 1))},
     "plain_1x1": {"kernel": 1, "attn_offsets": ()},
     "depthwise": {"groups": 4},
@@ -47,6 +47,8 @@ UNITS: dict[str, dict[str, Any]] = {
     "one_column_stride_2": {"height": 5, "width": 1, "stride": 2},
     "one_row": {"height": 1, "width": 6, "kernel": 5},
     "smaller_than_kernel": {"height": 2, "width": 3, "kernel": 7},
+    # As many beats come in as are worked on: each frame is completed before the next one starts.
+    "flush_always": {"kernel": 5, "stride": 2, "height": 2, "width": 4, "simd": 1, "pe": 1},
 }
 
 
@@ -87,7 +89,7 @@ def _random_fields(rng: np.random.Generator) -> dict[str, Any]:
         "kernel": one_of(1, 3, 3, 5, 7),
         "stride": one_of(1, 2),
         "padding": one_of("same", "valid"),
-        "attn_offsets": one_of((), EIGHT, tuple(places[i] for i in rng.permutation(49)[: rng.integers(1, 6)])),
+        "attn_offsets": one_of((), NEIGHBOURS, tuple(places[i] for i in rng.permutation(49)[: rng.integers(1, 6)])),
         "in_bits": int(rng.integers(2, 9)),
         "in_signed": one_of(False, True),
         "weight_bits": int(rng.integers(2, 9)),
@@ -96,6 +98,29 @@ def _random_fields(rng: np.random.Generator) -> dict[str, Any]:
         "relu": one_of(False, True),
         "attn_shift": int(rng.integers(0, 16)),
     }
+
+
+def with_arrays(config: UnitConfig, **arrays: np.ndarray) -> UnitConfig:
+    """The unit with other weights, biases or multipliers."""
+    return UnitConfig(layer=dataclasses.replace(config.layer, **arrays), folding=config.folding)
+
+
+#: How the signs of weights at the limit of their format are chosen, for an array of their indices' sums.
+SIGNS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "positive": np.ones_like,
+    "negative": lambda index: -np.ones_like(index),
+    "alternating": lambda index: 1 - 2 * (index % 2),
+}
+
+
+def at_limits(config: UnitConfig, signs: str) -> UnitConfig:
+    """The unit with all weights at the limits of their format."""
+    layer = config.layer
+
+    def limits(weight: np.ndarray) -> np.ndarray:
+        return layer.config.weight_limit * SIGNS[signs](np.indices(weight.shape).sum(axis=0))
+
+    return with_arrays(config, conv_weight=limits(layer.conv_weight), attn_weight=limits(layer.attn_weight))
 
 
 def random_frames(rng: np.random.Generator, config: UnitConfig, count: int) -> np.ndarray:
@@ -107,7 +132,10 @@ def random_frames(rng: np.random.Generator, config: UnitConfig, count: int) -> n
 
 def simulate(design: Elaboratable, *benches: Bench, patience: int = PATIENCE) -> None:
     """Run ``design`` until every bench returns; fail where that takes more than ``patience`` cycles."""
-    simulator = Simulator(design)
+    m = Module()
+    m.domains.sync = ClockDomain()  # also where the design has no register
+    m.submodules.design = design
+    simulator = Simulator(m)
     simulator.add_clock(1e-6)
     for bench in benches:
         simulator.add_testbench(bench)
@@ -146,26 +174,25 @@ def _unpack(bits: int, shape: ShapeLike) -> Any:
 
 
 def stream_through(
-    component: Any, inputs: Sequence[Mapping[str, Any]], outputs: Sequence[str], *, drain: int = 12
-) -> dict[str, list[Any]]:
+    component: Any, inputs: Sequence[Mapping[str, Any]], outputs: Sequence[Any], *, drain: int = 12
+) -> list[list[Any]]:
     """Apply one mapping of port values per cycle and record the ports ``outputs`` in every cycle.
 
-    Entry ``t`` of a record is what the port shows while input ``t`` is applied; ``drain``
-    cycles follow the last input, with the inputs all zero.
+    Entry ``t`` of a record is what the port shows while input ``t`` is applied; the last
+    input stays for ``drain`` cycles more.
     """
-    seen: dict[str, list[Any]] = {name: [] for name in outputs}
-    zeros = {name: _zero(value) for name, value in inputs[0].items()}
+    records: list[list[Any]] = [[] for _ in outputs]
 
     async def bench(ctx: Any) -> None:
-        for values in [*inputs, *[zeros] * drain]:
+        for values in [*inputs, *[inputs[-1]] * drain]:
             for name, value in values.items():
                 put(ctx, getattr(component, name), value)
-            for name, record in seen.items():
-                record.append(look(ctx, getattr(component, name)))
+            for record, port in zip(records, outputs, strict=True):
+                record.append(look(ctx, port))
             await ctx.tick()
 
     simulate(component, bench)
-    return seen
+    return records
 
 
 def measured_latency(record: Sequence[Any], expected: Sequence[Any]) -> int:
@@ -175,7 +202,3 @@ def measured_latency(record: Sequence[Any], expected: Sequence[Any]) -> int:
         if list(record[cycles : cycles + len(expected)]) == list(expected):
             return cycles
     raise AssertionError(f"{expected[:4]} ... never comes, the output is {record[:16]} ...")
-
-
-def _zero(value: Any) -> Any:
-    return [_zero(element) for element in value] if isinstance(value, list) else 0

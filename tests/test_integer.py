@@ -466,12 +466,16 @@ def test_input_is_checked(model: Any) -> None:
         model(layer, np.full((1, 3, 4, 5), 256))
 
 
-def test_fixed_point_refuses_to_saturate_a_sum() -> None:
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_fixed_point_refuses_to_saturate_a_sum(sign: int) -> None:
     """No real layer gets there; a broken one must not pass for the reference."""
-    layer = make_layer(31)
-    edge = Fxp(np.full((2, 3, 4, 5), 2**46), signed=True, n_word=48, n_frac=0)
+    layer = dataclasses.replace(make_layer(31), bias=np.array([-sign, -sign]))
+    combined = Fxp(np.full((2, 3, 4, 5), sign * 2**46), signed=True, n_word=48, n_frac=0)
     with pytest.raises(OverflowError, match="48 bits"):
-        fixed_point.channel_accumulate(layer, edge)
+        fixed_point.channel_accumulate(layer, combined)
+    sums = Fxp(np.full((2, 3, 4, 5), sign * 2**45), signed=True, n_word=48, n_frac=0)
+    with pytest.raises(OverflowError, match="48 bits"):
+        fixed_point.attention_combine(layer, fixed_point.window(layer, np.full((3, 4, 5), 255)), sums, sums)
 
 
 def test_config_of_these_tests_covers_every_field() -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from golden.bounds import Range
 from golden.cli import UserError
 from golden.layer import ARRAYS, FIELD_RANGES, Layer, LayerConfig, LayerError, read_layer, write_layer
 from golden.layers import NAMES, RECIPES, activations, load_layer
@@ -165,6 +166,14 @@ def test_geometry(changes: dict[str, Any], size: tuple[int, int], first_centre: 
     assert (c.out_height, c.out_width, c.first_centre, c.radius) == (*size, first_centre, radius)
 
 
+@pytest.mark.parametrize(
+    ("signed", "relu", "low", "high"),
+    [(True, False, -128, 127), (True, True, 0, 127), (False, False, 0, 255), (False, True, 0, 255)],
+)
+def test_relu_raises_the_lower_limit_of_a_signed_output(signed: bool, relu: bool, low: int, high: int) -> None:
+    assert config(out_signed=signed, relu=relu).out_range == Range(low, high)
+
+
 def test_kernel_offsets_follow_the_weights() -> None:
     assert config().kernel_offsets == (
         (-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 0), (0, 1), (1, -1), (1, 0), (1, 1)
@@ -273,17 +282,19 @@ def test_config_that_is_no_object(text: str, tmp_path: Path) -> None:
 
 def test_field_there_twice(tmp_path: Path) -> None:
     text = json.dumps(FIELDS).replace('"stride": 1', '"stride": 1, "stride": 2')
-    refused(save(tmp_path / "layer.npz", text), "stride", "there twice")
+    refused(save(tmp_path / "layer.npz", text), "config field 'stride' is there twice")
+    config_refused(text, "config field 'stride' is there twice", without="JSON")
 
 
 # --- the config's fields ---
 
 
-def config_refused(text: str, *words: str) -> None:
+def config_refused(text: str, *words: str, without: str | None = None) -> None:
     with pytest.raises(LayerError) as caught:
         LayerConfig.from_json(text)
     for word in words:
         assert word in str(caught.value)
+    assert without is None or without not in str(caught.value)
 
 
 @pytest.mark.parametrize("name", FIELDS)

@@ -32,13 +32,6 @@ def run(m: Module, inputs: list[Signal], result: Value, values: list[list[int]],
     return shown
 
 
-def clocked() -> Module:
-    """A module that has a clock even if nothing else in it uses one."""
-    m = Module()
-    m.d.sync += Signal(name="clocked").eq(0)
-    return m
-
-
 @pytest.mark.parametrize("count", [*range(1, 10), 255, 256, 257, 4096])
 def test_index_shape_holds_every_index_and_is_not_empty(count: int) -> None:
     shape = index_shape(count)
@@ -50,7 +43,7 @@ def test_index_shape_holds_every_index_and_is_not_empty(count: int) -> None:
 @pytest.mark.parametrize("cycles", [0, 1, 2, 5])
 @pytest.mark.parametrize("reset_less", [False, True])
 def test_delay(cycles: int, reset_less: bool) -> None:
-    m, value = clocked(), Signal(signed(5))
+    m, value = Module(), Signal(signed(5))
     late = delay(m, value, cycles, reset_less=reset_less)
     values = [-16, 15, 0, -1, 7, -9]
     shown = run(m, [value], late, [[v] for v in values], cycles)
@@ -72,7 +65,7 @@ def test_tree_latency_is_the_number_of_levels(terms: int) -> None:
 def test_adder_tree_holds_the_extremes(terms: int, sign: str) -> None:
     element = {"signed": Range(-8, 7), "unsigned": Range(0, 15), "one_sided": Range(-8, 0)}[sign]
     shape = unsigned(4) if sign == "unsigned" else signed(4)
-    m, rng = clocked(), np.random.default_rng(terms)
+    m, rng = Module(), np.random.default_rng(terms)
     inputs = [Signal(shape, name=f"term_{i}") for i in range(terms)]
     total = Shape(Range(element.low * terms, element.high * terms).signed_bits, signed=True)
     result = adder_tree(m, inputs, total)
@@ -90,7 +83,7 @@ def test_adder_tree_holds_the_extremes(terms: int, sign: str) -> None:
 
 def test_adder_tree_nodes_are_no_wider_than_the_total() -> None:
     """Where the weights prove a narrow sum, no partial sum is wider."""
-    m = clocked()
+    m = Module()
     inputs = [Signal(signed(8), name=f"term_{i}") for i in range(20)]
     result = adder_tree(m, inputs, signed(9))
     assert result.shape() == signed(9)
@@ -102,7 +95,7 @@ def test_adder_tree_nodes_are_no_wider_than_the_total() -> None:
 @pytest.mark.parametrize("modulus", range(1, 11))
 def test_wrap_increment(modulus: int) -> None:
     for step in range(-7, 2 * modulus + 3):
-        m, value = clocked(), Signal(index_shape(modulus))
+        m, value = Module(), Signal(index_shape(modulus))
         shown = run(m, [value], wrap_increment(value, step, modulus), [[v] for v in range(modulus)], 0)
         assert shown == [(v + step) % modulus for v in range(modulus)], f"step {step}"
 
@@ -111,14 +104,14 @@ def test_wrap_increment(modulus: int) -> None:
 def test_within(size: int) -> None:
     for first in range(size):
         for last in range(first, size):
-            m, value = clocked(), Signal(index_shape(size))
+            m, value = Module(), Signal(index_shape(size))
             shown = run(m, [value], within(value, first, last, size), [[v] for v in range(size)], 0)
             assert shown == [int(first <= v <= last) for v in range(size)], f"{first} to {last}"
 
 
 @pytest.mark.parametrize("count", range(1, 18))
 def test_pick(count: int) -> None:
-    m, index = clocked(), Signal(index_shape(count))
+    m, index = Module(), Signal(index_shape(count))
     options = [Signal(8, init=100 + i, name=f"option_{i}") for i in range(count)]
     shown = run(m, [index], pick(options, index), [[i] for i in range(count)], 0)
     assert shown == [100 + i for i in range(count)]

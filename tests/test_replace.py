@@ -98,7 +98,6 @@ def silence_attention(module: nn.Module) -> None:
         ("", CONVS),
         (lambda name, conv: conv.kernel_size == (3, 3) and "layer1" in name, {n for n in CONVS if "layer1" in n}),
     ],
-    ids=str,
 )
 def test_names_patterns_and_predicates_choose(chosen: Any, expected: set[str]) -> None:
     net = ResNet()
@@ -270,7 +269,6 @@ def test_inexpressible_convolutions_are_refused_and_nothing_is_replaced(
         (["layer1", "stem"], {"product": "inner", "heads": 2}, "module 'stem': heads 2 does not divide in_channels 3"),
         ("stem", {"product": "dynamic"}, "module 'stem': product 'dynamic' is not supported yet"),
     ],
-    ids=str,
 )
 def test_wrong_choices_are_refused_and_nothing_is_replaced(chosen: Any, options: dict[str, Any], message: str) -> None:
     net = ResNet()

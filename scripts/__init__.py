@@ -1,0 +1,1 @@
+"""Training, studies, benchmarks and fuzzing: they call public functions of the packages beside them."""

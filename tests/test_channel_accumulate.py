@@ -1,0 +1,89 @@
+"""Channel accumulate: the sum over lanes and beats, with idle cycles between beats and at the limits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from golden.bounds import combined_ranges
+from hardware import SIGNS, at_limits, random_unit, stream_through, unit_config, with_arrays
+from hw.channel_accumulate import ChannelAccumulate
+from hw.config import UnitConfig
+
+FOLDINGS: dict[str, dict[str, Any]] = {
+    "one_channel": {"in_channels": 1, "out_channels": 2, "simd": 1},
+    "one_beat": {"in_channels": 4, "simd": 4},
+    "one_lane": {"in_channels": 6, "simd": 1},
+    "wide": {"in_channels": 40, "simd": 20},
+    "wider_than_one_level": {"in_channels": 18, "simd": 9, "out_channels": 1, "pe": 1},
+    "depthwise": {"groups": 4},
+    "plain": {"attn_offsets": ()},
+}
+BIAS_LIMITS = {"lowest": -(2**31), "highest": 2**31 - 1}
+
+
+def stimuli(config: UnitConfig, rng: np.random.Generator) -> list[tuple[int, np.ndarray]]:
+    """``(output channel, combined [C/groups])`` over all that a channel's weights allow, limits first."""
+    low, high = combined_ranges(config.layer)
+    alternate = np.arange(low.shape[1]) % 2 == 0
+    patterns = [low, high, np.where(alternate, low, high), np.where(alternate, high, low)]
+    patterns += [rng.integers(low, high, endpoint=True) for _ in range(6)]
+    return [(o, pattern[o]) for pattern in patterns for o in range(len(low))]
+
+
+def check(config: UnitConfig, seed: int, idle: float = 0.3) -> list[int]:
+    """Stream sums through and check values and latency; returns the values."""
+    rng = np.random.default_rng(seed)
+    dut = ChannelAccumulate(config)
+    lanes, folded = config.lane_channels, config.beats_per_output > 1
+    combined_bound = config.ranges.combined
+    bias_bound = config.layer.bias.min(), config.layer.bias.max()
+
+    # What each cycle brings, and what it completes. `i_bias` and what marks beats come `tree` later.
+    lines: list[dict[str, Any]] = []
+    completed: dict[int, int] = {}
+    for o, combined in stimuli(config, rng):
+        for first in range(0, len(combined), lanes):
+            while rng.random() < idle:
+                garbage = rng.integers(combined_bound.low, combined_bound.high, lanes, endpoint=True).tolist()
+                bias = int(rng.integers(*bias_bound, endpoint=True))
+                lines.append({"combined": garbage, "bias": bias, "valid": 0, "first": int(rng.integers(2))})
+            beat = {"combined": combined[first : first + lanes].tolist(), "valid": 1, "first": int(first == 0)}
+            lines.append({**beat, "bias": int(config.layer.bias[o])})
+        completed[len(lines) - 1] = int(combined.sum() + config.layer.bias[o])
+
+    idle_line = {"combined": [0] * lanes, "bias": 0, "valid": 0, "first": 0}
+    ports = ["bias", "valid", "first"] if folded else ["bias"]
+    inputs = [
+        {"i_combined": now["combined"]} | {f"i_{port}": before[port] for port in ports}
+        for now, before in zip(lines + [idle_line] * dut.tree, [idle_line] * dut.tree + lines, strict=True)
+    ]
+    [shown] = stream_through(dut, inputs, [dut.o_acc])
+    delays = [d for d in range(12) if all(shown[cycle + d] == acc for cycle, acc in completed.items())]
+    assert delays[:1] == [dut.latency], f"seed {seed}"
+    return list(completed.values())
+
+
+@pytest.mark.parametrize("folding", FOLDINGS)
+@pytest.mark.parametrize("idle", [0, 0.3])
+def test_sums_and_latency(folding: str, idle: float) -> None:
+    check(unit_config(in_signed=True, **FOLDINGS[folding]), seed=11, idle=idle)
+
+
+@pytest.mark.parametrize("signs", SIGNS)
+@pytest.mark.parametrize("in_signed", [False, True])
+@pytest.mark.parametrize("bias", BIAS_LIMITS)
+def test_limits(signs: str, in_signed: bool, bias: str) -> None:
+    """The proven bound is reached, and no partial sum on the way to it overflows."""
+    config = at_limits(unit_config(in_signed=in_signed, attn_shift=12), signs)
+    config = with_arrays(config, bias=np.full_like(config.layer.bias, BIAS_LIMITS[bias]))
+    values = check(config, seed=12)
+    bound = config.ranges.accumulator
+    assert (max(values) == bound.high) if bias == "highest" else (min(values) == bound.low)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_sums_in_any_layer(seed: int) -> None:
+    check(random_unit(seed), seed)

@@ -1,0 +1,148 @@
+"""Requantise: exact rounding half to even and saturation, exhaustively where numbers are small."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+
+from golden.layer import Layer, LayerConfig
+from golden.streams import Folding
+from hardware import measured_latency, random_unit, stream_through
+from hw.config import UnitConfig
+from hw.requantise import Requantise
+
+OUTPUTS: dict[str, dict[str, Any]] = {
+    "unsigned": {"out_signed": False, "relu": False},
+    "unsigned_relu": {"out_signed": False, "relu": True},
+    "signed": {"out_signed": True, "relu": False},
+    "signed_relu": {"out_signed": True, "relu": True},
+}
+SHIFTS = (0, 1, 2, 3, 5, 8)
+#: Each needs another number of bits; the odd ones meet no tie at shifts beyond 1, the even ones do.
+MULTIPLIERS = (1, 2, 3, 4, 6, 12)
+
+
+def unit(*, bias: tuple[int, int], multipliers: tuple[int, ...], **fields: Any) -> UnitConfig:
+    """A unit whose accumulators reach from ``bias[0] - 1`` to ``bias[1] + 2``."""
+    channels = 2 * len(multipliers)
+    config = LayerConfig(
+        product="hadamard",
+        in_channels=1,
+        out_channels=channels,
+        height=1,
+        width=1,
+        kernel=1,
+        stride=1,
+        padding="same",
+        groups=1,
+        attn_offsets=(),
+        in_bits=2,
+        in_signed=True,
+        weight_bits=2,
+        attn_shift=0,
+        **fields,
+    )
+    layer = Layer(
+        config=config,
+        conv_weight=np.full((channels, 1, 1, 1), -1),
+        attn_weight=np.zeros((channels, 1, 0), int),
+        bias=np.tile(bias, len(multipliers)),
+        multiplier=np.repeat(multipliers, 2),
+    )
+    return UnitConfig(layer=layer, folding=Folding(simd=1, pe=1))
+
+
+def requantised(config: UnitConfig, acc: int, multiplier: int) -> int:
+    """The contract, in exact fractions: Python rounds these half to even."""
+    limits = config.layer.config.out_range
+    rounded = round(Fraction(acc * multiplier, 2**config.layer.config.out_shift))
+    return min(max(rounded, limits.low), limits.high)
+
+
+def check(config: UnitConfig, pairs: list[tuple[int, int]]) -> list[int]:
+    """Requantise ``(acc, multiplier)`` pairs and check values and latency; returns the values."""
+    dut = Requantise(config)
+    [shown] = stream_through(dut, [{"i_acc": acc, "i_multiplier": m} for acc, m in pairs], [dut.o_y])
+    expected = [requantised(config, *pair) for pair in pairs]
+    if len(set(expected)) == 1:
+        assert shown[dut.latency :][: len(expected)] == expected
+    else:
+        assert measured_latency(shown, expected) == dut.latency
+    return expected
+
+
+@pytest.mark.parametrize("output", OUTPUTS)
+@pytest.mark.parametrize("out_shift", SHIFTS)
+def test_every_accumulator(output: str, out_shift: int) -> None:
+    config = unit(bias=(-150, 150), multipliers=MULTIPLIERS, out_bits=3, out_shift=out_shift, **OUTPUTS[output])
+    bound = config.ranges.accumulator
+    assert (bound.low, bound.high) == (-151, 152)
+    pairs = [(acc, m) for m in MULTIPLIERS for acc in range(bound.low, bound.high + 1)]
+    values = check(config, pairs)
+    limits = config.layer.config.out_range
+    assert {limits.low, limits.high} <= set(values)
+    if out_shift:
+        # What is meant to be tested is really there: ties between an even and an odd number, both ways.
+        half = 2 ** (out_shift - 1)
+        ties = {(acc * m >> out_shift) % 4 for acc, m in pairs if acc * m % (2 * half) == half}
+        assert ties == {0, 1, 2, 3}
+
+
+@pytest.mark.parametrize("out_shift", [8, 9, 10, 11, 12, 13, 46, 47])
+@pytest.mark.parametrize("output", OUTPUTS)
+def test_shifts_beyond_the_product(output: str, out_shift: int) -> None:
+    """A product of 10 bits, from -453 to 456, rounds to -1, 0 or 1, and only to 0 from a shift of 10 on."""
+    config = unit(bias=(-150, 150), multipliers=(3,), out_bits=4, out_shift=out_shift, **OUTPUTS[output])
+    assert config.ranges.scaled.signed_bits == 10
+    values = check(config, [(acc, 3) for acc in range(-151, 153)])
+    assert (set(values) == {0}) == (out_shift > 9)
+
+
+@pytest.mark.parametrize("bias", [(-150, -149), (149, 150)])
+@pytest.mark.parametrize("output", OUTPUTS)
+@pytest.mark.parametrize("out_shift", [0, 3])
+def test_one_sided_accumulators(bias: tuple[int, int], output: str, out_shift: int) -> None:
+    """Where a limit is proven out of reach there is no comparison, and none is missed."""
+    config = unit(bias=bias, multipliers=(5,), out_bits=6, out_shift=out_shift, **OUTPUTS[output])
+    bound = config.ranges.accumulator
+    check(config, [(acc, 5) for acc in range(bound.low, bound.high + 1)])
+
+
+@pytest.mark.parametrize("output", OUTPUTS)
+@pytest.mark.parametrize("out_bits", [2, 8, 16])
+@pytest.mark.parametrize("out_shift", [0, 1, 16, 31, 32, 45, 46, 47])
+def test_limits(output: str, out_bits: int, out_shift: int) -> None:
+    """The widest accumulators that a bias makes, the largest multiplier, ties at the far ends."""
+    multiplier = 2**16 - 1
+    config = unit(
+        bias=(-(2**31), 2**31 - 1),
+        multipliers=(multiplier, 2**15),
+        out_bits=out_bits,
+        out_shift=out_shift,
+        **OUTPUTS[output],
+    )
+    rng = np.random.default_rng(13)
+    bound = config.ranges.accumulator
+    ends = [bound.low, bound.low + 1, -1, 0, 1, bound.high - 1, bound.high]
+    pairs = [(acc, m) for acc in ends for m in (multiplier, 2**15, 1)]
+    pairs += [(int(acc), multiplier) for acc in rng.integers(bound.low, bound.high, 30, endpoint=True)]
+    # Outputs around every tie that the output can show, if the shift is large enough to reach one.
+    ties = [(2 * k + 1) << out_shift >> 16 for k in range(-40, 40)]
+    pairs += [(acc, 2**15) for acc in ties if bound.low <= acc <= bound.high]
+    check(config, pairs)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_values_in_any_layer(seed: int) -> None:
+    config = random_unit(seed)
+    rng = np.random.default_rng(seed)
+    bound = config.ranges.accumulator
+    # Each output channel has its own bound on acc; the one with the largest multiplier may use what its bound allows.
+    for multiplier in sorted(set(config.layer.multiplier.tolist())):
+        top = min(bound.high, config.ranges.scaled.high // multiplier)
+        bottom = max(bound.low, -(-config.ranges.scaled.low // multiplier))
+        accs = [bottom, top, *rng.integers(bottom, top, 30, endpoint=True).tolist()]
+        check(config, [(acc, multiplier) for acc in accs])

@@ -1,0 +1,68 @@
+"""Weight store: the words come back bit for bit, and hold the weights in the order that beats use them."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from amaranth.hdl import Shape, signed, unsigned
+
+from hardware import UNITS, measured_latency, random_unit, stream_through, unit_config
+from hw.config import UnitConfig
+from hw.weight_store import WeightStore, constant_words, weight_words
+
+
+@pytest.mark.parametrize("element", [signed(2), signed(8), unsigned(3), unsigned(16), signed(33)], ids=repr)
+@pytest.mark.parametrize(("depth", "pe", "elements"), [(2, 1, 1), (3, 2, 9), (16, 4, 2), (17, 1, 5)])
+def test_words_and_latency(element: Shape, depth: int, pe: int, elements: int) -> None:
+    rng = np.random.default_rng(16)
+    low, high = (-(2 ** (element.width - 1)) if element.signed else 0), 2 ** (element.width - element.signed) - 1
+    words = rng.integers(low, high, (depth, pe, elements), endpoint=True)
+    words[0], words[1] = low, high
+    dut = WeightStore(words, element, name="words")
+    addresses = [*range(depth), *rng.integers(0, depth, 40).tolist()]
+    shown = stream_through(dut, [{"i_address": address} for address in addresses], dut.o_words)
+    for lane, record in enumerate(shown):
+        assert measured_latency(record, words[addresses, lane].tolist()) == dut.latency
+
+
+def test_a_single_word_is_always_there() -> None:
+    words = np.array([[[-128, 127, 0], [1, -1, 5]]])
+    dut = WeightStore(words, signed(8), name="words")
+    for lane, record in enumerate(stream_through(dut, [{"i_address": 0}], dut.o_words)):
+        assert all(word == words[0, lane].tolist() for word in record)
+
+
+def check_order(config: UnitConfig) -> None:
+    """Word, lane and element of every weight, from the loops of the stream: channel beats inside output beats."""
+    layer, c, g = config.layer, config.layer.config, config.geometry
+    simd, pe = config.folding.simd, config.folding.pe
+    words = weight_words(config)
+    biases, multipliers = (constant_words(config, values) for values in (layer.bias, layer.multiplier))
+    for output_beat, channel_beat, lane in itertools.product(range(g.output_beats), range(g.channel_beats), range(pe)):
+        if c.depthwise:
+            o, channels, constant = channel_beat * simd + lane, [0], channel_beat
+        else:
+            o, constant = output_beat * pe + lane, output_beat
+            channels = [channel_beat * simd + j for j in range(simd)]
+        expected = []
+        for channel in channels:
+            for i in g.conv_taps:
+                expected.append(layer.conv_weight[o, channel, i // c.kernel, i % c.kernel])
+            expected += [layer.attn_weight[o, channel, t] for t in g.attn_taps]
+        assert words[output_beat * g.channel_beats + channel_beat, lane].tolist() == expected
+        assert biases[constant, lane].tolist() == [layer.bias[o]]
+        assert multipliers[constant, lane].tolist() == [layer.multiplier[o]]
+    assert len(words) == config.weight_depth == g.output_beats * g.channel_beats
+    assert len(biases) == config.constant_depth
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_order(unit: str) -> None:
+    check_order(unit_config(**UNITS[unit]))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_order_in_any_layer(seed: int) -> None:
+    check_order(random_unit(seed))
