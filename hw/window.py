@@ -14,7 +14,7 @@ columns are masked.
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -57,13 +57,15 @@ class Window(wiring.Component):
         g = self._config.geometry
         inside = {dx: self._column_inside(m, dx) for dx in sorted({dx for _, dx in g.offsets})}
         lines = {dy: self._line(m, index, dy) for index, dy in enumerate(g.rows)}
-        for position, (dy, dx) in enumerate(g.offsets):
-            segment, column = g.cell(dx)
-            pixel = lines[dy][segment][column]
-            for channel in range(self._config.folding.simd):
-                tap = Signal(self._config.element, reset_less=True, name=f"tap_{position}_{channel}")
-                m.d.sync += tap.eq(Mux(inside[dx], pixel[channel], 0))
-                m.d.comb += self.o_taps[channel][position].eq(tap)
+        masked = []
+        for channel in range(self._config.folding.simd):
+            for dy, dx in g.offsets:
+                segment, column = g.cell(dx)
+                masked.append(Mux(inside[dx], lines[dy][segment][column][channel], 0))
+        # One register for all taps: event-driven simulators pay for every vector that changes.
+        taps = Signal(self.o_taps.shape(), reset_less=True)
+        m.d.sync += taps.eq(Cat(masked))
+        m.d.comb += self.o_taps.eq(taps)
         return m
 
     def _column_inside(self, m: Module, dx: int) -> Value:
