@@ -28,7 +28,6 @@ from golden.layer import write_layer
 from hw.verilog import generate
 from sim.bulk import simulate
 from sim.cases import Case, random_case
-from sim.result import SimulationResult
 from sim.simulators import SIMULATORS, find_simulator
 from sim.stimulus import extreme_frames, random_frames
 
