@@ -77,7 +77,7 @@ def _summary(name: str, core: Core) -> Table:
         "attention": f"{len(c.attn_offsets)} offsets",
         "folding": f"simd {config.folding.simd}, pe {config.folding.pe}",
         "multipliers": ", ".join(f"{count} {kind}" for kind, count in multipliers.items() if count),
-        "row store": f"{config.prediction.slots} rows of {g.groups * g.channel_beats} x {config.column_group.size} bit",
+        "row store": f"{config.prediction.slots} rows of {config.row_depth} x {config.column_group.size} bit",
         "accumulator": f"{config.ranges.accumulator.signed_bits} bit, from the weights",
         "first output": f"{timing['first_output_latency']} cycles after the first input",
         "frame": f"{timing['frame_cycles']} cycles (ideal {timing['ideal_frame_cycles']})",

@@ -72,6 +72,11 @@ class UnitConfig:
         return 1 if self.layer.config.depthwise else self.geometry.channel_beats
 
     @property
+    def row_depth(self) -> int:
+        """Words of a row slot: one per beat that reads a row, and at least two so that there is an address."""
+        return max(2, self.geometry.groups * self.geometry.channel_beats)
+
+    @property
     def weight_depth(self) -> int:
         """Weight words: one per beat of a step."""
         return self.geometry.channel_beats * self.geometry.output_beats

@@ -102,10 +102,9 @@ def _widths(config: UnitConfig) -> list[dict[str, Any]]:
 
 
 def _memories(config: UnitConfig, unit: Unit) -> list[dict[str, Any]]:
-    g = config.geometry
     weights = config.lane_weights.size
     rows = [
-        ("row_store", config.prediction.slots, g.groups * g.channel_beats, config.column_group.size),
+        ("row_store", config.prediction.slots, config.row_depth, config.column_group.size),
         ("weights", config.folding.pe, config.weight_depth, weights),
         ("output_stream", 1, unit.fifo_depth, config.output_payload.lanes * config.output_payload.bits + 1),
     ]

@@ -50,12 +50,11 @@ class RowStore(wiring.Component):
         self._config = config
         g = config.geometry
         self._slots = config.prediction.slots
-        self._depth = max(2, g.groups * g.channel_beats)  # no empty address
         super().__init__(
             {
                 "i": In(stream.Signature(config.pixel)),
                 "o_written": Out(1),
-                "i_address": In(index_shape(self._depth)),
+                "i_address": In(index_shape(config.row_depth)),
                 "i_slot": In(index_shape(self._slots)),
                 "i_row_valid": In(len(g.rows)),
                 "i_release": In(Release),
@@ -103,7 +102,7 @@ class RowStore(wiring.Component):
 
         channel = Signal(index_shape(g.channel_beats))
         x = Signal(index_shape(c.width))
-        address = Signal(index_shape(self._depth))
+        address = Signal(index_shape(self._config.row_depth))
         slot = Signal(index_shape(self._slots))
         last_channel = channel == g.channel_beats - 1
         last_x = x == c.width - 1
@@ -122,7 +121,7 @@ class RowStore(wiring.Component):
 
         rows = []
         for index in range(self._slots):
-            store = memory.Memory(shape=self._config.column_group, depth=self._depth, init=[])
+            store = memory.Memory(shape=self._config.column_group, depth=self._config.row_depth, init=[])
             m.submodules[f"slot_{index}"] = store
             write = store.write_port(granularity=1)
             read = store.read_port()
