@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
-from cocotb_tools.runner import get_runner
-
+from golden.cli import UserError
 from sim.cache import cached
 from sim.simulators import DUMP, HERE, VISIBLE, Simulator
 
 SIMULATION_LOG = "simulation.log"
 
 
-class SimulationError(RuntimeError):
-    """A simulation ended without a verdict; the message quotes its log."""
+class SimulationError(UserError):
+    """A simulation ended without a verdict: the simulator was stopped, or crashed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,17 +38,11 @@ class Bench:
 
 @dataclass(frozen=True, kw_only=True)
 class Program:
-    """A unit and a bench, compiled.
-
-    Attributes:
-        folder: the compiled design.
-        waves: whether it can record waveforms.
-    """
+    """A unit and a bench, compiled into ``folder``."""
 
     simulator: Simulator
     bench: Bench
     folder: Path
-    waves: bool
 
     @classmethod
     def build(
@@ -58,7 +53,12 @@ class Program:
         parameters: Mapping[str, int] | None = None,
         waves: bool = False,
     ) -> Program:
-        """Compile the unit ``verilog`` with ``bench``, or take it from the cache."""
+        """Compile the unit ``verilog`` with ``bench``, or take it from the cache.
+
+        Args:
+            parameters: of the wrapper.
+            waves: whether `run` is to record waveforms.
+        """
         wrappers = [HERE / bench.source] if bench.source else []
         parameters = parameters or {}
 
@@ -70,7 +70,7 @@ class Program:
 
         texts = [verilog, *(path.read_text() for path in (*wrappers, VISIBLE, DUMP))]
         key = [simulator.name, simulator.version(), bench.top, str(sorted(parameters.items())), str(waves), *texts]
-        return cls(simulator=simulator, bench=bench, folder=cached(key, make), waves=waves)
+        return cls(simulator=simulator, bench=bench, folder=cached(key, make))
 
     def run(
         self,
@@ -95,10 +95,15 @@ class Program:
         Raises:
             SimulationError: if the simulator ended before its tests did.
         """
+        from cocotb_tools.runner import get_runner
+
+        # cocotb hands `sys.path` on to the simulator's Python, where "" would mean another folder.
+        if str(HERE.parent) not in sys.path:
+            sys.path.append(str(HERE.parent))
         runner = get_runner(self.simulator.name)
         results = folder / "results.xml"
         trace = self.simulator.wave_arguments(waves.resolve()) if waves else []
-        try:
+        with contextlib.suppress(RuntimeError, SystemExit):  # the results say what failed, or are missing
             runner.test(
                 test_module=self.bench.module,
                 hdl_toplevel=self.bench.top,
@@ -112,20 +117,15 @@ class Program:
                 seed=seed,
                 waves=waves is not None,
             )
-        except (RuntimeError, SystemExit):
-            pass  # the results say what failed, or are missing
         if not results.exists():
-            log = folder / SIMULATION_LOG
-            tail = log.read_text(errors="replace").strip().splitlines()[-20:] if log.exists() else []
-            raise SimulationError("\n".join([f"{self.simulator.name} ended without results:", *tail]))
+            said = (folder / SIMULATION_LOG).read_text(errors="replace").strip().splitlines() or ["nothing"]
+            raise SimulationError(f"{self.simulator.name} ended without results, the last it said was: {said[-1]}")
         return _verdicts(results)
 
 
 def _verdicts(results: Path) -> dict[str, str | None]:
     verdicts: dict[str, str | None] = {}
     for case in ElementTree.parse(results).getroot().iter("testcase"):
-        trouble = case.find("failure")
-        trouble = case.find("error") if trouble is None else trouble
-        text = None if trouble is None else trouble.get("error_msg") or trouble.get("message") or trouble.text or "failed"
-        verdicts[case.get("name", "")] = text
+        failures = [*case.iter("failure"), *case.iter("error")]
+        verdicts[case.get("name", "")] = failures[0].get("message", "failed") if failures else None
     return verdicts

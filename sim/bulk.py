@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
-import re
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
@@ -16,7 +14,8 @@ import numpy as np
 from golden import integer
 from golden.layer import Layer
 from golden.streams import Folding, Payload, to_beats
-from sim.bench import Bench, Program
+from sim.bench import Bench, Program, SimulationError
+from sim.recording import Recording
 from sim.result import SimulationResult
 from sim.simulators import find_simulator
 
@@ -29,15 +28,6 @@ PROBABILITY_STEP = 2**-16
 #: Cycles without a transfer that pauses of the highest probability may cause.
 PATIENCE = 20_000
 MAX_PROBABILITY = 0.99
-
-#: Events of ``bulk.v`` that end a run early.
-FAULTS = {
-    "undefined": "tvalid or tready is undefined",
-    "dropped": "m_axis_tvalid falls before m_axis_tready",
-    "changed": "m_axis_tdata or m_axis_tlast changes before m_axis_tready",
-    "surplus": "more output comes than the frames call for",
-    "hang": "nothing moves any more",
-}
 
 
 def simulate(
@@ -68,6 +58,7 @@ def simulate(
 
     Raises:
         UserError: for frames outside the format, or without the simulator's tools.
+        SimulationError: if the simulator is stopped or crashes.
     """
     frames = layer.check_input(frames)
     expected = to_beats(integer.run(layer, frames), folding.pe)
@@ -90,46 +81,50 @@ def simulate(
     with tempfile.TemporaryDirectory(prefix="xvolution-") as scratch:
         folder = Path(scratch)
         (folder / "stimulus.bin").write_bytes(stimulus[:, ::-1].tobytes())
-        outputs = folder / "outputs.hex"
-        with _following(outputs, 2 * sink.bytes * len(expected), advance):
-            program.run(folder, plusargs, waves=waves)
-        beats, undefined = _read_beats(outputs, sink)
-        events = [line.split() for line in (folder / "events.txt").read_text().splitlines()]
-        seconds = float((folder / "seconds.txt").read_text())
+        with _following(folder / "outputs.hex", 2 * sink.bytes * len(expected), advance):
+            verdicts = program.run(folder, plusargs, waves=waves)
+        for trouble in filter(None, verdicts.values()):
+            raise SimulationError(f"{simulator} failed: {trouble}")
+        recording = Recording.read(folder, sink.bytes)
 
-    cycle_of = {name: int(cycle) for name, cycle, *_ in events}
-    lasts = [(int(event[1]), int(event[2])) for event in events if event[0] == "last"]
-    taken = int(events[-1][2])
-    faults = [f"{text} (cycle {cycle_of[name]})" for name, text in FAULTS.items() if name in cycle_of]
-    if undefined:
-        faults.append(f"m_axis_tdata is undefined in beat {len(beats)}")
-    if not faults and taken < len(stimulus):
-        faults.append(f"{len(stimulus) - taken} input beats are never taken")
-    frame_beats = len(expected) // len(frames)
-    ends = range(frame_beats - 1, len(expected), frame_beats)
-    misplaced = sorted({beat for _, beat in lasts} ^ {end for end in ends if end < len(beats)})
-    if misplaced:
-        faults.append(f"m_axis_tlast is wrong in beat {misplaced[0]}, frames have {frame_beats}")
-    cycles = [cycle for cycle, _ in lasts]
+    beats = sink.unpack(recording.data)
+    ends = [cycle for cycle, _ in recording.ends]
+    latency = None
+    if recording.first_input is not None and recording.first_output is not None:
+        latency = recording.first_output - recording.first_input
     return SimulationResult(
         config=layer.config,
         beats=beats,
         expected=expected,
-        first_output_latency=cycle_of["output"] - cycle_of["input"] if "output" in cycle_of else None,
-        frame_cycles=[None, *(b - a for a, b in itertools.pairwise(cycles))] if cycles else [],
-        faults=faults,
-        cycles=cycle_of["end"],
-        seconds=seconds,
+        first_output_latency=latency,
+        frame_cycles=[None, *np.diff(ends).tolist()] if ends else [],
+        faults=_faults(recording, len(stimulus), len(expected) // len(frames), sink.pack(beats)),
+        cycles=recording.cycles,
+        seconds=recording.seconds,
     )
 
 
-def _read_beats(path: Path, payload: Payload) -> tuple[np.ndarray, bool]:
-    """Beats of ``outputs.hex`` up to the first with an undefined bit, and whether there is one."""
-    digits = path.read_text()
-    defined = re.match("[0-9a-f]*", digits).end()  # type: ignore[union-attr]  # matches always
-    count = defined // (2 * payload.bytes)
-    data = np.frombuffer(bytes.fromhex(digits[: count * 2 * payload.bytes]), np.uint8)
-    return payload.unpack(data.reshape(-1, payload.bytes)[:, ::-1]), defined < len(digits)
+def _faults(recording: Recording, inputs: int, frame_beats: int, packed: np.ndarray) -> list[str]:
+    """What ``recording`` has against it, apart from wrong elements.
+
+    Args:
+        inputs: input beats that were there to take.
+        frame_beats: output beats of a frame.
+        packed: the elements of ``recording.data``, packed again.
+    """
+    found = [recording.fault] if recording.fault else []
+    count = len(recording.data)
+    if recording.undefined:
+        found.append(f"m_axis_tdata is undefined in beat {count}")
+    padded = np.flatnonzero((packed != recording.data).any(axis=1))
+    if len(padded):
+        found.append(f"m_axis_tdata has padding bits that are not 0 in beat {padded[0]}")
+    wrong = {beat for _, beat in recording.ends} ^ set(range(frame_beats - 1, count, frame_beats))
+    if wrong and not recording.undefined:
+        found.append(f"m_axis_tlast is wrong in beat {min(wrong)}, a frame has {frame_beats}")
+    if not found and recording.taken < inputs:
+        found.append(f"{inputs - recording.taken} input beats are not taken")
+    return found
 
 
 @contextlib.contextmanager

@@ -3,7 +3,8 @@
 // In the working directory:
 //   stimulus.bin  input beats, most significant byte first
 //   outputs.hex   output beats as they come, hexadecimal digits without a separator
-//   events.txt    one event a line: "<name> <cycle> ...", see the $fwrite calls
+//   events.txt    one event a line, its name and the cycle, then for
+//                 "last" (output with TLAST) the output beat, for "end" the input beats taken
 //
 // Plusargs, all decimal:
 //   beats       output beats to expect
@@ -82,7 +83,7 @@ module bulk #(
     // Ends the run. After a fault nothing more can be learned from it.
     task finish;
         begin
-            $fwrite(events, "end %0d %0d %0d\n", cycle, taken, beats);
+            $fwrite(events, "end %0d %0d\n", cycle, taken);
             $fclose(outputs);
             $fclose(events);
             done <= 1;

@@ -11,8 +11,6 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from filelock import FileLock
-
 from golden.cli import output_directory
 
 #: Names another folder for the cache than ``build/sim`` of this repository.
@@ -33,6 +31,8 @@ def cached(key: Sequence[str], make: Callable[[Path], None]) -> Path:
     A folder appears whole or not at all, and concurrent callers with the same key wait for
     the one that makes it.
     """
+    from filelock import FileLock
+
     root = cache_folder()
     name = hashlib.sha256(json.dumps(list(key)).encode()).hexdigest()[:24]
     folder = root / name

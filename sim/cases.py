@@ -12,12 +12,15 @@ import numpy as np
 
 from golden import integer
 from golden.bounds import stage_ranges
-from golden.layer import FIELD_RANGES, MAX_OFFSET, MULTIPLIER_BITS, Layer, LayerError
+from golden.layer import FIELD_RANGES, MAX_OFFSET, MULTIPLIER_BITS, NEIGHBOURS, Layer, LayerError
 from golden.random_layer import random_layer
 from golden.streams import Folding
 from sim.stimulus import random_frames
 
-NEIGHBOURS = tuple((dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if (dy, dx) != (0, 0))
+
+def neighbours(distance: int) -> tuple[tuple[int, int], ...]:
+    """All eight directions, at a distance."""
+    return tuple((distance * dy, distance * dx) for dy, dx in NEIGHBOURS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,18 +31,24 @@ class Case:
     folding: Folding
 
 
-def spread(rng: np.random.Generator, layer: Layer) -> Layer:
-    """The layer with multipliers under which random frames use the whole output range.
+def spread(rng: np.random.Generator, layer: Layer, multiplier_bits: int = MULTIPLIER_BITS) -> Layer:
+    """The layer with biases and multipliers under which random frames use the whole output range.
 
-    An error in ``acc`` then rarely hides behind saturation or in a lost bit.
+    An error in ``acc`` then rarely hides behind saturation. Narrow multipliers meet the ties
+    of the rounding more often.
     """
-    acc = integer.accumulate(layer, random_frames(rng, layer.config, 2)).astype(float)
-    size = np.maximum(np.sqrt((acc**2).mean(axis=(0, 2, 3))), 1)
-    scale = layer.config.out_range.high / (2 * size)
-    shift = int(np.clip(MULTIPLIER_BITS - 1 - np.ceil(np.log2(scale.max())), *FIELD_RANGES["out_shift"]))
-    multiplier = np.clip(np.rint(scale * 2.0**shift), 1, 2**MULTIPLIER_BITS - 1).astype(np.int64)
+    c = layer.config
+    acc = integer.accumulate(layer, random_frames(rng, c, 4)) - layer.bias[:, None, None]
+    deviation = np.maximum(acc.std(axis=(0, 2, 3)), 1)
+    centre = 0 if c.out_range.low < 0 else 1.5 * deviation
+    bias = np.rint(centre - acc.mean(axis=(0, 2, 3)) + rng.uniform(-0.5, 0.5, c.out_channels) * deviation)
+    scale = c.out_range.high / (2 * deviation)
+    shift = int(np.clip(multiplier_bits - 1 - np.ceil(np.log2(scale.max())), *FIELD_RANGES["out_shift"]))
     return dataclasses.replace(
-        layer, config=dataclasses.replace(layer.config, out_shift=shift), multiplier=multiplier
+        layer,
+        config=dataclasses.replace(c, out_shift=shift),
+        bias=np.clip(bias, -(2**31), 2**31 - 1).astype(np.int64),
+        multiplier=np.clip(np.rint(scale * 2.0**shift), 1, 2**MULTIPLIER_BITS - 1).astype(np.int64),
     )
 
 
@@ -97,14 +106,15 @@ BASE = {
 CASES: Mapping[str, dict[str, Any]] = {
     # kernels and attention
     "plain": {},
-    "conv_1x1": {"kernel": 1, "attn_offsets": ()},
+    "conv_1x1": {"kernel": 1, "attn_offsets": (), "out_bits": 11},
     "conv_3x3": {"attn_offsets": ()},
     "conv_5x5": {"kernel": 5, "attn_offsets": (), "height": 7},
     "kernel_7": {"kernel": 7, "height": 8, "width": 7, "simd": 1},
     "attention_around_1x1": {"kernel": 1},
     "offset_centre": {"attn_offsets": ((0, 0),)},
+    "offsets_distance_2": {"attn_offsets": neighbours(2), "kernel": 1},
     "offset_single": {"attn_offsets": ((0, 1),)},
-    "offsets_distance_3": {"attn_offsets": tuple((3 * y, 3 * x) for y, x in NEIGHBOURS), "height": 7, "width": 8, "simd": 1},
+    "offsets_distance_3": {"attn_offsets": neighbours(3), "height": 7, "width": 8, "simd": 1},
     "offsets_asymmetric": {"attn_offsets": ((-3, 1), (0, 2), (1, -1), (0, 0)), "in_channels": 2},
     "offsets_only_below": {"kernel": 1, "attn_offsets": ((3, 0), (2, -3)), "height": 8},
     # geometry
@@ -144,6 +154,7 @@ CASES: Mapping[str, dict[str, Any]] = {
     "attn_shift_15": {"attn_shift": 15, "in_signed": True, "in_channels": 2},
     "out_shift_0": {"out_shift": 0, "in_bits": 2, "weight_bits": 2, "attn_shift": 0, "out_bits": 16},
     "out_shift_47": {"out_shift": 47, "attn_shift": 15, "in_channels": 2},
+    "rounding_ties": {"multiplier_bits": 2, "in_bits": 3, "weight_bits": 3, "attn_shift": 0, "out_bits": 4},
     # limits
     "weights_positive": {"weights": _positive, "in_signed": True, "out_bits": 16},
     "weights_positive_unsigned": {"weights": _positive, "out_bits": 16},
@@ -158,12 +169,13 @@ def named_case(name: str) -> Case:
     fields = BASE | CASES[name]
     simd, pe = fields.pop("simd"), fields.pop("pe")
     shape: Callable[[Layer], Layer] | None = fields.pop("weights", None)
+    multiplier_bits = fields.pop("multiplier_bits", MULTIPLIER_BITS)
     rng = np.random.default_rng(zlib.crc32(name.encode()))
     layer = random_layer(rng, **fields)
     if shape is not None:
         layer = shape(layer)
     elif "out_shift" not in fields:
-        layer = spread(rng, layer)
+        layer = spread(rng, layer, multiplier_bits)
     return Case(layer=layer, folding=Folding.choose(layer.config, simd, pe))
 
 
@@ -205,14 +217,14 @@ def _attempt(rng: np.random.Generator) -> Case | None:
         "relu": bool(rng.random() < 0.3),
         "attn_shift": int(rng.integers(0, 15, endpoint=True)),
     }
-    if rng.random() < 0.2:
-        fields["out_shift"] = int(rng.integers(0, 47, endpoint=True))
+    if rng.random() < 0.1:
+        fields["out_shift"] = int(rng.choice([0, 47]))
     try:
         layer = random_layer(rng, **fields)
-        if rng.random() < 0.2:
-            layer = rng.choice([_positive, _negative, _alternating])(layer)
+        if rng.random() < 0.1:
+            layer = (_positive, _negative, _alternating)[rng.integers(3)](layer)
         elif "out_shift" not in fields:
-            layer = spread(rng, layer)
+            layer = spread(rng, layer, multiplier_bits=int(rng.integers(1, MULTIPLIER_BITS, endpoint=True)))
     except LayerError:
         return None
     c = layer.config
@@ -230,8 +242,7 @@ def _divisors(number: int) -> list[int]:
 def _random_offsets(rng: np.random.Generator) -> tuple[tuple[int, int], ...]:
     """All neighbours at one distance, or any set of offsets, the empty one included."""
     if rng.random() < 0.5:
-        distance = int(rng.integers(1, MAX_OFFSET, endpoint=True))
-        return tuple((distance * dy, distance * dx) for dy, dx in NEIGHBOURS)
+        return neighbours(int(rng.integers(1, MAX_OFFSET, endpoint=True)))
     reach = int(rng.integers(0, MAX_OFFSET, endpoint=True))
     every = [(dy, dx) for dy in range(-reach, reach + 1) for dx in range(-reach, reach + 1)]
     count = int(rng.integers(0, min(8, len(every)), endpoint=True))

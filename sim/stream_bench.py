@@ -9,6 +9,7 @@ import os
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import cocotb
 import numpy as np
@@ -57,7 +58,7 @@ PATTERNS = {
 
 
 @cocotb.test()
-async def full_rate(dut):
+async def full_rate(dut: Any) -> None:
     """Consecutive different frames without a pause: every bit, and the predicted cycle figures."""
     bench = await Testbench.start(dut, JOB)
     frames = np.concatenate([random_frames(generator("full_rate"), CONFIG, 2), extreme_frames(CONFIG)])
@@ -68,7 +69,7 @@ async def full_rate(dut):
 
 @cocotb.test()
 @cocotb.parametrize(pattern=list(PATTERNS))
-async def paused(dut, pattern):
+async def paused(dut: Any, pattern: str) -> None:
     """The same bits whenever source or sink pause."""
     rng = generator(pattern)
     bench = await Testbench.start(dut, JOB)
@@ -79,7 +80,7 @@ async def paused(dut, pattern):
 
 
 @cocotb.test()
-async def lone_frames(dut):
+async def lone_frames(dut: Any) -> None:
     """Each frame comes out whole without a single beat of the next one."""
     rng = generator("lone_frames")
     bench = await Testbench.start(dut, JOB)
@@ -91,17 +92,17 @@ async def lone_frames(dut):
 
 @cocotb.test()
 @cocotb.parametrize(moment=["filling", "computing", "stalled"])
-async def reset(dut, moment):
+async def reset(dut: Any, moment: str) -> None:
     """After a reset in the middle of a frame the unit is as good as new."""
     rng = generator(f"reset_{moment}")
     bench = await Testbench.start(dut, JOB)
     bench.send(random_frames(rng, CONFIG, 3))
     if moment == "filling":
-        await bench.until(inputs=int(rng.integers(1, FRAME_BEATS, endpoint=True)))
+        await bench.until(PATIENCE, inputs=int(rng.integers(1, FRAME_BEATS, endpoint=True)))
     elif moment == "computing":
-        await bench.until(outputs=int(rng.integers(1, 2 * OUT_BEATS, endpoint=True)))
+        await bench.until(PATIENCE, outputs=int(rng.integers(1, 2 * OUT_BEATS, endpoint=True)))
     else:
-        await bench.until(outputs=int(rng.integers(1, OUT_BEATS, endpoint=True)))
+        await bench.until(PATIENCE, outputs=int(rng.integers(1, OUT_BEATS, endpoint=True)))
         bench.sink.pause = True
         await ClockCycles(dut.aclk, JOB.first_output_latency + JOB.frame_cycles)
         assert dut.m_axis_tvalid.value == 1, "nothing is offered although a frame is under way"

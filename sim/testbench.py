@@ -6,7 +6,6 @@ import logging
 from collections.abc import Iterable
 from typing import Any
 
-import cocotb
 import numpy as np
 from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, RisingEdge, SimTimeoutError, with_timeout
@@ -85,13 +84,15 @@ class Testbench:
             try:
                 received = await with_timeout(self.sink.recv(), patience * PERIOD, "step")
             except SimTimeoutError:
+                self.monitor.check()
                 seen = f"{len(self.monitor.inputs)} input and {len(self.monitor.outputs)} output beats so far"
                 raise AssertionError(f"frame {index} did not end within {patience} cycles, {seen}") from None
+            self.monitor.check()
             self._compare(index, list(received.tdata), frame[None])
         await ClockCycles(self.dut.aclk, self.job.first_output_latency + self.job.frame_cycles)
         assert self.sink.empty() and self.sink.idle(), "there is more output than the frames call for"
         assert self.source.idle(), "input beats are left over"
-        assert not self.monitor.violations, "; ".join(self.monitor.violations[:5])
+        self.monitor.check()
 
     def _compare(self, index: int, words: list[int], frame: np.ndarray) -> None:
         wanted = to_beats(frame, self.job.folding.pe)
@@ -110,11 +111,15 @@ class Testbench:
         """Fail unless the cycle figures since reset, all at full rate, are the predicted ones."""
         monitor, job = self.monitor, self.job
         latency = monitor.outputs[0] - monitor.inputs[0]
-        assert latency == job.first_output_latency, f"first output latency {latency}, predicted {job.first_output_latency}"
+        predicted = job.first_output_latency
+        assert latency == predicted, f"first output latency {latency}, predicted {predicted}"
         intervals = np.diff(monitor.ends).tolist()
         assert set(intervals) <= {job.frame_cycles}, f"frame cycles {intervals}, predicted {job.frame_cycles}"
 
-    async def until(self, inputs: int = 0, outputs: int = 0) -> None:
-        """Wait for so many transfers since reset."""
-        while len(self.monitor.inputs) < inputs or len(self.monitor.outputs) < outputs:
+    async def until(self, patience: int, inputs: int = 0, outputs: int = 0) -> None:
+        """Wait for so many transfers since reset, at most ``patience`` cycles."""
+        for _ in range(patience):
+            if len(self.monitor.inputs) >= inputs and len(self.monitor.outputs) >= outputs:
+                return
             await RisingEdge(self.dut.aclk)
+        raise AssertionError(f"no {inputs} input and {outputs} output beats within {patience} cycles")

@@ -60,9 +60,7 @@ def schedule(geometry: Geometry, frames: int) -> Generator[tuple[Beat, ...], Bea
                 if (output_beat, channel) != (0, 0):
                     push = output_beat == 0
                     group = chosen.group if push else None
-                    beat = Beat(
-                        channel=channel, push=push, group=group, output=chosen.output, output_beat=output_beat
-                    )
+                    beat = Beat(channel=channel, push=push, group=group, output=chosen.output, output_beat=output_beat)
                     yield (beat,)
 
     for place in itertools.product(range(frames), range(c.out_height), range(g.groups)):

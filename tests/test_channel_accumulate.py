@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from components import stream_through
+from units import SIGNS, at_limits, random_unit, unit_config, with_arrays
 
 from golden.bounds import combined_ranges
-from hardware import SIGNS, at_limits, random_unit, stream_through, unit_config, with_arrays
 from hw.channel_accumulate import ChannelAccumulate
 from hw.config import UnitConfig
 

@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from components import stream_through
+from operands import Operands, channel_operands
+from units import UNITS, random_unit, unit_config
 
 from golden import integer
-from hardware import UNITS, random_unit, stream_through, unit_config
 from hw.config import UnitConfig
 from hw.lane import Lane
-from operands import Operands, channel_operands
 
 
 def check(config: UnitConfig, seed: int, idle: float) -> None:

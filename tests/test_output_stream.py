@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from components import look, put, simulate
+from units import unit_config
 
-from hardware import look, put, simulate, unit_config
 from hw.config import UnitConfig
 from hw.output_stream import OutputStream
 

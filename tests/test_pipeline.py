@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 from amaranth.hdl import Module, Shape, Signal, Value, signed, unsigned
+from components import simulate
 
 from golden.bounds import Range
-from hardware import simulate
 from hw import multiplier
 from hw.multiplier import multiply
 from hw.pipeline import adder_tree, delay, index_shape, pick, tree_latency, within, wrap_increment

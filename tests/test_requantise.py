@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from components import measured_latency, stream_through
+from units import random_unit
 
 from golden.layer import Layer, LayerConfig
 from golden.streams import Folding
-from hardware import measured_latency, random_unit, stream_through
 from hw.config import UnitConfig
 from hw.requantise import Requantise
 

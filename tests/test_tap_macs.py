@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from components import measured_latency, stream_through
+from operands import Operands, lane_beats
+from units import SIGNS, UNITS, at_limits, random_unit, unit_config
 
 from golden.layer import NEIGHBOURS
-from hardware import SIGNS, UNITS, at_limits, measured_latency, random_unit, stream_through, unit_config
 from hw.config import UnitConfig
 from hw.tap_macs import TapMacs
-from operands import Operands, lane_beats
 
 #: Numbers of taps that make the two adder trees differ in depth, and sums that dead taps leave empty.
 TAPS: dict[str, dict[str, Any]] = {
@@ -33,9 +34,7 @@ def check(config: UnitConfig, seed: int, random: int = 4) -> int:
     def sums(operands: Operands) -> list[int]:
         return [operands.conv_sum, operands.attn_sum, operands.centre][: len(outputs)]
 
-    inputs = [
-        {"i_taps": [o.taps for o in beat], "i_weights": [[*o.conv, *o.attn] for o in beat]} for beat in beats
-    ]
+    inputs = [{"i_taps": [o.taps for o in beat], "i_weights": [[*o.conv, *o.attn] for o in beat]} for beat in beats]
     shown = stream_through(dut, inputs, outputs)
     expected = [[list(of_port) for of_port in zip(*map(sums, beat), strict=True)] for beat in beats]
     latency = measured_latency([list(ports) for ports in zip(*shown, strict=True)], expected)

@@ -7,8 +7,9 @@ import itertools
 import numpy as np
 import pytest
 from amaranth.hdl import Shape, signed, unsigned
+from components import measured_latency, stream_through
+from units import UNITS, random_unit, unit_config
 
-from hardware import UNITS, measured_latency, random_unit, stream_through, unit_config
 from hw.config import UnitConfig
 from hw.weight_store import WeightStore, constant_words, weight_words
 

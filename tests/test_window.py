@@ -6,12 +6,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from components import look, put, simulate
+from schedule import Beat, schedule
+from units import UNITS, random_unit, unit_config
 
 from golden import fixed_point
-from hardware import UNITS, look, put, random_frames, random_unit, simulate, unit_config
 from hw.config import UnitConfig
 from hw.window import Window
-from schedule import Beat, schedule
+from sim.stimulus import random_frames
 
 FRAMES = 2
 
@@ -34,7 +36,7 @@ class Stimulus:
 
     def __init__(self, config: UnitConfig, rng: np.random.Generator) -> None:
         self.config, self.rng = config, rng
-        frames = random_frames(rng, config, FRAMES)
+        frames = random_frames(rng, config.layer.config, FRAMES)
         c = config.layer.config
         #: ``[N, C, H, W]`` with room for a column right of the frame, which nobody looks at.
         self.frames = np.concatenate([frames, self.garbage(FRAMES, c.in_channels, c.height, 1)], axis=-1)

@@ -1,0 +1,69 @@
+"""What ``bulk.v`` leaves behind."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+#: Events that end a run early.
+FAULTS = {
+    "undefined": "tvalid or tready is undefined",
+    "dropped": "m_axis_tvalid falls before m_axis_tready",
+    "changed": "m_axis_tdata or m_axis_tlast changes before m_axis_tready",
+    "surplus": "more output comes than the frames call for",
+    "hang": "nothing moves any more",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recording:
+    """One run.
+
+    Attributes:
+        data: output beats, uint8 ``[n, bytes]``, least significant byte first; up to the first
+            that has an undefined bit.
+        undefined: whether there is such a beat.
+        first_input, first_output: cycles of the first transfers; None if there were none.
+        ends: ``(cycle, beat)`` of each output transfer with TLAST.
+        taken: input beats that the unit took.
+        cycles: length of the run.
+        seconds: time that took the simulator.
+        fault: what ended the run early; None if nothing did.
+    """
+
+    data: np.ndarray
+    undefined: bool
+    first_input: int | None
+    first_output: int | None
+    ends: list[tuple[int, int]]
+    taken: int
+    cycles: int
+    seconds: float
+    fault: str | None
+
+    @classmethod
+    def read(cls, folder: Path, width: int) -> Recording:
+        """The files in ``folder``, of output beats of ``width`` bytes."""
+        digits = (folder / "outputs.hex").read_text()
+        defined = len(digits) - len(digits.lstrip("0123456789abcdef"))
+        count = defined // (2 * width)
+        data = np.frombuffer(bytes.fromhex(digits[: count * 2 * width]), np.uint8)
+        events: dict[str, list[list[int]]] = {}
+        for line in (folder / "events.txt").read_text().splitlines():
+            name, *numbers = line.split()
+            events.setdefault(name, []).append(list(map(int, numbers)))
+        [[cycles, taken]] = events["end"]
+        faults = [f"{text} (cycle {events[name][0][0]})" for name, text in FAULTS.items() if name in events]
+        return cls(
+            data=data.reshape(count, width)[:, ::-1],
+            undefined=defined < len(digits),
+            first_input=events["input"][0][0] if "input" in events else None,
+            first_output=events["output"][0][0] if "output" in events else None,
+            ends=[(cycle, beat) for cycle, beat in events.get("last", [])],
+            taken=taken,
+            cycles=cycles,
+            seconds=float((folder / "seconds.txt").read_text()),
+            fault=faults[0] if faults else None,
+        )

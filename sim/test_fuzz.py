@@ -1,0 +1,63 @@
+"""The fuzzer finds a wrong unit, keeps the case, and says how to see it again."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from golden.layer import Layer
+from golden.streams import Folding
+from hw.verilog import Core
+from scripts import fuzz
+from sim.conftest import installed
+
+SEED = 4
+
+
+def test_sound_cases_pass(tmp_path: Path) -> None:
+    assert fuzz.run_case(SEED, 1, installed("icarus").name, tmp_path) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_wrong_prediction_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sound = fuzz.generate
+
+    def late(layer: Layer, folding: Folding) -> Core:
+        core = sound(layer, folding)
+        core.manifest["timing"]["first_output_latency"] += 1
+        return core
+
+    monkeypatch.setattr(fuzz, "generate", late)
+    lines = fuzz.run_case(SEED, 1, installed("icarus").name, tmp_path)
+    assert "first output latency" in lines[0] and "predicted" in lines[0]
+
+
+def test_failing_case_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The saved command, run against the sound unit, simulates just this case."""
+    sound = fuzz.generate
+
+    def wrong(layer: Layer, folding: Folding) -> Core:
+        core = sound(layer, folding)
+        core.manifest["timing"]["frame_cycles"] += 1
+        core.manifest["timing"]["first_output_latency"] += 1
+        return core
+
+    monkeypatch.setattr(fuzz, "generate", wrong)
+    lines = fuzz.run_case(SEED, 1, installed("icarus").name, tmp_path)
+    command = shlex.split(lines[1])
+    assert command[:3] == ["python", "-m", "sim.run"]
+    done = subprocess.run([sys.executable, *command[1:]], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"seed {command[-1]}" in done.stdout
+
+
+def test_command_line() -> None:
+    installed("icarus")
+    call = [sys.executable, "-m", "scripts.fuzz", "--count", "2", "--seed", str(SEED), "--simulator", "icarus"]
+    done = subprocess.run(call, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == f"2 cases, seed {SEED}, icarus: 0 failed"

@@ -1,0 +1,350 @@
+"""``python -m hw.build``: two consistent files, or one line that says what is wrong and no file at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from units import UNITS, unit_config
+
+from golden import cli, integer
+from golden.bounds import Range, stage_ranges
+from golden.layer import Layer, read_layer, write_layer
+from golden.layers import load_layer
+from golden.random_layer import random_layer
+from golden.streams import Folding, Payload
+from hw import build
+from hw.config import UnitConfig
+from hw.cycles import WRITE_TO_ISSUE
+from hw.verilog import generate
+from sim.stimulus import extreme_frames
+
+STAGES = [
+    "row_store",
+    "window",
+    "tap_macs",
+    "attention_combine",
+    "channel_accumulate",
+    "requantise",
+    "output_stream",
+]
+TIMEOUT = 120
+Refuse = Callable[..., str]
+
+
+def saved(folder: Path, **fields: Any) -> str:
+    """The file of a random layer; 4 -> 6 channels, 3x4 pixels where not said."""
+    path = folder / "layer.npz"
+    defaults = {"in_channels": 4, "out_channels": 6, "height": 3, "width": 4}
+    write_layer(path, random_layer(np.random.default_rng(1), **(defaults | fields)))
+    return str(path)
+
+
+# --- what works ---
+
+
+def test_writes_verilog_and_manifest(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "new" / "folder"
+    assert build.main(["tiny", "--simd", "1", "--out", str(out)]) == 0
+    assert sorted(path.name for path in out.iterdir()) == ["xvolution.json", "xvolution.v"]
+    layer = load_layer("tiny")
+    core = generate(layer, Folding.choose(layer.config, simd=1))
+    assert (out / "xvolution.v").read_text() == core.verilog
+    assert json.loads((out / "xvolution.json").read_text()) == json.loads(json.dumps(core.manifest))
+    shown = capsys.readouterr().out.replace("\n", "")
+    assert str(out / "xvolution.v") in shown
+
+
+def test_replaces_what_an_earlier_run_wrote(tmp_path: Path) -> None:
+    for lanes in ("1", "2"):
+        assert build.main(["tiny", "--simd", lanes, "--out", str(tmp_path)]) == 0
+        manifest = json.loads((tmp_path / "xvolution.json").read_text())
+        assert manifest["folding"]["simd"] == int(lanes)
+        assert f"simd {lanes}," in (tmp_path / "xvolution.v").read_text()
+
+
+def test_default_layer_and_folder_without_torch(tmp_path: Path) -> None:
+    """As a user calls it on a machine without PyTorch: no arguments, in a process that cannot import it."""
+    program = """
+import sys
+sys.modules["torch"] = None  # an import of it raises
+from golden import cli
+from hw import build
+cli.run(build.main)
+"""
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(Path.cwd()), os.environ.get("PYTHONPATH", "")])}
+    command = [sys.executable, "-c", program]
+    result = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=TIMEOUT)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert json.loads((tmp_path / "build" / "xvolution.json").read_text())["top"] == "xvolution"
+    assert (tmp_path / "build" / "xvolution.v").read_text().count("\nmodule xvolution(") == 1
+
+
+# --- the manifest ---
+
+
+@pytest.fixture(
+    params=["same", "valid", "depthwise", "stride_2_odd", "sequential", "parallel", "plain_1x1", "one_beat"]
+)
+def unit(request: pytest.FixtureRequest) -> UnitConfig:
+    signed = request.param in ("valid", "parallel")
+    fields = UNITS["one_pixel"] | {"simd": 4} if request.param == "one_beat" else UNITS[request.param]
+    return unit_config(in_signed=signed, out_bits=9, out_signed=signed, relu=False, **fields)
+
+
+def test_manifest(unit: UnitConfig) -> None:
+    core = generate(unit.layer, unit.folding)
+    manifest = json.loads(json.dumps(core.manifest))
+    sections = ["format", "top", "layer", "folding", "ports", "streams", "widths", "memories", "stages", "timing"]
+    assert sorted(manifest) == sorted(sections)
+    check_identity(manifest, unit)
+    check_streams(manifest, unit)
+    check_widths(manifest["widths"], unit)
+    check_memories(manifest["memories"], core.verilog)
+    check_timing(manifest, unit)
+
+
+def check_identity(manifest: dict[str, Any], unit: UnitConfig) -> None:
+    assert (manifest["format"], manifest["top"]) == (1, "xvolution")
+    assert type(unit.layer.config).from_json(json.dumps(manifest["layer"])) == unit.layer.config
+    assert manifest["folding"] == {"simd": unit.folding.simd, "pe": unit.folding.pe}
+
+
+def check_streams(manifest: dict[str, Any], unit: UnitConfig) -> None:
+    c = unit.layer.config
+    beats = {
+        "s_axis": c.height * c.width * c.in_channels // unit.folding.simd,
+        "m_axis": c.out_height * c.out_width * c.out_channels // unit.folding.pe,
+    }
+    payloads = {
+        "s_axis": Payload(lanes=unit.folding.simd, bits=c.in_bits, signed=c.in_signed),
+        "m_axis": Payload(lanes=unit.folding.pe, bits=c.out_bits, signed=c.out_signed),
+    }
+    widths = {port["name"]: port["width"] for port in manifest["ports"]}
+    for name, payload in payloads.items():
+        assert manifest["streams"][name] == {
+            "lanes": payload.lanes,
+            "element_bits": payload.bits,
+            "signed": payload.signed,
+            "tdata_bits": 8 * payload.bytes,
+            "beats_per_frame": beats[name],
+        }
+        assert widths.pop(f"{name}_tdata") == 8 * payload.bytes
+    assert set(widths.values()) == {1}
+    assert all(port["description"] for port in manifest["ports"])
+
+
+def check_widths(widths: list[dict[str, Any]], unit: UnitConfig) -> None:
+    c, proven = unit.layer.config, stage_ranges(unit.layer)
+    ranges = {
+        ("window", "x"): c.in_range,
+        ("tap_macs", "conv_sum"): proven.conv_sum,
+        ("tap_macs", "attn_sum"): proven.attn_sum,
+        ("attention_combine", "combined"): proven.combined,
+        ("channel_accumulate", "acc"): proven.accumulator,
+        ("requantise", "scaled"): proven.scaled,
+        ("requantise", "y"): c.out_range,
+    }
+    if not unit.geometry.attn_taps:
+        del ranges["tap_macs", "attn_sum"]
+    assert {(row["stage"], row["signal"]): Range(row["low"], row["high"]) for row in widths} == ranges
+    for row in widths:
+        formats = [Range.of_format(row["bits"], True), Range.of_format(row["bits"], False)]
+        assert any(f.low <= row["low"] and row["high"] <= f.high for f in formats), row
+        assert row["bound"]
+    seen = integer.accumulate(unit.layer, extreme_frames(c))
+    [acc] = [row for row in widths if row["signal"] == "acc"]
+    assert acc["low"] <= seen.min() and seen.max() <= acc["high"]
+
+
+def check_memories(memories: list[dict[str, Any]], verilog: str) -> None:
+    """Number and size of the memories, as the Verilog has them."""
+    arrays = re.findall(r"^  reg \[(\d+):0\] (\w+?)(?:_\d+)? \[(\d+):0\];", verilog, re.MULTILINE)
+    sizes = [(name, int(last) + 1, int(msb) + 1) for msb, name, last in arrays]
+    names = {"row_store": "slot", "weights": "weights", "output_stream": "fifo"}
+    assert [row["name"] for row in memories] == list(names)
+    for row in memories:
+        found = [size for size in sizes if size[0] == names[row["name"]]]
+        if (row["name"], row["depth"]) == ("weights", 1):
+            assert not found, "a single word is a constant"
+        else:
+            assert found == [(names[row["name"]], row["depth"], row["width"])] * row["count"]
+
+
+def check_timing(manifest: dict[str, Any], unit: UnitConfig) -> None:
+    stages, timing, predicted = manifest["stages"], manifest["timing"], unit.prediction
+    assert list(stages) == STAGES
+    # The prediction's first issue waits for its beats to be written, which counts in the row store's latency too.
+    pipeline = sum(stages.values()) - WRITE_TO_ISSUE
+    assert timing == {
+        "first_output_latency": predicted.first_output_issue + pipeline,
+        "frame_cycles": predicted.frame_cycles,
+        "ideal_frame_cycles": unit.geometry.ideal_frame_cycles,
+    }
+
+
+# --- what is refused ---
+
+
+@pytest.fixture
+def refuse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Refuse:
+    """Build with arguments that must fail: exit code 2, one line, no file made or changed. Returns the line."""
+
+    def files() -> dict[Path, bytes | None]:
+        return {path: path.read_bytes() if path.is_file() else None for path in tmp_path.rglob("*")}
+
+    def check(*arguments: str) -> str:
+        before = files()
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(sys, "argv", ["hw.build", *arguments])
+        with pytest.raises(SystemExit) as caught:
+            cli.run(build.main)
+        out, err = capfd.readouterr()
+        assert caught.value.code == 2
+        assert out == ""
+        assert err.startswith("error: ") and err.endswith("\n") and err.count("\n") == 1, err
+        assert files() == before
+        return err
+
+    return check
+
+
+def test_refusal_in_a_process_of_its_own(tmp_path: Path) -> None:
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(Path.cwd()), os.environ.get("PYTHONPATH", "")])}
+    command = [sys.executable, "-m", "hw.build", "tiny", "--simd", "3"]
+    result = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=TIMEOUT)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr.startswith("error: simd 3 ") and result.stderr.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_unknown_layer(refuse: Refuse) -> None:
+    line = refuse("nosuch")
+    assert "'nosuch'" in line and "tiny" in line and "digits" in line
+
+
+@pytest.mark.parametrize("content", [b"", b"no archive\n" * 50, b"PK\x03\x04 cut off"], ids=["empty", "text", "zip"])
+def test_corrupt_layer(refuse: Refuse, tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "layer.npz"
+    path.write_bytes(content)
+    assert str(path) in refuse(str(path))
+
+
+def test_truncated_layer(refuse: Refuse, tmp_path: Path) -> None:
+    path = Path(saved(tmp_path))
+    path.write_bytes(path.read_bytes()[:-100])
+    assert str(path) in refuse(str(path))
+
+
+def test_folder_as_layer(refuse: Refuse, tmp_path: Path) -> None:
+    assert "directory" in refuse(str(tmp_path))
+
+
+def test_dynamic_product(refuse: Refuse, tmp_path: Path) -> None:
+    path = Path(saved(tmp_path))
+    with np.load(path) as archive:
+        arrays = dict(archive)
+    config = json.loads(str(arrays["config"])) | {"product": "dynamic", "heads": 1, "sim_bits": 4, "sim_shift": 8}
+    arrays["config"] = np.array(json.dumps(config))
+    np.savez(path, **arrays)
+    line = refuse(str(path))
+    assert "product 'dynamic'" in line and "'hadamard'" in line
+
+
+@pytest.mark.parametrize("value", ["3", "0", "-2", "8", "123456789012345678901234567890"])
+@pytest.mark.parametrize("option", ["--simd", "--pe"])
+def test_lanes_that_do_not_divide(refuse: Refuse, tmp_path: Path, option: str, value: str) -> None:
+    name, channels, divisors = {
+        "--simd": ("simd", "in_channels 4", "1, 2, 4"),
+        "--pe": ("pe", "out_channels 4", "1, 2, 4"),
+    }[option]
+    line = refuse(saved(tmp_path, out_channels=4), option, value)
+    assert f"{name} {value} " in line and channels in line and divisors in line
+
+
+@pytest.mark.parametrize("value", ["1.5", "two", "", "1e1", "nan"])
+@pytest.mark.parametrize("option", ["--simd", "--pe"])
+def test_lanes_that_are_no_integer(refuse: Refuse, option: str, value: str) -> None:
+    line = refuse("tiny", option, value)
+    assert option in line and repr(value) in line
+
+
+@pytest.mark.parametrize(("simd", "pe"), [("2", "1"), ("1", "4")])
+def test_unequal_lanes_of_a_depthwise_layer(refuse: Refuse, tmp_path: Path, simd: str, pe: str) -> None:
+    line = refuse(saved(tmp_path, out_channels=4, groups=4), "--simd", simd, "--pe", pe)
+    assert f"pe {pe} " in line and f"simd {simd}" in line and "depthwise" in line
+
+
+@pytest.mark.parametrize(("simd", "pe"), [(3, None), (None, 3)])
+def test_lanes_of_a_depthwise_layer_that_do_not_divide(
+    refuse: Refuse, tmp_path: Path, simd: int | None, pe: int | None
+) -> None:
+    option = ["--simd", "3"] if simd else ["--pe", "3"]
+    assert "does not divide" in refuse(saved(tmp_path, out_channels=4, groups=4), *option)
+
+
+def test_more_lanes_than_a_vector_holds(refuse: Refuse, tmp_path: Path) -> None:
+    path = saved(tmp_path, in_channels=4096, out_channels=1, kernel=7)
+    line = refuse(path, "--simd", "4096", "--pe", "1")
+    assert "simd 4096 " in line and "65535" in line
+
+
+def test_unknown_option(refuse: Refuse) -> None:
+    assert "--lanes" in refuse("tiny", "--lanes", "4")
+
+
+@pytest.mark.parametrize("option", ["--sim", "--o"])
+def test_abbreviated_option(refuse: Refuse, option: str) -> None:
+    assert option in refuse("tiny", option, "1")
+
+
+def test_option_without_value(refuse: Refuse) -> None:
+    assert "--out" in refuse("tiny", "--out")
+
+
+def test_second_layer(refuse: Refuse) -> None:
+    assert "digits" in refuse("tiny", "digits")
+
+
+@pytest.mark.parametrize("below", ["", "folder"])
+def test_output_folder_is_a_file(refuse: Refuse, tmp_path: Path, below: str) -> None:
+    (tmp_path / "taken").write_text("kept")
+    out = str(tmp_path / "taken" / below)
+    assert out in refuse("tiny", "--out", out)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_output_folder_is_read_only(refuse: Refuse, tmp_path: Path) -> None:
+    out = tmp_path / "locked"
+    out.mkdir(mode=0o555)
+    assert f"{out} is not writable" in refuse("tiny", "--out", str(out))
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a file system that takes no folders")
+def test_output_folder_cannot_be_made(refuse: Refuse) -> None:
+    assert "/proc/xvolution" in refuse("tiny", "--out", "/proc/xvolution")
+
+
+@pytest.mark.parametrize("name", ["xvolution.v", "xvolution.json"])
+def test_neither_file_where_one_cannot_be_written(refuse: Refuse, tmp_path: Path, name: str) -> None:
+    (tmp_path / "build" / name).mkdir(parents=True)
+    assert name in refuse("tiny")
+
+
+def test_layer_file_is_only_read(tmp_path: Path) -> None:
+    path = Path(saved(tmp_path))
+    before = path.read_bytes()
+    assert build.main([str(path), "--out", str(tmp_path / "out")]) == 0
+    assert path.read_bytes() == before
+    layer: Layer = read_layer(path)
+    manifest = json.loads((tmp_path / "out" / "xvolution.json").read_text())
+    assert manifest["folding"] == {"simd": 4, "pe": 3}, "the largest divisors up to 4"
+    assert manifest["layer"] == json.loads(layer.config.to_json())
