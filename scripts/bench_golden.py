@@ -7,7 +7,8 @@ The layer is 64 -> 64 channels at 56x56, 3x3, all eight directions, 8-bit unsign
 PyTorch runs the merged form (3x3 convolution, eight shift products, 1x1 convolution of
 512 channels) without the requantisation that the integer model includes, twice: the whole
 batch at once, and image by image, which spares it large intermediates. Runs alternate, so
-that a busy machine slows all three alike.
+that a load that comes and goes meets all three. Measure on an idle machine all the same: the
+threads of a matrix product wait for each other, and on busy cores they wait for long.
 """
 
 from __future__ import annotations
