@@ -64,19 +64,26 @@ def run_case(seed: int, index: int, simulator: str, folder: Path) -> list[str]:
     if simulator == "mix":
         simulator = "icarus" if index % MIX else "verilator"
     pauses = [0.0 if rng.random() < 0.3 else round(float(rng.uniform(0.02, 0.9)), 2) for _ in ("idle", "stall")]
-    core = generate(case.layer, case.folding)
-    for idle, stall in ((0.0, 0.0), pauses):
-        result = simulate(
-            core, case.layer, case.folding, frames, simulator=simulator, idle=idle, stall=stall, seed=index
-        )
-        wrong = result.complaints()
-        if not (idle or stall):
-            wrong += result.timing_complaints(core.manifest["timing"])
-        if wrong:
-            command = _keep(case, frames, folder / f"{seed}-{index}")
-            options = f"--simulator {simulator} --idle {idle} --stall {stall} --seed {index}"
-            return [f"case {index}: {'; '.join(wrong)}", f"    {command} {options}"]
-    return []
+    idle = stall = 0.0
+    wrong = []
+    try:
+        core = generate(case.layer, case.folding)
+        for idle, stall in ((0.0, 0.0), pauses):
+            result = simulate(
+                core, case.layer, case.folding, frames, simulator=simulator, idle=idle, stall=stall, seed=index
+            )
+            wrong = result.complaints()
+            if not (idle or stall):
+                wrong += result.timing_complaints(core.manifest["timing"])
+            if wrong:
+                break
+    except Exception as error:  # a legal layer that cannot be generated or compiled is a finding too
+        wrong = [f"{type(error).__name__}: {error}"]
+    if not wrong:
+        return []
+    command = _keep(case, frames, folder / f"{seed}-{index}")
+    options = f"--simulator {simulator} --idle {idle} --stall {stall} --seed {index}"
+    return [f"case {index}: {'; '.join(wrong)}", f"    {command} {options}"]
 
 
 def _keep(case: Case, frames: np.ndarray, folder: Path) -> str:

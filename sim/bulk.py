@@ -28,6 +28,8 @@ PROBABILITY_STEP = 2**-16
 #: Cycles without a transfer that pauses of the highest probability may cause.
 PATIENCE = 20_000
 MAX_PROBABILITY = 0.99
+#: Cycles to watch for surplus output, at most.
+MAX_DRAIN = 10_000
 
 
 def simulate(
@@ -69,7 +71,7 @@ def simulate(
     frame_time = timing["first_output_latency"] + timing["frame_cycles"]
     plusargs = {
         "beats": len(expected),
-        "drain": frame_time,
+        "drain": min(frame_time, MAX_DRAIN),
         "patience": frame_time + PATIENCE,
         "idle": round(idle / PROBABILITY_STEP),
         "stall": round(stall / PROBABILITY_STEP),
@@ -77,11 +79,11 @@ def simulate(
         "stall_seed": int(stall_seed),
     }
     widths = {"IN_BITS": 8 * source.bytes, "OUT_BITS": 8 * sink.bytes}
-    program = Program.build(find_simulator(simulator), BULK, core.verilog, widths, waves=waves is not None)
     with tempfile.TemporaryDirectory(prefix="xvolution-") as scratch:
         folder = Path(scratch)
         (folder / "stimulus.bin").write_bytes(stimulus[:, ::-1].tobytes())
         with _following(folder / "outputs.hex", 2 * sink.bytes * len(expected), advance):
+            program = Program.build(find_simulator(simulator), BULK, core.verilog, widths, waves=waves is not None)
             verdicts = program.run(folder, plusargs, waves=waves)
         for trouble in filter(None, verdicts.values()):
             raise SimulationError(f"{simulator} failed: {trouble}")

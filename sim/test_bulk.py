@@ -13,7 +13,8 @@ import pytest
 from golden import integer
 from golden.layers import load_layer
 from hw.verilog import Core, generate
-from sim.bulk import simulate
+from sim.bench import Program, SimulationError
+from sim.bulk import BULK, simulate
 from sim.cases import Case, named_case
 from sim.conftest import installed
 from sim.result import SimulationResult
@@ -136,3 +137,12 @@ def test_run_fails_on_a_wrong_unit(simulator: Simulator, tmp_path: Path) -> None
     assert done.returncode == 1, done.stderr
     assert "Wrong: " in done.stdout and "output elements are wrong or missing, first frame 0, channel " in done.stdout
     assert json.loads((tmp_path / "r.json").read_text())["mismatches"] > 0
+
+
+def test_crash_is_told(tmp_path: Path) -> None:
+    """A simulator that ends before its tests do."""
+    (tmp_path / "bulk").write_text("#!/bin/sh\necho out of memory\nexit 9\n")
+    (tmp_path / "bulk").chmod(0o755)
+    program = Program(simulator=installed("verilator"), bench=BULK, folder=tmp_path)
+    with pytest.raises(SimulationError, match="verilator ended without results, the last it said was: out of memory"):
+        program.run(tmp_path)

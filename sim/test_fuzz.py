@@ -55,6 +55,15 @@ def test_failing_case_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert f"seed {command[-1]}" in done.stdout
 
 
+def test_refused_layer_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(layer: Layer, folding: Folding) -> Core:
+        raise ValueError("no such kernel")
+
+    monkeypatch.setattr(fuzz, "generate", refuse)
+    lines = fuzz.run_case(SEED, 2, installed("icarus").name, tmp_path)
+    assert lines[0] == "case 2: ValueError: no such kernel" and (tmp_path / f"{SEED}-2" / "layer.npz").exists()
+
+
 def test_command_line() -> None:
     installed("icarus")
     call = [sys.executable, "-m", "scripts.fuzz", "--count", "2", "--seed", str(SEED), "--simulator", "icarus"]

@@ -21,7 +21,10 @@ def verify(name: str, simulator: Simulator, folder: Path, request: pytest.Fixtur
     seed = request.config.getoption("--seed")
     waves = None
     if request.config.getoption("--waves"):
-        waves = output_directory("build/waves") / f"{name}-{simulator.name}{simulator.wave_suffix}"
+        waves = (
+            output_directory(request.config.rootpath / "build" / "waves")
+            / f"{name}-{simulator.name}{simulator.wave_suffix}"
+        )
         print(f"waveforms: {waves}")
     case = named_case(name)
     verdicts = exercise(generate(case.layer, case.folding), case, simulator, folder, seed=seed, waves=waves)

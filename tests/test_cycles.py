@@ -33,7 +33,7 @@ def simulate(geometry: Geometry, *, slots: int, flush_always: bool, frames: int)
     issued: list[int] = []
     steps = schedule(geometry, frames)
     options: tuple[Beat, ...] = next(steps)
-    for cycle in itertools.count():
+    for cycle in range(frames * 4 * (geometry.step_frame_cycles + total)):
         transfer = len(transfers) < min(total, oldest + slots * row)
 
         def arrived(beat: Beat, now: int = cycle) -> bool:
@@ -51,12 +51,12 @@ def simulate(geometry: Geometry, *, slots: int, flush_always: bool, frames: int)
             try:
                 options = steps.send(beat)
             except StopIteration:
-                break
+                per_frame = len(issued) // frames
+                assert per_frame * frames == len(issued)
+                return issued[0], issued[per_frame - 1 :: per_frame]
         if transfer:
             transfers.append(cycle)
-    per_frame = len(issued) // frames
-    assert per_frame * frames == len(issued)
-    return issued[0], issued[per_frame - 1 :: per_frame]
+    raise AssertionError(f"{slots} slots are too few, writer and sequencer wait for each other")
 
 
 def check(geometry: Geometry, frames: int = 4) -> None:

@@ -127,3 +127,12 @@ def test_multiplier_is_exact_after_its_latency(a: Shape, b: Shape) -> None:
     rows = [[x, y] for x in (limits[0].low, limits[0].high, 1, 0) for y in (limits[1].low, limits[1].high, 1, 0)]
     shown = run(m, [left, right], product, rows, multiplier.LATENCY)
     assert shown[multiplier.LATENCY :] == [x * y for x, y in rows]
+
+
+def test_multiplier_is_no_wider_than_proven() -> None:
+    m = Module()
+    left, right = Signal(signed(8)), Signal(signed(8))
+    product = multiply(m, left, right, proven=signed(5))
+    assert product.shape() == signed(5)
+    rows = [[5, 3], [-128, 0], [-1, 16], [-4, 4]]
+    assert run(m, [left, right], product, rows, multiplier.LATENCY)[multiplier.LATENCY :] == [15, 0, -16, -16]

