@@ -47,7 +47,7 @@ def write(core: Core, folder: Path) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = cli.Parser(prog="hw.build", description=__doc__, epilog=EXAMPLES)
+    parser = cli.Parser(prog="python -m hw.build", description=__doc__, epilog=EXAMPLES)
     named = ", ".join(NAMES)
     parser.add_argument(
         "layer", nargs="?", default=DEFAULT, metavar="LAYER", help=f"a layer file, or {named} (default: {DEFAULT})"

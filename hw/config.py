@@ -126,6 +126,14 @@ class UnitConfig:
         """A column group of all window rows, in the order of ``geometry.rows``."""
         return data.ArrayLayout(self.column_group, len(self.geometry.rows))
 
+    def window_line(self, dy: int) -> data.ArrayLayout:
+        """What the delay line of window row ``dy`` keeps of a channel beat.
+
+        Where each window is used once, every beat pushes, and the oldest group need not stay.
+        """
+        dropped = 1 if self.geometry.output_beats == 1 else 0
+        return data.ArrayLayout(self.column_group, self.geometry.segments(dy) - dropped)
+
     @property
     def channel_taps(self) -> data.ArrayLayout:
         """All taps of one channel, in the order of ``geometry.offsets``."""

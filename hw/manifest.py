@@ -102,10 +102,18 @@ def _widths(config: UnitConfig) -> list[dict[str, Any]]:
 
 
 def _memories(config: UnitConfig, unit: Unit) -> list[dict[str, Any]]:
-    weights = config.lane_weights.size
-    rows = [
-        ("row_store", config.prediction.slots, config.row_depth, config.column_group.size),
-        ("weights", config.folding.pe, config.weight_depth, weights),
+    """The memories of the Verilog; single words are registers or constants, and not among them."""
+    g = config.geometry
+    rows = [("row_store", config.prediction.slots, config.row_depth, config.column_group.size)]
+    rows += [("window", 1, g.channel_beats, config.window_line(dy).size) for dy in g.rows]
+    rows += [
+        ("weights", config.folding.pe, config.weight_depth, config.lane_weights.size),
+        ("biases", config.folding.pe, config.constant_depth, config.bias.width),
+        ("multipliers", config.folding.pe, config.constant_depth, config.multiplier.width),
         ("output_stream", 1, unit.fifo_depth, config.output_payload.lanes * config.output_payload.bits + 1),
     ]
-    return [{"name": name, "count": count, "depth": depth, "width": width} for name, count, depth, width in rows]
+    return [
+        {"name": name, "count": count, "depth": depth, "width": width}
+        for name, count, depth, width in rows
+        if depth > 1 and width > 0
+    ]

@@ -79,16 +79,14 @@ class Window(wiring.Component):
     def _line(self, m: Module, index: int, dy: int) -> list[data.View]:
         """The delay line of one window row; returns its segments as this beat uses them."""
         g = self._config.geometry
-        layout = self._config.column_group
-        # Where each window is used once, every beat pushes, and the oldest group need not stay.
         reused = g.output_beats > 1
-        words = data.ArrayLayout(layout, g.segments(dy) - (0 if reused else 1))
+        words = self._config.window_line(dy)
         kept, keep = self._storage(m, f"row_{index}", words)
 
         used = []
         for segment in range(g.segments(dy)):
             pushed = self.i_column[index] if segment == 0 else kept[segment - 1]
-            group = Signal(layout, name=f"row_{index}_segment_{segment}")
+            group = Signal(self._config.column_group, name=f"row_{index}_segment_{segment}")
             m.d.comb += group.eq(Mux(self.i_push, pushed, kept[segment]) if reused else pushed)
             if segment < words.length:
                 m.d.comb += keep[segment].eq(group)

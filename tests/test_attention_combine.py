@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from components import measured_latency, stream_through
-from operands import lane_beats
-from units import SIGNS, UNITS, at_limits, random_unit, unit_config, with_arrays
 
+from components import measured_latency, stream_through
 from hw.attention_combine import AttentionCombine
 from hw.config import UnitConfig
+from operands import lane_beats
+from units import SIGNS, UNITS, at_limits, random_unit, unit_config, with_arrays
 
 
 def check(config: UnitConfig, seed: int) -> list[int]:

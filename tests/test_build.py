@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from units import UNITS, unit_config
 
 from golden import cli, integer
 from golden.bounds import Range, stage_ranges
@@ -26,6 +25,7 @@ from hw.config import UnitConfig
 from hw.cycles import WRITE_TO_ISSUE
 from hw.verilog import generate
 from sim.stimulus import extreme_frames
+from units import UNITS, unit_config
 
 STAGES = [
     "row_store",
@@ -168,15 +168,9 @@ def check_widths(widths: list[dict[str, Any]], unit: UnitConfig) -> None:
 def check_memories(memories: list[dict[str, Any]], verilog: str) -> None:
     """Number and size of the memories, as the Verilog has them."""
     arrays = re.findall(r"^  reg \[(\d+):0\] (\w+?)(?:_\d+)? \[(\d+):0\];", verilog, re.MULTILINE)
-    sizes = [(name, int(last) + 1, int(msb) + 1) for msb, name, last in arrays]
-    names = {"row_store": "slot", "weights": "weights", "output_stream": "fifo"}
-    assert [row["name"] for row in memories] == list(names)
-    for row in memories:
-        found = [size for size in sizes if size[0] == names[row["name"]]]
-        if (row["name"], row["depth"]) == ("weights", 1):
-            assert not found, "a single word is a constant"
-        else:
-            assert found == [(names[row["name"]], row["depth"], row["width"])] * row["count"]
+    stage = {"slot": "row_store", "row": "window", "fifo": "output_stream"}
+    found = sorted((stage.get(name, name), int(last) + 1, int(msb) + 1) for msb, name, last in arrays)
+    assert found == sorted((row["name"], row["depth"], row["width"]) for row in memories for _ in range(row["count"]))
 
 
 def check_timing(manifest: dict[str, Any], unit: UnitConfig) -> None:
@@ -291,10 +285,16 @@ def test_lanes_of_a_depthwise_layer_that_do_not_divide(
     assert "does not divide" in refuse(saved(tmp_path, out_channels=4, groups=4), *option)
 
 
-def test_more_lanes_than_a_vector_holds(refuse: Refuse, tmp_path: Path) -> None:
-    path = saved(tmp_path, in_channels=4096, out_channels=1, kernel=7)
-    line = refuse(path, "--simd", "4096", "--pe", "1")
-    assert "simd 4096 " in line and "65535" in line
+@pytest.mark.parametrize(
+    ("lanes", "fields"),
+    [
+        ("simd 4096", {"in_channels": 4096, "out_channels": 1, "simd": 4096, "pe": 1, "kernel": 3}),
+        ("pe 4096", {"in_channels": 1, "out_channels": 4096, "simd": 1, "pe": 4096, "out_bits": 16}),
+    ],
+)
+def test_more_lanes_than_a_vector_holds(lanes: str, fields: dict[str, Any]) -> None:
+    with pytest.raises(cli.UserError, match=rf"^{lanes} needs a vector of \d+ bits, allowed are 65535$"):
+        unit_config(**fields)
 
 
 def test_unknown_option(refuse: Refuse) -> None:

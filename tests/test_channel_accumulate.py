@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from components import stream_through
-from units import SIGNS, at_limits, random_unit, unit_config, with_arrays
 
+from components import stream_through
 from golden.bounds import combined_ranges
 from hw.channel_accumulate import ChannelAccumulate
 from hw.config import UnitConfig
+from units import SIGNS, at_limits, random_unit, unit_config, with_arrays
 
 FOLDINGS: dict[str, dict[str, Any]] = {
     "one_channel": {"in_channels": 1, "out_channels": 2, "simd": 1},

@@ -6,11 +6,11 @@ import itertools
 from collections.abc import Iterator
 
 import pytest
-from schedule import schedule
-from units import UNITS, random_unit, unit_config
 
 from golden.layer import LayerConfig
 from hw.geometry import Geometry
+from schedule import schedule
+from units import UNITS, random_unit, unit_config
 
 GEOMETRIES = {name: unit_config(**fields).geometry for name, fields in UNITS.items()}
 GEOMETRIES |= {f"seed_{seed}": random_unit(seed).geometry for seed in range(100)}

@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from components import stream_through
-from operands import Operands, channel_operands
-from units import UNITS, random_unit, unit_config
 
+from components import stream_through
 from golden import integer
 from hw.config import UnitConfig
 from hw.lane import Lane
+from operands import Operands, channel_operands
+from units import UNITS, random_unit, unit_config
 
 
 def check(config: UnitConfig, seed: int, idle: float) -> None:

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from components import look, put, simulate
-from units import unit_config
 
+from components import look, put, simulate
 from hw.config import UnitConfig
 from hw.output_stream import OutputStream
+from units import unit_config
 
 BEATS = 300
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 from amaranth.hdl import Module, Shape, Signal, Value, signed, unsigned
-from components import simulate
 
+from components import simulate
 from golden.bounds import Range
 from hw import multiplier
 from hw.multiplier import multiply

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from components import measured_latency, stream_through
-from units import random_unit
 
+from components import measured_latency, stream_through
 from golden.layer import Layer, LayerConfig
 from golden.streams import Folding
 from hw.config import UnitConfig
 from hw.requantise import Requantise
+from units import random_unit
 
 OUTPUTS: dict[str, dict[str, Any]] = {
     "unsigned": {"out_signed": False, "relu": False},

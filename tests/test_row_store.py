@@ -8,15 +8,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from components import look, put, simulate
-from schedule import Beat, beats_needed, beats_released, schedule
-from units import UNITS, random_unit, unit_config
 
+from components import look, put, simulate
 from golden.streams import to_beats
 from hw.config import UnitConfig
 from hw.cycles import WRITE_TO_ISSUE
 from hw.row_store import Release, RowStore
+from schedule import Beat, beats_needed, beats_released, schedule
 from sim.stimulus import random_frames
+from units import UNITS, random_unit, unit_config
 
 FRAMES = 3
 
@@ -24,8 +24,8 @@ FRAMES = 3
 class Rows:
     """A row store between a source of frames and a reader, both of which pause at random.
 
-    The reader reads like the sequencer: each beat as soon as it is written, or later.
-    ``log`` has the first violation of a rule; the bench stops there.
+    The reader reads like the sequencer: each beat as soon as it is written, or later. In
+    every cycle the store must take a beat if and only if there is room for one.
     """
 
     def __init__(self, config: UnitConfig, seed: int, *, offer: float, read: float) -> None:

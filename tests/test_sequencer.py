@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from components import simulate
-from schedule import Beat, beats_needed, beats_released, ends_sum, schedule
-from units import UNITS, random_unit, unit_config
 
+from components import simulate
 from hw.config import UnitConfig
 from hw.row_store import Release
 from hw.sequencer import Sequencer
+from schedule import Beat, beats_needed, beats_released, ends_sum, schedule
+from units import UNITS, random_unit, unit_config
 
 #: Cycles from an issue to its output's entry in the FIFO.
 PIPELINE = 6

@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from components import measured_latency, stream_through
-from operands import Operands, lane_beats
-from units import SIGNS, UNITS, at_limits, random_unit, unit_config
 
+from components import measured_latency, stream_through
 from golden.layer import NEIGHBOURS
 from hw.config import UnitConfig
 from hw.tap_macs import TapMacs
+from operands import Operands, lane_beats
+from units import SIGNS, UNITS, at_limits, random_unit, unit_config
 
 #: Numbers of taps that make the two adder trees differ in depth, and sums that dead taps leave empty.
 TAPS: dict[str, dict[str, Any]] = {

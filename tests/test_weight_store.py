@@ -7,11 +7,11 @@ import itertools
 import numpy as np
 import pytest
 from amaranth.hdl import Shape, signed, unsigned
-from components import measured_latency, stream_through
-from units import UNITS, random_unit, unit_config
 
+from components import measured_latency, stream_through
 from hw.config import UnitConfig
 from hw.weight_store import WeightStore, constant_words, weight_words
+from units import UNITS, random_unit, unit_config
 
 
 @pytest.mark.parametrize("element", [signed(2), signed(8), unsigned(3), unsigned(16), signed(33)], ids=repr)

@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from components import look, put, simulate
-from schedule import Beat, schedule
-from units import UNITS, random_unit, unit_config
 
+from components import look, put, simulate
 from golden import fixed_point
 from hw.config import UnitConfig
 from hw.window import Window
+from schedule import Beat, schedule
 from sim.stimulus import random_frames
+from units import UNITS, random_unit, unit_config
 
 FRAMES = 2
 
