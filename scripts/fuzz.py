@@ -24,7 +24,7 @@ from rich.progress import Progress
 
 from golden import cli
 from golden.arrays import write_array
-from golden.layer import write_layer
+from golden.layer_file import write_layer
 from hw.verilog import generate
 from sim.bulk import simulate
 from sim.cases import Case, random_case

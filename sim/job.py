@@ -6,7 +6,8 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from golden.layer import Layer, read_layer, write_layer
+from golden.layer import Layer
+from golden.layer_file import read_layer, write_layer
 from golden.streams import Folding
 
 #: Environment variable that holds the folder.

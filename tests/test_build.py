@@ -16,7 +16,8 @@ import pytest
 
 from golden import cli, integer
 from golden.bounds import Range, stage_ranges
-from golden.layer import Layer, read_layer, write_layer
+from golden.layer import Layer
+from golden.layer_file import read_layer, write_layer
 from golden.layers import load_layer
 from golden.random_layer import random_layer
 from golden.streams import Folding, Payload

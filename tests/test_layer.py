@@ -16,7 +16,8 @@ import pytest
 
 from golden.bounds import Range
 from golden.cli import UserError
-from golden.layer import ARRAYS, FIELD_RANGES, Layer, LayerConfig, LayerError, read_layer, write_layer
+from golden.layer import FIELD_RANGES, Layer, LayerConfig, LayerError
+from golden.layer_file import ARRAYS, read_layer, write_layer
 from golden.layers import NAMES, RECIPES, activations, load_layer
 from golden.random_layer import random_layer
 

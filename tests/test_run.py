@@ -12,7 +12,7 @@ import pytest
 
 from golden import cli, integer, progress, run
 from golden.arrays import read_array, write_array
-from golden.layer import write_layer
+from golden.layer_file import write_layer
 from golden.layers import activations, load_layer
 from golden.random_layer import random_layer
 

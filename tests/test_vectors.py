@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 from golden import cli, integer, vectors
-from golden.layer import Layer, write_layer
+from golden.layer import Layer
+from golden.layer_file import write_layer
 from golden.layers import activations, load_layer
 from golden.random_layer import random_layer
 

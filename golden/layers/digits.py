@@ -17,7 +17,8 @@ import numpy as np
 
 from golden.arrays import read_array, write_array
 from golden.cli import UserError, replacing
-from golden.layer import Layer, read_layer, write_layer
+from golden.layer import Layer
+from golden.layer_file import read_layer, write_layer
 from golden.layers import FOLDER
 from golden.scales import dequantise_output
 
