@@ -79,8 +79,8 @@ def _summary(name: str, core: Core) -> Table:
         "multipliers": ", ".join(f"{count} {kind}" for kind, count in multipliers.items() if count),
         "row store": f"{config.prediction.slots} rows of {config.row_depth} x {config.column_group.size} bit",
         "accumulator": f"{config.ranges.accumulator.signed_bits} bit, from the weights",
-        "first output": f"{timing['first_output_latency']} cycles after the first input",
-        "frame": f"{timing['frame_cycles']} cycles (ideal {timing['ideal_frame_cycles']})",
+        "first output": f"{timing['predicted_latency']} cycles after the first input",
+        "frame": f"{timing['predicted_frame_cycles']} cycles (ideal {timing['ideal_frame_cycles']})",
     }
     for label, value in rows.items():
         table.add_row(label, value)

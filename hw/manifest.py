@@ -61,8 +61,8 @@ def manifest(config: UnitConfig, unit: Unit) -> dict[str, Any]:
             "output_stream": OutputStream.latency,
         },
         "timing": {
-            "first_output_latency": p.first_output_issue + unit.latency,
-            "frame_cycles": p.frame_cycles,
+            "predicted_latency": p.first_output_issue + unit.latency,
+            "predicted_frame_cycles": p.frame_cycles,
             "ideal_frame_cycles": config.geometry.ideal_frame_cycles,
         },
     }

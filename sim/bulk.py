@@ -68,7 +68,7 @@ def simulate(
     stimulus = source.pack(to_beats(frames, folding.simd))
     timing = core.manifest["timing"]
     idle_seed, stall_seed = np.random.SeedSequence(seed).generate_state(2) | 1
-    frame_time = timing["first_output_latency"] + timing["frame_cycles"]
+    frame_time = timing["predicted_latency"] + timing["predicted_frame_cycles"]
     plusargs = {
         "beats": len(expected),
         "drain": min(frame_time, MAX_DRAIN),

@@ -53,7 +53,7 @@ class SimulationResult:
     def timing_complaints(self, predicted: Mapping[str, int]) -> list[str]:
         """Where the cycle figures of a run at full rate differ from those in a manifest's ``timing``."""
         found = []
-        latency, interval = predicted["first_output_latency"], predicted["frame_cycles"]
+        latency, interval = predicted["predicted_latency"], predicted["predicted_frame_cycles"]
         if self.first_output_latency != latency:
             found.append(f"first output latency {self.first_output_latency}, predicted {latency}")
         if set(self.frame_cycles) - {None, interval}:

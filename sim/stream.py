@@ -34,8 +34,8 @@ def exercise(
     Job(
         layer=case.layer,
         folding=case.folding,
-        first_output_latency=timing["first_output_latency"],
-        frame_cycles=timing["frame_cycles"],
+        first_output_latency=timing["predicted_latency"],
+        frame_cycles=timing["predicted_frame_cycles"],
         seed=seed,
     ).save(folder)
     program = Program.build(simulator, STREAM, core.verilog, waves=waves is not None)

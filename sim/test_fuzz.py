@@ -28,7 +28,7 @@ def test_wrong_prediction_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
     def late(layer: Layer, folding: Folding) -> Core:
         core = sound(layer, folding)
-        core.manifest["timing"]["first_output_latency"] += 1
+        core.manifest["timing"]["predicted_latency"] += 1
         return core
 
     monkeypatch.setattr(fuzz, "generate", late)
@@ -42,8 +42,8 @@ def test_failing_case_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
     def wrong(layer: Layer, folding: Folding) -> Core:
         core = sound(layer, folding)
-        core.manifest["timing"]["frame_cycles"] += 1
-        core.manifest["timing"]["first_output_latency"] += 1
+        core.manifest["timing"]["predicted_frame_cycles"] += 1
+        core.manifest["timing"]["predicted_latency"] += 1
         return core
 
     monkeypatch.setattr(fuzz, "generate", wrong)

@@ -180,8 +180,8 @@ def check_timing(manifest: dict[str, Any], unit: UnitConfig) -> None:
     # The prediction's first issue waits for its beats to be written, which counts in the row store's latency too.
     pipeline = sum(stages.values()) - WRITE_TO_ISSUE
     assert timing == {
-        "first_output_latency": predicted.first_output_issue + pipeline,
-        "frame_cycles": predicted.frame_cycles,
+        "predicted_latency": predicted.first_output_issue + pipeline,
+        "predicted_frame_cycles": predicted.frame_cycles,
         "ideal_frame_cycles": unit.geometry.ideal_frame_cycles,
     }
 
