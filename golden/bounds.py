@@ -43,10 +43,6 @@ class Range:
         corners = [a * b for a in (self.low, self.high) for b in (other.low, other.high)]
         return Range(min(corners), max(corners))
 
-    def hull(self, other: Range) -> Range:
-        """Smallest range that holds both."""
-        return Range(min(self.low, other.low), max(self.high, other.high))
-
 
 def weighted_sum(weight: np.ndarray, element: Range) -> tuple[np.ndarray, np.ndarray]:
     """Extremes of ``sum_k weight[..., k] * e_k`` over all ``e_k`` in ``element``.
