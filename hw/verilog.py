@@ -24,7 +24,6 @@ LINT_OFF = {
     "DECLFILENAME": "all modules are in one file",
     "WIDTHEXPAND": "operands of different widths are extended by Verilog's own rules, as intended",
     "PROCASSINIT": "registers have an initial value and a clocked one, for FPGAs without reset",
-    "CASEINCOMPLETE": "what no case names keeps the value assigned before",
     "UNUSEDSIGNAL": "upper bits of exact products and sums whose range is proven narrower",
 }
 

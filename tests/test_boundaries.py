@@ -12,18 +12,10 @@ from pathlib import Path
 import pytest
 
 from golden import fixed_point
+from units import STAGES
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("golden", "hw", "sim", "scripts")
-STAGES = (
-    "row_store",
-    "window",
-    "tap_macs",
-    "attention_combine",
-    "channel_accumulate",
-    "requantise",
-    "output_stream",
-)
 #: Stages that change values; the others only carry them.
 ARITHMETIC = STAGES[1:-1]
 #: What the hardware may know of the models: the layer, its numbers, its streams.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import itertools
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -33,15 +32,6 @@ KINDS: tuple[Kind, ...] = (
 GEOMETRIES: tuple[Geometry, ...] = tuple(itertools.product((1, 3, 5, 7), (1, 2), ("same", "valid")))
 #: Neither symmetric nor in raster order, so that a swap of dy and dx, or of a sign, shows.
 LOPSIDED = ((1, 0), (0, 0), (-1, 1), (0, -1), (2, 1))
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread() -> Iterator[None]:
-    # Tensors this small gain nothing from threads, which on a busy machine wait for each other instead.
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def make(geometry: Geometry, kind: Kind, **options: Any) -> XVolution:

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from golden import cli, integer, progress, run
+from golden import integer, progress, run
 from golden.arrays import read_array, write_array
 from golden.layer_file import write_layer
 from golden.layers import activations, load_layer
 from golden.random_layer import random_layer
+from refusals import Refuse, refusal
 
 TINY = load_layer("tiny")
-Refuse = Callable[..., str]
 
 
 def tiny_frames(count: int = 3) -> np.ndarray:
@@ -34,20 +33,7 @@ def npy(path: Path, array: np.ndarray) -> str:
 @pytest.fixture
 def refuse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Refuse:
     """Run with arguments that must fail: exit code 2, one line, no file made. Returns the line."""
-
-    def check(*arguments: str) -> str:
-        before = sorted(tmp_path.rglob("*"))
-        monkeypatch.setattr(sys, "argv", ["golden.run", *arguments])
-        with pytest.raises(SystemExit) as caught:
-            cli.run(run.main)
-        out, err = capsys.readouterr()
-        assert caught.value.code == 2
-        assert out == ""
-        assert err.startswith("error: ") and err.endswith("\n") and err.count("\n") == 1, err
-        assert sorted(tmp_path.rglob("*")) == before
-        return err
-
-    return check
+    return refusal(run.main, lambda: sorted(tmp_path.rglob("*")), monkeypatch, capsys)
 
 
 # --- what works ---

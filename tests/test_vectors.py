@@ -7,21 +7,20 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from golden import cli, integer, vectors
+from golden import integer, vectors
 from golden.layer import Layer
 from golden.layer_file import write_layer
 from golden.layers import activations, load_layer
 from golden.random_layer import random_layer
+from refusals import Refuse, refusal
 
 NAMES = ["expected.hex", "expected.npy", "input.hex", "input.npy", "manifest.json"]
-Refuse = Callable[..., str]
 
 
 def odd_layer() -> Layer:
@@ -209,20 +208,7 @@ def test_as_a_program(odd: str, tmp_path: Path) -> None:
 @pytest.fixture
 def refuse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Refuse:
     """Run with arguments that must fail: exit code 2, one line, no file made. Returns the line."""
-
-    def check(*arguments: str) -> str:
-        before = sorted(tmp_path.rglob("*"))
-        monkeypatch.setattr(sys, "argv", ["golden.vectors", *arguments])
-        with pytest.raises(SystemExit) as caught:
-            cli.run(vectors.main)
-        out, err = capsys.readouterr()
-        assert caught.value.code == 2
-        assert out == ""
-        assert err.startswith("error: ") and err.endswith("\n") and err.count("\n") == 1, err
-        assert sorted(tmp_path.rglob("*")) == before
-        return err
-
-    return check
+    return refusal(vectors.main, lambda: sorted(tmp_path.rglob("*")), monkeypatch, capsys)
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ LAYERS: dict[str, dict[str, Any]] = {
     "flush_always": UNITS["flush_always"],
 }
 #: What the text may switch off: matters of style in it, none of which can hide a fault.
-ALLOWED_LINT_OFF = {"WIDTHEXPAND", "PROCASSINIT", "CASEINCOMPLETE", "UNUSEDSIGNAL", "DECLFILENAME"}
+ALLOWED_LINT_OFF = {"WIDTHEXPAND", "PROCASSINIT", "UNUSEDSIGNAL", "DECLFILENAME"}
 PORT = r"^  (input|output)(?: reg)?(?: \[(\d+):0\])? (\w+);"
 #: First line of an instance; the name may be escaped.
 INSTANCE = r"^  (xvolution\w*) +\\?\S+ \($"

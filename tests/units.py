@@ -13,6 +13,17 @@ from golden.random_layer import random_layer
 from golden.streams import Folding
 from hw.config import UnitConfig
 
+#: The stages in data-flow order; each bears its name everywhere.
+STAGES = (
+    "row_store",
+    "window",
+    "tap_macs",
+    "attention_combine",
+    "channel_accumulate",
+    "requantise",
+    "output_stream",
+)
+
 #: One unit for each thing that shapes the data flow; 4 -> 4 channels, 5x6 pixels, simd 2, pe 2 where not said.
 UNITS: dict[str, dict[str, Any]] = {
     "same": {},
