@@ -13,14 +13,15 @@ from hw.pipeline import delay
 
 
 class AttentionCombine(wiring.Component):
-    """``combined[c] = 2^attn_shift * conv_sum[c] + x[c,p] * attn_sum[c]`` of one output lane.
+    """``combined[c] = 2^attn_shift * conv_sum[c] + x[c,p] * attn_sum[c]`` of one output channel.
 
     With the ``hadamard`` product the centre pixel leaves the sum over taps, so attention
     costs this one multiplication per channel. Without attention taps only the shift is
     left, which costs nothing.
 
     Members:
-        i_conv_sum, i_attn_sum, i_centre: from `TapMacs`.
+        i_conv_sum, i_attn_sum: from `TapMacs`.
+        i_centre: ``x[c,p]``, in step with them.
         o_combined: one value per channel.
 
     Attributes:
@@ -41,7 +42,11 @@ class AttentionCombine(wiring.Component):
 
     @property
     def latency(self) -> int:
-        return multiplier.LATENCY + 1 if self._config.geometry.attn_taps else 0
+        return self._multiply + 1 if self._config.geometry.attn_taps else 0
+
+    @property
+    def _multiply(self) -> int:
+        return multiplier.latency(self._config.target, shape_of(self._config.ranges.attn_sum), self._config.element)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -50,8 +55,8 @@ class AttentionCombine(wiring.Component):
             if not self._config.geometry.attn_taps:
                 m.d.comb += self.o_combined[channel].eq(self.i_conv_sum[channel] << shift)
                 continue
-            attention = multiply(m, self.i_attn_sum[channel], self.i_centre[channel])
-            static = delay(m, self.i_conv_sum[channel], multiplier.LATENCY)
+            attention = multiply(m, self._config.target, self.i_attn_sum[channel], self.i_centre[channel])
+            static = delay(m, self.i_conv_sum[channel], self._multiply)
             combined = Signal(shape_of(self._config.ranges.combined), reset_less=True)
             m.d.sync += combined.eq((static << shift) + attention)
             m.d.comb += self.o_combined[channel].eq(combined)

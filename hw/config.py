@@ -14,6 +14,8 @@ from golden.layer import Layer
 from golden.streams import Folding, Payload
 from hw.cycles import Prediction, predict
 from hw.geometry import Geometry
+from hw.packing import TapPlan, tap_plan
+from hw.target import GENERIC, Target
 
 #: The generator's limit on the width of a vector.
 MAX_VECTOR_BITS = 2**16 - 1
@@ -26,10 +28,16 @@ def shape_of(values: Range) -> Shape:
 
 @dataclass(frozen=True, kw_only=True)
 class UnitConfig:
-    """A layer, its folding, and the shapes and figures that every stage derives from them."""
+    """A layer, its folding and target, and the shapes and figures that every stage derives from them.
+
+    Attributes:
+        pack: whether two products may share a multiplier.
+    """
 
     layer: Layer
     folding: Folding
+    target: Target = GENERIC
+    pack: bool = True
 
     def __post_init__(self) -> None:
         g = self.geometry
@@ -60,6 +68,15 @@ class UnitConfig:
     @cached_property
     def ranges(self) -> StageRanges:
         return stage_ranges(self.layer)
+
+    @cached_property
+    def plan(self) -> TapPlan:
+        return tap_plan(self.layer, self.geometry, self.target, pe=self.folding.pe, pack=self.pack)
+
+    @property
+    def lanes(self) -> int:
+        """Output lanes, each of ``plan.outputs`` output channels."""
+        return self.folding.pe // self.plan.outputs
 
     @property
     def lane_channels(self) -> int:
@@ -141,8 +158,8 @@ class UnitConfig:
 
     @property
     def channel_weights(self) -> data.ArrayLayout:
-        """Weights of one channel: those of ``geometry.conv_taps``, then those of ``geometry.attn_taps``."""
-        taps = len(self.geometry.conv_taps) + len(self.geometry.attn_taps)
+        """Weights of one channel: those of ``geometry.conv_taps`` for each output, then those of ``attn_taps``."""
+        taps = self.plan.outputs * len(self.geometry.conv_taps) + len(self.geometry.attn_taps)
         return data.ArrayLayout(self.weight, taps)
 
     @property

@@ -14,9 +14,11 @@ import numpy as np
 
 from hw.geometry import Geometry
 
-#: Cycles from the transfer of an input beat to the first issue that may read it:
-#: input register, memory write.
-WRITE_TO_ISSUE = 2
+#: Cycles from the transfer of an input beat to the first issue that may read it: input
+#: register, count of beats written, comparison.
+WRITE_TO_ISSUE = 3
+#: Cycles from the issue that reads a beat for the last time to the one in which its place counts as free.
+READ_TO_ROOM = 3
 #: Frames that a prediction looks at, beside those that fit into the row store at once.
 FRAMES = 3
 #: Numbers of row slots to try. Beyond the first, slots only hide the few cycles of the loop
@@ -59,7 +61,8 @@ class CycleModel:
         """Push all groups of one output row."""
         g, c = self._geometry, self._config
         pushed = self._push(self._available(frame, q), np.arange(g.groups) < c.out_width)
-        self._writer.free_row(frame, q, pushed)
+        # `pushed` is the cycle after the issue.
+        self._writer.free_row(frame, q, pushed - 1 + READ_TO_ROOM)
 
     def _available(self, frame: int, q: int) -> np.ndarray:
         """First cycle in which each group of the row may be pushed."""
@@ -136,16 +139,16 @@ class _Writer:
         self._next_time = int(steady[-1]) + beats
         self._next_row += 1
 
-    def free_row(self, frame: int, q: int, pushed: np.ndarray) -> None:
-        """Output row ``q`` of ``frame`` has read its groups by ``pushed``: what no later row needs is free."""
+    def free_row(self, frame: int, q: int, freed: np.ndarray) -> None:
+        """The groups of output row ``q`` of ``frame`` are free as of ``freed``, where no later row needs them."""
         g, c = self._geometry, self._geometry.config
         top = frame * c.height + g.centre_row(q) - g.up
         last = q == c.out_height - 1
         skipped = c.height - c.stride * (c.out_height - 1) if last else c.stride
-        columns = np.repeat(pushed, c.stride)[: c.width]
+        columns = np.repeat(freed, c.stride)[: c.width]
         self._freed[top] = columns
         for row in range(top + 1, top + skipped):
-            self._freed[row] = np.full(c.width, pushed[-1])
+            self._freed[row] = np.full(c.width, freed[-1])
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from amaranth.hdl import Module
-from amaranth.lib import wiring
+from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.attention_combine import AttentionCombine
 from hw.channel_accumulate import ChannelAccumulate
 from hw.config import UnitConfig
+from hw.pipeline import delay
 from hw.requantise import Requantise
 from hw.tap_macs import TapMacs
 
@@ -16,63 +17,77 @@ from hw.tap_macs import TapMacs
 class Lane(wiring.Component):
     """``tap_macs -> attention_combine -> channel_accumulate -> requantise`` for one output channel at a time.
 
-    All lanes of a unit are alike, so Verilog has the lane once and ``pe`` instances of it.
+    Where two output channels of a plain convolution share their multipliers (`hw.packing`), a
+    lane works on both, and everything behind ``tap_macs`` is there twice.
+
+    All lanes of a unit are alike, so Verilog has the lane once and an instance for each.
 
     Members:
-        taps, weights: operands and weights of one beat.
-        bias: wanted ``bias_latency`` cycles after the operands.
+        taps, weights: operands and weights of one beat, each ``config.plan.skew`` cycles after it.
+        centre: the operands at ``(0, 0)``, wanted ``centre_latency`` cycles after the beat
+            (only with attention taps).
+        bias: of each output channel, wanted ``bias_latency`` cycles after the beat.
         valid, first: there is a beat, and it is the first of a sum; wanted with ``bias``
             (only where a sum takes several beats).
-        multiplier: wanted ``multiplier_latency`` cycles after the operands.
-        y: the output element, ``latency`` cycles after the last operands of its sum.
+        multiplier: of each output channel, wanted ``multiplier_latency`` cycles after the beat.
+        y: the output elements, ``latency`` cycles after the last beat of their sum.
     """
 
     def __init__(self, config: UnitConfig) -> None:
+        outputs = config.plan.outputs
+        self._operands = int(config.target.lane_registers)
         self._tap_macs = TapMacs(config)
-        self._attention_combine = AttentionCombine(config)
-        self._channel_accumulate = ChannelAccumulate(config)
-        self._requantise = Requantise(config)
+        self._attention_combine = [AttentionCombine(config) for _ in range(outputs)]
+        self._channel_accumulate = [ChannelAccumulate(config) for _ in range(outputs)]
+        self._requantise = [Requantise(config) for _ in range(outputs)]
         self._has_attention = bool(config.geometry.attn_taps)
-        combined = self._tap_macs.latency + self._attention_combine.latency
-        self.bias_latency = combined + self._channel_accumulate.tree
-        self.multiplier_latency = combined + self._channel_accumulate.latency
-        self.latency = self.multiplier_latency + self._requantise.latency
+        accumulate = self._channel_accumulate[0]
+        self.centre_latency = self._operands + self._tap_macs.latency
+        combined = self.centre_latency + self._attention_combine[0].latency
+        self.bias_latency = combined + accumulate.bias_latency
+        self.multiplier_latency = combined + accumulate.latency
+        self.latency = self.multiplier_latency + self._requantise[0].latency
         self._folded = config.beats_per_output > 1
         ports = {
             "taps": In(config.lane_taps),
             "weights": In(config.lane_weights),
-            "bias": In(config.bias),
-            "multiplier": In(config.multiplier),
-            "y": Out(config.result),
+            "bias": In(data.ArrayLayout(config.bias, outputs)),
+            "multiplier": In(data.ArrayLayout(config.multiplier, outputs)),
+            "y": Out(data.ArrayLayout(config.result, outputs)),
         }
+        if self._has_attention:
+            ports["centre"] = In(data.ArrayLayout(config.element, config.lane_channels))
         if self._folded:
             ports |= {"valid": In(1), "first": In(1)}
         super().__init__(ports)
 
     @property
     def stage_latencies(self) -> dict[str, int]:
-        """Cycles of each stage; their sum is ``latency``."""
+        """Cycles of each stage; their sum is ``latency``. A lane's own copy of the operands counts as ``tap_macs``."""
         return {
-            "tap_macs": self._tap_macs.latency,
-            "attention_combine": self._attention_combine.latency,
-            "channel_accumulate": self._channel_accumulate.latency,
-            "requantise": self._requantise.latency,
+            "tap_macs": self._operands + self._tap_macs.latency,
+            "attention_combine": self._attention_combine[0].latency,
+            "channel_accumulate": self._channel_accumulate[0].latency,
+            "requantise": self._requantise[0].latency,
         }
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.submodules.tap_macs = macs = self._tap_macs
-        m.submodules.attention_combine = combine = self._attention_combine
-        m.submodules.channel_accumulate = accumulate = self._channel_accumulate
-        m.submodules.requantise = requantise = self._requantise
-
-        m.d.comb += [macs.i_taps.eq(self.taps), macs.i_weights.eq(self.weights)]
-        m.d.comb += combine.i_conv_sum.eq(macs.o_conv_sum)
-        if self._has_attention:
-            m.d.comb += [combine.i_attn_sum.eq(macs.o_attn_sum), combine.i_centre.eq(macs.o_centre)]
-        m.d.comb += [accumulate.i_combined.eq(combine.o_combined), accumulate.i_bias.eq(self.bias)]
-        if self._folded:
-            m.d.comb += [accumulate.i_valid.eq(self.valid), accumulate.i_first.eq(self.first)]
-        m.d.comb += [requantise.i_acc.eq(accumulate.o_acc), requantise.i_multiplier.eq(self.multiplier)]
-        m.d.comb += self.y.eq(requantise.o_y)
+        m.d.comb += macs.i_taps.eq(delay(m, self.taps, self._operands))
+        m.d.comb += macs.i_weights.eq(delay(m, self.weights, self._operands))
+        stages = zip(self._attention_combine, self._channel_accumulate, self._requantise, strict=True)
+        for index, (combine, accumulate, requantise) in enumerate(stages):
+            suffix = f"_{index}" if index else ""
+            m.submodules[f"attention_combine{suffix}"] = combine
+            m.submodules[f"channel_accumulate{suffix}"] = accumulate
+            m.submodules[f"requantise{suffix}"] = requantise
+            m.d.comb += combine.i_conv_sum.eq(macs.o_conv_sum[index])
+            if self._has_attention:
+                m.d.comb += [combine.i_attn_sum.eq(macs.o_attn_sum), combine.i_centre.eq(self.centre)]
+            m.d.comb += [accumulate.i_combined.eq(combine.o_combined), accumulate.i_bias.eq(self.bias[index])]
+            if self._folded:
+                m.d.comb += [accumulate.i_valid.eq(self.valid), accumulate.i_first.eq(self.first)]
+            m.d.comb += [requantise.i_acc.eq(accumulate.o_acc), requantise.i_multiplier.eq(self.multiplier[index])]
+            m.d.comb += self.y[index].eq(requantise.o_y)
         return m

@@ -10,9 +10,7 @@ from golden.streams import Payload
 from hw.config import UnitConfig
 from hw.cycles import WRITE_TO_ISSUE
 from hw.output_stream import OutputStream
-from hw.row_store import RowStore
 from hw.top import Unit
-from hw.window import Window
 
 FORMAT = 1
 
@@ -55,8 +53,8 @@ def manifest(config: UnitConfig, unit: Unit) -> dict[str, Any]:
         "widths": _widths(config),
         "memories": _memories(config, unit),
         "stages": {
-            "row_store": WRITE_TO_ISSUE + RowStore.latency,
-            "window": Window.latency,
+            "row_store": WRITE_TO_ISSUE + 1 + unit.row_store.latency,
+            "window": unit.window.latency,
             **unit.lane.stage_latencies,
             "output_stream": OutputStream.latency,
         },

@@ -1,19 +1,142 @@
-"""The multiplier that all stages use; the place for one that maps to a target's primitive."""
+"""The multiplier that all stages use: one product, or a cascade that sums several, on any target.
+
+``a * b`` where the target leaves it to synthesis; else its hard multiplier with every
+register in use. An operand wider than the multiplier is cut into limbs, the lower ones
+unsigned and one bit narrower, the last one signed:
+
+    a * b = (a mod 2^k) * b + 2^k * (a >> k) * b          k = a_bits - 1
+
+Operands and limbs of very few bits are not worth a hard multiplier and become adders.
+"""
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Shape, Signal, Value
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-#: Cycles from operands to product.
-LATENCY = 1
+from amaranth.hdl import Cat, Module, Mux, Shape, Signal, Value
+
+from hw.pipeline import delay
+from hw.primitives import HARD_LATENCY, MULTIPLIERS
+from hw.target import Target
+
+#: Signed operands up to this width are multiplied by adders.
+NARROW_OPERAND = 2
+#: The same for the last limb of a wide operand, of which a unit has few.
+NARROW_LIMB = 4
+#: Cycles that adders take for a product.
+ADDER_LATENCY = 2
 
 
-def multiply(m: Module, a: Value, b: Value, *, proven: Shape | None = None) -> Value:
-    """The exact product of ``a`` and ``b``, `LATENCY` cycles later.
+def signed_width(shape: Shape) -> int:
+    """Bits of ``shape`` as a signed number."""
+    return shape.width + (not shape.signed)
+
+
+def is_hard(target: Target, a: Shape, b: Shape) -> bool:
+    """Whether a product of these operands takes a multiplier, not adders."""
+    return target.a_bits is None or min(signed_width(a), signed_width(b)) > NARROW_OPERAND
+
+
+def latency(target: Target, a: Shape, b: Shape) -> int:
+    """Cycles that `multiply` takes: those of one multiplier, and one per further limb."""
+    return target.multiply_latency + len(_limbs(target, a, b)) - 1
+
+
+def multipliers(target: Target, a: Shape, b: Shape) -> int:
+    """Multipliers that `multiply` takes."""
+    return sum(limb.hard for limb in _limbs(target, a, b))
+
+
+def multiply(m: Module, target: Target, a: Value, b: Value, *, proven: Shape | None = None) -> Value:
+    """The exact product of ``a`` and ``b``, `latency` cycles later.
 
     ``proven`` is a shape that holds every product that occurs, where that is narrower than
     what the operands' shapes allow.
     """
-    product = Signal(proven or (a * b).shape(), reset_less=True)
-    m.d.sync += product.eq(a * b)
-    return product
+    shape = proven or (a * b).shape()
+    limbs = _limbs(target, a.shape(), b.shape())
+    wide, narrow = sorted((a, b), key=lambda value: signed_width(value.shape()), reverse=True)
+    product = _limb_product(m, target, limbs[0].of(wide), narrow, limbs[0])
+    for number, limb in enumerate(limbs[1:], 1):
+        term = _limb_product(m, target, delay(m, limb.of(wide), number - 1), delay(m, narrow, number - 1), limb)
+        # What lies below this limb is final; what lies above it fits the rest of the shape.
+        below = Signal(limb.offset, reset_less=True, name="below")
+        above = Signal(Shape(max(1, shape.width - limb.offset), signed=shape.signed), reset_less=True, name="above")
+        m.d.sync += [below.eq(product), above.eq((product >> limb.offset) + term)]
+        product = Cat(below, above).as_signed()
+    exact = Signal(shape, name="exact")
+    m.d.comb += exact.eq(product)
+    return exact
+
+
+def cascade(m: Module, target: Target, terms: Sequence[tuple[Value, Value]], total: Shape) -> Value:
+    """``sum a*b`` over ``terms`` in chained multipliers, without an adder in the fabric.
+
+    Each multiplier adds what the one before it hands on, so term ``i`` is wanted ``i`` cycles
+    after the first, and the sum is there ``multiply_latency + len(terms) - 1`` cycles after it.
+    ``total`` must hold the sum.
+    """
+    chain = value = None
+    for a, b in terms:
+        if target.multiplier is not None:
+            value, chain = MULTIPLIERS[target.multiplier](m, a, b, chain)
+        else:
+            product = _registered(m, a * b, (a * b).shape(), target.multiply_latency - 1)
+            value = chain = _registered(m, product if chain is None else product + chain, total, 1)
+    assert value is not None
+    exact = Signal(total, name="exact")
+    m.d.comb += exact.eq(value)
+    return exact
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Limb:
+    """A part of the wider operand: its lowest bit, its shape, and whether a multiplier takes it."""
+
+    offset: int
+    shape: Shape
+    hard: bool
+
+    def of(self, operand: Value) -> Value:
+        bits = operand[self.offset : self.offset + self.shape.width]
+        return bits.as_signed() if self.shape.signed else bits
+
+
+def _limbs(target: Target, a: Shape, b: Shape) -> list[_Limb]:
+    wide = max(a, b, key=signed_width)
+    if target.a_bits is None or not is_hard(target, a, b):
+        return [_Limb(offset=0, shape=wide, hard=target.a_bits is None)]
+    limbs, offset = [], 0
+    while signed_width(wide) - offset > target.a_bits:
+        limbs.append(_Limb(offset=offset, shape=Shape(target.a_bits - 1), hard=True))
+        offset += target.a_bits - 1
+    rest = Shape(wide.width - offset, signed=wide.signed)
+    return [*limbs, _Limb(offset=offset, shape=rest, hard=not limbs or signed_width(rest) > NARROW_LIMB)]
+
+
+def _limb_product(m: Module, target: Target, part: Value, factor: Value, limb: _Limb) -> Value:
+    if not limb.hard:
+        return delay(m, _add_up(m, part, factor), target.multiply_latency - ADDER_LATENCY)
+    if target.multiplier is None:
+        return _registered(m, part * factor, (part * factor).shape(), target.multiply_latency)
+    return delay(m, MULTIPLIERS[target.multiplier](m, part, factor, None)[0], target.multiply_latency - HARD_LATENCY)
+
+
+def _add_up(m: Module, a: Value, b: Value) -> Value:
+    """``a * b`` after `ADDER_LATENCY` cycles, one gated term for each bit of the narrower operand."""
+    few, many = sorted((a, b), key=lambda value: signed_width(value.shape()))
+    terms = [Mux(few[bit], many, 0) << bit for bit in range(len(few))]
+    if few.shape().signed:
+        terms[-1] = -terms[-1]
+    halves = [sum(half, start=Value.cast(0)) for half in (terms[:2], terms[2:]) if half]
+    registers = [_registered(m, half, half.shape(), 1) for half in halves]
+    total = sum(registers, start=Value.cast(0))
+    return _registered(m, total, total.shape(), ADDER_LATENCY - 1)
+
+
+def _registered(m: Module, value: Value, shape: Shape, cycles: int) -> Value:
+    """``value`` in ``shape``, ``cycles`` cycles later."""
+    register = Signal(shape, reset_less=True, name="product")
+    m.d.sync += register.eq(value)
+    return delay(m, register, cycles - 1)

@@ -6,9 +6,6 @@ from collections.abc import Sequence
 
 from amaranth.hdl import Const, Module, Mux, Shape, Signal, Value, unsigned
 
-#: Terms that one register stage of an adder tree sums.
-TREE_RADIX = 4
-
 
 def index_shape(count: int) -> Shape:
     """Shape of a number below ``count``; at least one bit, as Verilog has no empty vectors."""
@@ -27,27 +24,44 @@ def delay(m: Module, value: Value, cycles: int, *, reset_less: bool = True) -> V
     return value
 
 
-def tree_latency(terms: int) -> int:
+def tree_latency(terms: int, radix: int) -> int:
     """Cycles of `adder_tree` for that many terms; 0 for a single one."""
-    return 0 if terms <= 1 else 1 + tree_latency(-(-terms // TREE_RADIX))
+    return 0 if terms <= 1 else 1 + tree_latency(-(-terms // radix), radix)
 
 
-def adder_tree(m: Module, terms: Sequence[Value], total: Shape) -> Value:
-    """Registered sum of ``terms`` after `tree_latency` cycles.
+def adder_tree(m: Module, terms: Sequence[Value], total: Shape, radix: int) -> Value:
+    """Sum of ``terms`` after `tree_latency` cycles, in registered nodes of up to ``radix`` inputs.
 
     ``total`` must hold the sum and every partial sum (`golden.bounds`): a node is as wide as
     its operands can make it, and never wider than that.
     """
     while len(terms) > 1:
         sums = []
-        for first in range(0, len(terms), TREE_RADIX):
-            exact = sum(terms[first : first + TREE_RADIX], start=Value.cast(0))
+        for first in range(0, len(terms), radix):
+            exact = sum(terms[first : first + radix], start=Value.cast(0))
             width = min(exact.shape().width, total.width)
             register = Signal(Shape(width, signed=total.signed), reset_less=True, name="partial_sum")
             m.d.sync += register.eq(exact)
             sums.append(register)
         terms = sums
     return terms[0]
+
+
+class Counter:
+    """Counts 0 to ``size - 1`` and around whenever ``enable``.
+
+    Attributes:
+        value: the count.
+        last: whether it is at its end; a register of its own, so that nothing waits for a comparison.
+    """
+
+    def __init__(self, m: Module, size: int, enable: Value, *, init: int = 0, name: str) -> None:
+        self.value = Signal(index_shape(size), init=init, name=name)
+        self.last = Signal(init=int(init == size - 1), name=f"{name}_last")
+        if size > 1:
+            with m.If(enable):
+                m.d.sync += self.value.eq(Mux(self.last, 0, self.value + 1))
+                m.d.sync += self.last.eq((self.value == size - 2) & ~self.last)
 
 
 def wrap_increment(value: Signal, step: int, modulus: int) -> Value:

@@ -14,11 +14,12 @@ from __future__ import annotations
 import enum
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
-from amaranth.lib import memory, stream, wiring
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.config import UnitConfig
-from hw.pipeline import delay, index_shape, pick, wrap_increment
+from hw.pipeline import Counter, delay, index_shape, pick, wrap_increment
+from hw.storage import LATENCY, random_access
 
 
 class Release(enum.Enum):
@@ -44,10 +45,11 @@ class RowStore(wiring.Component):
         o_column: the column read, ``latency`` cycles after its address.
     """
 
-    latency = 3
-
     def __init__(self, config: UnitConfig) -> None:
         self._config = config
+        #: A block RAM may be far from the logic: where the clock counts, the way to there is a cycle of its own.
+        self._way = int(config.target.fast)
+        self.latency = LATENCY + self._way + 1
         g = config.geometry
         self._slots = config.prediction.slots
         super().__init__(
@@ -89,63 +91,66 @@ class RowStore(wiring.Component):
         largest = self._slots * row + skipped * row
         room = Signal(range(-1 - max(released.values()), largest), init=initial)
         m.d.comb += self.i.ready.eq(room >= 0)
-        amount = pick([Const(released.get(kind, 0)) for kind in Release], Value.cast(self.i_release))
-        m.d.sync += room.eq(room + amount - transfer)
+        amounts = [Const(released.get(kind, 0)) for kind in Release]
+        # Less one, which the adder's carry gives back unless a beat is taken.
+        amount = Signal(range(min(0, *released.values()) - 1, max(released.values())), init=-1)
+        m.d.sync += amount.eq(pick(amounts, Value.cast(self.i_release)) - 1)
+        sum_with_carry = Cat(1, room).as_signed() + Cat(~transfer, amount).as_signed()
+        m.d.sync += room.eq(sum_with_carry >> 1)
 
-    def _memories(self, m: Module, transfer: Signal) -> list[Signal]:
-        """One memory per slot, a column group per word; returns what each reads, registered."""
+    def _memories(self, m: Module, transfer: Signal) -> list[Value]:
+        """A memory per slot (with stride 2 one for each column of a group); returns the column group each reads."""
         g, c = self._config.geometry, self._config.layer.config
         beat = Signal(self._config.pixel, reset_less=True)
         written = Signal()
         m.d.sync += [beat.eq(self.i.payload), written.eq(transfer)]
         m.d.comb += self.o_written.eq(written)
 
-        channel = Signal(index_shape(g.channel_beats))
-        x = Signal(index_shape(c.width))
-        address = Signal(index_shape(self._config.row_depth))
-        slot = Signal(index_shape(self._slots))
-        last_channel = channel == g.channel_beats - 1
-        last_x = x == c.width - 1
-        # With stride 2 the columns of a group share a word: the even ones return to its start.
-        returns = ~x[0] if c.stride == 2 and c.width > 1 else Const(0)
-        enable = Cat(~x[0], x[0]) if c.stride == 2 and c.width > 1 else Const(1, c.stride)
-        with m.If(written):
-            m.d.sync += channel.eq(wrap_increment(channel, 1, g.channel_beats))
-            m.d.sync += address.eq(address + 1)
-            with m.If(last_channel):
-                m.d.sync += x.eq(wrap_increment(x, 1, c.width))
-                with m.If(returns):
-                    m.d.sync += address.eq(address - (g.channel_beats - 1))
-                with m.If(last_x):
-                    m.d.sync += [address.eq(0), slot.eq(wrap_increment(slot, 1, self._slots))]
+        channel = Counter(m, g.channel_beats, written, name="channel")
+        next_x = written & channel.last
+        x = Counter(m, c.width, next_x, name="x")
+        slot = Counter(m, self._slots, next_x & x.last, name="slot")
+        if c.stride == 1 or c.width == 1:
+            enable: Value = Const(1, c.stride)
+            address: Value = Counter(m, c.width * g.channel_beats, written, name="address").value
+        else:
+            # The two columns of a group share an address: the even one returns to its start.
+            enable = Cat(~x.value[0], x.value[0])
+            address = Signal(index_shape(self._config.row_depth))
+            with m.If(written):
+                m.d.sync += address.eq(address + 1)
+                with m.If(channel.last):
+                    with m.If(~x.value[0]):
+                        m.d.sync += address.eq(address - (g.channel_beats - 1))
+                    with m.If(x.last):
+                        m.d.sync += address.eq(0)
 
         rows = []
         for index in range(self._slots):
-            store = memory.Memory(shape=self._config.column_group, depth=self._config.row_depth, init=[])
-            m.submodules[f"slot_{index}"] = store
-            write = store.write_port(granularity=1)
-            read = store.read_port()
-            m.d.comb += [
-                write.addr.eq(address),
-                write.en.eq(Mux(written & (slot == index), enable, 0)),
-                read.addr.eq(self.i_address),
-                read.en.eq(1),
-            ]
-            m.d.comb += [write.data[e].eq(beat) for e in range(c.stride)]
-            # A block RAM's output is slow; nothing but a register follows it.
-            register = Signal(self._config.column_group, reset_less=True)
-            m.d.sync += register.eq(read.data)
-            rows.append(register)
+            columns = []
+            for column in range(c.stride):
+                write = (written & (slot.value == index) & enable[column], address, Value.cast(beat))
+                columns.append(
+                    random_access(
+                        m,
+                        self._config.target,
+                        depth=self._config.row_depth,
+                        width=self._config.pixel.size,
+                        write=write,
+                        address=self.i_address,
+                        name=f"slot_{index}_{column}" if c.stride > 1 else f"slot_{index}",
+                    )
+                )
+            rows.append(delay(m, Cat(columns), self._way))
         return rows
 
-    def _rotate(self, m: Module, rows: list[Signal]) -> None:
+    def _rotate(self, m: Module, rows: list[Value]) -> None:
         """Bring the slots into the order of the window's rows, and blank rows outside the frame."""
-        slot = delay(m, self.i_slot, 1)
+        slot = delay(m, self.i_slot, self.latency - 2)
         valid = delay(m, self.i_row_valid, self.latency - 1)
-        by_slot = [row.as_value() for row in rows]
         for index, dy in enumerate(self._config.geometry.rows):
             select = Signal(index_shape(self._slots), reset_less=True, name=f"select_{index}")
             m.d.sync += select.eq(wrap_increment(slot, dy, self._slots))
             row = Signal(self._config.column_group, reset_less=True, name=f"row_{index}")
-            m.d.sync += row.eq(Mux(valid[index], pick(by_slot, select), 0))
+            m.d.sync += row.eq(Mux(valid[index], pick(rows, select), 0))
             m.d.comb += self.o_column[index].eq(row)

@@ -1,9 +1,9 @@
 """Sequencer: decides in every cycle which beat enters the pipeline, if any.
 
 From here on nothing stalls: a beat that is issued reaches the output FIFO a fixed number of
-cycles later. So all decisions are made here, from three counters: beats written ahead of
-the one to read, free entries in the output FIFO, and outputs that still wait for groups
-behind theirs.
+cycles later. So all decisions are made here: whether the beat to read has been written
+(`hw.input_walk`), whether an entry of the output FIFO is free, and whether outputs still
+wait for groups behind theirs.
 
 One step per column group: ``channel_beats`` beats push the group into the window and work
 on the output that it completes, ``(output_beats - 1) * channel_beats`` more work on that
@@ -13,12 +13,13 @@ groups push the last outputs through if the next frame's first group has not arr
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.config import UnitConfig
-from hw.pipeline import index_shape, within, wrap_increment
+from hw.input_walk import InputWalk
+from hw.pipeline import Counter, index_shape
 from hw.row_store import Release
 
 
@@ -26,17 +27,17 @@ class Sequencer(wiring.Component):
     """Issues the beats of all steps of all frames.
 
     Members:
-        i_written: one more input beat can be read from the next cycle on.
+        i_written: one more input beat has been written; it can be read two cycles later.
         i_popped: one more entry of the output FIFO is free.
-        o_address, o_slot, o_row_valid, o_release: to the row store, see there.
+        o_address, o_slot, o_row_valid, o_release: to the row store, see there; a cycle after the issue.
         o_valid: a beat is issued in this cycle.
         o_push: it pushes a column group into the window.
         o_channel: its channel beat.
-        o_x: output column that the step works on.
-        o_weight: its word in the weight store.
         o_constant: the word of its output group's bias and multiplier.
         o_first, o_last: it is the first, last beat of a sum (``o_last`` only if issued).
-        o_frame_last: with ``o_last``, the frame's last sum.
+        o_x: a cycle later, the output column that the step works on.
+        o_weight: a cycle later, its word in the weight store.
+        o_frame_last: a cycle later than ``o_last``, whether it is the frame's last sum.
     """
 
     def __init__(self, config: UnitConfig, *, fifo_depth: int) -> None:
@@ -54,11 +55,11 @@ class Sequencer(wiring.Component):
                 "o_valid": Out(1),
                 "o_push": Out(1),
                 "o_channel": Out(index_shape(g.channel_beats)),
-                "o_x": Out(index_shape(c.out_width)),
-                "o_weight": Out(index_shape(config.weight_depth)),
                 "o_constant": Out(index_shape(config.constant_depth)),
                 "o_first": Out(1),
                 "o_last": Out(1),
+                "o_x": Out(index_shape(c.out_width)),
+                "o_weight": Out(index_shape(config.weight_depth)),
                 "o_frame_last": Out(1),
             }
         )
@@ -66,135 +67,87 @@ class Sequencer(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         g, c = self._config.geometry, self._config.layer.config
+        m.submodules.input_walk = walk = InputWalk(self._config)
 
         # The beat's place in the step.
-        channel = Signal(index_shape(g.channel_beats))
-        reuse = Signal(index_shape(g.output_beats))
-        last_channel = channel == g.channel_beats - 1
-        pushing = reuse == 0
-
-        # The group to push next, and whether it must be an empty one.
-        group = Signal(index_shape(g.groups))
-        row = Signal(index_shape(c.out_height))
-        arrived = Signal()
-        waiting = Signal(g.lead)
-        empty = Signal()
-        real = pushing & ~empty
-        starts_output = real & (group < c.out_width)
-        if g.lead:
-            # Decided at the group's first beat, and kept to.
-            wanted = (group == 0) & (row == 0) & waiting.any()
-            if not self._config.prediction.flush_always:
-                wanted = wanted & ~arrived
-            kept = Signal()
-            m.d.comb += empty.eq(Mux(channel == 0, wanted, kept))
-            m.d.sync += kept.eq(empty)
-
-        # The output that it completes.
-        tags = Cat(starts_output, waiting)
-        works = ~pushing | tags[g.lead]
-        ends_sum = works & (True if c.depthwise else last_channel)
-        credit = self._count_credit(m)
-
         issue = Signal()
-        m.d.comb += issue.eq((~real | arrived) & (~ends_sum | credit))
+        works = Signal()
+        channel = Counter(m, g.channel_beats, issue, name="channel")
+        first = Signal(init=1)
+        pushing = Signal(init=1)
+        reuse = Signal(index_shape(g.output_beats))
+        last_reuse = Signal(init=int(g.output_beats == 1))
         with m.If(issue):
-            m.d.sync += channel.eq(wrap_increment(channel, 1, g.channel_beats))
-            with m.If(last_channel):
-                m.d.sync += reuse.eq(Mux(works, wrap_increment(reuse, 1, g.output_beats), 0))
-                if g.lead:
-                    with m.If(pushing):
-                        m.d.sync += waiting.eq(tags)
-        self._walk_input(m, issue & real, last_channel, group, row, arrived)
-        self._walk_output(m, issue & works, last_channel & (reuse == g.output_beats - 1))
+            m.d.sync += first.eq(channel.last)
+            with m.If(channel.last):
+                ends = ~works | last_reuse
+                m.d.sync += [pushing.eq(ends), reuse.eq(Mux(ends, 0, reuse + 1))]
+                if g.output_beats > 1:
+                    m.d.sync += last_reuse.eq(~ends & (reuse == g.output_beats - 2))
 
+        # Outputs begun that wait for groups behind theirs, and empty groups that bring these.
+        waiting = Signal(g.lead)
+        empty, kept_empty, between_frames = Signal(), Signal(), Signal()
+        step = Signal()
+        starts = pushing & ~empty & walk.o_starts_output
+        flush_always = self._config.prediction.flush_always
+        if g.lead:
+            m.d.comb += empty.eq(kept_empty | (between_frames & (True if flush_always else ~walk.o_arrived)))
+            with m.If(issue):
+                m.d.sync += kept_empty.eq(empty & ~channel.last)
+                with m.If(channel.last & pushing):
+                    m.d.sync += waiting.eq(Cat(starts, waiting))
+            # Whether outputs wait where the next group is a frame's first: known a beat in advance, either way.
+            ends_step = channel.last & (~works | last_reuse)
+            older = Cat(waiting[:-1], Const(0, 1)).any()
+            after_step = ends_step & walk.o_next_starts_frame & (walk.o_starts_output | older)
+            after_other = ends_step & walk.o_starts_frame & Mux(pushing, older, waiting.any())
+            m.d.sync += between_frames.eq(Mux(step, after_step, Mux(issue, after_other, between_frames)))
+
+        # Asked for by every beat, so that the answer does not depend on which one it is.
+        credit = self._has_credit(m)
+        real = pushing & ~kept_empty & ~(between_frames if flush_always else 0)
         m.d.comb += [
+            step.eq(real & walk.o_arrived & credit),
+            works.eq(~pushing | (waiting[-1] if g.lead else walk.o_starts_output)),
+            issue.eq(step | ((~pushing | empty) & credit)),
+            walk.i_written.eq(self.i_written),
+            walk.i_step.eq(step),
+        ]
+        m.d.comb += [
+            self.o_address.eq(walk.o_read.address),
+            self.o_slot.eq(walk.o_read.slot),
+            self.o_row_valid.eq(walk.o_read.row_valid),
+            self.o_release.eq(walk.o_read.release),
             self.o_valid.eq(issue),
             self.o_push.eq(pushing),
-            self.o_channel.eq(channel),
-            self.o_constant.eq(channel if c.depthwise else reuse),
-            self.o_first.eq(True if c.depthwise else (channel == 0)),
-            self.o_last.eq(issue & ends_sum),
+            self.o_channel.eq(channel.value),
+            self.o_constant.eq(channel.value if c.depthwise else reuse),
+            self.o_first.eq(1 if c.depthwise else first),
+            self.o_last.eq(issue & works & (True if c.depthwise else channel.last)),
         ]
+        self._walk_output(m, issue & works, channel.last & last_reuse)
         return m
 
-    def _count_credit(self, m: Module) -> Value:
-        """Entries of the output FIFO that no beat in the pipeline is bound for."""
-        credit = Signal(range(self._fifo_depth + 1), init=self._fifo_depth)
-        m.d.sync += credit.eq(credit + self.i_popped - self.o_last)
-        return credit.any()
+    def _has_credit(self, m: Module) -> Value:
+        """Whether an entry of the output FIFO is free that no beat in the pipeline is bound for."""
+        # One less than there are, so that the sign tells.
+        spare = Signal(range(-1, self._fifo_depth), init=self._fifo_depth - 1)
+        change = Cat(self.i_popped ^ self.o_last, (~self.i_popped & self.o_last).replicate(len(spare) - 1))
+        m.d.sync += spare.eq(spare + change.as_signed())
+        return ~spare[-1]
 
-    def _walk_input(
-        self, m: Module, step: Value, last_channel: Value, group: Signal, row: Signal, arrived: Signal
-    ) -> None:
-        """Advance over the input; ``arrived`` says whether the beat at hand can be read."""
-        g, c = self._config.geometry, self._config.layer.config
-        beats = g.channel_beats
-        slots = self._config.prediction.slots
-        address = Signal(index_shape(g.groups * beats))
-        slot = Signal(index_shape(slots), init=g.centre_row(0) % slots)
-        last_group = group == g.groups - 1
-        last_row = row == c.out_height - 1
-
-        # Beats written, less those up to the one at hand: not negative once it has arrived.
-        # What the next beat needs beyond this one's is a constant for each kind of advance.
-        row_beats = c.width * beats
-        first_need = g.bottom_row(0) * row_beats + g.last_column_of_first_group * beats
-        to_row_start = (g.last_column_of_first_group - c.width + 1) * beats - (beats - 1)
-        row_advances = [g.bottom_row(q + 1) - g.bottom_row(q) for q in range(c.out_height - 1)]
-        row_advances.append(c.height + g.bottom_row(0) - g.bottom_row(c.out_height - 1))
-        largest = max(c.stride * beats, max(row_advances) * row_beats + to_row_start)
-        lowest = -first_need - 1 - largest
-        lead = Signal(range(lowest, self._config.prediction.slots * row_beats + row_beats), init=-first_need - 1)
-        need = Signal(range(min(0, to_row_start), largest + 1))
-        m.d.comb += need.eq(1)
-        with m.If(last_channel):
-            next_group = (c.stride - 1) * beats + 1
-            m.d.comb += need.eq(next_group)
-            if g.groups > 1 and g.last_group_columns < c.stride:
-                with m.If(group == g.groups - 2):
-                    m.d.comb += need.eq(1)
-            with m.If(last_group):
-                m.d.comb += need.eq(row_advances[0] * row_beats + to_row_start)
-                for q in range(1, c.out_height):
-                    if row_advances[q] != row_advances[q - 1]:
-                        with m.If(row >= q):
-                            m.d.comb += need.eq(row_advances[q] * row_beats + to_row_start)
-        m.d.comb += arrived.eq(lead >= 0)
-        m.d.sync += lead.eq(lead + self.i_written - Mux(step, need, 0))
-
-        with m.If(step):
-            m.d.sync += address.eq(address + 1)
-            with m.If(last_channel):
-                m.d.comb += self.o_release.eq(Release.GROUP)
-                m.d.sync += group.eq(group + 1)
-                with m.If(last_group):
-                    m.d.comb += self.o_release.eq(Mux(last_row, Release.FRAME, Release.ROW))
-                    m.d.sync += [address.eq(0), group.eq(0)]
-                    m.d.sync += row.eq(wrap_increment(row, 1, c.out_height))
-                    frame_advance = c.height - c.stride * (c.out_height - 1)
-                    m.d.sync += slot.eq(
-                        Mux(last_row, wrap_increment(slot, frame_advance, slots), wrap_increment(slot, c.stride, slots))
-                    )
-        m.d.comb += [self.o_address.eq(address), self.o_slot.eq(slot)]
-        for index, dy in enumerate(g.rows):
-            inside = [q for q in range(c.out_height) if 0 <= g.centre_row(q) + dy < c.height]
-            m.d.comb += self.o_row_valid[index].eq(within(row, inside[0], inside[-1], c.out_height))
-
-    def _walk_output(self, m: Module, step: Value, last_beat: Value) -> None:
-        """Advance over the output positions and the weights."""
+    def _walk_output(self, m: Module, worked: Value, ends_step: Value) -> None:
+        """Advance over the output positions and the weights, a cycle after the beats."""
         c = self._config.layer.config
-        x = Signal(index_shape(c.out_width))
-        y = Signal(index_shape(c.out_height))
-        weight = Signal(index_shape(self._config.weight_depth))
-        with m.If(step):
-            m.d.sync += weight.eq(wrap_increment(weight, 1, self._config.weight_depth))
-            with m.If(last_beat):
-                m.d.sync += x.eq(wrap_increment(x, 1, c.out_width))
-                with m.If(x == c.out_width - 1):
-                    m.d.sync += y.eq(wrap_increment(y, 1, c.out_height))
+        step, last_beat = Signal(), Signal()
+        m.d.sync += [step.eq(worked), last_beat.eq(ends_step)]
+        weight = Counter(m, self._config.weight_depth, step, name="weight")
+        next_x = step & last_beat
+        x = Counter(m, c.out_width, next_x, name="x")
+        y = Counter(m, c.out_height, next_x & x.last, name="y")
         m.d.comb += [
-            self.o_x.eq(x),
-            self.o_weight.eq(weight),
-            self.o_frame_last.eq(last_beat & (x == c.out_width - 1) & (y == c.out_height - 1)),
+            self.o_x.eq(x.value),
+            self.o_weight.eq(weight.value),
+            self.o_frame_last.eq(last_beat & x.last & y.last),
         ]

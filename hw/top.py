@@ -1,6 +1,6 @@
 """The unit: wiring of the stages in data-flow order, between two AXI4-Stream ports.
 
-s_axis -> row_store -> window -> pe lanes -> output_stream -> m_axis
+s_axis -> row_store -> window -> lanes -> output_stream -> m_axis
               ^           ^         ^             |
               +------ sequencer     +-- weights   | credit
                           ^-----------------------+
@@ -8,7 +8,7 @@ s_axis -> row_store -> window -> pe lanes -> output_stream -> m_axis
 
 from __future__ import annotations
 
-from amaranth.hdl import ClockDomain, ClockSignal, Instance, Module
+from amaranth.hdl import Cat, ClockDomain, ClockSignal, Instance, Module, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -18,7 +18,7 @@ from hw.output_stream import OutputStream
 from hw.pipeline import delay
 from hw.row_store import RowStore
 from hw.sequencer import Sequencer
-from hw.weight_store import WeightStore, constant_words, weight_words
+from hw.weight_store import WeightStore, constant_words, weight_skew, weight_words
 from hw.window import Window
 
 LANE_MODULE = "xvolution_lane"
@@ -33,15 +33,17 @@ class Unit(wiring.Component):
         m_axis_*: output beats of ``pe`` channels; ``tlast`` marks a frame's last.
 
     Attributes:
+        row_store, window: the components in front of the lanes.
         lane: the component that `LANE_MODULE` holds; the unit only has instances of it.
         latency: cycles from the issue of a sum's last beat to its transfer at ``m_axis``.
     """
 
     def __init__(self, config: UnitConfig) -> None:
         self._config = config
+        self.row_store = RowStore(config)
+        self.window = Window(config)
         self.lane = Lane(config)
-        taps = RowStore.latency + Window.latency
-        self.latency = taps + self.lane.latency + OutputStream.latency
+        self.latency = self._at_lane + self.lane.latency + OutputStream.latency
         # Enough entries that a ready sink never makes the sequencer wait for a free one.
         self.fifo_depth = -(-self.latency // config.beats_per_output) + 1
         super().__init__(
@@ -58,34 +60,52 @@ class Unit(wiring.Component):
             }
         )
 
+    @property
+    def _at_window(self) -> int:
+        """Cycles from the issue of a beat to its column: the row store has its address a cycle later."""
+        return 1 + self.row_store.latency
+
+    @property
+    def _at_lane(self) -> int:
+        return self._at_window + self.window.latency
+
     def elaborate(self, platform: object) -> Module:
         m = Module()
         config, lane = self._config, self.lane
         m.domains.sync = sync = ClockDomain()
-        m.d.comb += [sync.clk.eq(self.aclk), sync.rst.eq(~self.aresetn)]
+        # The reset has a register of its own: it goes far. Without a reset the unit starts as if after one.
+        reset = Signal(reset_less=True)
+        m.d.sync += reset.eq(~self.aresetn)
+        m.d.comb += [sync.clk.eq(self.aclk), sync.rst.eq(reset)]
 
         m.submodules.sequencer = sequencer = Sequencer(config, fifo_depth=self.fifo_depth)
-        m.submodules.row_store = row_store = RowStore(config)
-        m.submodules.window = window = Window(config)
-        m.submodules.weights = weights = WeightStore(weight_words(config), config.weight, name="weights")
+        m.submodules.row_store = row_store = self.row_store
+        m.submodules.window = window = self.window
+        m.submodules.weights = weights = WeightStore(
+            weight_words(config),
+            config.weight,
+            target=config.target,
+            name="weights",
+            skew=weight_skew(config),
+            parts=config.lane_channels if config.target.lane_registers else 1,
+        )
         m.submodules.biases = biases = WeightStore(
-            constant_words(config, config.layer.bias), config.bias, name="biases"
+            constant_words(config, config.layer.bias), config.bias, target=config.target, name="biases"
         )
         m.submodules.multipliers = multipliers = WeightStore(
-            constant_words(config, config.layer.multiplier), config.multiplier, name="multipliers"
+            constant_words(config, config.layer.multiplier), config.multiplier, target=config.target, name="multipliers"
         )
         m.submodules.output_stream = output_stream = OutputStream(config, depth=self.fifo_depth)
 
         # Cycles after the issue of a beat at which it is needed.
-        at_window = RowStore.latency
-        at_lane = at_window + Window.latency
+        at_window, at_lane = self._at_window, self._at_lane
         at_output = at_lane + lane.latency
 
         m.d.comb += [
             row_store.i.payload.eq(self.s_axis_tdata),
             row_store.i.valid.eq(self.s_axis_tvalid),
-            # A beat taken while the unit is in reset would be lost.
-            self.s_axis_tready.eq(row_store.i.ready & self.aresetn),
+            # A beat taken while the unit is in reset would be lost, which is all that can happen to it.
+            self.s_axis_tready.eq(row_store.i.ready & self.aresetn & ~reset),
         ]
         m.d.comb += [
             sequencer.i_written.eq(row_store.o_written),
@@ -96,35 +116,41 @@ class Unit(wiring.Component):
         ]
         m.d.comb += [
             window.i_column.eq(row_store.o_column),
-            window.i_valid.eq(delay(m, sequencer.o_valid, at_window, reset_less=False)),
-            window.i_push.eq(delay(m, sequencer.o_push, at_window)),
-            window.i_channel.eq(delay(m, sequencer.o_channel, at_window)),
-            window.i_x.eq(delay(m, sequencer.o_x, at_window - 1)),
+            window.i_valid.eq(delay(m, sequencer.o_valid, at_window - window.ahead, reset_less=False)),
+            window.i_push.eq(delay(m, sequencer.o_push, at_window - window.ahead)),
+            window.i_channel.eq(delay(m, sequencer.o_channel, at_window - window.ahead)),
+            # What the sequencer gives a cycle later, and the window wants a cycle earlier.
+            window.i_x.eq(delay(m, sequencer.o_x, at_window - 2)),
         ]
+        at_bias, at_multiplier = at_lane + lane.bias_latency, at_lane + lane.multiplier_latency
         m.d.comb += [
-            weights.i_address.eq(delay(m, sequencer.o_weight, at_lane - WeightStore.latency)),
-            biases.i_address.eq(delay(m, sequencer.o_constant, at_lane + lane.bias_latency - WeightStore.latency)),
-            multipliers.i_address.eq(
-                delay(m, sequencer.o_constant, at_lane + lane.multiplier_latency - WeightStore.latency)
-            ),
+            weights.i_address.eq(delay(m, sequencer.o_weight, at_lane - 1 - weights.latency)),
+            biases.i_address.eq(delay(m, sequencer.o_constant, at_bias - biases.latency)),
+            multipliers.i_address.eq(delay(m, sequencer.o_constant, at_multiplier - multipliers.latency)),
         ]
         shared = {"i_clk": ClockSignal()}
         if config.beats_per_output > 1:
-            shared["i_valid"] = delay(m, sequencer.o_valid, at_lane + lane.bias_latency)
-            shared["i_first"] = delay(m, sequencer.o_first, at_lane + lane.bias_latency)
-        for index in range(config.folding.pe):
+            shared["i_valid"] = delay(m, sequencer.o_valid, at_bias)
+            shared["i_first"] = delay(m, sequencer.o_first, at_bias)
+        centre = delay(m, window.o_centre, lane.centre_latency)
+        y = Value.cast(output_stream.i_beat)
+        for index in range(config.lanes):
+            own = slice(index * config.plan.outputs, (index + 1) * config.plan.outputs)
+            ports = dict(shared)
+            if config.geometry.attn_taps:
+                ports["i_centre"] = centre[index] if config.layer.config.depthwise else centre
             m.submodules[f"lane_{index}"] = Instance(
                 LANE_MODULE,
                 i_taps=window.o_taps[index] if config.layer.config.depthwise else window.o_taps,
                 i_weights=weights.o_words[index],
-                i_bias=biases.o_words[index],
-                i_multiplier=multipliers.o_words[index],
-                o_y=output_stream.i_beat[index],
-                **shared,
+                i_bias=Cat(biases.o_words[own]),
+                i_multiplier=Cat(multipliers.o_words[own]),
+                o_y=y[own.start * config.result.width : own.stop * config.result.width],
+                **ports,
             )
         m.d.comb += [
             output_stream.i_valid.eq(delay(m, sequencer.o_last, at_output, reset_less=False)),
-            output_stream.i_last.eq(delay(m, sequencer.o_frame_last, at_output)),
+            output_stream.i_last.eq(delay(m, sequencer.o_frame_last, at_output - 1)),
             sequencer.i_popped.eq(output_stream.o_popped),
         ]
         m.d.comb += [

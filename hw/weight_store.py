@@ -2,62 +2,129 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
-from amaranth.hdl import Const, Module, Shape, Signal, unsigned
-from amaranth.lib import data, memory, wiring
+from amaranth.hdl import Cat, Const, Module, Shape, Value
+from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from golden.streams import Payload
+from hw import storage
 from hw.config import UnitConfig
-from hw.pipeline import index_shape
+from hw.pipeline import delay, index_shape
+from hw.target import Target
 
 
 class WeightStore(wiring.Component):
     """Read-only words that each output lane needs with a beat.
 
-    A single word is a constant; several become a memory with a registered output.
+    A single word is a constant; several become memories, see `hw.storage`: one for each lane
+    and group of elements that are wanted at the same time.
 
     Members:
         i_address: word to read.
-        o_words: for each of the ``pe`` output lanes its part of the word, ``latency`` cycles later.
+        o_words: for each lane its part of the word, ``latency`` cycles later, and each
+            element as many cycles more as its skew.
+
+    Attributes:
+        latency: cycles from address to word.
     """
 
-    latency = 2
+    def __init__(
+        self, words: np.ndarray, element: Shape, *, target: Target, name: str, skew: Sequence[int] = (), parts: int = 1
+    ) -> None:
+        """Keep ``words``, integers ``[depth, lanes, elements]`` that fit ``element``.
 
-    def __init__(self, words: np.ndarray, element: Shape, *, name: str) -> None:
-        """``words`` are integers ``[depth, pe, elements]`` that fit ``element``; ``name`` names the memories."""
-        self._name = name
-        depth, pe, elements = words.shape
-        self._images = Payload(lanes=elements, bits=element.width, signed=element.signed).pack(words)
-        self._word = data.ArrayLayout(element, elements)
-        super().__init__({"i_address": In(index_shape(depth)), "o_words": Out(self._word).array(pe)})
+        Args:
+            name: of the memories.
+            skew: of each element; none without.
+            parts: memories that a lane's elements are divided into, in equal shares.
+        """
+        self._words, self._element, self._target, self._name = words, element, target, name
+        depth, lanes, elements = words.shape
+        places = skew or [0] * elements
+        self._groups = sorted({(places[e], e * parts // elements) for e in range(elements)})
+        self._members = {
+            group: [e for e in range(elements) if (places[e], e * parts // elements) == group] for group in self._groups
+        }
+        self.latency = storage.LATENCY + int(target.fast)
+        word = data.ArrayLayout(element, elements)
+        super().__init__({"i_address": In(index_shape(depth)), "o_words": Out(word).array(lanes)})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        depth, pe, _ = self._images.shape
-        for lane in range(pe):
-            image = [int.from_bytes(word, "little") for word in self._images[:, lane]]
-            if depth == 1:
-                m.d.comb += self.o_words[lane].eq(Const(image[0], self._word.size))
-                continue
-            store = memory.Memory(shape=unsigned(self._word.size), depth=depth, init=image)
-            m.submodules[f"{self._name}_{lane}"] = store
-            read = store.read_port()
-            register = Signal(self._word, reset_less=True, name=f"word_{lane}")
-            m.d.comb += [read.addr.eq(self.i_address), read.en.eq(1), self.o_words[lane].eq(register)]
-            m.d.sync += register.eq(read.data)
+        for lane in range(self._words.shape[1]):
+            elements: dict[int, Value] = {}
+            for index, (skew, part) in enumerate(self._groups):
+                members = self._members[skew, part]
+                values = self._words[:, lane, members]
+                image = Payload(lanes=len(members), bits=self._element.width, signed=self._element.signed).pack(values)
+                content = [int.from_bytes(word, "little") for word in image]
+                width = len(members) * self._element.width
+                if len(content) == 1:
+                    word: Value = Const(content[0], width)
+                else:
+                    bank = Bank(content, width, target=self._target, name=self._name)
+                    m.submodules[f"{self._name}_{lane}" + (f"_{index}" if len(self._groups) > 1 else "")] = bank
+                    m.d.comb += bank.i_address.eq(delay(m, self.i_address, skew))
+                    word = bank.o_word
+                for place, element in enumerate(members):
+                    elements[element] = word[place * self._element.width : (place + 1) * self._element.width]
+            m.d.comb += self.o_words[lane].eq(Cat(elements[index] for index in range(len(elements))))
+        return m
+
+
+class Bank(wiring.Component):
+    """One memory. On a target whose clock counts it has an address register of its own.
+
+    Members:
+        i_address: word to read.
+        o_word: the word.
+    """
+
+    def __init__(self, image: Sequence[int], width: int, *, target: Target, name: str) -> None:
+        self._image, self._width, self._target, self._name = image, width, target, name
+        super().__init__({"i_address": In(index_shape(len(image))), "o_word": Out(width)})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        address = delay(m, self.i_address, int(self._target.fast))
+        word = storage.read_only(m, self._target, self._image, self._width, address, name=self._name)
+        m.d.comb += self.o_word.eq(word)
         return m
 
 
 def weight_words(config: UnitConfig) -> np.ndarray:
-    """Weights in the order a step's beats use them: ``[weight_depth, pe, lane_channels * taps]``."""
-    g, layer = config.geometry, config.layer
+    """Weights in the order a step's beats use them: ``[weight_depth, lanes, lane_channels * channel_weights]``.
+
+    Of two that are packed, the upper one is kept less what the lower one borrows (`hw.packing`).
+    """
+    g, layer, plan = config.geometry, config.layer, config.plan
     conv = layer.conv_weight.reshape(*layer.conv_weight.shape[:2], -1)[..., list(g.conv_taps)]
-    weights = np.concatenate([conv, layer.attn_weight[..., list(g.attn_taps)]], axis=-1)
+    outputs, channels = conv.shape[0] // plan.outputs, conv.shape[1]
+    paired = conv.reshape(outputs, plan.outputs, channels, -1).transpose(0, 2, 1, 3).reshape(outputs, channels, -1)
+    attn = layer.attn_weight[..., list(g.attn_taps)].reshape(outputs, channels, len(g.attn_taps))
+    weights = np.concatenate([paired, attn], axis=-1)
+    for chain in plan.chains:
+        for product in chain.products:
+            if chain.shift is not None and product.low is not None and product.high is not None:
+                weights[..., product.high] -= weights[..., product.low] < 0
     if layer.config.depthwise:
-        return weights.reshape(config.weight_depth, config.folding.pe, -1)
-    folded = weights.reshape(g.output_beats, config.folding.pe, g.channel_beats, config.folding.simd, -1)
-    return folded.transpose(0, 2, 1, 3, 4).reshape(config.weight_depth, config.folding.pe, -1)
+        return weights.reshape(config.weight_depth, config.lanes, -1)
+    folded = weights.reshape(g.output_beats, config.lanes, g.channel_beats, config.folding.simd, -1)
+    return folded.transpose(0, 2, 1, 3, 4).reshape(config.weight_depth, config.lanes, -1)
+
+
+def weight_skew(config: UnitConfig) -> list[int]:
+    """For each element of a lane's weight word, cycles that its operand comes after the first."""
+    skew = [0] * len(range(config.channel_weights.length))
+    for chain in config.plan.chains:
+        for product in chain.products:
+            for element in (product.low, product.high):
+                if element is not None:
+                    skew[element] = config.plan.skew[product.offset]
+    return skew * config.lane_channels
 
 
 def constant_words(config: UnitConfig, values: np.ndarray) -> np.ndarray:

@@ -19,28 +19,32 @@ from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.config import UnitConfig
-from hw.pipeline import index_shape, within
+from hw.pipeline import delay, index_shape, within
 
 
 class Window(wiring.Component):
     """Taps of the current output position, one beat of channels per cycle.
 
     Members:
-        i_valid: a beat of a step is here.
-        i_push: it moves ``i_column`` into the window (and is used with it).
-        i_channel: its channel beat.
-        i_x: output column of the beat, a cycle before ``i_valid``.
-        i_column: the column read for it.
-        o_taps: masked taps ``[channel][offset]``, offsets in the order of ``geometry.offsets``.
+        i_column: the column read for a beat.
+        i_valid: a beat of a step is here, ``ahead`` cycles before its column.
+        i_push: it moves ``i_column`` into the window (and is used with it); with ``i_valid``.
+        i_channel: its channel beat; with ``i_valid``.
+        i_x: output column of the beat, a cycle before ``i_column``.
+        o_taps: masked taps ``[channel][offset]``, offsets in the order of ``geometry.offsets``,
+            each ``config.plan.skew`` cycles later than ``latency`` says.
+        o_centre: the taps at ``(0, 0)``, without skew.
 
     Attributes:
-        latency: cycles from beat to taps.
+        ahead: cycles that reading the delay lines takes before the column is needed.
+        latency: cycles from column to taps.
     """
 
     latency = 1
 
     def __init__(self, config: UnitConfig) -> None:
         self._config = config
+        self.ahead = int(config.target.fast)
         super().__init__(
             {
                 "i_valid": In(1),
@@ -49,12 +53,16 @@ class Window(wiring.Component):
                 "i_x": In(index_shape(config.layer.config.out_width)),
                 "i_column": In(config.column),
                 "o_taps": Out(data.ArrayLayout(config.channel_taps, config.folding.simd)),
+                "o_centre": Out(data.ArrayLayout(config.element, config.folding.simd)),
             }
         )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         g = self._config.geometry
+        self._valid, self._push, self._channel = (
+            delay(m, signal, self.ahead, reset_less=False) for signal in (self.i_valid, self.i_push, self.i_channel)
+        )
         inside = {dx: self._column_inside(m, dx) for dx in sorted({dx for _, dx in g.offsets})}
         lines = {dy: self._line(m, index, dy) for index, dy in enumerate(g.rows)}
         masked = []
@@ -65,7 +73,10 @@ class Window(wiring.Component):
         # One register for all taps: event-driven simulators pay for every vector that changes.
         taps = Signal(self.o_taps.shape(), reset_less=True)
         m.d.sync += taps.eq(Cat(masked))
-        m.d.comb += self.o_taps.eq(taps)
+        for channel in range(self._config.folding.simd):
+            m.d.comb += self.o_centre[channel].eq(taps[channel][g.offsets.index((0, 0))])
+            for offset, cycles in enumerate(self._config.plan.skew):
+                m.d.comb += self.o_taps[channel][offset].eq(delay(m, taps[channel][offset], cycles))
         return m
 
     def _column_inside(self, m: Module, dx: int) -> Value:
@@ -87,24 +98,27 @@ class Window(wiring.Component):
         for segment in range(g.segments(dy)):
             pushed = self.i_column[index] if segment == 0 else kept[segment - 1]
             group = Signal(self._config.column_group, name=f"row_{index}_segment_{segment}")
-            m.d.comb += group.eq(Mux(self.i_push, pushed, kept[segment]) if reused else pushed)
+            m.d.comb += group.eq(Mux(self._push, pushed, kept[segment]) if reused else pushed)
             if segment < words.length:
                 m.d.comb += keep[segment].eq(group)
             used.append(group)
         return used
 
     def _storage(self, m: Module, name: str, words: data.ArrayLayout) -> tuple[data.View, data.View]:
-        """What is kept of this channel beat, and what to keep of it: ``(read, write)``."""
+        """What is kept of the column's channel beat, and what to keep of it: ``(read, write)``."""
         depth = self._config.geometry.channel_beats
         keep = Signal(words, name=f"{name}_keep")
         kept = Signal(words, name=f"{name}_kept", reset_less=True)
         if depth == 1:
-            with m.If(self.i_valid):
+            with m.If(self._valid):
                 m.d.sync += kept.eq(keep)
         elif words.length:
-            # Read and written back within the cycle: LUT RAM.
+            # LUT RAM. A word is read again `depth` beats later: by then it is written back, even with a
+            # register behind the read (`ahead`) and one more before the write where there is time for it.
+            late = int(self.ahead and depth > 2)
             m.submodules[name] = store = memory.Memory(shape=words, depth=depth, init=[])
             read, write = store.read_port(domain="comb"), store.write_port()
-            m.d.comb += [read.addr.eq(self.i_channel), kept.eq(read.data)]
-            m.d.comb += [write.addr.eq(self.i_channel), write.data.eq(keep), write.en.eq(self.i_valid)]
+            m.d.comb += [read.addr.eq(self.i_channel), kept.eq(delay(m, read.data, self.ahead))]
+            m.d.comb += [write.addr.eq(delay(m, self._channel, late)), write.data.eq(delay(m, keep, late))]
+            m.d.comb += write.en.eq(delay(m, self._valid, late, reset_less=False))
         return kept, keep

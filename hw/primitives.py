@@ -1,0 +1,161 @@
+"""Instances of the hard blocks that a target's text names, with every port that matters connected.
+
+Each works one operation per cycle with all its registers in use, so an instance has no
+state to reset and no enable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from amaranth.hdl import ClockSignal, Const, Instance, Module, Signal, Value, signed
+
+#: ``(sum, hand-on)`` of ``a * b + chain``; the hand-on only means something to the next one in a cascade.
+Multiplier = Callable[[Module, Value, Value, Value | None], tuple[Value, Value]]
+
+#: Cycles from operands to product of a hard multiplier: input, pipeline and output registers.
+HARD_LATENCY = 3
+#: Shapes of a DP16KD: words by bits a word. Those below nine bits have no parity bits.
+DP16KD_SHAPES = {1024: 18, 2048: 9, 4096: 4, 8192: 2, 16384: 1}
+
+
+def mult18x18d(m: Module, a: Value, b: Value, chain: Value | None) -> tuple[Value, Value]:
+    """Lattice ECP5: 18 x 18 bits, three cycles, no cascade."""
+    assert chain is None
+    product = Signal(signed(36), name="product")
+    left, right = _extended(m, a, 18, "a"), _extended(m, b, 18, "b")
+    ports: dict[str, Any] = {f"i_A{bit}": left[bit] for bit in range(18)}
+    ports |= {f"i_B{bit}": right[bit] for bit in range(18)}
+    ports |= {f"o_P{bit}": product[bit] for bit in range(36)}
+    ports |= {"i_SIGNEDA": Const(1), "i_SIGNEDB": Const(1), "i_SOURCEA": Const(0), "i_SOURCEB": Const(0)}
+    ports |= {"i_CLK0": ClockSignal(), "i_CE0": Const(1), "i_RST0": Const(0)}
+    registers = ("INPUTA", "INPUTB", "PIPELINE", "OUTPUT")
+    m.submodules += Instance("MULT18X18D", **{f"p_REG_{name}_CLK": "CLK0" for name in registers}, **ports)
+    return product, Const(0)
+
+
+def _dsp48(
+    m: Module,
+    module: str,
+    widths: Mapping[str, int],
+    parameters: Mapping[str, Any],
+    a: Value,
+    b: Value,
+    chain: Value | None,
+) -> tuple[Value, Value]:
+    """A DSP48 that multiplies in three cycles and adds what the one before it hands on."""
+    total, hand_on = Signal(signed(48), name="sum"), Signal(48, name="hand_on")
+    # X and Y select the product; Z nothing, or the cascade.
+    opmode = 0b000_01_01 if chain is None else 0b001_01_01
+    common = {"USE_MULT": "MULTIPLY", "AREG": 1, "ACASCREG": 1, "BREG": 1, "BCASCREG": 1, "MREG": 1, "PREG": 1}
+    unused = ("CREG", "DREG", "ADREG", "OPMODEREG", "ALUMODEREG", "INMODEREG", "CARRYINREG", "CARRYINSELREG")
+    ports: dict[str, Any] = {
+        "i_A": _extended(m, a, 30, "a"),
+        "i_B": _extended(m, b, 18, "b"),
+        "i_C": Const(0, 48),
+        "i_D": Const(0, widths["D"]),
+        "i_OPMODE": Const(opmode, widths["OPMODE"]),
+        "i_PCIN": Const(0, 48) if chain is None else chain,
+        "o_P": total,
+        "o_PCOUT": hand_on,
+        "i_CLK": ClockSignal(),
+    }
+    zero = {"ALUMODE": 4, "INMODE": 5, "CARRYINSEL": 3, "CARRYIN": 1, "ACIN": 30, "BCIN": 18}
+    ports |= {f"i_{name}": Const(0, width) for name, width in zero.items()}
+    enabled = ("A1", "A2", "B1", "B2", "M", "P", "C", "D", "AD", "CTRL", "ALUMODE", "INMODE", "CARRYIN")
+    ports |= {f"i_CE{name}": Const(1) for name in enabled}
+    reset = ("A", "B", "M", "P", "C", "D", "CTRL", "ALUMODE", "INMODE", "ALLCARRYIN")
+    ports |= {f"i_RST{name}": Const(0) for name in reset}
+    settings = {**common, **dict.fromkeys(unused, 0), **parameters}
+    m.submodules += Instance(module, **{f"p_{name}": value for name, value in settings.items()}, **ports)
+    return total, hand_on
+
+
+def dsp48e1(m: Module, a: Value, b: Value, chain: Value | None) -> tuple[Value, Value]:
+    """Xilinx 7 series: 25 x 18 bits, three cycles."""
+    return _dsp48(m, "DSP48E1", {"D": 25, "OPMODE": 7}, {"USE_DPORT": "FALSE"}, a, b, chain)
+
+
+def dsp48e2(m: Module, a: Value, b: Value, chain: Value | None) -> tuple[Value, Value]:
+    """Xilinx UltraScale+: 27 x 18 bits, three cycles."""
+    return _dsp48(m, "DSP48E2", {"D": 27, "OPMODE": 9}, {"AMULTSEL": "A", "BMULTSEL": "B"}, a, b, chain)
+
+
+#: Multipliers by the name of their module.
+MULTIPLIERS: Mapping[str, Multiplier] = {"MULT18X18D": mult18x18d, "DSP48E1": dsp48e1, "DSP48E2": dsp48e2}
+
+
+def dp16kd_ram(m: Module, *, bits: int, write: tuple[Value, Value, Value], read_address: Value) -> Value:
+    """Lattice ECP5 block RAM of ``bits``-bit words (a shape of `DP16KD_SHAPES`), written at port A, read at port B.
+
+    Args:
+        write: enable, address, data.
+
+    Returns:
+        The word, two cycles after its address: the block's output register is in use,
+        without which its clock-to-output delay alone takes 5.6 ns.
+    """
+    enable, address, data = write
+    word = Signal(bits, name="word")
+    ports = _dp16kd_port("A", bits, address, enable) | _dp16kd_port("B", bits, read_address, Const(0))
+    ports |= {f"i_DIA{bit}": data[bit] for bit in range(bits)}
+    ports |= {f"o_DOB{bit}": word[bit] for bit in range(bits)}
+    m.submodules += Instance("DP16KD", **_dp16kd_parameters(bits, []), **ports)
+    return word
+
+
+def dp16kd_rom(m: Module, *, bits: int, addresses: Sequence[Value], image: Sequence[int]) -> list[Value]:
+    """Lattice ECP5 block RAM as a read-only memory of ``image``, read at one port or at both.
+
+    Returns:
+        For each address its word, two cycles later.
+    """
+    words, ports = [], {}
+    for name, address in zip("AB", addresses, strict=False):
+        word = Signal(bits, name=f"word_{name.lower()}")
+        ports |= _dp16kd_port(name, bits, address, Const(0))
+        ports |= {f"o_DO{name}{bit}": word[bit] for bit in range(bits)}
+        words.append(word)
+    m.submodules += Instance("DP16KD", **_dp16kd_parameters(bits, image), **ports)
+    return words
+
+
+def _dp16kd_port(port: str, bits: int, address: Value, enable: Value) -> dict[str, Any]:
+    """Clock, enables and address of a port: the address is left-aligned, words of 18 bits have byte enables below it."""
+    low = {18: 4, 9: 3, 4: 2, 2: 1, 1: 0}[bits]
+    ports: dict[str, Any] = {f"i_AD{port}{low + bit}": address[bit] for bit in range(min(len(address), 14 - low))}
+    ports |= {f"i_AD{port}{bit}": Const(0) for bit in range(low + len(address), 14)}
+    ports |= {f"i_AD{port}{bit}": Const(1 if bits == 18 and bit < 2 else 0) for bit in range(low)}
+    ports |= {f"i_CLK{port}": ClockSignal(), f"i_CE{port}": Const(1), f"i_OCE{port}": Const(1)}
+    ports |= {f"i_WE{port}": enable, f"i_RST{port}": Const(0), **{f"i_CS{port}{n}": Const(0) for n in range(3)}}
+    return ports
+
+
+def _dp16kd_parameters(bits: int, image: Sequence[int]) -> dict[str, Any]:
+    """Parameters of a block; word ``n`` of ``image`` lies where the address ``n`` finds it."""
+    # 1,024 units of 18 bits, two bytes of nine; narrow words fill eight of a byte's bits.
+    units = [0] * 1024
+    for index, word in enumerate(image):
+        if bits == 18:
+            units[index] |= word
+        else:
+            per_byte = max(1, 8 // bits)
+            byte, place = divmod(index, per_byte)
+            units[byte // 2] |= word << (9 * (byte % 2) + bits * place)
+    parameters: dict[str, Any] = {f"p_DATA_WIDTH_{port}": bits for port in "AB"}
+    parameters |= {f"p_REGMODE_{port}": "OUTREG" for port in "AB"} | {f"p_WRITEMODE_{port}": "NORMAL" for port in "AB"}
+    parameters |= {f"p_CSDECODE_{port}": "0b000" for port in "AB"} | {"p_RESETMODE": "SYNC", "p_GSR": "AUTO"}
+    for row in range(64):
+        # Each unit takes 20 bits of the text, the two highest of which stay 0.
+        value = sum(unit << 20 * place for place, unit in enumerate(units[16 * row : 16 * row + 16]))
+        if value:
+            parameters[f"p_INITVAL_{row:02X}"] = Const(value, 320)
+    return parameters
+
+
+def _extended(m: Module, value: Value, width: int, name: str) -> Signal:
+    """``value`` in ``width`` bits, its sign extended."""
+    wide = Signal(signed(width), name=name)
+    m.d.comb += wide.eq(value)
+    return wide
