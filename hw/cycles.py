@@ -15,8 +15,8 @@ import numpy as np
 from hw.geometry import Geometry
 
 #: Cycles from the transfer of an input beat to the first issue that may read it: input
-#: register, count of beats written, comparison.
-WRITE_TO_ISSUE = 3
+#: register, count of beats written, comparison, choice.
+WRITE_TO_ISSUE = 4
 #: Cycles from the issue that reads a beat for the last time to the one in which its place counts as free.
 READ_TO_ROOM = 3
 #: Frames that a prediction looks at, beside those that fit into the row store at once.

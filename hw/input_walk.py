@@ -1,21 +1,22 @@
 """Input walk: the beats of all column groups in order, and whether the next one can be read.
 
 Everything about a beat is worked out long before its issue and waits in a queue, so that
-nothing but a choice between two registers depends on whether the beat before it was issued:
+nothing but a choice between registers depends on whether the beat before it was issued:
 
-    counters -> beat, T -> queue ------> T[n+1]       ->  T[n]
-                                         W >= T[n+1]?     W >= T[n]?  -> arrived
-                              +--------> n + 1        ->  n           -> row store, a cycle later
+    counters -> beat, T -> queue -> T[n+2]     ->  T[n+1]     ->  T[n]
+                                    W >= T?        W >= T?        W >= T?  -> arrived
+                             +----> n + 2      ->  n + 1      ->  n        -> row store, a cycle later
     written -> W
 
 ``W`` counts the beats written, ``T`` those that must be written before a beat can be read;
-both modulo a power of two that no difference of them exceeds.
+both modulo a power of two that no difference of them exceeds. The comparisons are a cycle
+old when they count, and speak of the beats that were at the front then.
 
 The queue needs no flags. Beats enter it one per cycle while fewer than `ENOUGH` are seen in
-it; what is seen lags by at most four cycles, and one beat leaves per cycle, so between
-``ENOUGH - 4`` and ``ENOUGH + 4`` of `DEPTH` entries are in use. After a reset the first two
-beats are in the registers behind the queue, and the third enters it two cycles later, one
-before the earliest step.
+it; what is seen lags by at most five cycles, and one beat leaves per cycle, so between
+``ENOUGH - 5`` and ``ENOUGH + 5`` of `DEPTH` entries are in use. After a reset the first
+beats are in the registers behind the queue, and the next can be taken out of it three cycles
+later, one before the earliest step.
 """
 
 from __future__ import annotations
@@ -28,15 +29,15 @@ from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.config import UnitConfig
-from hw.pipeline import Counter, index_shape, wrap_increment
+from hw.pipeline import Counter, delay, index_shape, wrap_increment
 from hw.row_store import Release
 
 #: Cycles from ``i_written`` to the issue that it allows.
-LATENCY = 2
+LATENCY = 3
 #: Entries of the queue, and how many are enough.
 DEPTH, ENOUGH = 16, 8
 #: The beat that the counters begin with: those before it are in registers.
-FIRST = 2
+FIRST = 3
 
 
 class InputWalk(wiring.Component):
@@ -56,8 +57,8 @@ class InputWalk(wiring.Component):
         self._config = config
         g = config.geometry
         first = [self._needed(n) for n in range(FIRST + 1)]
-        # Beats written are at most all slots ahead of a threshold, thresholds two advances ahead of them.
-        span = max(config.prediction.slots * self._row_beats, first[-1] + 2 * max(self._needs)) + 1
+        # Beats written are at most all slots ahead of a threshold, thresholds three advances ahead of them.
+        span = max(config.prediction.slots * self._row_beats, first[-1] + FIRST * max(self._needs)) + 1
         self._count_shape = unsigned(span.bit_length() + 1)
         self._gate = data.StructLayout({"needed": self._count_shape, "starts_output": 1, "starts_frame": 1})
         self._read = data.StructLayout(
@@ -82,107 +83,109 @@ class InputWalk(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        push, gate, read = self._walk(m)
-        step = Signal()
-        m.d.sync += step.eq(self.i_step)
-        self._compare(m, self._queue(m, push, gate, self._gate, self.i_step, "gate"))
-        head, _ = self._queue(m, push, read, self._read, step, "read")
-        m.d.comb += self.o_read.eq(head)
-        m.d.comb += self.o_read.release.eq(Mux(step, head.release, Release.NOTHING))
+        step = delay(m, self.i_step, 1, reset_less=False)
+        push, gate, read = self._walk(m, step)
+        self._compare(m, step, self._queue(m, push, gate, self._gate, self.i_step, "gate"))
+        head, *_ = self._queue(m, push, read, self._read, step, "read")
+        m.d.comb += [self.o_read.eq(head), self.o_read.release.eq(Mux(step, head.release, Release.NOTHING))]
         return m
 
-    def _walk(self, m: Module) -> tuple[Value, Value, Value]:
+    def _walk(self, m: Module, step: Value) -> tuple[Value, Value, Value]:
         """Count through the beats: ``(push, gate, read)``, a beat for the queues in each cycle that pushes."""
-        run, push = Signal(init=1), Signal()
-        read, need = self._describe(m, run)
-        late_read, late_need = Signal(self._read), Signal(need.shape())
-        gate, late_starts = Signal(self._gate), Signal(2)
+        g, c = self._config.geometry, self._config.layer.config
+        run = Signal(init=1)
+        _, q, group_index, channel_index = self._place(FIRST)
+        channel = Counter(m, g.channel_beats, run, init=channel_index, name="channel")
+        group = Counter(m, g.groups, run & channel.last, init=group_index, name="group")
+        row = Counter(m, c.out_height, run & channel.last & group.last, init=q, name="row")
+
+        # A cycle later: where the beat is, and what depends on that.
+        moved = delay(m, run, 1, reset_less=False)
+        starts = Cat(group.value < c.out_width, (group.value == 0) & (row.value == 0))
+        before_last = group.value == g.groups - 2
+        ends_beat, ends_row, ends_frame, before_last, starts = (
+            delay(m, value, 1) for value in (channel.last, group.last, row.last, before_last, starts)
+        )
+        row_valid, row_need = (self._of_row(m, row.value, values) for values in (self._row_valid, self._row_need))
+        address, slot = self._address(m, moved, ends_beat, ends_row, ends_frame)
+        within_row = Mux(before_last, self._group_need(g.groups - 2), self._group_need(0))
+        need = Signal(range(min(0, *self._needs), max(self._needs) + 1), reset_less=True)
+        release = Mux(ends_row, Mux(ends_frame, Release.FRAME.value, Release.ROW.value), Release.GROUP.value)
+
+        # Another cycle later: the entries.
+        push = delay(m, moved, 1, reset_less=False)
+        read, gate = Signal(self._read, reset_less=True), Signal(self._gate)
         needed = Signal(self._count_shape, init=self._needed(FIRST) % 2**self._count_shape.width)
-        m.d.sync += [push.eq(run), late_read.eq(read), late_need.eq(need), late_starts.eq(self._starts)]
-        with m.If(push):
-            m.d.sync += needed.eq(needed + late_need)
-        m.d.comb += [
-            gate.needed.eq(needed),
-            gate.starts_output.eq(late_starts[0]),
-            gate.starts_frame.eq(late_starts[1]),
-        ]
-
-        level, step = Signal(range(DEPTH)), Signal()
-        m.d.sync += [step.eq(self.i_step), level.eq(level + push - step), run.eq(level < ENOUGH)]
-        return push, gate, late_read
-
-    def _describe(self, m: Module, run: Value) -> tuple[Value, Value]:
-        """The beat that the counters are at, and how many more beats the one after it needs."""
-        g, c, slots = self._config.geometry, self._config.layer.config, self._config.prediction.slots
-        _, q, group0, channel0 = self._place(FIRST)
-        channel = Counter(m, g.channel_beats, run, init=channel0, name="channel")
-        next_group = run & channel.last
-        group = Counter(m, g.groups, next_group, init=group0, name="group")
-        next_row = next_group & group.last
-        row = Counter(m, c.out_height, next_row, init=q, name="row")
-
-        address = Signal(index_shape(g.groups * g.channel_beats), init=self._read_of(FIRST)["address"])
-        with m.If(run):
-            m.d.sync += address.eq(Mux(channel.last & group.last, 0, address + 1))
-        slot = Signal(index_shape(slots), init=self._read_of(FIRST)["slot"])
-        frame_advance = c.height - c.stride * (c.out_height - 1)
-        with m.If(next_row):
-            within, across = (wrap_increment(slot, step, slots) for step in (c.stride, frame_advance))
-            m.d.sync += slot.eq(Mux(row.last, across, within))
-
-        def of_row(values: Callable[[int], int], name: str) -> Signal:
-            """A register with a value that depends on the row, set as the row changes."""
-            table = [values(row) for row in range(c.out_height)]
-            register = Signal(Shape.cast(range(min(0, *table), max(1, *table) + 1)), init=table[q], name=name)
-            with m.If(next_row):
-                m.d.sync += register.eq(_lookup([*table[1:], table[0]], row.value))
-            return register
-
-        row_need = of_row(self._row_need, "row_need")
-        release = Mux(group.last, Mux(row.last, Release.FRAME.value, Release.ROW.value), Release.GROUP.value)
-        read = Signal(self._read, name="read")
-        m.d.comb += [
+        m.d.sync += [
             read.address.eq(address),
             read.slot.eq(slot),
-            read.row_valid.eq(of_row(self._row_valid, "row_valid")),
-            read.release.eq(Mux(channel.last, release, Release.NOTHING.value)),
+            read.row_valid.eq(row_valid),
+            read.release.eq(Mux(ends_beat, release, Release.NOTHING.value)),
+            need.eq(Mux(ends_beat, Mux(ends_row, row_need, within_row), 1)),
         ]
-        self._starts = Cat(group.value < c.out_width, (group.value == 0) & (row.value == 0))
-        within_row: Value = Value.cast(self._group_need(0))
-        if g.groups > 1 and self._group_need(g.groups - 2) != self._group_need(0):
-            within_row = Mux(group.value == g.groups - 2, self._group_need(g.groups - 2), self._group_need(0))
-        need = Signal(range(min(0, *self._needs), max(self._needs) + 1), name="need")
-        m.d.comb += need.eq(Mux(channel.last, Mux(group.last, row_need, within_row), 1))
-        return read, need
+        with m.If(push):
+            m.d.sync += needed.eq(needed + need)
+        starts = delay(m, starts, 1)
+        m.d.comb += [gate.needed.eq(needed), gate.starts_output.eq(starts[0]), gate.starts_frame.eq(starts[1])]
+
+        level = Signal(range(DEPTH))
+        m.d.sync += [level.eq(level + push - step), run.eq(level < ENOUGH)]
+        return push, gate, read
+
+    def _address(
+        self, m: Module, moved: Value, ends_beat: Value, ends_row: Value, ends_frame: Value
+    ) -> tuple[Value, Value]:
+        """Address and slot of the beat, which moves on with ``moved``."""
+        c, slots = self._config.layer.config, self._config.prediction.slots
+        first = self._read_of(FIRST)
+        address = Signal(self._read.members["address"], init=first["address"])
+        slot = Signal(self._read.members["slot"], init=first["slot"])
+        ends = ends_beat & ends_row
+        frame_advance = c.height - c.stride * (c.out_height - 1)
+        with m.If(moved):
+            m.d.sync += address.eq(Mux(ends, 0, address + 1))
+            with m.If(ends):
+                within, across = (wrap_increment(slot, step, slots) for step in (c.stride, frame_advance))
+                m.d.sync += slot.eq(Mux(ends_frame, across, within))
+        return address, slot
+
+    def _of_row(self, m: Module, row: Value, values: Callable[[int], int]) -> Signal:
+        """What depends on the row, a cycle later."""
+        table = [values(q) for q in range(self._config.layer.config.out_height)]
+        register = Signal(Shape.cast(range(min(0, *table), max(1, *table) + 1)), reset_less=True)
+        m.d.sync += register.eq(_lookup(table, row))
+        return register
 
     def _queue(
         self, m: Module, push: Value, entry: Value, layout: data.StructLayout, step: Value, name: str
-    ) -> tuple[Signal, Signal]:
-        """The two beats at the front of a queue of ``entry``, moved on by ``step``."""
+    ) -> list[Signal]:
+        """The `FIRST` beats at the front of a queue of ``entry``, moved on by ``step``."""
         inits = [self._gate_of(n) if layout is self._gate else self._read_of(n) for n in range(FIRST)]
-        head, following = (Signal(layout, init=init, name=f"{name}_{n}") for n, init in enumerate(inits))
+        front = [Signal(layout, init=init, name=f"{name}_{n}") for n, init in enumerate(inits)]
         m.submodules[f"{name}_queue"] = store = memory.Memory(shape=layout, depth=DEPTH, init=[])
         write, read = store.write_port(), store.read_port(domain="comb")
-        tail, front = Signal(range(DEPTH), name=f"{name}_tail"), Signal(range(DEPTH), name=f"{name}_front")
-        m.d.comb += [write.en.eq(push), write.addr.eq(tail), write.data.eq(entry), read.addr.eq(front)]
+        tail, head = Signal(range(DEPTH), name=f"{name}_tail"), Signal(range(DEPTH), name=f"{name}_head")
+        m.d.comb += [write.en.eq(push), write.addr.eq(tail), write.data.eq(entry), read.addr.eq(head)]
         m.d.sync += tail.eq(tail + push)
         with m.If(step):
-            m.d.sync += [head.eq(following), following.eq(read.data), front.eq(front + 1)]
-        return head, following
+            m.d.sync += [beat.eq(behind) for beat, behind in zip(front, [*front[1:], read.data], strict=True)]
+            m.d.sync += head.eq(head + 1)
+        return front
 
-    def _compare(self, m: Module, front: tuple[Signal, Signal]) -> None:
-        """Whether the head can be issued: both thresholds are compared in advance."""
-        head, following = front
+    def _compare(self, m: Module, step: Value, front: list[Signal]) -> None:
+        """Whether the head can be issued, from comparisons that are two steps old at most."""
         written = Signal(self._count_shape)
         m.d.sync += written.eq(written + self.i_written)
-        missing = [(written - beat.needed)[self._count_shape.width - 1] for beat in (head, following)]
+        sign = self._count_shape.width - 1
+        there = [delay(m, ~(written - beat.needed)[sign], 1, reset_less=False) for beat in front]
         arrived = Signal()
-        m.d.sync += arrived.eq(~Mux(self.i_step, missing[1], missing[0]))
+        ahead = [Mux(step, there[n + 1], there[n]) for n in range(2)]
+        m.d.sync += arrived.eq(Mux(self.i_step, ahead[1], ahead[0]))
         m.d.comb += [
             self.o_arrived.eq(arrived),
-            self.o_starts_output.eq(head.starts_output),
-            self.o_starts_frame.eq(head.starts_frame),
-            self.o_next_starts_frame.eq(following.starts_frame),
+            self.o_starts_output.eq(front[0].starts_output),
+            self.o_starts_frame.eq(front[0].starts_frame),
+            self.o_next_starts_frame.eq(front[1].starts_frame),
         ]
 
     @property

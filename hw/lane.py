@@ -42,8 +42,8 @@ class Lane(wiring.Component):
         self._requantise = [Requantise(config) for _ in range(outputs)]
         self._has_attention = bool(config.geometry.attn_taps)
         accumulate = self._channel_accumulate[0]
-        self.centre_latency = self._operands + self._tap_macs.latency
-        combined = self.centre_latency + self._attention_combine[0].latency
+        self.centre_latency = self._tap_macs.latency
+        combined = self._operands + self._tap_macs.latency + self._attention_combine[0].latency
         self.bias_latency = combined + accumulate.bias_latency
         self.multiplier_latency = combined + accumulate.latency
         self.latency = self.multiplier_latency + self._requantise[0].latency
@@ -76,6 +76,7 @@ class Lane(wiring.Component):
         m.submodules.tap_macs = macs = self._tap_macs
         m.d.comb += macs.i_taps.eq(delay(m, self.taps, self._operands))
         m.d.comb += macs.i_weights.eq(delay(m, self.weights, self._operands))
+        centre = delay(m, self.centre, self._operands) if self._has_attention else None
         stages = zip(self._attention_combine, self._channel_accumulate, self._requantise, strict=True)
         for index, (combine, accumulate, requantise) in enumerate(stages):
             suffix = f"_{index}" if index else ""
@@ -84,7 +85,7 @@ class Lane(wiring.Component):
             m.submodules[f"requantise{suffix}"] = requantise
             m.d.comb += combine.i_conv_sum.eq(macs.o_conv_sum[index])
             if self._has_attention:
-                m.d.comb += [combine.i_attn_sum.eq(macs.o_attn_sum), combine.i_centre.eq(self.centre)]
+                m.d.comb += [combine.i_attn_sum.eq(macs.o_attn_sum), combine.i_centre.eq(centre)]
             m.d.comb += [accumulate.i_combined.eq(combine.o_combined), accumulate.i_bias.eq(self.bias[index])]
             if self._folded:
                 m.d.comb += [accumulate.i_valid.eq(self.valid), accumulate.i_first.eq(self.first)]

@@ -18,7 +18,8 @@ def delay(m: Module, value: Value, cycles: int, *, reset_less: bool = True) -> V
     Keep ``reset_less`` false for what marks other data as valid.
     """
     for _ in range(cycles):
-        register = Signal.like(value, reset_less=reset_less, name="delayed")
+        # Not `Signal.like`, which would take over an initial value.
+        register = Signal(value.shape(), reset_less=reset_less, name="delayed")
         m.d.sync += register.eq(value)
         value = register
     return value

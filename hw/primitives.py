@@ -111,7 +111,8 @@ def dp16kd_rom(m: Module, *, bits: int, addresses: Sequence[Value], image: Seque
     Returns:
         For each address its word, two cycles later.
     """
-    words, ports = [], {}
+    words: list[Value] = []
+    ports: dict[str, Any] = {}
     for name, address in zip("AB", addresses, strict=False):
         word = Signal(bits, name=f"word_{name.lower()}")
         ports |= _dp16kd_port(name, bits, address, Const(0))
@@ -122,7 +123,7 @@ def dp16kd_rom(m: Module, *, bits: int, addresses: Sequence[Value], image: Seque
 
 
 def _dp16kd_port(port: str, bits: int, address: Value, enable: Value) -> dict[str, Any]:
-    """Clock, enables and address of a port: the address is left-aligned, words of 18 bits have byte enables below it."""
+    """Clock, enables and address of a port: left-aligned, below it byte enables where words have 18 bits."""
     low = {18: 4, 9: 3, 4: 2, 2: 1, 1: 0}[bits]
     ports: dict[str, Any] = {f"i_AD{port}{low + bit}": address[bit] for bit in range(min(len(address), 14 - low))}
     ports |= {f"i_AD{port}{bit}": Const(0) for bit in range(low + len(address), 14)}

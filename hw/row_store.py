@@ -36,7 +36,7 @@ class RowStore(wiring.Component):
 
     Members:
         i: the input beats. A beat is taken in every cycle while there is room.
-        o_written: a beat has been written; a read issued in the next cycle sees it.
+        o_written: a beat is on its way into memory; a read three cycles later sees it.
         i_address: beat within a row (column group, channel beat) to read.
         i_slot: slot of the row of the centres.
         i_row_valid: for each window row, whether it lies inside the frame.
@@ -129,14 +129,14 @@ class RowStore(wiring.Component):
         for index in range(self._slots):
             columns = []
             for column in range(c.stride):
-                write = (written & (slot.value == index) & enable[column], address, Value.cast(beat))
+                write = [written & (slot.value == index) & enable[column], address, Value.cast(beat)]
                 columns.append(
                     random_access(
                         m,
                         self._config.target,
                         depth=self._config.row_depth,
                         width=self._config.pixel.size,
-                        write=write,
+                        write=tuple(delay(m, value, self._way, reset_less=False) for value in write),
                         address=self.i_address,
                         name=f"slot_{index}_{column}" if c.stride > 1 else f"slot_{index}",
                     )

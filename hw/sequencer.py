@@ -19,7 +19,7 @@ from amaranth.lib.wiring import In, Out
 
 from hw.config import UnitConfig
 from hw.input_walk import InputWalk
-from hw.pipeline import Counter, index_shape
+from hw.pipeline import Counter, delay, index_shape
 from hw.row_store import Release
 
 
@@ -27,7 +27,7 @@ class Sequencer(wiring.Component):
     """Issues the beats of all steps of all frames.
 
     Members:
-        i_written: one more input beat has been written; it can be read two cycles later.
+        i_written: one more input beat has been written; it can be read three cycles later.
         i_popped: one more entry of the output FIFO is free.
         o_address, o_slot, o_row_valid, o_release: to the row store, see there; a cycle after the issue.
         o_valid: a beat is issued in this cycle.
@@ -133,7 +133,8 @@ class Sequencer(wiring.Component):
         """Whether an entry of the output FIFO is free that no beat in the pipeline is bound for."""
         # One less than there are, so that the sign tells.
         spare = Signal(range(-1, self._fifo_depth), init=self._fifo_depth - 1)
-        change = Cat(self.i_popped ^ self.o_last, (~self.i_popped & self.o_last).replicate(len(spare) - 1))
+        popped = delay(m, self.i_popped, 1, reset_less=False)
+        change = Cat(popped ^ self.o_last, (~popped & self.o_last).replicate(len(spare) - 1))
         m.d.sync += spare.eq(spare + change.as_signed())
         return ~spare[-1]
 

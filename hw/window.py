@@ -40,11 +40,11 @@ class Window(wiring.Component):
         latency: cycles from column to taps.
     """
 
-    latency = 1
-
     def __init__(self, config: UnitConfig) -> None:
         self._config = config
+        #: Where the clock counts, reading the delay lines and masking the taps are cycles of their own.
         self.ahead = int(config.target.fast)
+        self.latency = 1 + self.ahead
         super().__init__(
             {
                 "i_valid": In(1),
@@ -63,13 +63,13 @@ class Window(wiring.Component):
         self._valid, self._push, self._channel = (
             delay(m, signal, self.ahead, reset_less=False) for signal in (self.i_valid, self.i_push, self.i_channel)
         )
-        inside = {dx: self._column_inside(m, dx) for dx in sorted({dx for _, dx in g.offsets})}
+        outside = {dx: self._column_outside(m, dx) for dx in sorted({dx for _, dx in g.offsets})}
         lines = {dy: self._line(m, index, dy) for index, dy in enumerate(g.rows)}
         masked = []
         for channel in range(self._config.folding.simd):
             for dy, dx in g.offsets:
                 segment, column = g.cell(dx)
-                masked.append(Mux(inside[dx], lines[dy][segment][column][channel], 0))
+                masked.append(Mux(outside[dx], 0, lines[dy][segment][column][channel]))
         # One register for all taps: event-driven simulators pay for every vector that changes.
         taps = Signal(self.o_taps.shape(), reset_less=True)
         m.d.sync += taps.eq(Cat(masked))
@@ -79,16 +79,16 @@ class Window(wiring.Component):
                 m.d.comb += self.o_taps[channel][offset].eq(delay(m, taps[channel][offset], cycles))
         return m
 
-    def _column_inside(self, m: Module, dx: int) -> Value:
-        """Whether the tap column ``dx`` of the beat lies inside the frame."""
+    def _column_outside(self, m: Module, dx: int) -> Value:
+        """Whether the tap column ``dx`` of the beat lies outside the frame, in step with the beat's groups."""
         c = self._config.layer.config
         columns = [x for x in range(c.out_width) if 0 <= c.first_centre + c.stride * x + dx < c.width]
-        inside = Signal(name=f"inside_{dx:+d}".replace("+", "right_").replace("-", "left_"), reset_less=True)
-        m.d.sync += inside.eq(within(self.i_x, columns[0], columns[-1], c.out_width))
-        return inside
+        outside = Signal(name=f"outside_{dx:+d}".replace("+", "right_").replace("-", "left_"), reset_less=True)
+        m.d.sync += outside.eq(~within(self.i_x, columns[0], columns[-1], c.out_width))
+        return delay(m, outside, self.ahead)
 
     def _line(self, m: Module, index: int, dy: int) -> list[data.View]:
-        """The delay line of one window row; returns its segments as this beat uses them."""
+        """The delay line of one window row; returns a beat's segments, ``ahead`` cycles after its column."""
         g = self._config.geometry
         reused = g.output_beats > 1
         words = self._config.window_line(dy)
@@ -101,7 +101,7 @@ class Window(wiring.Component):
             m.d.comb += group.eq(Mux(self._push, pushed, kept[segment]) if reused else pushed)
             if segment < words.length:
                 m.d.comb += keep[segment].eq(group)
-            used.append(group)
+            used.append(delay(m, group, self.ahead))
         return used
 
     def _storage(self, m: Module, name: str, words: data.ArrayLayout) -> tuple[data.View, data.View]:
