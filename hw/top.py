@@ -154,7 +154,8 @@ class Unit(wiring.Component):
             sequencer.i_popped.eq(output_stream.o_popped),
         ]
         m.d.comb += [
-            self.m_axis_tvalid.eq(output_stream.o.valid),
+            # What is offered while the reset is on its way is not there any more after it.
+            self.m_axis_tvalid.eq(output_stream.o.valid & ~reset),
             self.m_axis_tdata.eq(output_stream.o.payload.beat),
             self.m_axis_tlast.eq(output_stream.o.payload.last),
             output_stream.o.ready.eq(self.m_axis_tready),
