@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -10,11 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
+from golden.cache import cached
 from golden.cli import UserError
-from sim.cache import cached
-from sim.simulators import DUMP, HERE, VISIBLE, Simulator
+from sim.simulators import DUMP, HERE, PRIMITIVES, VISIBLE, Simulator
 
 SIMULATION_LOG = "simulation.log"
+#: How the models of primitives begin to say what they do not model, before they end the simulation.
+REFUSED = "error: "
 
 
 class SimulationError(UserError):
@@ -53,22 +56,24 @@ class Program:
         parameters: Mapping[str, int] | None = None,
         waves: bool = False,
     ) -> Program:
-        """Compile the unit ``verilog`` with ``bench``, or take it from the cache.
+        """Compile the unit ``verilog`` with ``bench`` and the primitives that it names, or take it from the cache.
 
         Args:
             parameters: of the wrapper.
             waves: whether `run` is to record waveforms.
         """
-        wrappers = [HERE / bench.source] if bench.source else []
+        others = [path for name, path in PRIMITIVES.items() if re.search(rf"\b{name}\b", verilog)]
+        if bench.source:
+            others.append(HERE / bench.source)
         parameters = parameters or {}
 
         def make(folder: Path) -> None:
             with tempfile.TemporaryDirectory() as scratch:
                 unit = Path(scratch) / "xvolution.v"
                 unit.write_text(verilog)
-                simulator.compile([unit, *wrappers], top=bench.top, parameters=parameters, waves=waves, folder=folder)
+                simulator.compile([unit, *others], top=bench.top, parameters=parameters, waves=waves, folder=folder)
 
-        texts = [verilog, *(path.read_text() for path in (*wrappers, VISIBLE, DUMP))]
+        texts = [verilog, *(path.read_text() for path in (*others, VISIBLE, DUMP))]
         key = [simulator.name, simulator.version(), bench.top, str(sorted(parameters.items())), str(waves), *texts]
         return cls(simulator=simulator, bench=bench, folder=cached(key, make))
 
@@ -93,7 +98,8 @@ class Program:
             For each test its failure message, None if it passed.
 
         Raises:
-            SimulationError: if the simulator ended before its tests did.
+            SimulationError: if the simulator ended before its tests did, or a primitive is used in a way
+                that its model does not cover.
         """
         from cocotb_tools.runner import get_runner
 
@@ -117,8 +123,11 @@ class Program:
                 seed=seed,
                 waves=waves is not None,
             )
+        said = (folder / SIMULATION_LOG).read_text(errors="replace").strip().splitlines() or ["nothing"]
+        for line in said:
+            if line.startswith(REFUSED):
+                raise SimulationError(f"{self.simulator.name} ended: {line.removeprefix(REFUSED)}")
         if not results.exists():
-            said = (folder / SIMULATION_LOG).read_text(errors="replace").strip().splitlines() or ["nothing"]
             raise SimulationError(f"{self.simulator.name} ended without results, the last it said was: {said[-1]}")
         return _verdicts(results)
 

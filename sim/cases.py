@@ -15,6 +15,7 @@ from golden.bounds import stage_ranges
 from golden.layer import FIELD_RANGES, MAX_OFFSET, MULTIPLIER_BITS, NEIGHBOURS, Layer, LayerError
 from golden.random_layer import random_layer
 from golden.streams import Folding
+from hw.target import GENERIC, TARGETS, Target
 from sim.stimulus import random_frames
 
 
@@ -25,10 +26,12 @@ def neighbours(distance: int) -> tuple[tuple[int, int], ...]:
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """A layer and how it is folded."""
+    """A layer, how it is folded, and what it is built from (see `hw.verilog.generate`)."""
 
     layer: Layer
     folding: Folding
+    target: Target = GENERIC
+    pack: bool = True
 
 
 def spread(rng: np.random.Generator, layer: Layer, multiplier_bits: int = MULTIPLIER_BITS) -> Layer:
@@ -102,8 +105,8 @@ BASE = {
     "simd": 2,
     "pe": 2,
 }
-#: Names of cases and what they have that `BASE` and `random_layer` have not.
-CASES: Mapping[str, dict[str, Any]] = {
+#: Names of units and what they have that `BASE` and `random_layer` have not.
+UNITS: Mapping[str, dict[str, Any]] = {
     # kernels and attention
     "plain": {},
     "conv_1x1": {"kernel": 1, "attn_offsets": (), "out_bits": 11},
@@ -162,12 +165,64 @@ CASES: Mapping[str, dict[str, Any]] = {
     "weights_alternating": {"weights": _alternating, "in_signed": True, "out_bits": 16},
     "weights_zero": {"weights": _zero},
 }
+#: Families with primitives of their own.
+FAMILIES = tuple(name for name in TARGETS if name != GENERIC.name)
+#: Units for each family: what decides how products share multipliers and which of them form chains.
+FAMILY_UNITS: Mapping[str, dict[str, Any]] = {
+    "8_bit": {},
+    "8_bit_signed": {"in_signed": True, "stride": 2, "kernel": 5, "simd": 1, "height": 6},
+    "4_bit": {"in_bits": 4, "weight_bits": 4, "simd": 4, "pe": 4, "height": 4},
+    "2_bit_depthwise": {"in_bits": 2, "weight_bits": 2, "out_bits": 6, "groups": 4, "stride": 2},
+    "mixed_widths": {
+        "in_bits": 7,
+        "weight_bits": 3,
+        "kernel": 1,
+        "attn_offsets": ((-2, 1), (0, 3), (1, 0), (0, 0), (-1, -1)),
+    },
+    "convolution": {"kernel": 7, "attn_offsets": (), "in_channels": 2, "simd": 1, "pe": 1},
+}
+#: More of them, in frames of a 3x3 kernel. At the limits, neighbouring fields of a shared multiplier meet.
+SMALL_FAMILY_UNITS: Mapping[str, dict[str, Any]] = {
+    "positive_unsigned": {"weights": _positive, "out_bits": 16},
+    "positive_signed": {"weights": _positive, "out_bits": 16, "in_signed": True},
+    "negative_unsigned": {"weights": _negative, "out_bits": 16},
+    "negative_signed": {"weights": _negative, "out_bits": 16, "in_signed": True},
+    "alternating_unsigned": {"weights": _alternating, "out_bits": 16},
+    "alternating_signed": {"weights": _alternating, "out_bits": 16, "in_signed": True},
+    "positive_5_bit": {"weights": _positive, "in_bits": 5, "weight_bits": 5},
+    "alternating_4_bit": {"weights": _alternating, "in_bits": 4, "in_signed": True, "weight_bits": 4},
+    "negative_2_bit": {"weights": _negative, "in_bits": 2, "in_signed": True, "weight_bits": 2},
+    "bits_8_2": {"weight_bits": 2, "pe": 4},
+    "bits_3_6_signed": {"in_bits": 3, "in_signed": True, "weight_bits": 6, "simd": 1},
+    "convolution_1x1": {"kernel": 1, "attn_offsets": (), "simd": 4, "pe": 4},
+    "attention_around_1x1": {"kernel": 1},
+    "depthwise": {"groups": 4},
+    "valid": {"padding": "valid", "height": 4, "width": 4},
+    "attn_shift_15": {"attn_shift": 15, "in_signed": True, "in_channels": 2},
+    "frame_1x1": {"height": 1, "width": 1},
+    "odd_channels": {"in_channels": 3, "out_channels": 5, "simd": 3, "pe": 5},
+    "single_products": {"pack": False, "simd": 1},
+    "single_products_4_bit": {"pack": False, "simd": 1, "in_bits": 4, "weight_bits": 4},
+}
+
+
+def _of_families(units: Mapping[str, dict[str, Any]], **common: Any) -> dict[str, dict[str, Any]]:
+    return {
+        f"{target}_{name}": {**common, **unit, "target": target} for target in FAMILIES for name, unit in units.items()
+    }
+
+
+#: All cases that are simulated cycle by cycle, by name.
+CASES: Mapping[str, dict[str, Any]] = {**UNITS, **_of_families(FAMILY_UNITS)}
+#: Cases that are simulated in bulk on Icarus.
+SMALL_CASES: Mapping[str, dict[str, Any]] = _of_families(SMALL_FAMILY_UNITS, height=3, width=3)
 
 
 def named_case(name: str) -> Case:
-    """The case of `CASES` called ``name``; the same weights every time."""
-    fields = BASE | CASES[name]
+    """The case of `CASES` or `SMALL_CASES` called ``name``; the same weights every time."""
+    fields = BASE | {**CASES, **SMALL_CASES}[name]
     simd, pe = fields.pop("simd"), fields.pop("pe")
+    target, pack = TARGETS[fields.pop("target", GENERIC.name)], fields.pop("pack", True)
     shape: Callable[[Layer], Layer] | None = fields.pop("weights", None)
     multiplier_bits = fields.pop("multiplier_bits", MULTIPLIER_BITS)
     rng = np.random.default_rng(zlib.crc32(name.encode()))
@@ -176,7 +231,7 @@ def named_case(name: str) -> Case:
         layer = shape(layer)
     elif "out_shift" not in fields:
         layer = spread(rng, layer, multiplier_bits)
-    return Case(layer=layer, folding=Folding.choose(layer.config, simd, pe))
+    return Case(layer=layer, folding=Folding.choose(layer.config, simd, pe), target=target, pack=pack)
 
 
 #: What `random_case` allows itself, so that a simulation takes seconds.
@@ -185,11 +240,12 @@ MAX_FRAME_CYCLES = 1200
 
 
 def random_case(rng: np.random.Generator) -> Case:
-    """Any layer of the contract that is small enough, in any folding that it allows."""
+    """Any layer of the contract that is small enough, in any folding that it allows, for any target."""
     while True:
         case = _attempt(rng)
         if case is not None:
-            return case
+            target = TARGETS[str(rng.choice(list(TARGETS)))]
+            return dataclasses.replace(case, target=target, pack=bool(rng.random() < 0.7))
 
 
 def _attempt(rng: np.random.Generator) -> Case | None:

@@ -3,6 +3,7 @@
 Examples:
     python -m sim.run
     python -m sim.run digits --simd 8 --pe 8 --idle 0.2 --stall 0.3 --seed 7
+    python -m sim.run --target xcup --pack none
     python -m sim.run layer.npz --input frames.npy --output out.npy --simulator icarus --waves run.fst
 
 Exit status: 0 if unit and model agree, 1 if they differ or the unit breaks the stream protocol,
@@ -26,6 +27,7 @@ from golden.cli import UserError
 from golden.layers import DEFAULT, NAMES, activations, load_layer
 from golden.progress import progress
 from golden.streams import Folding
+from hw.target import GENERIC, TARGETS
 from hw.verilog import generate
 from sim.bulk import MAX_PROBABILITY, simulate
 from sim.result import SimulationResult
@@ -44,7 +46,7 @@ def main(argv: list[str]) -> int:
     if options.waves is not None and options.waves.suffix != simulator.wave_suffix:
         raise UserError(f"waves file {options.waves}: {simulator.name} writes {simulator.wave_suffix} files")
 
-    core = generate(layer, folding)
+    core = generate(layer, folding, TARGETS[options.target], pack=options.pack == "auto")
     with progress(f"{len(frames)} frames in {simulator.name}", 1.0) as advance:
         result = simulate(
             core,
@@ -63,6 +65,8 @@ def main(argv: list[str]) -> int:
         "layer": options.layer,
         "simd": folding.simd,
         "pe": folding.pe,
+        "target": options.target,
+        "pack": options.pack,
         "simulator": simulator.name,
         "idle": options.idle,
         "stall": options.stall,
@@ -97,6 +101,8 @@ def _parser() -> cli.Parser:
     add("--output", type=Path, help="where to write the unit's output, .npy [N, O, Ho, Wo]")
     add("--simd", type=cli.bounded(int, 1, float("inf")), help="input channels per beat")
     add("--pe", type=cli.bounded(int, 1, float("inf")), help="output channels per beat")
+    add("--target", choices=list(TARGETS), default=GENERIC.name, help=f"FPGA family (default: {GENERIC.name})")
+    add("--pack", choices=["auto", "none"], default="auto", help="none: one product a multiplier (default: auto)")
     add("--simulator", choices=list(SIMULATORS), default="verilator", help="(default: verilator)")
     add("--idle", type=probability, default=0.0, metavar="P", help="share of cycles without input (default: 0)")
     add("--stall", type=probability, default=0.0, metavar="P", help="share of cycles that take no output (default: 0)")
@@ -133,7 +139,8 @@ def _show(report: dict[str, Any], result: SimulationResult, timing: dict[str, in
     table.add_row("first output after first input, cycles", str(latency), str(predicted[0]), "")
     table.add_row("cycles per frame", interval, str(predicted[1]), str(report["ideal_frame_cycles"]))
     console.print(table)
-    facts = f"{report['frames']} frames, simd {report['simd']}, pe {report['pe']}, seed {report['seed']}"
+    names = ("simd", "pe", "target", "pack", "seed")
+    facts = ", ".join([f"{report['frames']} frames", *(f"{name} {report[name]}" for name in names)])
     console.print(f"{facts}: {report['cycles']} cycles at {report['cycles_per_second'] / 1e3:.0f} k cycles/s")
     if report["idle"] == report["stall"] == 0:
         differences = result.timing_complaints(timing)

@@ -15,14 +15,16 @@ from pathlib import Path
 from subprocess import PIPE, STDOUT
 from typing import ClassVar
 
+from golden.cache import cached
 from golden.cli import UserError
-from sim.cache import cached
 
 HERE = Path(__file__).parent
 #: Signals that cocotb touches; all others stay private, so that Verilator can optimise them away.
 VISIBLE = HERE / "visible.vlt"
 #: Second top module that makes Icarus record waveforms.
 DUMP = HERE / "dump.v"
+#: Models of FPGA primitives, by module.
+PRIMITIVES: Mapping[str, Path] = {path.stem: path for path in sorted((HERE / "primitives").glob("*.v"))}
 
 
 class MissingTool(UserError):

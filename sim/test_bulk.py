@@ -101,13 +101,16 @@ def test_run_writes_output_and_report(simulator: Simulator, tmp_path: Path) -> N
     np.save(tmp_path / "x.npy", frames.astype(np.uint8))
     files = {"input": "x.npy", "output": "y.npy", "report": "r.json"}
     paths = [f"--{option}={tmp_path / file}" for option, file in files.items()]
-    done = command("tiny", *paths, "--simd=2", "--pe=1", f"--simulator={simulator.name}", "--seed=9")
+    options = ["--simd=2", "--pe=1", "--target=xc7", "--pack=none", f"--simulator={simulator.name}", "--seed=9"]
+    done = command("tiny", *paths, *options)
     assert done.returncode == 0, done.stderr
     assert "agree with the integer model" in done.stdout and "as predicted" in done.stdout
+    assert "target xc7, pack none" in done.stdout
     y = np.load(tmp_path / "y.npy")
     assert y.dtype == np.int32 and (y == integer.run(layer, frames)).all()
     report = json.loads((tmp_path / "r.json").read_text())
     said = {"layer": "tiny", "simd": 2, "pe": 1, "simulator": simulator.name, "seed": 9, "idle": 0.0, "stall": 0.0}
+    said |= {"target": "xc7", "pack": "none"}
     assert report.items() >= (said | {"frames": 4, "mismatches": 0}).items() and report["faults"] == []
     assert report["ideal_frame_cycles"] == 5 * 6 * 2 * 4
     assert report["frame_cycles"] == [None, *[report["predicted_frame_cycles"]] * 3]
@@ -128,7 +131,8 @@ def test_run_fails_on_a_wrong_unit(simulator: Simulator, tmp_path: Path) -> None
     np.save(tmp_path / "x.npy", np.ones((1, 4, 5, 6), np.int16))
     script = (
         "import sys, dataclasses; from golden import cli; from sim import run; sound = run.generate\n"
-        "run.generate = lambda layer, folding: sound(dataclasses.replace(layer, bias=layer.bias + 10**6), folding)\n"
+        "wrong = lambda layer: dataclasses.replace(layer, bias=layer.bias + 10**6)\n"
+        "run.generate = lambda layer, *rest, **pack: sound(wrong(layer), *rest, **pack)\n"
         "cli.run(run.main)\n"
     )
     paths = [f"--input={tmp_path / 'x.npy'}", f"--report={tmp_path / 'r.json'}"]

@@ -6,11 +6,10 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from golden.layer import Layer
-from golden.streams import Folding
 from hw.verilog import Core
 from scripts import fuzz
 from sim.conftest import installed
@@ -19,20 +18,20 @@ SEED = 4
 
 
 def test_sound_cases_pass(tmp_path: Path) -> None:
-    assert fuzz.run_case(SEED, 1, installed("icarus").name, tmp_path) == []
+    assert fuzz.run_case(SEED, 1, installed("icarus").name, "mix", tmp_path) == []
     assert list(tmp_path.iterdir()) == []
 
 
 def test_wrong_prediction_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sound = fuzz.generate
 
-    def late(layer: Layer, folding: Folding) -> Core:
-        core = sound(layer, folding)
+    def late(*layer: Any, pack: bool) -> Core:
+        core = sound(*layer, pack=pack)
         core.manifest["timing"]["predicted_latency"] += 1
         return core
 
     monkeypatch.setattr(fuzz, "generate", late)
-    lines = fuzz.run_case(SEED, 1, installed("icarus").name, tmp_path)
+    lines = fuzz.run_case(SEED, 1, installed("icarus").name, "mix", tmp_path)
     assert "first output latency" in lines[0] and "predicted" in lines[0]
 
 
@@ -40,27 +39,27 @@ def test_failing_case_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     """The saved command, run against the sound unit, simulates just this case."""
     sound = fuzz.generate
 
-    def wrong(layer: Layer, folding: Folding) -> Core:
-        core = sound(layer, folding)
+    def wrong(*layer: Any, pack: bool) -> Core:
+        core = sound(*layer, pack=pack)
         core.manifest["timing"]["predicted_frame_cycles"] += 1
         core.manifest["timing"]["predicted_latency"] += 1
         return core
 
     monkeypatch.setattr(fuzz, "generate", wrong)
-    lines = fuzz.run_case(SEED, 1, installed("icarus").name, tmp_path)
+    lines = fuzz.run_case(SEED, 1, installed("icarus").name, "ecp5", tmp_path)
     command = shlex.split(lines[1])
-    assert command[:3] == ["python", "-m", "sim.run"]
+    assert command[:3] == ["python", "-m", "sim.run"] and "--target ecp5" in lines[1]
     done = subprocess.run([sys.executable, *command[1:]], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"seed {command[-1]}" in done.stdout
 
 
 def test_refused_layer_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(layer: Layer, folding: Folding) -> Core:
+    def refuse(*layer: Any, pack: bool) -> Core:
         raise ValueError("no such kernel")
 
     monkeypatch.setattr(fuzz, "generate", refuse)
-    lines = fuzz.run_case(SEED, 2, installed("icarus").name, tmp_path)
+    lines = fuzz.run_case(SEED, 2, installed("icarus").name, "mix", tmp_path)
     assert lines[0] == "case 2: ValueError: no such kernel" and (tmp_path / f"{SEED}-2" / "layer.npz").exists()
 
 
@@ -69,4 +68,4 @@ def test_command_line() -> None:
     call = [sys.executable, "-m", "scripts.fuzz", "--count", "2", "--seed", str(SEED), "--simulator", "icarus"]
     done = subprocess.run(call, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() == f"2 cases, seed {SEED}, icarus: 0 failed"
+    assert done.stdout.strip() == f"2 cases, seed {SEED}, icarus, target mix: 0 failed"

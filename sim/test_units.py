@@ -14,7 +14,16 @@ from sim.simulators import Simulator
 from sim.stream import exercise
 
 #: Cases that also run on Icarus, whatever simulator the others run on.
-ON_ICARUS = ("conv_1x1", "frame_1xn", "depthwise_stride_2", "offsets_only_below", "bits_2_signed")
+ON_ICARUS = (
+    "conv_1x1",
+    "frame_1xn",
+    "depthwise_stride_2",
+    "offsets_only_below",
+    "bits_2_signed",
+    "ecp5_2_bit_depthwise",
+    "xc7_2_bit_depthwise",
+    "xcup_2_bit_depthwise",
+)
 
 
 def verify(name: str, simulator: Simulator, folder: Path, request: pytest.FixtureRequest) -> None:
@@ -27,7 +36,8 @@ def verify(name: str, simulator: Simulator, folder: Path, request: pytest.Fixtur
         )
         print(f"waveforms: {waves}")
     case = named_case(name)
-    verdicts = exercise(generate(case.layer, case.folding), case, simulator, folder, seed=seed, waves=waves)
+    core = generate(case.layer, case.folding, case.target, pack=case.pack)
+    verdicts = exercise(core, case, simulator, folder, seed=seed, waves=waves)
     assert len(verdicts) >= 11, f"only {sorted(verdicts)} ran"
     failures = [f"{test}: {message}" for test, message in verdicts.items() if message is not None]
     assert not failures, f"{name} on {simulator.name}, seed {seed}, log in {folder}:\n" + "\n".join(failures)

@@ -1,4 +1,4 @@
-"""Compiled simulators, kept: shared by the workers of a test run and by later runs."""
+"""What slow tools made (simulators, netlists, placements), kept: shared by parallel runs and by later ones."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from pathlib import Path
 
 from golden.cli import output_directory
 
-#: Names another folder for the cache than ``build/sim`` of this repository.
-CACHE_VARIABLE = "XVOLUTION_SIM_CACHE"
+#: Names another folder for the cache than ``build/cache`` of this repository.
+CACHE_VARIABLE = "XVOLUTION_CACHE"
 #: Entries that are kept; the least recently used ones go first.
 CAPACITY = 400
 
 
 def cache_folder() -> Path:
-    """Where compiled simulators are kept; created if needed. Raises `UserError` if it is not writable."""
-    default = Path(__file__).parents[1] / "build" / "sim"
+    """Where the entries are kept; created if needed. Raises `UserError` if it is not writable."""
+    default = Path(__file__).parents[1] / "build" / "cache"
     return output_directory(os.environ.get(CACHE_VARIABLE) or default).resolve()
 
 
