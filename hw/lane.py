@@ -45,8 +45,8 @@ class Lane(wiring.Component):
         self.centre_latency = self._tap_macs.latency
         combined = self._operands + self._tap_macs.latency + self._attention_combine[0].latency
         self.bias_latency = combined + accumulate.bias_latency
-        self.multiplier_latency = combined + accumulate.latency
-        self.latency = self.multiplier_latency + self._requantise[0].latency
+        self.multiplier_latency = combined + accumulate.latency - self._operands
+        self.latency = combined + accumulate.latency + self._requantise[0].latency
         self._folded = config.beats_per_output > 1
         ports = {
             "taps": In(config.lane_taps),
@@ -77,6 +77,7 @@ class Lane(wiring.Component):
         m.d.comb += macs.i_taps.eq(delay(m, self.taps, self._operands))
         m.d.comb += macs.i_weights.eq(delay(m, self.weights, self._operands))
         centre = delay(m, self.centre, self._operands) if self._has_attention else None
+        multiplier = delay(m, self.multiplier, self._operands)
         stages = zip(self._attention_combine, self._channel_accumulate, self._requantise, strict=True)
         for index, (combine, accumulate, requantise) in enumerate(stages):
             suffix = f"_{index}" if index else ""
@@ -89,6 +90,6 @@ class Lane(wiring.Component):
             m.d.comb += [accumulate.i_combined.eq(combine.o_combined), accumulate.i_bias.eq(self.bias[index])]
             if self._folded:
                 m.d.comb += [accumulate.i_valid.eq(self.valid), accumulate.i_first.eq(self.first)]
-            m.d.comb += [requantise.i_acc.eq(accumulate.o_acc), requantise.i_multiplier.eq(self.multiplier[index])]
+            m.d.comb += [requantise.i_acc.eq(accumulate.o_acc), requantise.i_multiplier.eq(multiplier[index])]
             m.d.comb += self.y[index].eq(requantise.o_y)
         return m

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 from amaranth.back import rtlil
@@ -81,8 +82,15 @@ def _write_verilog(*designs: str) -> str:
     text = text[text.index("module ") :]
     # A test for zero is written as the logical not of a vector, which lint calls a truncation.
     text = re.sub(r"= ! (\S+ ?);", r"= ~(| \1);", text)
+    text = re.sub(r"\{ ([^{}]*) \}", _fold_runs, text)
     # Names of inner modules have dots, which Verilog allows only escaped.
     return re.sub(r"\\(xvolution[\w.]*)\s", lambda match: match[1].replace(".", "_") + " ", text)
+
+
+def _fold_runs(concatenation: re.Match[str]) -> str:
+    """``{ x[7], x[7], x[7], x }`` as ``{ {3{x[7]}}, x }``: what simulators are quick with."""
+    runs = [(item, len(list(alike))) for item, alike in groupby(concatenation[1].split(", "))]
+    return "{ " + ", ".join(item if count == 1 else f"{{{count}{{{item}}}}}" for item, count in runs) + " }"
 
 
 def _header(config: UnitConfig) -> str:

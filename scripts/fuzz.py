@@ -3,8 +3,9 @@
 Examples:
     python -m scripts.fuzz --count 100
     python -m scripts.fuzz --count 10 --seed 7 --simulator verilator
+    python -m scripts.fuzz --count 10 --target ecp5
 
-Each case is a random layer in a random folding. Random and extreme frames go through its unit
+Each case is a random layer in a random folding, for a random target. Random and extreme frames go through its unit
 twice: at full rate, where the predicted cycle figures must hold too, and with random pauses
 at both ends. A case that fails is kept, with the command that runs it again.
 
@@ -13,6 +14,7 @@ Exit status: 0 if all cases pass, 1 if one fails, 2 for wrong input.
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shlex
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -25,6 +27,7 @@ from rich.progress import Progress
 from golden import cli
 from golden.arrays import write_array
 from golden.layer_file import write_layer
+from hw.target import TARGETS
 from hw.verilog import generate
 from sim.bulk import simulate
 from sim.cases import Case, random_case
@@ -44,20 +47,26 @@ def main(argv: list[str]) -> int:
     failed = 0
     with ProcessPoolExecutor(options.jobs) as pool, Progress(console=console, transient=True) as bar:
         task = bar.add_task("fuzzing", total=options.count)
-        cases = [pool.submit(run_case, options.seed, i, options.simulator, folder) for i in range(options.count)]
+        cases = [
+            pool.submit(run_case, options.seed, i, options.simulator, options.target, folder)
+            for i in range(options.count)
+        ]
         for case in as_completed(cases):
             bar.advance(task)
             for line in case.result():
                 console.print(line)
             failed += bool(case.result())
-    console.print(f"{options.count} cases, seed {options.seed}, {options.simulator}: {failed} failed")
+    where = f"{options.simulator}, target {options.target}"
+    console.print(f"{options.count} cases, seed {options.seed}, {where}: {failed} failed")
     return 1 if failed else 0
 
 
-def run_case(seed: int, index: int, simulator: str, folder: Path) -> list[str]:
+def run_case(seed: int, index: int, simulator: str, target: str, folder: Path) -> list[str]:
     """Run case ``index`` of ``seed``; what is wrong with it in lines of text, none if nothing is."""
     rng = np.random.default_rng([seed, index])
     case = random_case(rng)
+    if target != "mix":
+        case = dataclasses.replace(case, target=TARGETS[target])
     config = case.layer.config
     pool = np.concatenate([random_frames(rng, config, 3), extreme_frames(config)])
     frames = rng.permutation(pool)[: rng.integers(1, 5, endpoint=True)]
@@ -67,7 +76,7 @@ def run_case(seed: int, index: int, simulator: str, folder: Path) -> list[str]:
     idle = stall = 0.0
     wrong = []
     try:
-        core = generate(case.layer, case.folding)
+        core = generate(case.layer, case.folding, case.target, pack=case.pack)
         for idle, stall in ((0.0, 0.0), pauses):
             result = simulate(
                 core, case.layer, case.folding, frames, simulator=simulator, idle=idle, stall=stall, seed=index
@@ -92,7 +101,10 @@ def _keep(case: Case, frames: np.ndarray, folder: Path) -> str:
     write_layer(folder / "layer.npz", case.layer)
     write_array(folder / "input.npy", frames)
     paths = f"{shlex.quote(str(folder / 'layer.npz'))} --input {shlex.quote(str(folder / 'input.npy'))}"
-    return f"python -m sim.run {paths} --simd {case.folding.simd} --pe {case.folding.pe}"
+    pack = "" if case.pack else " --pack none"
+    return (
+        f"python -m sim.run {paths} --simd {case.folding.simd} --pe {case.folding.pe} --target {case.target.name}{pack}"
+    )
 
 
 def _parser() -> cli.Parser:
@@ -106,6 +118,7 @@ def _parser() -> cli.Parser:
         default="mix",
         help=f"mix: one case in {MIX} on verilator (default)",
     )
+    add("--target", choices=["mix", *TARGETS], default="mix", help="FPGA family; mix: any of them (default)")
     add("--jobs", type=cli.bounded(int, 1, 64), default=os.cpu_count(), help="cases at a time (default: one a core)")
     add("--out", type=Path, default=Path("build/fuzz"), help="where failed cases are kept (default: build/fuzz)")
     return parser

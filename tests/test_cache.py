@@ -1,4 +1,4 @@
-"""Compiled simulators are shared whole or not at all, and the cache does not grow for ever."""
+"""What slow tools made is shared whole or not at all, and the cache does not grow for ever."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sim import cache
+from golden import cache
 
 
 @pytest.fixture(autouse=True)

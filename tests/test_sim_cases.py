@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from golden import integer
-from sim.cases import CASES, Case, named_case, random_case
+from hw.target import TARGETS
+from sim.cases import CASES, SMALL_CASES, Case, named_case, random_case
 from sim.stimulus import extreme_frames, random_frames
 
 SEED = 11
@@ -17,7 +18,7 @@ SEED = 11
 
 @pytest.fixture(scope="module")
 def named() -> list[Case]:
-    return [named_case(name) for name in CASES]
+    return [named_case(name) for name in (*CASES, *SMALL_CASES)]
 
 
 @pytest.fixture(scope="module")
@@ -25,6 +26,8 @@ def random() -> list[Case]:
     return [random_case(np.random.default_rng([SEED, index])) for index in range(400)]
 
 
+#: Each family with and without shared multipliers.
+PACKINGS = {(name, pack) for name in TARGETS if name != "generic" for pack in (False, True)} | {("generic", True)}
 #: What a set of cases must contain: name and, per case, the value.
 FEATURES = {
     "kernel": (lambda case: case.layer.config.kernel, {1, 3, 5, 7}),
@@ -55,6 +58,7 @@ FEATURES = {
     "simd all": (lambda case: case.folding.simd == case.layer.config.in_channels, {False, True}),
     "pe 1": (lambda case: case.folding.pe == 1, {False, True}),
     "pe all": (lambda case: case.folding.pe == case.layer.config.out_channels, {False, True}),
+    "target and pack": (lambda case: (case.target.name, case.pack), PACKINGS),
     "TDATA with padding": (lambda case: case.folding.pe * case.layer.config.out_bits % 8 != 0, {False, True}),
 }
 
@@ -70,7 +74,13 @@ def test_every_feature_occurs(feature: str, cases: str, request: pytest.FixtureR
 def test_a_seed_is_a_case() -> None:
     cases = [random_case(np.random.default_rng([SEED, index])) for index in (3, 3, 4)]
     texts = [
-        (case.layer.config.to_json(), case.folding, *(getattr(case.layer, f.name).tobytes() for f in arrays(case)))
+        (
+            case.layer.config.to_json(),
+            case.folding,
+            case.target,
+            case.pack,
+            *(getattr(case.layer, f.name).tobytes() for f in arrays(case)),
+        )
         for case in cases
     ]
     assert texts[0] == texts[1] != texts[2]

@@ -42,6 +42,8 @@ WRONG = {
     "stall below 0": (["--stall", "-0.1"], "'-0.1' is not a number from 0 to 0.99"),
     "idle not a number": (["--idle", "nan"], "'nan' is not a number"),
     "seed below 0": (["--seed", "-1"], "'-1' is not an integer from 0"),
+    "unknown target": (["--target", "ice40"], "ice40"),
+    "unknown pack": (["--pack", "all"], "all"),
     "unknown simulator": (["--simulator", "modelsim"], "modelsim"),
     "unknown option": (["--speed", "9"], "--speed"),
     "abbreviated option": (["--sim", "icarus"], "--sim"),
@@ -128,13 +130,13 @@ def test_failing_compiler(frames, tmp_path, monkeypatch, capsys):
         (tmp_path / name).write_text("#!/bin/sh\n[ $1 = -V ] && echo fake || { echo disk full error; exit 3; }\n")
         (tmp_path / name).chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setenv("XVOLUTION_SIM_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("XVOLUTION_CACHE", str(tmp_path / "cache"))
     line = refusal(["tiny", "--input", frames, "--simulator", "icarus"], monkeypatch, capsys)
     assert "iverilog failed with status 3: disk full error" in line
 
 
 def test_unwritable_cache(frames, tmp_path, monkeypatch, capsys):
     (tmp_path / "file").touch()
-    monkeypatch.setenv("XVOLUTION_SIM_CACHE", str(tmp_path / "file" / "cache"))
+    monkeypatch.setenv("XVOLUTION_CACHE", str(tmp_path / "file" / "cache"))
     line = refusal(["tiny", "--input", frames], monkeypatch, capsys)
     assert "file/cache cannot be created" in line

@@ -1,0 +1,92 @@
+"""What surrounds an ECP5 unit in place-and-route, so that few pins are enough and every path has a register.
+
+    in ─▶ shift register ─▶ registers ─▶ unit ─▶ registers ─▶ registers ─▶ signature register ─▶ out
+
+Each input of the unit, reset too, comes from a register of its own; each output goes into
+one. No harness path has more than one LUT between registers, and none fans out. Only ``aclk`` is a
+pin as it was. The harness is added to the netlist, after synthesis, so that nothing is
+optimised across its border and the unit's cells stay what they are without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import count
+from typing import Any
+
+from hw.netlist import Bit, Netlist
+
+#: Names of all cells of the harness begin with it.
+PREFIX = "harness."
+#: Pins beside the clock.
+PIN_IN, PIN_OUT = "harness_in", "harness_out"
+CLOCK = "aclk"
+
+#: Truth table of A xor B.
+_XOR = "0110" * 4
+_FF_PARAMETERS = {"CEMUX": "1 ", "CLKMUX": "CLK", "GSR": "DISABLED", "LSRMUX": "LSR", "REGSET": "RESET"}
+
+
+def harnessed(unit: Netlist) -> Netlist:
+    """``unit``, synthesised for ECP5, between registers; ports are ``aclk``, `PIN_IN` and `PIN_OUT`."""
+    ports = unit.module["ports"]
+    clock = ports[CLOCK]["bits"][0]
+    cells: dict[str, Any] = dict(unit.cells)
+    free = count(1 + unit.last_net)
+
+    def register(data: Bit, out: int) -> int:
+        cells[f"{PREFIX}ff_{out}"] = _flip_flop(clock, data, out)
+        return out
+
+    pin_in = link = next(free)
+    for net in _nets(ports, "input"):
+        link = register(link, next(free))
+        register(register(link, next(free)), net)
+
+    signature: Bit = "0"
+    for net in _nets(ports, "output"):
+        captured = register(register(net, next(free)), next(free))
+        mixed = next(free)
+        cells[f"{PREFIX}xor_{mixed}"] = _xor(signature, captured, mixed)
+        signature = register(mixed, next(free))
+
+    return Netlist(
+        {
+            "attributes": unit.module["attributes"],
+            "ports": {
+                CLOCK: ports[CLOCK],
+                PIN_IN: {"direction": "input", "bits": [pin_in]},
+                PIN_OUT: {"direction": "output", "bits": [signature]},
+            },
+            "cells": cells,
+            "netnames": unit.module["netnames"],
+        }
+    )
+
+
+def _nets(ports: dict[str, Any], direction: str) -> Iterator[int]:
+    """Nets of the unit's ports but the clock; padding bits are constants and need no register."""
+    for name, port in ports.items():
+        if port["direction"] == direction and name != CLOCK:
+            yield from (bit for bit in port["bits"] if isinstance(bit, int))
+
+
+def _flip_flop(clock: int, data: Bit, out: int) -> dict[str, Any]:
+    connections: dict[str, list[Bit]] = {"CLK": [clock], "DI": [data], "LSR": ["0"], "Q": [out]}
+    return _cell("TRELLIS_FF", _FF_PARAMETERS, connections, "Q")
+
+
+def _xor(a: Bit, b: Bit, out: int) -> dict[str, Any]:
+    return _cell("LUT4", {"INIT": _XOR}, {"A": [a], "B": [b], "C": ["0"], "D": ["0"], "Z": [out]}, "Z")
+
+
+def _cell(kind: str, parameters: dict[str, str], connections: dict[str, list[Bit]], out: str) -> dict[str, Any]:
+    directions = {port: "output" if port == out else "input" for port in connections}
+    return {
+        "hide_name": 0,
+        "type": kind,
+        "parameters": parameters,
+        "attributes": {},
+        "port_directions": directions,
+        "connections": connections,
+    }

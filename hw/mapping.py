@@ -1,0 +1,63 @@
+"""Synthesis with Yosys: a unit's Verilog becomes a flat netlist of an FPGA family's cells."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+from pathlib import Path
+
+from golden.cache import cached
+from hw.netlist import Netlist
+from hw.stages import ATTRIBUTE, stage_of_module
+from hw.target import Target
+from hw.toolchain import YOSYS
+from hw.verilog import TOP_MODULE, Core
+
+_VERILOG, _JSON, _NETLIST = "unit.v", "netlist.json", "netlist.json.gz"
+
+
+def map_to_cells(core: Core) -> Netlist:
+    """The netlist of ``core`` in cells of its target's family, from the cache if it is there.
+
+    Raises `hw.toolchain.ToolError` where Yosys fails.
+    """
+    script = _script(core)
+
+    def make(folder: Path) -> None:
+        (folder / _VERILOG).write_text(core.verilog)
+        YOSYS.run("-q", "-p", script, folder=folder)
+        module = json.loads((folder / _JSON).read_text())["modules"][TOP_MODULE]
+        with gzip.open(folder / _NETLIST, "wt", compresslevel=1) as stream:
+            json.dump(module, stream)
+        for name in (_VERILOG, _JSON):
+            (folder / name).unlink()
+
+    folder = cached(["map_to_cells", YOSYS.version, script, core.verilog], make)
+    with gzip.open(folder / _NETLIST, "rt") as stream:
+        return Netlist(json.load(stream))
+
+
+def synthesis_command(target: Target) -> str:
+    """The Yosys command that synthesises for ``target``; for ECP5 where the target is no family."""
+    if target.name.startswith("xc"):
+        return f"synth_xilinx -family {target.name} -flatten -noiopad -noclkbuf -top {TOP_MODULE} -run :check"
+    return f"synth_ecp5 -top {TOP_MODULE} -run :check"
+
+
+def _script(core: Core) -> str:
+    """Commands of one run. Its last named step is left out: it would give tool-made names to nets that have none."""
+    modules = re.findall(r"^module (\w+)", core.verilog, re.MULTILINE)
+    commands = [
+        f"read_verilog {_VERILOG}",
+        "proc",
+        *(f'setattr -set {ATTRIBUTE} "{stage_of_module(module)}" {module}/c:*' for module in modules),
+        synthesis_command(core.config.target),
+        # Modules that synthesis had to leave alone are dissolved after it: one flat netlist, whatever its parts.
+        "blackbox =A:whitebox",
+        f"setattr -mod -unset keep_hierarchy {TOP_MODULE}*",
+        "flatten",
+        "clean",
+        f"write_json -noscopeinfo {_JSON}",
+    ]
+    return "; ".join(commands)

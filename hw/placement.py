@@ -1,0 +1,90 @@
+"""Place-and-route with nextpnr: how fast an ECP5 runs a netlist, and what limits it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from golden.cache import cached
+from golden.cli import UserError
+from hw.floorplan import floorplanned
+from hw.netlist import Netlist
+from hw.toolchain import NEXTPNR
+from hw.verilog import TOP_MODULE
+
+#: What the user calls a device, and nextpnr's option for it.
+DEVICES = {"ecp5-25f": "--25k", "ecp5-45f": "--45k", "ecp5-85f": "--85k"}
+SPEEDS = (6, 7, 8)
+#: The package with most pins that all devices come in.
+PACKAGE = "CABGA381"
+
+_NETLIST, _REPORT = "netlist.json", "report.json"
+#: A clock that is not reached is a result, not an error; pins go wherever there is room.
+_OPTIONS = ("--timing-allow-fail", "--lpf-allow-unconstrained", "--package", PACKAGE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Goal:
+    """What place-and-route is to do. Raises `UserError` where nextpnr could not.
+
+    Attributes:
+        device, speed: one of `DEVICES` and of `SPEEDS`; speed grade 8 is the fastest.
+        seeds: runs with seeds from 1, of which the fastest counts.
+        clock_mhz: clock to aim for; where it is out of reach the result is as fast as it gets.
+    """
+
+    device: str = "ecp5-85f"
+    speed: int = 6
+    seeds: int = 1
+    clock_mhz: float = 200
+
+    def __post_init__(self) -> None:
+        for name, allowed in (("device", DEVICES), ("speed", SPEEDS)):
+            value = getattr(self, name)
+            if value not in allowed:
+                raise UserError(f"{name} {value} is not one of {', '.join(map(str, allowed))}")
+        if self.seeds < 1:
+            raise UserError(f"seeds {self.seeds}: at least 1 is needed")
+        if self.clock_mhz <= 0:
+            raise UserError(f"clock {self.clock_mhz} MHz: more than 0 is needed")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Placement:
+    """One run of nextpnr.
+
+    Attributes:
+        fmax_mhz: highest clock of paths from register to register.
+        path: the slowest of them as nextpnr reports it, segment by segment.
+    """
+
+    fmax_mhz: float
+    path: list[dict[str, Any]]
+
+
+def place_options(goal: Goal, seed: int) -> list[str]:
+    """What nextpnr is told, but for the names of files."""
+    return [DEVICES[goal.device], f"--speed={goal.speed}", f"--freq={goal.clock_mhz:g}", f"--seed={seed}", *_OPTIONS]
+
+
+def place(netlist: Netlist, goal: Goal, seed: int) -> Placement:
+    """Place and route ``netlist``, whose ports are pins, or take what the cache has.
+
+    Raises `hw.toolchain.ToolError` where nextpnr fails, for instance because the device is too small.
+    """
+    module = floorplanned(netlist, goal.device).module
+    text = json.dumps({"creator": "Yosys", "modules": {TOP_MODULE: module}})
+    options = place_options(goal, seed)
+
+    def make(folder: Path) -> None:
+        (folder / _NETLIST).write_text(text)
+        NEXTPNR.run("-q", "--json", _NETLIST, "--report", _REPORT, *options, folder=folder)
+        (folder / _NETLIST).unlink()
+
+    folder = cached(["place", NEXTPNR.version, *options, text], make)
+    report = json.loads((folder / _REPORT).read_text())
+    ((name, clock),) = report["fmax"].items()
+    (path,) = [p["path"] for p in report["critical_paths"] if p["from"] == p["to"] == f"posedge {name}"]
+    return Placement(fmax_mhz=clock["achieved"], path=path)

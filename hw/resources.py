@@ -1,0 +1,109 @@
+"""How much of an FPGA a netlist takes: what counts as a LUT, a flip-flop, a DSP, a block RAM."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from hw.netlist import Netlist
+from hw.stages import STAGES, cell_stages
+
+
+@dataclass(frozen=True, kw_only=True)
+class Area:
+    """Cells of a unit, or of one of its stages, in the units in which vendors count.
+
+    ====  ======================================  =============================================
+    ..    ECP5                                    Xilinx 7 series and UltraScale+
+    ====  ======================================  =============================================
+    lut   LUT4: logic 1, carry cell 2, LUT RAM    LUT6: logic 1 (LUT6_2 too), shift register 1,
+          of 16x4 bit 6 (4 of data, 2 that its    LUT RAM as many as hold its bits, once for
+          write port takes)                       each port
+    ff    flip-flop 1                             flip-flop 1
+    dsp   MULT18X18D 1                            DSP48E1, DSP48E2 1
+    bram  18 kbit block 1                         36 kbit block 1, half of it 0.5
+    ====  ======================================  =============================================
+
+    Nothing counts: wide multiplexers, Xilinx carry chains, inverters, buffers.
+    """
+
+    lut: int = 0
+    ff: int = 0
+    dsp: int = 0
+    bram: float = 0
+
+    def __add__(self, other: Area) -> Area:
+        return Area(
+            lut=self.lut + other.lut, ff=self.ff + other.ff, dsp=self.dsp + other.dsp, bram=self.bram + other.bram
+        )
+
+    def times(self, count: int) -> Area:
+        return Area(lut=self.lut * count, ff=self.ff * count, dsp=self.dsp * count, bram=self.bram * count)
+
+
+#: Each resource's name for people, and the field of `Area` that holds it.
+RESOURCES = {"LUT": "lut", "FF": "ff", "DSP": "dsp", "BRAM": "bram"}
+
+#: LUTs of one cell that needs any.
+_LUTS = {
+    # ECP5
+    "LUT4": 1,
+    "CCU2C": 2,
+    "TRELLIS_DPR16X4": 6,
+    # Xilinx logic and shift registers
+    **{f"LUT{inputs}": 1 for inputs in (1, 2, 3, 5, 6)},
+    "LUT6_2": 1,
+    "SRL16E": 1,
+    "SRLC32E": 1,
+    # Xilinx RAM: S has one port, D two, Q four, M and its like four or eight LUTs with one write address
+    "RAM32X1S": 1,
+    "RAM64X1S": 1,
+    "RAM128X1S": 2,
+    "RAM256X1S": 4,
+    "RAM512X1S": 8,
+    "RAM32X1D": 2,
+    "RAM64X1D": 2,
+    "RAM128X1D": 4,
+    "RAM256X1D": 8,
+    "RAM32M": 4,
+    "RAM64M": 4,
+    "RAM32M16": 8,
+    "RAM64M8": 8,
+    "RAM64X8SW": 8,
+    "RAM32X16DR8": 8,
+}
+_FFS = ("TRELLIS_FF", "FDRE", "FDSE", "FDCE", "FDPE", "FDRE_1", "FDSE_1", "FDCE_1", "FDPE_1")
+_DSPS = ("MULT18X18D", "DSP48E1", "DSP48E2")
+_BRAMS = {"DP16KD": 1, "PDPW16KD": 1, "RAMB36E1": 1, "RAMB36E2": 1, "RAMB18E1": 0.5, "RAMB18E2": 0.5}
+
+_AREA = {
+    **{kind: Area(lut=luts) for kind, luts in _LUTS.items()},
+    **{kind: Area(ff=1) for kind in _FFS},
+    **{kind: Area(dsp=1) for kind in _DSPS},
+    **{kind: Area(bram=blocks) for kind, blocks in _BRAMS.items()},
+}
+#: Cells that take nothing of what is counted.
+_FREE = {
+    *("PFUMX", "L6MUX21", "INV", "VCC", "GND", "MUXF7", "MUXF8", "MUXF9", "CARRY4", "CARRY8"),
+    *("IBUF", "OBUF", "BUFG", "$scopeinfo"),
+}
+
+
+def area(kinds: Iterable[str]) -> Area:
+    """The area of cells of these types. Raises ``ValueError`` for a type nobody has counted yet."""
+    total = Area()
+    for kind, count in Counter(kinds).items():
+        if kind in _AREA:
+            total += _AREA[kind].times(count)
+        elif kind not in _FREE:
+            raise ValueError(f"cell type {kind} is not in the count of resources")
+    return total
+
+
+def area_of_stages(netlist: Netlist) -> dict[str, Area]:
+    """The area of each of `hw.stages.STAGES` in a unit's netlist."""
+    kinds: dict[str, list[str]] = {stage: [] for stage in STAGES}
+    for cell, stage in cell_stages(netlist).items():
+        kinds[stage].append(netlist.cells[cell]["type"])
+    return {stage: area(cells) for stage, cells in kinds.items()}

@@ -1,0 +1,105 @@
+"""``python -m hw.synth``: what a layer's unit costs in an FPGA and how fast it is, from free tools."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from golden import cli
+from golden.layers import DEFAULT, NAMES, load_layer
+from golden.streams import Folding
+from hw.placement import DEVICES, SPEEDS
+from hw.resources import RESOURCES
+from hw.synth_report import report, rows
+from hw.synthesis import find_goal, synthesise
+from hw.target import TARGETS, find_target
+from hw.toolchain import require
+from hw.verilog import generate
+
+EXAMPLES = """\
+examples:
+  python -m hw.synth --target ecp5                          the default layer, placed and routed
+  python -m hw.synth --target ecp5 --simd 2 --seeds 3       the fastest of three placements
+  python -m hw.synth tiny --target ecp5 --device ecp5-25f   on the smallest device
+  python -m hw.synth my_layer.npz --target xcup             cells of an UltraScale+, no clock
+"""
+
+
+def main(argv: list[str]) -> int:
+    args = _parser().parse_args(argv)
+    target = find_target(args.target)
+    wanted = {name: getattr(args, name) for name in ("device", "speed", "seeds", "clock_mhz")}
+    # What cannot work is refused now and not after minutes of work.
+    find_goal(target.name, **wanted)
+    require("matplotlib", "jinja2")
+    with Console(stderr=True).status("generating Verilog") as status:
+        layer = load_layer(args.layer)
+        core = generate(layer, Folding.choose(layer.config, args.simd, args.pe), target, pack=args.pack == "auto")
+        synthesis = synthesise(core, **wanted, status=status.update)
+    figures = report(args.layer, core, synthesis)
+    _write(figures, args.out)
+    console = Console()
+    console.print(_summary(figures))
+    console.print(_stages(figures))
+    print(f"wrote {args.out / 'report.json'} and {args.out / 'report.html'}")
+    return 0
+
+
+def _parser() -> cli.Parser:
+    parser = cli.Parser(prog="python -m hw.synth", description=__doc__, epilog=EXAMPLES)
+    add, devices, speeds = parser.add_argument, ", ".join(DEVICES), ", ".join(map(str, SPEEDS))
+    add("layer", nargs="?", default=DEFAULT, metavar="LAYER", help=f"a layer file, or {', '.join(NAMES)}")
+    add("--target", default="ecp5", help=f"one of {', '.join(TARGETS)} (default: ecp5)")
+    add("--simd", type=int, help="input channels per cycle, a divisor of in_channels")
+    add("--pe", type=int, help="output channels per cycle, a divisor of out_channels")
+    add("--pack", choices=["auto", "none"], default="auto", help="whether products share multipliers (default: auto)")
+    add("--device", help=f"{devices} (default: ecp5-85f)")
+    add("--speed", type=int, help=f"speed grade, {speeds} (default: 6, the slowest)")
+    add("--seeds", type=cli.bounded(int, 1, 100), metavar="N", help="placements, the fastest counts (default: 1)")
+    add(
+        "--clock",
+        type=cli.bounded(float, 1, 1000, " MHz"),
+        metavar="MHZ",
+        dest="clock_mhz",
+        help="clock that place-and-route aims for (default: 200)",
+    )
+    add("--out", type=Path, default=Path("build/synth"), metavar="DIR", help="where to write (default: build/synth)")
+    return parser
+
+
+def _write(figures: dict[str, Any], folder: Path) -> None:
+    """Write ``report.json`` and ``report.html``, both or neither."""
+    # Drawing needs packages that not everyone has, and half a second.
+    from hw.synth_page import page
+
+    cli.output_directory(folder)
+    with contextlib.ExitStack() as stack:
+        data = stack.enter_context(cli.replacing(folder / "report.json"))
+        html = stack.enter_context(cli.replacing(folder / "report.html"))
+        data.write(json.dumps(figures, indent=2) + "\n")
+        html.write(page(figures))
+
+
+def _summary(figures: dict[str, Any]) -> Table:
+    table = Table(title=f"xvolution: {figures['layer']}", show_header=False)
+    for label, text in rows(figures).items():
+        table.add_row(label, text)
+    return table
+
+
+def _stages(figures: dict[str, Any]) -> Table:
+    table = Table("stage", *RESOURCES, title="where the area goes")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for stage, area in figures["stages"].items():
+        table.add_row(stage, *(f"{area[key]:,g}" for key in RESOURCES.values()))
+    return table
+
+
+if __name__ == "__main__":
+    cli.run(main)

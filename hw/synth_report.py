@@ -1,0 +1,84 @@
+"""``report.json`` of a synthesis: its figures as plain data."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from hw.mapping import synthesis_command
+from hw.performance import Performance, useful_macs
+from hw.placement import place_options
+from hw.synthesis import Synthesis
+from hw.toolchain import NEXTPNR
+from hw.verilog import Core
+
+
+def report(layer: str, core: Core, synthesis: Synthesis) -> dict[str, Any]:
+    """Figures of ``core``, the unit of the layer that the user calls ``layer``; None where the target has none."""
+    config, cycles, timing = core.config, core.manifest["timing"], synthesis.timing
+    goal = None if timing is None else timing.goal
+    area = synthesis.area
+    performance = Performance(
+        macs=useful_macs(config.layer.config),
+        frame_cycles=cycles["predicted_frame_cycles"],
+        dsp=area.dsp,
+        fmax_mhz=synthesis.fmax_mhz,
+    )
+    return {
+        "layer": layer,
+        "target": config.target.name,
+        "device": goal and goal.device,
+        "speed": goal and goal.speed,
+        "simd": config.folding.simd,
+        "pe": config.folding.pe,
+        "pack": "auto" if config.pack else "none",
+        **dataclasses.asdict(area),
+        "fmax_mhz": performance.fmax_mhz,
+        "clock_mhz": goal and goal.clock_mhz,
+        "seeds": timing and {str(seed): fmax for seed, fmax in timing.seeds.items()},
+        "critical_path": timing
+        and {**dataclasses.asdict(timing.critical_path), "delay_ns": timing.critical_path.delay_ns},
+        "frame_cycles": performance.frame_cycles,
+        "ideal_frame_cycles": cycles["ideal_frame_cycles"],
+        "latency_cycles": cycles["predicted_latency"],
+        "macs": performance.macs,
+        "frames_per_second": performance.frames_per_second,
+        "gmacs_per_second": performance.gmacs_per_second,
+        "dsp_efficiency": performance.dsp_efficiency,
+        "stages": {stage: dataclasses.asdict(part) for stage, part in synthesis.stages.items()},
+        "synthesis_command": synthesis_command(config.target),
+        "place_command": timing and " ".join([NEXTPNR.name, *place_options(timing.goal, timing.best_seed)]),
+        "versions": dict(synthesis.versions),
+    }
+
+
+def rows(figures: dict[str, Any]) -> dict[str, str]:
+    """The figures of `report` in words, as the table and the page show them; without those that are None."""
+    shown = {
+        "layer": figures["layer"],
+        "target": figures["target"],
+        "device": figures["device"] and f"{figures['device']}, speed grade {figures['speed']}",
+        "folding": f"simd {figures['simd']}, pe {figures['pe']}, packing {figures['pack']}",
+        "LUT": f"{figures['lut']:,}",
+        "FF": f"{figures['ff']:,}",
+        "DSP": f"{figures['dsp']:,}",
+        "BRAM": f"{figures['bram']:g}",
+        "Fmax": figures["fmax_mhz"] and _clock(figures),
+        "critical path": figures["critical_path"] and _path(figures["critical_path"]),
+        "frame": f"{figures['frame_cycles']:,} cycles (ideal {figures['ideal_frame_cycles']:,})",
+        "frames a second": figures["frames_per_second"] and f"{figures['frames_per_second']:,.0f}",
+        "useful GMAC/s": figures["gmacs_per_second"] and f"{figures['gmacs_per_second']:.2f}",
+        "DSP efficiency": figures["dsp_efficiency"] and f"{figures['dsp_efficiency']:.2f} useful MAC per DSP and cycle",
+    }
+    return {label: text for label, text in shown.items() if text is not None}
+
+
+def _clock(figures: dict[str, Any]) -> str:
+    fmax, seeds = figures["fmax_mhz"], figures["seeds"].values()
+    of = f", best of {len(seeds)} seeds from {min(seeds):.1f}" if len(seeds) > 1 else ""
+    return f"{fmax:.1f} MHz{of}"
+
+
+def _path(path: dict[str, Any]) -> str:
+    delays = f"{path['logic_ns']:.1f} ns logic, {path['routing_ns']:.1f} ns routing"
+    return f"{' -> '.join(path['stages'])}: {delays}"

@@ -1,0 +1,131 @@
+"""What a unit costs and how fast it is: Yosys, then for ECP5 nextpnr, and the figures of both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from golden.cli import UserError
+from hw.critical_path import CriticalPath, critical_path
+from hw.harness import harnessed
+from hw.mapping import map_to_cells
+from hw.netlist import Netlist
+from hw.placement import Goal, place
+from hw.resources import Area, area_of_stages
+from hw.toolchain import NEXTPNR, YOSYS, require
+from hw.verilog import Core
+
+#: Targets that can be placed and routed; the generic one as what it would be on an ECP5.
+PLACEABLE = ("ecp5", "generic")
+#: Said with a tool's name while it runs.
+_PATIENCE = "(its first run on a machine compiles it and takes a minute more)"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timing:
+    """What place-and-route found.
+
+    Attributes:
+        goal: what was asked for.
+        seeds: Fmax in MHz of each seed.
+        critical_path: of the best seed.
+    """
+
+    goal: Goal
+    seeds: Mapping[int, float]
+    critical_path: CriticalPath
+
+    @property
+    def best_seed(self) -> int:
+        return max(self.seeds, key=lambda seed: self.seeds[seed])
+
+    @property
+    def fmax_mhz(self) -> float:
+        return self.seeds[self.best_seed]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Synthesis:
+    """A synthesised unit.
+
+    Attributes:
+        stages: area of each of `hw.stages.STAGES`.
+        timing: None where the target cannot be placed.
+        versions: of each tool that ran.
+    """
+
+    stages: Mapping[str, Area]
+    timing: Timing | None
+    versions: Mapping[str, str]
+
+    @property
+    def area(self) -> Area:
+        return sum(self.stages.values(), Area())
+
+    @property
+    def fmax_mhz(self) -> float | None:
+        return None if self.timing is None else self.timing.fmax_mhz
+
+
+def synthesise(
+    core: Core,
+    *,
+    device: str | None = None,
+    speed: int | None = None,
+    seeds: int | None = None,
+    clock_mhz: float | None = None,
+    status: Callable[[str], None] = lambda text: None,
+) -> Synthesis:
+    """Synthesise ``core`` for its target and, where that can be placed, find its highest clock.
+
+    Args:
+        device, speed, seeds, clock_mhz: see `Goal`, which has the defaults.
+        status: told what is being done.
+
+    Raises `UserError` as `find_goal` does, `hw.toolchain.ToolError` where a tool fails.
+    """
+    goal = find_goal(core.config.target.name, device=device, speed=speed, seeds=seeds, clock_mhz=clock_mhz)
+    status(f"yosys synthesises {_PATIENCE}")
+    netlist = map_to_cells(core)
+    tools = (YOSYS,) if goal is None else (YOSYS, NEXTPNR)
+    return Synthesis(
+        stages=area_of_stages(netlist),
+        timing=None if goal is None else _time(netlist, goal, status),
+        versions={tool.name: tool.version for tool in tools},
+    )
+
+
+def find_goal(target: str, **given: Any) -> Goal | None:
+    """What place-and-route is to do for ``target``, or None where it cannot be placed.
+
+    Args:
+        given: fields of `Goal`; None stands for the default.
+
+    Raises `UserError` for values that `Goal` refuses, or any for a target that cannot be placed, and
+    `hw.toolchain.MissingTool` unless the tools are there.
+    """
+    given = {name: value for name, value in given.items() if value is not None}
+    if target in PLACEABLE:
+        goal = Goal(**given)
+        require(YOSYS.package, NEXTPNR.package)
+        return goal
+    for name, value in given.items():
+        placed = " and ".join(PLACEABLE)
+        raise UserError(f"{name} {value} is for place-and-route, which targets {placed} have; {target} has none")
+    require(YOSYS.package)
+    return None
+
+
+def _time(netlist: Netlist, goal: Goal, status: Callable[[str], None]) -> Timing:
+    surrounded = harnessed(netlist)
+    runs = {}
+    for seed in range(1, goal.seeds + 1):
+        status(f"nextpnr-ecp5 places and routes, seed {seed} of {goal.seeds} {_PATIENCE}")
+        runs[seed] = place(surrounded, goal, seed)
+    best = max(runs.values(), key=lambda run: run.fmax_mhz)
+    return Timing(
+        goal=goal,
+        seeds={seed: run.fmax_mhz for seed, run in runs.items()},
+        critical_path=critical_path(best.path, netlist),
+    )
