@@ -51,6 +51,9 @@ class InputWalk(wiring.Component):
         o_starts_frame, o_next_starts_frame: its group is a frame's first; the same for the beat behind it.
         o_read: ``address``, ``slot``, ``row_valid`` and ``release`` for the row store, a cycle
             after the step; nothing is released without one.
+
+    Attributes:
+        queue_bits: width of each of the two queues.
     """
 
     def __init__(self, config: UnitConfig) -> None:
@@ -69,6 +72,7 @@ class InputWalk(wiring.Component):
                 "release": Release,
             }
         )
+        self.queue_bits = (self._gate.size, self._read.size)
         super().__init__(
             {
                 "i_written": In(1),

@@ -9,6 +9,7 @@ from golden.bounds import Range
 from golden.streams import Payload
 from hw.config import UnitConfig
 from hw.cycles import WRITE_TO_ISSUE
+from hw.input_walk import DEPTH as QUEUE_DEPTH
 from hw.output_stream import OutputStream
 from hw.top import Unit
 
@@ -37,6 +38,7 @@ def manifest(config: UnitConfig, unit: Unit) -> dict[str, Any]:
         "top": "xvolution",
         "layer": json.loads(c.to_json()),
         "folding": {"simd": config.folding.simd, "pe": config.folding.pe},
+        "target": {"name": config.target.name, "packed": config.plan.packed},
         "ports": [
             {
                 "name": name,
@@ -100,12 +102,16 @@ def _widths(config: UnitConfig) -> list[dict[str, Any]]:
 
 
 def _memories(config: UnitConfig, unit: Unit) -> list[dict[str, Any]]:
-    """The memories of the Verilog; single words are registers or constants, and not among them."""
-    g = config.geometry
-    rows = [("row_store", config.prediction.slots, config.row_depth, config.column_group.size)]
+    """The memories of the unit, however its target keeps them; single words are registers or constants."""
+    g, stride = config.geometry, config.layer.config.stride
+    rows = [("row_store", config.prediction.slots * stride, config.row_depth, config.pixel.size)]
     rows += [("window", 1, g.channel_beats, config.window_line(dy).size) for dy in g.rows]
+    rows += [("sequencer", 1, QUEUE_DEPTH, bits) for bits in unit.sequencer.input_walk.queue_bits]
     rows += [
-        ("weights", config.folding.pe, config.weight_depth, config.lane_weights.size),
+        ("weights", config.lanes, config.weight_depth, elements * config.weight.width)
+        for elements in unit.weights.bank_elements
+    ]
+    rows += [
         ("biases", config.folding.pe, config.constant_depth, config.bias.width),
         ("multipliers", config.folding.pe, config.constant_depth, config.multiplier.width),
         ("output_stream", 1, unit.fifo_depth, config.output_payload.lanes * config.output_payload.bits + 1),

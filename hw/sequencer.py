@@ -38,11 +38,15 @@ class Sequencer(wiring.Component):
         o_x: a cycle later, the output column that the step works on.
         o_weight: a cycle later, its word in the weight store.
         o_frame_last: a cycle later than ``o_last``, whether it is the frame's last sum.
+
+    Attributes:
+        input_walk: its part that walks over the input.
     """
 
     def __init__(self, config: UnitConfig, *, fifo_depth: int) -> None:
         self._config = config
         self._fifo_depth = fifo_depth
+        self.input_walk = InputWalk(config)
         g, c = config.geometry, config.layer.config
         super().__init__(
             {
@@ -67,7 +71,7 @@ class Sequencer(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         g, c = self._config.geometry, self._config.layer.config
-        m.submodules.input_walk = walk = InputWalk(self._config)
+        m.submodules.input_walk = walk = self.input_walk
 
         # The beat's place in the step.
         issue = Signal()

@@ -5,8 +5,6 @@ operands, weights -> multipliers -> sum of a chain -> unpack -> sum of the chain
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from amaranth.hdl import Cat, Const, Module, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
@@ -76,9 +74,8 @@ class TapMacs(wiring.Component):
             outputs = [(self.o_conv_sum[0], self._conv)]
         for channel in range(self._config.lane_channels):
             fields: tuple[list[Value], list[Value]] = ([], [])
-            products = {} if self._plan.cascaded else self._multiply(m, channel)
             for chain in self._plan.chains:
-                total = self._sum_chain(m, chain, channel, products)
+                total = self._sum_chain(m, chain, channel)
                 for terms, term in zip(fields, self._unpack(m, chain, total), strict=True):
                     terms += [term] if term is not None else []
             for (output, shape), terms in zip(outputs, fields, strict=False):
@@ -88,27 +85,15 @@ class TapMacs(wiring.Component):
                 m.d.comb += output[channel].eq(delay(m, total, waits))
         return m
 
-    def _multiply(self, m: Module, channel: int) -> dict[Product, Value]:
-        """Each product by itself, those of an operand one after the other, which is how a floor plan places them."""
-        pairs = [(chain, product) for chain in self._plan.chains for product in chain.products]
-        return {
-            product: multiply(
-                m,
-                self._config.target,
-                self._word(chain, product, channel),
-                self.i_taps[channel][product.offset],
-            )
-            for chain, product in sorted(pairs, key=lambda pair: pair[1].offset)
-        }
-
-    def _sum_chain(self, m: Module, chain: Chain, channel: int, products: Mapping[Product, Value]) -> Value:
+    def _sum_chain(self, m: Module, chain: Chain, channel: int) -> Value:
         """The sum of a chain's words times operands, after the longest chain's latency."""
         target, count = self._config.target, len(chain.products)
+        terms = [(self._word(chain, p, channel), self.i_taps[channel][p.offset]) for p in chain.products]
         if self._plan.cascaded:
-            terms = [(self._word(chain, p, channel), self.i_taps[channel][p.offset]) for p in chain.products]
             total = cascade(m, target, terms, chain.total)
         else:
-            total = adder_tree(m, [products[p] for p in chain.products], chain.total, target.radix(count))
+            products = [multiply(m, target, word, operand) for word, operand in terms]
+            total = adder_tree(m, products, chain.total, target.radix(count))
         return delay(m, total, self._chain_latency(self._plan.longest) - self._chain_latency(count))
 
     def _word(self, chain: Chain, product: Product, channel: int) -> Value:

@@ -33,7 +33,7 @@ class Unit(wiring.Component):
         m_axis_*: output beats of ``pe`` channels; ``tlast`` marks a frame's last.
 
     Attributes:
-        row_store, window: the components in front of the lanes.
+        sequencer, row_store, window, weights: components of which others must know.
         lane: the component that `LANE_MODULE` holds; the unit only has instances of it.
         latency: cycles from the issue of a sum's last beat to its transfer at ``m_axis``.
     """
@@ -46,6 +46,15 @@ class Unit(wiring.Component):
         self.latency = self._at_lane + self.lane.latency + OutputStream.latency
         # Enough entries that a ready sink never makes the sequencer wait for a free one.
         self.fifo_depth = -(-(self.latency + 1) // config.beats_per_output) + 1
+        self.sequencer = Sequencer(config, fifo_depth=self.fifo_depth)
+        self.weights = WeightStore(
+            weight_words(config),
+            config.weight,
+            target=config.target,
+            name="weights",
+            skew=weight_skew(config),
+            parts=config.lane_channels if config.target.lane_registers else 1,
+        )
         super().__init__(
             {
                 "aclk": In(1),
@@ -78,17 +87,10 @@ class Unit(wiring.Component):
         m.d.sync += reset.eq(~self.aresetn)
         m.d.comb += [sync.clk.eq(self.aclk), sync.rst.eq(reset)]
 
-        m.submodules.sequencer = sequencer = Sequencer(config, fifo_depth=self.fifo_depth)
+        m.submodules.sequencer = sequencer = self.sequencer
         m.submodules.row_store = row_store = self.row_store
         m.submodules.window = window = self.window
-        m.submodules.weights = weights = WeightStore(
-            weight_words(config),
-            config.weight,
-            target=config.target,
-            name="weights",
-            skew=weight_skew(config),
-            parts=config.lane_channels if config.target.lane_registers else 1,
-        )
+        m.submodules.weights = weights = self.weights
         m.submodules.biases = biases = WeightStore(
             constant_words(config, config.layer.bias), config.bias, target=config.target, name="biases"
         )

@@ -29,6 +29,7 @@ class WeightStore(wiring.Component):
 
     Attributes:
         latency: cycles from address to word.
+        bank_elements: elements that each memory of a lane holds.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class WeightStore(wiring.Component):
             group: [e for e in range(elements) if (places[e], e * parts // elements) == group] for group in self._groups
         }
         self.latency = storage.LATENCY + int(target.fast)
+        self.bank_elements = [len(members) for members in self._members.values()]
         word = data.ArrayLayout(element, elements)
         super().__init__({"i_address": In(index_shape(depth)), "o_words": Out(word).array(lanes)})
 

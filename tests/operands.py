@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -81,3 +82,44 @@ def lane_beats(config: UnitConfig, rng: np.random.Generator, random: int) -> Ite
     for channels in channel_operands(config, rng, random):
         for first in range(0, len(channels), lanes):
             yield channels[first : first + lanes]
+
+
+def paired_beats(config: UnitConfig, rng: np.random.Generator, random: int) -> Iterator[list[list[Operands]]]:
+    """`lane_beats` for lanes that work on several output channels: ``[output][channel]``, the same taps for each."""
+    outputs, lanes = config.plan.outputs, config.lane_channels
+    everything = list(channel_operands(config, rng, random))
+    stimuli = len(everything) // config.layer.config.out_channels
+    for first in range(0, len(everything), outputs * stimuli):
+        for number in range(stimuli):
+            own = everything[first + number]
+            together = [
+                [_with_taps(config, everything[first + n * stimuli][c], own[c]) for c in range(len(own))]
+                for n in range(outputs)
+            ]
+            for start in range(0, len(own), lanes):
+                yield [channels[start : start + lanes] for channels in together]
+
+
+def _with_taps(config: UnitConfig, weights: Operands, taps: Operands) -> Operands:
+    """The weights of one, the taps of the other."""
+    c, g = config.layer.config, config.geometry
+    positions = {offset: index for index, offset in enumerate(g.offsets)}
+    conv_at = [positions[c.kernel_offsets[i]] for i in g.conv_taps]
+    attn_at = [positions[c.attn_offsets[t]] for t in g.attn_taps]
+    return dataclasses.replace(
+        weights,
+        taps=taps.taps,
+        conv_sum=sum(w * taps.taps[at] for w, at in zip(weights.conv, conv_at, strict=True)),
+        attn_sum=sum(w * taps.taps[at] for w, at in zip(weights.attn, attn_at, strict=True)),
+        centre=taps.centre,
+    )
+
+
+def lane_word(config: UnitConfig, outputs: list[Operands]) -> list[int]:
+    """A channel's weights as a lane gets them: where two share a multiplier, the upper one less the borrow."""
+    word = [weight for operands in outputs for weight in operands.conv] + list(outputs[0].attn)
+    for chain in config.plan.chains:
+        for product in chain.products:
+            if chain.shift is not None and product.low is not None and product.high is not None:
+                word[product.high] -= word[product.low] < 0
+    return word

@@ -10,6 +10,7 @@ import pytest
 from components import measured_latency, stream_through
 from hw.attention_combine import AttentionCombine
 from hw.config import UnitConfig
+from hw.target import TARGETS
 from operands import lane_beats
 from units import SIGNS, UNITS, at_limits, random_unit, unit_config, with_arrays
 
@@ -30,9 +31,10 @@ def check(config: UnitConfig, seed: int) -> list[int]:
     return [value for beat in expected for value in beat]
 
 
+@pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("unit", UNITS)
-def test_values_and_latency(unit: str) -> None:
-    check(unit_config(**UNITS[unit]), seed=7)
+def test_values_and_latency(unit: str, target: str) -> None:
+    check(unit_config(target=target, **UNITS[unit]), seed=7)
 
 
 @pytest.mark.parametrize("attn_shift", [0, 1, 15])
@@ -45,8 +47,9 @@ def test_shifts(attn_shift: int, attention: bool) -> None:
 @pytest.mark.parametrize("signs", SIGNS)
 @pytest.mark.parametrize("in_signed", [False, True])
 @pytest.mark.parametrize("attn_shift", [0, 15])
-def test_limits(signs: str, in_signed: bool, attn_shift: int) -> None:
-    check(at_limits(unit_config(in_signed=in_signed, attn_shift=attn_shift), signs), seed=9)
+@pytest.mark.parametrize("target", TARGETS)
+def test_limits(signs: str, in_signed: bool, attn_shift: int, target: str) -> None:
+    check(at_limits(unit_config(in_signed=in_signed, attn_shift=attn_shift, target=target), signs), seed=9)
 
 
 @pytest.mark.parametrize("signs", SIGNS)
@@ -60,6 +63,7 @@ def test_proven_bound_is_reached(signs: str, in_signed: bool) -> None:
     assert (min(values), max(values)) == (config.ranges.combined.low, config.ranges.combined.high)
 
 
+@pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("seed", range(8))
-def test_values_in_any_layer(seed: int) -> None:
-    check(random_unit(seed), seed)
+def test_values_in_any_layer(seed: int, target: str) -> None:
+    check(random_unit(seed, target), seed)

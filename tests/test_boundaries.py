@@ -18,8 +18,8 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = ("golden", "hw", "sim", "scripts")
 #: Stages that change values; the others only carry them.
 ARITHMETIC = STAGES[1:-1]
-#: What the hardware may know of the models: the layer, its numbers, its streams.
-GOLDEN_FOR_HW = {"layer", "layers", "bounds", "streams", "random_layer", "cli"}
+#: What the hardware may know of the models: the layer, its numbers, its streams; beside them what commands share.
+GOLDEN_FOR_HW = {"layer", "layers", "bounds", "streams", "random_layer", "cli", "cache"}
 #: Entry points and models that must run where PyTorch is not installed.
 WITHOUT_TORCH = (
     "golden.run",
@@ -27,6 +27,7 @@ WITHOUT_TORCH = (
     "golden.integer",
     "golden.fixed_point",
     "hw.build",
+    "hw.synth",
     "hw.top",
     "hw.verilog",
     "sim.run",

@@ -94,7 +94,19 @@ def unit(request: pytest.FixtureRequest) -> UnitConfig:
 def test_manifest(unit: UnitConfig) -> None:
     core = generate(unit.layer, unit.folding)
     manifest = json.loads(json.dumps(core.manifest))
-    sections = ["format", "top", "layer", "folding", "ports", "streams", "widths", "memories", "stages", "timing"]
+    sections = [
+        "format",
+        "top",
+        "layer",
+        "folding",
+        "target",
+        "ports",
+        "streams",
+        "widths",
+        "memories",
+        "stages",
+        "timing",
+    ]
     assert sorted(manifest) == sorted(sections)
     check_identity(manifest, unit)
     check_streams(manifest, unit)
@@ -107,6 +119,7 @@ def check_identity(manifest: dict[str, Any], unit: UnitConfig) -> None:
     assert (manifest["format"], manifest["top"]) == (1, "xvolution")
     assert type(unit.layer.config).from_json(json.dumps(manifest["layer"])) == unit.layer.config
     assert manifest["folding"] == {"simd": unit.folding.simd, "pe": unit.folding.pe}
+    assert manifest["target"] == {"name": unit.target.name, "packed": unit.plan.packed}
 
 
 def check_streams(manifest: dict[str, Any], unit: UnitConfig) -> None:
@@ -158,9 +171,13 @@ def check_widths(widths: list[dict[str, Any]], unit: UnitConfig) -> None:
 
 def check_memories(memories: list[dict[str, Any]], verilog: str) -> None:
     """Number and size of the memories, as the Verilog has them."""
-    arrays = re.findall(r"^  reg \[(\d+):0\] (\w+?)(?:_\d+)? \[(\d+):0\];", verilog, re.MULTILINE)
-    stage = {"slot": "row_store", "row": "window", "fifo": "output_stream"}
-    found = sorted((stage.get(name, name), int(last) + 1, int(msb) + 1) for msb, name, last in arrays)
+    arrays = re.findall(r"^  reg \[(\d+):0\] (\w+) \[(\d+):0\];", verilog, re.MULTILINE)
+    stage = {"slot": "row_store", "row": "window", "fifo": "output_stream", "gate_queue": "sequencer"}
+    stage |= {"read_queue": "sequencer"}
+    names = [re.sub(r"(_\d+)+$", "", name) for _, name, _ in arrays]
+    found = sorted(
+        (stage.get(name, name), int(last) + 1, int(msb) + 1) for name, (msb, _, last) in zip(names, arrays, strict=True)
+    )
     assert found == sorted((row["name"], row["depth"], row["width"]) for row in memories for _ in range(row["count"]))
 
 

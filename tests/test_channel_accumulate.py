@@ -11,6 +11,7 @@ from components import stream_through
 from golden.bounds import combined_ranges
 from hw.channel_accumulate import ChannelAccumulate
 from hw.config import UnitConfig
+from hw.target import TARGETS
 from units import SIGNS, at_limits, random_unit, unit_config, with_arrays
 
 FOLDINGS: dict[str, dict[str, Any]] = {
@@ -42,7 +43,7 @@ def check(config: UnitConfig, seed: int, idle: float = 0.3) -> list[int]:
     combined_bound = config.ranges.combined
     bias_bound = config.layer.bias.min(), config.layer.bias.max()
 
-    # What each cycle brings, and what it completes. `i_bias` and what marks beats come `tree` later.
+    # What each cycle brings, and what it completes. `i_bias` and what marks beats come `bias_latency` later.
     lines: list[dict[str, Any]] = []
     completed: dict[int, int] = {}
     for o, combined in stimuli(config, rng):
@@ -57,9 +58,16 @@ def check(config: UnitConfig, seed: int, idle: float = 0.3) -> list[int]:
 
     idle_line = {"combined": [0] * lanes, "bias": 0, "valid": 0, "first": 0}
     ports = ["bias", "valid", "first"] if folded else ["bias"]
+    # One idle cycle in front, as the bias may be wanted a cycle before the values.
+    lines = [idle_line, *lines]
+    completed = {cycle + 1: acc for cycle, acc in completed.items()}
+
+    def line(cycle: int) -> dict[str, Any]:
+        return lines[cycle] if 0 <= cycle < len(lines) else idle_line
+
     inputs = [
-        {"i_combined": now["combined"]} | {f"i_{port}": before[port] for port in ports}
-        for now, before in zip(lines + [idle_line] * dut.tree, [idle_line] * dut.tree + lines, strict=True)
+        {"i_combined": line(t)["combined"]} | {f"i_{port}": line(t - dut.bias_latency)[port] for port in ports}
+        for t in range(len(lines) + 4)
     ]
     [shown] = stream_through(dut, inputs, [dut.o_acc])
     delays = [d for d in range(12) if all(shown[cycle + d] == acc for cycle, acc in completed.items())]
@@ -69,22 +77,25 @@ def check(config: UnitConfig, seed: int, idle: float = 0.3) -> list[int]:
 
 @pytest.mark.parametrize("folding", FOLDINGS)
 @pytest.mark.parametrize("idle", [0, 0.3])
-def test_sums_and_latency(folding: str, idle: float) -> None:
-    check(unit_config(in_signed=True, **FOLDINGS[folding]), seed=11, idle=idle)
+@pytest.mark.parametrize("target", TARGETS)
+def test_sums_and_latency(folding: str, idle: float, target: str) -> None:
+    check(unit_config(in_signed=True, target=target, **FOLDINGS[folding]), seed=11, idle=idle)
 
 
 @pytest.mark.parametrize("signs", SIGNS)
 @pytest.mark.parametrize("in_signed", [False, True])
 @pytest.mark.parametrize("bias", BIAS_LIMITS)
-def test_limits(signs: str, in_signed: bool, bias: str) -> None:
+@pytest.mark.parametrize("target", ["generic", "ecp5"])
+def test_limits(signs: str, in_signed: bool, bias: str, target: str) -> None:
     """The proven bound is reached, and no partial sum on the way to it overflows."""
-    config = at_limits(unit_config(in_signed=in_signed, attn_shift=12), signs)
+    config = at_limits(unit_config(in_signed=in_signed, attn_shift=12, target=target), signs)
     config = with_arrays(config, bias=np.full_like(config.layer.bias, BIAS_LIMITS[bias]))
     values = check(config, seed=12)
     bound = config.ranges.accumulator
     assert (max(values) == bound.high) if bias == "highest" else (min(values) == bound.low)
 
 
+@pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("seed", range(10))
-def test_sums_in_any_layer(seed: int) -> None:
-    check(random_unit(seed), seed)
+def test_sums_in_any_layer(seed: int, target: str) -> None:
+    check(random_unit(seed, target), seed)

@@ -14,26 +14,31 @@ from hw.geometry import Geometry
 from schedule import Beat, beats_needed, beats_released, ends_sum, schedule
 from units import UNITS, random_unit, unit_config
 
-#: A beat transferred in cycle t is in the input register in t + 1 and in memory from t + 2 on.
-WRITE_TO_READ = 2
+#: A beat transferred in cycle t is in the input register in t + 1, in the count of beats in
+#: t + 2, has been compared in t + 3, and may be issued in t + 4.
+WRITE_TO_READ = 4
+#: What an issue in cycle t releases leaves the sequencer in t + 1, is in a register in t + 2, and free in t + 3.
+READ_TO_WRITE = 3
 
 
 def simulate(geometry: Geometry, *, slots: int, flush_always: bool, frames: int) -> tuple[int, list[int]]:
     """Cycle by cycle: ``(first output's issue, each frame's last issue)``, counted from the first transfer.
 
-    The writer transfers a beat unless it would overwrite one that is not released; what is
-    released in a cycle is free in the next. The sequencer issues the schedule's next beat
-    unless it needs one that is not in memory.
+    The writer transfers a beat unless it would overwrite one that is not released. The
+    sequencer issues the schedule's next beat unless it needs one that is not in memory.
     """
     c = geometry.config
     row = c.width * geometry.channel_beats
     total = frames * c.height * row
     transfers: list[int] = []
     oldest = (geometry.centre_row(0) - geometry.up) * row
+    on_the_way: list[tuple[int, int]] = []  # when it is free, and the oldest beat from then on
     issued: list[int] = []
     steps = schedule(geometry, frames)
     options: tuple[Beat, ...] = next(steps)
     for cycle in range(frames * 4 * (geometry.step_frame_cycles + total)):
+        while on_the_way and on_the_way[0][0] <= cycle:
+            oldest = on_the_way.pop(0)[1]
         transfer = len(transfers) < min(total, oldest + slots * row)
 
         def arrived(beat: Beat, now: int = cycle) -> bool:
@@ -47,7 +52,8 @@ def simulate(geometry: Geometry, *, slots: int, flush_always: bool, frames: int)
             if ends_sum(geometry, beat):
                 issued.append(cycle)
             released = beats_released(geometry, beat)
-            oldest = oldest if released is None else released
+            if released is not None:
+                on_the_way.append((cycle + READ_TO_WRITE, released))
             try:
                 options = steps.send(beat)
             except StopIteration:

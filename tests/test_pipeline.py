@@ -1,4 +1,4 @@
-"""The small pieces of hw.pipeline and the multiplier, each against plain Python."""
+"""The small pieces of hw.pipeline, each against plain Python."""
 
 from __future__ import annotations
 
@@ -10,9 +10,7 @@ from amaranth.hdl import Module, Shape, Signal, Value, signed, unsigned
 
 from components import simulate
 from golden.bounds import Range
-from hw import multiplier
-from hw.multiplier import multiply
-from hw.pipeline import adder_tree, delay, index_shape, pick, tree_latency, within, wrap_increment
+from hw.pipeline import Counter, adder_tree, delay, index_shape, pick, tree_latency, within, wrap_increment
 
 TERMS = (1, 2, 3, 4, 5, 7, 9, 16, 17, 49, 70)
 
@@ -51,24 +49,33 @@ def test_delay(cycles: int, reset_less: bool) -> None:
     assert shown[:cycles] == [0] * cycles
 
 
+@pytest.mark.parametrize("value", [0, 7])
+def test_delay_begins_with_zero(value: int) -> None:
+    """Whatever the delayed signal begins with: what marks data as valid must not come out of nowhere."""
+    m, signal = Module(), Signal(3, init=value)
+    assert run(m, [], delay(m, signal, 2), [[]] * 4, 0) == [0, 0, value, value]
+
+
+@pytest.mark.parametrize("radix", [2, 3, 4])
 @pytest.mark.parametrize("terms", TERMS)
-def test_tree_latency_is_the_number_of_levels(terms: int) -> None:
+def test_tree_latency_is_the_number_of_levels(terms: int, radix: int) -> None:
     levels, remaining = 0, terms
     while remaining > 1:
-        remaining = (remaining + 3) // 4
+        remaining = (remaining + radix - 1) // radix
         levels += 1
-    assert tree_latency(terms) == levels
+    assert tree_latency(terms, radix) == levels
 
 
 @pytest.mark.parametrize("terms", TERMS)
+@pytest.mark.parametrize("radix", [2, 3, 4])
 @pytest.mark.parametrize("sign", ["signed", "unsigned", "one_sided"])
-def test_adder_tree_holds_the_extremes(terms: int, sign: str) -> None:
+def test_adder_tree_holds_the_extremes(terms: int, sign: str, radix: int) -> None:
     element = {"signed": Range(-8, 7), "unsigned": Range(0, 15), "one_sided": Range(-8, 0)}[sign]
     shape = unsigned(4) if sign == "unsigned" else signed(4)
     m, rng = Module(), np.random.default_rng(terms)
     inputs = [Signal(shape, name=f"term_{i}") for i in range(terms)]
     total = Shape(Range(element.low * terms, element.high * terms).signed_bits, signed=True)
-    result = adder_tree(m, inputs, total)
+    result = adder_tree(m, inputs, total, radix)
     one_at_limit = np.eye(terms, dtype=int)
     rows = [
         [element.low] * terms,
@@ -77,19 +84,19 @@ def test_adder_tree_holds_the_extremes(terms: int, sign: str) -> None:
         *(one_at_limit * element.high).tolist(),
         *rng.integers(element.low, element.high, (50, terms), endpoint=True).tolist(),
     ]
-    shown = run(m, inputs, result, rows, tree_latency(terms))
-    assert shown[tree_latency(terms) :] == [sum(row) for row in rows], f"seed {terms}"
+    shown = run(m, inputs, result, rows, tree_latency(terms, radix))
+    assert shown[tree_latency(terms, radix) :] == [sum(row) for row in rows], f"seed {terms}"
 
 
 def test_adder_tree_nodes_are_no_wider_than_the_total() -> None:
     """Where the weights prove a narrow sum, no partial sum is wider."""
     m = Module()
     inputs = [Signal(signed(8), name=f"term_{i}") for i in range(20)]
-    result = adder_tree(m, inputs, signed(9))
+    result = adder_tree(m, inputs, signed(9), 4)
     assert result.shape() == signed(9)
     rows = [[0] * 3 + [value] + [0] * 13 + [value] + [0] * 2 for value in (127, -128)]
-    shown = run(m, inputs, result, rows, tree_latency(20))
-    assert shown[tree_latency(20) :] == [254, -256]
+    shown = run(m, inputs, result, rows, tree_latency(20, 4))
+    assert shown[tree_latency(20, 4) :] == [254, -256]
 
 
 @pytest.mark.parametrize("modulus", range(1, 11))
@@ -117,22 +124,20 @@ def test_pick(count: int) -> None:
     assert shown == [100 + i for i in range(count)]
 
 
-@pytest.mark.parametrize("a", [signed(8), unsigned(8), signed(2), signed(48)], ids=repr)
-@pytest.mark.parametrize("b", [signed(8), unsigned(8), unsigned(16)], ids=repr)
-def test_multiplier_is_exact_after_its_latency(a: Shape, b: Shape) -> None:
-    m = Module()
-    left, right = Signal(a), Signal(b)
-    product = multiply(m, left, right)
-    limits = [Range.of_format(shape.width, shape.signed) for shape in (a, b)]
-    rows = [[x, y] for x in (limits[0].low, limits[0].high, 1, 0) for y in (limits[1].low, limits[1].high, 1, 0)]
-    shown = run(m, [left, right], product, rows, multiplier.LATENCY)
-    assert shown[multiplier.LATENCY :] == [x * y for x, y in rows]
-
-
-def test_multiplier_is_no_wider_than_proven() -> None:
-    m = Module()
-    left, right = Signal(signed(8)), Signal(signed(8))
-    product = multiply(m, left, right, proven=signed(5))
-    assert product.shape() == signed(5)
-    rows = [[5, 3], [-128, 0], [-1, 16], [-4, 4]]
-    assert run(m, [left, right], product, rows, multiplier.LATENCY)[multiplier.LATENCY :] == [15, 0, -16, -16]
+@pytest.mark.parametrize("size", [1, 2, 3, 8, 9])
+def test_counter(size: int) -> None:
+    """Counts only while enabled, and says in advance when it is at its end."""
+    rng = np.random.default_rng(size)
+    enables = rng.integers(0, 2, 60).tolist()
+    for init in {0, size - 1}:
+        m, enable = Module(), Signal()
+        counter = Counter(m, size, enable, init=init, name="counter")
+        shown = Signal(index_shape(size) if size > 1 else 1)
+        m.d.comb += shown.eq(counter.value)
+        both = Signal(len(shown) + 1)
+        m.d.comb += both.eq((counter.value << 1) | counter.last)
+        expected, value = [], init
+        for enabled in enables:
+            expected.append(2 * value + (value == size - 1))
+            value = (value + enabled) % size
+        assert run(m, [enable], both, [[e] for e in enables], 0) == expected, f"seed {size}"

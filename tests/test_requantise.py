@@ -13,7 +13,8 @@ from golden.layer import Layer, LayerConfig
 from golden.streams import Folding
 from hw.config import UnitConfig
 from hw.requantise import Requantise
-from units import random_unit
+from hw.target import TARGETS
+from units import SIMULATED, random_unit
 
 OUTPUTS: dict[str, dict[str, Any]] = {
     "unsigned": {"out_signed": False, "relu": False},
@@ -26,7 +27,7 @@ SHIFTS = (0, 1, 2, 3, 5, 8)
 MULTIPLIERS = (1, 2, 3, 4, 6, 12)
 
 
-def unit(*, bias: tuple[int, int], multipliers: tuple[int, ...], **fields: Any) -> UnitConfig:
+def unit(*, bias: tuple[int, int], multipliers: tuple[int, ...], target: str = "generic", **fields: Any) -> UnitConfig:
     """A unit whose accumulators reach from ``bias[0] - 1`` to ``bias[1] + 2``."""
     channels = 2 * len(multipliers)
     config = LayerConfig(
@@ -53,7 +54,7 @@ def unit(*, bias: tuple[int, int], multipliers: tuple[int, ...], **fields: Any) 
         bias=np.tile(bias, len(multipliers)),
         multiplier=np.repeat(multipliers, 2),
     )
-    return UnitConfig(layer=layer, folding=Folding(simd=1, pe=1))
+    return UnitConfig(layer=layer, folding=Folding(simd=1, pe=1), target=SIMULATED[target])
 
 
 def requantised(config: UnitConfig, acc: int, multiplier: int) -> int:
@@ -77,8 +78,10 @@ def check(config: UnitConfig, pairs: list[tuple[int, int]]) -> list[int]:
 
 @pytest.mark.parametrize("output", OUTPUTS)
 @pytest.mark.parametrize("out_shift", SHIFTS)
-def test_every_accumulator(output: str, out_shift: int) -> None:
-    config = unit(bias=(-150, 150), multipliers=MULTIPLIERS, out_bits=3, out_shift=out_shift, **OUTPUTS[output])
+@pytest.mark.parametrize("target", ["generic", "ecp5"])
+def test_every_accumulator(output: str, out_shift: int, target: str) -> None:
+    fields = {"out_bits": 3, "out_shift": out_shift, **OUTPUTS[output]}
+    config = unit(bias=(-150, 150), multipliers=MULTIPLIERS, target=target, **fields)
     bound = config.ranges.accumulator
     assert (bound.low, bound.high) == (-151, 152)
     pairs = [(acc, m) for m in MULTIPLIERS for acc in range(bound.low, bound.high + 1)]
@@ -124,12 +127,14 @@ def test_one_sided_accumulators(bias: tuple[int, int], output: str, out_shift: i
 @pytest.mark.parametrize("output", OUTPUTS)
 @pytest.mark.parametrize("out_bits", [2, 8, 16])
 @pytest.mark.parametrize("out_shift", [0, 1, 16, 31, 32, 45, 46, 47])
-def test_limits(output: str, out_bits: int, out_shift: int) -> None:
+@pytest.mark.parametrize("target", ["generic", "ecp5", "xcup"])
+def test_limits(output: str, out_bits: int, out_shift: int, target: str) -> None:
     """The widest accumulators that a bias makes, the largest multiplier, ties at the far ends."""
     multiplier = 2**16 - 1
     config = unit(
         bias=(-(2**31), 2**31 - 1),
         multipliers=(multiplier, 2**15),
+        target=target,
         out_bits=out_bits,
         out_shift=out_shift,
         **OUTPUTS[output],
@@ -145,9 +150,10 @@ def test_limits(output: str, out_bits: int, out_shift: int) -> None:
     check(config, pairs)
 
 
+@pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("seed", range(10))
-def test_values_in_any_layer(seed: int) -> None:
-    config = random_unit(seed)
+def test_values_in_any_layer(seed: int, target: str) -> None:
+    config = random_unit(seed, target)
     rng = np.random.default_rng(seed)
     bound = config.ranges.accumulator
     # Each output channel has its own bound on acc; the one with the largest multiplier may use what its bound allows.

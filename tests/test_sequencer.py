@@ -17,38 +17,36 @@ from units import UNITS, random_unit, unit_config
 
 #: Cycles from an issue to its output's entry in the FIFO.
 PIPELINE = 6
+#: Cycles from a beat's being written to the issue that it allows, and from an entry's being popped.
+WRITE_TO_ISSUE, POP_TO_ISSUE = 3, 2
 
 
-def expected_ports(config: UnitConfig, beat: Beat) -> dict[str, Any]:
-    """The ports that mean something for ``beat``, and their values."""
+def expected_ports(config: UnitConfig, beat: Beat) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The ports that mean something for ``beat``, and their values: as it is issued, and a cycle later."""
     g, c = config.geometry, config.layer.config
     last_channel = beat.channel == g.channel_beats - 1
-    ports: dict[str, Any] = {
-        "o_push": int(beat.push),
-        "o_channel": beat.channel,
-        "o_last": int(ends_sum(g, beat)),
-        "o_release": Release.NOTHING.value,
-    }
+    ports: dict[str, Any] = {"o_push": int(beat.push), "o_channel": beat.channel, "o_last": int(ends_sum(g, beat))}
+    late: dict[str, Any] = {"o_release": Release.NOTHING.value}
     if beat.group is not None:
         frame, q, group = beat.group
         centre = c.first_centre + c.stride * q
-        ports["o_address"] = group * g.channel_beats + beat.channel
-        ports["o_slot"] = (frame * c.height + centre) % config.prediction.slots
-        ports["o_row_valid"] = sum((0 <= centre + dy < c.height) << index for index, dy in enumerate(g.rows))
+        late["o_address"] = group * g.channel_beats + beat.channel
+        late["o_slot"] = (frame * c.height + centre) % config.prediction.slots
+        late["o_row_valid"] = sum((0 <= centre + dy < c.height) << index for index, dy in enumerate(g.rows))
         if last_channel:
             last_group, last_row = group == g.groups - 1, q == c.out_height - 1
             release = (Release.FRAME if last_row else Release.ROW) if last_group else Release.GROUP
-            ports["o_release"] = release.value
+            late["o_release"] = release.value
     if beat.output is not None:
         _, y, x = beat.output
-        ports["o_x"] = x
-        ports["o_weight"] = beat.output_beat * g.channel_beats + beat.channel
         ports["o_constant"] = beat.channel if c.depthwise else beat.output_beat
         ports["o_first"] = int(c.depthwise or beat.channel == 0)
+        late["o_x"] = x
+        late["o_weight"] = beat.output_beat * g.channel_beats + beat.channel
         if ends_sum(g, beat):
             last_place = (y, x) == (c.out_height - 1, c.out_width - 1)
-            ports["o_frame_last"] = int(last_place and last_channel and beat.output_beat == g.output_beats - 1)
-    return ports
+            late["o_frame_last"] = int(last_place and last_channel and beat.output_beat == g.output_beats - 1)
+    return ports, late
 
 
 class Run:
@@ -81,34 +79,44 @@ class Run:
         row = c.width * g.channel_beats
         total = self.frames * c.height * row
         oldest = (g.centre_row(0) - g.up) * row
-        written, credit = 0, self.depth
+        writes: list[bool] = []
+        pops: list[bool] = []
+        used = 0  # entries that beats issued so far are bound for
         entries: list[int] = []  # cycles from which outputs lie in the FIFO
         steps = schedule(g, self.frames)
         options: tuple[Beat, ...] | None = next(steps)
+        late: dict[str, Any] = {"o_release": Release.NOTHING.value}
         for cycle in itertools.count():
-            fits = written < min(total, oldest + self.config.prediction.slots * row)
+            fits = sum(writes) < min(total, oldest + self.config.prediction.slots * row)
             write = bool(fits and self.rng.random() < self.write)
             pop = bool(entries and entries[0] <= cycle and self.rng.random() < self.pop)
             ctx.set(dut.i_written, write)
             ctx.set(dut.i_popped, pop)
 
+            written = sum(writes[: max(0, cycle - WRITE_TO_ISSUE + 1)])
+            credit = self.depth + sum(pops[: max(0, cycle - POP_TO_ISSUE + 1)]) - used
             beat = self.choose(options, written) if options else None
             ends = beat is not None and ends_sum(g, beat)
-            issue = beat is not None and written >= beats_needed(g, beat) and not (ends and credit == 0)
+            issue = beat is not None and written >= beats_needed(g, beat) and credit > 0
             where = f"seed {self.seed}, cycle {cycle}, {beat}"
-            assert ctx.get(dut.o_valid) == issue, where
+            if options is not None:
+                assert ctx.get(dut.o_valid) == issue, where
+            expected = dict(late)
+            late = {"o_release": Release.NOTHING.value}
             if issue:
                 assert beat is not None
-                expected = expected_ports(self.config, beat)
+                now, late = expected_ports(self.config, beat)
+                expected |= now
             else:
-                expected = {"o_last": 0, "o_release": Release.NOTHING.value}
+                expected["o_last"] = 0
             shown = {name: ctx.get(getattr(dut, name)) for name in expected}
             assert shown == expected, where
             await ctx.tick()
 
-            written += write
-            credit += pop - (issue and ends)
-            entries = entries[pop:] + [cycle + PIPELINE] * (issue and ends)
+            writes.append(write)
+            pops.append(pop)
+            used += bool(issue and ends)
+            entries = entries[pop:] + [cycle + PIPELINE] * bool(issue and ends)
             if issue:
                 assert beat is not None
                 released = beats_released(g, beat)
@@ -118,14 +126,15 @@ class Run:
                     options = steps.send(beat)
                 except StopIteration:
                     options = None
-            if options is None and not entries and written == total:
+            if options is None and not entries and sum(writes) == total:
                 break
         # Nothing comes after the last output.
         for _cycle in range(2 * g.channel_beats * g.output_beats + 4):
             ctx.set(dut.i_popped, 0)
             ctx.set(dut.i_written, 0)
             assert not ctx.get(dut.o_last)
-            assert ctx.get(dut.o_release) == Release.NOTHING.value
+            assert ctx.get(dut.o_release) == late["o_release"]
+            late = {"o_release": Release.NOTHING.value}
             await ctx.tick()
 
 

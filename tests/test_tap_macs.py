@@ -9,9 +9,11 @@ import pytest
 
 from components import measured_latency, stream_through
 from golden.layer import NEIGHBOURS
+from hw import weight_store
 from hw.config import UnitConfig
 from hw.tap_macs import TapMacs
-from operands import Operands, lane_beats
+from hw.target import TARGETS
+from operands import lane_beats, lane_word, paired_beats
 from units import SIGNS, UNITS, at_limits, random_unit, unit_config
 
 #: Numbers of taps that make the two adder trees differ in depth, and sums that dead taps leave empty.
@@ -26,40 +28,67 @@ TAPS: dict[str, dict[str, Any]] = {
 
 
 def check(config: UnitConfig, seed: int, random: int = 4) -> int:
-    """Stream operands through; returns the measured latency."""
-    beats = list(lane_beats(config, np.random.default_rng(seed), random))
+    """Stream operands through, skewed as the plan says; returns the measured latency."""
+    outputs = config.plan.outputs
+    beats = list(paired_beats(config, np.random.default_rng(seed), random))
     dut = TapMacs(config)
-    outputs = [dut.o_conv_sum, dut.o_attn_sum, dut.o_centre] if config.geometry.attn_taps else [dut.o_conv_sum]
+    ports = [*dut.o_conv_sum, dut.o_attn_sum] if config.geometry.attn_taps else [*dut.o_conv_sum]
+    words = [[lane_word(config, [beat[n][c] for n in range(outputs)]) for c in range(len(beat[0]))] for beat in beats]
+    skew, weight_skew = config.plan.skew, weight_store.weight_skew(config)[: config.channel_weights.length]
 
-    def sums(operands: Operands) -> list[int]:
-        return [operands.conv_sum, operands.attn_sum, operands.centre][: len(outputs)]
+    def late(cycle: int, cycles: int) -> int:
+        return min(max(cycle - cycles, 0), len(beats) - 1)
 
-    inputs = [{"i_taps": [o.taps for o in beat], "i_weights": [[*o.conv, *o.attn] for o in beat]} for beat in beats]
-    shown = stream_through(dut, inputs, outputs)
-    expected = [[list(of_port) for of_port in zip(*map(sums, beat), strict=True)] for beat in beats]
-    latency = measured_latency([list(ports) for ports in zip(*shown, strict=True)], expected)
+    inputs = [
+        {
+            "i_taps": [
+                [beats[late(t, s)][0][c].taps[o] for o, s in enumerate(skew)] for c in range(config.lane_channels)
+            ],
+            "i_weights": [
+                [words[late(t, s)][c][e] for e, s in enumerate(weight_skew)] for c in range(config.lane_channels)
+            ],
+        }
+        for t in range(len(beats) + max(skew))
+    ]
+    shown = stream_through(dut, inputs, ports, drain=16)
+    expected = []
+    for beat in beats:
+        conv = [[o.conv_sum for o in beat[n]] for n in range(outputs)]
+        expected.append([*conv, [o.attn_sum for o in beat[0]]][: len(ports)])
+    latency = measured_latency([list(values) for values in zip(*shown, strict=True)], expected)
     assert latency == dut.latency
     return latency
 
 
+@pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("unit", UNITS)
-def test_sums_and_latency(unit: str) -> None:
-    check(unit_config(**UNITS[unit]), seed=4)
+def test_sums_and_latency(unit: str, target: str) -> None:
+    check(unit_config(target=target, **UNITS[unit]), seed=4)
 
 
+@pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("taps", TAPS)
 @pytest.mark.parametrize("in_signed", [False, True])
-def test_sums_stay_in_step(taps: str, in_signed: bool) -> None:
-    """Both sums and the centre leave in the same cycle, however many taps each has."""
-    check(unit_config(in_signed=in_signed, **TAPS[taps]), seed=5)
+def test_sums_stay_in_step(taps: str, in_signed: bool, target: str) -> None:
+    """Both sums leave in the same cycle, however many taps each has."""
+    check(unit_config(in_signed=in_signed, target=target, **TAPS[taps]), seed=5)
 
 
+@pytest.mark.parametrize("pack", [False, True])
+@pytest.mark.parametrize("unit", ["same", "plain_1x1", "lopsided"])
+def test_without_packing(unit: str, pack: bool) -> None:
+    config = unit_config(target="xcup", pack=pack, **UNITS[unit])
+    assert config.plan.packed == pack
+    check(config, seed=5)
+
+
+@pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("signs", SIGNS)
 @pytest.mark.parametrize("in_signed", [False, True])
-@pytest.mark.parametrize("bits", [2, 8])
-def test_limits(signs: str, in_signed: bool, bits: int) -> None:
+@pytest.mark.parametrize("bits", [2, 4, 8])
+def test_limits(signs: str, in_signed: bool, bits: int, target: str) -> None:
     """Weights at their limits against elements that drive the sums to their proven bounds, which they reach."""
-    config = at_limits(unit_config(in_bits=bits, weight_bits=bits, in_signed=in_signed), signs)
+    config = at_limits(unit_config(in_bits=bits, weight_bits=bits, in_signed=in_signed, target=target), signs)
     beats = [o for beat in lane_beats(config, np.random.default_rng(6), 0) for o in beat]
     for bound, sums in (
         (config.ranges.conv_sum, [o.conv_sum for o in beats]),
@@ -69,6 +98,7 @@ def test_limits(signs: str, in_signed: bool, bits: int) -> None:
     check(config, seed=6)
 
 
+@pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("seed", range(8))
-def test_sums_in_any_layer(seed: int) -> None:
-    check(random_unit(seed), seed)
+def test_sums_in_any_layer(seed: int, target: str) -> None:
+    check(random_unit(seed, target), seed)

@@ -9,28 +9,45 @@ import pytest
 from amaranth.hdl import Shape, signed, unsigned
 
 from components import measured_latency, stream_through
+from golden.layer import NEIGHBOURS
 from hw.config import UnitConfig
 from hw.weight_store import WeightStore, constant_words, weight_words
-from units import UNITS, random_unit, unit_config
+from units import SIMULATED, UNITS, random_unit, unit_config
 
 
 @pytest.mark.parametrize("element", [signed(2), signed(8), unsigned(3), unsigned(16), signed(33)], ids=repr)
 @pytest.mark.parametrize(("depth", "pe", "elements"), [(2, 1, 1), (3, 2, 9), (16, 4, 2), (17, 1, 5)])
-def test_words_and_latency(element: Shape, depth: int, pe: int, elements: int) -> None:
+@pytest.mark.parametrize("target", ["generic", "ecp5"])
+def test_words_and_latency(element: Shape, depth: int, pe: int, elements: int, target: str) -> None:
     rng = np.random.default_rng(16)
     low, high = (-(2 ** (element.width - 1)) if element.signed else 0), 2 ** (element.width - element.signed) - 1
     words = rng.integers(low, high, (depth, pe, elements), endpoint=True)
     words[0], words[1] = low, high
-    dut = WeightStore(words, element, name="words")
+    dut = WeightStore(words, element, target=SIMULATED[target], name="words")
     addresses = [*range(depth), *rng.integers(0, depth, 40).tolist()]
     shown = stream_through(dut, [{"i_address": address} for address in addresses], dut.o_words)
     for lane, record in enumerate(shown):
         assert measured_latency(record, words[addresses, lane].tolist()) == dut.latency
 
 
+@pytest.mark.parametrize("parts", [1, 3])
+def test_skewed_elements_come_later(parts: int) -> None:
+    """Each element its skew after the others, whatever memories they are divided into."""
+    rng = np.random.default_rng(17)
+    words = rng.integers(-128, 127, (7, 2, 6), endpoint=True)
+    skew = [0, 2, 1, 0, 2, 3]
+    dut = WeightStore(words, signed(8), target=SIMULATED["xcup"], name="words", skew=skew, parts=parts)
+    addresses = rng.integers(0, 7, 30).tolist()
+    shown = stream_through(dut, [{"i_address": address} for address in addresses], dut.o_words)
+    for lane, record in enumerate(shown):
+        for element, cycles in enumerate(skew):
+            series = [word[element] for word in record]
+            assert measured_latency(series, words[addresses, lane, element].tolist()) == dut.latency + cycles
+
+
 def test_a_single_word_is_always_there() -> None:
     words = np.array([[[-128, 127, 0], [1, -1, 5]]])
-    dut = WeightStore(words, signed(8), name="words")
+    dut = WeightStore(words, signed(8), target=SIMULATED["generic"], name="words")
     for lane, record in enumerate(stream_through(dut, [{"i_address": 0}], dut.o_words)):
         assert all(word == words[0, lane].tolist() for word in record)
 
@@ -40,6 +57,7 @@ def check_order(config: UnitConfig) -> None:
     layer, c, g = config.layer, config.layer.config, config.geometry
     simd, pe = config.folding.simd, config.folding.pe
     words = weight_words(config)
+    assert config.plan.outputs == 1 and not config.plan.packed
     biases, multipliers = (constant_words(config, values) for values in (layer.bias, layer.multiplier))
     for output_beat, channel_beat, lane in itertools.product(range(g.output_beats), range(g.channel_beats), range(pe)):
         if c.depthwise:
@@ -67,3 +85,25 @@ def test_order(unit: str) -> None:
 @pytest.mark.parametrize("seed", range(20))
 def test_order_in_any_layer(seed: int) -> None:
     check_order(random_unit(seed))
+
+
+@pytest.mark.parametrize("attn_offsets", [NEIGHBOURS, ()], ids=["attention", "two_outputs"])
+def test_packed_words(attn_offsets: tuple[tuple[int, int], ...]) -> None:
+    """Of two weights that share a multiplier, the upper one is kept less one where the lower one is negative."""
+    config = unit_config(target="xcup", attn_offsets=attn_offsets)
+    layer, plan = config.layer, config.plan
+    assert plan.packed and plan.outputs == (1 if attn_offsets else 2)
+    words = weight_words(config)
+    conv = layer.conv_weight.reshape(4, 4, 9)
+    for beat, lane, j in itertools.product(range(len(words)), range(config.lanes), range(2)):
+        output_beat, channel = divmod(beat, 2)
+        o, channel = output_beat * 2 + lane * plan.outputs, channel * 2 + j
+        low = conv[o, channel]
+        if attn_offsets:
+            # The centre of the kernel has no partner.
+            partner = np.delete(low, 4)
+            expected = [*low, *(layer.attn_weight[o, channel] - (partner < 0))]
+        else:
+            expected = [*low, *(conv[o + 1, channel] - (low < 0))]
+        count = config.channel_weights.length
+        assert words[beat, lane, j * count : (j + 1) * count].tolist() == [int(w) for w in expected]

@@ -76,8 +76,8 @@ class Stimulus:
         return self.config.geometry.offsets
 
 
-def measure(config: UnitConfig, seed: int, *, idle: float, empty: float = 0.5) -> int:
-    """Check the taps of all beats; returns the cycles from beat to taps."""
+def check(config: UnitConfig, seed: int, *, idle: float, empty: float = 0.5) -> None:
+    """Check the taps of all beats, and the cycles from a beat's column to its taps."""
     rng = np.random.default_rng(seed)
     stimulus = Stimulus(config, rng)
     g, c = config.geometry, config.layer.config
@@ -88,45 +88,61 @@ def measure(config: UnitConfig, seed: int, *, idle: float, empty: float = 0.5) -
             line.append(None)
         line.append(beat)
     shown: list[Any] = []
+    centres: list[Any] = []
+    # Cycle 1 brings the first beat, as its column number comes a cycle before its column.
+    idle_line: list[Beat | None] = [None] * 8
+    columns = [None, *[None] * dut.ahead, *line, *idle_line]
+    controls = columns[dut.ahead :]
+    skew = config.plan.skew
 
     async def bench(ctx: Any) -> None:
-        for beat, following in zip([None, *line, None, None], [*line, None, None, None], strict=True):
-            ctx.set(dut.i_valid, beat is not None)
-            ctx.set(dut.i_push, beat.push if beat else int(rng.integers(2)))
-            ctx.set(dut.i_channel, beat.channel if beat else int(rng.integers(g.channel_beats)))
+        for cycle in range(len(line) + dut.ahead + 7):
+            control, beat, following = controls[cycle], columns[cycle], columns[cycle + 1]
+            ctx.set(dut.i_valid, control is not None)
+            ctx.set(dut.i_push, control.push if control else int(rng.integers(2)))
+            ctx.set(dut.i_channel, control.channel if control else int(rng.integers(g.channel_beats)))
             x = following.output[2] if following and following.output else int(rng.integers(c.out_width))
             ctx.set(dut.i_x, x)
             put(ctx, dut.i_column, stimulus.column(beat))
             shown.append(look(ctx, dut.o_taps))
+            centres.append(look(ctx, dut.o_centre))
             await ctx.tick()
 
     simulate(dut, bench)
-    for latency in range(3):
-        # The first beat is in cycle 1, as its column number comes a cycle before it.
-        pairs = [
-            (shown[1 + cycle + latency], stimulus.taps(beat))
-            for cycle, beat in enumerate(line)
-            if beat is not None and beat.output is not None
-        ]
-        if all(taps == expected for taps, expected in pairs):
-            return latency
-        if latency == Window.latency:
-            wrong = next(pair for pair in pairs if pair[0] != pair[1])
-    raise AssertionError("seed {}: taps {}, expected {}".format(seed, *wrong))
+    expected = {
+        cycle: stimulus.taps(beat) for cycle, beat in enumerate(columns) if beat is not None and beat.output is not None
+    }
+    centre = g.offsets.index((0, 0))
+    for latency in range(4):
+        right = all(
+            shown[cycle + latency + skew[o]][channel][o] == value
+            for cycle, taps in expected.items()
+            for channel, values in enumerate(taps)
+            for o, value in enumerate(values)
+            if cycle + latency + skew[o] < len(shown)
+        )
+        if right and all(
+            centres[cycle + latency] == [values[centre] for values in taps] for cycle, taps in expected.items()
+        ):
+            assert latency == dut.latency
+            return
+    raise AssertionError(f"seed {seed}: taps are wrong at every latency")
 
 
 @pytest.mark.parametrize("unit", UNITS)
-def test_taps_and_latency(unit: str) -> None:
-    assert measure(unit_config(**UNITS[unit]), seed=2, idle=0.2) == Window.latency
+@pytest.mark.parametrize("target", ["generic", "ecp5", "xcup"])
+def test_taps_and_latency(unit: str, target: str) -> None:
+    check(unit_config(target=target, **UNITS[unit]), seed=2, idle=0.2)
 
 
+@pytest.mark.parametrize("target", ["generic", "ecp5", "xcup"])
 @pytest.mark.parametrize("seed", range(10))
-def test_taps_in_any_geometry(seed: int) -> None:
-    measure(random_unit(seed), seed, idle=0.3 * (seed % 2))
+def test_taps_in_any_geometry(seed: int, target: str) -> None:
+    check(random_unit(seed, target), seed, idle=0.3 * (seed % 2))
 
 
 @pytest.mark.parametrize("empty", [0, 1])
 @pytest.mark.parametrize("unit", ["same", "stride_2_odd", "distance_3", "depthwise", "parallel"])
 def test_frames_may_follow_with_and_without_a_gap(unit: str, empty: float) -> None:
     """Taps of a frame's last outputs, whether the next frame's head or nothing pushes them through."""
-    measure(unit_config(**UNITS[unit]), seed=3, idle=0, empty=empty)
+    check(unit_config(**UNITS[unit]), seed=3, idle=0, empty=empty)

@@ -12,6 +12,7 @@ from golden.layer import NEIGHBOURS, LayerError
 from golden.random_layer import random_layer
 from golden.streams import Folding
 from hw.config import UnitConfig
+from hw.target import TARGETS, Target
 
 #: The stages in data-flow order; each bears its name everywhere.
 STAGES = (
@@ -55,14 +56,32 @@ UNITS: dict[str, dict[str, Any]] = {
 }
 
 
-def unit_config(seed: int = 0, *, simd: int | None = 2, pe: int | None = 2, **fields: Any) -> UnitConfig:
+def behavioural(target: Target) -> Target:
+    """``target`` with its widths, packing, cascades and latencies, but without primitives: what Python can simulate."""
+    return dataclasses.replace(target, multiplier=None, block_memory=None)
+
+
+#: The targets as Amaranth's simulator takes them.
+SIMULATED = {name: behavioural(target) for name, target in TARGETS.items()}
+
+
+def unit_config(
+    seed: int = 0,
+    *,
+    simd: int | None = 2,
+    pe: int | None = 2,
+    target: str = "generic",
+    pack: bool = True,
+    **fields: Any,
+) -> UnitConfig:
     """A unit with random weights; what ``fields`` leave out makes it small."""
     defaults = {"in_channels": 4, "out_channels": 4, "height": 5, "width": 6}
     layer = random_layer(np.random.default_rng(seed), **(defaults | fields))
-    return UnitConfig(layer=layer, folding=Folding.choose(layer.config, simd, pe))
+    folding = Folding.choose(layer.config, simd, pe)
+    return UnitConfig(layer=layer, folding=folding, target=SIMULATED[target], pack=pack)
 
 
-def random_unit(seed: int) -> UnitConfig:
+def random_unit(seed: int, target: str = "generic", *, pack: bool = True) -> UnitConfig:
     """A small unit that may have any geometry, folding and number format of the contract."""
     rng = np.random.default_rng(seed)
     while True:
@@ -71,7 +90,7 @@ def random_unit(seed: int) -> UnitConfig:
         simd = int(rng.choice(divisors[fields["in_channels"]]))
         pe = simd if fields["groups"] > 1 else int(rng.choice(divisors[fields["out_channels"]]))
         try:
-            return unit_config(seed, simd=simd, pe=pe, **fields)
+            return unit_config(seed, simd=simd, pe=pe, target=target, pack=pack, **fields)
         except LayerError:  # a 'valid' frame smaller than its kernel
             continue
 
@@ -105,7 +124,7 @@ def _random_fields(rng: np.random.Generator) -> dict[str, Any]:
 
 def with_arrays(config: UnitConfig, **arrays: np.ndarray) -> UnitConfig:
     """The unit with other weights, biases or multipliers."""
-    return UnitConfig(layer=dataclasses.replace(config.layer, **arrays), folding=config.folding)
+    return dataclasses.replace(config, layer=dataclasses.replace(config.layer, **arrays))
 
 
 #: How the signs of weights at the limit of their format are chosen, for an array of their indices' sums.

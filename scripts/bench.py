@@ -1,0 +1,210 @@
+"""Cycles, area and clock of the unit against the ideal, and beside the strongest peer's plain convolution.
+
+The layer is 3x3, 16 -> 16 channels, 32x32, 8 bit, with all eight attention directions where
+not said. Every unit is simulated (frames back to back, compared bit by bit), synthesised, and
+for ECP5 placed and routed (85F, speed grade 6). The peer is FINN's RTL chain padding, sliding
+window, matrix-vector unit for the same convolution without attention and without requantisation;
+its figures were measured once, in Verilator and with Yosys for 7 series.
+
+Examples:
+    python -m scripts.bench                       everything: about half an hour the first time
+    python -m scripts.bench --only xcup --seeds 1
+    python -m scripts.bench --cycles              no synthesis, a minute
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from golden import cli
+from golden.random_layer import random_layer
+from golden.streams import Folding
+from hw.performance import Performance, useful_macs
+from hw.synthesis import PLACEABLE, synthesise
+from hw.target import TARGETS
+from hw.verilog import Core, generate
+from sim.bulk import simulate
+from sim.simulators import SIMULATORS
+from sim.stimulus import random_frames
+
+SEED = 16
+FRAMES = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One unit of the table.
+
+    Attributes:
+        what: what distinguishes its layer or build, in words.
+        fields: of the layer, where they are not those of the module's docstring.
+    """
+
+    target: str
+    simd: int
+    pe: int
+    what: str = "signed input"
+    pack: bool = True
+    fields: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Peer:
+    """The peer's unit nearest to one of ours: its convolution multipliers, cycles, and 7-series area where known."""
+
+    multipliers: int
+    stride: int
+    frame: int
+    ideal: int
+    lut: str = "-"
+    ff: str = "-"
+    dsp: str = "-"
+    fmax: str = "-"
+
+
+SIGNED: Mapping[str, Any] = {"in_signed": True}
+PLAIN: Mapping[str, Any] = {"in_signed": True, "attn_offsets": ()}
+ROWS = (
+    Row(target="ecp5", simd=1, pe=2, fields=SIGNED),
+    Row(target="ecp5", simd=1, pe=2, what="unsigned input"),
+    Row(target="ecp5", simd=2, pe=4, fields=SIGNED),
+    Row(target="ecp5", simd=2, pe=4, what="unsigned input"),
+    Row(target="ecp5", simd=4, pe=4, what="4 bit", fields={**SIGNED, "in_bits": 4, "weight_bits": 4}),
+    Row(target="ecp5", simd=2, pe=4, what="plain convolution", fields=PLAIN),
+    Row(target="generic", simd=2, pe=4, fields=SIGNED),
+    Row(target="xcup", simd=4, pe=4, fields=SIGNED),
+    Row(target="xcup", simd=4, pe=4, what="unsigned input"),
+    Row(target="xcup", simd=4, pe=4, what="signed, not packed", pack=False, fields=SIGNED),
+    Row(target="xcup", simd=4, pe=4, what="plain, not packed", pack=False, fields=PLAIN),
+    Row(target="xcup", simd=4, pe=4, what="plain, packed", fields=PLAIN),
+    Row(target="xcup", simd=8, pe=8, fields=SIGNED),
+    Row(target="xcup", simd=8, pe=4, what="stride 2", fields={**SIGNED, "stride": 2}),
+    Row(target="xc7", simd=1, pe=2, fields=SIGNED),
+    Row(target="xc7", simd=2, pe=4, fields=SIGNED),
+    Row(target="xc7", simd=4, pe=4, fields=SIGNED),
+    Row(target="xc7", simd=4, pe=4, what="unsigned input"),
+    Row(target="xc7", simd=16, pe=16, fields=SIGNED),
+)
+PEERS = (
+    Peer(multipliers=16, stride=1, frame=147_536, ideal=147_456, lut="1.3 k", ff="2.6 k", dsp="8", fmax="62 to 66"),
+    Peer(multipliers=64, stride=1, frame=36_887, ideal=36_864, lut="3.6 k", ff="8.2 k", dsp="32", fmax="69"),
+    Peer(multipliers=256, stride=1, frame=9_280, ideal=9_216, lut="13.4 k", ff="31 k", dsp="128"),
+    Peer(multipliers=256, stride=2, frame=2_369, ideal=2_304),
+    Peer(multipliers=576, stride=1, frame=4_161, ideal=4_096, lut="28 k", ff="74 k", dsp="288"),
+    Peer(multipliers=2304, stride=1, frame=1_157, ideal=1_024),
+)
+COLUMNS = ("unit", "simd", "pe", "MACs", "ideal", "cycles", "used", "LUT", "FF", "DSP", "BRAM", "Fmax", "MAC/DSP")
+
+
+def main(argv: list[str]) -> int:
+    options = _parser().parse_args(argv)
+    rows = [row for row in ROWS if options.only in (None, row.target)]
+    folder = cli.output_directory(options.out)
+    figures: list[dict[str, Any]] = []
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=len(rows))
+        for row in rows:
+            bar.update(task, description=f"{row.target} simd {row.simd} pe {row.pe}, {row.what}")
+            figures.append(_measure(row, options))
+            bar.advance(task)
+    with cli.replacing(folder / "bench.json") as stream:
+        stream.write(json.dumps(figures, indent=2) + "\n")
+    Console(width=max(132, Console().width)).print(_table(figures))
+    print(f"wrote {folder / 'bench.json'}")
+    return 0 if all(row["passed"] for row in figures) else 1
+
+
+def _measure(row: Row, options: Any) -> dict[str, Any]:
+    """Simulate and synthesise one unit; its figures, None where there is none."""
+    rng = np.random.default_rng(SEED)
+    layer = random_layer(rng, **({"in_channels": 16, "out_channels": 16, "height": 32, "width": 32} | dict(row.fields)))
+    core = generate(layer, Folding(simd=row.simd, pe=row.pe), TARGETS[row.target], pack=row.pack)
+    result = simulate(
+        core,
+        layer,
+        core.config.folding,
+        random_frames(rng, layer.config, FRAMES),
+        simulator=options.simulator,
+    )
+    timing = core.manifest["timing"]
+    cycles = result.frame_cycles[-1]
+    figures: dict[str, Any] = {
+        "unit": f"{row.target}, {row.what}",
+        "simd": row.simd,
+        "pe": row.pe,
+        "multiplications": _multiplications(core),
+        "ideal_frame_cycles": timing["ideal_frame_cycles"],
+        "frame_cycles": cycles,
+        "passed": result.passed and not result.timing_complaints(timing),
+    }
+    if options.cycles or cycles is None:
+        return figures
+    seeds = options.seeds if row.target in PLACEABLE else None
+    synthesis = synthesise(core, seeds=seeds)
+    area = synthesis.area
+    performance = Performance(
+        macs=useful_macs(layer.config), frame_cycles=cycles, dsp=area.dsp, fmax_mhz=synthesis.fmax_mhz
+    )
+    return figures | {
+        "lut": area.lut,
+        "ff": area.ff,
+        "dsp": area.dsp,
+        "bram": area.bram,
+        "fmax_mhz": synthesis.fmax_mhz,
+        "dsp_efficiency": performance.dsp_efficiency,
+    }
+
+
+def _multiplications(core: Core) -> int:
+    """Multiplications that the unit makes in a cycle for taps and centres, however many multipliers make them."""
+    g, config = core.config.geometry, core.config
+    per_channel = len(g.conv_taps) + len(g.attn_taps) + (1 if g.attn_taps else 0)
+    return config.folding.pe * config.lane_channels * per_channel
+
+
+def _table(figures: list[dict[str, Any]]) -> Table:
+    table = Table(*COLUMNS, title="3x3, 16 -> 16 channels, 32x32, 8 bit, 8 directions", caption=f"seed {SEED}")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for row in figures:
+        cycles, fmax, efficiency = row["frame_cycles"], row.get("fmax_mhz"), row.get("dsp_efficiency")
+        table.add_row(
+            row["unit"],
+            *(f"{row[key]:,}" for key in ("simd", "pe", "multiplications", "ideal_frame_cycles")),
+            f"{cycles:,}" if row["passed"] else "wrong",
+            f"{row['ideal_frame_cycles'] / cycles:.2%}" if cycles else "-",
+            *(f"{row[key]:,g}" if key in row else "-" for key in ("lut", "ff", "dsp", "bram")),
+            f"{fmax:.1f}" if fmax else "-",
+            f"{efficiency:.2f}" if efficiency else "-",
+        )
+    table.add_section()
+    for peer in PEERS:
+        used = f"{peer.ideal / peer.frame:.1%}"
+        name = "FINN, plain convolution" + (", stride 2" if peer.stride == 2 else "")
+        cells = (f"{peer.multipliers:,}", f"{peer.ideal:,}", f"{peer.frame:,}", used, peer.lut, peer.ff, peer.dsp)
+        table.add_row(name, "", "", *cells, "", peer.fmax, "", style="dim")
+    return table
+
+
+def _parser() -> cli.Parser:
+    parser = cli.Parser(prog="python -m scripts.bench", description=__doc__)
+    add = parser.add_argument
+    add("--only", choices=list(TARGETS), help="units of one target")
+    add("--cycles", action="store_true", help="simulate only")
+    add("--seeds", type=cli.bounded(int, 1, 100), default=3, help="placements, the fastest counts (default: 3)")
+    add("--simulator", choices=list(SIMULATORS), default="verilator", help="(default: verilator)")
+    add("--out", type=Path, default=Path("build/bench"), metavar="DIR", help="where to write (default: build/bench)")
+    return parser
+
+
+if __name__ == "__main__":
+    cli.run(main)

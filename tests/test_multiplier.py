@@ -1,0 +1,105 @@
+"""The multiplier of every target: exact after its declared latency, in as many multipliers as it says."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from amaranth.back import rtlil
+from amaranth.hdl import Module, Shape, Signal, signed, unsigned
+
+from golden.bounds import Range
+from hw.multiplier import cascade, is_hard, latency, multipliers, multiply
+from hw.target import ECP5, GENERIC, TARGETS, XC7, XCUP, Target
+from test_pipeline import run
+from units import SIMULATED
+
+WIDE = [signed(2), signed(8), unsigned(8), signed(17), signed(18), signed(19), signed(22), signed(29), signed(48)]
+NARROW = [signed(2), signed(8), unsigned(8), unsigned(1), unsigned(16)]
+
+
+def limits(shape: Shape) -> list[int]:
+    values = Range.of_format(shape.width, shape.signed)
+    return [values.low, values.high, 0, min(1, values.high), values.low // 2 - 1 if shape.signed else values.high // 2]
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("a", WIDE, ids=repr)
+@pytest.mark.parametrize("b", NARROW, ids=repr)
+def test_exact_after_its_latency(target: str, a: Shape, b: Shape) -> None:
+    """Limits of both operands, and random ones: limbs, adders for few bits, and hard multipliers alike."""
+    rng = np.random.default_rng(a.width * 100 + b.width)
+    m, (left, right) = Module(), (Signal(a), Signal(b))
+    product = multiply(m, SIMULATED[target], left, right)
+    random = [[int(rng.integers(*(min(v), max(v)), endpoint=True)) for v in map(limits, (a, b))] for _ in range(20)]
+    rows = [[x, y] for x in limits(a) for y in limits(b)] + random
+    cycles = latency(SIMULATED[target], a, b)
+    shown = run(m, [left, right], product, rows, cycles)
+    assert shown[cycles:] == [x * y for x, y in rows]
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_no_wider_than_proven(target: str) -> None:
+    m, (left, right) = Module(), (Signal(signed(8)), Signal(signed(8)))
+    product = multiply(m, SIMULATED[target], left, right, proven=signed(5))
+    assert product.shape() == signed(5)
+    rows = [[5, 3], [-128, 0], [-1, 16], [-4, 4]]
+    cycles = latency(SIMULATED[target], signed(8), signed(8))
+    assert run(m, [left, right], product, rows, cycles)[cycles:] == [15, 0, -16, -16]
+
+
+@pytest.mark.parametrize(
+    ("target", "a", "b", "count"),
+    [
+        (ECP5, signed(8), signed(8), 1),
+        (ECP5, signed(18), unsigned(8), 1),
+        (ECP5, signed(19), unsigned(8), 1),  # the two bits above 17 become adders
+        (ECP5, signed(22), unsigned(8), 2),
+        (ECP5, signed(29), unsigned(16), 2),
+        (ECP5, signed(48), unsigned(16), 3),
+        (XC7, signed(29), unsigned(16), 2),
+        (XCUP, signed(27), unsigned(16), 1),
+        (XCUP, signed(29), unsigned(16), 1),
+        (XCUP, signed(48), unsigned(16), 2),
+        (GENERIC, signed(48), unsigned(16), 1),
+    ],
+)
+def test_how_many(target: Target, a: Shape, b: Shape, count: int) -> None:
+    assert multipliers(target, a, b) == count
+
+
+@pytest.mark.parametrize("target", [ECP5, XC7, XCUP], ids=lambda target: target.name)
+def test_that_many_are_built(target: Target) -> None:
+    for a, b in itertools.product(WIDE, NARROW):
+        m, left, right = Module(), Signal(a, name="left"), Signal(b, name="right")
+        result = Signal((left * right).shape(), name="result")
+        m.d.comb += result.eq(multiply(m, target, left, right))
+        text = rtlil.convert(m, ports=[left, right, result])
+        assert text.count(f"cell \\{target.multiplier} ") == multipliers(target, a, b), f"{a} by {b}"
+        assert "cell $mul" not in text
+
+
+@pytest.mark.parametrize("target", [ECP5, XC7, XCUP], ids=lambda target: target.name)
+def test_operands_of_two_bits_take_none(target: Target) -> None:
+    assert not is_hard(target, signed(2), unsigned(8))
+    assert multipliers(target, signed(2), unsigned(8)) == 0
+
+
+@pytest.mark.parametrize("target", ["xc7", "xcup"])
+@pytest.mark.parametrize("terms", [1, 2, 9])
+def test_cascade_sums_operands_that_come_one_after_the_other(target: str, terms: int) -> None:
+    rng = np.random.default_rng(terms)
+    m = Module()
+    pairs = [(Signal(signed(27), name=f"a_{i}"), Signal(signed(9), name=f"b_{i}")) for i in range(terms)]
+    total = cascade(m, SIMULATED[target], pairs, signed(40))
+    low, high = [-(2**26), -256], [2**26 - 1, 255]
+    sets = [np.tile(low, (terms, 1)), np.tile(high, (terms, 1)), np.tile([low[0], high[1]], (terms, 1))]
+    sets += [rng.integers(low, high, (terms, 2), endpoint=True) for _ in range(30)]
+    rows = [
+        [int(sets[min(max(t - i, 0), len(sets) - 1)][i, part]) for i in range(terms) for part in range(2)]
+        for t in range(len(sets) + terms)
+    ]
+    cycles = SIMULATED[target].multiply_latency + terms - 1
+    shown = run(m, [signal for pair in pairs for signal in pair], total, rows, cycles)
+    assert shown[cycles : cycles + len(sets)] == [int((s[:, 0] * s[:, 1]).sum()) for s in sets], f"seed {terms}"
