@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 
 import numpy as np
 import pytest
 from amaranth.back import rtlil
-from amaranth.hdl import Module, Shape, Signal, signed, unsigned
+from amaranth.hdl import Module, Shape, Signal, Value, signed, unsigned
 
 from golden.bounds import Range
-from hw.multiplier import cascade, is_hard, latency, multipliers, multiply
+from hw.multiplier import cascade, is_hard, latency, multipliers, multiply, signed_width
+from hw.pipeline import delay
+from hw.primitives import HARD_LATENCY, MULTIPLIERS, Multiplier
 from hw.target import ECP5, GENERIC, TARGETS, XC7, XCUP, Target
 from test_pipeline import run
 from units import SIMULATED
@@ -19,9 +22,40 @@ WIDE = [signed(2), signed(8), unsigned(8), signed(17), signed(18), signed(19), s
 NARROW = [signed(2), signed(8), unsigned(8), unsigned(1), unsigned(16)]
 
 
+HARD = [ECP5, XC7, XCUP]
+
+
+@pytest.fixture
+def models(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the place of each target's multiplier what `hw.primitives` promises of it."""
+    for target in HARD:
+        monkeypatch.setitem(MULTIPLIERS, target.multiplier, model(target))
+
+
+def model(target: Target) -> Multiplier:
+    def multiplier(m: Module, a: Value, b: Value, chain: Value | None) -> tuple[Value, Value]:
+        assert signed_width(a.shape()) <= target.a_bits and signed_width(b.shape()) <= target.b_bits
+        total = Signal(signed(48), reset_less=True)
+        m.d.sync += total.eq(delay(m, a * b, HARD_LATENCY - 1) + (0 if chain is None else chain))
+        return total, total
+
+    return multiplier
+
+
 def limits(shape: Shape) -> list[int]:
     values = Range.of_format(shape.width, shape.signed)
     return [values.low, values.high, 0, min(1, values.high), values.low // 2 - 1 if shape.signed else values.high // 2]
+
+
+def check(target: Target, a: Shape, b: Shape) -> None:
+    rng = np.random.default_rng(a.width * 100 + b.width)
+    m, (left, right) = Module(), (Signal(a), Signal(b))
+    product = multiply(m, target, left, right)
+    random = [[int(rng.integers(*(min(v), max(v)), endpoint=True)) for v in map(limits, (a, b))] for _ in range(20)]
+    rows = [[x, y] for x in limits(a) for y in limits(b)] + random
+    cycles = latency(target, a, b)
+    shown = run(m, [left, right], product, rows, cycles)
+    assert shown[cycles:] == [x * y for x, y in rows], f"seed {a.width * 100 + b.width}"
 
 
 @pytest.mark.parametrize("target", TARGETS)
@@ -29,14 +63,16 @@ def limits(shape: Shape) -> list[int]:
 @pytest.mark.parametrize("b", NARROW, ids=repr)
 def test_exact_after_its_latency(target: str, a: Shape, b: Shape) -> None:
     """Limits of both operands, and random ones: limbs, adders for few bits, and hard multipliers alike."""
-    rng = np.random.default_rng(a.width * 100 + b.width)
-    m, (left, right) = Module(), (Signal(a), Signal(b))
-    product = multiply(m, SIMULATED[target], left, right)
-    random = [[int(rng.integers(*(min(v), max(v)), endpoint=True)) for v in map(limits, (a, b))] for _ in range(20)]
-    rows = [[x, y] for x in limits(a) for y in limits(b)] + random
-    cycles = latency(SIMULATED[target], a, b)
-    shown = run(m, [left, right], product, rows, cycles)
-    assert shown[cycles:] == [x * y for x, y in rows]
+    check(SIMULATED[target], a, b)
+
+
+@pytest.mark.parametrize("target", HARD, ids=lambda target: target.name)
+@pytest.mark.parametrize("b", NARROW, ids=repr)
+def test_exact_around_hard_multipliers(target: Target, b: Shape, models: None) -> None:
+    """In either order of the operands."""
+    for a in WIDE:
+        check(target, a, b)
+        check(target, b, a)
 
 
 @pytest.mark.parametrize("target", TARGETS)
@@ -69,7 +105,7 @@ def test_how_many(target: Target, a: Shape, b: Shape, count: int) -> None:
     assert multipliers(target, a, b) == count
 
 
-@pytest.mark.parametrize("target", [ECP5, XC7, XCUP], ids=lambda target: target.name)
+@pytest.mark.parametrize("target", HARD, ids=lambda target: target.name)
 def test_that_many_are_built(target: Target) -> None:
     for a, b in itertools.product(WIDE, NARROW):
         m, left, right = Module(), Signal(a, name="left"), Signal(b, name="right")
@@ -80,26 +116,31 @@ def test_that_many_are_built(target: Target) -> None:
         assert "cell $mul" not in text
 
 
-@pytest.mark.parametrize("target", [ECP5, XC7, XCUP], ids=lambda target: target.name)
+@pytest.mark.parametrize("target", HARD, ids=lambda target: target.name)
 def test_operands_of_two_bits_take_none(target: Target) -> None:
     assert not is_hard(target, signed(2), unsigned(8))
     assert multipliers(target, signed(2), unsigned(8)) == 0
 
 
-@pytest.mark.parametrize("target", ["xc7", "xcup"])
+@pytest.mark.parametrize("targets", [TARGETS, SIMULATED], ids=["hard", "inferred"])
+@pytest.mark.parametrize("name", ["xc7", "xcup"])
 @pytest.mark.parametrize("terms", [1, 2, 9])
-def test_cascade_sums_operands_that_come_one_after_the_other(target: str, terms: int) -> None:
+def test_cascade_sums_operands_that_come_one_after_the_other(
+    targets: Mapping[str, Target], name: str, terms: int, models: None
+) -> None:
+    target = targets[name]
+    assert terms <= target.cascade
     rng = np.random.default_rng(terms)
     m = Module()
-    pairs = [(Signal(signed(27), name=f"a_{i}"), Signal(signed(9), name=f"b_{i}")) for i in range(terms)]
-    total = cascade(m, SIMULATED[target], pairs, signed(40))
-    low, high = [-(2**26), -256], [2**26 - 1, 255]
+    pairs = [(Signal(signed(target.a_bits), name=f"a_{i}"), Signal(signed(9), name=f"b_{i}")) for i in range(terms)]
+    total = cascade(m, target, pairs, signed(40))
+    low, high = [-(2 ** (target.a_bits - 1)), -256], [2 ** (target.a_bits - 1) - 1, 255]
     sets = [np.tile(low, (terms, 1)), np.tile(high, (terms, 1)), np.tile([low[0], high[1]], (terms, 1))]
     sets += [rng.integers(low, high, (terms, 2), endpoint=True) for _ in range(30)]
     rows = [
         [int(sets[min(max(t - i, 0), len(sets) - 1)][i, part]) for i in range(terms) for part in range(2)]
         for t in range(len(sets) + terms)
     ]
-    cycles = SIMULATED[target].multiply_latency + terms - 1
+    cycles = target.multiply_latency + terms - 1
     shown = run(m, [signal for pair in pairs for signal in pair], total, rows, cycles)
     assert shown[cycles : cycles + len(sets)] == [int((s[:, 0] * s[:, 1]).sum()) for s in sets], f"seed {terms}"

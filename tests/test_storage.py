@@ -170,7 +170,7 @@ def model_ram(m: Module, *, bits: int, write: tuple[Value, Value, Value], read_a
 
 
 @pytest.mark.parametrize("depth", [17, 512, 513, 1024, 1025, 4096, 8192, 16384, 16385, 32769])
-@pytest.mark.parametrize("width", [1, 9, 28])
+@pytest.mark.parametrize("width", [1, 9, 19])
 def test_blocks_side_by_side_and_on_top_of_each_other(depth: int, width: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Around blocks that are models: which bits of which words are in which block, at which port."""
     monkeypatch.setattr(storage, "dp16kd_rom", model_rom)
