@@ -21,10 +21,15 @@ DP16KD_SHAPES = {1024: 18, 2048: 9, 4096: 4, 8192: 2, 16384: 1}
 
 
 def mult18x18d(m: Module, a: Value, b: Value, chain: Value | None) -> tuple[Value, Value]:
-    """Lattice ECP5: 18 x 18 bits, three cycles, no cascade."""
+    """Lattice ECP5: 18 x 18 bits, three cycles, no cascade.
+
+    Operands are left-aligned, and the product is what comes out on top: the pins below them
+    are constant and take no routing, where a sign extended to 18 bits would take it for each copy.
+    """
     assert chain is None
     product = Signal(signed(36), name="product")
-    left, right = _extended(m, a, 18, "a"), _extended(m, b, 18, "b")
+    spare_a, spare_b = (18 - value.shape().width - (not value.shape().signed) for value in (a, b))
+    left, right = _extended(m, a << spare_a, 18, "a"), _extended(m, b << spare_b, 18, "b")
     ports: dict[str, Any] = {f"i_A{bit}": left[bit] for bit in range(18)}
     ports |= {f"i_B{bit}": right[bit] for bit in range(18)}
     ports |= {f"o_P{bit}": product[bit] for bit in range(36)}
@@ -32,7 +37,7 @@ def mult18x18d(m: Module, a: Value, b: Value, chain: Value | None) -> tuple[Valu
     ports |= {"i_CLK0": ClockSignal(), "i_CE0": Const(1), "i_RST0": Const(0)}
     registers = ("INPUTA", "INPUTB", "PIPELINE", "OUTPUT")
     m.submodules += Instance("MULT18X18D", **{f"p_REG_{name}_CLK": "CLK0" for name in registers}, **ports)
-    return product, Const(0)
+    return product[spare_a + spare_b :].as_signed(), Const(0)
 
 
 def _dsp48(

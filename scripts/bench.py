@@ -92,7 +92,7 @@ ROWS = (
     Row(target="xc7", simd=2, pe=4, fields=SIGNED),
     Row(target="xc7", simd=4, pe=4, fields=SIGNED),
     Row(target="xc7", simd=4, pe=4, what="unsigned input"),
-    Row(target="xc7", simd=16, pe=16, fields=SIGNED),
+    Row(target="xc7", simd=4, pe=8, fields=SIGNED),
 )
 PEERS = (
     Peer(multipliers=16, stride=1, frame=147_536, ideal=147_456, lut="1.3 k", ff="2.6 k", dsp="8", fmax="62 to 66"),
