@@ -13,12 +13,14 @@ from rich.table import Table
 from golden import cli
 from golden.layers import DEFAULT, NAMES, load_layer
 from golden.streams import Folding
+from hw.target import GENERIC, TARGETS, find_target
 from hw.verilog import Core, generate
 
 EXAMPLES = """\
 examples:
   python -m hw.build                              the default layer, to build/
   python -m hw.build --simd 8 --pe 4              twice the multipliers, half the cycles
+  python -m hw.build --target xcup                DSP48E2s, two products in each
   python -m hw.build my_layer.npz --out rtl/      a layer file of your own
 """
 
@@ -26,9 +28,10 @@ examples:
 def main(argv: list[str]) -> int:
     args = _parser().parse_args(argv)
     console = Console(stderr=True)
+    target = find_target(args.target)
     with console.status("generating Verilog"):
         layer = load_layer(args.layer)
-        core = generate(layer, Folding.choose(layer.config, args.simd, args.pe))
+        core = generate(layer, Folding.choose(layer.config, args.simd, args.pe), target, pack=args.pack == "auto")
     write(core, args.out)
     Console().print(_summary(args.layer, core))
     print(f"wrote {args.out / 'xvolution.v'} and {args.out / 'xvolution.json'}")
@@ -54,6 +57,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--simd", type=int, help="input channels per cycle, a divisor of in_channels")
     parser.add_argument("--pe", type=int, help="output channels per cycle, a divisor of out_channels")
+    parser.add_argument("--target", default=GENERIC.name, help=f"one of {', '.join(TARGETS)} (default: {GENERIC.name})")
+    parser.add_argument(
+        "--pack", choices=["auto", "none"], default="auto", help="whether products share multipliers (default: auto)"
+    )
     parser.add_argument(
         "--out", type=Path, default=Path("build"), metavar="DIR", help="where to write (default: build)"
     )
@@ -65,7 +72,7 @@ def _summary(name: str, core: Core) -> Table:
     c, g = config.layer.config, config.geometry
     macs = config.folding.pe * config.lane_channels
     table = Table(title=f"xvolution: {name}", show_header=False)
-    multipliers = {
+    products = {
         "conv": macs * len(g.conv_taps),
         "attention": macs * len(g.attn_taps),
         "centre": macs if g.attn_taps else 0,
@@ -76,7 +83,8 @@ def _summary(name: str, core: Core) -> Table:
         "kernel": f"{c.kernel}x{c.kernel}, stride {c.stride}, {c.padding}, groups {c.groups}",
         "attention": f"{len(c.attn_offsets)} offsets",
         "folding": f"simd {config.folding.simd}, pe {config.folding.pe}",
-        "multipliers": ", ".join(f"{count} {kind}" for kind, count in multipliers.items() if count),
+        "target": f"{config.target.name}, {'two products in a multiplier' if config.plan.packed else 'not packed'}",
+        "multiplications": ", ".join(f"{count} {kind}" for kind, count in products.items() if count),
         "row store": f"{config.prediction.slots} rows of {config.row_depth} x {config.column_group.size} bit",
         "accumulator": f"{config.ranges.accumulator.signed_bits} bit, from the weights",
         "first output": f"{timing['predicted_latency']} cycles after the first input",

@@ -62,6 +62,20 @@ def test_replaces_what_an_earlier_run_wrote(tmp_path: Path) -> None:
         assert f"simd {lanes}," in (tmp_path / "xvolution.v").read_text()
 
 
+@pytest.mark.parametrize(("target", "primitive"), [("ecp5", "MULT18X18D"), ("xc7", "DSP48E1"), ("xcup", "DSP48E2")])
+def test_builds_for_a_target(tmp_path: Path, target: str, primitive: str) -> None:
+    counts = []
+    for pack in ("auto", "none"):
+        out = tmp_path / pack
+        assert build.main(["tiny", "--target", target, "--pack", pack, "--out", str(out)]) == 0
+        manifest = json.loads((out / "xvolution.json").read_text())
+        assert manifest["target"]["name"] == target
+        counts.append((out / "xvolution.v").read_text().count(f"\n  {primitive} "))
+    assert 0 < counts[0] <= counts[1]
+    if target == "xcup":
+        assert counts[0] < counts[1]
+
+
 def test_default_layer_and_folder_without_torch(tmp_path: Path) -> None:
     """As a user calls it on a machine without PyTorch: no arguments, in a process that cannot import it."""
     program = """
@@ -214,6 +228,16 @@ def test_refusal_in_a_process_of_its_own(tmp_path: Path) -> None:
     assert (result.returncode, result.stdout) == (2, "")
     assert result.stderr.startswith("error: simd 3 ") and result.stderr.count("\n") == 1
     assert not list(tmp_path.iterdir())
+
+
+def test_unknown_target(refuse: Refuse) -> None:
+    line = refuse("tiny", "--target", "xc8")
+    assert "'xc8'" in line and "generic, ecp5, xc7, xcup" in line
+
+
+def test_unknown_packing(refuse: Refuse) -> None:
+    line = refuse("tiny", "--pack", "all")
+    assert "'all'" in line and "auto" in line and "none" in line
 
 
 def test_unknown_layer(refuse: Refuse) -> None:
