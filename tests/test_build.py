@@ -368,3 +368,17 @@ def test_layer_file_is_only_read(tmp_path: Path) -> None:
     manifest = json.loads((tmp_path / "out" / "xvolution.json").read_text())
     assert manifest["folding"] == {"simd": 4, "pe": 3}, "the largest divisors up to 4"
     assert manifest["layer"] == json.loads(layer.config.to_json())
+
+
+@pytest.mark.parametrize(("pack", "packed", "multipliers"), [("auto", True, "11"), ("none", False, "19")])
+def test_target_and_packing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], pack: str, packed: bool, multipliers: str
+) -> None:
+    path = saved(tmp_path, in_signed=True, out_channels=1, weight_bits=4, in_bits=4, height=8, width=8)
+    options = ["--target", "xcup", "--pack", pack, "--simd", "1", "--pe", "1"]
+    assert build.main([path, *options, "--out", str(tmp_path / "out")]) == 0
+    manifest = json.loads((tmp_path / "out" / "xvolution.json").read_text())
+    assert manifest["target"] == {"name": "xcup", "packed": packed}
+    shown = capsys.readouterr().out
+    assert "xcup" in shown and f"{multipliers}:" in shown
+    assert (tmp_path / "out" / "xvolution.v").read_text().count("DSP48E2 #(") == int(multipliers)

@@ -153,7 +153,7 @@ class Rows:
                 return
 
 
-@pytest.mark.parametrize("target", ["generic", "ecp5"])
+@pytest.mark.parametrize("target", ["generic", "ecp5", "xcup"])
 @pytest.mark.parametrize("unit", UNITS)
 def test_reads_what_was_written_at_full_rate(unit: str, target: str) -> None:
     rows = Rows(unit_config(target=target, **UNITS[unit]), seed=1, offer=1, read=1)
@@ -162,7 +162,7 @@ def test_reads_what_was_written_at_full_rate(unit: str, target: str) -> None:
 
 @pytest.mark.parametrize(("offer", "read"), [(1, 0.4), (0.4, 1), (0.6, 0.6)])
 @pytest.mark.parametrize("seed", range(8))
-@pytest.mark.parametrize("target", ["generic", "ecp5"])
+@pytest.mark.parametrize("target", ["generic", "ecp5", "xcup"])
 def test_reads_what_was_written_in_any_geometry(seed: int, offer: float, read: float, target: str) -> None:
     rows = Rows(random_unit(seed, target), seed=seed, offer=offer, read=read)
     simulate(rows.dut, rows.bench)
@@ -189,7 +189,7 @@ def test_takes_exactly_what_fits_while_nothing_is_read(unit: str) -> None:
     simulate(dut, bench)
 
 
-@pytest.mark.parametrize("target", ["generic", "ecp5"])
+@pytest.mark.parametrize("target", ["generic", "ecp5", "xcup"])
 def test_declared_times(target: str) -> None:
     """A beat is written the cycle after its transfer, found three cycles later, and read ``latency`` after that."""
     fields: dict[str, Any] = {"kernel": 1, "attn_offsets": (), "height": 2, "width": 3}

@@ -1,0 +1,137 @@
+"""``python -m scripts.estimate``: the estimates of `hw.estimate` beside what Yosys makes of the same units.
+
+All layers are 16 -> 16 channels, 32x32 pixels, 3x3, 8 bit, all eight directions and signed
+input where not said. Exit status 1 if LUTs or flip-flops are more than 20 % off, or
+multipliers or block RAMs at all.
+
+Example:
+    python -m scripts.estimate                    about ten minutes the first time
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from golden import cli
+from golden.random_layer import random_layer
+from golden.streams import Folding
+from hw.config import UnitConfig
+from hw.estimate import Estimate, estimate
+from hw.mapping import map_to_cells
+from hw.resources import Area, area_of_stages
+from hw.target import TARGETS
+from hw.verilog import generate
+
+SEED = 16
+#: Largest error of LUTs and flip-flops.
+TOLERANCE = 0.2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One unit of the table.
+
+    Attributes:
+        what: what distinguishes its layer, in words.
+        fields: of the layer, where they are not those of the module's docstring.
+    """
+
+    target: str
+    simd: int
+    pe: int
+    what: str = ""
+    fields: Mapping[str, Any] = field(default_factory=dict)
+
+
+ROWS = (
+    Row(target="ecp5", simd=1, pe=1),
+    Row(target="ecp5", simd=1, pe=2),
+    Row(target="ecp5", simd=2, pe=4),
+    Row(target="ecp5", simd=2, pe=4, what="unsigned", fields={"in_signed": False}),
+    Row(target="ecp5", simd=2, pe=4, what="plain", fields={"attn_offsets": ()}),
+    Row(target="ecp5", simd=4, pe=4),
+    Row(target="ecp5", simd=4, pe=4, what="4 bit", fields={"in_bits": 4, "weight_bits": 4}),
+    Row(target="ecp5", simd=4, pe=4, what="depthwise", fields={"groups": 16}),
+    Row(target="ecp5", simd=2, pe=2, what="stride 2", fields={"stride": 2}),
+    Row(target="ecp5", simd=2, pe=2, what="5x5", fields={"kernel": 5}),
+    Row(target="ecp5", simd=4, pe=8),
+    Row(target="ecp5", simd=16, pe=1),
+    Row(target="xcup", simd=1, pe=1),
+    Row(target="xcup", simd=2, pe=4),
+    Row(target="xcup", simd=2, pe=4, what="unsigned", fields={"in_signed": False}),
+    Row(target="xcup", simd=2, pe=4, what="plain", fields={"attn_offsets": ()}),
+    Row(target="xcup", simd=4, pe=4),
+    Row(target="xcup", simd=4, pe=4, what="4 bit", fields={"in_bits": 4, "weight_bits": 4}),
+    Row(target="xcup", simd=4, pe=4, what="depthwise", fields={"groups": 16}),
+    Row(target="xcup", simd=2, pe=2, what="stride 2", fields={"stride": 2}),
+    Row(target="xcup", simd=2, pe=2, what="5x5", fields={"kernel": 5}),
+    Row(target="xcup", simd=8, pe=8),
+    Row(target="xcup", simd=1, pe=16),
+    Row(target="xcup", simd=16, pe=2),
+    Row(target="xc7", simd=1, pe=2),
+    Row(target="xc7", simd=2, pe=4, what="unsigned", fields={"in_signed": False}),
+    Row(target="xc7", simd=2, pe=2, what="stride 2", fields={"stride": 2}),
+    Row(target="xc7", simd=4, pe=4),
+)
+
+
+def main(argv: list[str]) -> int:
+    cli.Parser(prog="python -m scripts.estimate", description=__doc__).parse_args(argv)
+    measured = []
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=len(ROWS))
+        for row in ROWS:
+            bar.update(task, description=f"{row.target} simd {row.simd} pe {row.pe} {row.what}")
+            measured.append((row, *measure(row)))
+            bar.advance(task)
+    Console(width=max(132, Console().width)).print(_table(measured))
+    return 0 if all(holds(guess, truth) for _, guess, truth in measured) else 1
+
+
+def measure(row: Row) -> tuple[Estimate, Area]:
+    """A unit's estimate, and what synthesis makes of it."""
+    fields = {"in_channels": 16, "out_channels": 16, "height": 32, "width": 32, "in_signed": True} | dict(row.fields)
+    layer = random_layer(np.random.default_rng(SEED), **fields)
+    folding, target = Folding(simd=row.simd, pe=row.pe), TARGETS[row.target]
+    truth = sum(area_of_stages(map_to_cells(generate(layer, folding, target))).values(), Area())
+    return estimate(UnitConfig(layer=layer, folding=folding, target=target)), truth
+
+
+def holds(guess: Estimate, truth: Area) -> bool:
+    """Whether an estimate is as good as it promises."""
+    close = all(abs(_error(g, t)) <= TOLERANCE for g, t in ((guess.lut, truth.lut), (guess.ff, truth.ff)))
+    return close and (guess.dsp, guess.bram) == (truth.dsp, truth.bram)
+
+
+def _error(guess: int, truth: int) -> float:
+    return guess / truth - 1
+
+
+def _table(measured: list[tuple[Row, Estimate, Area]]) -> Table:
+    columns = ("unit", "simd", "pe", "LUT", "synthesised", "error", "FF", "synthesised", "error", "DSP", "BRAM", "")
+    table = Table(*columns, title="estimated and synthesised, 16 -> 16 channels, 32x32", caption=f"seed {SEED}")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for row, guess, truth in measured:
+        exact = [f"{g:g}" if g == t else f"{g} is {t:g}" for g, t in ((guess.dsp, truth.dsp), (guess.bram, truth.bram))]
+        table.add_row(
+            f"{row.target} {row.what}",
+            str(row.simd),
+            str(row.pe),
+            *(f"{guess.lut:,}", f"{truth.lut:,}", f"{_error(guess.lut, truth.lut):+.1%}"),
+            *(f"{guess.ff:,}", f"{truth.ff:,}", f"{_error(guess.ff, truth.ff):+.1%}"),
+            *exact,
+            "" if holds(guess, truth) else "off",
+        )
+    return table
+
+
+if __name__ == "__main__":
+    cli.run(main)
