@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import re
@@ -23,12 +24,16 @@ from golden.streams import Folding, Payload
 from hw import build
 from hw.config import UnitConfig
 from hw.cycles import WRITE_TO_ISSUE
+from hw.storage import dp16kd_layout
+from hw.target import TARGETS, Target
 from hw.verilog import generate
 from refusals import Refuse, refusal
 from sim.stimulus import extreme_frames
 from units import STAGES, UNITS, unit_config
 
 TIMEOUT = 120
+#: Memories of constants.
+READ_ONLY = ("weights", "biases", "multipliers")
 
 
 def saved(folder: Path, **fields: Any) -> str:
@@ -96,17 +101,23 @@ cli.run(build.main)
 # --- the manifest ---
 
 
-@pytest.fixture(
-    params=["same", "valid", "depthwise", "stride_2_odd", "sequential", "parallel", "plain_1x1", "one_beat"]
-)
+#: Units whose manifest is looked at.
+LISTED = {
+    name: UNITS[name] for name in ("same", "valid", "depthwise", "stride_2_odd", "sequential", "parallel", "plain_1x1")
+}
+LISTED |= {"one_beat": UNITS["one_pixel"] | {"simd": 4}, "many_words": {"simd": 1, "pe": 1, "out_channels": 20}}
+
+
+@pytest.fixture(params=LISTED)
 def unit(request: pytest.FixtureRequest) -> UnitConfig:
     signed = request.param in ("valid", "parallel")
-    fields = UNITS["one_pixel"] | {"simd": 4} if request.param == "one_beat" else UNITS[request.param]
-    return unit_config(in_signed=signed, out_bits=9, out_signed=signed, relu=False, **fields)
+    return unit_config(in_signed=signed, out_bits=9, out_signed=signed, relu=False, **LISTED[request.param])
 
 
-def test_manifest(unit: UnitConfig) -> None:
-    core = generate(unit.layer, unit.folding)
+@pytest.mark.parametrize(("target", "pack"), [("generic", True), ("ecp5", False), ("xcup", True)])
+def test_manifest(unit: UnitConfig, target: str, pack: bool) -> None:
+    unit = dataclasses.replace(unit, target=TARGETS[target], pack=pack)
+    core = generate(unit.layer, unit.folding, unit.target, pack=pack)
     manifest = json.loads(json.dumps(core.manifest))
     sections = [
         "format",
@@ -125,7 +136,7 @@ def test_manifest(unit: UnitConfig) -> None:
     check_identity(manifest, unit)
     check_streams(manifest, unit)
     check_widths(manifest["widths"], unit)
-    check_memories(manifest["memories"], core.verilog)
+    check_memories(manifest["memories"], unit.target, core.verilog)
     check_timing(manifest, unit)
 
 
@@ -183,8 +194,11 @@ def check_widths(widths: list[dict[str, Any]], unit: UnitConfig) -> None:
     assert acc["low"] <= seen.min() and seen.max() <= acc["high"]
 
 
-def check_memories(memories: list[dict[str, Any]], verilog: str) -> None:
-    """Number and size of the memories, as the Verilog has them."""
+def check_memories(memories: list[dict[str, Any]], target: Target, verilog: str) -> None:
+    """Number and size of the memories, as the Verilog has them: as arrays, or of instances of block RAM."""
+    blocks = [row for row in memories if is_of_blocks(row, target)]
+    layouts = [(row, dp16kd_layout(row["depth"], row["width"], read_only=row["name"] in READ_ONLY)) for row in blocks]
+    assert verilog.count("\n  DP16KD ") == sum(row["count"] * layout.blocks for row, layout in layouts)
     arrays = re.findall(r"^  reg \[(\d+):0\] (\w+) \[(\d+):0\];", verilog, re.MULTILINE)
     stage = {"slot": "row_store", "row": "window", "fifo": "output_stream", "gate_queue": "sequencer"}
     stage |= {"read_queue": "sequencer"}
@@ -192,7 +206,17 @@ def check_memories(memories: list[dict[str, Any]], verilog: str) -> None:
     found = sorted(
         (stage.get(name, name), int(last) + 1, int(msb) + 1) for name, (msb, _, last) in zip(names, arrays, strict=True)
     )
-    assert found == sorted((row["name"], row["depth"], row["width"]) for row in memories for _ in range(row["count"]))
+    arrays_left = [row for row in memories if row not in blocks]
+    assert found == sorted(
+        (row["name"], row["depth"], row["width"]) for row in arrays_left for _ in range(row["count"])
+    )
+
+
+def is_of_blocks(row: dict[str, Any], target: Target) -> bool:
+    """Whether a memory is made of instances of block RAM; the pipeline's own memories never are."""
+    if target.block_memory is None or row["name"] not in (*READ_ONLY, "row_store"):
+        return False
+    return row["depth"] > (target.rom_depth if row["name"] in READ_ONLY else target.ram_depth)
 
 
 def check_timing(manifest: dict[str, Any], unit: UnitConfig) -> None:

@@ -18,10 +18,10 @@ from hw.target import ECP5, GENERIC, TARGETS, XC7, XCUP, Target
 from test_pipeline import run
 from units import SIMULATED
 
-WIDE = [signed(2), signed(8), unsigned(8), signed(17), signed(18), signed(19), signed(22), signed(29), signed(48)]
-NARROW = [signed(2), signed(8), unsigned(8), unsigned(1), unsigned(16)]
-
-
+#: On both sides of what takes adders, and of what each target's multiplier takes in one limb, in two and in three.
+WIDE = [signed(bits) for bits in (2, 3, 8, 17, 18, 19, 21, 22, 25, 26, 27, 28, 29, 35, 36, 39, 48)]
+WIDE += [unsigned(bits) for bits in (1, 2, 8, 18, 26, 33)]
+NARROW = [signed(2), signed(8), signed(18), unsigned(1), unsigned(2), unsigned(8), unsigned(16), unsigned(17)]
 HARD = [ECP5, XC7, XCUP]
 
 
@@ -36,8 +36,8 @@ def model(target: Target) -> Multiplier:
     def multiplier(m: Module, a: Value, b: Value, chain: Value | None) -> tuple[Value, Value]:
         assert signed_width(a.shape()) <= target.a_bits and signed_width(b.shape()) <= target.b_bits
         total = Signal(signed(48), reset_less=True)
-        m.d.sync += total.eq(delay(m, a * b, HARD_LATENCY - 1) + (0 if chain is None else chain))
-        return total, total
+        m.d.sync += total.eq(delay(m, a * b, HARD_LATENCY - 1) + (0 if chain is None else (~chain).as_signed()))
+        return total, ~total  # so that a hand-on is of no use but to the next one
 
     return multiplier
 
@@ -86,23 +86,31 @@ def test_no_wider_than_proven(target: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("target", "a", "b", "count"),
+    ("target", "a", "b", "count", "limbs"),
     [
-        (ECP5, signed(8), signed(8), 1),
-        (ECP5, signed(18), unsigned(8), 1),
-        (ECP5, signed(19), unsigned(8), 1),  # the two bits above 17 become adders
-        (ECP5, signed(22), unsigned(8), 2),
-        (ECP5, signed(29), unsigned(16), 2),
-        (ECP5, signed(48), unsigned(16), 3),
-        (XC7, signed(29), unsigned(16), 2),
-        (XCUP, signed(27), unsigned(16), 1),
-        (XCUP, signed(29), unsigned(16), 1),
-        (XCUP, signed(48), unsigned(16), 2),
-        (GENERIC, signed(48), unsigned(16), 1),
+        (ECP5, signed(8), signed(8), 1, 1),
+        (ECP5, signed(18), unsigned(8), 1, 1),
+        (ECP5, signed(19), unsigned(8), 1, 2),  # the two bits above 17 become adders
+        (ECP5, signed(21), unsigned(8), 1, 2),
+        (ECP5, signed(22), unsigned(8), 2, 2),
+        (ECP5, signed(29), unsigned(16), 2, 2),
+        (ECP5, signed(35), unsigned(16), 2, 2),
+        (ECP5, signed(36), unsigned(16), 2, 3),
+        (ECP5, signed(48), unsigned(16), 3, 3),
+        (ECP5, signed(48), signed(2), 0, 1),
+        (XC7, signed(25), unsigned(16), 1, 1),
+        (XC7, signed(29), unsigned(16), 2, 2),
+        (XC7, signed(48), unsigned(16), 2, 2),
+        (XCUP, signed(27), unsigned(16), 1, 1),
+        (XCUP, signed(29), unsigned(16), 1, 2),
+        (XCUP, signed(48), unsigned(16), 2, 2),
+        (GENERIC, signed(48), unsigned(16), 1, 1),
     ],
 )
-def test_how_many(target: Target, a: Shape, b: Shape, count: int) -> None:
-    assert multipliers(target, a, b) == count
+def test_how_many(target: Target, a: Shape, b: Shape, count: int, limbs: int) -> None:
+    """Hard multipliers, and cycles: those of the target's multiplier, and one for each limb but the first."""
+    assert multipliers(target, a, b) == multipliers(target, b, a) == count
+    assert latency(target, a, b) == latency(target, b, a) == target.multiply_latency + limbs - 1
 
 
 @pytest.mark.parametrize("target", HARD, ids=lambda target: target.name)
@@ -118,8 +126,12 @@ def test_that_many_are_built(target: Target) -> None:
 
 @pytest.mark.parametrize("target", HARD, ids=lambda target: target.name)
 def test_operands_of_two_bits_take_none(target: Target) -> None:
-    assert not is_hard(target, signed(2), unsigned(8))
-    assert multipliers(target, signed(2), unsigned(8)) == 0
+    for few in (signed(2), unsigned(1)):
+        assert not is_hard(target, few, unsigned(8)) and not is_hard(target, signed(48), few)
+        assert multipliers(target, few, unsigned(8)) == multipliers(target, signed(48), few) == 0
+    for more in (signed(3), unsigned(2)):
+        assert is_hard(target, more, unsigned(8)) and is_hard(target, signed(48), more)
+        assert multipliers(target, more, unsigned(8)) == 1
 
 
 @pytest.mark.parametrize("targets", [TARGETS, SIMULATED], ids=["hard", "inferred"])

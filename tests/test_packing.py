@@ -193,16 +193,16 @@ def test_plan(unit: str, target: str, pack: bool) -> None:
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_plan_of_any_layer(target: str) -> None:
-    for seed in range(60):
-        check_plan(random_unit(seed, target))
-        check_plan(random_unit(seed, target, pack=False))
+@pytest.mark.parametrize("seed", range(60))
+def test_plan_of_any_layer(seed: int, target: str) -> None:
+    check_plan(random_unit(seed, target))
+    check_plan(random_unit(seed, target, pack=False))
 
 
 @pytest.mark.parametrize("target", TARGETS)
-@pytest.mark.parametrize("signs", SIGNS)
-def test_plan_of_weights_at_their_limits(target: str, signs: str) -> None:
-    for seed in range(30):
+@pytest.mark.parametrize("seed", range(30))
+def test_plan_of_weights_at_their_limits(seed: int, target: str) -> None:
+    for signs in SIGNS:
         check_plan(at_limits(random_unit(seed, target), signs))
 
 

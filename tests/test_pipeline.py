@@ -33,7 +33,7 @@ def run(m: Module, inputs: list[Signal], result: Value, values: list[list[int]],
 @pytest.mark.parametrize("count", [*range(1, 10), 255, 256, 257, 4096])
 def test_index_shape_holds_every_index_and_is_not_empty(count: int) -> None:
     shape = index_shape(count)
-    assert not shape.signed
+    assert not shape.signed and shape.width > 0
     assert 2**shape.width >= count
     assert shape.width == 1 or 2 ** (shape.width - 1) < count
 

@@ -14,7 +14,7 @@ from hw.config import UnitConfig
 from hw.tap_macs import TapMacs
 from hw.target import TARGETS
 from operands import lane_beats, lane_word, paired_beats
-from units import SIGNS, UNITS, at_limits, random_unit, unit_config
+from units import SIGNS, UNITS, at_limits, random_unit, unit_config, with_arrays
 
 #: Numbers of taps that make the two adder trees differ in depth, and sums that dead taps leave empty.
 TAPS: dict[str, dict[str, Any]] = {
@@ -80,6 +80,14 @@ def test_without_packing(unit: str, pack: bool) -> None:
     config = unit_config(target="xcup", pack=pack, **UNITS[unit])
     assert config.plan.packed == pack
     check(config, seed=5)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("zero", ["conv_weight", "attn_weight"])
+def test_one_sum_is_always_zero(zero: str, target: str) -> None:
+    """The least that a field of a packed word, and a chain, may have to hold."""
+    config = unit_config(target=target)
+    check(with_arrays(config, **{zero: np.zeros_like(getattr(config.layer, zero))}), seed=6)
 
 
 @pytest.mark.parametrize("target", TARGETS)

