@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
@@ -61,17 +63,32 @@ class ChannelAccumulate(wiring.Component):
         return m
 
     def _accumulate_in_halves(self, m: Module, beat: Value) -> Value:
-        """The sum in two halves, the upper one a cycle later with the lower one's carry: short loops."""
+        """The sum in two halves, the upper one a cycle later with the lower one's carry: short loops.
+
+        What a loop starts from is cleared as a new sum's first beat comes up, so that there is nothing
+        in a loop but its adder; the result has a register of its own.
+        """
         bias, biased = (Signal(self._acc, reset_less=True, name=name) for name in ("bias", "biased"))
         m.d.sync += [bias.eq(Mux(self.i_first, self.i_bias, 0)), biased.eq(bias + beat)]
-        valid, first = delay(m, self.i_valid, 2), delay(m, self.i_first, 2)
+        valid, starts = delay(m, self.i_valid, 1), delay(m, self.i_valid & self.i_first, 1)
         half = len(biased) // 2
         low, carry = Signal(half, reset_less=True), Signal(reset_less=True)
         high = Signal(len(biased) - half, reset_less=True)
-        with m.If(valid):
-            m.d.sync += Cat(low, carry).eq(Mux(first, 0, low) + biased[:half])
-        late_valid, late_first, late_biased = (delay(m, value, 1) for value in (valid, first, biased[half:]))
-        with m.If(late_valid):
-            # The carry comes in from a position below.
-            m.d.sync += high.eq((Cat(1, Mux(late_first, 0, high)) + Cat(carry, late_biased)) >> 1)
+        valid = self._loop(m, Cat(low, carry), valid, starts, lambda kept: kept[:half] + biased[:half])
+        late = delay(m, biased[half:], 1)
+        # The carry comes in from a position below.
+        self._loop(m, high, valid, delay(m, starts, 1), lambda kept: (Cat(1, kept) + Cat(carry, late)) >> 1)
         return Cat(delay(m, low, 1), high).as_signed()
+
+    def _loop(self, m: Module, result: Value, comes: Value, starts: Value, add: Callable[[Value], Value]) -> Value:
+        """Accumulate in ``result``, from 0 where a sum starts; beats are there a cycle after ``comes`` and ``starts``.
+
+        Returns whether there is one.
+        """
+        valid, kept = delay(m, comes, 1), Signal(len(result), reset_less=True, name="kept")
+        total = add(kept)
+        with m.If(valid):
+            m.d.sync += [result.eq(total), kept.eq(total)]
+        with m.If(starts):
+            m.d.sync += kept.eq(0)
+        return valid

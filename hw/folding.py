@@ -12,6 +12,7 @@ from hw.config import UnitConfig
 from hw.cycles import predict
 from hw.estimate import Estimate, estimate
 from hw.geometry import Geometry
+from hw.multiplier import NARROW_OPERAND
 from hw.resources import Area
 from hw.target import TARGETS
 
@@ -76,12 +77,24 @@ def fits(unit: Estimate, device: str) -> bool:
 
 def _fitting(layer: Layer, folding: Folding, wish: Wish, pack: bool) -> Estimate | None:
     """The unit with ``folding`` if it can be built and fits the device."""
+    if _is_hopeless(layer.config, folding, wish.device):
+        return None
     try:
         config = UnitConfig(layer=layer, folding=folding, target=TARGETS[DEVICE_TARGET], pack=pack)
     except UserError:  # more lanes than a vector holds
         return None
     unit = estimate(config)
     return unit if fits(unit, wish.device) else None
+
+
+def _is_hopeless(config: LayerConfig, folding: Folding, device: str) -> bool:
+    """Whether a device cannot hold the products of a cycle, two to a multiplier; far quicker to say than `fits`."""
+    geometry, has = Geometry(config=config, folding=folding), CAPACITY[device]
+    lanes = folding.simd * (1 if config.depthwise else folding.pe)
+    products = lanes * (len(geometry.conv_taps) + len(geometry.attn_taps))
+    hard = min(config.weight_bits, config.in_bits) > NARROW_OPERAND
+    # A product of adders takes at least a LUT.
+    return -(-products // 2) > has.dsp if hard else products > has.lut
 
 
 def _divisors(count: int) -> list[int]:

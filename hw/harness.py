@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from itertools import count
 from typing import Any
 
-from hw.netlist import Bit, Netlist
+from hw.netlist import Bit, Netlist, new_cell, new_lut
 
 #: Names of all cells of the harness begin with it.
 PREFIX = "harness."
@@ -47,7 +47,7 @@ def harnessed(unit: Netlist) -> Netlist:
     for net in _nets(ports, "output"):
         captured = register(register(net, next(free)), next(free))
         mixed = next(free)
-        cells[f"{PREFIX}xor_{mixed}"] = _xor(signature, captured, mixed)
+        cells[f"{PREFIX}xor_{mixed}"] = new_lut(_XOR, {"A": signature, "B": captured}, mixed)
         signature = register(mixed, next(free))
 
     return Netlist(
@@ -73,20 +73,4 @@ def _nets(ports: dict[str, Any], direction: str) -> Iterator[int]:
 
 def _flip_flop(clock: int, data: Bit, out: int) -> dict[str, Any]:
     connections: dict[str, list[Bit]] = {"CLK": [clock], "DI": [data], "LSR": ["0"], "Q": [out]}
-    return _cell("TRELLIS_FF", _FF_PARAMETERS, connections, "Q")
-
-
-def _xor(a: Bit, b: Bit, out: int) -> dict[str, Any]:
-    return _cell("LUT4", {"INIT": _XOR}, {"A": [a], "B": [b], "C": ["0"], "D": ["0"], "Z": [out]}, "Z")
-
-
-def _cell(kind: str, parameters: dict[str, str], connections: dict[str, list[Bit]], out: str) -> dict[str, Any]:
-    directions = {port: "output" if port == out else "input" for port in connections}
-    return {
-        "hide_name": 0,
-        "type": kind,
-        "parameters": parameters,
-        "attributes": {},
-        "port_directions": directions,
-        "connections": connections,
-    }
+    return new_cell("TRELLIS_FF", _FF_PARAMETERS, connections, "Q")

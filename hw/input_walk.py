@@ -181,10 +181,14 @@ class InputWalk(wiring.Component):
         written = Signal(self._count_shape)
         m.d.sync += written.eq(written + self.i_written)
         sign = self._count_shape.width - 1
-        there = [delay(m, ~(written - beat.needed)[sign], 1, reset_less=False) for beat in front]
+        # Kept as the subtractions give it, without an inverter behind them.
+        missing = Signal(len(front), init=-1)
         arrived = Signal()
-        ahead = [Mux(step, there[n + 1], there[n]) for n in range(2)]
-        m.d.sync += arrived.eq(Mux(self.i_step, ahead[1], ahead[0]))
+        ahead = [Mux(step, missing[n + 1], missing[n]) for n in range(2)]
+        m.d.sync += [
+            missing.eq(Cat((written - beat.needed)[sign] for beat in front)),
+            arrived.eq(~Mux(self.i_step, ahead[1], ahead[0])),
+        ]
         m.d.comb += [
             self.o_arrived.eq(arrived),
             self.o_starts_output.eq(front[0].starts_output),

@@ -35,9 +35,10 @@ class Netlist:
 
     @cached_property
     def last_net(self) -> int:
-        """The highest number that a net has."""
-        wires = (wire["bits"] for wire in self.module["netnames"].values())
-        return max(net for bits in wires for net in bits if isinstance(net, int))
+        """The highest number that a net of a cell or a port has."""
+        ports = [port["bits"] for port in self.module["ports"].values()]
+        pins = [bits for content in self.cells.values() for bits in content["connections"].values()]
+        return max(net for bits in (*ports, *pins) for net in bits if isinstance(net, int))
 
     @cached_property
     def driver(self) -> Mapping[int, str]:
@@ -61,3 +62,21 @@ class Netlist:
         for port, bits in content["connections"].items():
             if content["port_directions"][port] == direction:
                 yield from (bit for bit in bits if isinstance(bit, int))
+
+
+def new_cell(kind: str, parameters: dict[str, str], connections: dict[str, list[Bit]], output: str) -> dict[str, Any]:
+    """A cell as ``write_json`` would write it, with one output port."""
+    return {
+        "hide_name": 0,
+        "type": kind,
+        "parameters": parameters,
+        "attributes": {},
+        "port_directions": {port: "output" if port == output else "input" for port in connections},
+        "connections": connections,
+    }
+
+
+def new_lut(truth: str, inputs: dict[str, Bit], out: int) -> dict[str, Any]:
+    """An ECP5's LUT4 with ``truth`` table and ``inputs`` at some of its ports ``A`` to ``D``."""
+    pins = {port: [inputs.get(port, "0")] for port in "ABCD"}
+    return new_cell("LUT4", {"INIT": truth}, {**pins, "Z": [out]}, "Z")

@@ -59,9 +59,11 @@ class OutputStream(wiring.Component):
 
         payload = Signal(entry, reset_less=True)
         valid = Signal()
+        # Whether there are entries is a register of its own, so that little waits for the sink.
+        some = Signal()
         pop = Signal()
-        m.d.comb += [pop.eq(level.any() & (~valid | self.o.ready)), self.o_popped.eq(pop)]
-        m.d.sync += level.eq(level + self.i_valid - pop)
+        m.d.comb += [pop.eq(some & (~valid | self.o.ready)), self.o_popped.eq(pop)]
+        m.d.sync += [level.eq(level + self.i_valid - pop), some.eq(self.i_valid | Mux(pop, level > 1, some))]
         with m.If(pop):
             m.d.sync += [payload.eq(read.data), head.eq(wrap_increment(head, 1, self._depth))]
         m.d.sync += valid.eq(Mux(pop, 1, valid & ~self.o.ready))

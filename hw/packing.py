@@ -34,6 +34,9 @@ from hw.geometry import Geometry
 from hw.multiplier import is_hard, signed_width
 from hw.target import Target
 
+#: Chains of full length that a sum over the taps may have; what would take more has shorter ones.
+MANY = 3
+
 
 @dataclass(frozen=True, kw_only=True)
 class Product:
@@ -203,6 +206,9 @@ class _Planner:
     def _lengths(self, products: int) -> Iterator[int]:
         """Lengths of chains to try, the longest first."""
         most = self.cascade if self.cascade > 1 else max(1, products)
+        if products > MANY * most:
+            # The sum of the chains takes its cycles anyway, so let them be shorter.
+            most = 2 * most // 3
         seen = 0
         for chains in range(-(-products // most), products + 1):
             length = -(-products // max(1, chains))

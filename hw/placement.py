@@ -11,6 +11,7 @@ from golden.cache import cached
 from golden.cli import UserError
 from hw.floorplan import floorplanned
 from hw.netlist import Netlist
+from hw.ties import tied
 from hw.toolchain import NEXTPNR
 from hw.verilog import TOP_MODULE
 
@@ -74,7 +75,7 @@ def place(netlist: Netlist, goal: Goal, seed: int) -> Placement:
 
     Raises `hw.toolchain.ToolError` where nextpnr fails, for instance because the device is too small.
     """
-    module = floorplanned(netlist, goal.device).module
+    module = tied(floorplanned(netlist, goal.device)).module
     text = json.dumps({"creator": "Yosys", "modules": {TOP_MODULE: module}})
     options = place_options(goal, seed)
 

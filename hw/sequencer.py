@@ -134,11 +134,14 @@ class Sequencer(wiring.Component):
         return m
 
     def _has_credit(self, m: Module) -> Value:
-        """Whether an entry of the output FIFO is free that no beat in the pipeline is bound for."""
-        # One less than there are, so that the sign tells.
-        spare = Signal(range(-1, self._fifo_depth), init=self._fifo_depth - 1)
-        popped = delay(m, self.i_popped, 1, reset_less=False)
-        change = Cat(popped ^ self.o_last, (~popped & self.o_last).replicate(len(spare) - 1))
+        """Whether an entry of the output FIFO is free that no beat in the pipeline is bound for.
+
+        What is taken counts a cycle late, so that nothing waits for the comparison; hence one entry is in reserve.
+        """
+        # Two less than there are: the one in reserve, and one so that the sign tells.
+        spare = Signal(range(-2, self._fifo_depth), init=self._fifo_depth - 2)
+        popped, taken = (delay(m, event, 1, reset_less=False) for event in (self.i_popped, self.o_last))
+        change = Cat(popped ^ taken, (~popped & taken).replicate(len(spare) - 1))
         m.d.sync += spare.eq(spare + change.as_signed())
         return ~spare[-1]
 

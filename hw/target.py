@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from golden.cli import UserError
 
-#: Beyond so many terms adder trees use four-input nodes everywhere: depth counts more than the clock.
+#: From so many terms on adder trees use four-input nodes everywhere: depth counts more than the clock.
 WIDE_TREE = 16
 
 
@@ -50,7 +50,7 @@ class Target:
 
     def radix(self, terms: int) -> int:
         """Inputs of each node of an adder tree of ``terms`` terms."""
-        return self.tree_radix if terms <= WIDE_TREE else max(self.tree_radix, 4)
+        return self.tree_radix if terms < WIDE_TREE else max(self.tree_radix, 4)
 
 
 GENERIC = Target(name="generic")

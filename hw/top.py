@@ -45,7 +45,7 @@ class Unit(wiring.Component):
         self.lane = Lane(config)
         self.latency = self._at_lane + self.lane.latency + OutputStream.latency
         # Enough entries that a ready sink never makes the sequencer wait for a free one.
-        self.fifo_depth = -(-(self.latency + 1) // config.beats_per_output) + 1
+        self.fifo_depth = -(-(self.latency + 1) // config.beats_per_output) + 2
         self.sequencer = Sequencer(config, fifo_depth=self.fifo_depth)
         self.weights = WeightStore(
             weight_words(config),

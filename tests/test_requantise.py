@@ -114,6 +114,15 @@ def test_most_negative_product(output: str, out_shift: int) -> None:
     check(config, [(acc, 1) for acc in range(-128, 103)])
 
 
+@pytest.mark.parametrize("output", OUTPUTS)
+@pytest.mark.parametrize("out_shift", [0, 1, 4])
+def test_elements_wider_than_the_product(output: str, out_shift: int) -> None:
+    config = unit(bias=(-20, 20), multipliers=(3,), out_bits=16, out_shift=out_shift, **OUTPUTS[output])
+    bound = config.ranges.accumulator
+    values = check(config, [(acc, 3) for acc in range(bound.low, bound.high + 1)])
+    assert (min(values) < 0) == (config.layer.config.out_range.low < 0)
+
+
 @pytest.mark.parametrize("bias", [(-150, -149), (149, 150)])
 @pytest.mark.parametrize("output", OUTPUTS)
 @pytest.mark.parametrize("out_shift", [0, 3])

@@ -1,0 +1,42 @@
+"""Ties: constants for the multipliers of an ECP5 from where they are used.
+
+The control pins of a MULT18X18D (clock enable, reset, signedness, source) are nets like any
+other, also where they never change, and nextpnr drives all those of a device from one LUT.
+Routing these two nets through what a full device leaves free took longer than all others
+together, and often did not end. Here each block of multipliers has LUTs of its own for them.
+"""
+
+from __future__ import annotations
+
+import re
+from itertools import count
+from typing import Any
+
+from hw.netlist import Bit, Netlist, new_lut
+
+#: Pins that are routed; nextpnr sets those of operands in place.
+_CONTROL = re.compile(r"(CE|RST|SIGNED|SOURCE).")
+#: A place as `hw.floorplan` names it: block by column of its first multiplier, and row.
+_PLACE = re.compile(r"X(\d+)/Y(\d+)/MULT18_(\d)")
+_TRUTH = {"0": "0" * 16, "1": "1" * 16}
+
+
+def tied(netlist: Netlist) -> Netlist:
+    """``netlist`` with constants of its own for every block of placed multipliers."""
+    free = count(1 + netlist.last_net)
+    drivers: dict[tuple[int, int, Bit], int] = {}
+    cells: dict[str, Any] = dict(netlist.cells)
+    for name, content in netlist.cells.items():
+        if place := _PLACE.fullmatch(content["attributes"].get("BEL", "")):
+            column, row, position = map(int, place.groups())
+            connections = dict(content["connections"])
+            for port, bits in connections.items():
+                if _CONTROL.fullmatch(port) and bits[0] in _TRUTH:
+                    block = column - position, row, bits[0]
+                    if block not in drivers:
+                        drivers[block] = next(free)
+                    connections[port] = [drivers[block]]
+            cells[name] = {**content, "connections": connections}
+    for (column, row, value), net in drivers.items():
+        cells[f"tie_{value}_X{column}_Y{row}"] = new_lut(_TRUTH[str(value)], {}, net)
+    return Netlist({**netlist.module, "cells": cells})
