@@ -40,6 +40,8 @@ class UnitConfig:
     pack: bool = True
 
     def __post_init__(self) -> None:
+        if self.layer.config.product != "hadamard":
+            raise UserError(f"product {self.layer.config.product!r} has no hardware yet, allowed is 'hadamard'")
         g = self.geometry
         segments = max(g.segments(dy) for dy in g.rows)
         widest = {
