@@ -16,11 +16,12 @@ from torch import Tensor
 
 from golden import integer
 from golden.bounds import Range
+from golden.calibration import activation_scale
 from golden.cli import UserError
 from golden.layer import Layer, LayerError
 from golden.merge import DynamicConv2d
 from golden.operator import XVolution
-from golden.quantise import ZERO_CHANNEL_UNIT, activation_scale, choose_multipliers, quantise
+from golden.quantise import ZERO_CHANNEL_UNIT, choose_multipliers, quantise
 from golden.scales import dequantise_output, quantise_input
 
 FRAMES, CHANNELS, HEIGHT, WIDTH = 6, 6, 9, 7
