@@ -30,8 +30,9 @@ class XVolution(SlidingModule):
         inner      pssa(x)[o] = sum_{h,t} attn_weight[o,h,t] <x0, x_t>_h
         dynamic    pssa(x)[o] = sum_{c,t} attn_weight[o,c,t] sim_t[h(c)] x_t[c]
 
-    with ``sim_t[h] = <x0, x_t>_h / (C / heads)``, the mean over the head. Of ``dynamic``, which is
-    cubic in ``x``, SCALE_NOTE
+    where the similarity ``sim_t[h] = <x0, x_t>_h heads / C`` is a mean over the head. Its scale is
+    fixed. The batch norm of the branch makes training the same whatever it is; without one, a
+    mean keeps the attention of wide heads, cubic in ``x``, from outweighing the convolution.
 
     Where ``groups`` is C, output channel ``o`` sees only input channel ``o``, in both branches.
 
