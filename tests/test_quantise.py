@@ -16,7 +16,7 @@ from torch import Tensor
 
 from golden import integer
 from golden.bounds import Range
-from golden.calibration import activation_scale
+from golden.calibration import activation_scale, full_sim_shift
 from golden.cli import UserError
 from golden.layer import Layer, LayerError
 from golden.merge import DynamicConv2d
@@ -194,6 +194,21 @@ def test_sim_shift_is_where_a_lower_one_no_longer_helps(seed: int, sim_bits: int
     assert 0 < shift <= full, f"seed {seed}"
     # Each of them searched all attn_shift; the chosen one those near its neighbour's.
     assert squared_error(chosen, merged, x) <= 1.02 * min(errors), f"seed {seed}"
+
+
+@pytest.mark.parametrize("negative", [False, True])
+@pytest.mark.parametrize("sim_bits", [2, 5, 8])
+@pytest.mark.parametrize("heads", [1, 3, 6])
+def test_full_sim_shift_is_the_smallest_without_saturation(heads: int, sim_bits: int, negative: bool) -> None:
+    """Neighbours of opposite sign make negative similarities alone."""
+    merged, x = dynamic_layer(22, heads, attn_offsets=((0, 1), (-1, 0))), frames(22)
+    if negative:
+        x[..., torch.arange(HEIGHT)[:, None] % 2 != torch.arange(WIDTH) % 2] *= -1
+    for layer in (quantise(merged, x, sim_bits=sim_bits, sim_shift=s, attn_shift=0) for s in (0, 9)):
+        assert layer.config.similarity is not None
+        shift = full_sim_shift(layer.config, layer.config.similarity, quantise_input(layer, x.numpy()))
+        at = {n: dataclasses.replace(layer, config=dataclasses.replace(layer.config, sim_shift=n)) for n in range(20)}
+        assert shift == next(n for n, other in at.items() if saturated(other, x) == 0)
 
 
 def test_clipping_similarities_pays_where_few_are_large() -> None:
