@@ -31,7 +31,8 @@ def run(layer: Layer, x: np.ndarray) -> np.ndarray:
     outputs = []
     for frame in layer.check_input(x):
         elements = window(layer, frame)
-        conv_sum, attn_sum = tap_macs(layer, elements)
+        sims = similarity(layer, elements)
+        conv_sum, attn_sum = tap_macs(layer, elements, sims)
         combined = attention_combine(layer, elements, conv_sum, attn_sum)
         outputs.append(requantise(layer, channel_accumulate(layer, combined)).raw())
     return np.stack(outputs).astype(np.int64)
@@ -58,15 +59,40 @@ def window(layer: Layer, frame: np.ndarray) -> Fxp:
     return Fxp(elements, like=_signed(c.in_bits if c.in_signed else c.in_bits + 1))
 
 
-def tap_macs(layer: Layer, elements: Fxp) -> tuple[Fxp, Fxp]:
-    """The two sums over taps that share the window: convolution and attention.
+def similarity(layer: Layer, elements: Fxp) -> Fxp | None:
+    """``sim[t,h]``: heads' inner products of centre and tap, rounded and saturated.
 
     Args:
         elements: ``[C, Ho, Wo, 2R+1, 2R+1]``.
 
     Returns:
-        ``sum_i conv_weight[o,c,i] x[c,p+i]`` and ``sum_t attn_weight[o,c,t] x[c,p+t]``,
-        ``[O, C/groups, Ho, Wo]`` each.
+        ``[T, heads, Ho, Wo]``; None for a ``hadamard`` layer, and for one without offsets.
+    """
+    c = layer.config
+    if c.heads is None or c.sim_bits is None or c.sim_shift is None or not c.attn_offsets:
+        return None
+    sims = np.zeros((len(c.attn_offsets), c.heads, c.out_height, c.out_width), np.int64)
+    for t, (dy, dx) in enumerate(c.attn_offsets):
+        products = (_tap(layer, elements, 0, 0) * _tap(layer, elements, dy, dx)).raw()[0]
+        for h, channels in enumerate(np.split(np.arange(c.in_channels), c.heads)):
+            total = _exact(fxp.sum(Fxp(products[channels], like=_ACCUMULATOR), axis=0, out_like=_ACCUMULATOR))
+            # The sum's lowest sim_shift bits become its fraction, which the narrow format has not.
+            quotient = _signed(ACCUMULATOR_BITS, c.sim_shift)
+            quotient.set_val(total.raw(), raw=True)
+            sims[t, h] = Fxp(quotient, like=_signed(c.sim_bits)).raw()
+    return Fxp(sims, like=_signed(c.sim_bits))
+
+
+def tap_macs(layer: Layer, elements: Fxp, sims: Fxp | None = None) -> tuple[Fxp, Fxp]:
+    """The two sums over taps that share the window: convolution and attention.
+
+    Args:
+        elements: ``[C, Ho, Wo, 2R+1, 2R+1]``.
+        sims: ``[T, heads, Ho, Wo]``, or None.
+
+    Returns:
+        ``sum_i conv_weight[o,c,i] x[c,p+i]`` and ``sum_t attn_weight[o,c,t] x[c,p+t]``, in
+        which ``sims`` multiply their taps: ``[O, C/groups, Ho, Wo]`` each.
     """
     c = layer.config
     half = c.kernel // 2
@@ -76,14 +102,18 @@ def tap_macs(layer: Layer, elements: Fxp) -> tuple[Fxp, Fxp]:
         conv_sum = _sum(conv_sum, weight * _tap(layer, elements, dy, dx))
     attn_sum = _zeros(layer)
     for t, (dy, dx) in enumerate(c.attn_offsets):
-        weight = _weight(layer, layer.attn_weight[:, :, t])
-        attn_sum = _sum(attn_sum, weight * _tap(layer, elements, dy, dx))
+        tap = _tap(layer, elements, dy, dx)
+        if sims is not None:
+            of_channel = np.repeat(sims.raw()[t], c.in_channels // sims.shape[1], axis=0)
+            tap = Fxp(of_channel[None], like=sims, raw=True) * tap
+        attn_sum = _sum(attn_sum, _weight(layer, layer.attn_weight[:, :, t]) * tap)
     return conv_sum, attn_sum
 
 
 def attention_combine(layer: Layer, elements: Fxp, conv_sum: Fxp, attn_sum: Fxp) -> Fxp:
-    """``2^attn_shift * conv_sum + x0 * attn_sum``, ``[O, C/groups, Ho, Wo]``."""
-    return _sum(conv_sum << layer.config.attn_shift, _tap(layer, elements, 0, 0) * attn_sum)
+    """``2^attn_shift * conv_sum + x0 * attn_sum``, ``dynamic`` without ``x0``: ``[O, C/groups, Ho, Wo]``."""
+    attention = attn_sum if layer.config.product == "dynamic" else _tap(layer, elements, 0, 0) * attn_sum
+    return _sum(conv_sum << layer.config.attn_shift, attention)
 
 
 def channel_accumulate(layer: Layer, combined: Fxp) -> Fxp:

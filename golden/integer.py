@@ -1,8 +1,8 @@
 """The exact integer model of a layer, at the speed of a floating-point matrix product.
 
 A tile of output positions is one column block of two matrix products per block of input
-channels: weights times shifted elements (convolution) and weights times ``x0 * x_t``
-(attention). Both run in floating point and are exact all the same. Every term is an
+channels: weights times shifted elements (convolution) and weights times ``x0 * x_t``, or
+``sim * x_t`` (attention). Both run in floating point and are exact all the same. Every term is an
 integer, and `golden.bounds` proves that each partial sum of the terms, in whatever order
 they are added, is one too, below 2^47 in magnitude; float64 holds every integer up to 2^53,
 so no multiplication, addition or fused multiply-add of the sum ever rounds. A product whose
@@ -14,15 +14,15 @@ A depthwise layer has nothing to share between output channels and is summed tap
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import DTypeLike
 
-from golden.bounds import Range, weighted_sum
+from golden.bounds import Range, attention_elements, weighted_sum
 from golden.layer import Layer, LayerConfig
+from golden.similarity import similarities
+from golden.tiles import Scratch, Window
 
 #: Integers up to this magnitude are exact in float32.
 FLOAT32_EXACT = 2**24
@@ -107,17 +107,34 @@ def _out_shape(layer: Layer, frames: np.ndarray) -> tuple[int, int, int, int]:
 
 def _tiles(layer: Layer, frames: np.ndarray) -> Iterator[tuple[slice, slice, np.ndarray]]:
     """``acc`` tile by tile: images, output rows, and int64 ``[n, O, rows, Wo]``."""
-    c = layer.config
-    blocks = _channel_blocks(layer)
-    scratch = _Scratch()
-    add = _add_depthwise if c.depthwise else _add_dense
-    for images, rows in _tile_slices(len(frames), c):
-        shape = (c.out_channels, images.stop - images.start, rows.stop - rows.start, c.out_width)
-        total = scratch.take("total", np.float64, shape)
-        total[...] = layer.bias[:, None, None, None]
-        for block in blocks:
-            add(total, c, block, _Window(c, frames[images, block.channels], rows, scratch), scratch)
+    groups = _block_groups(layer)
+    scratch = Scratch()
+    for images, rows in _tile_slices(len(frames), layer.config):
+        total = _tile_sum(layer, groups, frames[images], rows, scratch)
         yield images, rows, total.transpose(1, 0, 2, 3).astype(np.int64)
+
+
+def _tile_sum(
+    layer: Layer, groups: Sequence[Sequence[_ChannelBlock]], frames: np.ndarray, rows: slice, scratch: Scratch
+) -> np.ndarray:
+    """``acc`` of some output rows of ``frames``: float64 ``[O, n, rows, Wo]`` in ``scratch``."""
+    c = layer.config
+
+    def window(block: _ChannelBlock) -> Window:
+        return Window(c, frames[:, block.channels], rows, scratch)
+
+    total = scratch.take("total", np.float64, (c.out_channels, len(frames), rows.stop - rows.start, c.out_width))
+    total[...] = layer.bias[:, None, None, None]
+    for blocks in groups:
+        sims = None
+        if c.similarity is not None:
+            sims = similarities(c, c.similarity, map(window, blocks), blocks[0].heads, scratch)
+        for block in blocks:
+            if c.depthwise:
+                _add_depthwise(total, c, block, window(block), scratch)
+            else:
+                _add_dense(total, c, block, window(block), sims, scratch)
+    return total
 
 
 def _tile_slices(images: int, config: LayerConfig) -> Iterator[tuple[slice, slice]]:
@@ -136,89 +153,80 @@ class _ChannelBlock:
 
     Attributes:
         channels: the input channels.
+        heads: how many heads they are, or 1 for a part of one; without heads, their number.
         conv: ``[O, c*K*K]`` (depthwise ``[c, K*K]``) times ``2^attn_shift``.
         attn: ``[O, c*T]`` (depthwise ``[c, T]``).
     """
 
     channels: slice
+    heads: int
     conv: np.ndarray
     attn: np.ndarray
 
 
-def _channel_blocks(layer: Layer) -> list[_ChannelBlock]:
-    c = layer.config
-    blocks = []
-    for first in range(0, c.in_channels, CHANNEL_BLOCK):
-        channels = slice(first, min(first + CHANNEL_BLOCK, c.in_channels))
-        own = np.s_[channels] if c.depthwise else np.s_[:, channels]
-        conv = _exact_floats(layer.conv_weight[own], c.in_range)
-        attn = _exact_floats(layer.attn_weight[own], c.in_range.product(c.in_range))
-        # A power of two moves exponents only: what was exact stays so.
-        blocks.append(_ChannelBlock(channels=channels, conv=conv * 2**c.attn_shift, attn=attn))
-    return blocks
+def _block_groups(layer: Layer) -> list[list[_ChannelBlock]]:
+    """All input channels in blocks, grouped so that no head is in two groups.
 
-
-def _exact_floats(weight: np.ndarray, element: Range) -> np.ndarray:
-    """``[rows, ...]`` flattened to ``[rows, k]``, in the narrowest float that sums it exactly."""
-    matrix = weight.reshape(len(weight), -1)
-    low, high = weighted_sum(matrix, element)
-    bound = max(-int(low.min()), int(high.max()))
-    return matrix.astype(np.float32 if bound <= FLOAT32_EXACT else np.float64)
-
-
-class _Scratch:
-    """Buffers that serve every tile: fresh memory pages would cost as much as the sums."""
-
-    def __init__(self) -> None:
-        self._buffers: dict[tuple[str, np.dtype], np.ndarray] = {}
-
-    def take(self, name: str, dtype: DTypeLike, shape: tuple[int, ...]) -> np.ndarray:
-        """Uninitialised memory, each time the same for one ``name`` and ``dtype``."""
-        size = math.prod(shape)
-        key = name, np.dtype(dtype)
-        if key not in self._buffers or self._buffers[key].size < size:
-            self._buffers[key] = np.empty(size, dtype)
-        return self._buffers[key][:size].reshape(shape)
-
-
-class _Window:
-    """The input elements that a tile reads, with the zeros around the frame.
-
-    Args:
-        frames: ``[n, c, H, W]``.
-        rows: output rows of the tile.
+    A group is one block of whole heads, or the blocks of one head that is larger than a block.
     """
+    c = layer.config
+    head = 1 if c.similarity is None else c.similarity.head_channels
+    step = head * max(1, CHANNEL_BLOCK // head)
+    groups = []
+    for first in range(0, c.in_channels, step):
+        end = min(first + step, c.in_channels)
+        starts = range(first, end, CHANNEL_BLOCK)
+        groups.append([_channel_block(layer, slice(n, min(n + CHANNEL_BLOCK, end)), head) for n in starts])
+    return groups
 
-    def __init__(self, config: LayerConfig, frames: np.ndarray, rows: slice, scratch: _Scratch) -> None:
-        self._stride = stride = config.stride
-        self._radius = radius = config.radius
-        self._rows, self._columns = (stride * (n - 1) + 1 for n in (rows.stop - rows.start, config.out_width))
-        height, width = self._rows + 2 * radius, self._columns + 2 * radius
-        top, left = stride * rows.start + config.first_centre - radius, config.first_centre - radius
-        inside = frames[:, :, max(top, 0) : top + height, max(left, 0) : left + width]
-        y, x = max(-top, 0), max(-left, 0)
-        self._elements = scratch.take("window", np.float64, (frames.shape[1], len(frames), height, width))
-        self._elements[...] = 0
-        self._elements[:, :, y : y + inside.shape[2], x : x + inside.shape[3]] = inside.transpose(1, 0, 2, 3)
 
-    def tap(self, dy: int, dx: int) -> np.ndarray:
-        """``x[c, p + (dy, dx)]`` of every output position: ``[c, n, rows, Wo]``."""
-        y, x = self._radius + dy, self._radius + dx
-        return self._elements[:, :, y : y + self._rows : self._stride, x : x + self._columns : self._stride]
+def _channel_block(layer: Layer, channels: slice, head_channels: int) -> _ChannelBlock:
+    c = layer.config
+    count = channels.stop - channels.start
+    own = np.s_[channels] if c.depthwise else np.s_[:, channels]
+    conv = _exact_floats(layer.conv_weight[own], [c.in_range] * c.kernel**2)
+    attn = _exact_floats(layer.attn_weight[own], attention_elements(c))
+    return _ChannelBlock(
+        channels=channels,
+        heads=max(1, count // head_channels),
+        # A power of two moves exponents only: what was exact stays so.
+        conv=conv * 2**c.attn_shift,
+        attn=attn,
+    )
+
+
+def _exact_floats(weight: np.ndarray, elements: Sequence[Range]) -> np.ndarray:
+    """``[rows, ..., taps]`` flattened to ``[rows, k]``, in the narrowest float that sums it exactly.
+
+    ``elements`` are the ranges of what the taps multiply.
+    """
+    low, high = weighted_sum(weight.reshape(*weight.shape[:2], len(elements)), elements)
+    bound = max(-int(low.sum(axis=1).min()), int(high.sum(axis=1).max()))
+    return weight.reshape(len(weight), -1).astype(np.float32 if bound <= FLOAT32_EXACT else np.float64)
 
 
 def _add_dense(
-    total: np.ndarray, config: LayerConfig, block: _ChannelBlock, window: _Window, scratch: _Scratch
+    total: np.ndarray,
+    config: LayerConfig,
+    block: _ChannelBlock,
+    window: Window,
+    sims: np.ndarray | None,
+    scratch: Scratch,
 ) -> None:
-    """Add a block of input channels to ``total``, ``[O, n, rows, Wo]``: two matrix products."""
+    """Add a block of input channels to ``total``, ``[O, n, rows, Wo]``: two matrix products.
+
+    ``sims`` are the similarities of the block's heads, ``[heads, T, n, rows, Wo]``; None: ``x0`` takes their place.
+    """
     centre = window.tap(0, 0)
     channels, *positions = centre.shape
     taps = scratch.take("taps", block.conv.dtype, (channels, config.kernel**2, *positions))
     for i, offset in enumerate(config.kernel_offsets):
         taps[:, i] = window.tap(*offset)
-    products = scratch.take("products", block.attn.dtype, (channels, len(config.attn_offsets), *positions))
+    split = (block.heads, channels // block.heads)
+    products = scratch.take("products", block.attn.dtype, (*split, len(config.attn_offsets), *positions))
     for t, offset in enumerate(config.attn_offsets):
-        np.multiply(centre, window.tap(*offset), out=products[:, t])
+        factor = centre if sims is None else sims[:, t]
+        np.multiply(factor[:, None], window.tap(*offset).reshape(*split, *positions), out=products[:, :, t])
     for weight, elements in ((block.conv, taps), (block.attn, products)):
         columns = elements.reshape(weight.shape[1], total[0].size)
         part = scratch.take("part", weight.dtype, (len(weight), columns.shape[1]))
@@ -226,7 +234,7 @@ def _add_dense(
 
 
 def _add_depthwise(
-    total: np.ndarray, config: LayerConfig, block: _ChannelBlock, window: _Window, scratch: _Scratch
+    total: np.ndarray, config: LayerConfig, block: _ChannelBlock, window: Window, scratch: Scratch
 ) -> None:
     """Add a block of channels to its rows of ``total``, ``[O, n, rows, Wo]``, tap by tap."""
     own = total[block.channels]

@@ -8,7 +8,14 @@ A layer computes, for output channel ``o`` at output position ``q`` (centre
     y[o]   = saturate(round_half_even(acc[o] * multiplier[o] / 2^out_shift))
 
 in exact integers: the merged form of X-volution (arXiv 2106.02253) with the ``hadamard``
-product. `golden.layer_file` keeps it in a file.
+product. With the ``dynamic`` product the content decides through a similarity of each head
+``h`` (consecutive channels) at each tap, the one intermediate that is rounded:
+
+    sim[t,h] = saturate(round_half_even(sum_{c in h} x[c,p] x[c,p+attn_offsets[t]] / 2^sim_shift))
+    acc[o]   = bias[o] + 2^attn_shift * sum_{c,i} conv_weight[o,c,i] x[c,p+i]
+                       + sum_{c,t} attn_weight[o,c,t] sim[t,h(c)] x[c,p+attn_offsets[t]]
+
+`golden.layer_file` keeps a layer in a file.
 """
 
 from __future__ import annotations
@@ -44,9 +51,11 @@ FIELD_RANGES: dict[str, tuple[int, int]] = {
     "attn_shift": (0, 15),
     "out_shift": (0, 47),
 }
+#: The same of those that a ``dynamic`` layer needs and no other has.
+DYNAMIC_RANGES: dict[str, tuple[int, int]] = {"heads": (1, 4096), "sim_bits": (2, 8), "sim_shift": (0, 31)}
 #: Allowed values of the config's enumerated fields.
 FIELD_CHOICES: dict[str, tuple[Any, ...]] = {
-    "product": ("hadamard",),
+    "product": ("hadamard", "dynamic"),
     "kernel": (1, 3, 5, 7),
     "stride": (1, 2),
     "padding": ("same", "valid"),
@@ -55,6 +64,23 @@ FIELD_CHOICES: dict[str, tuple[Any, ...]] = {
 
 class LayerError(UserError):
     """A layer outside the contract; the message names the field, its value and what is allowed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SimilarityFormat:
+    """How a ``dynamic`` layer makes coefficients of inner products.
+
+    Attributes:
+        heads: number of heads.
+        head_channels: consecutive input channels of each head.
+        shift: bits that are rounded off an inner product, half to even.
+        limits: what a coefficient saturates to.
+    """
+
+    heads: int
+    head_channels: int
+    shift: int
+    limits: Range
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,20 +108,19 @@ class LayerConfig:
     relu: bool
     attn_shift: int
     out_shift: int
+    heads: int | None = None
+    sim_bits: int | None = None
+    sim_shift: int | None = None
     in_scale: float | None = None
     out_scale: float | None = None
 
     def __post_init__(self) -> None:
-        if self.product == "dynamic":
-            raise LayerError("product 'dynamic' is not supported yet, allowed is 'hadamard'")
         for name, choices in FIELD_CHOICES.items():
             value = getattr(self, name)
             if type(value) is not type(choices[0]) or value not in choices:
                 raise LayerError(f"{name} {brief(value)} is not one of {', '.join(map(repr, choices))}")
-        for name, (low, high) in FIELD_RANGES.items():
-            value = getattr(self, name)
-            if type(value) is not int or not low <= value <= high:
-                raise LayerError(f"{name} {brief(value)} is not an integer from {low} to {high}")
+        for name, limits in FIELD_RANGES.items():
+            _check_integer(name, getattr(self, name), limits)
         for name in ("in_signed", "out_signed", "relu"):
             value = getattr(self, name)
             if type(value) is not bool:
@@ -105,6 +130,7 @@ class LayerConfig:
             if value is not None and not (type(value) in (int, float) and 0 < value <= sys.float_info.max):
                 raise LayerError(f"{name} {brief(value)} is not a positive finite number")
         self._check_groups()
+        self._check_similarity()
         self._check_offsets()
         for name in ("height", "width"):
             size = getattr(self, name)
@@ -120,6 +146,22 @@ class LayerConfig:
                 f"out_channels {self.out_channels} differs from in_channels {self.in_channels}, "
                 f"which groups {self.groups} (depthwise) does not allow"
             )
+
+    def _check_similarity(self) -> None:
+        for name, limits in DYNAMIC_RANGES.items():
+            value = getattr(self, name)
+            if self.product == "dynamic":
+                if value is None:
+                    raise LayerError(f"{name} is missing, product 'dynamic' needs it")
+                _check_integer(name, value, limits)
+            elif value is not None:
+                raise LayerError(f"{name} {brief(value)} is only for product 'dynamic', product is {self.product!r}")
+        if self.heads is None:
+            return
+        if self.in_channels % self.heads:
+            raise LayerError(f"heads {self.heads} does not divide in_channels {self.in_channels}")
+        if self.depthwise:
+            raise LayerError(f"groups {self.groups} (depthwise) is not for product 'dynamic', allowed is 1")
 
     def _check_offsets(self) -> None:
         if not isinstance(self.attn_offsets, tuple):
@@ -137,6 +179,18 @@ class LayerConfig:
     def depthwise(self) -> bool:
         """True where every channel is convolved by itself (``groups == in_channels > 1``)."""
         return self.groups > 1
+
+    @property
+    def similarity(self) -> SimilarityFormat | None:
+        """The format of ``sim``; None where ``product`` is not ``dynamic``."""
+        if self.heads is None or self.sim_bits is None or self.sim_shift is None:
+            return None
+        return SimilarityFormat(
+            heads=self.heads,
+            head_channels=self.in_channels // self.heads,
+            shift=self.sim_shift,
+            limits=Range.of_format(self.sim_bits, True),
+        )
 
     @property
     def fan_in_channels(self) -> int:
@@ -210,8 +264,6 @@ class LayerConfig:
         version = fields.pop("format")
         if type(version) is not int or version != FORMAT:
             raise LayerError(f"format {brief(version)} is not {FORMAT}")
-        if fields.get("product") == "dynamic":
-            raise LayerError("product 'dynamic' is not supported yet, allowed is 'hadamard'")
         known = {f.name: f.default is dataclasses.MISSING for f in dataclasses.fields(cls)}
         for name in fields:
             if name not in known:
@@ -226,6 +278,12 @@ class LayerConfig:
             raise LayerError(f"attn_offsets {brief(offsets)} is not a list of [dy, dx]")
         fields["attn_offsets"] = tuple(tuple(o) if isinstance(o, list) else o for o in offsets)
         return cls(**fields)
+
+
+def _check_integer(name: str, value: Any, limits: tuple[int, int]) -> None:
+    low, high = limits
+    if type(value) is not int or not low <= value <= high:
+        raise LayerError(f"{name} {brief(value)} is not an integer from {low} to {high}")
 
 
 def _unique_fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from golden.cli import UserError
 from golden.layer import NEIGHBOURS
-from golden.pssa import check_offsets, pixel_shift_attention
-from golden.sliding import SlidingModule
+from golden.pssa import check_offsets, pixel_shift_attention, similarity_attention
+from golden.sliding import SlidingModule, check_choice
 
 
 class DynamicConv2d(SlidingModule):
@@ -24,10 +24,15 @@ class DynamicConv2d(SlidingModule):
 
         y[o] = bias[o] + sum_c (sum_i conv_weight[o,c,i] x_i[c] + x0[c] sum_t attn_weight[o,c,t] x_t[c])
 
+    With the ``dynamic`` product the content-dependent part is ``attn_weight[o,c,i] * sim_i[h]``
+    instead, where ``sim_i[h]`` is the mean of ``x0[c] x_i[c]`` over the channels of ``c``'s head.
+
     A new one starts as a plain convolution (no content-dependent part); `XVolution.merge`
     returns a trained one, ready for inference, quantisation or fine-tuning.
 
     Args:
+        product: ``"hadamard"`` or ``"dynamic"``.
+        heads: for ``dynamic`` only, a divisor of C; by default 1. Such a layer is dense.
         attn_offsets: the T places ``(dy, dx)`` of ``x_t``; may be empty, no pair twice.
         device: of the parameters.
         dtype: of the parameters.
@@ -52,6 +57,8 @@ class DynamicConv2d(SlidingModule):
         stride: int = 1,
         padding: str = "same",
         groups: int = 1,
+        product: str = "hadamard",
+        heads: int | None = None,
         attn_offsets: Iterable[Sequence[int]] = NEIGHBOURS,
         device: Any = None,
         dtype: torch.dtype | None = None,
@@ -59,6 +66,9 @@ class DynamicConv2d(SlidingModule):
         super().__init__(
             in_channels, out_channels, kernel_size=kernel_size, stride=stride, padding=padding, groups=groups
         )
+        check_choice("product", product, ("hadamard", "dynamic"))
+        self.product = product
+        self.heads = self.check_heads(product, heads)
         self.attn_offsets = check_offsets("attn_offsets", attn_offsets)
         weights = (out_channels, in_channels // groups)
         factory = {"device": device, "dtype": dtype}
@@ -71,13 +81,17 @@ class DynamicConv2d(SlidingModule):
         """``[N, C, H, W]`` to ``[N, O, Ho, Wo]``. Raises `UserError` for another shape."""
         centres = self.centres(x)
         y = F.conv2d(x, self.conv_weight, self.bias, self.stride, self.pad, groups=self.groups)
-        if self.attn_offsets:
-            y = y + pixel_shift_attention(x, self.attn_weight, self.attn_offsets, centres=centres, groups=self.groups)
-        return y
+        if not self.attn_offsets:
+            return y
+        if self.product == "dynamic":
+            assert self.heads is not None
+            return y + similarity_attention(x, self.attn_weight, self.attn_offsets, centres=centres, heads=self.heads)
+        return y + pixel_shift_attention(x, self.attn_weight, self.attn_offsets, centres=centres, groups=self.groups)
 
     def extra_repr(self) -> str:
-        """The geometry and the offsets, as ``repr`` shows them."""
-        return f"{super().extra_repr()}, attn_offsets={list(self.attn_offsets)}"
+        """The geometry, the product and the offsets, as ``repr`` shows them."""
+        heads = "" if self.heads is None else f", heads={self.heads}"
+        return f"{super().extra_repr()}, product={self.product!r}{heads}, attn_offsets={list(self.attn_offsets)}"
 
 
 def batch_norm_affine(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from golden.cli import UserError
 from golden.layer import NEIGHBOURS
 from golden.merge import DynamicConv2d, batch_norm_affine, in_float64
-from golden.pssa import check_offsets, pixel_shift_attention
+from golden.pssa import check_offsets, pixel_shift_attention, similarity_attention
 from golden.sliding import SlidingModule, check_choice, check_count
 
 
@@ -28,12 +28,17 @@ class XVolution(SlidingModule):
 
         hadamard   pssa(x)[o] = sum_{c,t} attn_weight[o,c,t] x0[c] x_t[c]
         inner      pssa(x)[o] = sum_{h,t} attn_weight[o,h,t] <x0, x_t>_h
+        dynamic    pssa(x)[o] = sum_{c,t} attn_weight[o,c,t] sim_t[h(c)] x_t[c]
+
+    where the similarity ``sim_t[h] = <x0, x_t>_h heads / C`` is a mean over the head. Its scale is
+    fixed. The batch norm of the branch makes training the same whatever it is; without one, a
+    mean keeps the attention of wide heads, cubic in ``x``, from outweighing the convolution.
 
     Where ``groups`` is C, output channel ``o`` sees only input channel ``o``, in both branches.
 
     Args:
-        product: ``"hadamard"`` or ``"inner"``.
-        heads: for ``inner`` only, a divisor of C; by default ``groups``, which is also the only
+        product: ``"hadamard"``, ``"inner"`` or ``"dynamic"`` (dense layers only).
+        heads: not for ``hadamard``, a divisor of C; by default ``groups``, which is also the only
             choice of a depthwise layer.
         directions: unit shifts ``(dy, dx)``, no pair twice; none make a plain convolution.
         shift: L >= 1, tap offset = L * direction.
@@ -81,10 +86,9 @@ class XVolution(SlidingModule):
         super().__init__(
             in_channels, out_channels, kernel_size=kernel_size, stride=stride, padding=padding, groups=groups
         )
-        for name, value, later in (("product", product, "dynamic"), ("weighting", weighting, 3)):
-            if value == later:
-                raise UserError(f"{name} {value!r} is not supported yet")
-        check_choice("product", product, ("hadamard", "inner"))
+        if weighting == 3:
+            raise UserError(f"weighting {weighting!r} is not supported yet")
+        check_choice("product", product, ("hadamard", "inner", "dynamic"))
         check_choice("weighting", weighting, (1,))
         check_count("stack", stack)
         if stack > 1:
@@ -94,7 +98,7 @@ class XVolution(SlidingModule):
         check_choice("bias", bias, (True, False))
         factory = {"device": device, "dtype": dtype}
         self.product = product
-        self.heads = self._check_heads(heads)
+        self.heads = self.check_heads(product, heads)
         self.directions = check_offsets("directions", directions)
         self.shift = shift
         self.attn_offsets = tuple((shift * dy, shift * dx) for dy, dx in self.directions)
@@ -103,37 +107,28 @@ class XVolution(SlidingModule):
         )
         self.conv_norm = nn.BatchNorm2d(out_channels, **factory)
         # hadamard is inner with one channel a head
-        fan_in = (in_channels if self.heads is None else self.heads) // groups
+        fan_in = (self.heads if product == "inner" and self.heads is not None else in_channels) // groups
         self.attn_weight = nn.Parameter(torch.empty(out_channels, fan_in, len(self.attn_offsets), **factory))
         normed = branch_norm and bool(self.attn_offsets)
         self.attn_norm = nn.BatchNorm2d(out_channels, **factory) if normed else nn.Identity()
         if self.attn_offsets:
             nn.init.kaiming_uniform_(self.attn_weight, a=math.sqrt(5))  # what Conv2d does
 
-    def _check_heads(self, heads: int | None) -> int | None:
-        if self.product != "inner":
-            if heads is not None:
-                raise UserError(f"heads {heads!r} is only for product 'inner', product is {self.product!r}")
-            return None
-        if heads is None:
-            return self.groups
-        check_count("heads", heads)
-        if self.in_channels % heads:
-            raise UserError(f"heads {heads} does not divide in_channels {self.in_channels}")
-        if self.groups > 1 and heads != self.groups:
-            raise UserError(f"heads {heads} differs from groups {self.groups}, which a depthwise layer does not allow")
-        return heads
-
     def forward(self, x: Tensor) -> Tensor:
         """``[N, C, H, W]`` to ``[N, O, Ho, Wo]``. Raises `UserError` for another shape."""
         centres = self.centres(x)
         y = self.conv_norm(self.conv(x))
         if self.attn_offsets:
-            attention = pixel_shift_attention(
-                x, self.attn_weight, self.attn_offsets, centres=centres, groups=self.groups
-            )
-            y = y + self.attn_norm(attention)
+            y = y + self.attn_norm(self._attention(x, centres))
         return y
+
+    def _attention(self, x: Tensor, centres: tuple[slice, slice]) -> Tensor:
+        """``pssa(x)``, ``[N, O, Ho, Wo]``."""
+        weight, offsets = self.attn_weight, self.attn_offsets
+        if self.product == "dynamic":
+            assert self.heads is not None
+            return similarity_attention(x, weight, offsets, centres=centres, heads=self.heads)
+        return pixel_shift_attention(x, weight, offsets, centres=centres, groups=self.groups)
 
     def merge(self) -> DynamicConv2d:
         """The same function as one dynamic convolution, both batch norms folded in.
@@ -149,12 +144,13 @@ class XVolution(SlidingModule):
             bias = bias + conv_scale * in_float64(self.conv.bias)
         conv_weight = conv_scale[:, None, None, None] * in_float64(self.conv.weight)
         attn_weight = in_float64(self.attn_weight)
-        if self.heads is not None:
+        if self.product == "inner" and self.heads is not None:
             attn_weight = attn_weight.repeat_interleave(self.in_channels // self.heads, dim=1)
         if isinstance(self.attn_norm, nn.BatchNorm2d):
             attn_scale, attn_shift = batch_norm_affine(self.attn_norm)
             attn_weight = attn_scale[:, None, None] * attn_weight
             bias = bias + attn_shift
+        dynamic = self.product == "dynamic"
         merged = DynamicConv2d(
             self.in_channels,
             self.out_channels,
@@ -162,6 +158,8 @@ class XVolution(SlidingModule):
             stride=self.stride,
             padding=self.padding,
             groups=self.groups,
+            product="dynamic" if dynamic else "hadamard",
+            heads=self.heads if dynamic else None,
             attn_offsets=self.attn_offsets,
             device=self.conv.weight.device,
             dtype=self.conv.weight.dtype,

@@ -1,7 +1,9 @@
 """Pixel-shift self-attention: the content-dependent half of X-volution (arXiv 2106.02253).
 
 Shift the feature map by each of the given offsets, multiply each shifted map element-wise
-with the original, and take a weighted sum of the products, which is a 1x1 convolution.
+with the original, and take a weighted sum of the products, which is a 1x1 convolution. Or
+make the products a similarity of each head, multiply each shifted map with its own, and take
+the weighted sum of that.
 """
 
 from __future__ import annotations
@@ -55,12 +57,42 @@ def pixel_shift_attention(
     """
     heads = weight.shape[1] * groups
     # Products are stacked, not factors: autograd then keeps views of one padded frame, not T copies of it.
-    products = [_sum_heads(product, heads) for product in _shift_products(x, offsets, centres)]
+    products = [_sum_heads(x0 * xt, heads) for x0, xt in _shifted(x, offsets, centres)]
+    return _weighted_sum(products, weight, groups)
+
+
+def similarity_attention(
+    x: Tensor, weight: Tensor, offsets: Sequence[Offset], *, centres: tuple[slice, slice], heads: int
+) -> Tensor:
+    """``sum_{c,t} weight[o,c,t] sim_t[h(c)] x_t[c]`` at the given centres, zeros outside the frame.
+
+    ``sim_t[h]`` is the mean of ``x0[c] x_t[c]`` over the consecutive channels of head ``h``: an
+    inner product whose size does not depend on the head's.
+
+    Args:
+        x: ``[N, C, H, W]``.
+        weight: ``[O, C, T]``.
+        offsets: the T places ``(dy, dx)`` of ``x_t`` around ``x0``; at least one.
+        centres: rows and columns of ``x0``.
+        heads: a divisor of C.
+
+    Returns:
+        ``[N, O, Ho, Wo]``.
+    """
+    products = []
+    for x0, xt in _shifted(x, offsets, centres):
+        sims = (x0 * xt).unflatten(1, (heads, -1)).mean(2, keepdim=True)
+        products.append((sims * xt.unflatten(1, (heads, -1))).flatten(1, 2))
+    return _weighted_sum(products, weight)
+
+
+def _weighted_sum(products: list[Tensor], weight: Tensor, groups: int = 1) -> Tensor:
+    """T tensors ``[N, C, Ho, Wo]`` under weights ``[O, C/groups, T]``: a 1x1 convolution."""
     return F.conv2d(torch.stack(products, dim=2).flatten(1, 2), weight.flatten(1)[..., None, None], groups=groups)
 
 
-def _shift_products(x: Tensor, offsets: Sequence[Offset], centres: tuple[slice, slice]) -> Iterable[Tensor]:
-    """``x0 * x_t`` for each offset, ``[N, C, Ho, Wo]`` each."""
+def _shifted(x: Tensor, offsets: Sequence[Offset], centres: tuple[slice, slice]) -> Iterable[tuple[Tensor, Tensor]]:
+    """``x0`` and ``x_t`` for each offset, ``[N, C, Ho, Wo]`` each."""
     rows, columns = centres
     height, width = x.shape[2:]
     # A whole frame away everything is 0, however much farther: no need to pad for more.
@@ -70,7 +102,7 @@ def _shift_products(x: Tensor, offsets: Sequence[Offset], centres: tuple[slice, 
     padded = F.pad(x, (pad_x, pad_x, pad_y, pad_y))
     x0 = x[:, :, rows, columns]
     for dy, dx in near:
-        yield x0 * padded[:, :, _moved(rows, dy + pad_y), _moved(columns, dx + pad_x)]
+        yield x0, padded[:, :, _moved(rows, dy + pad_y), _moved(columns, dx + pad_x)]
 
 
 def _moved(places: slice, by: int) -> slice:

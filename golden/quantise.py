@@ -7,6 +7,8 @@ With activation scale ``s_x``, weight scale ``s_c[o]``, the tied attention scale
     unit[o] = s_x s_c[o] / 2^n = s_x^2 s_a[o]
     multiplier[o] / 2^out_shift = unit[o] / s_y
 
+(with the ``dynamic`` product, one step of a similarity of heads of ``m`` channels is worth
+``s_x^2 2^sim_shift / m`` in place of ``s_x``, so ``unit[o] = s_x^3 2^sim_shift s_a[o] / m``)
 so that both sums and the bias of a channel count the same steps. A channel *needs* a unit in
 which its weights fit the symmetric format and its bias fits 32 bits. The units are not
 approximated by the multipliers but follow from them:
@@ -28,9 +30,9 @@ from __future__ import annotations
 import copy
 import dataclasses
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 import torch
@@ -38,17 +40,15 @@ from torch import Tensor
 
 from golden import integer
 from golden.bounds import Range
+from golden.calibration import Method, activation_scale, full_sim_shift
 from golden.cli import UserError
 from golden.layer import BIAS_BITS, FIELD_RANGES, MULTIPLIER_BITS, Layer, LayerConfig, LayerError
 from golden.merge import DynamicConv2d, in_float64
 from golden.scales import dequantise_output, to_steps
 
-Method = Literal["minmax", "mse"]
-
 #: Unit, in output steps, that a channel whose weights are all zero asks for at most.
 ZERO_CHANNEL_UNIT = 2.0**-8
-#: Clipped ranges that ``mse`` tries, as fractions of the full range: activations, then weights.
-ACTIVATION_FRACTIONS = 2.0 ** (-np.arange(49) / 8)
+#: Clipped ranges of weights that ``mse`` tries, as fractions of the full range.
 WEIGHT_FRACTIONS = 2.0 ** (-np.arange(9) / 4)
 
 
@@ -64,6 +64,8 @@ def quantise(
     relu: bool = False,
     method: Method = "minmax",
     attn_shift: int | None = None,
+    sim_bits: int | None = None,
+    sim_shift: int | None = None,
 ) -> Layer:
     """The integer layer that stands for ``merged`` on data like ``calibration``.
 
@@ -80,6 +82,10 @@ def quantise(
             one range for the inputs, one for the outputs, one for the weights of each channel.
         attn_shift: None: the one with the least squared error of the output on the calibration
             frames, among those the accumulator bound accepts; 0 for a layer without offsets.
+        sim_bits: format of similarities, for the ``dynamic`` product only. None: 8.
+        sim_shift: ditto. None: the smallest at which no similarity of the calibration frames
+            saturates, and less as long as that lessens the squared error of the output on them:
+            few similarities are large, and to round all is often worse than to clip those.
 
     Returns:
         A `Layer` with ``in_scale`` and ``out_scale`` recorded.
@@ -101,7 +107,7 @@ def quantise(
             f"calibration has a value {x.min():g}, which an unsigned input (in_signed False) does not allow"
         )
     config = LayerConfig(
-        product="hadamard",
+        product=merged.product,
         in_channels=merged.in_channels,
         out_channels=merged.out_channels,
         height=x.shape[2],
@@ -119,6 +125,9 @@ def quantise(
         relu=relu,
         attn_shift=0 if attn_shift is None else attn_shift,
         out_shift=0,
+        heads=merged.heads,
+        sim_bits=8 if sim_bits is None and merged.product == "dynamic" else sim_bits,
+        sim_shift=0 if sim_shift is None and merged.product == "dynamic" else sim_shift,
     )
     double = copy.deepcopy(merged).cpu().double()
     if out_signed is None:
@@ -133,51 +142,25 @@ def quantise(
     in_scale = activation_scale(x, config.in_range, method, float_layer)
     # An output that is 0 on all frames says nothing of its scale; any will do.
     out_scale = activation_scale(target, config.out_range, method) if target.any() else in_scale
+    config = dataclasses.replace(config, in_scale=in_scale, out_scale=out_scale)
+    steps = to_steps(x, in_scale, config.in_range)
     problem = _Problem(
-        config=dataclasses.replace(config, in_scale=in_scale, out_scale=out_scale),
         in_scale=in_scale,
         out_scale=out_scale,
         conv_weight=conv_weight,
         attn_weight=attn_weight,
         bias=bias,
-        frames=to_steps(x, in_scale, config.in_range),
+        frames=steps,
+        fractions=WEIGHT_FRACTIONS if method == "mse" else np.ones(1),
         target=target,
     )
     low, high = FIELD_RANGES["attn_shift"]
     searched = attn_shift is None and config.attn_offsets
-    return problem.best_layer(range(low, high + 1) if searched else [config.attn_shift], method)
-
-
-def activation_scale(
-    values: np.ndarray,
-    limits: Range,
-    method: Method,
-    result: Callable[[np.ndarray], np.ndarray] = lambda values: values,
-) -> float:
-    """Value of one step for ``values`` in an integer format.
-
-    ``minmax``: the smallest scale at which nothing saturates. ``mse``: among `ACTIVATION_FRACTIONS`
-    of it, the one at which rounding and saturation leave the least squared error in
-    ``result(values)``.
-
-    Raises `UserError` for values that are all 0: no scale follows from them.
-    """
-    full = max(_steps_needed(float(values.max()), limits.high), _steps_needed(float(values.min()), limits.low))
-    if full == 0:
-        raise UserError("calibration is 0 everywhere, which gives no scale")
-    if method == "minmax":
-        return full
-    wanted = result(values)
-
-    def loss(scale: float) -> float:
-        return float(np.square(result(to_steps(values, scale, limits) * scale) - wanted).mean())
-
-    return min((float(full * fraction) for fraction in ACTIVATION_FRACTIONS), key=loss)
-
-
-def _steps_needed(extreme: float, limit: int) -> float:
-    """Scale at which ``extreme`` is ``limit`` steps; 0 where it lies on the other side of 0."""
-    return max(0.0, extreme / limit) if limit else 0.0
+    attn_shifts = range(low, high + 1) if searched else range(config.attn_shift, config.attn_shift + 1)
+    if sim_shift is None and config.similarity is not None:
+        full = full_sim_shift(config, config.similarity, steps)
+        return problem.least_sim_shift(dataclasses.replace(config, sim_shift=full), attn_shifts)
+    return problem.best_layer(config, attn_shifts)[1]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -185,14 +168,13 @@ class _Problem:
     """All that is settled before weights are rounded.
 
     Attributes:
-        config: the layer's, with ``attn_shift`` and ``out_shift`` still open.
         in_scale, out_scale: values of one step.
         conv_weight, attn_weight, bias: the float layer's, float64.
         frames: calibration frames as the layer takes them, int64 ``[N, C, H, W]``.
         target: the float layer's output for the unrounded frames, float64 ``[N, O, Ho, Wo]``.
+        fractions: what weights may be clipped to, parts of their full range.
     """
 
-    config: LayerConfig
     in_scale: float
     out_scale: float
     conv_weight: np.ndarray
@@ -200,18 +182,37 @@ class _Problem:
     bias: np.ndarray
     frames: np.ndarray
     target: np.ndarray
+    fractions: np.ndarray
 
-    def best_layer(self, shifts: Sequence[int], method: Method) -> Layer:
-        """The layer of least output error over ``shifts``; the lowest shift wins a tie.
+    def least_sim_shift(self, config: LayerConfig, attn_shifts: range) -> Layer:
+        """The layer whose ``sim_shift`` is as far below that of ``config`` as the output error lessens.
+
+        One bit less rounds similarities half as coarsely, saturates more of them, and makes the
+        tied scale of the attention weights twice as coarse, which one more ``attn_shift`` undoes.
+        """
+        loss, layer = self.best_layer(config, attn_shifts)
+        while layer.config.sim_shift:
+            finer = dataclasses.replace(layer.config, sim_shift=layer.config.sim_shift - 1)
+            near = (n for n in attn_shifts if 0 <= n - finer.attn_shift <= 2)
+            try:
+                finer_loss, finer_layer = self.best_layer(finer, near)
+            except LayerError:
+                break
+            if finer_loss >= loss:
+                break
+            loss, layer = finer_loss, finer_layer
+        return layer
+
+    def best_layer(self, config: LayerConfig, attn_shifts: Iterable[int]) -> tuple[float, Layer]:
+        """The least output error over ``attn_shifts``, and its layer; the first shift wins a tie.
 
         Raises the `LayerError` of the last shift where the contract refuses all of them.
         """
-        fractions = WEIGHT_FRACTIONS if method == "mse" else np.ones(1)
         best: tuple[float, Layer] | None = None
         refusal: LayerError | None = None
-        for shift in shifts:
+        for shift in attn_shifts:
             try:
-                layer = self._clipped_layer(shift, fractions)
+                layer = self._clipped_layer(dataclasses.replace(config, attn_shift=shift))
             except LayerError as error:
                 refusal = error
                 continue
@@ -221,23 +222,22 @@ class _Problem:
         if best is None:
             assert refusal is not None
             raise refusal
-        return best[1]
+        return best
 
-    def _clipped_layer(self, attn_shift: int, fractions: np.ndarray) -> Layer:
+    def _clipped_layer(self, config: LayerConfig) -> Layer:
         """Each output channel's weights clipped to that fraction of their range which serves it best."""
-        channels = self.config.out_channels
-        uniform = [self._rounded_layer(attn_shift, np.full(channels, fraction)) for fraction in fractions]
+        uniform = [self._rounded_layer(config, np.full(config.out_channels, part)) for part in self.fractions]
         if len(uniform) == 1:
             return uniform[0]
         errors = np.stack([self._channel_errors(layer) for layer in uniform])
-        return self._rounded_layer(attn_shift, fractions[errors.argmin(axis=0)])
+        return self._rounded_layer(config, self.fractions[errors.argmin(axis=0)])
 
-    def _rounded_layer(self, attn_shift: int, fraction: np.ndarray) -> Layer:
-        """The integer layer at ``attn_shift`` whose weights span ``fraction`` ``[O]`` of their range."""
+    def _rounded_layer(self, config: LayerConfig, fraction: np.ndarray) -> Layer:
+        """The integer layer of ``config`` whose weights span ``fraction`` ``[O]`` of their range."""
         # Each weight's worth in output values, per step of what it multiplies.
-        conv = self.conv_weight * (self.in_scale / 2**attn_shift)
-        attn = self.attn_weight * self.in_scale**2
-        limit = self.config.weight_limit
+        conv = self.conv_weight * (self.in_scale / 2**config.attn_shift)
+        attn = self.attn_weight * self.in_scale * self._factor_step(config)
+        limit = config.weight_limit
         largest = np.maximum(_channel_peak(conv), _channel_peak(attn))
         bias_limit = 2 ** (BIAS_BITS - 1) - 1
         needed = np.maximum(fraction * largest / limit, np.abs(self.bias) / bias_limit) / self.out_scale
@@ -246,12 +246,18 @@ class _Problem:
         multiplier, out_shift = choose_multipliers(needed)
         unit = self.out_scale * np.ldexp(multiplier, -out_shift)
         return Layer(
-            config=dataclasses.replace(self.config, attn_shift=attn_shift, out_shift=out_shift),
+            config=dataclasses.replace(config, out_shift=out_shift),
             conv_weight=to_steps(conv, unit[:, None, None, None], Range(-limit, limit)),
             attn_weight=to_steps(attn, unit[:, None, None], Range(-limit, limit)),
             bias=np.rint(self.bias / unit).astype(np.int64),
             multiplier=multiplier,
         )
+
+    def _factor_step(self, config: LayerConfig) -> float:
+        """Value of one step of what the tap of an attention weight is multiplied by: ``x0``, or ``sim``."""
+        form = config.similarity
+        # The float layer's similarity is a mean over the head, the integer layer's a sum.
+        return self.in_scale if form is None else self.in_scale**2 * 2**form.shift / form.head_channels
 
     def _channel_errors(self, layer: Layer) -> np.ndarray:
         """Mean squared output error ``[O]`` of ``layer`` on the calibration frames."""

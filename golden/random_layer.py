@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from golden.bounds import accumulator_ranges
-from golden.layer import FIELD_RANGES, MULTIPLIER_BITS, NEIGHBOURS, Layer, LayerConfig
+from golden.bounds import accumulator_ranges, stage_ranges
+from golden.layer import DYNAMIC_RANGES, FIELD_RANGES, MULTIPLIER_BITS, NEIGHBOURS, Layer, LayerConfig
 
 
 def random_layer(rng: np.random.Generator, **fields: Any) -> Layer:
@@ -17,7 +18,9 @@ def random_layer(rng: np.random.Generator, **fields: Any) -> Layer:
     Args:
         rng: source of the weights.
         fields: `LayerConfig` fields. Those left out describe an 8-bit 3x3 ``same`` layer with
-            all eight directions; ``out_shift`` left out is chosen with the multipliers.
+            all eight directions, with one head where the product is ``dynamic``; ``out_shift``
+            left out is chosen with the multipliers, ``sim_shift`` so that some similarities of
+            uniform random frames saturate.
 
     Raises:
         LayerError: for a field, or a bound on ``|acc|``, outside the contract.
@@ -38,7 +41,11 @@ def random_layer(rng: np.random.Generator, **fields: Any) -> Layer:
         "attn_shift": 5,
         "out_shift": 0,
     }
+    if fields.get("product") == "dynamic":
+        defaults |= {"heads": 1, "sim_bits": 8, "sim_shift": 0}
     config = LayerConfig(**(defaults | fields))
+    if config.product == "dynamic" and "sim_shift" not in fields:
+        config = dataclasses.replace(config, sim_shift=_typical_sim_shift(config))
     limit = config.weight_limit
     shape = (config.out_channels, config.fan_in_channels)
     conv = rng.integers(-limit, limit, (*shape, config.kernel, config.kernel), endpoint=True)
@@ -63,3 +70,35 @@ def random_layer(rng: np.random.Generator, **fields: Any) -> Layer:
     out_shift = int(np.clip(MULTIPLIER_BITS - 1 - np.ceil(np.log2(scale.max())), *FIELD_RANGES["out_shift"]))
     multiplier = np.clip(np.rint(scale * 2.0**out_shift), 1, 2**MULTIPLIER_BITS - 1).astype(np.int64)
     return dataclasses.replace(layer, config=dataclasses.replace(config, out_shift=out_shift), multiplier=multiplier)
+
+
+def at_limits(layer: Layer, sign: Callable[[np.ndarray], np.ndarray]) -> Layer:
+    """``layer`` with all weights, biases and multipliers at the limits of their formats.
+
+    ``out_shift`` becomes such that the bound on ``acc`` just fits the output.
+
+    Args:
+        layer: the layer.
+        sign: an integer array to the signs, 1 or -1, of the values in its place.
+    """
+    c = layer.config
+    limits = dataclasses.replace(
+        layer,
+        conv_weight=c.weight_limit * sign(layer.conv_weight),
+        attn_weight=c.weight_limit * sign(layer.attn_weight),
+        bias=np.where(sign(layer.bias) > 0, 2**31 - 1, -(2**31)),
+        multiplier=np.full_like(layer.multiplier, 2**MULTIPLIER_BITS - 1),
+    )
+    shift = max(0, stage_ranges(limits).scaled.signed_bits - c.out_bits)
+    return dataclasses.replace(limits, config=dataclasses.replace(c, out_shift=shift))
+
+
+def _typical_sim_shift(config: LayerConfig) -> int:
+    """The largest shift at which the similarity of uniform random elements saturates two deviations from its mean."""
+    form = config.similarity
+    assert form is not None
+    x = config.in_range
+    mean, square = (x.low + x.high) / 2, (x.low**2 + x.low * x.high + x.high**2) / 3
+    deviation = np.sqrt(form.head_channels * (square**2 - mean**4))
+    far = form.head_channels * mean**2 + 2 * deviation
+    return int(np.clip(np.floor(np.log2(far / form.limits.high)), *DYNAMIC_RANGES["sim_shift"]))

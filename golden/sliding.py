@@ -73,6 +73,23 @@ class SlidingModule(nn.Module):
         height, width = x.shape[2:]
         return slice(first, height - first, self.stride), slice(first, width - first, self.stride)
 
+    def check_heads(self, product: str, heads: int | None) -> int | None:
+        """The number of heads, None for the ``hadamard`` product; `UserError` where ``heads`` is not allowed."""
+        if product == "hadamard":
+            if heads is not None:
+                raise UserError(f"heads {heads!r} is only for products 'inner' and 'dynamic', product is {product!r}")
+            return None
+        if product == "dynamic" and self.groups > 1:
+            raise UserError(f"groups {self.groups} (depthwise) is not for product 'dynamic', allowed is 1")
+        if heads is None:
+            return self.groups
+        check_count("heads", heads)
+        if self.in_channels % heads:
+            raise UserError(f"heads {heads} does not divide in_channels {self.in_channels}")
+        if self.groups > 1 and heads != self.groups:
+            raise UserError(f"heads {heads} differs from groups {self.groups}, which a depthwise layer does not allow")
+        return heads
+
     def extra_repr(self) -> str:
         """The geometry, as ``repr`` shows it."""
         return (

@@ -26,6 +26,12 @@ def shape_of(values: Range) -> Shape:
     return signed(values.signed_bits)
 
 
+def check_product(layer: Layer) -> None:
+    """Raise `UserError` for a layer that no stage can compute yet."""
+    if layer.config.product != "hadamard":
+        raise UserError(f"product {layer.config.product!r} has no hardware yet, allowed is 'hadamard'")
+
+
 @dataclass(frozen=True, kw_only=True)
 class UnitConfig:
     """A layer, its folding and target, and the shapes and figures that every stage derives from them.
@@ -40,6 +46,7 @@ class UnitConfig:
     pack: bool = True
 
     def __post_init__(self) -> None:
+        check_product(self.layer)
         g = self.geometry
         segments = max(g.segments(dy) for dy in g.rows)
         widest = {

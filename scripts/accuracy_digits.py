@@ -2,6 +2,7 @@
 
 Examples:
     python -m scripts.accuracy_digits
+    python -m scripts.accuracy_digits digits_dynamic
     python -m scripts.accuracy_digits --simulator icarus --simd 8 --pe 8 --images 20
 
 The held-out images run through the generated unit in a simulator: all of them within seconds
@@ -22,7 +23,7 @@ from rich.table import Table
 from golden import integer
 from golden.cli import Parser, bounded, run
 from golden.layers import FOLDER
-from golden.layers.digits import read_digits
+from golden.layers.digits import LAYER_NAMES, read_digits
 from golden.progress import progress
 from golden.streams import Folding
 from hw.verilog import generate
@@ -33,7 +34,7 @@ from sim.simulators import SIMULATORS, find_simulator
 def main(argv: list[str]) -> int:
     options = _parser().parse_args(argv)
     simulator = find_simulator(options.simulator)
-    digits = read_digits(options.folder)
+    digits = read_digits(options.folder, options.layer)
     if options.images is not None:
         digits = digits.first(options.images)
     layer, images = digits.layer, len(digits.labels)
@@ -73,6 +74,8 @@ def _parser() -> Parser:
     parser = Parser(prog="python -m scripts.accuracy_digits", description=__doc__)
     count = bounded(int, 1, float("inf"))
     add = parser.add_argument
+    names = list(LAYER_NAMES.values())
+    add("layer", nargs="?", choices=names, default=names[0], help=f"(default: {names[0]})")
     add("--simulator", choices=list(SIMULATORS), default="verilator", help="(default: verilator)")
     add("--simd", type=count, help="input channels per beat")
     add("--pe", type=count, help="output channels per beat")

@@ -1,7 +1,8 @@
-"""Train the network around the checked-in layer ``digits`` and quantise that layer.
+"""Train the network around a checked-in layer, ``digits`` or ``digits_dynamic``, and quantise that layer.
 
 Examples:
     python -m scripts.train_digits
+    python -m scripts.train_digits --product dynamic
     python -m scripts.train_digits --seed 7 --epochs 20 --out build/digits
 
 The network tells scikit-learn's 1797 handwritten digits (8x8 pixels) apart: a 3x3 stem
@@ -13,6 +14,7 @@ nor in calibration. Written are
     digits_activations.npy  the layer's real integer inputs, all held-out images [N, 16, 8, 8]
     digits_network.npz      labels and head, to compute an accuracy from the layer's output
 
+and for the ``dynamic`` product the same with digits_dynamic in place of digits.
 The same seed gives the same files on the same machine.
 """
 
@@ -31,7 +33,7 @@ from torch import Tensor, nn
 from golden import integer
 from golden.cli import Parser, bounded, output_directory, run
 from golden.layers import FOLDER
-from golden.layers.digits import CLASSES, POOL, Digits, write_digits
+from golden.layers.digits import CLASSES, LAYER_NAMES, POOL, Digits, write_digits
 from golden.operator import XVolution
 from golden.progress import progress
 from golden.quantise import quantise
@@ -47,10 +49,10 @@ LEARNING_RATE = 0.01
 class DigitsNetwork(nn.Module):
     """Digits ``[N, 1, 8, 8]`` to the scores of their ten classes ``[N, 10]``."""
 
-    def __init__(self) -> None:
+    def __init__(self, product: str) -> None:
         super().__init__()
         self.stem = nn.Sequential(nn.Conv2d(1, CHANNELS, 3, padding=1, bias=False), nn.BatchNorm2d(CHANNELS), nn.ReLU())
-        self.xvolution = XVolution(CHANNELS, CHANNELS)
+        self.xvolution = XVolution(CHANNELS, CHANNELS, product=product)
         self.linear = nn.Linear(CHANNELS * (SIDE // POOL) ** 2, CLASSES)
         self.head = nn.Sequential(nn.ReLU(), nn.AvgPool2d(POOL), nn.Flatten(), self.linear)
 
@@ -91,24 +93,26 @@ def main(argv: list[str]) -> int:
     # One thread: sums are added in the same order every time, and matrices this small gain nothing from more.
     torch.set_num_threads(1)
     with threadpool_limits(1):
-        result = trained(options.seed, options.epochs)
-        write_digits(out, result)
+        result = trained(options.seed, options.epochs, options.product)
+        write_digits(out, result, LAYER_NAMES[options.product])
         integer_prediction = result.logits(integer.run(result.layer, result.frames)).argmax(axis=1)
 
     console = Console()
     for name, prediction in (("float", result.float_prediction), ("8-bit integers", integer_prediction)):
         right = result.correct(prediction)
         console.print(f"{name}: {right} of {HELD_OUT} held-out digits right ({right / HELD_OUT:.2%})")
-    console.print(f"attn_shift {result.layer.config.attn_shift}, files in {out}")
+    c = result.layer.config
+    sim_shift = "" if c.sim_shift is None else f"sim_shift {c.sim_shift}, "
+    console.print(f"{sim_shift}attn_shift {c.attn_shift}, files in {out}")
     return 0
 
 
-def trained(seed: int, epochs: int) -> Digits:
+def trained(seed: int, epochs: int, product: str) -> Digits:
     """A network trained and quantised on the training images, and what it makes of the held-out ones."""
     torch.use_deterministic_algorithms(True)
     torch.manual_seed(seed)
     train_images, images, train_labels, labels = split_digits(seed)
-    network = DigitsNetwork()
+    network = DigitsNetwork(product)
     train(network, train_images, train_labels, epochs)
     with torch.no_grad():
         layer = quantise(network.xvolution.merge(), network.stem(train_images), relu=True)
@@ -125,6 +129,7 @@ def trained(seed: int, epochs: int) -> Digits:
 def _parser() -> Parser:
     parser = Parser(prog="python -m scripts.train_digits", description=__doc__)
     add = parser.add_argument
+    add("--product", choices=list(LAYER_NAMES), default="hadamard", help="of the layer (default: hadamard)")
     add("--seed", type=bounded(int, 0, 2**32 - 1), default=0, help="of data split and training (default: 0)")
     add("--epochs", type=bounded(int, 1, 1000), default=40, help="passes over the data (default: 40)")
     add("--out", type=Path, default=FOLDER, help="folder for the files (default: golden/layers)")

@@ -11,9 +11,8 @@ from typing import Any
 import numpy as np
 
 from golden import integer
-from golden.bounds import stage_ranges
 from golden.layer import FIELD_RANGES, MAX_OFFSET, MULTIPLIER_BITS, NEIGHBOURS, Layer, LayerError
-from golden.random_layer import random_layer
+from golden.random_layer import at_limits, random_layer
 from golden.streams import Folding
 from hw.target import GENERIC, TARGETS, Target
 from sim.stimulus import random_frames
@@ -55,35 +54,17 @@ def spread(rng: np.random.Generator, layer: Layer, multiplier_bits: int = MULTIP
     )
 
 
-def _at_limits(layer: Layer, sign: Callable[[np.ndarray], np.ndarray]) -> Layer:
-    """All weights, biases and multipliers at the limits of their formats, with the signs that ``sign`` chooses.
-
-    ``out_shift`` becomes such that the bound on ``acc`` just fits the output.
-    """
-    c = layer.config
-    limits = dataclasses.replace(
-        layer,
-        conv_weight=c.weight_limit * sign(layer.conv_weight),
-        attn_weight=c.weight_limit * sign(layer.attn_weight),
-        bias=np.where(sign(layer.bias) > 0, 2**31 - 1, -(2**31)),
-        multiplier=np.full_like(layer.multiplier, 2**16 - 1),
-    )
-    scaled = stage_ranges(limits).scaled
-    shift = max(0, scaled.signed_bits - c.out_bits)
-    return dataclasses.replace(limits, config=dataclasses.replace(c, out_shift=shift))
-
-
 def _positive(layer: Layer) -> Layer:
-    return _at_limits(layer, np.ones_like)
+    return at_limits(layer, np.ones_like)
 
 
 def _negative(layer: Layer) -> Layer:
-    return _at_limits(layer, lambda array: -np.ones_like(array))
+    return at_limits(layer, lambda array: -np.ones_like(array))
 
 
 def _alternating(layer: Layer) -> Layer:
     """Against the checkerboard frames, every sum comes close to its bounds."""
-    return _at_limits(layer, lambda array: 1 - 2 * (np.indices(array.shape).sum(axis=0) % 2))
+    return at_limits(layer, lambda array: 1 - 2 * (np.indices(array.shape).sum(axis=0) % 2))
 
 
 def _zero(layer: Layer) -> Layer:

@@ -18,13 +18,14 @@ from golden import integer
 from golden.bounds import Range
 from golden.cli import UserError
 from golden.layers import FOLDER, load_layer
-from golden.layers.digits import ACTIVATIONS_FILE, LAYER_FILE, NETWORK_FILE, read_digits, write_digits
+from golden.layers.digits import LAYER_NAMES, file_names, read_digits, write_digits
 from golden.streams import Folding, to_beats
 from scripts import accuracy_digits, train_digits
 from sim.result import SimulationResult
 from sim.simulators import MissingTool, find_simulator
 
-FILES = (LAYER_FILE, ACTIVATIONS_FILE, NETWORK_FILE)
+FILES = file_names("digits")
+both_layers = pytest.mark.parametrize("name", LAYER_NAMES.values())
 ROOT = FOLDER.parent.parent
 
 
@@ -32,29 +33,34 @@ def python(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=300)
 
 
-def test_the_checked_in_layer_reaches_its_accuracy() -> None:
-    digits = read_digits()
+@both_layers
+def test_the_checked_in_layer_reaches_its_accuracy(name: str) -> None:
+    digits = read_digits(layer_name=name)
     prediction = digits.logits(integer.run(digits.layer, digits.frames)).argmax(axis=1)
     assert len(digits.labels) == 360 and set(digits.labels) == set(range(10))
     assert (digits.correct(digits.float_prediction), digits.correct(prediction)) == (359, 359)
 
 
-def test_the_checked_in_layer_needs_its_attention() -> None:
-    digits = read_digits()
+@pytest.mark.parametrize(("name", "most"), [("digits", 300), ("digits_dynamic", 320)])
+def test_the_checked_in_layer_needs_its_attention(name: str, most: int) -> None:
+    digits = read_digits(layer_name=name)
     deaf = dataclasses.replace(digits.layer, attn_weight=np.zeros_like(digits.layer.attn_weight))
-    assert digits.correct(digits.logits(integer.run(deaf, digits.frames)).argmax(axis=1)) < 300
+    assert digits.correct(digits.logits(integer.run(deaf, digits.frames)).argmax(axis=1)) < most
 
 
-def test_the_checked_in_files_are_what_they_are_meant_to_be() -> None:
-    digits = read_digits()
+@pytest.mark.parametrize("product", LAYER_NAMES)
+def test_the_checked_in_files_are_what_they_are_meant_to_be(product: str) -> None:
+    name = LAYER_NAMES[product]
+    digits = read_digits(layer_name=name)
     c = digits.layer.config
+    assert c.product == product and c.heads == (1 if product == "dynamic" else None)
     assert (c.in_channels, c.out_channels, c.height, c.width, c.kernel, c.padding) == (16, 16, 8, 8, 3, "same")
     assert len(c.attn_offsets) == 8
     assert (c.in_range, c.weight_bits, c.out_range, c.relu) == (Range(0, 255), 8, Range(0, 255), True)
-    assert load_layer("digits").config == c
+    assert load_layer(name).config == c
     # Real activations: most of the range is used, and a ReLU left many zeros.
     assert digits.frames.max() >= 200 and 0.2 < (digits.frames == 0).mean() < 0.9
-    assert (FOLDER / ACTIVATIONS_FILE).stat().st_size < 500_000
+    assert (FOLDER / file_names(name)[1]).stat().st_size < 500_000
 
 
 def test_logits_are_what_torch_computes() -> None:
@@ -74,10 +80,11 @@ def test_logits_do_not_depend_on_the_memory_layout() -> None:
     np.testing.assert_array_equal(digits.logits(channels_last), digits.logits(y))
 
 
-def test_files_written_are_the_files_read(tmp_path: Path) -> None:
-    write_digits(tmp_path, read_digits())
-    for name in FILES:
-        assert (tmp_path / name).read_bytes() == (FOLDER / name).read_bytes(), name
+@both_layers
+def test_files_written_are_the_files_read(name: str, tmp_path: Path) -> None:
+    write_digits(tmp_path, read_digits(layer_name=name), name)
+    for file in file_names(name):
+        assert (tmp_path / file).read_bytes() == (FOLDER / file).read_bytes(), file
     write_digits(tmp_path, read_digits().first(3))
     few = read_digits(tmp_path)
     assert few.frames.shape == (3, 16, 8, 8) and few.labels.tolist() == read_digits().labels[:3].tolist()
@@ -97,30 +104,37 @@ def test_a_missing_or_broken_file_is_refused_by_name(tmp_path: Path, name: str) 
 def test_files_that_do_not_belong_together_are_refused(tmp_path: Path) -> None:
     digits = read_digits()
     write_digits(tmp_path, dataclasses.replace(digits, frames=digits.frames[:5]))
-    with pytest.raises(UserError, match=rf"{NETWORK_FILE}: labels has shape \[360\], .* need \[5\]"):
+    with pytest.raises(UserError, match=r"digits_network.npz: labels has shape \[360\], .* need \[5\]"):
         read_digits(tmp_path)
-    np.savez(tmp_path / NETWORK_FILE, labels=digits.labels)
+    np.savez(tmp_path / "digits_network.npz", labels=digits.labels)
     with pytest.raises(UserError, match="has arrays labels, allowed are labels, head_weight"):
         read_digits(tmp_path)
 
 
 def test_training_is_deterministic_and_learns(tmp_path: Path) -> None:
-    runs = {name: tmp_path / name for name in ("first", "second", "other_seed")}
+    runs = {name: tmp_path / name for name in ("first", "second", "other_seed", "dynamic", "dynamic_again")}
     for name, out in runs.items():
         seed = "1" if name == "other_seed" else "0"
-        done = python("-m", "scripts.train_digits", "--epochs", "2", "--seed", seed, "--out", str(out))
+        product = "dynamic" if "dynamic" in name else "hadamard"
+        arguments = ("--epochs", "2", "--seed", seed, "--product", product, "--out", str(out))
+        done = python("-m", "scripts.train_digits", *arguments)
         assert done.returncode == 0, done.stderr
-        digits = read_digits(out)
+        digits = read_digits(out, LAYER_NAMES[product])
+        assert digits.layer.config.product == product
         prediction = digits.logits(integer.run(digits.layer, digits.frames)).argmax(axis=1)
         for kind, right in (("float", digits.correct(digits.float_prediction)), ("8-bit", digits.correct(prediction))):
             assert right > 0.8 * 360
             assert any(line.startswith(kind) and f"{right} of 360" in line for line in done.stdout.splitlines())
     for file in FILES:
-        content = {name: (out / file).read_bytes() for name, out in runs.items()}
+        content = {name: (runs[name] / file).read_bytes() for name in ("first", "second", "other_seed")}
         assert content["first"] == content["second"] != content["other_seed"], file
+    for file in file_names("digits_dynamic"):
+        assert (runs["dynamic"] / file).read_bytes() == (runs["dynamic_again"] / file).read_bytes(), file
 
 
-@pytest.mark.parametrize("arguments", [["--epochs", "0"], ["--seed", "-1"], ["--out", __file__]])
+@pytest.mark.parametrize(
+    "arguments", [["--epochs", "0"], ["--seed", "-1"], ["--product", "inner"], ["--out", __file__]]
+)
 def test_wrong_training_options_are_refused(arguments: list[str]) -> None:
     with pytest.raises(UserError, match=re.escape(arguments[1])):
         train_digits.main(arguments)
@@ -169,6 +183,8 @@ def test_a_unit_that_differs_is_reported(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["digits_dynamic"], "product 'dynamic' has no hardware yet"),
+        (["tiny"], "invalid choice: 'tiny'"),
         (["--images", "361"], "images 361 is too many, there are 360 held-out images"),
         (["--simd", "3"], "simd 3 does not divide in_channels 16"),
         (["--folder", "nowhere"], "nowhere"),

@@ -14,7 +14,7 @@ from fxpmath import Fxp
 from golden import fixed_point, integer
 from golden.bounds import accumulator_ranges
 from golden.cli import UserError
-from golden.layer import Layer, LayerConfig, LayerError
+from golden.layer import DYNAMIC_RANGES, Layer, LayerConfig, LayerError
 from golden.random_layer import random_layer
 
 EIGHT = tuple((dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if (dy, dx) != (0, 0))
@@ -479,7 +479,7 @@ def test_fixed_point_refuses_to_saturate_a_sum(sign: int) -> None:
 
 
 def test_config_of_these_tests_covers_every_field() -> None:
-    """Each field of the config that can vary does so in the named layers."""
-    fields = {f.name for f in dataclasses.fields(LayerConfig)} - {"product", "in_scale", "out_scale"}
+    """Each field of a hadamard config that can vary does so in the named layers."""
+    fields = {f.name for f in dataclasses.fields(LayerConfig)} - {"product", *DYNAMIC_RANGES, "in_scale", "out_scale"}
     varied = {name for layer in LAYERS.values() for name in layer}
     assert fields <= varied

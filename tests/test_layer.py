@@ -16,7 +16,7 @@ import pytest
 
 from golden.bounds import Range
 from golden.cli import UserError
-from golden.layer import FIELD_RANGES, Layer, LayerConfig, LayerError
+from golden.layer import DYNAMIC_RANGES, FIELD_RANGES, Layer, LayerConfig, LayerError, SimilarityFormat
 from golden.layer_file import ARRAYS, read_layer, write_layer
 from golden.layers import NAMES, RECIPES, activations, load_layer
 from golden.random_layer import random_layer
@@ -42,6 +42,7 @@ FIELDS: dict[str, Any] = {
     "attn_shift": 5,
     "out_shift": 20,
 }
+DYNAMIC = FIELDS | {"product": "dynamic", "heads": 2, "sim_bits": 4, "sim_shift": 9}
 SCALES = ("in_scale", "out_scale")
 BOOLEANS = ("in_signed", "out_signed", "relu")
 
@@ -94,6 +95,8 @@ def refused(path: Path, *words: str) -> None:
         {"groups": 4, "out_channels": 4, "kernel": 7, "stride": 2, "padding": "valid"},
         {"attn_offsets": (), "in_signed": True, "out_signed": True, "relu": False, "weight_bits": 2},
         {"attn_offsets": ((0, 0), (-3, 3)), "out_shift": 47, "out_bits": 16},
+        {"product": "dynamic", "heads": 2, "sim_bits": 3, "sim_shift": 0, "out_scale": 0.5},
+        {"product": "dynamic", "heads": 4, "sim_bits": 8, "sim_shift": 31, "attn_offsets": ()},
     ],
 )
 def test_round_trip(fields: dict[str, Any], tmp_path: Path) -> None:
@@ -303,7 +306,7 @@ def test_missing_field(name: str) -> None:
     config_refused(json.dumps({k: v for k, v in FIELDS.items() if k != name}), f"config field {name} is missing")
 
 
-@pytest.mark.parametrize("name", ["heads", "sim_bits", "sim_shift", "dilation", "Kernel", ""])
+@pytest.mark.parametrize("name", ["sim_width", "dilation", "Kernel", ""])
 def test_unknown_field(name: str) -> None:
     config_refused(json.dumps(FIELDS | {name: 1}), f"config field {name!r} is unknown")
 
@@ -313,11 +316,48 @@ def test_wrong_format_number(version: Any) -> None:
     config_refused(json.dumps(FIELDS | {"format": version}), "format", "is not 1")
 
 
-def test_dynamic_product_is_not_there_yet() -> None:
-    dynamic = {"product": "dynamic", "heads": 2, "sim_bits": 8, "sim_shift": 9}
-    config_refused(json.dumps(FIELDS | dynamic), "product 'dynamic' is not supported yet")
-    with pytest.raises(LayerError, match="product 'dynamic' is not supported yet"):
+@pytest.mark.parametrize("name", DYNAMIC_RANGES)
+def test_fields_of_a_dynamic_layer_alone(name: str) -> None:
+    for value in (1, "no", True):
+        config_refused(
+            json.dumps(FIELDS | {name: value}), f"{name} {value!r} is only for product 'dynamic'", "hadamard"
+        )
+    config_refused(json.dumps({k: v for k, v in DYNAMIC.items() if k != name}), f"{name} is missing", "'dynamic'")
+    config_refused(json.dumps(DYNAMIC | {name: None}), f"{name} null is not allowed")
+    with pytest.raises(LayerError, match="heads is missing, product 'dynamic' needs it"):
         dataclasses.replace(config(), product="dynamic")
+
+
+@pytest.mark.parametrize("name", DYNAMIC_RANGES)
+def test_dynamic_field_out_of_range_at_either_end(name: str) -> None:
+    low, high = DYNAMIC_RANGES[name]
+    for value in (low - 1, high + 1, -(10**30), 10**400):
+        config_refused(json.dumps(DYNAMIC | {name: value}), name, f"is not an integer from {low} to {high}")
+    for value in (low, high):
+        made = LayerConfig.from_json(json.dumps(DYNAMIC | {"in_channels": 4096, name: value}))
+        assert getattr(made, name) == value
+
+
+@pytest.mark.parametrize("name", DYNAMIC_RANGES)
+def test_dynamic_field_of_a_wrong_type(name: str) -> None:
+    for value in ODD:
+        if type(json.loads(value)) is not int:
+            config_refused(json.dumps(DYNAMIC | {name: "VALUE"}).replace('"VALUE"', value), name)
+
+
+def test_heads_divide_the_input_channels() -> None:
+    for heads in (1, 2, 3, 6):
+        form = LayerConfig.from_json(json.dumps(DYNAMIC | {"in_channels": 6, "heads": heads})).similarity
+        assert form == SimilarityFormat(heads=heads, head_channels=6 // heads, shift=9, limits=Range(-8, 7))
+    for heads in (4, 5, 12):
+        config_refused(json.dumps(DYNAMIC | {"in_channels": 6, "heads": heads}), f"heads {heads} does not divide")
+    assert config().similarity is None
+
+
+def test_a_dynamic_layer_is_dense() -> None:
+    depthwise = {"groups": 2, "out_channels": 2}
+    config(**depthwise)
+    config_refused(json.dumps(DYNAMIC | depthwise), "groups 2 (depthwise) is not for product 'dynamic', allowed is 1")
 
 
 @pytest.mark.parametrize("name", FIELD_RANGES)

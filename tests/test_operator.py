@@ -28,6 +28,9 @@ KINDS: tuple[Kind, ...] = (
     (4, 4, "hadamard", None),
     (4, 4, "inner", None),
     (4, 4, "inner", 4),
+    (1, 3, "dynamic", None),
+    (1, 3, "dynamic", 2),
+    (1, 3, "dynamic", 4),
 )
 GEOMETRIES: tuple[Geometry, ...] = tuple(itertools.product((1, 3, 5, 7), (1, 2), ("same", "valid")))
 #: Neither symmetric nor in raster order, so that a swap of dy and dx, or of a sign, shows.
@@ -107,10 +110,14 @@ def reference(
             weight = conv_weight[:, :, ky, kx]
             conv += weight[:, 0] * neighbour if depthwise else weight @ neighbour
         for t, (dy, dx) in enumerate(directions):
-            terms = pixel(py, px) * pixel(py + shift * dy, px + shift * dx)
+            neighbour = pixel(py + shift * dy, px + shift * dx)
+            terms = pixel(py, px) * neighbour
+            size = channels // (heads or 1)
             if product == "inner" and not depthwise:
-                size = channels // (heads or 1)
                 terms = np.array([terms[first : first + size].sum() for first in range(0, channels, size)])
+            elif product == "dynamic":
+                similarity = [terms[c // size * size : c // size * size + size].sum() / size for c in range(channels)]
+                terms = np.array(similarity) * neighbour
             weight = attn_weight[:, :, t]
             attention += weight[:, 0] * terms if depthwise else weight @ terms
         out[:, qy, qx] = normalise(layer.conv_norm, conv)
@@ -229,6 +236,10 @@ def test_merged_has_the_shapes_and_the_geometry_of_the_layer() -> None:
     assert merged.attn_offsets == ((2, 0), (0, 4))
     tied = merged.attn_weight.unflatten(1, (3, 2))
     torch.testing.assert_close(tied[:, :, 0], tied[:, :, 1], rtol=0, atol=0)
+    assert (merged.product, merged.heads) == ("hadamard", None)
+    dynamic = XVolution(6, 4, product="dynamic", heads=3).eval().merge()
+    assert (dynamic.product, dynamic.heads, dynamic.attn_weight.shape) == ("dynamic", 3, (4, 6, 8))
+    assert "product='dynamic', heads=3" in repr(dynamic) and "product='hadamard', attn" in repr(merged)
     depthwise = XVolution(6, 6, groups=6).eval().merge()
     assert depthwise.attn_weight.shape == (6, 1, 8) and depthwise.groups == 6
 
@@ -368,9 +379,11 @@ REFUSED: tuple[tuple[dict[str, Any], str], ...] = (
     ({"padding": 1}, "padding 1 is not one of 'same', 'valid'"),
     ({"groups": 2}, r"groups 2 is neither 1 nor in_channels \(4\)"),
     ({"groups": 4, "out_channels": 8}, "out_channels 8 differs from in_channels 4"),
-    ({"product": "dynamic"}, "product 'dynamic' is not supported yet"),
-    ({"product": "outer"}, "product 'outer' is not one of 'hadamard', 'inner'"),
-    ({"heads": 2}, "heads 2 is only for product 'inner'"),
+    ({"product": "outer"}, "product 'outer' is not one of 'hadamard', 'inner', 'dynamic'"),
+    ({"heads": 2}, "heads 2 is only for products 'inner' and 'dynamic', product is 'hadamard'"),
+    ({"product": "dynamic", "heads": 3}, "heads 3 does not divide in_channels 4"),
+    ({"product": "dynamic", "heads": True}, "heads True"),
+    ({"product": "dynamic", "groups": 4}, r"groups 4 \(depthwise\) is not for product 'dynamic', allowed is 1"),
     ({"product": "inner", "heads": 3}, "heads 3 does not divide in_channels 4"),
     ({"product": "inner", "heads": 0}, "heads 0"),
     ({"product": "inner", "heads": 2, "groups": 4}, "heads 2 differs from groups 4"),
@@ -401,6 +414,12 @@ def test_dynamic_convolution_refuses_by_name() -> None:
         DynamicConv2d(2, 2, attn_offsets=[(0, 1), (0, 1)])
     with pytest.raises(UserError, match="stride 4"):
         DynamicConv2d(2, 2, stride=4)
+    with pytest.raises(UserError, match="product 'inner' is not one of 'hadamard', 'dynamic'"):
+        DynamicConv2d(2, 2, product="inner")
+    with pytest.raises(UserError, match="heads 3 does not divide in_channels 4"):
+        DynamicConv2d(4, 2, product="dynamic", heads=3)
+    with pytest.raises(UserError, match="heads 2 is only for products 'inner' and 'dynamic'"):
+        DynamicConv2d(4, 2, heads=2)
 
 
 @pytest.mark.parametrize("shape", [(2, 6, 6), (1, 2, 6), (1, 3, 6, 6), (1, 2, 4, 6), (1, 2, 6, 4)], ids=str)

@@ -16,11 +16,12 @@ from torch import Tensor
 
 from golden import integer
 from golden.bounds import Range
+from golden.calibration import activation_scale, full_sim_shift
 from golden.cli import UserError
 from golden.layer import Layer, LayerError
 from golden.merge import DynamicConv2d
 from golden.operator import XVolution
-from golden.quantise import ZERO_CHANNEL_UNIT, activation_scale, choose_multipliers, quantise
+from golden.quantise import ZERO_CHANNEL_UNIT, choose_multipliers, quantise
 from golden.scales import dequantise_output, quantise_input
 
 FRAMES, CHANNELS, HEIGHT, WIDTH = 6, 6, 9, 7
@@ -86,12 +87,33 @@ def snr(layer: Layer, merged: DynamicConv2d, x: Tensor) -> float:
     return float(10 * np.log10(np.square(wanted).mean() / squared_error(layer, merged, x)))
 
 
+def dynamic_layer(seed: int, heads: int = 2, attention: float = 0.5, **geometry: Any) -> DynamicConv2d:
+    """`float_layer` with the dynamic product."""
+    return float_layer(seed, attention, product="dynamic", heads=heads, **geometry)
+
+
+def saturated(layer: Layer, x: Tensor) -> float:
+    """The part of the similarities on ``x`` that saturates, from the contract's formula."""
+    c, q = layer.config, quantise_input(layer, x.numpy())
+    assert c.heads is not None and c.sim_bits is not None and c.sim_shift is not None and c.padding == "same"
+    padded = np.pad(q, ((0, 0), (0, 0), (3, 3), (3, 3)))
+    parts = []
+    for dy, dx in c.attn_offsets:
+        moved = padded[:, :, 3 + dy : 3 + dy + c.height, 3 + dx : 3 + dx + c.width]
+        sums = (q * moved).reshape(len(q), c.heads, -1, c.height, c.width).sum(axis=2)
+        rounded = np.rint(sums / 2**c.sim_shift)
+        parts.append((rounded < -(2 ** (c.sim_bits - 1))) | (rounded > 2 ** (c.sim_bits - 1) - 1))
+    return float(np.mean(parts))
+
+
 def weight_scales(layer: Layer) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Conv scale, tied attention scale and bias scale ``[O]``, from the contract's formulae."""
     c = layer.config
     assert c.in_scale is not None and c.out_scale is not None
     conv = layer.multiplier / 2**c.out_shift * 2**c.attn_shift * c.out_scale / c.in_scale
     attn = conv / 2**c.attn_shift / c.in_scale
+    if c.heads is not None and c.sim_shift is not None:
+        attn = conv / 2**c.attn_shift / (c.in_scale**2 * 2**c.sim_shift) * (c.in_channels / c.heads)
     return conv, attn, conv * c.in_scale / 2**c.attn_shift
 
 
@@ -124,6 +146,8 @@ GEOMETRIES: dict[str, dict[str, Any]] = {
 #: Least signal to noise in decibels by (signed input, relu). A bit less in the formats falls
 #: below, and a wrong attn_shift or out_shift, or an untied scale, leaves 11 dB at most.
 LEAST_SNR = {(False, False): 36.5, (False, True): 40.0, (True, False): 35.0, (True, True): 37.5}
+#: Of the dynamic product: 8-bit similarities, and inputs to the third power.
+LEAST_DYNAMIC_SNR = 31.0
 
 
 @pytest.mark.parametrize("method", ["minmax", "mse"])
@@ -138,6 +162,90 @@ def test_the_integer_layer_is_close_to_the_float_one(name: str, signed: bool, me
         if method == "minmax":
             assert_rounded(layer, merged)
             assert (largest_codes(layer) == 127).all()
+
+
+@pytest.mark.parametrize("method", ["minmax", "mse"])
+@pytest.mark.parametrize("signed", [False, True], ids=["unsigned", "signed"])
+@pytest.mark.parametrize("heads", [1, 2, 6])
+@pytest.mark.parametrize("name", [name for name in GEOMETRIES if name != "depthwise"])
+def test_a_dynamic_integer_layer_is_close_to_the_float_one(name: str, heads: int, signed: bool, method: Any) -> None:
+    merged, x = dynamic_layer(1, heads, **GEOMETRIES[name]), frames(1, signed)
+    layer = quantise(merged, x, method=method)
+    c = layer.config
+    assert (c.product, c.heads, c.sim_bits) == ("dynamic", heads, 8)
+    assert snr(layer, merged, x) > LEAST_DYNAMIC_SNR
+    if method == "minmax":
+        assert_rounded(layer, merged)
+        assert (largest_codes(layer) == 127).all()
+
+
+@pytest.mark.parametrize("method", ["minmax", "mse"])
+@pytest.mark.parametrize("sim_bits", [4, 8])
+@pytest.mark.parametrize("seed", range(3))
+def test_sim_shift_is_where_a_lower_one_no_longer_helps(seed: int, sim_bits: int, method: Any) -> None:
+    merged, x = dynamic_layer(20 + seed), frames(20 + seed)
+    formats: dict[str, Any] = {"sim_bits": sim_bits, "method": method}
+    chosen = quantise(merged, x, **formats)
+    shift = chosen.config.sim_shift
+    assert shift is not None
+    layers = [quantise(merged, x, sim_shift=s, **formats) for s in range(14)]
+    full = next(s for s, layer in enumerate(layers) if saturated(layer, x) == 0)
+    errors = [squared_error(layer, merged, x) for layer in layers]
+    assert 0 < shift <= full, f"seed {seed}"
+    # Each of them searched all attn_shift; the chosen one those near its neighbour's.
+    assert squared_error(chosen, merged, x) <= 1.02 * min(errors), f"seed {seed}"
+
+
+@pytest.mark.parametrize("negative", [False, True])
+@pytest.mark.parametrize("sim_bits", [2, 5, 8])
+@pytest.mark.parametrize("heads", [1, 3, 6])
+def test_full_sim_shift_is_the_smallest_without_saturation(heads: int, sim_bits: int, negative: bool) -> None:
+    """Neighbours of opposite sign make negative similarities alone."""
+    merged, x = dynamic_layer(22, heads, attn_offsets=((0, 1), (-1, 0))), frames(22)
+    if negative:
+        x[..., torch.arange(HEIGHT)[:, None] % 2 != torch.arange(WIDTH) % 2] *= -1
+    for layer in (quantise(merged, x, sim_bits=sim_bits, sim_shift=s, attn_shift=0) for s in (0, 9)):
+        assert layer.config.similarity is not None
+        shift = full_sim_shift(layer.config, layer.config.similarity, quantise_input(layer, x.numpy()))
+        at = {n: dataclasses.replace(layer, config=dataclasses.replace(layer.config, sim_shift=n)) for n in range(20)}
+        assert shift == next(n for n, other in at.items() if saturated(other, x) == 0)
+
+
+def test_clipping_similarities_pays_where_few_are_large() -> None:
+    merged, x = dynamic_layer(23), frames(23, outliers=1.5)
+    layer = quantise(merged, x, sim_bits=5)
+    assert 0 < saturated(layer, x) < 0.05
+    unclipped = next(q for s in range(16) if saturated(q := quantise(merged, x, sim_bits=5, sim_shift=s), x) == 0)
+    assert squared_error(layer, merged, x) < squared_error(unclipped, merged, x) / 2
+
+
+def test_given_shifts_of_a_dynamic_layer_are_kept() -> None:
+    merged, x = dynamic_layer(24), frames(24)
+    layer = quantise(merged, x, attn_shift=3, sim_shift=12, sim_bits=7)
+    assert (layer.config.attn_shift, layer.config.sim_shift, layer.config.sim_bits) == (3, 12, 7)
+    assert_rounded(layer, merged)
+    assert quantise(merged, x, attn_shift=2).config.attn_shift == 2
+
+
+def test_a_dynamic_layer_without_offsets_is_quantised_as_a_convolution() -> None:
+    merged, x = dynamic_layer(25, attn_offsets=()), frames(25)
+    layer, plain = quantise(merged, x), quantise(float_layer(25, attn_offsets=()), x)
+    assert (layer.config.sim_shift, layer.config.attn_shift) == (0, 0)
+    np.testing.assert_array_equal(layer.conv_weight, plain.conv_weight)
+    np.testing.assert_array_equal(layer.multiplier, plain.multiplier)
+
+
+def test_a_channel_of_huge_attention_gets_a_coarser_unit() -> None:
+    merged, x = dynamic_layer(26), frames(26)
+    with torch.no_grad():
+        merged.attn_weight[2] *= 1e6
+    layer = quantise(merged, x)
+    assert_rounded(layer, merged)
+    assert layer.multiplier.argmax() == 2 and not layer.conv_weight[2].any()
+    with torch.no_grad():
+        merged.bias[1] = -1e25
+    with pytest.raises(LayerError, match=r"^output channel 1 needs an accumulator step"):
+        quantise(merged, x, relu=True)
 
 
 def largest_codes(layer: Layer) -> np.ndarray:
@@ -429,6 +537,10 @@ INFINITE[0, 0, 0, 0] = torch.inf
         ({}, frames(17), {"weight_bits": 1}, "weight_bits 1 is not an integer from 2 to 8"),
         ({}, frames(17), {"out_bits": 17}, "out_bits 17 is not an integer from 2 to 16"),
         ({}, frames(17), {"attn_shift": 16}, "attn_shift 16 is not an integer from 0 to 15"),
+        ({}, frames(17), {"sim_bits": 8}, "sim_bits 8 is only for product 'dynamic', product is 'hadamard'"),
+        ({}, frames(17), {"sim_shift": 0}, "sim_shift 0 is only for product 'dynamic', product is 'hadamard'"),
+        ({"product": "dynamic"}, frames(17), {"sim_bits": 9}, "sim_bits 9 is not an integer from 2 to 8"),
+        ({"product": "dynamic"}, frames(17), {"sim_shift": 32}, "sim_shift 32 is not an integer from 0 to 31"),
         ({}, frames(17), {"relu": 1}, "relu 1 is not true or false"),
         ({}, frames(17), {"in_signed": "no"}, "in_signed 'no' is not true or false"),
         ({}, frames(17), {"out_signed": 0}, "out_signed 0 is not true or false"),

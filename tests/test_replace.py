@@ -165,8 +165,9 @@ def test_a_shared_convolution_stays_shared() -> None:
     assert isinstance(first, DynamicConv2d) and first is second
 
 
-def test_a_replaced_network_trains_and_merges() -> None:
-    net = replace_convolutions(ResNet(), lambda name, conv: name.startswith("layer"))
+@pytest.mark.parametrize("product", ["hadamard", "inner", "dynamic"])
+def test_a_replaced_network_trains_and_merges(product: str) -> None:
+    net = replace_convolutions(ResNet(), lambda name, conv: name.startswith("layer"), product=product)
     x, labels = torch.randn(8, 3, 16, 16), torch.arange(8)
     optimizer = torch.optim.SGD(net.parameters(), lr=0.02)
     before = {name: p.detach().clone() for name, p in net.named_parameters()}
@@ -258,7 +259,7 @@ def test_inexpressible_convolutions_are_refused_and_nothing_is_replaced(
         ("stem", {"stride": 1}, "option 'stride' is taken from each Conv2d, allowed are product, heads, directions"),
         ("stem", {"head": 1}, "option 'head' is unknown, allowed are product"),
         (["layer1", "stem"], {"product": "inner", "heads": 2}, "module 'stem': heads 2 does not divide in_channels 3"),
-        ("stem", {"product": "dynamic"}, "module 'stem': product 'dynamic' is not supported yet"),
+        ("stem", {"product": "dynamic", "heads": 2}, "module 'stem': heads 2 does not divide in_channels 3"),
     ],
 )
 def test_wrong_choices_are_refused_and_nothing_is_replaced(chosen: Any, options: dict[str, Any], message: str) -> None:

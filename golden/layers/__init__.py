@@ -22,7 +22,7 @@ def resnet34_stage3() -> Layer:
 
 
 RECIPES: dict[str, Callable[[], Layer]] = {"resnet34_stage3": resnet34_stage3}
-FILES = ("digits", "tiny")
+FILES = ("digits", "digits_dynamic", "tiny")
 NAMES = (*FILES, *RECIPES)
 
 

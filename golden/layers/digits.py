@@ -1,7 +1,8 @@
-"""The network around the checked-in layer ``digits``: what follows the layer, in numpy.
+"""The networks around the checked-in layers ``digits`` and ``digits_dynamic``: what follows the layer, in numpy.
 
 A stem convolution, the X-volution layer with a ReLU, a 2x2 average pool and a linear head
-tell scikit-learn's 8x8 digits apart. Recorded are the integers that the stem sends into the
+tell scikit-learn's 8x8 digits apart; the layer's product is what the two networks differ in,
+and each is trained by itself. Recorded are the integers that the stem sends into the
 layer for every held-out image, and the head, so that an accuracy can be computed from
 whoever computed the layer: the integer model or the Verilog.
 """
@@ -22,10 +23,8 @@ from golden.layer_file import read_layer, write_layer
 from golden.layers import FOLDER
 from golden.scales import dequantise_output
 
-#: Names of the files, whichever folder they are in.
-LAYER_FILE = "digits.npz"
-ACTIVATIONS_FILE = "digits_activations.npy"
-NETWORK_FILE = "digits_network.npz"
+#: The layer's name with each product.
+LAYER_NAMES = {"hadamard": "digits", "dynamic": "digits_dynamic"}
 #: Arrays of the network file: fields of `Digits`.
 NETWORK_ARRAYS = ("labels", "head_weight", "head_bias", "float_prediction")
 #: Classes of the head, and side of the average pool before it.
@@ -74,21 +73,27 @@ class Digits:
         return int((prediction == self.labels).sum())
 
 
-def read_digits(folder: Path = FOLDER) -> Digits:
-    """The three files in ``folder``.
+def file_names(layer: str) -> tuple[str, str, str]:
+    """Names of the files of layer, activations and network, whichever folder they are in."""
+    return f"{layer}.npz", f"{layer}_activations.npy", f"{layer}_network.npz"
+
+
+def read_digits(folder: Path = FOLDER, layer_name: str = LAYER_NAMES["hadamard"]) -> Digits:
+    """The three files of a layer in ``folder``.
 
     Raises `UserError` for one that is missing or broken, and for files that do not belong together.
     """
-    layer = read_layer(folder / LAYER_FILE)
-    frames = layer.check_input(read_array(folder / ACTIVATIONS_FILE))
-    network = _read_network(folder / NETWORK_FILE)
+    layer_path, activations_path, network_path = (folder / name for name in file_names(layer_name))
+    layer = read_layer(layer_path)
+    frames = layer.check_input(read_array(activations_path))
+    network = _read_network(network_path)
     c = layer.config
     images, features = len(frames), c.out_channels * (c.out_height // POOL) * (c.out_width // POOL)
     shapes = ((images,), (CLASSES, features), (CLASSES,), (images,))
     for name, shape in zip(NETWORK_ARRAYS, shapes, strict=True):
         if network[name].shape != shape:
             raise UserError(
-                f"network file {folder / NETWORK_FILE}: {name} has shape {list(network[name].shape)}, "
+                f"network file {network_path}: {name} has shape {list(network[name].shape)}, "
                 f"the layer and its activations need {list(shape)}"
             )
     return Digits(layer=layer, frames=frames, **network)
@@ -108,12 +113,13 @@ def _read_network(path: Path) -> dict[str, np.ndarray]:
     return content
 
 
-def write_digits(folder: Path, digits: Digits) -> None:
-    """Write the three files so that `read_digits` returns ``digits``; each file whole or not at all."""
+def write_digits(folder: Path, digits: Digits, layer_name: str = LAYER_NAMES["hadamard"]) -> None:
+    """Write the three files of a layer so that `read_digits` returns ``digits``; each file whole or not at all."""
     frames = digits.layer.check_input(digits.frames)
-    write_layer(folder / LAYER_FILE, digits.layer)
-    write_array(folder / ACTIVATIONS_FILE, frames.astype(np.int8 if digits.layer.config.in_signed else np.uint8))
+    layer_path, activations_path, network_path = (folder / name for name in file_names(layer_name))
+    write_layer(layer_path, digits.layer)
+    write_array(activations_path, frames.astype(np.int8 if digits.layer.config.in_signed else np.uint8))
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **{name: getattr(digits, name) for name in NETWORK_ARRAYS})
-    with replacing(folder / NETWORK_FILE, "wb") as stream:
+    with replacing(network_path, "wb") as stream:
         stream.write(buffer.getvalue())
