@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from amaranth.hdl import Cat, Module, Mux, Signal, Value
-from amaranth.lib import data, wiring
+from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.config import UnitConfig, shape_of
@@ -16,7 +16,7 @@ class ChannelAccumulate(wiring.Component):
     """``acc = bias + sum_c combined[c]`` of one output channel.
 
     Members:
-        i_combined: one value per channel of the beat.
+        i_combined: the beat's values, one per channel, or (``dynamic``) their sum.
         i_bias: wanted ``bias_latency`` cycles after ``i_combined``.
         i_valid, i_first: there is a beat, and it is the first of a sum; wanted with ``i_bias``
             (only where a sum takes several beats).
@@ -30,15 +30,16 @@ class ChannelAccumulate(wiring.Component):
     def __init__(self, config: UnitConfig) -> None:
         self._config = config
         self._acc = shape_of(config.ranges.accumulator)
-        self._radix = config.target.radix(config.lane_channels)
+        self._terms = config.combined.length
+        self._radix = config.target.radix(self._terms)
         self._folded = config.beats_per_output > 1
         #: Where the clock counts, the bias is added ahead of the loop, and the loop is two short ones.
         self._halves = self._folded and config.target.fast and self._acc.width > 1
-        tree = tree_latency(config.lane_channels, self._radix)
+        tree = tree_latency(self._terms, self._radix)
         self.bias_latency = tree - 1 if self._halves else tree
         self.latency = tree + (3 if self._halves else 1)
         ports = {
-            "i_combined": In(data.ArrayLayout(shape_of(config.ranges.combined), config.lane_channels)),
+            "i_combined": In(config.combined),
             "i_bias": In(config.bias),
             "o_acc": Out(self._acc),
         }
@@ -48,7 +49,7 @@ class ChannelAccumulate(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        terms = [self.i_combined[c] for c in range(self._config.lane_channels)]
+        terms = [self.i_combined[term] for term in range(self._terms)]
         beat = adder_tree(m, terms, self._acc, self._radix)
         if self._halves:
             m.d.comb += self.o_acc.eq(self._accumulate_in_halves(m, beat))

@@ -5,15 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
 from amaranth.hdl import Shape, signed, unsigned
 from amaranth.lib import data
 
-from golden.bounds import Range, StageRanges, stage_ranges
+from golden.bounds import Range, StageRanges, stage_ranges, weighted_sum
 from golden.cli import UserError
 from golden.layer import Layer
 from golden.streams import Folding, Payload
 from hw.cycles import Prediction, predict
 from hw.geometry import Geometry
+from hw.group_packing import group_plan
+from hw.heads import Heads
 from hw.packing import TapPlan, tap_plan
 from hw.target import GENERIC, Target
 
@@ -26,10 +29,19 @@ def shape_of(values: Range) -> Shape:
     return signed(values.signed_bits)
 
 
-def check_product(layer: Layer) -> None:
-    """Raise `UserError` for a layer that no stage can compute yet."""
-    if layer.config.product != "hadamard":
-        raise UserError(f"product {layer.config.product!r} has no hardware yet, allowed is 'hadamard'")
+@dataclass(frozen=True, kw_only=True)
+class GroupRanges:
+    """What the ``dynamic`` product adds to the proven ranges, over all outputs and groups or heads.
+
+    Attributes:
+        conv: ``sum_i conv_weight x_i`` over a group of channels.
+        attn: ``sum_c attn_weight x_t`` over the channels of a group or a head, and all partial sums.
+        sim: all similarities.
+    """
+
+    conv: Range
+    attn: Range
+    sim: Range
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +58,6 @@ class UnitConfig:
     pack: bool = True
 
     def __post_init__(self) -> None:
-        check_product(self.layer)
         g = self.geometry
         segments = max(g.segments(dy) for dy in g.rows)
         widest = {
@@ -77,7 +88,33 @@ class UnitConfig:
         return stage_ranges(self.layer)
 
     @cached_property
+    def heads(self) -> Heads | None:
+        """How the heads of the ``dynamic`` product lie in the beats; None where there are no similarities."""
+        form = self.layer.config.similarity
+        if form is None or not self.geometry.attn_taps:
+            return None
+        return Heads(simd=self.folding.simd, beats=self.geometry.channel_beats, head_channels=form.head_channels)
+
+    @cached_property
+    def group_ranges(self) -> GroupRanges:
+        """Only with `heads`."""
+        assert self.heads is not None and self.ranges.similarity is not None
+        c, g = self.layer.config, self.geometry
+        outputs, element = c.out_channels, c.in_range
+        conv = self.layer.conv_weight.reshape(outputs, c.in_channels, -1)[..., list(g.conv_taps)]
+        attn = self.layer.attn_weight[..., list(g.attn_taps)]
+        per_head = attn.reshape(outputs, -1, self.heads.head_channels, len(g.attn_taps)).swapaxes(2, 3)
+        sims = [self.ranges.similarity.sims[t] for t in g.attn_taps]
+        return GroupRanges(
+            conv=_hull(*weighted_sum(conv.reshape(outputs, c.in_channels // self.heads.group, -1), element)),
+            attn=_hull(*weighted_sum(per_head, element)),
+            sim=Range(min(s.low for s in sims), max(s.high for s in sims)),
+        )
+
+    @cached_property
     def plan(self) -> TapPlan:
+        if self.heads is not None:
+            return group_plan(self.layer, self.geometry, self.heads, self.target, pack=self.pack)
         return tap_plan(self.layer, self.geometry, self.target, pe=self.folding.pe, pack=self.pack)
 
     @property
@@ -89,6 +126,11 @@ class UnitConfig:
     def lane_channels(self) -> int:
         """Input channels that one output lane sums in a beat (depthwise: its own)."""
         return 1 if self.layer.config.depthwise else self.folding.simd
+
+    @property
+    def lane_groups(self) -> int:
+        """Groups of channels (`TapPlan`) that one output lane sums in a beat."""
+        return self.lane_channels // self.plan.group
 
     @property
     def beats_per_output(self) -> int:
@@ -180,9 +222,27 @@ class UnitConfig:
         return data.ArrayLayout(self.channel_weights, self.lane_channels)
 
     @property
+    def combined(self) -> data.ArrayLayout:
+        """What a lane's channels, with `heads` all of a beat's together, come to before they are accumulated."""
+        if self.heads is not None:
+            return data.ArrayLayout(shape_of(self.ranges.accumulator), 1)
+        return data.ArrayLayout(shape_of(self.ranges.combined), self.lane_channels)
+
+    @property
+    def sims(self) -> data.ArrayLayout:
+        """Similarities ``[place][attention tap]`` of the heads that a beat completes."""
+        assert self.heads is not None
+        taps = data.ArrayLayout(shape_of(self.group_ranges.sim), len(self.geometry.attn_taps))
+        return data.ArrayLayout(taps, self.heads.at_once)
+
+    @property
     def bias(self) -> Shape:
         return shape_of(Range(int(self.layer.bias.min()), int(self.layer.bias.max())))
 
     @property
     def multiplier(self) -> Shape:
         return unsigned(int(self.layer.multiplier.max()).bit_length())
+
+
+def _hull(low: np.ndarray, high: np.ndarray) -> Range:
+    return Range(int(low.min()), int(high.max()))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from golden.cli import UserError
 from golden.layer import Layer, LayerConfig
 from golden.streams import Folding
-from hw.config import UnitConfig, check_product
+from hw.config import UnitConfig
 from hw.cycles import predict
 from hw.estimate import Estimate, estimate
 from hw.geometry import Geometry
@@ -52,7 +52,6 @@ def choose_folding(layer: Layer, wish: Wish, *, pack: bool = True) -> Estimate:
 
     Raises `UserError` if there is none, and says what the device can reach.
     """
-    check_product(layer)
     rates = {
         folding: 1e6 * wish.clock_mhz / predict(Geometry(config=layer.config, folding=folding)).frame_cycles
         for folding in legal_foldings(layer.config)

@@ -9,8 +9,10 @@ from amaranth.lib.wiring import In, Out
 from hw.attention_combine import AttentionCombine
 from hw.channel_accumulate import ChannelAccumulate
 from hw.config import UnitConfig
+from hw.head_sum import head_control
 from hw.pipeline import delay
 from hw.requantise import Requantise
+from hw.similarity_combine import SimilarityCombine
 from hw.tap_macs import TapMacs
 
 
@@ -25,7 +27,11 @@ class Lane(wiring.Component):
     Members:
         taps, weights: operands and weights of one beat, each ``config.plan.skew`` cycles after it.
         centre: the operands at ``(0, 0)``, wanted ``centre_latency`` cycles after the beat
-            (only with attention taps).
+            (only with attention taps and the ``hadamard`` product).
+        sims: from `hw.similarity`, wanted ``sims_latency`` cycles after the beat (only with the
+            ``dynamic`` product and attention taps).
+        control: `head_control` of the beat, wanted ``control_latency`` cycles after it (only
+            with ``sims``, where heads and beats are not alike).
         bias: of each output channel, wanted ``bias_latency`` cycles after the beat.
         valid, first: there is a beat, and it is the first of a sum; wanted with ``bias``
             (only where a sum takes several beats).
@@ -37,12 +43,13 @@ class Lane(wiring.Component):
         outputs = config.plan.outputs
         self._operands = int(config.target.lane_registers)
         self._tap_macs = TapMacs(config)
-        self._attention_combine = [AttentionCombine(config) for _ in range(outputs)]
+        self._heads = config.heads
+        self._attention_combine = [self._combine(config) for _ in range(outputs)]
         self._channel_accumulate = [ChannelAccumulate(config) for _ in range(outputs)]
         self._requantise = [Requantise(config) for _ in range(outputs)]
-        self._has_attention = bool(config.geometry.attn_taps)
         accumulate = self._channel_accumulate[0]
         self.centre_latency = self._tap_macs.latency
+        self.control_latency = self._tap_macs.latency - 1
         combined = self._operands + self._tap_macs.latency + self._attention_combine[0].latency
         self.bias_latency = combined + accumulate.bias_latency
         self.multiplier_latency = combined + accumulate.latency - self._operands
@@ -55,11 +62,28 @@ class Lane(wiring.Component):
             "multiplier": In(data.ArrayLayout(config.multiplier, outputs)),
             "y": Out(data.ArrayLayout(config.result, outputs)),
         }
-        if self._has_attention:
+        combine = self._attention_combine[0]
+        if isinstance(combine, SimilarityCombine):
+            assert self._heads is not None
+            self.sims_latency = self._tap_macs.latency + combine.sims_latency
+            ports["sims"] = In(config.sims)
+            if self._heads.vary:
+                ports["control"] = In(head_control(self._heads))
+        elif config.geometry.attn_taps:
             ports["centre"] = In(data.ArrayLayout(config.element, config.lane_channels))
         if self._folded:
             ports |= {"valid": In(1), "first": In(1)}
         super().__init__(ports)
+
+    def _combine(self, config: UnitConfig) -> AttentionCombine | SimilarityCombine:
+        if self._heads is None:
+            return AttentionCombine(config)
+        return SimilarityCombine(config, conv_late=self._tap_macs.conv_latency - self._tap_macs.latency)
+
+    @property
+    def _shared(self) -> list[str]:
+        """Ports that the attention needs beside the lane's own sums."""
+        return [name for name in ("centre", "sims", "control") if name in self.signature.members]
 
     @property
     def stage_latencies(self) -> dict[str, int]:
@@ -76,7 +100,6 @@ class Lane(wiring.Component):
         m.submodules.tap_macs = macs = self._tap_macs
         m.d.comb += macs.i_taps.eq(delay(m, self.taps, self._operands))
         m.d.comb += macs.i_weights.eq(delay(m, self.weights, self._operands))
-        centre = delay(m, self.centre, self._operands) if self._has_attention else None
         multiplier = delay(m, self.multiplier, self._operands)
         stages = zip(self._attention_combine, self._channel_accumulate, self._requantise, strict=True)
         for index, (combine, accumulate, requantise) in enumerate(stages):
@@ -85,8 +108,10 @@ class Lane(wiring.Component):
             m.submodules[f"channel_accumulate{suffix}"] = accumulate
             m.submodules[f"requantise{suffix}"] = requantise
             m.d.comb += combine.i_conv_sum.eq(macs.o_conv_sum[index])
-            if self._has_attention:
-                m.d.comb += [combine.i_attn_sum.eq(macs.o_attn_sum), combine.i_centre.eq(centre)]
+            for name in self._shared:
+                m.d.comb += getattr(combine, f"i_{name}").eq(delay(m, getattr(self, name), self._operands))
+            if hasattr(macs, "o_attn_sum"):
+                m.d.comb += combine.i_attn_sum.eq(macs.o_attn_sum)
             m.d.comb += [accumulate.i_combined.eq(combine.o_combined), accumulate.i_bias.eq(self.bias[index])]
             if self._folded:
                 m.d.comb += [accumulate.i_valid.eq(self.valid), accumulate.i_first.eq(self.first)]

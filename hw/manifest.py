@@ -57,6 +57,7 @@ def manifest(config: UnitConfig, unit: Unit) -> dict[str, Any]:
         "stages": {
             "row_store": WRITE_TO_ISSUE + 1 + unit.row_store.latency,
             "window": unit.window.latency,
+            **({} if unit.similarity is None else {"similarity": unit.sims_wait}),
             **unit.lane.stage_latencies,
             "output_stream": OutputStream.latency,
         },

@@ -18,6 +18,8 @@ negative, so ``H = (P >> shift) + P[shift-1]``. Nothing else is needed, so a cha
 - ``x`` fits the narrow operand.
 
 A plan cuts the taps into the fewest chains of (nearly) the same length that allow this.
+
+`hw.group_packing` has the plan for the ``dynamic`` product.
 """
 
 from __future__ import annotations
@@ -45,11 +47,13 @@ class Product:
     Attributes:
         offset: index of the operand in ``geometry.offsets``.
         low, high: indices of its weights in ``channel_weights``; None where a field has none.
+        channel: of its group.
     """
 
     offset: int
     low: int | None = None
     high: int | None = None
+    channel: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,12 +64,14 @@ class Chain:
         products: in the order of the cascade.
         shift: lowest bit of the high field; None where all products are of one field.
         low, high: proven ranges of the sums of each field; None without a weight in it.
+        tap: with the ``dynamic`` product, the attention tap (place in ``geometry.attn_taps``) of the high field.
     """
 
     products: tuple[Product, ...]
     shift: int | None
     low: Range | None
     high: Range | None
+    tap: int | None = None
 
     @property
     def total(self) -> Shape:
@@ -79,19 +85,28 @@ class Chain:
 
 @dataclass(frozen=True, kw_only=True)
 class TapPlan:
-    """How a lane multiplies the taps of one input channel.
+    """How a lane multiplies the taps of a group of input channels, which is a single one but for ``dynamic``.
 
     Attributes:
         outputs: output channels of a lane; 2 where those of a plain convolution are packed.
         chains: all products, each in one chain.
         cascaded: whether a chain is a cascade of multipliers, not products and adders.
         skew: for each of ``geometry.offsets``, cycles that it and its weights come after the first.
+        channel_skew: the same for each channel of a group; both add up.
+        pair_shift: lowest bit of the second of two packed similarities; None where they are not packed.
     """
 
     outputs: int
     chains: tuple[Chain, ...]
     cascaded: bool
     skew: tuple[int, ...]
+    channel_skew: tuple[int, ...] = (0,)
+    pair_shift: int | None = None
+
+    @property
+    def group(self) -> int:
+        """Channels of a group."""
+        return len(self.channel_skew)
 
     @property
     def packed(self) -> bool:
@@ -104,7 +119,7 @@ class TapPlan:
 
     @property
     def products(self) -> int:
-        """Multiplications per input channel and cycle."""
+        """Multiplications per group of input channels and cycle."""
         return sum(len(chain.products) for chain in self.chains)
 
 
@@ -124,7 +139,7 @@ class _Field:
 
 
 def tap_plan(layer: Layer, geometry: Geometry, target: Target, *, pe: int, pack: bool) -> TapPlan:
-    """The plan of ``layer`` on ``target``; without ``pack`` every product has a multiplier of its own."""
+    """The plan of a ``hadamard`` layer on ``target``; without ``pack`` every product has a multiplier of its own."""
     c = layer.config
     places = {offset: index for index, offset in enumerate(geometry.offsets)}
     conv_offsets = tuple(places[c.kernel_offsets[i]] for i in geometry.conv_taps)

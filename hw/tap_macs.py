@@ -5,12 +5,13 @@ operands, weights -> multipliers -> sum of a chain -> unpack -> sum of the chain
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Const, Module, Signal, Value
+from amaranth.hdl import Const, Module, Shape, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.config import UnitConfig, shape_of
 from hw.multiplier import cascade, multiply
+from hw.packed import join, split
 from hw.packing import Chain, Product
 from hw.pipeline import adder_tree, delay, tree_latency
 
@@ -18,38 +19,82 @@ from hw.pipeline import adder_tree, delay, tree_latency
 class TapMacs(wiring.Component):
     """``conv_sum[c] = sum_i Wc[c,i] x[c,p+i]`` and ``attn_sum[c] = sum_t Wa[c,t] x[c,p+t]`` of one output lane.
 
+    With the ``dynamic`` product a group of channels takes the place of a channel
+    (`hw.heads`), and each attention tap has a sum of its own,
+    ``attn_sum[group,t] = sum_c Wa[c,t] x[c,p+t]``.
+
     Both sums of a tap share the operand ``x``. One beat per cycle. Where operands are
-    skewed (``config.plan.skew``, see `hw.packing`) an operand and its weights come as many
+    skewed (``config.plan``, see `hw.packing`) an operand and its weights come as many
     cycles after the beat.
 
     Members:
         i_taps: operands of one beat.
         i_weights: its weights, as `hw.weight_store` keeps them.
-        o_conv_sum: the static sums per channel, for each of the lane's output channels.
-        o_attn_sum: the attention's sums per channel (only with attention taps).
+        o_conv_sum: the static sums per channel or group, for each of the lane's output channels.
+        o_attn_sum: the attention's sums per channel or group (only with attention taps).
 
     Attributes:
         latency: cycles from operands to sums.
+        conv_latency: the same for ``o_conv_sum``, which may come later with the ``dynamic`` product.
     """
 
     def __init__(self, config: UnitConfig) -> None:
         self._config = config
         self._plan = config.plan
-        channels = config.lane_channels
-        self._conv = shape_of(config.ranges.conv_sum)
-        self._attn = shape_of(config.ranges.attn_sum)
+        groups = config.lane_groups
+        if config.heads is None:
+            self._conv, self._attn = shape_of(config.ranges.conv_sum), shape_of(config.ranges.attn_sum)
+            attn: Shape | data.ArrayLayout = self._attn
+        else:
+            self._conv, self._attn = shape_of(config.group_ranges.conv), shape_of(config.group_ranges.attn)
+            attn = data.ArrayLayout(self._attn, len(config.geometry.attn_taps))
+        static, dynamic = (self._chains_latency(count) for count in self._most_chains)
+        self.latency = dynamic if config.heads is not None else max(static, dynamic)
+        self.conv_latency = static if config.heads is not None else self.latency
         ports = {
             "i_taps": In(config.lane_taps),
             "i_weights": In(config.lane_weights),
-            "o_conv_sum": Out(data.ArrayLayout(self._conv, channels)).array(self._plan.outputs),
+            "o_conv_sum": Out(data.ArrayLayout(self._conv, groups)).array(self._plan.outputs),
         }
         if config.geometry.attn_taps:
-            ports["o_attn_sum"] = Out(data.ArrayLayout(self._attn, channels))
+            ports["o_attn_sum"] = Out(data.ArrayLayout(attn, groups))
         super().__init__(ports)
 
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        for group in range(self._config.lane_groups):
+            static: list[Value] = []
+            dynamic: dict[int | None, list[Value]] = {chain.tap: [] for chain in self._plan.chains if chain.high}
+            for chain in self._plan.chains:
+                low, high = self._unpack(m, chain, self._sum_chain(m, chain, group))
+                static += [low] if low is not None else []
+                if high is not None:
+                    dynamic[chain.tap].append(high)
+            self._sum_up(m, self.o_conv_sum[0][group], static, self._conv, self.conv_latency)
+            if self._plan.outputs == 2:
+                self._sum_up(m, self.o_conv_sum[1][group], dynamic.get(None, []), self._conv, self.latency)
+            elif self._config.heads is not None:
+                for tap in range(len(self._config.geometry.attn_taps)):
+                    self._sum_up(m, self.o_attn_sum[group][tap], dynamic.get(tap, []), self._attn, self.latency)
+            elif self._config.geometry.attn_taps:
+                self._sum_up(m, self.o_attn_sum[group], dynamic.get(None, []), self._attn, self.latency)
+        return m
+
+    def _sum_up(self, m: Module, output: Value, terms: list[Value], shape: Shape, latency: int) -> None:
+        """``output`` is the sum of chains, ``latency`` cycles after the beat."""
+        radix = self._config.target.radix(len(terms))
+        total = adder_tree(m, terms, shape, radix) if terms else Const(0)
+        m.d.comb += output.eq(delay(m, total, latency - self._chains_latency(len(terms))))
+
     @property
-    def latency(self) -> int:
-        return self._chain_latency(self._plan.longest) + self._plan.packed + self._tree_latency(self._most_chains)
+    def _most_chains(self) -> tuple[int, int]:
+        """Chains that a sum of the low fields comes from, and one of the high fields, at most."""
+        taps = [chain.tap for chain in self._plan.chains if chain.high is not None]
+        return sum(c.low is not None for c in self._plan.chains), max(map(taps.count, taps), default=0)
+
+    def _chains_latency(self, chains: int) -> int:
+        """Cycles from the beat to a sum of ``chains``."""
+        return self._chain_latency(self._plan.longest) + self._plan.packed + self._tree_latency(chains)
 
     def _chain_latency(self, products: int) -> int:
         summing = max(0, products - 1) if self._plan.cascaded else self._tree_latency(products)
@@ -58,37 +103,12 @@ class TapMacs(wiring.Component):
     def _tree_latency(self, terms: int) -> int:
         return tree_latency(terms, self._config.target.radix(terms))
 
-    @property
-    def _most_chains(self) -> int:
-        """Chains that one of the sums comes from, at most."""
-        chains = self._plan.chains
-        return max(sum(c.low is not None for c in chains), sum(c.high is not None for c in chains))
-
-    def elaborate(self, platform: object) -> Module:
-        m = Module()
-        if self._plan.outputs == 2:
-            outputs = [(self.o_conv_sum[0], self._conv), (self.o_conv_sum[1], self._conv)]
-        elif self._config.geometry.attn_taps:
-            outputs = [(self.o_conv_sum[0], self._conv), (self.o_attn_sum, self._attn)]
-        else:
-            outputs = [(self.o_conv_sum[0], self._conv)]
-        for channel in range(self._config.lane_channels):
-            fields: tuple[list[Value], list[Value]] = ([], [])
-            for chain in self._plan.chains:
-                total = self._sum_chain(m, chain, channel)
-                for terms, term in zip(fields, self._unpack(m, chain, total), strict=True):
-                    terms += [term] if term is not None else []
-            for (output, shape), terms in zip(outputs, fields, strict=False):
-                radix = self._config.target.radix(len(terms))
-                waits = self._tree_latency(self._most_chains) - tree_latency(len(terms), radix)
-                total = adder_tree(m, terms, shape, radix) if terms else Const(0)
-                m.d.comb += output[channel].eq(delay(m, total, waits))
-        return m
-
-    def _sum_chain(self, m: Module, chain: Chain, channel: int) -> Value:
+    def _sum_chain(self, m: Module, chain: Chain, group: int) -> Value:
         """The sum of a chain's words times operands, after the longest chain's latency."""
-        target, count = self._config.target, len(chain.products)
-        terms = [(self._word(chain, p, channel), self.i_taps[channel][p.offset]) for p in chain.products]
+        target, count, first = self._config.target, len(chain.products), group * self._plan.group
+        terms = [
+            (self._word(chain, p, first + p.channel), self.i_taps[first + p.channel][p.offset]) for p in chain.products
+        ]
         if self._plan.cascaded:
             total = cascade(m, target, terms, chain.total)
         else:
@@ -105,22 +125,12 @@ class TapMacs(wiring.Component):
             only = low if low is not None else high
             assert only is not None
             return only
-        field = Const(0, chain.shift) if low is None else _sign_extended(low, chain.shift)
-        return Cat(field, high).as_signed()
+        return join(Const(0, 1) if low is None else low, high, chain.shift)
 
     def _unpack(self, m: Module, chain: Chain, total: Value) -> tuple[Value | None, Value | None]:
         """``(low, high)`` sums of a chain, in the next cycle if the plan packs at all."""
-        cycles = int(self._plan.packed)
         if chain.shift is None:
-            only = delay(m, total, cycles)
+            only = delay(m, total, int(self._plan.packed))
             return (only, None) if chain.low is not None else (None, only)
         assert chain.high is not None
-        low = total[: chain.shift].as_signed()
-        high = Signal(shape_of(chain.high), reset_less=True, name="high")
-        # A negative low field has borrowed one from the high field.
-        m.d.sync += high.eq((total.as_signed() >> chain.shift) + low[-1])
-        return delay(m, low, cycles), high
-
-
-def _sign_extended(value: Value, width: int) -> Value:
-    return Cat(value, value[-1].replicate(width - len(value))) if width > len(value) else value[:width]
+        return split(m, total, chain.shift, shape_of(chain.high))

@@ -1,9 +1,9 @@
 """The unit: wiring of the stages in data-flow order, between two AXI4-Stream ports.
 
-s_axis -> row_store -> window -> lanes -> output_stream -> m_axis
-              ^           ^         ^             |
-              +------ sequencer     +-- weights   | credit
-                          ^-----------------------+
+s_axis -> row_store -> window -> similarity -> lanes -> output_stream -> m_axis
+              ^           ^      (dynamic)       ^             |
+              +------ sequencer                  +-- weights   | credit
+                          ^------------------------------------+
 """
 
 from __future__ import annotations
@@ -13,11 +13,13 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.config import UnitConfig
+from hw.head_sum import control_word
 from hw.lane import Lane
 from hw.output_stream import OutputStream
 from hw.pipeline import delay
 from hw.row_store import RowStore
 from hw.sequencer import Sequencer
+from hw.similarity import Similarity
 from hw.weight_store import WeightStore, constant_words, weight_skew, weight_words
 from hw.window import Window
 
@@ -34,6 +36,7 @@ class Unit(wiring.Component):
 
     Attributes:
         sequencer, row_store, window, weights: components of which others must know.
+        similarity: None without similarities.
         lane: the component that `LANE_MODULE` holds; the unit only has instances of it.
         latency: cycles from the issue of a sum's last beat to its transfer at ``m_axis``.
     """
@@ -43,6 +46,7 @@ class Unit(wiring.Component):
         self.row_store = RowStore(config)
         self.window = Window(config)
         self.lane = Lane(config)
+        self.similarity = None if config.heads is None else Similarity(config)
         self.latency = self._at_lane + self.lane.latency + OutputStream.latency
         # Enough entries that a ready sink never makes the sequencer wait for a free one.
         self.fifo_depth = -(-(self.latency + 1) // config.beats_per_output) + 2
@@ -75,8 +79,17 @@ class Unit(wiring.Component):
         return 1 + self.row_store.latency
 
     @property
-    def _at_lane(self) -> int:
+    def _at_taps(self) -> int:
         return self._at_window + self.window.latency
+
+    @property
+    def sims_wait(self) -> int:
+        """Cycles that lanes begin later than they could, so that similarities are there in time."""
+        return 0 if self.similarity is None else max(0, self.similarity.latency - self.lane.sims_latency)
+
+    @property
+    def _at_lane(self) -> int:
+        return self._at_taps + self.sims_wait
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -134,16 +147,20 @@ class Unit(wiring.Component):
         if config.beats_per_output > 1:
             shared["i_valid"] = delay(m, sequencer.o_valid, at_bias)
             shared["i_first"] = delay(m, sequencer.o_first, at_bias)
-        centre = delay(m, window.o_centre, lane.centre_latency)
+        taps = delay(m, window.o_taps, self.sims_wait)
+        if self.similarity is None:
+            centre = delay(m, window.o_centre, lane.centre_latency)
+        else:
+            shared |= self._add_similarity(m, self.similarity)
         y = Value.cast(output_stream.i_beat)
         for index in range(config.lanes):
             own = slice(index * config.plan.outputs, (index + 1) * config.plan.outputs)
             ports = dict(shared)
-            if config.geometry.attn_taps:
+            if config.geometry.attn_taps and self.similarity is None:
                 ports["i_centre"] = centre[index] if config.layer.config.depthwise else centre
             m.submodules[f"lane_{index}"] = Instance(
                 LANE_MODULE,
-                i_taps=window.o_taps[index] if config.layer.config.depthwise else window.o_taps,
+                i_taps=taps[index] if config.layer.config.depthwise else taps,
                 i_weights=weights.o_words[index],
                 i_bias=Cat(biases.o_words[own]),
                 i_multiplier=Cat(multipliers.o_words[own]),
@@ -163,3 +180,19 @@ class Unit(wiring.Component):
             output_stream.o.ready.eq(self.m_axis_tready),
         ]
         return m
+
+    def _add_similarity(self, m: Module, similarity: Similarity) -> dict[str, Value]:
+        """The stage that the lanes share; returns their ports that it brings."""
+        heads, lane, sequencer = self._config.heads, self.lane, self.sequencer
+        assert heads is not None
+        m.submodules.similarity = similarity
+        beat = control_word(heads, valid=sequencer.o_valid, first=sequencer.o_first, channel=sequencer.o_channel)
+        m.d.comb += [
+            similarity.i_taps.eq(self.window.o_taps),
+            similarity.i_control.eq(delay(m, beat, self._at_taps + similarity.control_latency, reset_less=False)),
+        ]
+        early = self._at_lane + lane.sims_latency - self._at_taps - similarity.latency
+        ports: dict[str, Value] = {"i_sims": delay(m, Value.cast(similarity.o_sims), early)}
+        if heads.vary:
+            ports["i_control"] = delay(m, beat, self._at_lane + lane.control_latency, reset_less=False)
+        return ports

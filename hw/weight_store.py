@@ -111,7 +111,8 @@ def weight_words(config: UnitConfig) -> np.ndarray:
     for chain in plan.chains:
         for product in chain.products:
             if chain.shift is not None and product.low is not None and product.high is not None:
-                weights[..., product.high] -= weights[..., product.low] < 0
+                own = weights[:, product.channel :: plan.group]
+                own[..., product.high] -= own[..., product.low] < 0
     if layer.config.depthwise:
         return weights.reshape(config.weight_depth, config.lanes, -1)
     folded = weights.reshape(g.output_beats, config.lanes, g.channel_beats, config.folding.simd, -1)
@@ -120,13 +121,15 @@ def weight_words(config: UnitConfig) -> np.ndarray:
 
 def weight_skew(config: UnitConfig) -> list[int]:
     """For each element of a lane's weight word, cycles that its operand comes after the first."""
-    skew = [0] * len(range(config.channel_weights.length))
-    for chain in config.plan.chains:
+    plan, elements = config.plan, config.channel_weights.length
+    skew = [0] * (plan.group * elements)
+    for chain in plan.chains:
         for product in chain.products:
             for element in (product.low, product.high):
                 if element is not None:
-                    skew[element] = config.plan.skew[product.offset]
-    return skew * config.lane_channels
+                    cycles = plan.skew[product.offset] + plan.channel_skew[product.channel]
+                    skew[product.channel * elements + element] = cycles
+    return skew * config.lane_groups
 
 
 def constant_words(config: UnitConfig, values: np.ndarray) -> np.ndarray:

@@ -32,7 +32,7 @@ class Window(wiring.Component):
         i_channel: its channel beat; with ``i_valid``.
         i_x: output column of the beat, a cycle before ``i_column``.
         o_taps: masked taps ``[channel][offset]``, offsets in the order of ``geometry.offsets``,
-            each ``config.plan.skew`` cycles later than ``latency`` says.
+            each as much later than ``latency`` says as ``config.plan`` skews it.
         o_centre: the taps at ``(0, 0)``, without skew.
 
     Attributes:
@@ -59,7 +59,7 @@ class Window(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        g = self._config.geometry
+        g, plan = self._config.geometry, self._config.plan
         self._valid, self._push, self._channel = (
             delay(m, signal, self.ahead, reset_less=False) for signal in (self.i_valid, self.i_push, self.i_channel)
         )
@@ -75,8 +75,9 @@ class Window(wiring.Component):
         m.d.sync += taps.eq(Cat(masked))
         for channel in range(self._config.folding.simd):
             m.d.comb += self.o_centre[channel].eq(taps[channel][g.offsets.index((0, 0))])
-            for offset, cycles in enumerate(self._config.plan.skew):
-                m.d.comb += self.o_taps[channel][offset].eq(delay(m, taps[channel][offset], cycles))
+            late = plan.channel_skew[channel % plan.group]
+            for offset, cycles in enumerate(plan.skew):
+                m.d.comb += self.o_taps[channel][offset].eq(delay(m, taps[channel][offset], cycles + late))
         return m
 
     def _column_outside(self, m: Module, dx: int) -> Value:

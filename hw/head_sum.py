@@ -1,0 +1,86 @@
+"""Head sums: sums over the channels of each head, over as many beats as a head takes.
+
+groups of a beat -> trees of those that a head has in it -> + what is kept of it -> sums of completed heads
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value
+from amaranth.lib import data
+
+from hw.heads import Heads
+from hw.pipeline import adder_tree, delay, tree_latency
+
+
+def head_control(heads: Heads) -> data.StructLayout:
+    """What `HeadSum` must know of a beat: whether there is one, whether it is the first of a sum, and the flags."""
+    return data.StructLayout({"valid": 1, "first": 1, "flags": len(heads.patterns)})
+
+
+class HeadSum:
+    """Sums of one value per group; one for each head that a beat may complete.
+
+    Attributes:
+        latency: cycles from values to sums.
+    """
+
+    def __init__(self, heads: Heads, *, parts: int, radix: int) -> None:
+        """``parts``: terms that each group's value comes in."""
+        self._heads, self._radix = heads, radix
+        places = range(heads.at_once)
+        members = [[bool(heads.member(place, group)) for group in range(heads.groups)] for place in places]
+        begun = [bool(heads.begun(group)) for group in range(heads.groups)]
+        self._tree = max(tree_latency(parts * sum(chosen), radix) for chosen in (*members, begun))
+        self.latency = self._tree + heads.spans
+
+    def flags(self, m: Module, control: Value, cycles: int) -> Value:
+        """The flags of a beat, ``cycles`` cycles after its values."""
+        return delay(m, data.View(head_control(self._heads), control).flags, cycles + 1)
+
+    def sums(self, m: Module, terms: Sequence[Sequence[Value]], shape: Shape, control: Value) -> list[Value]:
+        """The sums of each place; what a place holds in beats that complete fewer heads means nothing.
+
+        Args:
+            terms: the terms of each group.
+            shape: holds every sum and partial sum.
+            control: `head_control` of the beat, a cycle before its terms.
+        """
+        heads = self._heads
+        chosen = [[heads.member(place, group) for group in range(heads.groups)] for place in range(heads.at_once)]
+        trees = [self._tree_of(m, terms, shape, patterns, control) for patterns in chosen]
+        if not heads.spans:
+            return trees
+        begun = self._tree_of(m, terms, shape, [heads.begun(group) for group in range(heads.groups)], control)
+        beat = data.View(head_control(heads), control)
+        # A head begins with nothing kept: cleared a cycle ahead, so that only an adder is in the loop.
+        starts = delay(m, beat.valid & beat.first, self._tree)
+        valid = delay(m, beat.valid, self._tree + 1)
+        ends = heads.flag(heads.completes(0), self.flags(m, control, self._tree))
+        kept, total = (Signal(shape, reset_less=True, name=name) for name in ("kept", "total"))
+        m.d.sync += total.eq(kept + trees[0])
+        with m.If(valid):
+            m.d.sync += kept.eq(Mux(ends, begun, kept + trees[0]))
+        with m.If(starts):
+            m.d.sync += kept.eq(0)
+        return [total, *(delay(m, tree, 1) for tree in trees[1:])]
+
+    def _tree_of(
+        self, m: Module, terms: Sequence[Sequence[Value]], shape: Shape, patterns: Sequence[int], control: Value
+    ) -> Value:
+        """Sum of the terms of the groups that the beat's flags choose."""
+        chosen: list[Value] = []
+        for pattern, group in zip(patterns, terms, strict=True):
+            if pattern:
+                flag = self._heads.flag(pattern, self.flags(m, control, 0))
+                chosen += [term if isinstance(flag, Const) else Mux(flag, term, 0) for term in group]
+        if not chosen:
+            return Const(0, shape)
+        return delay(m, adder_tree(m, chosen, shape, self._radix), self._tree - tree_latency(len(chosen), self._radix))
+
+
+def control_word(heads: Heads, *, valid: Value, first: Value, channel: Value) -> Value:
+    """`head_control` of the beat whose channel beat is ``channel``."""
+    flags = [Const(pattern, heads.beats).bit_select(channel, 1) for pattern in heads.patterns]
+    return Cat(valid, first, *flags)

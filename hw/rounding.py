@@ -1,0 +1,62 @@
+"""Rounding: divide by a power of two half to even, and saturate, in an adder as wide as the result."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value
+
+from golden.bounds import Range
+from hw.pipeline import delay
+
+#: Cycles of `rounded` without a register inside the rounding.
+LATENCY = 2
+
+
+def rounded(m: Module, value: Value, shift: int, limits: Range, shape: Shape, *, split: bool) -> Value:
+    """``saturate(round_half_even(value / 2^shift))`` in ``shape``, ``LATENCY + split`` cycles later.
+
+    Args:
+        value: a signed number.
+        limits: 0 or powers of two, the upper one less 1.
+        split: whether what rounding carries, and where that ends, are cycles of their own.
+    """
+    whole, carry = (delay(m, part, int(split)) for part in _round(value, shift))
+    return _saturate(m, whole, carry, limits, shape)
+
+
+def _round(value: Value, shift: int) -> tuple[Value, Value]:
+    """``value / 2^shift`` rounded down, and whether rounding half to even adds one."""
+    whole = value.as_signed() >> shift
+    if not shift:
+        return whole, Const(0)
+    # Adding just under one half, plus one if the integer part is odd, carries into the
+    # integer part exactly where rounding half to even goes up.
+    fraction = Cat(value, value[-1].replicate(max(0, shift - len(value))))[:shift]
+    odd = value.as_signed()[min(shift, len(value) - 1)]
+    half = (1 << (shift - 1)) - 1
+    # The odd bit goes in as the carry of a position below, so that this is one adder.
+    return whole, (Cat(odd, fraction) + (2 * half + 1))[shift + 1]
+
+
+def _saturate(m: Module, whole: Value, carry: Value, limits: Range, shape: Shape) -> Value:
+    """``whole + carry`` within the limits.
+
+    Only the bits of the result are added; whether the sum is beyond the limits follows from
+    what the upper bits are and whether a carry reaches them.
+    """
+    bits = limits.high.bit_length()
+    whole = Cat(whole, whole[-1].replicate(max(0, bits + 1 - len(whole)))).as_signed()
+    low, reaches = Signal(bits, reset_less=True), Signal(reset_less=True)
+    upper = whole >> bits
+    # The upper bits are -2, -1, 0, or something else that is negative or not.
+    flags = Cat(upper == -2, upper == -1, upper == 0, upper[-1])
+    known = Signal(len(flags), reset_less=True)
+    m.d.sync += [Cat(low, reaches).eq(whole[:bits] + carry), known.eq(flags)]
+    minus_two, minus_one, zero, negative = known
+    is_zero = Mux(reaches, minus_one, zero)
+    is_minus_one = Mux(reaches, minus_two, minus_one)
+    below = negative & ~is_zero & ~(is_minus_one if limits.low else Const(0))
+    above = ~negative & ~is_zero
+    result = Signal(shape, reset_less=True)
+    kept = Cat(low, is_minus_one).as_signed() if limits.low else low
+    m.d.sync += result.eq(Mux(above, limits.high, Mux(below, limits.low, kept)))
+    return result

@@ -1,0 +1,77 @@
+"""Similarity combine: what each tap's sum over a head is worth, and the static sum (``dynamic`` product)."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Module, Signal, Value
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from hw import multiplier
+from hw.config import UnitConfig, shape_of
+from hw.head_sum import HeadSum, head_control
+from hw.multiplier import multiply
+from hw.pipeline import adder_tree, delay, tree_latency
+
+
+class SimilarityCombine(wiring.Component):
+    """``combined = 2^attn_shift * conv_sum + sum_{t,h} sim[t,h] * sum_{c in h} attn_sum[c,t]`` of one output channel.
+
+    A similarity is the same for all channels of its head, so it is multiplied with the sum
+    over them: once per tap and head, in the beat that completes the head.
+
+    Members:
+        i_conv_sum: static sums of the groups, ``conv_late`` cycles after ``i_attn_sum``.
+        i_attn_sum: the attention's sums ``[group][tap]``, from `TapMacs`.
+        i_control: `head_control` of the beat, a cycle before ``i_attn_sum``.
+        i_sims: from `Similarity`, wanted ``sims_latency`` cycles after ``i_attn_sum``.
+        o_combined: the sum over a beat's channels, as ``config.combined``.
+
+    Attributes:
+        sims_latency: see ``i_sims``.
+        latency: cycles from ``i_attn_sum`` to output.
+    """
+
+    def __init__(self, config: UnitConfig, *, conv_late: int) -> None:
+        assert config.heads is not None
+        self._config, self._heads, target = config, config.heads, config.target
+        groups, taps = config.lane_groups, len(config.geometry.attn_taps)
+        attn, conv = shape_of(config.group_ranges.attn), shape_of(config.group_ranges.conv)
+        sim = shape_of(config.group_ranges.sim)
+        self._attn = attn
+        self._head_sum = HeadSum(config.heads, parts=1, radix=target.radix(groups))
+        self._products = taps * config.heads.at_once
+        self.sims_latency = self._head_sum.latency
+        attention = self.sims_latency + multiplier.latency(target, attn, sim) + self._tree_latency(self._products)
+        static = conv_late + self._tree_latency(groups)
+        self._waits = [max(attention, static) - path for path in (attention, static)]
+        self.latency = max(attention, static) + 1
+        super().__init__(
+            {
+                "i_conv_sum": In(data.ArrayLayout(conv, groups)),
+                "i_attn_sum": In(data.ArrayLayout(data.ArrayLayout(attn, taps), groups)),
+                "i_control": In(head_control(config.heads)),
+                "i_sims": In(config.sims),
+                "o_combined": Out(config.combined),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        config, groups = self._config, range(self._config.lane_groups)
+        products: list[Value] = []
+        for tap in range(len(config.geometry.attn_taps)):
+            terms = [[self.i_attn_sum[group][tap]] for group in groups]
+            for place, total in enumerate(self._head_sum.sums(m, terms, self._attn, self.i_control)):
+                products.append(multiply(m, config.target, total, self.i_sims[place][tap]))
+        acc = shape_of(config.ranges.accumulator)
+        attention = adder_tree(m, products, acc, config.target.radix(len(products)))
+        sums = [self.i_conv_sum[group] for group in groups]
+        static = adder_tree(m, sums, acc, config.target.radix(len(sums)))
+        attention, static = (delay(m, part, wait) for part, wait in zip((attention, static), self._waits, strict=True))
+        combined = Signal(acc, reset_less=True)
+        m.d.sync += combined.eq((static << config.layer.config.attn_shift) + attention)
+        m.d.comb += self.o_combined[0].eq(combined)
+        return m
+
+    def _tree_latency(self, terms: int) -> int:
+        return tree_latency(terms, self._config.target.radix(terms))
