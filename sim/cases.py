@@ -139,7 +139,29 @@ UNITS: Mapping[str, dict[str, Any]] = {
     "out_shift_0": {"out_shift": 0, "in_bits": 2, "weight_bits": 2, "attn_shift": 0, "out_bits": 16},
     "out_shift_47": {"out_shift": 47, "attn_shift": 15, "in_channels": 2},
     "rounding_ties": {"multiplier_bits": 2, "in_bits": 3, "weight_bits": 3, "attn_shift": 0, "out_bits": 4},
+    # similarities: heads within a beat, as long as one, over several, and across their borders
+    "dynamic_heads_in_a_beat": {"heads": 4, "in_channels": 8, "simd": 4},
+    "dynamic_head_is_a_beat": {"heads": 2, "in_signed": True},
+    "dynamic_head_over_beats": {"heads": 2, "in_channels": 8, "in_signed": True},
+    "dynamic_one_head": {"heads": 1, "simd": 1, "pe": 1},
+    "dynamic_heads_of_1": {"heads": 4, "simd": 4},
+    "dynamic_long_heads_across_beats": {"heads": 2, "in_channels": 12, "simd": 4},
+    "dynamic_short_heads_across_beats": {"heads": 3, "in_channels": 12, "simd": 6, "in_signed": True},
+    "dynamic_single_channel": {"heads": 1, "in_channels": 1, "out_channels": 1, "simd": 1, "pe": 1},
+    "dynamic_bits_2": {"heads": 2, "sim_bits": 2, "in_bits": 2, "weight_bits": 2, "in_signed": True},
+    "dynamic_bits_3_4_5": {"heads": 2, "sim_bits": 3, "in_bits": 4, "weight_bits": 5, "attn_shift": 0},
+    "dynamic_sim_shift_0": {"heads": 2, "sim_shift": 0, "in_signed": True},
+    "dynamic_sim_shift_31": {"heads": 2, "sim_shift": 31},
+    "dynamic_frame_1x1": {"heads": 2, "height": 1, "width": 1, "attn_offsets": ((0, 0), (0, 1))},
+    "dynamic_no_tap_in_reach": {"heads": 2, "height": 1, "width": 1},
+    "dynamic_no_attention": {"heads": 2, "attn_offsets": ()},
+    "dynamic_offsets": {"heads": 2, "attn_offsets": ((0, 0), (-3, 1), (2, 2)), "kernel": 1, "height": 6},
+    "dynamic_stride_2_valid": {"heads": 2, "stride": 2, "padding": "valid", "height": 7, "width": 8},
+    "dynamic_kernel_5": {"heads": 1, "kernel": 5, "in_signed": True, "in_channels": 2, "simd": 1},
     # limits
+    "dynamic_positive_signed": {"heads": 2, "weights": _positive, "in_signed": True, "out_bits": 16},
+    "dynamic_negative_unsigned": {"heads": 1, "weights": _negative, "out_bits": 16},
+    "dynamic_alternating": {"heads": 2, "weights": _alternating, "in_signed": True, "out_bits": 16, "sim_shift": 0},
     "weights_positive": {"weights": _positive, "in_signed": True, "out_bits": 16},
     "weights_positive_unsigned": {"weights": _positive, "out_bits": 16},
     "weights_negative": {"weights": _negative, "out_bits": 16},
@@ -161,6 +183,8 @@ FAMILY_UNITS: Mapping[str, dict[str, Any]] = {
         "attn_offsets": ((-2, 1), (0, 3), (1, 0), (0, 0), (-1, -1)),
     },
     "convolution": {"kernel": 7, "attn_offsets": (), "in_channels": 2, "simd": 1, "pe": 1},
+    "dynamic_heads_in_a_beat": {"heads": 2, "simd": 4, "pe": 1, "in_signed": True, "height": 4},
+    "dynamic_head_over_beats": {"heads": 1, "pe": 1, "height": 4},
 }
 #: More of them, in frames of a 3x3 kernel. At the limits, neighbouring fields of a shared multiplier meet.
 SMALL_FAMILY_UNITS: Mapping[str, dict[str, Any]] = {
@@ -182,6 +206,28 @@ SMALL_FAMILY_UNITS: Mapping[str, dict[str, Any]] = {
     "attn_shift_15": {"attn_shift": 15, "in_signed": True, "in_channels": 2},
     "frame_1x1": {"height": 1, "width": 1},
     "odd_channels": {"in_channels": 3, "out_channels": 5, "simd": 3, "pe": 5},
+    "dynamic_positive_unsigned": {"heads": 2, "weights": _positive, "out_bits": 16},
+    "dynamic_positive_signed": {"heads": 1, "weights": _positive, "out_bits": 16, "in_signed": True},
+    "dynamic_negative_unsigned": {"heads": 1, "weights": _negative, "out_bits": 16},
+    "dynamic_negative_signed": {"heads": 2, "weights": _negative, "in_signed": True, "sim_shift": 0},
+    "dynamic_alternating_4_bit": {
+        "heads": 2,
+        "weights": _alternating,
+        "in_bits": 4,
+        "in_signed": True,
+        "weight_bits": 4,
+    },
+    "dynamic_4_bit": {"heads": 1, "simd": 4, "in_bits": 4, "weight_bits": 4},
+    "dynamic_2_bit": {"heads": 2, "in_bits": 2, "weight_bits": 2, "sim_bits": 2, "in_signed": True},
+    "dynamic_across_beats": {"heads": 2, "in_channels": 6, "simd": 2, "in_signed": True},
+    "dynamic_long_heads": {
+        "heads": 1,
+        "in_channels": 12,
+        "simd": 12,
+        "pe": 1,
+        "attn_offsets": ((0, 0), (1, 0), (0, 1)),
+    },
+    "dynamic_single_products": {"heads": 2, "pack": False, "simd": 4, "pe": 1},
     "single_products": {"pack": False, "simd": 1},
     "single_products_4_bit": {"pack": False, "simd": 1, "in_bits": 4, "weight_bits": 4},
 }
@@ -202,6 +248,8 @@ SMALL_CASES: Mapping[str, dict[str, Any]] = _of_families(SMALL_FAMILY_UNITS, hei
 def named_case(name: str) -> Case:
     """The case of `CASES` or `SMALL_CASES` called ``name``; the same weights every time."""
     fields = BASE | {**CASES, **SMALL_CASES}[name]
+    if "heads" in fields:
+        fields["product"] = "dynamic"
     simd, pe = fields.pop("simd"), fields.pop("pe")
     target, pack = TARGETS[fields.pop("target", GENERIC.name)], fields.pop("pack", True)
     shape: Callable[[Layer], Layer] | None = fields.pop("weights", None)
@@ -256,6 +304,9 @@ def _attempt(rng: np.random.Generator) -> Case | None:
     }
     if rng.random() < 0.1:
         fields["out_shift"] = int(rng.choice([0, 47]))
+    if not depthwise and rng.random() < 0.35:
+        fields |= {"product": "dynamic", "heads": int(rng.choice(_divisors(in_channels)))}
+        fields["sim_bits"] = int(rng.integers(2, 8, endpoint=True))
     try:
         layer = random_layer(rng, **fields)
         if rng.random() < 0.1:
