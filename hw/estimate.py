@@ -1,7 +1,7 @@
 """Estimate: what a unit will take of an FPGA, from its shapes alone, in milliseconds.
 
 Stage by stage it counts the bits of registers, adders and memories as `hw` builds them and
-as Yosys maps them (`hw.mapping`, counted as in `hw.resources`). Multipliers and block RAMs
+as Yosys maps them (`hw.synth.mapping`, counted as in `hw.synth.resources`). Multipliers and block RAMs
 are exact; LUTs and flip-flops are within 20 % (``python -m scripts.estimate`` measures it). What has
 no closed form (control logic, what sharing saves) is a factor fitted to synthesised units,
 named where it stands. A target without primitives is estimated as what an ECP5 makes of it; which
@@ -21,8 +21,8 @@ from hw.manifest import manifest
 from hw.multiplier import ADDER_LATENCY, HARD_LATENCY, is_hard, signed_width
 from hw.packing import Chain
 from hw.pipeline import index_shape, tree_latency
-from hw.resources import Area
 from hw.storage import LATENCY, dp16kd_layout, kind
+from hw.synth.resources import Area
 from hw.target import Target
 from hw.top import Unit
 from hw.weight_store import WeightStore
@@ -43,8 +43,8 @@ class Estimate:
     Attributes:
         config: the unit.
         frame_cycles, latency: cycles from frame to frame, and from the first input to the first output; exact.
-        stages: estimated area of each of `hw.stages.STAGES`.
-        dsp, bram: numbers of multipliers and block RAMs (`hw.resources.Area`), exact but for Xilinx memories
+        stages: estimated area of each of `hw.synth.stages.STAGES`.
+        dsp, bram: numbers of multipliers and block RAMs (`hw.synth.resources.Area`), exact but for Xilinx memories
             of over 1024 wide words, where Yosys mixes shapes of blocks; None where
             synthesis is free to choose.
     """

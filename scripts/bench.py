@@ -28,8 +28,8 @@ from rich.table import Table
 from golden import cli
 from golden.random_layer import random_layer
 from golden.streams import Folding
-from hw.performance import Performance, useful_macs
-from hw.synthesis import PLACEABLE, synthesise
+from hw.synth.performance import Performance, useful_macs
+from hw.synth.synthesis import PLACEABLE, synthesise
 from hw.target import TARGETS
 from hw.verilog import Core, generate
 from sim.bulk import simulate
