@@ -160,6 +160,7 @@ def _measure(row: Row, options: Any) -> dict[str, Any]:
         "dsp": area.dsp,
         "bram": area.bram,
         "fmax_mhz": synthesis.fmax_mhz,
+        "seeds": synthesis.timing and {str(seed): fmax for seed, fmax in synthesis.timing.seeds.items()},
         "dsp_efficiency": performance.dsp_efficiency,
     }
 
@@ -183,7 +184,7 @@ def _table(figures: list[dict[str, Any]]) -> Table:
             f"{cycles:,}" if row["passed"] else "wrong",
             f"{row['ideal_frame_cycles'] / cycles:.2%}" if cycles else "-",
             *(f"{row[key]:,g}" if key in row else "-" for key in ("lut", "ff", "dsp", "bram")),
-            f"{fmax:.1f}" if fmax else "-",
+            f"{min(row['seeds'].values()):.1f} to {fmax:.1f}" if fmax else "-",
             f"{efficiency:.2f}" if efficiency else "-",
         )
     table.add_section()
