@@ -78,7 +78,7 @@ ROWS = (
     Row(target="ecp5", simd=1, pe=2, what="unsigned input"),
     Row(target="ecp5", simd=2, pe=4, fields=SIGNED),
     Row(target="ecp5", simd=2, pe=4, what="unsigned input"),
-    Row(target="ecp5", simd=4, pe=4, what="4 bit", fields={**SIGNED, "in_bits": 4, "weight_bits": 4}),
+    Row(target="ecp5", simd=4, pe=2, what="4 bit", fields={**SIGNED, "in_bits": 4, "weight_bits": 4}),
     Row(target="ecp5", simd=2, pe=4, what="plain convolution", fields=PLAIN),
     Row(target="generic", simd=2, pe=4, fields=SIGNED),
     Row(target="xcup", simd=4, pe=4, fields=SIGNED),
