@@ -221,15 +221,21 @@ class _Family:
             ff=(bits + 2) * (halves + self.target.multiply_latency - ADDER_LATENCY + 1),
         )
 
-    def tree(self, widths: Sequence[int], limit: int, radix: int) -> Area:
-        """`pipeline.adder_tree` of terms of these widths, with sums of at most ``limit`` bits."""
+    def tree(self, widths: Sequence[int], limit: int, radix: int, *, moves: bool = False) -> Area:
+        """`pipeline.adder_tree` of terms of these widths, with sums of at most ``limit`` bits.
+
+        Where the last sum ``moves`` into a multiplier's block, registers of two of its terms go with it.
+        """
         total, terms = Area(), list(widths)
         while len(terms) > 1:
-            sums = []
+            sums: list[int] = []
+            nodes = -(-len(terms) // radix)
             for first in range(0, len(terms), radix):
                 node = terms[first : first + radix]
                 bits = min(limit, max(node) + (len(node) - 1).bit_length())
-                total += Area(lut=self.adder(len(node), bits), ff=bits)
+                moved = moves and (nodes == 1 or (nodes <= radix and len(sums) < 2))
+                lut = 0 if moves and nodes == 1 else self.adder(len(node), bits)
+                total += Area(lut=lut, ff=0 if moved else bits)
                 sums.append(bits)
             terms = sums
         return total
@@ -351,6 +357,9 @@ def _tap_macs(config: UnitConfig, family: _Family) -> Area:
     }
     total = Area()
     lows, highs = [], []
+    attending = sum(chain.high is not None for chain in plan.chains) if config.geometry.attn_taps else 0
+    # The attention's last sum stands in front of the centre's multiplier.
+    moves = family.fabric.adds_in_multiplier and attending > 1
     for chain in plan.chains:
         total += _chain(config, family, chain)
         cycles = int(plan.packed) + max(summing.values()) - summing[chain]
@@ -361,8 +370,10 @@ def _tap_macs(config: UnitConfig, family: _Family) -> Area:
         if chain.high is not None:
             highs.append(chain.high.signed_bits)
             if chain.shift is not None:
+                stays = not moves or attending > target.radix(attending) or len(highs) > 2
                 total += Area(
-                    ff=chain.high.signed_bits, lut=1 if family.six else family.adder(2, chain.high.signed_bits)
+                    ff=chain.high.signed_bits * stays,
+                    lut=1 if family.six else family.adder(2, chain.high.signed_bits),
                 )
                 # The low field waits with the static sum in the same shift register.
                 total += Area() if family.six and len(plan.chains) == 1 else Area(ff=chain.shift)
@@ -371,7 +382,7 @@ def _tap_macs(config: UnitConfig, family: _Family) -> Area:
     trees = [(lows, conv), (highs, conv if plan.outputs == 2 else attn)]
     depths = [tree_latency(len(terms), target.radix(len(terms))) for terms, _ in trees]
     for (terms, width), depth in zip(trees, depths, strict=True):
-        total += family.tree(terms, width, target.radix(len(terms)))
+        total += family.tree(terms, width, target.radix(len(terms)), moves=moves and terms is highs)
         if terms:
             total += family.delay(width, max(depths) - depth)
     return total.times(config.lanes * config.lane_channels)

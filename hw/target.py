@@ -25,7 +25,7 @@ class Fabric:
         ram_words, ram_bits, ram_luts: a LUT RAM of so many words and bits takes so many LUTs.
         ram_deepens: whether it may have twice the words at half the bits.
         block_kbit: size of a block RAM.
-        adds_in_multiplier: whether synthesis moves the adder behind a product into the multiplier's block.
+        adds_in_multiplier: whether synthesis moves adders beside a product into the multiplier's block.
     """
 
     lut_inputs: int = 4
