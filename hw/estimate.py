@@ -1,7 +1,7 @@
 """Estimate: what a unit will take of an FPGA, from its shapes alone, in milliseconds.
 
 Stage by stage it counts the bits of registers, adders and memories as `hw` builds them and
-as Yosys maps them (`hw.mapping`, counted as in `hw.resources`). Multipliers and block RAMs
+as Yosys maps them (`hw.synth.mapping`, counted as in `hw.synth.resources`). Multipliers and block RAMs
 are exact; LUTs and flip-flops are within 20 % (``python -m scripts.estimate`` measures it). What has
 no closed form (control logic, what sharing saves) is a factor fitted to synthesised units,
 named where it stands. A target without primitives is estimated as what an ECP5 makes of it; which
@@ -11,7 +11,7 @@ multipliers and memories synthesis picks there is not known, so those figures ar
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from amaranth.hdl import Elaboratable, Shape
 
@@ -21,8 +21,8 @@ from hw.manifest import manifest
 from hw.multiplier import ADDER_LATENCY, HARD_LATENCY, is_hard, signed_width
 from hw.packing import Chain
 from hw.pipeline import index_shape, tree_latency
-from hw.resources import Area
 from hw.storage import LATENCY, dp16kd_layout, kind
+from hw.synth.resources import Area
 from hw.target import Target
 from hw.top import Unit
 from hw.weight_store import WeightStore
@@ -32,7 +32,7 @@ _HALF_BLOCK = {36: 512, 18: 1024, 9: 2048, 4: 4096, 2: 8192, 1: 16384}
 _BLOCK = {72: 512, 36: 1024, 18: 2048, 9: 4096, 4: 8192, 2: 16384, 1: 32768}
 #: What Yosys takes a half and a whole block to cost: it chooses the cheapest.
 _HALF_COST, _BLOCK_COST = 129, 257
-#: A chain of at least so many registers becomes a shift register on Xilinx.
+#: A chain of at least so many registers becomes a shift register where there are any.
 _SHIFT_REGISTER = 3
 
 
@@ -43,8 +43,8 @@ class Estimate:
     Attributes:
         config: the unit.
         frame_cycles, latency: cycles from frame to frame, and from the first input to the first output; exact.
-        stages: estimated area of each of `hw.stages.STAGES`.
-        dsp, bram: numbers of multipliers and block RAMs (`hw.resources.Area`), exact but for Xilinx memories
+        stages: estimated area of each of `hw.synth.stages.STAGES`.
+        dsp, bram: numbers of multipliers and block RAMs (`hw.synth.resources.Area`), exact but for Xilinx memories
             of over 1024 wide words, where Yosys mixes shapes of blocks; None where
             synthesis is free to choose.
     """
@@ -127,18 +127,18 @@ class _Family:
     """How a family's cells hold adders, delays and memories.
 
     Attributes:
-        xilinx: whether it has six-input LUTs, carry logic beside them, and shift registers.
+        six: whether LUTs have six inputs, with the carry logic beside them and not instead of them.
     """
 
     def __init__(self, target: Target) -> None:
-        self.target = target
-        self.xilinx = target.name.startswith("xc")
+        self.target, self.fabric = target, target.fabric
+        self.six = self.fabric.lut_inputs == 6
 
     def adder(self, terms: int, bits: int) -> int:
         """LUTs of the sum of ``terms`` terms in ``bits`` bits."""
         if terms < 2:
             return 0
-        if self.xilinx:
+        if self.six:
             # The LUT in front of the carry chain adds two terms; a third one takes a LUT a bit more.
             return bits * (terms - 1)
         # Two bits to a carry cell; what compresses further terms to two takes as much for each again.
@@ -146,15 +146,16 @@ class _Family:
 
     def delay(self, bits: int, cycles: int) -> Area:
         """Registers without reset or enable, one behind the other."""
-        if self.xilinx and cycles >= _SHIFT_REGISTER:
-            return Area(lut=bits * -(-cycles // 32))
+        longest = self.fabric.shift_register
+        if longest and cycles >= _SHIFT_REGISTER:
+            return Area(lut=bits * -(-cycles // longest))
         return Area(ff=bits * cycles)
 
     def memory(self, depth: int, width: int) -> Area:
         """A memory without attribute, which synthesis keeps in LUTs or block RAM, whichever it takes for cheaper."""
         # The thresholds are Yosys's, found by trying depths and widths. What one row of LUT RAM holds stays there.
         small = self.lut_memory(depth, width)
-        if self.xilinx:
+        if self.six:
             blocks = self.block(depth, width)
             in_block = depth > 64 and small.lut * 2 > blocks * _BLOCK_COST
         else:
@@ -165,16 +166,14 @@ class _Family:
 
     def lut_memory(self, depth: int, width: int) -> Area:
         """A memory in LUTs with a read port of its own."""
-        if not self.xilinx:
-            return Area(lut=6 * -(-width // 4) * -(-depth // 16))
-        bits, luts = (14, 8) if self.target.name == "xcup" else (6, 4)
-        if depth > 32:
-            bits, depth = bits // 2, -(-depth // 2)
-        return Area(lut=luts * -(-width // bits) * -(-depth // 32))
+        words, bits = self.fabric.ram_words, self.fabric.ram_bits
+        if self.fabric.ram_deepens and depth > words:
+            words, bits = words * 2, bits // 2
+        return Area(lut=self.fabric.ram_luts * -(-width // bits) * -(-depth // words))
 
     def block(self, depth: int, width: int, *, read_only: bool = False) -> float:
         """Block RAMs of a memory that lies in them."""
-        if not self.xilinx:
+        if not self.six:
             return dp16kd_layout(depth, width, read_only=read_only).blocks
 
         def cheapest(shapes: Mapping[int, int]) -> int:
@@ -183,14 +182,15 @@ class _Family:
         half, whole = cheapest(_HALF_BLOCK), cheapest(_BLOCK)
         return half / 2 if half * _HALF_COST <= whole * _BLOCK_COST else whole
 
-    def product(self, a: Shape, b: Shape, bits: int) -> Area:
-        """`multiplier.multiply` with a result of ``bits`` bits."""
+    def product(self, a: Shape, b: Shape, bits: int, *, alike: float = 0) -> Area:
+        """`multiplier.multiply` with ``bits`` bits of result; a share ``alike`` of the narrower operand is fixed."""
         target = self.target
         wide, narrow = sorted((signed_width(a), signed_width(b)), reverse=True)
         wait = target.multiply_latency - HARD_LATENCY if target.multiplier else target.multiply_latency
         hard = is_hard(target, a, b)
         if target.a_bits is None or (hard and wide <= target.a_bits):
-            return self._limb(True, min(bits, wide + narrow - 1), narrow, wait)
+            # The sign bit that an unsigned operand lacks is none of the product's.
+            return self._limb(True, min(bits, wide + narrow - (not (a.signed and b.signed))), narrow, wait)
         if not hard:
             return self._limb(False, wide, narrow, wait)
         # Every further limb adds to what lies above the ones before it.
@@ -201,9 +201,11 @@ class _Family:
             last = wide - offset <= target.a_bits
             rest = wide - offset if last else step
             is_multiplier = not last or rest > multiplier.NARROW_LIMB
-            total += self._limb(is_multiplier, rest + narrow if is_multiplier else narrow, rest, wait)
+            limb = self._limb(is_multiplier, rest + narrow if is_multiplier else narrow, rest, wait)
+            # A sum of gated bits that are fixed fits few LUTs: fitted.
+            total += replace(limb, lut=round(limb.lut * (1 - 0.63 * alike)))
             total += self.delay(rest + narrow, number - 1) + Area(ff=bits)
-            if target.name != "xc7":  # there Yosys moves the adder into the multiplier's block
+            if not self.fabric.adds_in_multiplier:
                 total += Area(lut=self.adder(2, bits - offset))
             if last:
                 break
@@ -219,15 +221,21 @@ class _Family:
             ff=(bits + 2) * (halves + self.target.multiply_latency - ADDER_LATENCY + 1),
         )
 
-    def tree(self, widths: Sequence[int], limit: int, radix: int) -> Area:
-        """`pipeline.adder_tree` of terms of these widths, with sums of at most ``limit`` bits."""
+    def tree(self, widths: Sequence[int], limit: int, radix: int, *, moves: bool = False) -> Area:
+        """`pipeline.adder_tree` of terms of these widths, with sums of at most ``limit`` bits.
+
+        Where the last sum ``moves`` into a multiplier's block, registers of two of its terms go with it.
+        """
         total, terms = Area(), list(widths)
         while len(terms) > 1:
-            sums = []
+            sums: list[int] = []
+            nodes = -(-len(terms) // radix)
             for first in range(0, len(terms), radix):
                 node = terms[first : first + radix]
                 bits = min(limit, max(node) + (len(node) - 1).bit_length())
-                total += Area(lut=self.adder(len(node), bits), ff=bits)
+                moved = moves and (nodes == 1 or (nodes <= radix and len(sums) < 2))
+                lut = 0 if moves and nodes == 1 else self.adder(len(node), bits)
+                total += Area(lut=lut, ff=0 if moved else bits)
                 sums.append(bits)
             terms = sums
         return total
@@ -236,7 +244,7 @@ class _Family:
 def _sequencer(family: _Family, unit: Unit) -> Area:
     # Control logic follows the widths of its queues: fitted.
     bits = sum(unit.sequencer.input_walk.queue_bits)
-    return Area(lut=round(bits * (5.4 if family.xilinx else 9.6)), ff=8 * bits)
+    return Area(lut=round(bits * (5.4 if family.six else 9.6)), ff=8 * bits)
 
 
 def _row_store(config: UnitConfig, family: _Family) -> Area:
@@ -246,13 +254,13 @@ def _row_store(config: UnitConfig, family: _Family) -> Area:
     address, select = index_shape(depth).width, index_shape(slots).width
     in_block = kind(config.target, depth, read_only=False) == "block"
     # Behind a memory in LUTs a word has all its registers in fabric; a block RAM keeps one, an ECP5's two.
-    fabric = LATENCY + config.target.fast - (0 if not in_block else 1 if family.xilinx else LATENCY)
+    fabric = LATENCY + config.target.fast - (0 if not in_block else 1 if family.six else LATENCY)
     words = family.delay(slots * group, fabric)
     registers = rows * group + 2 * pixel
     control = 4 * address + rows * (3 + select) + slots + 3 * select + 9
     # A four-to-one choice takes a LUT6, or two LUT4.
-    choice = -(-slots // 4) if family.xilinx else -(-slots // 2)
-    fitted = (12 + 2 * address + 6 * rows) if family.xilinx else (22 + 4 * address + 5.5 * rows)
+    choice = -(-slots // 4) if family.six else -(-slots // 2)
+    fitted = (12 + 2 * address + 6 * rows) if family.six else (22 + 4 * address + 5.5 * rows)
     logic = words + Area(lut=round(rows * group * choice + fitted + 40 * (stride - 1)), ff=registers + control)
     if in_block:
         return logic + Area(bram=family.block(depth, pixel)).times(slots * stride)
@@ -323,11 +331,20 @@ def _words(family: _Family, depth: int, bits: int) -> Area:
     if kind(family.target, depth, read_only=True) == "block":
         in_block = family.target.block_memory is not None
         return Area(bram=family.block(depth, bits, read_only=True), ff=0 if in_block else bits)
-    # Bits that are alike in every word share their logic: so many of them differ on average.
-    columns = 2**depth - 2
-    different = min(bits, round(columns * (1 - (1 - 1 / columns) ** bits))) if depth <= 32 else bits
-    luts = different * -(-depth // (64 if family.xilinx else 16)) if depth > 4 else different // 3
+    different = _different(depth, bits)
+    luts = different * -(-depth // (64 if family.six else 16)) if depth > 4 else different // 3
     return Area(lut=luts, ff=2 * different)
+
+
+def _different(depth: int, bits: int) -> int:
+    """Bits that are not alike in each of ``depth`` words, of ``bits`` random ones: the others share their logic."""
+    columns = max(1, 2**depth - 2)
+    return min(bits, round(columns * (1 - (1 - 1 / columns) ** bits))) if depth <= 32 else bits
+
+
+def _fixed(config: UnitConfig) -> float:
+    """Share of the bits of biases and multipliers that are the same in all words, where synthesis sees them."""
+    return 0 if config.target.lane_registers else 2.0 ** (1 - config.constant_depth)
 
 
 def _tap_macs(config: UnitConfig, family: _Family) -> Area:
@@ -340,6 +357,9 @@ def _tap_macs(config: UnitConfig, family: _Family) -> Area:
     }
     total = Area()
     lows, highs = [], []
+    attending = sum(chain.high is not None for chain in plan.chains) if config.geometry.attn_taps else 0
+    # The attention's last sum stands in front of the centre's multiplier.
+    moves = family.fabric.adds_in_multiplier and attending > 1
     for chain in plan.chains:
         total += _chain(config, family, chain)
         cycles = int(plan.packed) + max(summing.values()) - summing[chain]
@@ -350,17 +370,19 @@ def _tap_macs(config: UnitConfig, family: _Family) -> Area:
         if chain.high is not None:
             highs.append(chain.high.signed_bits)
             if chain.shift is not None:
+                stays = not moves or attending > target.radix(attending) or len(highs) > 2
                 total += Area(
-                    ff=chain.high.signed_bits, lut=1 if family.xilinx else family.adder(2, chain.high.signed_bits)
+                    ff=chain.high.signed_bits * stays,
+                    lut=1 if family.six else family.adder(2, chain.high.signed_bits),
                 )
                 # The low field waits with the static sum in the same shift register.
-                total += Area() if family.xilinx and len(plan.chains) == 1 else Area(ff=chain.shift)
+                total += Area() if family.six and len(plan.chains) == 1 else Area(ff=chain.shift)
     attn = shape_of(config.ranges.attn_sum).width
     conv = shape_of(config.ranges.conv_sum).width
     trees = [(lows, conv), (highs, conv if plan.outputs == 2 else attn)]
     depths = [tree_latency(len(terms), target.radix(len(terms))) for terms, _ in trees]
     for (terms, width), depth in zip(trees, depths, strict=True):
-        total += family.tree(terms, width, target.radix(len(terms)))
+        total += family.tree(terms, width, target.radix(len(terms)), moves=moves and terms is highs)
         if terms:
             total += family.delay(width, max(depths) - depth)
     return total.times(config.lanes * config.lane_channels)
@@ -400,8 +422,15 @@ def _channel_accumulate(config: UnitConfig, family: _Family) -> Area:
     if config.beats_per_output == 1:
         lane = Area(lut=family.adder(2, acc), ff=acc)
     elif config.target.fast:
-        # Bias and sum, each half twice and the upper half's operand, and the carry.
-        lane = Area(lut=3 * acc, ff=config.bias.width + acc + 2 * (acc // 2) + 2 * (acc - acc // 2) + 1)
+        # Bias and its sum with the beat; each half in its loop and beside it, one of both a cycle later; the carry.
+        low, high = acc // 2, acc - acc // 2
+        # Half the fixed bits of the bias are zero, and need no LUT in front of a carry chain beside it.
+        first = round(family.adder(2, acc) * (1 - _fixed(config) / 2 if family.six else 1))
+        adders = first + family.adder(2, low + 1) + family.adder(2, high)
+        bias = (
+            config.bias.width if config.target.lane_registers else _different(config.constant_depth, config.bias.width)
+        )
+        lane = Area(lut=adders, ff=bias + acc + 3 * low + 3 * high + 1)
     else:
         lane = Area(lut=2 * acc, ff=acc)
     return (tree + lane).times(config.folding.pe)
@@ -411,11 +440,12 @@ def _requantise(config: UnitConfig, family: _Family) -> Area:
     acc, scaled = shape_of(config.ranges.accumulator), shape_of(config.ranges.scaled).width
     shift, out = config.layer.config.out_shift, config.result.width
     whole = max(1, scaled - shift)
-    split = int(config.target.fast)
-    # The carry, twice the whole part, and the element before and after its limits.
-    registers = (whole + 1) * split + whole + 1 + (out + 2) * split + out
-    logic = out + 2 if family.xilinx else family.adder(2, shift + 1) + family.adder(2, whole + 1) + out + 2
-    area = family.product(acc, config.multiplier, scaled) + Area(lut=logic, ff=registers)
+    split, bits = int(config.target.fast), config.layer.config.out_range.high.bit_length()
+    # The whole part and the carry; the element's bits of their sum, its carry, and four flags of the
+    # bits above; the element.
+    registers = (whole + 1) * split + bits + 5 + out
+    logic = out + 2 if family.six else family.adder(2, shift + 1) + family.adder(2, bits + 1) + (whole - bits) + out
+    area = family.product(acc, config.multiplier, scaled, alike=_fixed(config)) + Area(lut=logic, ff=registers)
     return area.times(config.folding.pe)
 
 

@@ -24,8 +24,8 @@ from golden.random_layer import random_layer
 from golden.streams import Folding
 from hw.config import UnitConfig
 from hw.estimate import Estimate, estimate
-from hw.mapping import map_to_cells
-from hw.resources import Area, area_of_stages
+from hw.synth.mapping import map_to_cells
+from hw.synth.resources import Area, area_of_stages
 from hw.target import TARGETS
 from hw.verilog import generate
 

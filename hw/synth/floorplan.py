@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hw.netlist import Netlist
+from hw.synth.netlist import Netlist
 
 #: Columns of a block's four multipliers, from its first, which are also their numbers.
 _PLACES = (0, 1, 4, 5)

@@ -6,7 +6,7 @@ import re
 from collections import deque
 from collections.abc import Mapping
 
-from hw.netlist import Netlist
+from hw.synth.netlist import Netlist
 
 #: Module instances that make up each stage, stages in data-flow order.
 _INSTANCES = {
