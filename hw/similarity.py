@@ -47,7 +47,9 @@ class Similarity(wiring.Component):
         self._parts = [range(first, min(first + length, group)) for first in range(0, group, length)]
         terms = self._heads.groups * len(self._parts)
         self._head_sum = HeadSum(self._heads, parts=len(self._parts), radix=target.radix(terms))
-        summed = self._chain_latency(length) + (self._plan.pair_shift is not None)
+        # A shorter chain may take more cycles, as wide trees have nodes of more inputs.
+        self._slowest_chain = max(self._chain_latency(len(part)) for part in self._parts)
+        summed = self._slowest_chain + (self._plan.pair_shift is not None)
         self.control_latency = summed - 1
         self._rounding = rounding.LATENCY + target.fast
         self.latency = summed + self._head_sum.latency + self._rounding
@@ -101,7 +103,7 @@ class Similarity(wiring.Component):
         else:
             products = [multiply(m, target, word, operand) for word, operand in words]
             value = adder_tree(m, products, total, target.radix(len(products)))
-        value = delay(m, value, self._chain_latency(self._plan.longest) - self._chain_latency(len(channels)))
+        value = delay(m, value, self._slowest_chain - self._chain_latency(len(channels)))
         if shift is None:
             return [value]
         if len(pair) == 1:
