@@ -49,7 +49,9 @@ class Similarity(wiring.Component):
         self._head_sum = HeadSum(self._heads, parts=len(self._parts), radix=target.radix(terms))
         #: Where lanes have a copy of the operands, so has this stage.
         self._operands = int(target.lane_registers)
-        summed = self._operands + self._chain_latency(length) + (self._plan.pair_shift is not None)
+        # A shorter chain may take more cycles, as wide trees have nodes of more inputs.
+        self._slowest_chain = max(self._chain_latency(len(part)) for part in self._parts)
+        summed = self._operands + self._slowest_chain + (self._plan.pair_shift is not None)
         self.control_latency = summed - CONTROL_AHEAD
         self._rounding = rounding.LATENCY + target.fast
         self.latency = summed + self._head_sum.latency + self._rounding
@@ -104,7 +106,7 @@ class Similarity(wiring.Component):
         else:
             products = [multiply(m, target, word, operand) for word, operand in words]
             value = adder_tree(m, products, total, target.radix(len(products)))
-        value = delay(m, value, self._chain_latency(self._plan.longest) - self._chain_latency(len(channels)))
+        value = delay(m, value, self._slowest_chain - self._chain_latency(len(channels)))
         if shift is None:
             return [value]
         if len(pair) == 1:

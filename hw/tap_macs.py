@@ -94,7 +94,12 @@ class TapMacs(wiring.Component):
 
     def _chains_latency(self, chains: int) -> int:
         """Cycles from the beat to a sum of ``chains``."""
-        return self._chain_latency(self._plan.longest) + self._plan.packed + self._tree_latency(chains)
+        return self._slowest_chain + self._plan.packed + self._tree_latency(chains)
+
+    @property
+    def _slowest_chain(self) -> int:
+        """Cycles until all chains are summed: a shorter one may take more, as wide trees have nodes of more inputs."""
+        return max(self._chain_latency(len(chain.products)) for chain in self._plan.chains)
 
     def _chain_latency(self, products: int) -> int:
         summing = max(0, products - 1) if self._plan.cascaded else self._tree_latency(products)
@@ -104,7 +109,7 @@ class TapMacs(wiring.Component):
         return tree_latency(terms, self._config.target.radix(terms))
 
     def _sum_chain(self, m: Module, chain: Chain, group: int) -> Value:
-        """The sum of a chain's words times operands, after the longest chain's latency."""
+        """The sum of a chain's words times operands, when all chains have theirs."""
         target, count, first = self._config.target, len(chain.products), group * self._plan.group
         terms = [
             (self._word(chain, p, first + p.channel), self.i_taps[first + p.channel][p.offset]) for p in chain.products
@@ -114,7 +119,7 @@ class TapMacs(wiring.Component):
         else:
             products = [multiply(m, target, word, operand) for word, operand in terms]
             total = adder_tree(m, products, chain.total, target.radix(count))
-        return delay(m, total, self._chain_latency(self._plan.longest) - self._chain_latency(count))
+        return delay(m, total, self._slowest_chain - self._chain_latency(count))
 
     def _word(self, chain: Chain, product: Product, channel: int) -> Value:
         """What an operand is multiplied with: one weight, or two of them packed."""

@@ -12,7 +12,7 @@ from hw.attention_combine import AttentionCombine
 from hw.config import UnitConfig
 from hw.target import TARGETS
 from operands import lane_beats
-from units import SIGNS, UNITS, at_limits, random_unit, unit_config, with_arrays
+from units import HADAMARD, SIGNS, at_limits, random_unit, unit_config, with_arrays
 
 
 def check(config: UnitConfig, seed: int) -> list[int]:
@@ -32,9 +32,9 @@ def check(config: UnitConfig, seed: int) -> list[int]:
 
 
 @pytest.mark.parametrize("target", TARGETS)
-@pytest.mark.parametrize("unit", UNITS)
+@pytest.mark.parametrize("unit", HADAMARD)
 def test_values_and_latency(unit: str, target: str) -> None:
-    check(unit_config(target=target, **UNITS[unit]), seed=7)
+    check(unit_config(target=target, **HADAMARD[unit]), seed=7)
 
 
 @pytest.mark.parametrize("attn_shift", [0, 1, 15])

@@ -183,7 +183,6 @@ def test_a_unit_that_differs_is_reported(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["digits_dynamic"], "product 'dynamic' has no hardware yet"),
         (["tiny"], "invalid choice: 'tiny'"),
         (["--images", "361"], "images 361 is too many, there are 360 held-out images"),
         (["--simd", "3"], "simd 3 does not divide in_channels 16"),

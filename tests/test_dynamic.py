@@ -17,9 +17,6 @@ from golden.bounds import Range, accumulator_ranges, combined_ranges, similarity
 from golden.layer import NEIGHBOURS, Layer, LayerError
 from golden.layer_file import write_layer
 from golden.random_layer import at_limits, random_layer
-from golden.streams import Folding
-from hw.config import UnitConfig
-from hw.folding import Wish, choose_folding
 
 #: What each layer has of its own; 4 -> 2 channels, 4x5 pixels, 2 heads where not said.
 LAYERS: dict[str, dict[str, Any]] = {
@@ -408,11 +405,3 @@ def test_commands_take_a_dynamic_layer(tmp_path: Path) -> None:
     source, output = str(tmp_path / "vectors" / "input.npy"), tmp_path / "y.npy"
     assert run.main([str(tmp_path / "layer.npz"), "--input", source, "--output", str(output)]) == 0
     np.testing.assert_array_equal(np.load(output), wanted)
-
-
-def test_there_is_no_hardware_for_it_yet() -> None:
-    layer = make_layer(22)
-    with pytest.raises(ValueError, match="product 'dynamic' has no hardware yet, allowed is 'hadamard'"):
-        UnitConfig(layer=layer, folding=Folding.choose(layer.config))
-    with pytest.raises(ValueError, match="product 'dynamic' has no hardware yet"):
-        choose_folding(layer, Wish(device="ecp5-85f", fps=1.0, clock_mhz=100.0))

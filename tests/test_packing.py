@@ -16,7 +16,7 @@ from hw.packing import Chain
 from hw.tap_macs import TapMacs
 from hw.target import TARGETS
 from hw.weight_store import weight_skew
-from units import SIGNS, UNITS, at_limits, random_unit, unit_config
+from units import HADAMARD, SIGNS, at_limits, random_unit, unit_config
 
 #: Formats of operands in the exhaustive tests.
 ELEMENTS = [(bits, signed) for bits in (2, 3) for signed in (False, True)]
@@ -187,9 +187,9 @@ def check_plan(config: UnitConfig) -> None:
 
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("pack", [False, True])
-@pytest.mark.parametrize("unit", UNITS)
+@pytest.mark.parametrize("unit", HADAMARD)
 def test_plan(unit: str, target: str, pack: bool) -> None:
-    check_plan(unit_config(target=target, pack=pack, **UNITS[unit]))
+    check_plan(unit_config(target=target, pack=pack, **HADAMARD[unit]))
 
 
 @pytest.mark.parametrize("target", TARGETS)

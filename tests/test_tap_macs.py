@@ -23,6 +23,8 @@ TAPS: dict[str, dict[str, Any]] = {
     "49_conv_1_attn": {"kernel": 7, "attn_offsets": ((0, 0),), "height": 7, "width": 7},
     "1_conv_16_attn": {"kernel": 1, "attn_offsets": NEIGHBOURS + tuple((2 * y, 2 * x) for y, x in NEIGHBOURS)},
     "1_conv_1_attn": {"kernel": 1, "attn_offsets": ((0, -1),)},
+    # Wide adder trees have nodes of more inputs: here the shorter sum takes longer.
+    "25_conv_9_attn": {"kernel": 5, "attn_offsets": (*NEIGHBOURS, (0, 0)), "in_channels": 2},
     "dead_attn": {"height": 1, "width": 1},
 }
 
@@ -72,6 +74,19 @@ def test_sums_and_latency(unit: str, target: str) -> None:
 def test_sums_stay_in_step(taps: str, in_signed: bool, target: str) -> None:
     """Both sums leave in the same cycle, however many taps each has."""
     check(unit_config(in_signed=in_signed, target=target, **TAPS[taps]), seed=5)
+
+
+def test_a_shorter_chain_that_takes_longer() -> None:
+    """Packed chains of 17 products, in nodes of four inputs, and one of 15, in nodes of two."""
+    fields = {"kernel": 7, "height": 7, "width": 7, "attn_offsets": (), "in_bits": 6, "weight_bits": 4}
+    config = unit_config(target="ecp5", **fields)
+    limit = at_limits(config, "positive")
+    assert [len(chain.products) for chain in limit.plan.chains] == [17, 17, 15]
+    # Weights that differ, with one output at its limits so that the plan stays.
+    weights = np.where(np.arange(4)[:, None, None, None] < 2, limit.layer.conv_weight, config.layer.conv_weight)
+    config = with_arrays(config, conv_weight=weights)
+    assert [len(chain.products) for chain in config.plan.chains] == [17, 17, 15]
+    check(config, seed=5)
 
 
 @pytest.mark.parametrize("pack", [False, True])

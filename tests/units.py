@@ -26,7 +26,7 @@ STAGES = (
 )
 
 #: One unit for each thing that shapes the data flow; 4 -> 4 channels, 5x6 pixels, simd 2, pe 2 where not said.
-UNITS: dict[str, dict[str, Any]] = {
+HADAMARD: dict[str, dict[str, Any]] = {
     "same": {},
     "valid": {"padding": "valid"},
     "stride_2": {"stride": 2, "height": 6, "width": 8},
@@ -54,6 +54,25 @@ UNITS: dict[str, dict[str, Any]] = {
     # As many beats come in as are worked on: each frame is completed before the next one starts.
     "flush_always": {"kernel": 5, "stride": 2, "height": 2, "width": 4, "simd": 1, "pe": 1},
 }
+#: The same of the ``dynamic`` product: heads within a beat, as long as one, over several, and across their borders.
+DYNAMIC: dict[str, dict[str, Any]] = {
+    name: {"product": "dynamic", "out_channels": 2, "height": 3, "width": 4, **fields}
+    for name, fields in {
+        "dynamic_heads_in_a_beat": {"heads": 4, "in_channels": 8, "simd": 4, "pe": 1},
+        "dynamic_head_is_a_beat": {"heads": 2, "in_signed": True},
+        "dynamic_head_over_beats": {"heads": 2, "in_channels": 8, "pe": 1},
+        "dynamic_heads_of_one": {"heads": 4, "simd": 4, "in_signed": True},
+        "dynamic_long_heads_across_beats": {"heads": 2, "in_channels": 12, "simd": 4, "in_signed": True},
+        "dynamic_short_heads_across_beats": {"heads": 3, "in_channels": 12, "simd": 6, "attn_offsets": NEIGHBOURS[1:4]},
+        "dynamic_sequential": {"heads": 1, "in_channels": 3, "simd": 1, "pe": 1},
+        "dynamic_lopsided": {"heads": 2, "kernel": 1, "attn_offsets": ((2, -1), (0, 0), (2, 1))},
+        "dynamic_no_tap_in_reach": {"heads": 2, "height": 1, "width": 1},
+        "dynamic_plain": {"heads": 2, "attn_offsets": ()},
+    }.items()
+}
+#: Those of them that have similarities.
+SIMILAR = {name: fields for name, fields in DYNAMIC.items() if name not in ("dynamic_no_tap_in_reach", "dynamic_plain")}
+UNITS = HADAMARD | DYNAMIC
 
 
 def behavioural(target: Target) -> Target:
@@ -81,18 +100,27 @@ def unit_config(
     return UnitConfig(layer=layer, folding=folding, target=SIMULATED[target], pack=pack)
 
 
-def random_unit(seed: int, target: str = "generic", *, pack: bool = True) -> UnitConfig:
-    """A small unit that may have any geometry, folding and number format of the contract."""
-    rng = np.random.default_rng(seed)
+def random_unit(
+    seed: int, target: str = "generic", *, pack: bool = True, product: str = "hadamard", similar: bool = False
+) -> UnitConfig:
+    """A small unit that may have any geometry, folding and number format of the contract.
+
+    ``similar``: one of the ``dynamic`` product that has similarities.
+    """
+    rng, rng_of_heads = np.random.default_rng(seed), np.random.default_rng([seed, 1])
     while True:
         fields = _random_fields(rng)
+        if similar or product == "dynamic":
+            fields |= _random_heads(rng_of_heads, fields["in_channels"])
         divisors = {n: [d for d in range(1, n + 1) if n % d == 0] for n in range(1, 9)}
         simd = int(rng.choice(divisors[fields["in_channels"]]))
         pe = simd if fields["groups"] > 1 else int(rng.choice(divisors[fields["out_channels"]]))
         try:
-            return unit_config(seed, simd=simd, pe=pe, target=target, pack=pack, **fields)
+            config = unit_config(seed, simd=simd, pe=pe, target=target, pack=pack, **fields)
         except LayerError:  # a 'valid' frame smaller than its kernel
             continue
+        if config.heads is not None or not similar:
+            return config
 
 
 def _random_fields(rng: np.random.Generator) -> dict[str, Any]:
@@ -120,6 +148,13 @@ def _random_fields(rng: np.random.Generator) -> dict[str, Any]:
         "relu": one_of(False, True),
         "attn_shift": int(rng.integers(0, 16)),
     }
+
+
+def _random_heads(rng: np.random.Generator, channels: int) -> dict[str, Any]:
+    """What a ``dynamic`` layer of that many channels has of its own; its ``sim_shift`` is mostly a useful one."""
+    fields: dict[str, Any] = {"product": "dynamic", "groups": 1, "sim_bits": int(rng.integers(2, 9))}
+    fields["heads"] = int(rng.choice([heads for heads in range(1, channels + 1) if channels % heads == 0]))
+    return fields | ({"sim_shift": int(rng.integers(0, 32))} if rng.random() < 0.3 else {})
 
 
 def with_arrays(config: UnitConfig, **arrays: np.ndarray) -> UnitConfig:
