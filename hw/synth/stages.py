@@ -13,6 +13,7 @@ _INSTANCES = {
     "sequencer": ("sequencer",),
     "row_store": ("row_store",),
     "window": ("window",),
+    "similarity": ("similarity",),
     "weight_store": ("weights", "biases", "multipliers"),
     "tap_macs": ("tap_macs",),
     "attention_combine": ("attention_combine",),
