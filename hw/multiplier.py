@@ -117,7 +117,9 @@ def _limbs(target: Target, a: Shape, b: Shape) -> list[_Limb]:
 
 def _limb_product(m: Module, target: Target, part: Value, factor: Value, limb: _Limb) -> Value:
     if not limb.hard:
-        return delay(m, _add_up(m, part, factor), target.multiply_latency - ADDER_LATENCY)
+        # What time is left brings the operands near to the gates.
+        part, factor = (delay(m, operand, target.multiply_latency - ADDER_LATENCY) for operand in (part, factor))
+        return _add_up(m, part, factor)
     if target.multiplier is None:
         return _registered(m, part * factor, (part * factor).shape(), target.multiply_latency)
     return delay(m, MULTIPLIERS[target.multiplier](m, part, factor, None)[0], target.multiply_latency - HARD_LATENCY)
