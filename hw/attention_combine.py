@@ -46,7 +46,9 @@ class AttentionCombine(wiring.Component):
 
     @property
     def _multiply(self) -> int:
-        return multiplier.latency(self._config.target, shape_of(self._config.ranges.attn_sum), self._config.element)
+        config = self._config
+        attn, in_fabric = shape_of(config.ranges.attn_sum), config.attention_in_fabric
+        return multiplier.latency(config.target, attn, config.element, in_fabric=in_fabric)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -55,7 +57,8 @@ class AttentionCombine(wiring.Component):
             if not self._config.geometry.attn_taps:
                 m.d.comb += self.o_combined[channel].eq(self.i_conv_sum[channel] << shift)
                 continue
-            attention = multiply(m, self._config.target, self.i_attn_sum[channel], self.i_centre[channel])
+            operands, in_fabric = (self.i_attn_sum[channel], self.i_centre[channel]), self._config.attention_in_fabric
+            attention = multiply(m, self._config.target, *operands, in_fabric=in_fabric)
             static = delay(m, self.i_conv_sum[channel], self._multiply)
             combined = Signal(shape_of(self._config.ranges.combined), reset_less=True)
             m.d.sync += combined.eq((static << shift) + attention)

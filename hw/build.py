@@ -17,8 +17,9 @@ from golden.layer import Layer
 from golden.layers import DEFAULT, NAMES, load_layer
 from golden.streams import Folding
 from hw.config import UnitConfig
-from hw.estimate import Estimate, estimate, multiplier_counts
+from hw.estimate import Estimate, estimate
 from hw.folding import CAPACITY, DEVICE_TARGET, Wish, choose_folding
+from hw.multiplier_count import multiplier_counts
 from hw.target import TARGETS, find_target
 from hw.verilog import Core, generate
 
@@ -136,7 +137,9 @@ def _summary(name: str, core: Core) -> Table:
 
 def _build_rows(config: UnitConfig) -> dict[str, str]:
     """What was chosen for the layer, and the multipliers that follow from it."""
-    counts = {kind: count for kind, count in multiplier_counts(config).items() if count}
+    counts = {
+        kind: count for kind, count in multiplier_counts(config, in_fabric=config.attention_in_fabric).items() if count
+    }
     parts = ", ".join(f"{count} {kind}" for kind, count in counts.items())
     return {
         "target": f"{config.target.name}, {'two products in a multiplier' if config.plan.packed else 'not packed'}",

@@ -17,6 +17,7 @@ from hw.cycles import Prediction, predict
 from hw.geometry import Geometry
 from hw.group_packing import group_plan
 from hw.heads import Heads
+from hw.multiplier_count import multiplier_counts
 from hw.packing import TapPlan, tap_plan
 from hw.target import GENERIC, Target
 
@@ -116,6 +117,13 @@ class UnitConfig:
         if self.heads is not None:
             return group_plan(self.layer, self.geometry, self.heads, self.target, pack=self.pack)
         return tap_plan(self.layer, self.geometry, self.target, pe=self.folding.pe, pack=self.pack)
+
+    @cached_property
+    def attention_in_fabric(self) -> bool:
+        """Whether the attention's products beside its taps are adders: where only then the largest device will do."""
+        most = self.target.most_multipliers
+        hard, soft = (sum(multiplier_counts(self, in_fabric=where).values()) for where in (False, True))
+        return most is not None and hard > most >= soft
 
     @property
     def lanes(self) -> int:

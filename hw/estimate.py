@@ -20,7 +20,6 @@ from hw.config import UnitConfig, shape_of
 from hw.estimate_similarity import chain_area, combine_area, group_macs_area, similarity_area
 from hw.family import Family
 from hw.manifest import manifest
-from hw.multiplier import is_hard
 from hw.pipeline import index_shape, tree_latency
 from hw.storage import LATENCY, kind
 from hw.synth.resources import Area
@@ -96,31 +95,6 @@ def _only_asked(part: object) -> None:
     elif isinstance(part, Elaboratable):
         vars(part)["_MustUse__used"] = True
         _only_asked(list(vars(part).values()))
-
-
-def multiplier_counts(config: UnitConfig) -> dict[str, int]:
-    """Multipliers of each kind; those of a tap that serves convolution and attention at once count as ``shared``.
-
-    ``centre`` multiplies sums over taps with the centre, or (``dynamic``) sums over channels with a similarity.
-    """
-    target, plan = config.target, config.plan
-    channels = config.lanes * config.lane_channels
-    counts = dict.fromkeys(("similarity", "conv", "attention", "shared", "centre", "requantise"), 0)
-    for chain in plan.chains:
-        for product in chain.products:
-            both = product.low is not None and product.high is not None
-            name = "conv" if product.high is None or plan.outputs == 2 else "shared" if both else "attention"
-            groups = config.lanes * config.lane_groups
-            counts[name] += groups * is_hard(target, config.weight, config.element)
-    if config.heads is not None:
-        counts["similarity"] = similarity_area(config, Family(target)).dsp
-        counts["centre"] = combine_area(config, Family(target)).dsp
-    elif config.geometry.attn_taps:
-        attn = shape_of(config.ranges.attn_sum)
-        counts["centre"] = channels * multiplier.multipliers(target, attn, config.element)
-    acc = shape_of(config.ranges.accumulator)
-    counts["requantise"] = config.folding.pe * multiplier.multipliers(target, acc, config.multiplier)
-    return counts
 
 
 def _sequencer(family: Family, unit: Unit) -> Area:
@@ -280,9 +254,10 @@ def _attention_combine(config: UnitConfig, family: Family) -> Area:
         return combine_area(config, family)
     attn, conv = shape_of(config.ranges.attn_sum), shape_of(config.ranges.conv_sum).width
     combined = shape_of(config.ranges.combined).width
-    cycles = multiplier.latency(config.target, attn, config.element)
+    in_fabric = config.attention_in_fabric
+    cycles = multiplier.latency(config.target, attn, config.element, in_fabric=in_fabric)
     upper = max(0, combined - config.layer.config.attn_shift)
-    channel = family.product(attn, config.element, attn.width + config.element.width)
+    channel = family.product(attn, config.element, attn.width + config.element.width, in_fabric=in_fabric)
     channel += family.delay(conv, cycles) + Area(lut=family.adder(2, upper), ff=combined)
     return channel.times(config.lanes * config.lane_channels)
 

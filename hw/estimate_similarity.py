@@ -68,7 +68,7 @@ def similarity_area(config: UnitConfig, family: Family) -> Area:
             chain = Area(dsp=1).times(plan.group)
         else:
             product = min(width, word.width + element.width)
-            chain = family.product(word, element, product).times(plan.group)
+            chain = family.product(word, element, product, in_fabric=config.attention_in_fabric).times(plan.group)
             chain += family.tree([product] * plan.group, width, target.radix(plan.group))
         if packed and element.signed:
             chain += Area(lut=family.adder(2, pair_width(element))).times(plan.group)
@@ -95,12 +95,12 @@ def combine_area(config: UnitConfig, family: Family) -> Area:
     attn, sim = shape_of(config.group_ranges.attn), shape_of(config.group_ranges.sim)
     conv, acc = shape_of(config.group_ranges.conv).width, shape_of(config.ranges.accumulator).width
     products = len(config.geometry.attn_taps) * heads.at_once
-    width = min(acc, attn.width + sim.width)
+    width, in_fabric = min(acc, attn.width + sim.width), config.attention_in_fabric
     lane = _head_sum(config, family, attn.width, groups).times(len(config.geometry.attn_taps))
-    lane += family.product(attn, sim, width).times(products)
+    lane += family.product(attn, sim, width, in_fabric=in_fabric).times(products)
     lane += family.tree([width] * products, acc, target.radix(products))
     lane += family.tree([conv] * groups, acc, target.radix(groups))
-    waits = multiplier.latency(target, attn, sim) + tree_latency(products, target.radix(products))
+    waits = multiplier.latency(target, attn, sim, in_fabric=in_fabric) + tree_latency(products, target.radix(products))
     lane += family.delay(conv + (groups - 1).bit_length(), max(0, waits - tree_latency(groups, target.radix(groups))))
     lane += Area(lut=family.adder(2, max(0, acc - config.layer.config.attn_shift)), ff=acc)
     return lane.times(config.lanes)

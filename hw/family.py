@@ -12,7 +12,7 @@ from dataclasses import replace
 from amaranth.hdl import Shape
 
 from hw import multiplier
-from hw.multiplier import ADDER_LATENCY, HARD_LATENCY, is_hard, signed_width
+from hw.multiplier import HARD_LATENCY, is_hard, signed_width
 from hw.storage import dp16kd_layout
 from hw.synth.resources import Area
 from hw.target import Target
@@ -85,12 +85,14 @@ class Family:
         half, whole = cheapest(_HALF_BLOCK), cheapest(_BLOCK)
         return half / 2 if half * _HALF_COST <= whole * _BLOCK_COST else whole
 
-    def product(self, a: Shape, b: Shape, bits: int, *, alike: float = 0) -> Area:
+    def product(self, a: Shape, b: Shape, bits: int, *, alike: float = 0, in_fabric: bool = False) -> Area:
         """`multiplier.multiply` with ``bits`` bits of result; a share ``alike`` of the narrower operand is fixed."""
         target = self.target
         wide, narrow = sorted((signed_width(a), signed_width(b)), reverse=True)
         wait = target.multiply_latency - HARD_LATENCY if target.multiplier else target.multiply_latency
         hard = is_hard(target, a, b)
+        if in_fabric and target.a_bits is not None:
+            return self._gates(wide, min(a, b, key=signed_width).width)
         if target.a_bits is None or (hard and wide <= target.a_bits):
             # The sign bit that an unsigned operand lacks is none of the product's.
             return self._limb(True, min(bits, wide + narrow - (not (a.signed and b.signed))), narrow, wait)
@@ -121,8 +123,16 @@ class Family:
         halves = 2 if narrow > 2 else 1
         return Area(
             lut=bits * (narrow + halves - 1),
-            ff=(bits + 2) * (halves + self.target.multiply_latency - ADDER_LATENCY + 1),
+            ff=(bits + 2) * (halves + self.target.multiply_latency - 1),
         )
+
+    def _gates(self, wide: int, narrow: int) -> Area:
+        """A product of adders, with registers between its gates and a tree of two-input nodes."""
+        total, nodes, grown = Area(lut=wide * narrow, ff=wide * narrow), narrow, 1
+        while nodes > 1:
+            nodes, grown = -(-nodes // 2), 2 * grown
+            total += Area(lut=self.adder(2, wide + grown), ff=wide + grown).times(nodes)
+        return total
 
     def tree(self, widths: Sequence[int], limit: int, radix: int, *, moves: bool = False) -> Area:
         """`pipeline.adder_tree` of terms of these widths, with sums of at most ``limit`` bits.

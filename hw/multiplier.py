@@ -6,7 +6,8 @@ unsigned and one bit narrower, the last one signed:
 
     a * b = (a mod 2^k) * b + 2^k * (a >> k) * b          k = a_bits - 1
 
-Operands and limbs of very few bits are not worth a hard multiplier and become adders.
+Operands and limbs of very few bits are not worth a hard multiplier and become adders, and so
+does a whole product that is asked for ``in_fabric``.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 
 from amaranth.hdl import Cat, Module, Mux, Shape, Signal, Value
 
-from hw.pipeline import delay
+from hw.pipeline import adder_tree, delay, tree_latency
 from hw.primitives import HARD_LATENCY, MULTIPLIERS
 from hw.target import Target
 
@@ -24,8 +25,6 @@ from hw.target import Target
 NARROW_OPERAND = 2
 #: The same for the last limb of a wide operand, of which a unit has few.
 NARROW_LIMB = 4
-#: Cycles that adders take for a product.
-ADDER_LATENCY = 2
 
 
 def signed_width(shape: Shape) -> int:
@@ -38,24 +37,27 @@ def is_hard(target: Target, a: Shape, b: Shape) -> bool:
     return target.a_bits is None or min(signed_width(a), signed_width(b)) > NARROW_OPERAND
 
 
-def latency(target: Target, a: Shape, b: Shape) -> int:
+def latency(target: Target, a: Shape, b: Shape, *, in_fabric: bool = False) -> int:
     """Cycles that `multiply` takes: those of one multiplier, and one per further limb."""
-    return target.multiply_latency + len(_limbs(target, a, b)) - 1
+    return target.multiply_latency + len(_limbs(target, a, b, in_fabric)) - 1
 
 
 def multipliers(target: Target, a: Shape, b: Shape) -> int:
     """Multipliers that `multiply` takes."""
-    return sum(limb.hard for limb in _limbs(target, a, b))
+    return sum(limb.hard for limb in _limbs(target, a, b, False))
 
 
-def multiply(m: Module, target: Target, a: Value, b: Value, *, proven: Shape | None = None) -> Value:
+def multiply(
+    m: Module, target: Target, a: Value, b: Value, *, proven: Shape | None = None, in_fabric: bool = False
+) -> Value:
     """The exact product of ``a`` and ``b``, `latency` cycles later.
 
     ``proven`` is a shape that holds every product that occurs, where that is narrower than
-    what the operands' shapes allow.
+    what the operands' shapes allow. ``in_fabric`` makes it of adders, whatever multipliers the
+    target has; its ``multiply_latency`` must suffice for the bits of the narrower operand.
     """
     shape = proven or (a * b).shape()
-    limbs = _limbs(target, a.shape(), b.shape())
+    limbs = _limbs(target, a.shape(), b.shape(), in_fabric)
     wide, narrow = sorted((a, b), key=lambda value: signed_width(value.shape()), reverse=True)
     product = _limb_product(m, target, limbs[0].of(wide), narrow, limbs[0])
     for number, limb in enumerate(limbs[1:], 1):
@@ -103,9 +105,9 @@ class _Limb:
         return bits.as_signed() if self.shape.signed else bits
 
 
-def _limbs(target: Target, a: Shape, b: Shape) -> list[_Limb]:
+def _limbs(target: Target, a: Shape, b: Shape, in_fabric: bool) -> list[_Limb]:
     wide = max(a, b, key=signed_width)
-    if target.a_bits is None or not is_hard(target, a, b):
+    if target.a_bits is None or in_fabric or not is_hard(target, a, b):
         return [_Limb(offset=0, shape=wide, hard=target.a_bits is None)]
     limbs, offset = [], 0
     while signed_width(wide) - offset > target.a_bits:
@@ -117,24 +119,25 @@ def _limbs(target: Target, a: Shape, b: Shape) -> list[_Limb]:
 
 def _limb_product(m: Module, target: Target, part: Value, factor: Value, limb: _Limb) -> Value:
     if not limb.hard:
-        # What time is left brings the operands near to the gates.
-        part, factor = (delay(m, operand, target.multiply_latency - ADDER_LATENCY) for operand in (part, factor))
-        return _add_up(m, part, factor)
+        return _add_up(m, part, factor, target.multiply_latency)
     if target.multiplier is None:
         return _registered(m, part * factor, (part * factor).shape(), target.multiply_latency)
     return delay(m, MULTIPLIERS[target.multiplier](m, part, factor, None)[0], target.multiply_latency - HARD_LATENCY)
 
 
-def _add_up(m: Module, a: Value, b: Value) -> Value:
-    """``a * b`` after `ADDER_LATENCY` cycles, one gated term for each bit of the narrower operand."""
+def _add_up(m: Module, a: Value, b: Value, cycles: int) -> Value:
+    """``a * b`` after ``cycles``: a tree of one gated term for each bit of the narrower operand."""
     few, many = sorted((a, b), key=lambda value: signed_width(value.shape()))
-    terms = [Mux(few[bit], many, 0) << bit for bit in range(len(few))]
+    # What time is left separates many gates from the adders, and brings the operands near.
+    spare = cycles - tree_latency(len(few), 2)
+    gates = int(spare > 0 and len(few) > NARROW_LIMB)
+    few, many = (delay(m, operand, spare - gates) for operand in (few, many))
+    if few.shape().signed and not many.shape().signed:
+        many = Cat(many, 0).as_signed()
+    terms = [delay(m, Mux(few[bit], many, 0), gates) << bit for bit in range(len(few))]
     if few.shape().signed:
         terms[-1] = -terms[-1]
-    halves = [sum(half, start=Value.cast(0)) for half in (terms[:2], terms[2:]) if half]
-    registers = [_registered(m, half, half.shape(), 1) for half in halves]
-    total = sum(registers, start=Value.cast(0))
-    return _registered(m, total, total.shape(), ADDER_LATENCY - 1)
+    return adder_tree(m, terms, (a * b).shape(), 2)
 
 
 def _registered(m: Module, value: Value, shape: Shape, cycles: int) -> Value:

@@ -104,7 +104,8 @@ class Similarity(wiring.Component):
         if self._plan.cascaded:
             value = cascade(m, target, words, total)
         else:
-            products = [multiply(m, target, word, operand) for word, operand in words]
+            in_fabric = self._config.attention_in_fabric
+            products = [multiply(m, target, word, operand, in_fabric=in_fabric) for word, operand in words]
             value = adder_tree(m, products, total, target.radix(len(products)))
         value = delay(m, value, self._slowest_chain - self._chain_latency(len(channels)))
         if shift is None:

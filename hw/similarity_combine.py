@@ -41,7 +41,8 @@ class SimilarityCombine(wiring.Component):
         self._head_sum = HeadSum(config.heads, parts=1, radix=target.radix(groups))
         self._products = taps * config.heads.at_once
         self.sims_latency = self._head_sum.latency
-        attention = self.sims_latency + multiplier.latency(target, attn, sim) + self._tree_latency(self._products)
+        self._multiply = multiplier.latency(target, attn, sim, in_fabric=config.attention_in_fabric)
+        attention = self.sims_latency + self._multiply + self._tree_latency(self._products)
         static = conv_late + self._tree_latency(groups)
         self._waits = [max(attention, static) - path for path in (attention, static)]
         self.latency = max(attention, static) + 1
@@ -62,7 +63,8 @@ class SimilarityCombine(wiring.Component):
         for tap in range(len(config.geometry.attn_taps)):
             terms = [[self.i_attn_sum[group][tap]] for group in groups]
             for place, total in enumerate(self._head_sum.sums(m, terms, self._attn, self.i_control)):
-                products.append(multiply(m, config.target, total, self.i_sims[place][tap]))
+                sim = self.i_sims[place][tap]
+                products.append(multiply(m, config.target, total, sim, in_fabric=config.attention_in_fabric))
         acc = shape_of(config.ranges.accumulator)
         attention = adder_tree(m, products, acc, config.target.radix(len(products)))
         sums = [self.i_conv_sum[group] for group in groups]

@@ -50,6 +50,7 @@ class Target:
         packs: whether one multiplier may make two products that share an operand.
         cascade: products that chained multipliers sum without fabric; 1 where there are no chains.
         multiply_latency: cycles from operands to product.
+        most_multipliers: those of the family's largest device; None where that has more than a unit wants.
         block_memory: module of its block RAM; None where memories are left to synthesis.
         rom_depth, ram_depth: words up to which a memory is better kept in LUTs.
         tree_radix: inputs of an adder tree's nodes.
@@ -65,6 +66,7 @@ class Target:
     packs: bool = False
     cascade: int = 1
     multiply_latency: int = 1
+    most_multipliers: int | None = None
     block_memory: str | None = None
     rom_depth: int = 64
     ram_depth: int = 32
@@ -97,6 +99,7 @@ ECP5 = Target(
     a_bits=18,
     b_bits=18,
     packs=True,
+    most_multipliers=156,
     multiply_latency=4,  # the multiplier's three, and a register on the way from it
     block_memory="DP16KD",
     rom_depth=16,

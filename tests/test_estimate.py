@@ -15,8 +15,9 @@ from golden.random_layer import random_layer
 from golden.streams import Folding
 from hw import build
 from hw.config import UnitConfig
-from hw.estimate import estimate, multiplier_counts
+from hw.estimate import estimate
 from hw.folding import CAPACITY, Wish, choose_folding, fits, legal_foldings
+from hw.multiplier_count import multiplier_counts
 from hw.synth.mapping import map_to_cells
 from hw.synth.resources import Area, area_of_stages
 from hw.target import TARGETS
@@ -61,7 +62,7 @@ def test_against_synthesis(target: str, simd: int, pe: int, fields: dict[str, An
 @pytest.mark.parametrize("fields", [{}, {"attn_offsets": ()}, {"groups": 4}, {"weight_bits": 2}], ids=str)
 def test_multipliers_of_each_kind_add_up(target: str, pack: bool, fields: dict[str, Any]) -> None:
     config = UnitConfig(layer=small_layer(**fields), folding=Folding(simd=2, pe=2), target=TARGETS[target], pack=pack)
-    assert sum(multiplier_counts(config).values()) == estimate(config).dsp
+    assert sum(multiplier_counts(config, in_fabric=config.attention_in_fabric).values()) == estimate(config).dsp
 
 
 def test_nothing_is_said_where_synthesis_chooses() -> None:
