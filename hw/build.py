@@ -147,7 +147,6 @@ def _build_rows(config: UnitConfig) -> dict[str, str]:
 
 def _estimate_table(name: str, unit: Estimate, wish: Wish | None) -> Table:
     table = Table(title=f"xvolution: {name}, estimated", show_header=False)
-    xilinx = unit.config.target.name.startswith("xc")
     rows = _build_rows(unit.config) | {
         "first output": f"{unit.latency} cycles after the first input",
         "frame": f"{unit.frame_cycles} cycles (exact)",
@@ -159,12 +158,13 @@ def _estimate_table(name: str, unit: Estimate, wish: Wish | None) -> Table:
     def of(resource: str) -> str:
         return f" of {getattr(CAPACITY[wish.device], resource):,}" if wish else ""
 
-    block = "36 kbit" if xilinx else "18 kbit"
     rows |= {
         "LUT": f"about {unit.lut:,}{of('lut')}",
         "FF": f"about {unit.ff:,}{of('ff')}",
         "DSP": "-" if unit.dsp is None else f"{unit.dsp:,}{of('dsp')} (exact)",
-        "BRAM": "-" if unit.bram is None else f"{unit.bram:,g}{of('bram')} of {block}",
+        "BRAM": "-"
+        if unit.bram is None
+        else f"{unit.bram:,g}{of('bram')} of {unit.config.target.fabric.block_kbit} kbit",
     }
     for label, value in rows.items():
         table.add_row(label, value)

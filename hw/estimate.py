@@ -1,7 +1,7 @@
 """Estimate: what a unit will take of an FPGA, from its shapes alone, in milliseconds.
 
 Stage by stage it counts the bits of registers, adders and memories as `hw` builds them and
-as Yosys maps them (`hw.mapping`, counted as in `hw.resources`). Multipliers and block RAMs
+as Yosys maps them (`hw.family`, counted as in `hw.synth.resources`). Multipliers and block RAMs
 are exact; LUTs and flip-flops are within 20 % (``python -m scripts.estimate`` measures it). What has
 no closed form (control logic, what sharing saves) is a factor fitted to synthesised units,
 named where it stands. A target without primitives is estimated as what an ECP5 makes of it; which
@@ -10,30 +10,22 @@ multipliers and memories synthesis picks there is not known, so those figures ar
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from amaranth.hdl import Elaboratable, Shape
+from amaranth.hdl import Elaboratable
 
 from hw import multiplier
 from hw.config import UnitConfig, shape_of
+from hw.estimate_similarity import chain_area, combine_area, group_macs_area, similarity_area
+from hw.family import Family
 from hw.manifest import manifest
-from hw.multiplier import ADDER_LATENCY, HARD_LATENCY, is_hard, signed_width
-from hw.packing import Chain
+from hw.multiplier import is_hard
 from hw.pipeline import index_shape, tree_latency
-from hw.resources import Area
-from hw.storage import LATENCY, dp16kd_layout, kind
-from hw.target import Target
+from hw.storage import LATENCY, kind
+from hw.synth.resources import Area
 from hw.top import Unit
 from hw.weight_store import WeightStore
-
-#: Shapes of Xilinx block RAMs as simple dual-port or read-only memory, bits a word: words, of half a block and a whole.
-_HALF_BLOCK = {36: 512, 18: 1024, 9: 2048, 4: 4096, 2: 8192, 1: 16384}
-_BLOCK = {72: 512, 36: 1024, 18: 2048, 9: 4096, 4: 8192, 2: 16384, 1: 32768}
-#: What Yosys takes a half and a whole block to cost: it chooses the cheapest.
-_HALF_COST, _BLOCK_COST = 129, 257
-#: A chain of at least so many registers becomes a shift register on Xilinx.
-_SHIFT_REGISTER = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,8 +35,8 @@ class Estimate:
     Attributes:
         config: the unit.
         frame_cycles, latency: cycles from frame to frame, and from the first input to the first output; exact.
-        stages: estimated area of each of `hw.stages.STAGES`.
-        dsp, bram: numbers of multipliers and block RAMs (`hw.resources.Area`), exact but for Xilinx memories
+        stages: estimated area of each of `hw.synth.stages.STAGES`.
+        dsp, bram: numbers of multipliers and block RAMs (`hw.synth.resources.Area`), exact but for Xilinx memories
             of over 1024 wide words, where Yosys mixes shapes of blocks; None where
             synthesis is free to choose.
     """
@@ -70,11 +62,12 @@ def estimate(config: UnitConfig) -> Estimate:
     unit = Unit(config)
     _only_asked(unit)
     figures = manifest(config, unit)
-    family = _Family(config.target)
+    family = Family(config.target)
     stages = {
         "sequencer": _sequencer(family, unit),
         "row_store": _row_store(config, family),
         "window": _window(config, family),
+        "similarity": Area() if config.heads is None else similarity_area(config, family),
         "weight_store": _weight_store(config, family, unit.weights),
         "tap_macs": _tap_macs(config, family),
         "attention_combine": _attention_combine(config, family),
@@ -106,16 +99,23 @@ def _only_asked(part: object) -> None:
 
 
 def multiplier_counts(config: UnitConfig) -> dict[str, int]:
-    """Multipliers of each kind; those of a tap that serves convolution and attention at once count as ``shared``."""
+    """Multipliers of each kind; those of a tap that serves convolution and attention at once count as ``shared``.
+
+    ``centre`` multiplies sums over taps with the centre, or (``dynamic``) sums over channels with a similarity.
+    """
     target, plan = config.target, config.plan
     channels = config.lanes * config.lane_channels
-    counts = dict.fromkeys(("conv", "attention", "shared", "centre", "requantise"), 0)
+    counts = dict.fromkeys(("similarity", "conv", "attention", "shared", "centre", "requantise"), 0)
     for chain in plan.chains:
         for product in chain.products:
             both = product.low is not None and product.high is not None
             name = "conv" if product.high is None or plan.outputs == 2 else "shared" if both else "attention"
-            counts[name] += channels * is_hard(target, config.weight, config.element)
-    if config.geometry.attn_taps:
+            groups = config.lanes * config.lane_groups
+            counts[name] += groups * is_hard(target, config.weight, config.element)
+    if config.heads is not None:
+        counts["similarity"] = similarity_area(config, Family(target)).dsp
+        counts["centre"] = combine_area(config, Family(target)).dsp
+    elif config.geometry.attn_taps:
         attn = shape_of(config.ranges.attn_sum)
         counts["centre"] = channels * multiplier.multipliers(target, attn, config.element)
     acc = shape_of(config.ranges.accumulator)
@@ -123,143 +123,33 @@ def multiplier_counts(config: UnitConfig) -> dict[str, int]:
     return counts
 
 
-class _Family:
-    """How a family's cells hold adders, delays and memories.
-
-    Attributes:
-        xilinx: whether it has six-input LUTs, carry logic beside them, and shift registers.
-    """
-
-    def __init__(self, target: Target) -> None:
-        self.target = target
-        self.xilinx = target.name.startswith("xc")
-
-    def adder(self, terms: int, bits: int) -> int:
-        """LUTs of the sum of ``terms`` terms in ``bits`` bits."""
-        if terms < 2:
-            return 0
-        if self.xilinx:
-            # The LUT in front of the carry chain adds two terms; a third one takes a LUT a bit more.
-            return bits * (terms - 1)
-        # Two bits to a carry cell; what compresses further terms to two takes as much for each again.
-        return 2 * -(-bits // 2) * (1 if terms == 2 else terms)
-
-    def delay(self, bits: int, cycles: int) -> Area:
-        """Registers without reset or enable, one behind the other."""
-        if self.xilinx and cycles >= _SHIFT_REGISTER:
-            return Area(lut=bits * -(-cycles // 32))
-        return Area(ff=bits * cycles)
-
-    def memory(self, depth: int, width: int) -> Area:
-        """A memory without attribute, which synthesis keeps in LUTs or block RAM, whichever it takes for cheaper."""
-        # The thresholds are Yosys's, found by trying depths and widths. What one row of LUT RAM holds stays there.
-        small = self.lut_memory(depth, width)
-        if self.xilinx:
-            blocks = self.block(depth, width)
-            in_block = depth > 64 and small.lut * 2 > blocks * _BLOCK_COST
-        else:
-            # With separate ports a block has words of 36 bits.
-            blocks = -(-width // 36)
-            in_block = depth > 16 and small.lut > 152 * blocks
-        return Area(bram=blocks) if in_block else small
-
-    def lut_memory(self, depth: int, width: int) -> Area:
-        """A memory in LUTs with a read port of its own."""
-        if not self.xilinx:
-            return Area(lut=6 * -(-width // 4) * -(-depth // 16))
-        bits, luts = (14, 8) if self.target.name == "xcup" else (6, 4)
-        if depth > 32:
-            bits, depth = bits // 2, -(-depth // 2)
-        return Area(lut=luts * -(-width // bits) * -(-depth // 32))
-
-    def block(self, depth: int, width: int, *, read_only: bool = False) -> float:
-        """Block RAMs of a memory that lies in them."""
-        if not self.xilinx:
-            return dp16kd_layout(depth, width, read_only=read_only).blocks
-
-        def cheapest(shapes: Mapping[int, int]) -> int:
-            return min(-(-width // bits) * -(-depth // words) for bits, words in shapes.items())
-
-        half, whole = cheapest(_HALF_BLOCK), cheapest(_BLOCK)
-        return half / 2 if half * _HALF_COST <= whole * _BLOCK_COST else whole
-
-    def product(self, a: Shape, b: Shape, bits: int) -> Area:
-        """`multiplier.multiply` with a result of ``bits`` bits."""
-        target = self.target
-        wide, narrow = sorted((signed_width(a), signed_width(b)), reverse=True)
-        wait = target.multiply_latency - HARD_LATENCY if target.multiplier else target.multiply_latency
-        hard = is_hard(target, a, b)
-        if target.a_bits is None or (hard and wide <= target.a_bits):
-            return self._limb(True, min(bits, wide + narrow - 1), narrow, wait)
-        if not hard:
-            return self._limb(False, wide, narrow, wait)
-        # Every further limb adds to what lies above the ones before it.
-        step, offset = target.a_bits - 1, target.a_bits - 1
-        total = self._limb(True, min(bits, step + narrow), narrow, wait)
-        number = 1
-        while wide > offset:
-            last = wide - offset <= target.a_bits
-            rest = wide - offset if last else step
-            is_multiplier = not last or rest > multiplier.NARROW_LIMB
-            total += self._limb(is_multiplier, rest + narrow if is_multiplier else narrow, rest, wait)
-            total += self.delay(rest + narrow, number - 1) + Area(ff=bits)
-            if target.name != "xc7":  # there Yosys moves the adder into the multiplier's block
-                total += Area(lut=self.adder(2, bits - offset))
-            if last:
-                break
-            offset, number = offset + step, number + 1
-        return total
-
-    def _limb(self, hard: bool, bits: int, narrow: int, wait: int) -> Area:
-        if hard:
-            return Area(ff=bits * wait, dsp=1)
-        halves = 2 if narrow > 2 else 1
-        return Area(
-            lut=bits * (narrow + halves - 1),
-            ff=(bits + 2) * (halves + self.target.multiply_latency - ADDER_LATENCY + 1),
-        )
-
-    def tree(self, widths: Sequence[int], limit: int, radix: int) -> Area:
-        """`pipeline.adder_tree` of terms of these widths, with sums of at most ``limit`` bits."""
-        total, terms = Area(), list(widths)
-        while len(terms) > 1:
-            sums = []
-            for first in range(0, len(terms), radix):
-                node = terms[first : first + radix]
-                bits = min(limit, max(node) + (len(node) - 1).bit_length())
-                total += Area(lut=self.adder(len(node), bits), ff=bits)
-                sums.append(bits)
-            terms = sums
-        return total
-
-
-def _sequencer(family: _Family, unit: Unit) -> Area:
+def _sequencer(family: Family, unit: Unit) -> Area:
     # Control logic follows the widths of its queues: fitted.
     bits = sum(unit.sequencer.input_walk.queue_bits)
-    return Area(lut=round(bits * (5.4 if family.xilinx else 9.6)), ff=8 * bits)
+    return Area(lut=round(bits * (5.4 if family.six else 9.6)), ff=8 * bits)
 
 
-def _row_store(config: UnitConfig, family: _Family) -> Area:
+def _row_store(config: UnitConfig, family: Family) -> Area:
     g, stride, slots = config.geometry, config.layer.config.stride, config.prediction.slots
     rows, pixel, depth = len(g.rows), config.pixel.size, config.row_depth
     group = pixel * stride
     address, select = index_shape(depth).width, index_shape(slots).width
     in_block = kind(config.target, depth, read_only=False) == "block"
     # Behind a memory in LUTs a word has all its registers in fabric; a block RAM keeps one, an ECP5's two.
-    fabric = LATENCY + config.target.fast - (0 if not in_block else 1 if family.xilinx else LATENCY)
+    fabric = LATENCY + config.target.fast - (0 if not in_block else 1 if family.six else LATENCY)
     words = family.delay(slots * group, fabric)
     registers = rows * group + 2 * pixel
     control = 4 * address + rows * (3 + select) + slots + 3 * select + 9
     # A four-to-one choice takes a LUT6, or two LUT4.
-    choice = -(-slots // 4) if family.xilinx else -(-slots // 2)
-    fitted = (12 + 2 * address + 6 * rows) if family.xilinx else (22 + 4 * address + 5.5 * rows)
+    choice = -(-slots // 4) if family.six else -(-slots // 2)
+    fitted = (12 + 2 * address + 6 * rows) if family.six else (22 + 4 * address + 5.5 * rows)
     logic = words + Area(lut=round(rows * group * choice + fitted + 40 * (stride - 1)), ff=registers + control)
     if in_block:
         return logic + Area(bram=family.block(depth, pixel)).times(slots * stride)
     return logic + family.lut_memory(depth, pixel).times(slots * stride)
 
 
-def _window(config: UnitConfig, family: _Family) -> Area:
+def _window(config: UnitConfig, family: Family) -> Area:
     g, element, simd = config.geometry, config.element.width, config.folding.simd
     fast = int(config.target.fast)
     total = Area(lut=10, ff=10)
@@ -283,8 +173,9 @@ def _window(config: UnitConfig, family: _Family) -> Area:
     for (dy, dx), skew in zip(g.offsets, config.plan.skew, strict=True):
         masked = not _always_inside(config, dx)
         plain = not masked and (dy, dx) != (0, 0)
-        chain = family.delay(element * simd, skew + 1) if plain else family.delay(element * simd, skew)
-        total += chain + Area(ff=0 if plain else element * simd)
+        for late in config.plan.channel_skew:
+            bits = element * simd // config.plan.group
+            total += family.delay(bits, skew + late + plain) + Area(ff=0 if plain else bits)
     return total
 
 
@@ -294,7 +185,7 @@ def _always_inside(config: UnitConfig, dx: int) -> bool:
     return all(0 <= c.first_centre + c.stride * x + dx < c.width for x in (0, c.out_width - 1))
 
 
-def _weight_store(config: UnitConfig, family: _Family, weights: WeightStore) -> Area:
+def _weight_store(config: UnitConfig, family: Family, weights: WeightStore) -> Area:
     depth, width, address = config.weight_depth, config.weight.width, index_shape(config.weight_depth).width
     total = Area()
     if depth > 1:
@@ -318,19 +209,30 @@ def _weight_store(config: UnitConfig, family: _Family, weights: WeightStore) -> 
     return total
 
 
-def _words(family: _Family, depth: int, bits: int) -> Area:
+def _words(family: Family, depth: int, bits: int) -> Area:
     """A read-only memory of ``bits`` bits a word, with what is registered behind it."""
     if kind(family.target, depth, read_only=True) == "block":
         in_block = family.target.block_memory is not None
         return Area(bram=family.block(depth, bits, read_only=True), ff=0 if in_block else bits)
-    # Bits that are alike in every word share their logic: so many of them differ on average.
-    columns = 2**depth - 2
-    different = min(bits, round(columns * (1 - (1 - 1 / columns) ** bits))) if depth <= 32 else bits
-    luts = different * -(-depth // (64 if family.xilinx else 16)) if depth > 4 else different // 3
+    different = _different(depth, bits)
+    luts = different * -(-depth // (64 if family.six else 16)) if depth > 4 else different // 3
     return Area(lut=luts, ff=2 * different)
 
 
-def _tap_macs(config: UnitConfig, family: _Family) -> Area:
+def _different(depth: int, bits: int) -> int:
+    """Bits that are not alike in each of ``depth`` words, of ``bits`` random ones: the others share their logic."""
+    columns = max(1, 2**depth - 2)
+    return min(bits, round(columns * (1 - (1 - 1 / columns) ** bits))) if depth <= 32 else bits
+
+
+def _fixed(config: UnitConfig) -> float:
+    """Share of the bits of biases and multipliers that are the same in all words, where synthesis sees them."""
+    return 0 if config.target.lane_registers else 2.0 ** (1 - config.constant_depth)
+
+
+def _tap_macs(config: UnitConfig, family: Family) -> Area:
+    if config.heads is not None:
+        return group_macs_area(config, family)
     plan, target = config.plan, config.target
     summing = {
         chain: len(chain.products)
@@ -340,8 +242,11 @@ def _tap_macs(config: UnitConfig, family: _Family) -> Area:
     }
     total = Area()
     lows, highs = [], []
+    attending = sum(chain.high is not None for chain in plan.chains) if config.geometry.attn_taps else 0
+    # The attention's last sum stands in front of the centre's multiplier.
+    moves = family.fabric.adds_in_multiplier and attending > 1
     for chain in plan.chains:
-        total += _chain(config, family, chain)
+        total += chain_area(config, family, chain)
         cycles = int(plan.packed) + max(summing.values()) - summing[chain]
         if chain.shift is None:
             total += family.delay(chain.total.width, cycles)
@@ -350,40 +255,29 @@ def _tap_macs(config: UnitConfig, family: _Family) -> Area:
         if chain.high is not None:
             highs.append(chain.high.signed_bits)
             if chain.shift is not None:
+                stays = not moves or attending > target.radix(attending) or len(highs) > 2
                 total += Area(
-                    ff=chain.high.signed_bits, lut=1 if family.xilinx else family.adder(2, chain.high.signed_bits)
+                    ff=chain.high.signed_bits * stays,
+                    lut=1 if family.six else family.adder(2, chain.high.signed_bits),
                 )
                 # The low field waits with the static sum in the same shift register.
-                total += Area() if family.xilinx and len(plan.chains) == 1 else Area(ff=chain.shift)
+                total += Area() if family.six and len(plan.chains) == 1 else Area(ff=chain.shift)
     attn = shape_of(config.ranges.attn_sum).width
     conv = shape_of(config.ranges.conv_sum).width
     trees = [(lows, conv), (highs, conv if plan.outputs == 2 else attn)]
     depths = [tree_latency(len(terms), target.radix(len(terms))) for terms, _ in trees]
     for (terms, width), depth in zip(trees, depths, strict=True):
-        total += family.tree(terms, width, target.radix(len(terms)))
+        total += family.tree(terms, width, target.radix(len(terms)), moves=moves and terms is highs)
         if terms:
             total += family.delay(width, max(depths) - depth)
     return total.times(config.lanes * config.lane_channels)
 
 
-def _chain(config: UnitConfig, family: _Family, chain: Chain) -> Area:
-    """A chain's multipliers, and its adders where it is no cascade."""
-    total, widths = Area(), []
-    for product in chain.products:
-        packed = chain.shift is not None and product.high is not None
-        word = Shape((chain.shift or 0) + config.weight.width if packed else config.weight.width, signed=True)
-        if config.plan.cascaded:
-            total += Area(dsp=1)
-            continue
-        width = word.width + config.element.width
-        total += family.product(word, config.element, width)
-        widths.append(width)
-    return total + family.tree(widths, chain.total.width, config.target.radix(len(widths)))
-
-
-def _attention_combine(config: UnitConfig, family: _Family) -> Area:
+def _attention_combine(config: UnitConfig, family: Family) -> Area:
     if not config.geometry.attn_taps:
         return Area()
+    if config.heads is not None:
+        return combine_area(config, family)
     attn, conv = shape_of(config.ranges.attn_sum), shape_of(config.ranges.conv_sum).width
     combined = shape_of(config.ranges.combined).width
     cycles = multiplier.latency(config.target, attn, config.element)
@@ -393,39 +287,46 @@ def _attention_combine(config: UnitConfig, family: _Family) -> Area:
     return channel.times(config.lanes * config.lane_channels)
 
 
-def _channel_accumulate(config: UnitConfig, family: _Family) -> Area:
-    acc, combined = shape_of(config.ranges.accumulator).width, shape_of(config.ranges.combined).width
-    radix = config.target.radix(config.lane_channels)
-    tree = family.tree([combined] * config.lane_channels, acc, radix)
+def _channel_accumulate(config: UnitConfig, family: Family) -> Area:
+    acc, terms = shape_of(config.ranges.accumulator).width, config.combined.length
+    tree = family.tree([config.combined.elem_shape.width] * terms, acc, config.target.radix(terms))
     if config.beats_per_output == 1:
         lane = Area(lut=family.adder(2, acc), ff=acc)
     elif config.target.fast:
-        # Bias and sum, each half twice and the upper half's operand, and the carry.
-        lane = Area(lut=3 * acc, ff=config.bias.width + acc + 2 * (acc // 2) + 2 * (acc - acc // 2) + 1)
+        # Bias and its sum with the beat; each half in its loop and beside it, one of both a cycle later; the carry.
+        low, high = acc // 2, acc - acc // 2
+        # Half the fixed bits of the bias are zero, and need no LUT in front of a carry chain beside it.
+        first = round(family.adder(2, acc) * (1 - _fixed(config) / 2 if family.six else 1))
+        adders = first + family.adder(2, low + 1) + family.adder(2, high)
+        bias = (
+            config.bias.width if config.target.lane_registers else _different(config.constant_depth, config.bias.width)
+        )
+        lane = Area(lut=adders, ff=bias + acc + 3 * low + 3 * high + 1)
     else:
         lane = Area(lut=2 * acc, ff=acc)
     return (tree + lane).times(config.folding.pe)
 
 
-def _requantise(config: UnitConfig, family: _Family) -> Area:
+def _requantise(config: UnitConfig, family: Family) -> Area:
     acc, scaled = shape_of(config.ranges.accumulator), shape_of(config.ranges.scaled).width
     shift, out = config.layer.config.out_shift, config.result.width
     whole = max(1, scaled - shift)
-    split = int(config.target.fast)
-    # The carry, twice the whole part, and the element before and after its limits.
-    registers = (whole + 1) * split + whole + 1 + (out + 2) * split + out
-    logic = out + 2 if family.xilinx else family.adder(2, shift + 1) + family.adder(2, whole + 1) + out + 2
-    area = family.product(acc, config.multiplier, scaled) + Area(lut=logic, ff=registers)
+    split, bits = int(config.target.fast), config.layer.config.out_range.high.bit_length()
+    # The whole part and the carry; the element's bits of their sum, its carry, and four flags of the
+    # bits above; the element.
+    registers = (whole + 1) * split + bits + 5 + out
+    logic = out + 2 if family.six else family.adder(2, shift + 1) + family.adder(2, bits + 1) + (whole - bits) + out
+    area = family.product(acc, config.multiplier, scaled, alike=_fixed(config)) + Area(lut=logic, ff=registers)
     return area.times(config.folding.pe)
 
 
-def _output_stream(config: UnitConfig, family: _Family, depth: int) -> Area:
+def _output_stream(config: UnitConfig, family: Family, depth: int) -> Area:
     entry = config.folding.pe * config.result.width + 1
     pointer = index_shape(depth).width
     return family.memory(depth, entry) + Area(lut=6 * pointer, ff=entry + 3 * pointer + 2)
 
 
-def _top(config: UnitConfig, family: _Family, unit: Unit) -> Area:
+def _top(config: UnitConfig, family: Family, unit: Unit) -> Area:
     """Each lane's copy of its operands, and what waits for its stage."""
     lane, element = unit.lane, config.element.width
     at_lane = unit.latency - lane.latency - 2
@@ -433,9 +334,14 @@ def _top(config: UnitConfig, family: _Family, unit: Unit) -> Area:
     if config.target.lane_registers:
         operands = config.lane_taps.size + (config.lane_weights.size if config.weight_depth > 1 else 0)
         operands += config.multiplier.width * config.plan.outputs if config.constant_depth > 1 else 0
-        operands += element * config.lane_channels if config.geometry.attn_taps else 0
+        if config.heads is not None:
+            operands += config.sims.size
+        elif config.geometry.attn_taps:
+            operands += element * config.lane_channels
         total += Area(ff=operands).times(config.lanes)
-    if config.geometry.attn_taps:
+    if config.heads is not None:
+        total += family.delay(config.channel_taps.size * config.folding.simd, unit.sims_wait)
+    elif config.geometry.attn_taps:
         total += family.delay(element * config.folding.simd, lane.centre_latency)
     constant = index_shape(config.constant_depth).width if config.constant_depth > 1 else 0
     beat = index_shape(config.geometry.channel_beats).width + index_shape(config.layer.config.out_width).width

@@ -13,10 +13,10 @@ from hw.cycles import predict
 from hw.estimate import Estimate, estimate
 from hw.geometry import Geometry
 from hw.multiplier import NARROW_OPERAND
-from hw.resources import Area
+from hw.synth.resources import Area
 from hw.target import TARGETS
 
-#: What each device has, in the units of `hw.resources.Area`; all are of the target `DEVICE_TARGET`.
+#: What each device has, in the units of `hw.synth.resources.Area`; all are of the target `DEVICE_TARGET`.
 CAPACITY = {
     "ecp5-25f": Area(lut=24288, ff=24288, dsp=28, bram=56),
     "ecp5-45f": Area(lut=43848, ff=43848, dsp=72, bram=108),

@@ -13,6 +13,9 @@ from amaranth.lib import data
 from hw.heads import Heads
 from hw.pipeline import adder_tree, delay, tree_latency
 
+#: Cycles that a beat's control comes before its values.
+CONTROL_AHEAD = 2
+
 
 def head_control(heads: Heads) -> data.StructLayout:
     """What `HeadSum` must know of a beat: whether there is one, whether it is the first of a sum, and the flags."""
@@ -37,7 +40,7 @@ class HeadSum:
 
     def flags(self, m: Module, control: Value, cycles: int) -> Value:
         """The flags of a beat, ``cycles`` cycles after its values."""
-        return delay(m, data.View(head_control(self._heads), control).flags, cycles + 1)
+        return delay(m, data.View(head_control(self._heads), control).flags, cycles + CONTROL_AHEAD)
 
     def sums(self, m: Module, terms: Sequence[Sequence[Value]], shape: Shape, control: Value) -> list[Value]:
         """The sums of each place; what a place holds in beats that complete fewer heads means nothing.
@@ -45,24 +48,31 @@ class HeadSum:
         Args:
             terms: the terms of each group.
             shape: holds every sum and partial sum.
-            control: `head_control` of the beat, a cycle before its terms.
+            control: `head_control` of the beat, `CONTROL_AHEAD` cycles before its terms.
         """
         heads = self._heads
         chosen = [[heads.member(place, group) for group in range(heads.groups)] for place in range(heads.at_once)]
         trees = [self._tree_of(m, terms, shape, patterns, control) for patterns in chosen]
         if not heads.spans:
             return trees
-        begun = self._tree_of(m, terms, shape, [heads.begun(group) for group in range(heads.groups)], control)
+        begun = [heads.begun(group) for group in range(heads.groups)]
         beat = data.View(head_control(heads), control)
-        # A head begins with nothing kept: cleared a cycle ahead, so that only an adder is in the loop.
-        starts = delay(m, beat.valid & beat.first, self._tree)
-        valid = delay(m, beat.valid, self._tree + 1)
-        ends = heads.flag(heads.completes(0), self.flags(m, control, self._tree))
+        ends = heads.completes(0)
         kept, total = (Signal(shape, reset_less=True, name=name) for name in ("kept", "total"))
+        valid, starts = delay(m, beat.valid, self._tree + 2), delay(m, beat.valid & beat.first, self._tree)
         m.d.sync += total.eq(kept + trees[0])
+        # A head begins with nothing kept: cleared a cycle ahead, so that only an adder is in the loop.
+        if any(begun):
+            clear = delay(m, starts, 1)
+            rest = self._tree_of(m, terms, shape, begun, control)
+            after = Mux(heads.flag(ends, self.flags(m, control, self._tree)), rest, kept + trees[0])
+        else:
+            completed = heads.flag(ends, self.flags(m, control, self._tree - 1)) & delay(m, beat.valid, self._tree + 1)
+            clear = delay(m, starts | completed, 1)
+            after = kept + trees[0]
         with m.If(valid):
-            m.d.sync += kept.eq(Mux(ends, begun, kept + trees[0]))
-        with m.If(starts):
+            m.d.sync += kept.eq(after)
+        with m.If(clear):
             m.d.sync += kept.eq(0)
         return [total, *(delay(m, tree, 1) for tree in trees[1:])]
 

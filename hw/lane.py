@@ -9,7 +9,7 @@ from amaranth.lib.wiring import In, Out
 from hw.attention_combine import AttentionCombine
 from hw.channel_accumulate import ChannelAccumulate
 from hw.config import UnitConfig
-from hw.head_sum import head_control
+from hw.head_sum import CONTROL_AHEAD, head_control
 from hw.pipeline import delay
 from hw.requantise import Requantise
 from hw.similarity_combine import SimilarityCombine
@@ -49,7 +49,7 @@ class Lane(wiring.Component):
         self._requantise = [Requantise(config) for _ in range(outputs)]
         accumulate = self._channel_accumulate[0]
         self.centre_latency = self._tap_macs.latency
-        self.control_latency = self._tap_macs.latency - 1
+        self.control_latency = self._tap_macs.latency - CONTROL_AHEAD
         combined = self._operands + self._tap_macs.latency + self._attention_combine[0].latency
         self.bias_latency = combined + accumulate.bias_latency
         self.multiplier_latency = combined + accumulate.latency - self._operands

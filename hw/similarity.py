@@ -17,7 +17,7 @@ from golden.bounds import Range
 from hw import rounding
 from hw.config import UnitConfig, shape_of
 from hw.group_packing import pair_width
-from hw.head_sum import HeadSum, head_control
+from hw.head_sum import CONTROL_AHEAD, HeadSum, head_control
 from hw.multiplier import cascade, multiply
 from hw.packed import join, split
 from hw.pipeline import adder_tree, delay, tree_latency
@@ -47,10 +47,12 @@ class Similarity(wiring.Component):
         self._parts = [range(first, min(first + length, group)) for first in range(0, group, length)]
         terms = self._heads.groups * len(self._parts)
         self._head_sum = HeadSum(self._heads, parts=len(self._parts), radix=target.radix(terms))
+        #: Where lanes have a copy of the operands, so has this stage.
+        self._operands = int(target.lane_registers)
         # A shorter chain may take more cycles, as wide trees have nodes of more inputs.
         self._slowest_chain = max(self._chain_latency(len(part)) for part in self._parts)
-        summed = self._slowest_chain + (self._plan.pair_shift is not None)
-        self.control_latency = summed - 1
+        summed = self._operands + self._slowest_chain + (self._plan.pair_shift is not None)
+        self.control_latency = summed - CONTROL_AHEAD
         self._rounding = rounding.LATENCY + target.fast
         self.latency = summed + self._head_sum.latency + self._rounding
         super().__init__(
@@ -63,6 +65,7 @@ class Similarity(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
+        self._taps = delay(m, self.i_taps, self._operands)
         g, ranges = self._config.geometry, self._config.ranges.similarity
         form = self._config.layer.config.similarity
         assert ranges is not None and form is not None
@@ -94,7 +97,7 @@ class Similarity(wiring.Component):
         g, target, config = self._config.geometry, self._config.target, self._config.layer.config
         places = [g.offsets.index(config.attn_offsets[g.attn_taps[tap]]) for tap in pair]
         centre = g.offsets.index((0, 0))
-        words = [(self._word(channel, places), self.i_taps[channel][centre]) for channel in channels]
+        words = [(self._word(channel, places), self._taps[channel][centre]) for channel in channels]
         shapes = [self._sum_shape(tap, len(channels)) for tap in pair]
         shift = self._plan.pair_shift
         total = shapes[0] if len(pair) == 1 or shift is None else Shape(shift + shapes[1].width, signed=True)
@@ -118,7 +121,7 @@ class Similarity(wiring.Component):
     def _word(self, channel: int, places: Sequence[int]) -> Value:
         """What the centre is multiplied with: one tap, or two of them packed."""
         signed = self._config.element.signed
-        low, *high = (self.i_taps[channel][place] for place in places)
+        low, *high = (self._taps[channel][place] for place in places)
         if not high or self._plan.pair_shift is None:
             return low if signed else Cat(low, 0).as_signed()
         upper = high[0] - (low[-1] if signed else 0)

@@ -22,7 +22,7 @@ class SimilarityCombine(wiring.Component):
     Members:
         i_conv_sum: static sums of the groups, ``conv_late`` cycles after ``i_attn_sum``.
         i_attn_sum: the attention's sums ``[group][tap]``, from `TapMacs`.
-        i_control: `head_control` of the beat, a cycle before ``i_attn_sum``.
+        i_control: `head_control` of the beat, `CONTROL_AHEAD` cycles before ``i_attn_sum``.
         i_sims: from `Similarity`, wanted ``sims_latency`` cycles after ``i_attn_sum``.
         o_combined: the sum over a beat's channels, as ``config.combined``.
 

@@ -7,12 +7,35 @@ target for a property and never for its name.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from golden.cli import UserError
 
 #: From so many terms on adder trees use four-input nodes everywhere: depth counts more than the clock.
 WIDE_TREE = 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fabric:
+    """A family's logic cells and memories, as far as estimates depend on them.
+
+    Attributes:
+        lut_inputs: inputs of a LUT.
+        shift_register: registers without reset that a LUT replaces; 0 where it cannot.
+        ram_words, ram_bits, ram_luts: a LUT RAM of so many words and bits takes so many LUTs.
+        ram_deepens: whether it may have twice the words at half the bits.
+        block_kbit: size of a block RAM.
+        adds_in_multiplier: whether synthesis moves adders beside a product into the multiplier's block.
+    """
+
+    lut_inputs: int = 4
+    shift_register: int = 0
+    ram_words: int = 16
+    ram_bits: int = 4
+    ram_luts: int = 6
+    ram_deepens: bool = False
+    block_kbit: int = 18
+    adds_in_multiplier: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +55,7 @@ class Target:
         tree_radix: inputs of an adder tree's nodes.
         fast: whether registers that only serve the clock frequency are worth their latency.
         lane_registers: whether each output lane has its own copy of the operands.
+        fabric: what surrounds the multipliers; an ECP5's where the target is no family.
     """
 
     name: str
@@ -47,11 +71,24 @@ class Target:
     tree_radix: int = 4
     fast: bool = False
     lane_registers: bool = False
+    fabric: Fabric = Fabric()
 
     def radix(self, terms: int) -> int:
         """Inputs of each node of an adder tree of ``terms`` terms."""
         return self.tree_radix if terms < WIDE_TREE else max(self.tree_radix, 4)
 
+
+_XC7_FABRIC = Fabric(
+    lut_inputs=6,
+    shift_register=32,
+    ram_words=32,
+    ram_bits=6,
+    ram_luts=4,
+    ram_deepens=True,
+    block_kbit=36,
+    adds_in_multiplier=True,
+)
+_XCUP_FABRIC = replace(_XC7_FABRIC, ram_bits=14, ram_luts=8, adds_in_multiplier=False)
 
 GENERIC = Target(name="generic")
 ECP5 = Target(
@@ -78,6 +115,7 @@ XC7 = Target(
     multiply_latency=3,
     tree_radix=3,
     fast=True,
+    fabric=_XC7_FABRIC,
 )
 XCUP = Target(
     name="xcup",
@@ -89,6 +127,7 @@ XCUP = Target(
     multiply_latency=3,
     tree_radix=3,
     fast=True,
+    fabric=_XCUP_FABRIC,
 )
 
 TARGETS: Mapping[str, Target] = {target.name: target for target in (GENERIC, ECP5, XC7, XCUP)}

@@ -28,8 +28,8 @@ from rich.table import Table
 from golden import cli
 from golden.random_layer import random_layer
 from golden.streams import Folding
-from hw.performance import Performance, useful_macs
-from hw.synthesis import PLACEABLE, synthesise
+from hw.synth.performance import Performance, useful_macs
+from hw.synth.synthesis import PLACEABLE, synthesise
 from hw.target import TARGETS
 from hw.verilog import Core, generate
 from sim.bulk import simulate
@@ -78,7 +78,7 @@ ROWS = (
     Row(target="ecp5", simd=1, pe=2, what="unsigned input"),
     Row(target="ecp5", simd=2, pe=4, fields=SIGNED),
     Row(target="ecp5", simd=2, pe=4, what="unsigned input"),
-    Row(target="ecp5", simd=4, pe=4, what="4 bit", fields={**SIGNED, "in_bits": 4, "weight_bits": 4}),
+    Row(target="ecp5", simd=4, pe=2, what="4 bit", fields={**SIGNED, "in_bits": 4, "weight_bits": 4}),
     Row(target="ecp5", simd=2, pe=4, what="plain convolution", fields=PLAIN),
     Row(target="generic", simd=2, pe=4, fields=SIGNED),
     Row(target="xcup", simd=4, pe=4, fields=SIGNED),
@@ -160,6 +160,7 @@ def _measure(row: Row, options: Any) -> dict[str, Any]:
         "dsp": area.dsp,
         "bram": area.bram,
         "fmax_mhz": synthesis.fmax_mhz,
+        "seeds": synthesis.timing and {str(seed): fmax for seed, fmax in synthesis.timing.seeds.items()},
         "dsp_efficiency": performance.dsp_efficiency,
     }
 
@@ -183,7 +184,7 @@ def _table(figures: list[dict[str, Any]]) -> Table:
             f"{cycles:,}" if row["passed"] else "wrong",
             f"{row['ideal_frame_cycles'] / cycles:.2%}" if cycles else "-",
             *(f"{row[key]:,g}" if key in row else "-" for key in ("lut", "ff", "dsp", "bram")),
-            f"{fmax:.1f}" if fmax else "-",
+            f"{min(row['seeds'].values()):.1f} to {fmax:.1f}" if fmax else "-",
             f"{efficiency:.2f}" if efficiency else "-",
         )
     table.add_section()

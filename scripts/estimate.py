@@ -24,8 +24,8 @@ from golden.random_layer import random_layer
 from golden.streams import Folding
 from hw.config import UnitConfig
 from hw.estimate import Estimate, estimate
-from hw.mapping import map_to_cells
-from hw.resources import Area, area_of_stages
+from hw.synth.mapping import map_to_cells
+from hw.synth.resources import Area, area_of_stages
 from hw.target import TARGETS
 from hw.verilog import generate
 
@@ -79,6 +79,11 @@ ROWS = (
     Row(target="xc7", simd=2, pe=4, what="unsigned", fields={"in_signed": False}),
     Row(target="xc7", simd=2, pe=2, what="stride 2", fields={"stride": 2}),
     Row(target="xc7", simd=4, pe=4),
+    Row(target="ecp5", simd=2, pe=2, what="8 heads", fields={"product": "dynamic", "heads": 8}),
+    Row(target="ecp5", simd=2, pe=2, what="1 head", fields={"product": "dynamic", "heads": 1}),
+    Row(target="xcup", simd=4, pe=4, what="8 heads", fields={"product": "dynamic", "heads": 8}),
+    Row(target="xcup", simd=4, pe=4, what="1 head", fields={"product": "dynamic", "heads": 1}),
+    Row(target="xc7", simd=4, pe=2, what="4 heads", fields={"product": "dynamic", "heads": 4}),
 )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hw.netlist import Bit, Netlist
+from hw.synth.netlist import Bit, Netlist
 
 
 def cell(kind: str, inputs: dict[str, Bit], outputs: dict[str, Bit], **attributes: str) -> dict[str, Any]:

@@ -27,7 +27,7 @@ WITHOUT_TORCH = (
     "golden.integer",
     "golden.fixed_point",
     "hw.build",
-    "hw.synth",
+    "hw.synth.__main__",
     "hw.top",
     "hw.verilog",
     "sim.run",

@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from amaranth.hdl import Format, Value
+from amaranth.lib.data import ArrayLayout
 
 from golden.layer import NEIGHBOURS
 from hw.config import UnitConfig
@@ -66,6 +68,12 @@ def check(cases: dict[str, UnitConfig]) -> None:
     beyond = {name: cycles for name, config in cases.items() if (cycles := excess(config)) > 0}
     assert cases
     assert not beyond, f"cycles above the budget: {beyond}"
+
+
+@pytest.fixture(autouse=True)
+def nothing_to_show(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ports of thousands of elements, of which nobody looks at waveforms: preparing each takes most of the time."""
+    monkeypatch.setattr(ArrayLayout, "format", lambda self, value, spec: Format("{}", Value.cast(value)))
 
 
 every_target = pytest.mark.parametrize("target", TARGETS)

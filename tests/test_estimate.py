@@ -17,8 +17,8 @@ from hw import build
 from hw.config import UnitConfig
 from hw.estimate import estimate, multiplier_counts
 from hw.folding import CAPACITY, Wish, choose_folding, fits, legal_foldings
-from hw.mapping import map_to_cells
-from hw.resources import Area, area_of_stages
+from hw.synth.mapping import map_to_cells
+from hw.synth.resources import Area, area_of_stages
 from hw.target import TARGETS
 from hw.verilog import generate
 from refusals import Refuse, refusal

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from hw.floorplan import SITES, floorplanned
-from hw.netlist import Netlist
+from hw.synth.floorplan import SITES, floorplanned
+from hw.synth.netlist import Netlist
 
 
 def netlist(lanes: int, taps: int, centres: int = 0, requantisers: int = 0) -> Netlist:

@@ -16,10 +16,11 @@ from golden.cache import CACHE_VARIABLE
 from golden.cli import UserError
 from golden.layers import load_layer
 from golden.streams import Folding
-from hw import synth, toolchain
-from hw.resources import area
-from hw.stages import STAGES
-from hw.synthesis import synthesise
+from hw.synth import toolchain
+from hw.synth.__main__ import main
+from hw.synth.resources import area
+from hw.synth.stages import STAGES
+from hw.synth.synthesis import synthesise
 from hw.target import find_target
 from hw.verilog import Core, generate
 from refusals import Refuse, refusal
@@ -119,7 +120,7 @@ def figures(folder: Path) -> dict[str, Any]:
 def test_best_of_three_seeds(fake: Fake, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     runs = fake()
     out = tmp_path / "new" / "folder"
-    assert synth.main(["tiny", "--simd", "1", "--pe", "1", "--seeds", "3", "--out", str(out)]) == 0
+    assert main(["tiny", "--simd", "1", "--pe", "1", "--seeds", "3", "--out", str(out)]) == 0
     assert sorted(path.name for path in out.iterdir()) == ["report.html", "report.json"]
     report = figures(out)
     assert set(KEYS) <= set(report)
@@ -159,7 +160,7 @@ def test_results_are_kept(fake: Fake) -> None:
 
 def test_page_needs_nothing_but_itself(fake: Fake, tmp_path: Path) -> None:
     fake()
-    assert synth.main(["tiny", "--simd", "1", "--pe", "1", "--out", str(tmp_path)]) == 0
+    assert main(["tiny", "--simd", "1", "--pe", "1", "--out", str(tmp_path)]) == 0
     page = (tmp_path / "report.html").read_text()
     assert page.count("<svg") == page.count("</svg>") == 1 and page.endswith("</html>\n")
     assert not re.search(r"<(script|link|img|iframe|object)\b|@import|url\((?!#)|<!DOCTYPE svg", page)
@@ -168,15 +169,15 @@ def test_page_needs_nothing_but_itself(fake: Fake, tmp_path: Path) -> None:
     for text in ("tap_macs", "100.0 MHz", "ecp5-85f", "synth_ecp5", "--speed=6", toolchain.YOSYS.version):
         assert text in page
     again = tmp_path / "again"
-    assert synth.main(["tiny", "--simd", "1", "--pe", "1", "--out", str(again)]) == 0
+    assert main(["tiny", "--simd", "1", "--pe", "1", "--out", str(again)]) == 0
     assert (again / "report.html").read_text() == page
 
 
 def test_name_of_a_layer_is_text(fake: Fake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fake()
-    (tmp_path / "a<b>.npz").write_bytes((Path(synth.__file__).parents[1] / "golden/layers/tiny.npz").read_bytes())
+    (tmp_path / "a<b>.npz").write_bytes((Path(__file__).parents[1] / "golden/layers/tiny.npz").read_bytes())
     monkeypatch.chdir(tmp_path)
-    assert synth.main(["a<b>.npz", "--out", "out"]) == 0
+    assert main(["a<b>.npz", "--out", "out"]) == 0
     page = (tmp_path / "out" / "report.html").read_text()
     assert "a&lt;b&gt;.npz" in page and "a<b>" not in page
 
@@ -186,7 +187,7 @@ def test_name_of_a_layer_is_text(fake: Fake, tmp_path: Path, monkeypatch: pytest
 
 def test_place_and_route(tmp_path: Path) -> None:
     unit = ["tiny", "--simd", "1", "--pe", "1", "--target", "ecp5", "--device", "ecp5-25f", "--out", str(tmp_path)]
-    assert synth.main(unit) == 0
+    assert main(unit) == 0
     report = figures(tmp_path)
     assert 40 < report["fmax_mhz"] < 400
     path = report["critical_path"]
@@ -196,7 +197,7 @@ def test_place_and_route(tmp_path: Path) -> None:
 
 
 def test_synthesis_for_xilinx(tmp_path: Path) -> None:
-    assert synth.main(["tiny", "--simd", "1", "--pe", "1", "--target", "xcup", "--out", str(tmp_path)]) == 0
+    assert main(["tiny", "--simd", "1", "--pe", "1", "--target", "xcup", "--out", str(tmp_path)]) == 0
     report = figures(tmp_path)
     for key in ("device", "speed", "fmax_mhz", "seeds", "critical_path", "frames_per_second"):
         assert report[key] is None
@@ -223,7 +224,7 @@ def check_area(report: dict[str, Any]) -> None:
 def refuse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Refuse:
     """Synthesise with arguments that must fail: exit code 2, one line, no file made or changed. Returns the line."""
     monkeypatch.chdir(tmp_path)
-    return refusal(synth.main, lambda: sorted(tmp_path.rglob("*")), monkeypatch, capfd)
+    return refusal(main, lambda: sorted(tmp_path.rglob("*")), monkeypatch, capfd)
 
 
 @pytest.mark.parametrize(
@@ -275,7 +276,7 @@ def test_failing_tool(refuse: Refuse, fake: Fake, tmp_path: Path, tool: str, sta
     assert "Info" not in line
     # A failure is not kept.
     fake()
-    assert synth.main(["tiny", "--out", str(tmp_path / "out")]) == 0
+    assert main(["tiny", "--out", str(tmp_path / "out")]) == 0
 
 
 def test_crashing_tool(refuse: Refuse, fake: Fake) -> None:

@@ -9,12 +9,12 @@ import pytest
 
 from golden.layers import load_layer
 from golden.random_layer import random_layer
-from hw.critical_path import critical_path
-from hw.harness import PIN_IN, PIN_OUT, PREFIX, harnessed
-from hw.netlist import Netlist
-from hw.performance import Performance, useful_macs
-from hw.resources import Area, area, area_of_stages
-from hw.stages import ATTRIBUTE, STAGES, cell_stages, stage_of_module
+from hw.synth.critical_path import critical_path
+from hw.synth.harness import PIN_IN, PIN_OUT, PREFIX, harnessed
+from hw.synth.netlist import Netlist
+from hw.synth.performance import Performance, useful_macs
+from hw.synth.resources import Area, area, area_of_stages
+from hw.synth.stages import ATTRIBUTE, STAGES, cell_stages, stage_of_module
 from netlists import cell, netlist
 
 # --- counting ---

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from hw.floorplan import SITES
-from hw.netlist import Netlist
-from hw.ties import tied
+from hw.synth.floorplan import SITES
+from hw.synth.netlist import Netlist
+from hw.synth.ties import tied
 
 
 def multiplier(place: str | None, **control: Any) -> dict[str, Any]:

@@ -12,11 +12,11 @@ import re
 from itertools import count
 from typing import Any
 
-from hw.netlist import Bit, Netlist, new_lut
+from hw.synth.netlist import Bit, Netlist, new_lut
 
 #: Pins that are routed; nextpnr sets those of operands in place.
 _CONTROL = re.compile(r"(CE|RST|SIGNED|SOURCE).")
-#: A place as `hw.floorplan` names it: block by column of its first multiplier, and row.
+#: A place as `hw.synth.floorplan` names it: block by column of its first multiplier, and row.
 _PLACE = re.compile(r"X(\d+)/Y(\d+)/MULT18_(\d)")
 _TRUTH = {"0": "0" * 16, "1": "1" * 16}
 

@@ -9,11 +9,11 @@ import jinja2
 import matplotlib
 from matplotlib.figure import Figure
 
-from hw.resources import RESOURCES
-from hw.synth_report import rows
+from hw.synth.report import rows
+from hw.synth.resources import RESOURCES
 
 _TEMPLATE = jinja2.Environment(
-    loader=jinja2.PackageLoader("hw", "."),
+    loader=jinja2.PackageLoader("hw.synth", "."),
     autoescape=True,
     trim_blocks=True,
     lstrip_blocks=True,
@@ -22,8 +22,8 @@ _TEMPLATE = jinja2.Environment(
 
 
 def page(figures: dict[str, Any]) -> str:
-    """HTML of the figures that `hw.synth_report.report` gives."""
-    template = _TEMPLATE.get_template("synth_page.html")
+    """HTML of the figures that `hw.synth.report.report` gives."""
+    template = _TEMPLATE.get_template("page.html")
     return template.render(figures=figures, rows=rows(figures), resources=RESOURCES, picture=picture(figures["stages"]))
 
 

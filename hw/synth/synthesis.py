@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from golden.cli import UserError
-from hw.critical_path import CriticalPath, critical_path
-from hw.harness import harnessed
-from hw.mapping import map_to_cells
-from hw.netlist import Netlist
-from hw.placement import Goal, place
-from hw.resources import Area, area_of_stages
-from hw.toolchain import NEXTPNR, YOSYS, require
+from hw.synth.critical_path import CriticalPath, critical_path
+from hw.synth.harness import harnessed
+from hw.synth.mapping import map_to_cells
+from hw.synth.netlist import Netlist
+from hw.synth.placement import Goal, place
+from hw.synth.resources import Area, area_of_stages
+from hw.synth.toolchain import NEXTPNR, YOSYS, require
 from hw.verilog import Core
 
 #: Targets that can be placed and routed; the generic one as what it would be on an ECP5.
@@ -50,7 +50,7 @@ class Synthesis:
     """A synthesised unit.
 
     Attributes:
-        stages: area of each of `hw.stages.STAGES`.
+        stages: area of each of `hw.synth.stages.STAGES`.
         timing: None where the target cannot be placed.
         versions: of each tool that ran.
     """
@@ -83,7 +83,7 @@ def synthesise(
         device, speed, seeds, clock_mhz: see `Goal`, which has the defaults.
         status: told what is being done.
 
-    Raises `UserError` as `find_goal` does, `hw.toolchain.ToolError` where a tool fails.
+    Raises `UserError` as `find_goal` does, `hw.synth.toolchain.ToolError` where a tool fails.
     """
     goal = find_goal(core.config.target.name, device=device, speed=speed, seeds=seeds, clock_mhz=clock_mhz)
     status(f"yosys synthesises {_PATIENCE}")
@@ -103,7 +103,7 @@ def find_goal(target: str, **given: Any) -> Goal | None:
         given: fields of `Goal`; None stands for the default.
 
     Raises `UserError` for values that `Goal` refuses, or any for a target that cannot be placed, and
-    `hw.toolchain.MissingTool` unless the tools are there.
+    `hw.synth.toolchain.MissingTool` unless the tools are there.
     """
     given = {name: value for name, value in given.items() if value is not None}
     if target in PLACEABLE:

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from itertools import count
 from typing import Any
 
-from hw.netlist import Bit, Netlist, new_cell, new_lut
+from hw.synth.netlist import Bit, Netlist, new_cell, new_lut
 
 #: Names of all cells of the harness begin with it.
 PREFIX = "harness."

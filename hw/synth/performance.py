@@ -10,14 +10,17 @@ from golden.layer import LayerConfig
 def useful_macs(config: LayerConfig) -> int:
     """Multiply-accumulates of one frame of a layer, whatever unit computes them.
 
-    Per output element and input channel of its group: one for each tap of the kernel, one for
-    each attention offset, and with attention one that multiplies their sum with the centre. Taps that
-    padding makes zero count, as they do in everybody's figures; requantisation does not.
+    Per output element and input channel of its group: one for each tap of the kernel and one for
+    each attention offset. The attention has more: ``hadamard`` multiplies the sum over the taps with the
+    centre, once per output element and input channel; ``dynamic`` has a similarity per
+    offset, one for each input channel, which multiplies the sum over each head of each output element.
+    Taps that padding makes zero count, as they do in everybody's figures; requantisation does not.
     """
-    attention = len(config.attn_offsets)
-    per_channel = config.kernel**2 + attention + (1 if attention else 0)
-    outputs = config.out_channels * config.out_height * config.out_width
-    return per_channel * config.fan_in_channels * outputs
+    taps, positions = len(config.attn_offsets), config.out_height * config.out_width
+    total = (config.kernel**2 + taps) * config.fan_in_channels * config.out_channels * positions
+    if config.similarity is not None:
+        return total + taps * (config.in_channels + config.similarity.heads * config.out_channels) * positions
+    return total + (config.fan_in_channels * config.out_channels * positions if taps else 0)
 
 
 @dataclass(frozen=True, kw_only=True)

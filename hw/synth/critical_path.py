@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from hw.harness import PREFIX
-from hw.netlist import Netlist
-from hw.stages import cell_stages
+from hw.synth.harness import PREFIX
+from hw.synth.netlist import Netlist
+from hw.synth.stages import cell_stages
 
 #: Stage of the registers around the unit.
 HARNESS = "harness"

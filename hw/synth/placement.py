@@ -9,10 +9,10 @@ from typing import Any
 
 from golden.cache import cached
 from golden.cli import UserError
-from hw.floorplan import floorplanned
-from hw.netlist import Netlist
-from hw.ties import tied
-from hw.toolchain import NEXTPNR
+from hw.synth.floorplan import floorplanned
+from hw.synth.netlist import Netlist
+from hw.synth.ties import tied
+from hw.synth.toolchain import NEXTPNR
 from hw.verilog import TOP_MODULE
 
 #: What the user calls a device, and nextpnr's option for it.
@@ -73,7 +73,7 @@ def place_options(goal: Goal, seed: int) -> list[str]:
 def place(netlist: Netlist, goal: Goal, seed: int) -> Placement:
     """Place and route ``netlist``, whose ports are pins, or take what the cache has.
 
-    Raises `hw.toolchain.ToolError` where nextpnr fails, for instance because the device is too small.
+    Raises `hw.synth.toolchain.ToolError` where nextpnr fails, for instance because the device is too small.
     """
     module = tied(floorplanned(netlist, goal.device)).module
     text = json.dumps({"creator": "Yosys", "modules": {TOP_MODULE: module}})

@@ -6,13 +6,14 @@ import re
 from collections import deque
 from collections.abc import Mapping
 
-from hw.netlist import Netlist
+from hw.synth.netlist import Netlist
 
 #: Module instances that make up each stage, stages in data-flow order.
 _INSTANCES = {
     "sequencer": ("sequencer",),
     "row_store": ("row_store",),
     "window": ("window",),
+    "similarity": ("similarity",),
     "weight_store": ("weights", "biases", "multipliers"),
     "tap_macs": ("tap_macs",),
     "attention_combine": ("attention_combine",),

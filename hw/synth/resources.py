@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from hw.netlist import Netlist
-from hw.stages import STAGES, cell_stages
+from hw.synth.netlist import Netlist
+from hw.synth.stages import STAGES, cell_stages
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +102,7 @@ def area(kinds: Iterable[str]) -> Area:
 
 
 def area_of_stages(netlist: Netlist) -> dict[str, Area]:
-    """The area of each of `hw.stages.STAGES` in a unit's netlist."""
+    """The area of each of `hw.synth.stages.STAGES` in a unit's netlist."""
     kinds: dict[str, list[str]] = {stage: [] for stage in STAGES}
     for cell, stage in cell_stages(netlist).items():
         kinds[stage].append(netlist.cells[cell]["type"])

@@ -13,12 +13,12 @@ from rich.table import Table
 from golden import cli
 from golden.layers import DEFAULT, NAMES, load_layer
 from golden.streams import Folding
-from hw.placement import DEVICES, SPEEDS
-from hw.resources import RESOURCES
-from hw.synth_report import report, rows
-from hw.synthesis import find_goal, synthesise
+from hw.synth.placement import DEVICES, SPEEDS
+from hw.synth.report import report, rows
+from hw.synth.resources import RESOURCES
+from hw.synth.synthesis import find_goal, synthesise
+from hw.synth.toolchain import require
 from hw.target import TARGETS, find_target
-from hw.toolchain import require
 from hw.verilog import generate
 
 EXAMPLES = """\
@@ -75,7 +75,7 @@ def _parser() -> cli.Parser:
 def _write(figures: dict[str, Any], folder: Path) -> None:
     """Write ``report.json`` and ``report.html``, both or neither."""
     # Drawing needs packages that not everyone has, and half a second.
-    from hw.synth_page import page
+    from hw.synth.page import page
 
     cli.output_directory(folder)
     with contextlib.ExitStack() as stack:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from hw.mapping import synthesis_command
-from hw.performance import Performance, useful_macs
-from hw.placement import place_options
-from hw.synthesis import Synthesis
-from hw.toolchain import NEXTPNR
+from hw.synth.mapping import synthesis_command
+from hw.synth.performance import Performance, useful_macs
+from hw.synth.placement import place_options
+from hw.synth.synthesis import Synthesis
+from hw.synth.toolchain import NEXTPNR
 from hw.verilog import Core
 
 

@@ -8,10 +8,10 @@ import re
 from pathlib import Path
 
 from golden.cache import cached
-from hw.netlist import Netlist
-from hw.stages import ATTRIBUTE, stage_of_module
+from hw.synth.netlist import Netlist
+from hw.synth.stages import ATTRIBUTE, stage_of_module
+from hw.synth.toolchain import YOSYS
 from hw.target import Target
-from hw.toolchain import YOSYS
 from hw.verilog import TOP_MODULE, Core
 
 _VERILOG, _JSON, _NETLIST = "unit.v", "netlist.json", "netlist.json.gz"
@@ -20,7 +20,7 @@ _VERILOG, _JSON, _NETLIST = "unit.v", "netlist.json", "netlist.json.gz"
 def map_to_cells(core: Core) -> Netlist:
     """The netlist of ``core`` in cells of its target's family, from the cache if it is there.
 
-    Raises `hw.toolchain.ToolError` where Yosys fails.
+    Raises `hw.synth.toolchain.ToolError` where Yosys fails.
     """
     script = _script(core)
 
