@@ -11,6 +11,7 @@ from components import stream_through
 from golden.layer import NEIGHBOURS
 from heads import completed, control
 from hw.config import UnitConfig
+from hw.head_sum import CONTROL_AHEAD
 from hw.similarity_combine import SimilarityCombine
 from hw.target import TARGETS
 from operands import channel_operands, in_groups, tap_sums
@@ -72,13 +73,13 @@ def check(
     def line(cycle: int) -> Any:
         return lines[min(max(cycle, 0), len(lines) - 1)]
 
-    # Control comes a cycle before all else.
-    ahead = 1
+    # Control comes before all else.
+    ahead = CONTROL_AHEAD
     inputs: list[dict[str, Any]] = [
         {
             "i_conv_sum": line(t - ahead - conv_late)[0],
             "i_attn_sum": line(t - ahead)[1],
-            "i_control": line(t - ahead + 1)[2],
+            "i_control": line(t)[2],
             "i_sims": line(t - ahead - dut.sims_latency)[3],
         }
         for t in range(ahead + len(lines) + conv_late + dut.sims_latency)

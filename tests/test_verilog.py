@@ -52,6 +52,8 @@ STYLES = {
     "ecp5_few_words": {"slot": 'ram_style = "distributed"'},
     "xc7": {"slot": 'ram_style = "block"', "weights": 'rom_style = "block"'},
     "xcup_two_outputs": {"slot": 'ram_style = "distributed"'},
+    "dynamic_xcup": {"slot": 'ram_style = "distributed"'},
+    "dynamic_ecp5": {"slot": 'ram_style = "distributed"'},
 }
 #: What the text may switch off: matters of style in it, none of which can hide a fault.
 ALLOWED_LINT_OFF = {"WIDTHEXPAND", "PROCASSINIT", "UNUSEDSIGNAL", "DECLFILENAME"}
