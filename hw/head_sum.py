@@ -11,7 +11,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value
 from amaranth.lib import data
 
 from hw.heads import Heads
-from hw.pipeline import adder_tree, delay, tree_latency
+from hw.pipeline import adder_tree, delay, pick, tree_latency
 
 #: Cycles that a beat's control comes before its values.
 CONTROL_AHEAD = 2
@@ -92,5 +92,6 @@ class HeadSum:
 
 def control_word(heads: Heads, *, valid: Value, first: Value, channel: Value) -> Value:
     """`head_control` of the beat whose channel beat is ``channel``."""
-    flags = [Const(pattern, heads.beats).bit_select(channel, 1) for pattern in heads.patterns]
+    bits = [[Const(pattern >> beat & 1, 1) for beat in range(heads.beats)] for pattern in heads.patterns]
+    flags = [pick(options, channel) for options in bits]
     return Cat(valid, first, *flags)

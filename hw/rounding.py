@@ -48,7 +48,7 @@ def _saturate(m: Module, whole: Value, carry: Value, limits: Range, shape: Shape
     low, reaches = Signal(bits, reset_less=True), Signal(reset_less=True)
     upper = whole >> bits
     # The upper bits are -2, -1, 0, or something else that is negative or not.
-    flags = Cat(upper == -2, upper == -1, upper == 0, upper[-1])
+    flags = Cat(upper == -2, upper == -1, ~upper.any(), upper[-1])
     known = Signal(len(flags), reset_less=True)
     m.d.sync += [Cat(low, reaches).eq(whole[:bits] + carry), known.eq(flags)]
     minus_two, minus_one, zero, negative = known

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -115,11 +115,26 @@ def _with_taps(config: UnitConfig, weights: Operands, taps: Operands) -> Operand
     )
 
 
-def lane_word(config: UnitConfig, outputs: list[Operands]) -> list[int]:
-    """A channel's weights as a lane gets them: where two share a multiplier, the upper one less the borrow."""
+def lane_word(config: UnitConfig, outputs: list[Operands], channel: int) -> list[int]:
+    """The weights of a lane's ``channel`` as it gets them: of two in a multiplier, the upper one less the borrow."""
     word = [weight for operands in outputs for weight in operands.conv] + list(outputs[0].attn)
     for chain in config.plan.chains:
         for product in chain.products:
+            if product.channel != channel % config.plan.group:
+                continue
             if chain.shift is not None and product.low is not None and product.high is not None:
                 word[product.high] -= word[product.low] < 0
     return word
+
+
+def tap_sums(config: UnitConfig, channels: Sequence[Operands]) -> list[int]:
+    """Of each attention tap, ``sum_c attn_weight[c,t] x[c,p+t]`` over ``channels``: what its similarity weighs."""
+    c, g = config.layer.config, config.geometry
+    places = [g.offsets.index(c.attn_offsets[t]) for t in g.attn_taps]
+    return [sum(o.attn[n] * o.taps[place] for o in channels) for n, place in enumerate(places)]
+
+
+def in_groups(config: UnitConfig, channels: Sequence[Operands]) -> list[Sequence[Operands]]:
+    """A beat's channels in the groups that a lane sums first; single ones but for the ``dynamic`` product."""
+    size = config.plan.group
+    return [channels[first : first + size] for first in range(0, len(channels), size)]

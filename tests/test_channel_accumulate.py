@@ -12,7 +12,7 @@ from golden.bounds import combined_ranges
 from hw.channel_accumulate import ChannelAccumulate
 from hw.config import UnitConfig
 from hw.target import TARGETS
-from units import SIGNS, at_limits, random_unit, unit_config, with_arrays
+from units import SIGNS, SIMILAR, at_limits, random_unit, unit_config, with_arrays
 
 FOLDINGS: dict[str, dict[str, Any]] = {
     "one_channel": {"in_channels": 1, "out_channels": 2, "simd": 1},
@@ -22,6 +22,8 @@ FOLDINGS: dict[str, dict[str, Any]] = {
     "wider_than_one_level": {"in_channels": 18, "simd": 9, "out_channels": 1, "pe": 1},
     "depthwise": {"groups": 4},
     "plain": {"attn_offsets": ()},
+    "dynamic": SIMILAR["dynamic_long_heads_across_beats"],
+    "dynamic_one_beat": SIMILAR["dynamic_heads_of_one"],
 }
 BIAS_LIMITS = {"lowest": -(2**31), "highest": 2**31 - 1}
 
@@ -43,7 +45,7 @@ def check(config: UnitConfig, seed: int, idle: float = 0.3, *, early: bool = Fal
     rng = np.random.default_rng(seed)
     dut = ChannelAccumulate(config)
     lanes, folded = config.lane_channels, config.beats_per_output > 1
-    combined_bound = config.ranges.combined
+    combined_bound = config.ranges.combined if config.heads is None else config.ranges.accumulator
     bias_bound = config.layer.bias.min(), config.layer.bias.max()
 
     # What each cycle brings, and what it completes. `i_bias` and what marks beats come `bias_latency` later.
@@ -52,14 +54,18 @@ def check(config: UnitConfig, seed: int, idle: float = 0.3, *, early: bool = Fal
     for o, combined in stimuli(config, rng):
         for first in range(0, len(combined), lanes):
             while rng.random() < idle:
-                garbage = rng.integers(combined_bound.low, combined_bound.high, lanes, endpoint=True).tolist()
+                terms = config.combined.length
+                garbage = rng.integers(combined_bound.low, combined_bound.high, terms, endpoint=True).tolist()
                 bias = int(rng.integers(*bias_bound, endpoint=True))
                 lines.append({"combined": garbage, "bias": bias, "valid": 0, "first": int(rng.integers(2))})
-            beat = {"combined": combined[first : first + lanes].tolist(), "valid": 1, "first": int(first == 0)}
+            own = combined[first : first + lanes].tolist()
+            # With similarities all channels of a beat are summed before.
+            own = own if config.heads is None else [sum(own)]
+            beat = {"combined": own, "valid": 1, "first": int(first == 0)}
             lines.append({**beat, "bias": int(config.layer.bias[o])})
         completed[len(lines) - 1] = int(combined.sum() + config.layer.bias[o])
 
-    idle_line = {"combined": [0] * lanes, "bias": 0, "valid": 0, "first": 0}
+    idle_line = {"combined": [0] * config.combined.length, "bias": 0, "valid": 0, "first": 0}
     ports = ["bias", "valid", "first"] if folded else ["bias"]
     # One idle cycle in front, as the bias may be wanted a cycle before the values.
     lines = [idle_line, *lines]
@@ -82,7 +88,7 @@ def check(config: UnitConfig, seed: int, idle: float = 0.3, *, early: bool = Fal
 @pytest.mark.parametrize("idle", [0, 0.3])
 @pytest.mark.parametrize("target", TARGETS)
 def test_sums_and_latency(folding: str, idle: float, target: str) -> None:
-    check(unit_config(in_signed=True, target=target, **FOLDINGS[folding]), seed=11, idle=idle)
+    check(unit_config(target=target, **{"in_signed": True, **FOLDINGS[folding]}), seed=11, idle=idle)
 
 
 @pytest.mark.parametrize("signs", SIGNS)

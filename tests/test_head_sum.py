@@ -12,7 +12,7 @@ from amaranth.lib.wiring import In, Out
 
 from components import stream_through
 from heads import completed, control
-from hw.head_sum import HeadSum, control_word, head_control
+from hw.head_sum import CONTROL_AHEAD, HeadSum, control_word, head_control
 from hw.heads import Heads
 from hw.pipeline import index_shape
 
@@ -37,7 +37,7 @@ LAYOUTS = {
 
 
 class Sums(wiring.Component):
-    """A `HeadSum` with ports; every value comes a cycle after its control."""
+    """A `HeadSum` with ports."""
 
     def __init__(self, heads: Heads, parts: int, radix: int) -> None:
         self._heads = heads
@@ -93,13 +93,14 @@ def check(layout: str, *, parts: int, radix: int, idle: float, seed: int = 1) ->
 
     last = len(lines) - 1
     inputs: list[dict[str, Any]] = [
-        {"i_control": lines[min(t, last)][0], "i_terms": lines[max(t - 1, 0)][1].tolist()} for t in range(last + 2)
+        {"i_control": lines[min(t, last)][0], "i_terms": lines[max(t - CONTROL_AHEAD, 0)][1].tolist()}
+        for t in range(last + 1 + CONTROL_AHEAD)
     ]
     [shown] = stream_through(dut, inputs, [dut.o_sums])
     delays = [
         cycles
         for cycles in range(12)
-        if all(shown[cycle + 1 + cycles][: len(own)] == own for cycle, (_, _, own) in enumerate(lines))
+        if all(shown[cycle + CONTROL_AHEAD + cycles][: len(own)] == own for cycle, (_, _, own) in enumerate(lines))
     ]
     assert delays[:1] == [dut.head_sum.latency]
 

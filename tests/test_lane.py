@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,12 +11,15 @@ import pytest
 
 from components import stream_through
 from golden import integer
+from heads import completed as completed_heads
+from heads import control, similarity
 from hw import weight_store
 from hw.config import UnitConfig
+from hw.heads import Heads
 from hw.lane import Lane
 from hw.target import TARGETS
-from operands import Operands, lane_word, paired_beats
-from units import UNITS, random_unit, unit_config, with_arrays
+from operands import Operands, lane_word, paired_beats, tap_sums
+from units import DYNAMIC, UNITS, random_unit, unit_config, with_arrays
 
 
 def check(config: UnitConfig, seed: int, idle: float, *, early: bool = False) -> None:
@@ -32,36 +37,65 @@ def check(config: UnitConfig, seed: int, idle: float, *, early: bool = False) ->
     # Of each beat: operands of each of the lane's outputs, its first output channel, whether it begins a sum.
     lines: list[tuple[list[list[Operands]] | None, int, int]] = [(None, 0, 0)]
     completed: dict[int, list[int]] = {}
+    # Of lines: the channel beat, and similarities of the heads that it completes.
+    channel_beats: dict[int, int] = {}
+    sims: dict[int, list[list[int]]] = {}
+    heads = config.heads
+    no_sims = [[0] * len(config.geometry.attn_taps)] * (heads.at_once if heads is not None else 0)
     for number, beat in enumerate(beats):
         o = number // per_group * outputs
         while rng.random() < idle:
+            channel_beats[len(lines)] = int(rng.integers(per_sum))
             lines.append((None, int(rng.integers(c.out_channels // outputs)) * outputs, int(rng.integers(2))))
-        lines.append((beat, o, int(number % per_sum == 0)))
-        if number % per_sum == per_sum - 1:
-            whole = beats[number - per_sum + 1 : number + 1]
+        channel_beat = channel_beats[len(lines)] = number % per_sum
+        whole = beats[number - channel_beat :][:per_sum]
+        if heads is not None:
+            of_sum = sims_of(config, [operands for beat in whole for operands in beat[0]])
+            own = [of_sum[head] for head in completed_heads(heads, channel_beat)]
+            sims[len(lines)] = own + no_sims[len(own) :]
+        lines.append((beat, o, int(channel_beat == 0)))
+        if channel_beat == per_sum - 1:
             completed[len(lines) - 1] = [output_element(config, o + n, whole, n) for n in range(outputs)]
 
-    skew, weight_skew = config.plan.skew, weight_store.weight_skew(config)[: config.channel_weights.length]
+    plan, weight_skew, elements = config.plan, weight_store.weight_skew(config), config.channel_weights.length
     channels = range(config.lane_channels)
+
+    def line_at(cycle: int) -> tuple[list[list[Operands]] | None, int, int]:
+        return lines[cycle] if 0 <= cycle < len(lines) else (None, 0, 0)
+
+    @functools.cache
+    def word_at(cycle: int, channel: int) -> list[int]:
+        operands = line_at(cycle)[0] or beats[-1]
+        return lane_word(config, [operands[n][channel] for n in range(outputs)], channel)
 
     def ports(cycle: int) -> dict[str, Any]:
         def line(delay: int) -> tuple[list[list[Operands]] | None, int, int]:
-            return lines[cycle - delay] if 0 <= cycle - delay < len(lines) else (None, 0, 0)
+            return line_at(cycle - delay)
 
         def operands(delay: int) -> list[list[Operands]]:
             return line(delay)[0] or beats[-1]
 
-        def word(delay: int, channel: int) -> list[int]:
-            return lane_word(config, [operands(delay)[n][channel] for n in range(outputs)])
+        def weight(channel: int, element: int) -> int:
+            return word_at(cycle - weight_skew[channel * elements + element], channel)[element]
+
+        def tap(channel: int, offset: int) -> int:
+            late = plan.skew[offset] + plan.channel_skew[channel % plan.group]
+            return operands(late)[0][channel].taps[offset]
 
         bias, multiplier = line(dut.bias_latency)[1], line(dut.multiplier_latency)[1]
         shown: dict[str, Any] = {
             "bias": layer.bias[bias : bias + outputs].tolist(),
             "multiplier": layer.multiplier[multiplier : multiplier + outputs].tolist(),
-            "taps": [[operands(s)[0][ch].taps[o] for o, s in enumerate(skew)] for ch in channels],
-            "weights": [[word(s, ch)[e] for e, s in enumerate(weight_skew)] for ch in channels],
+            "taps": [[tap(ch, o) for o in range(len(plan.skew))] for ch in channels],
+            "weights": [[weight(ch, e) for e in range(elements)] for ch in channels],
         }
-        if config.geometry.attn_taps:
+        if heads is not None:
+            shown["sims"] = sims.get(cycle - dut.sims_latency, no_sims)
+            if heads.vary:
+                valid, _, first = line(dut.control_latency)
+                number = channel_beats.get(cycle - dut.control_latency, 0)
+                shown["control"] = control(heads, valid=valid is not None, first=bool(first), channel=number)
+        elif config.geometry.attn_taps:
             shown["centre"] = [operands(dut.centre_latency)[0][ch].centre for ch in channels]
         if config.beats_per_output > 1:
             late = line(dut.bias_latency)
@@ -76,12 +110,35 @@ def check(config: UnitConfig, seed: int, idle: float, *, early: bool = False) ->
     assert list(dut.stage_latencies) == ["tap_macs", "attention_combine", "channel_accumulate", "requantise"]
 
 
+def sims_of(config: UnitConfig, channels: Sequence[Operands]) -> list[list[int]]:
+    """``[head][attention tap]`` of all channels of a sum, as the contract says."""
+    c, g, heads = config.layer.config, config.geometry, config.heads
+    assert heads is not None
+    places = [g.offsets.index(c.attn_offsets[t]) for t in g.attn_taps]
+    sims = []
+    for members in of_heads(heads, channels):
+        centres = [o.centre for o in members]
+        sims.append([similarity(config, centres, [o.taps[place] for o in members]) for place in places])
+    return sims
+
+
+def of_heads(heads: Heads, channels: Sequence[Operands]) -> list[Sequence[Operands]]:
+    size = heads.head_channels
+    return [channels[first : first + size] for first in range(0, len(channels), size)]
+
+
 def output_element(config: UnitConfig, o: int, beats: list[list[list[Operands]]], output: int) -> int:
     """The contract's output element of channel ``o`` from the beats of its sum."""
-    layer, c = config.layer, config.layer.config
+    layer, c, heads = config.layer, config.layer.config, config.heads
     values = [v for beat in beats for v in beat[output]]
+    acc = int(layer.bias[o]) + sum(2**c.attn_shift * v.conv_sum for v in values)
+    if heads is None:
+        acc += sum(v.centre * v.attn_sum for v in values)
+    else:
+        for members, sims in zip(of_heads(heads, values), sims_of(config, values), strict=True):
+            acc += sum(sim * total for sim, total in zip(sims, tap_sums(config, members), strict=True))
     accs = np.zeros((1, c.out_channels, 1, 1), np.int64)
-    accs[0, o] = layer.bias[o] + sum(2**c.attn_shift * v.conv_sum + v.centre * v.attn_sum for v in values)
+    accs[0, o] = acc
     return int(integer.requantise(layer, accs)[0, o, 0, 0])
 
 
@@ -104,3 +161,16 @@ def test_outputs_of_a_layer_that_is_only_bias(unit: str, target: str) -> None:
 @pytest.mark.parametrize("seed", range(8))
 def test_outputs_in_any_layer(seed: int, target: str) -> None:
     check(random_unit(seed, target), seed, idle=0.2)
+
+
+@pytest.mark.parametrize("unit", DYNAMIC)
+@pytest.mark.parametrize("target", TARGETS)
+def test_outputs_with_similarities(unit: str, target: str) -> None:
+    fields = {"out_bits": 12, "out_signed": True, "relu": False, **DYNAMIC[unit]}
+    check(unit_config(target=target, **fields), seed=18, idle=0.3 * ("in" in unit))
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("seed", [0, 1, 2, 3, 5, 6])
+def test_outputs_in_any_layer_with_similarities(seed: int, target: str) -> None:
+    check(random_unit(seed, target, pack=seed % 3 > 0, similar=True), seed, idle=0.2)

@@ -13,8 +13,8 @@ from hw import weight_store
 from hw.config import UnitConfig
 from hw.tap_macs import TapMacs
 from hw.target import TARGETS
-from operands import lane_beats, lane_word, paired_beats
-from units import SIGNS, UNITS, at_limits, random_unit, unit_config, with_arrays
+from operands import in_groups, lane_beats, lane_word, paired_beats, tap_sums
+from units import SIGNS, SIMILAR, UNITS, at_limits, random_unit, unit_config, with_arrays
 
 #: Numbers of taps that make the two adder trees differ in depth, and sums that dead taps leave empty.
 TAPS: dict[str, dict[str, Any]] = {
@@ -29,37 +29,54 @@ TAPS: dict[str, dict[str, Any]] = {
 }
 
 
-def check(config: UnitConfig, seed: int, random: int = 4) -> int:
-    """Stream operands through, skewed as the plan says; returns the measured latency."""
-    outputs = config.plan.outputs
+def check(config: UnitConfig, seed: int, random: int = 4) -> TapMacs:
+    """Stream operands through, skewed as the plan says; check sums and the component's latencies."""
+    outputs, channels = config.plan.outputs, range(config.lane_channels)
     beats = list(paired_beats(config, np.random.default_rng(seed), random))
     dut = TapMacs(config)
     ports = [*dut.o_conv_sum, dut.o_attn_sum] if config.geometry.attn_taps else [*dut.o_conv_sum]
-    words = [[lane_word(config, [beat[n][c] for n in range(outputs)]) for c in range(len(beat[0]))] for beat in beats]
-    skew, weight_skew = config.plan.skew, weight_store.weight_skew(config)[: config.channel_weights.length]
+    words = [[lane_word(config, [beat[n][c] for n in range(outputs)], c) for c in channels] for beat in beats]
+    elements = config.channel_weights.length
+    weight_skew = weight_store.weight_skew(config)
 
     def late(cycle: int, cycles: int) -> int:
         return min(max(cycle - cycles, 0), len(beats) - 1)
 
+    def tap_skew(c: int) -> list[int]:
+        return [s + config.plan.channel_skew[c % config.plan.group] for s in config.plan.skew]
+
     inputs = [
         {
-            "i_taps": [
-                [beats[late(t, s)][0][c].taps[o] for o, s in enumerate(skew)] for c in range(config.lane_channels)
-            ],
+            "i_taps": [[beats[late(t, s)][0][c].taps[o] for o, s in enumerate(tap_skew(c))] for c in channels],
             "i_weights": [
-                [words[late(t, s)][c][e] for e, s in enumerate(weight_skew)] for c in range(config.lane_channels)
+                [words[late(t, weight_skew[c * elements + e])][c][e] for e in range(elements)] for c in channels
             ],
         }
-        for t in range(len(beats) + max(skew))
+        for t in range(len(beats) + max(weight_skew))
     ]
-    shown = stream_through(dut, inputs, ports, drain=16)
-    expected = []
-    for beat in beats:
-        conv = [[o.conv_sum for o in beat[n]] for n in range(outputs)]
-        expected.append([*conv, [o.attn_sum for o in beat[0]]][: len(ports)])
-    latency = measured_latency([list(values) for values in zip(*shown, strict=True)], expected)
-    assert latency == dut.latency
-    return latency
+    shown = stream_through(dut, inputs, ports, drain=20)
+    groups = [[in_groups(config, beat[n]) for n in range(outputs)] for beat in beats]
+    conv_sums = [[[sum(o.conv_sum for o in group) for group in own] for own in beat] for beat in groups]
+    conv_shown = [list(values) for values in zip(*shown[:outputs], strict=True)]
+    if config.heads is not None:
+        attn_sums = [[tap_sums(config, group) for group in own] for (own,) in groups]
+        assert_latency(conv_shown, conv_sums, dut.conv_latency)
+        assert_latency(shown[-1], attn_sums, dut.latency)
+        return dut
+    expected = [
+        [*conv, [o.attn_sum for o in beat[0]]][: len(ports)] for conv, beat in zip(conv_sums, beats, strict=True)
+    ]
+    assert measured_latency([list(values) for values in zip(*shown, strict=True)], expected) == dut.latency
+    assert dut.latency == dut.conv_latency
+    return dut
+
+
+def assert_latency(record: list[Any], expected: list[Any], latency: int) -> None:
+    """``expected`` comes after ``latency`` cycles, and no sooner; a constant is there at any time."""
+    if all(value == expected[0] for value in expected):
+        assert record[latency:][: len(expected)] == expected
+    else:
+        assert measured_latency(record, expected) == latency
 
 
 @pytest.mark.parametrize("target", TARGETS)
@@ -122,6 +139,35 @@ def test_limits(signs: str, in_signed: bool, bits: int, target: str) -> None:
 
 
 @pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("signs", SIGNS)
+@pytest.mark.parametrize("in_signed", [False, True])
+@pytest.mark.parametrize("bits", [2, 4, 8])
+def test_limits_of_group_sums(signs: str, in_signed: bool, bits: int, target: str) -> None:
+    """The same of sums over the channels of a group, whose bounds the attention's keep over a whole head."""
+    fields = {"in_bits": bits, "weight_bits": bits, **SIMILAR["dynamic_heads_in_a_beat"], "in_signed": in_signed}
+    config = at_limits(unit_config(target=target, **fields), signs)
+    beats = list(lane_beats(config, np.random.default_rng(6), 0))
+    groups = [group for beat in beats for group in in_groups(config, beat)]
+    conv_sums = [sum(o.conv_sum for o in group) for group in groups]
+    attn_sums = [total for group in groups for total in tap_sums(config, group)]
+    ranges = config.group_ranges
+    assert (min(conv_sums), max(conv_sums)) == (ranges.conv.low, ranges.conv.high)
+    assert (min(attn_sums), max(attn_sums)) == (ranges.attn.low, ranges.attn.high)
+    check(config, seed=6)
+
+
+@pytest.mark.parametrize("in_channels", [3, 7, 11])
+@pytest.mark.parametrize("target", TARGETS)
+def test_groups_of_several_chains(in_channels: int, target: str) -> None:
+    """Static sums of so many chains that they come later than those of the taps, and chains of unequal length."""
+    fields: dict[str, Any] = {"product": "dynamic", "heads": 1, "in_channels": in_channels, "simd": in_channels}
+    fields |= {"out_channels": 2, "pe": 1, "kernel": 3, "attn_offsets": NEIGHBOURS[:3], "height": 3, "width": 3}
+    macs = check(unit_config(target=target, **fields), seed=7)
+    assert macs.conv_latency > macs.latency
+
+
+@pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("seed", range(8))
 def test_sums_in_any_layer(seed: int, target: str) -> None:
     check(random_unit(seed, target), seed)
+    check(random_unit(seed, target, similar=True, pack=seed % 3 > 0), seed)

@@ -33,6 +33,10 @@ LAYERS: dict[str, dict[str, Any]] = {
     "ecp5": {"target": "ecp5", "out_channels": 40, "simd": 1, "pe": 1, "in_bits": 4, "weight_bits": 4},
     "ecp5_few_words": {"target": "ecp5"},
     "xc7": {"target": "xc7", "out_channels": 40, "simd": 1, "pe": 1, "width": 40},
+    # With similarities: none that packs, pairs of them over several beats, and chains of channels.
+    "dynamic": UNITS["dynamic_long_heads_across_beats"],
+    "dynamic_xcup": {**UNITS["dynamic_head_over_beats"], "target": "xcup", "in_signed": True},
+    "dynamic_ecp5": {**UNITS["dynamic_heads_in_a_beat"], "target": "ecp5", "in_bits": 4, "weight_bits": 4},
     "xcup_two_outputs": {"target": "xcup", "attn_offsets": (), "in_signed": True},
 }
 #: Models of these primitives.
@@ -48,6 +52,8 @@ STYLES = {
     "ecp5_few_words": {"slot": 'ram_style = "distributed"'},
     "xc7": {"slot": 'ram_style = "block"', "weights": 'rom_style = "block"'},
     "xcup_two_outputs": {"slot": 'ram_style = "distributed"'},
+    "dynamic_xcup": {"slot": 'ram_style = "distributed"'},
+    "dynamic_ecp5": {"slot": 'ram_style = "distributed"'},
 }
 #: What the text may switch off: matters of style in it, none of which can hide a fault.
 ALLOWED_LINT_OFF = {"WIDTHEXPAND", "PROCASSINIT", "UNUSEDSIGNAL", "DECLFILENAME"}

@@ -12,7 +12,7 @@ from components import measured_latency, stream_through
 from golden.layer import NEIGHBOURS
 from hw.config import UnitConfig
 from hw.target import TARGETS
-from hw.weight_store import WeightStore, constant_words, weight_words
+from hw.weight_store import WeightStore, constant_words, weight_skew, weight_words
 from units import SIMULATED, UNITS, random_unit, unit_config
 
 
@@ -58,7 +58,7 @@ def check_order(config: UnitConfig) -> None:
     layer, c, g, plan = config.layer, config.layer.config, config.geometry, config.plan
     simd, pe = config.folding.simd, config.folding.pe
     words = weight_words(config)
-    partners = [(p.low, p.high) for chain in plan.chains if chain.shift is not None for p in chain.products]
+    partners = [(p.channel, p.low, p.high) for chain in plan.chains if chain.shift is not None for p in chain.products]
     biases, multipliers = (constant_words(config, values) for values in (layer.bias, layer.multiplier))
     for output_beat, channel_beat, lane in itertools.product(range(g.output_beats), range(g.channel_beats), range(pe)):
         if c.depthwise:
@@ -71,14 +71,15 @@ def check_order(config: UnitConfig) -> None:
         if lane % plan.outputs:
             continue
         expected = []
-        for channel in channels:
+        for place, channel in enumerate(channels):
             word: list[int] = []
             for output in range(o, o + plan.outputs):
                 for i in g.conv_taps:
                     word.append(int(layer.conv_weight[output, channel, i // c.kernel, i % c.kernel]))
             word += [int(layer.attn_weight[o, channel, t]) for t in g.attn_taps]
             # The upper one of two that share a multiplier is kept less what the lower one borrows.
-            borrowed = {high for low, high in partners if None not in (low, high) and word[low] < 0}
+            own = [(low, high) for of_group, low, high in partners if of_group == place % plan.group]
+            borrowed = {high for low, high in own if None not in (low, high) and word[low] < 0}
             expected += [weight - (element in borrowed) for element, weight in enumerate(word)]
         word_address = output_beat * g.channel_beats + channel_beat
         assert words[word_address, lane // plan.outputs].tolist() == expected
@@ -97,6 +98,16 @@ def test_order(unit: str, target: str) -> None:
 @pytest.mark.parametrize("seed", range(20))
 def test_order_in_any_layer(seed: int, target: str) -> None:
     check_order(random_unit(seed, target))
+    check_order(random_unit(seed, target, similar=True))
+
+
+def test_skew_of_a_group() -> None:
+    """Chains over the four channels of a group: all weights of a channel come as late as it does, in every group."""
+    fields = {"product": "dynamic", "heads": 2, "in_channels": 8, "simd": 8, "in_signed": True, "pack": False}
+    config = unit_config(target="xcup", **fields)
+    assert config.plan.channel_skew == (0, 1, 2, 3)
+    assert weight_skew(config) == [channel % 4 for channel in range(8) for _ in range(17)]
+    assert set(weight_skew(unit_config(target="generic", **fields))) == {0}
 
 
 @pytest.mark.parametrize("attn_offsets", [NEIGHBOURS, ()], ids=["attention", "two_outputs"])

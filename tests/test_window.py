@@ -89,14 +89,19 @@ def check(config: UnitConfig, seed: int, *, idle: float, empty: float = 0.5) -> 
         line.append(beat)
     shown: list[Any] = []
     centres: list[Any] = []
+    plan = config.plan
+    skew = [
+        [cycles + plan.channel_skew[channel % plan.group] for cycles in plan.skew]
+        for channel in range(config.folding.simd)
+    ]
+    latest = max(map(max, skew))
     # Cycle 1 brings the first beat, as its column number comes a cycle before its column.
-    idle_line: list[Beat | None] = [None] * 8
+    idle_line: list[Beat | None] = [None] * (8 + latest)
     columns = [None, *[None] * dut.ahead, *line, *idle_line]
     controls = columns[dut.ahead :]
-    skew = config.plan.skew
 
     async def bench(ctx: Any) -> None:
-        for cycle in range(len(line) + dut.ahead + 7):
+        for cycle in range(len(line) + dut.ahead + 7 + latest):
             control, beat, following = controls[cycle], columns[cycle], columns[cycle + 1]
             ctx.set(dut.i_valid, control is not None)
             ctx.set(dut.i_push, control.push if control else int(rng.integers(2)))
@@ -115,11 +120,10 @@ def check(config: UnitConfig, seed: int, *, idle: float, empty: float = 0.5) -> 
     centre = g.offsets.index((0, 0))
     for latency in range(4):
         right = all(
-            shown[cycle + latency + skew[o]][channel][o] == value
+            shown[cycle + latency + skew[channel][o]][channel][o] == value
             for cycle, taps in expected.items()
             for channel, values in enumerate(taps)
             for o, value in enumerate(values)
-            if cycle + latency + skew[o] < len(shown)
         )
         if right and all(
             centres[cycle + latency] == [values[centre] for values in taps] for cycle, taps in expected.items()
@@ -139,6 +143,19 @@ def test_taps_and_latency(unit: str, target: str) -> None:
 @pytest.mark.parametrize("seed", range(10))
 def test_taps_in_any_geometry(seed: int, target: str) -> None:
     check(random_unit(seed, target), seed, idle=0.3 * (seed % 2))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_channels_of_a_group_in_turn(seed: int) -> None:
+    """With the ``dynamic`` product chains run over channels, so these are skewed, and all taps of one alike."""
+    config = random_unit(seed, "xcup", similar=True)
+    check(config, seed, idle=0.2)
+
+
+@pytest.mark.parametrize("unit", ["dynamic_head_is_a_beat", "dynamic_long_heads_across_beats"])
+def test_channel_skew_is_there(unit: str) -> None:
+    plan = unit_config(target="xcup", **UNITS[unit]).plan
+    assert plan.cascaded and plan.group == 2 and plan.channel_skew == (0, 1)
 
 
 @pytest.mark.parametrize("empty", [0, 1])
