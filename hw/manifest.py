@@ -11,6 +11,7 @@ from hw.config import UnitConfig
 from hw.cycles import WRITE_TO_ISSUE
 from hw.input_walk import DEPTH as QUEUE_DEPTH
 from hw.output_stream import OutputStream
+from hw.storage import kind
 from hw.top import Unit
 
 FORMAT = 1
@@ -103,8 +104,8 @@ def _widths(config: UnitConfig) -> list[dict[str, Any]]:
 
 
 def _memories(config: UnitConfig, unit: Unit) -> list[dict[str, Any]]:
-    """The memories of the unit, however its target keeps them; single words are registers or constants."""
-    g, stride = config.geometry, config.layer.config.stride
+    """The memories of the unit, and whether its target keeps them in LUTs or block RAM; single words are constants."""
+    g, stride, target = config.geometry, config.layer.config.stride, config.target
     rows = [("row_store", config.prediction.slots * stride, config.row_depth, config.pixel.size)]
     rows += [("window", 1, g.channel_beats, config.window_line(dy).size) for dy in g.rows]
     rows += [("sequencer", 1, QUEUE_DEPTH, bits) for bits in unit.sequencer.input_walk.queue_bits]
@@ -117,8 +118,15 @@ def _memories(config: UnitConfig, unit: Unit) -> list[dict[str, Any]]:
         ("multipliers", config.folding.pe, config.constant_depth, config.multiplier.width),
         ("output_stream", 1, unit.fifo_depth, config.output_payload.lanes * config.output_payload.bits + 1),
     ]
+
+    def kept_in(name: str, depth: int) -> str:
+        # The pipeline's own memories are read in the cycle of their address.
+        if name not in ("row_store", "weights", "biases", "multipliers"):
+            return "lut"
+        return kind(target, depth, read_only=name != "row_store")
+
     return [
-        {"name": name, "count": count, "depth": depth, "width": width}
+        {"name": name, "count": count, "depth": depth, "width": width, "kept_in": kept_in(name, depth)}
         for name, count, depth, width in rows
         if depth > 1 and width > 0
     ]

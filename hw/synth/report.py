@@ -46,6 +46,7 @@ def report(layer: str, core: Core, synthesis: Synthesis) -> dict[str, Any]:
         "gmacs_per_second": performance.gmacs_per_second,
         "dsp_efficiency": performance.dsp_efficiency,
         "stages": {stage: dataclasses.asdict(part) for stage, part in synthesis.stages.items()},
+        "memories": core.manifest["memories"],
         "synthesis_command": synthesis_command(config.target),
         "place_command": timing and " ".join([NEXTPNR.name, *place_options(timing.goal, timing.best_seed)]),
         "versions": dict(synthesis.versions),
@@ -63,6 +64,8 @@ def rows(figures: dict[str, Any]) -> dict[str, str]:
         "FF": f"{figures['ff']:,}",
         "DSP": f"{figures['dsp']:,}",
         "BRAM": f"{figures['bram']:g}",
+        "row store": _memories(figures, "row_store"),
+        "weight store": _memories(figures, "weights"),
         "Fmax": figures["fmax_mhz"] and _clock(figures),
         "critical path": figures["critical_path"] and _path(figures["critical_path"]),
         "frame": f"{figures['frame_cycles']:,} cycles (ideal {figures['ideal_frame_cycles']:,})",
@@ -71,6 +74,16 @@ def rows(figures: dict[str, Any]) -> dict[str, str]:
         "DSP efficiency": figures["dsp_efficiency"] and f"{figures['dsp_efficiency']:.2f} useful MAC per DSP and cycle",
     }
     return {label: text for label, text in shown.items() if text is not None}
+
+
+def _memories(figures: dict[str, Any], name: str) -> str:
+    """How many words a stage keeps, and in what."""
+    found = [memory for memory in figures["memories"] if memory["name"] == name]
+    if not found:
+        return "constants"
+    bits = sum(memory["count"] * memory["width"] for memory in found)
+    where = {"lut": "LUTs", "block": "block RAM"}[found[0]["kept_in"]]
+    return f"{found[0]['depth']:,} words of {bits:,} bits, in {where}"
 
 
 def _clock(figures: dict[str, Any]) -> str:
