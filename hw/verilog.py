@@ -82,6 +82,7 @@ def _write_verilog(*designs: str) -> str:
     text = text[text.index("module ") :]
     # A test for zero is written as the logical not of a vector, which lint calls a truncation.
     text = re.sub(r"= ! (\S+ ?);", r"= ~(| \1);", text)
+    text = re.sub(r"= ! (\{[^;]*\}) ?;", r"= \1 == 0;", text)
     text = re.sub(r"\{ ([^{}]*) \}", _fold_runs, text)
     # Names of inner modules have dots, which Verilog allows only escaped.
     return re.sub(r"\\(xvolution[\w.]*)\s", lambda match: match[1].replace(".", "_") + " ", text)
