@@ -58,10 +58,21 @@ def test_constants_keep_their_value_and_come_from_the_block() -> None:
     assert before.cells["a"]["connections"]["CE0"] == ["1"], "what came in is as it was"
 
 
-def test_nets_on_control_pins_and_unplaced_multipliers_stay() -> None:
-    before = netlist(a=multiplier("X4/Y34/MULT18_0", CE0=7, RST0="0"), b=multiplier(None, **CONTROL))
+def test_nets_on_control_pins_stay() -> None:
+    before = netlist(a=multiplier("X4/Y34/MULT18_0", CE0=7, RST0="0"))
     after = tied(before)
     assert after.cells["a"]["connections"]["CE0"] == [7]
     assert value(after, after.cells["a"]["connections"]["RST0"][0]) == "0"
-    assert after.cells["b"] == before.cells["b"]
-    assert len(after.cells) == 3
+    assert len(after.cells) == 2
+
+
+def test_unplaced_multipliers_share_constants_four_by_four() -> None:
+    names = "abcdef"
+    before = netlist(**{name: multiplier(None, **CONTROL) for name in names})
+    after = tied(before)
+    nets = [after.cells[name]["connections"]["CE0"][0] for name in names]
+    assert len(set(nets[:4])) == len(set(nets[4:])) == 1 and nets[0] != nets[4]
+    assert all(
+        value(after, after.cells[name]["connections"][pin][0]) == CONTROL[pin] for name in names for pin in CONTROL
+    )
+    assert all(after.cells[name]["attributes"] == {} for name in names)

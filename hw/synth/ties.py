@@ -3,7 +3,8 @@
 The control pins of a MULT18X18D (clock enable, reset, signedness, source) are nets like any
 other, also where they never change, and nextpnr drives all those of a device from one LUT.
 Routing these two nets through what a full device leaves free took longer than all others
-together, and often did not end. Here each block of multipliers has LUTs of its own for them.
+together, and often did not end. Here each block of multipliers has LUTs of its own for them,
+and so have every few that the floor plan leaves to the placer.
 """
 
 from __future__ import annotations
@@ -21,22 +22,35 @@ _PLACE = re.compile(r"X(\d+)/Y(\d+)/MULT18_(\d)")
 _TRUTH = {"0": "0" * 16, "1": "1" * 16}
 
 
+#: Multipliers of a block; as many that have no place share their constants.
+_BLOCK = 4
+
+
 def tied(netlist: Netlist) -> Netlist:
-    """``netlist`` with constants of its own for every block of placed multipliers."""
-    free = count(1 + netlist.last_net)
-    drivers: dict[tuple[int, int, Bit], int] = {}
+    """``netlist`` with constants of its own for every block of multipliers."""
+    free, unplaced = count(1 + netlist.last_net), count()
+    drivers: dict[tuple[str, Bit], int] = {}
     cells: dict[str, Any] = dict(netlist.cells)
     for name, content in netlist.cells.items():
-        if place := _PLACE.fullmatch(content["attributes"].get("BEL", "")):
-            column, row, position = map(int, place.groups())
-            connections = dict(content["connections"])
-            for port, bits in connections.items():
-                if _CONTROL.fullmatch(port) and bits[0] in _TRUTH:
-                    block = column - position, row, bits[0]
-                    if block not in drivers:
-                        drivers[block] = next(free)
-                    connections[port] = [drivers[block]]
-            cells[name] = {**content, "connections": connections}
-    for (column, row, value), net in drivers.items():
-        cells[f"tie_{value}_X{column}_Y{row}"] = new_lut(_TRUTH[str(value)], {}, net)
+        if content["type"] != "MULT18X18D":
+            continue
+        block = _block(content["attributes"].get("BEL", "")) or f"{next(unplaced) // _BLOCK}"
+        connections = dict(content["connections"])
+        for port, bits in connections.items():
+            if _CONTROL.fullmatch(port) and bits[0] in _TRUTH:
+                if (block, bits[0]) not in drivers:
+                    drivers[block, bits[0]] = next(free)
+                connections[port] = [drivers[block, bits[0]]]
+        cells[name] = {**content, "connections": connections}
+    for (block, value), net in drivers.items():
+        cells[f"tie_{value}_{block}"] = new_lut(_TRUTH[str(value)], {}, net)
     return Netlist({**netlist.module, "cells": cells})
+
+
+def _block(place: str) -> str | None:
+    """The block that a place is in; None where there is no place."""
+    found = _PLACE.fullmatch(place)
+    if found is None:
+        return None
+    column, row, position = map(int, found.groups())
+    return f"X{column - position}_Y{row}"
