@@ -73,6 +73,8 @@ class Peer:
 
 SIGNED: Mapping[str, Any] = {"in_signed": True}
 PLAIN: Mapping[str, Any] = {"in_signed": True, "attn_offsets": ()}
+HEADS_8: Mapping[str, Any] = {"in_signed": True, "product": "dynamic", "heads": 8}
+HEADS_1: Mapping[str, Any] = {"in_signed": True, "product": "dynamic", "heads": 1}
 ROWS = (
     Row(target="ecp5", simd=1, pe=2, fields=SIGNED),
     Row(target="ecp5", simd=1, pe=2, what="unsigned input"),
@@ -80,12 +82,18 @@ ROWS = (
     Row(target="ecp5", simd=2, pe=4, what="unsigned input"),
     Row(target="ecp5", simd=4, pe=2, what="4 bit", fields={**SIGNED, "in_bits": 4, "weight_bits": 4}),
     Row(target="ecp5", simd=2, pe=4, what="plain convolution", fields=PLAIN),
+    Row(target="ecp5", simd=2, pe=2, what="dynamic, 8 heads", fields=HEADS_8),
+    Row(target="ecp5", simd=2, pe=2, what="dynamic, 1 head", fields=HEADS_1),
+    Row(target="ecp5", simd=2, pe=4, what="dynamic, 8 heads", fields=HEADS_8),
+    Row(target="ecp5", simd=2, pe=4, what="dynamic, 1 head", fields=HEADS_1),
     Row(target="generic", simd=2, pe=4, fields=SIGNED),
     Row(target="xcup", simd=4, pe=4, fields=SIGNED),
     Row(target="xcup", simd=4, pe=4, what="unsigned input"),
     Row(target="xcup", simd=4, pe=4, what="signed, not packed", pack=False, fields=SIGNED),
     Row(target="xcup", simd=4, pe=4, what="plain, not packed", pack=False, fields=PLAIN),
     Row(target="xcup", simd=4, pe=4, what="plain, packed", fields=PLAIN),
+    Row(target="xcup", simd=4, pe=4, what="dynamic, 8 heads", fields=HEADS_8),
+    Row(target="xcup", simd=4, pe=4, what="dynamic, 1 head", fields=HEADS_1),
     Row(target="xcup", simd=8, pe=8, fields=SIGNED),
     Row(target="xcup", simd=8, pe=4, what="stride 2", fields={**SIGNED, "stride": 2}),
     Row(target="xc7", simd=1, pe=2, fields=SIGNED),

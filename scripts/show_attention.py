@@ -23,6 +23,7 @@ import numpy as np
 from golden.cli import Parser, UserError, bounded, output_directory, replacing, run
 from golden.fused import FusedKernel, fused_kernel
 from golden.layers.digits import LAYER_NAMES, Digits, read_digits
+from hw.synth.toolchain import require
 
 PARTS = ("static", "dynamic", "total")
 TITLES = {"static": "static: 2^n Wc", "dynamic": "dynamic: Wa(x0, xi)", "total": "sum"}
@@ -30,6 +31,7 @@ TITLES = {"static": "static: 2^n Wc", "dynamic": "dynamic: Wa(x0, xi)", "total":
 
 def main(argv: list[str]) -> int:
     options = _parser().parse_args(argv)
+    require("matplotlib")
     pixel = _pixel(options.pixel)
     networks = {product: read_digits(layer_name=name) for product, name in LAYER_NAMES.items()}
     for digits in networks.values():
