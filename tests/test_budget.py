@@ -23,7 +23,7 @@ from units import UNITS, at_limits, random_unit, unit_config, with_arrays
 
 #: Cycles beyond the input beats.
 PIPELINE = {"generic": 24, "ecp5": 40, "xc7": 40, "xcup": 40}
-#: More of them with similarities, for what they sum over heads: across the borders of beats, or of a hundred channels.
+#: More of them with similarities, for what they sum over heads: across the borders of beats, or of 64 channels at once.
 SIMILARITIES = 2
 #: Largest magnitude of a bias.
 BIAS = 2**31 - 1
@@ -104,13 +104,13 @@ def test_first_output_with_similarities(target: str) -> None:
 
 @every_target
 def test_first_output_with_similarities_of_many_channels(target: str) -> None:
-    """Heads within a beat, over many, and across their borders; one of 128 channels at once."""
+    """Heads within a beat, over many, and across their borders; one of 64 channels at once."""
     shapes: dict[str, dict[str, Any]] = {
         "one head": {"heads": 1},
         "heads of one": {"heads": 16},
         "over beats": {"heads": 8, "in_channels": 128},
         "across borders": {"heads": 3, "in_channels": 48, "simd": 12},
-        "many at once": {"heads": 1, "in_channels": 128, "simd": 128, "pe": 1},
+        "many at once": {"heads": 1, "in_channels": 64, "simd": 64, "pe": 1},
     }
     cases = {}
     for (shape, fields), numbers in itertools.product(shapes.items(), ("8_unsigned", "4_signed")):
