@@ -23,6 +23,8 @@ from units import UNITS, at_limits, random_unit, unit_config, with_arrays
 
 #: Cycles beyond the input beats.
 PIPELINE = {"generic": 24, "ecp5": 40, "xc7": 40, "xcup": 40}
+#: More of them with similarities, for what they sum over heads: across the borders of beats, or of 64 channels at once.
+SIMILARITIES = 2
 #: Largest magnitude of a bias.
 BIAS = 2**31 - 1
 #: Attention taps at the kernel's neighbours, at the far end of the window, and none.
@@ -41,7 +43,8 @@ def budget(config: UnitConfig) -> int:
     centre = 0 if c.padding == "same" else c.kernel // 2
     radius = max([c.kernel // 2, *(abs(d) for offset in c.attn_offsets for d in offset)])
     pixels = min((centre + radius) * c.width + centre + radius + 2, c.height * c.width)
-    return pixels * (c.in_channels // config.folding.simd) + PIPELINE[config.target.name]
+    pipeline = PIPELINE[config.target.name] + (SIMILARITIES if config.heads is not None else 0)
+    return pixels * (c.in_channels // config.folding.simd) + pipeline
 
 
 def excess(config: UnitConfig) -> int:
@@ -92,6 +95,28 @@ def test_first_output_of_small_units(target: str) -> None:
 @pytest.mark.parametrize("pack", [True, False])
 def test_first_output_in_any_geometry(target: str, pack: bool) -> None:
     check({f"seed {seed}": on(random_unit(seed), target, pack=pack) for seed in range(40)})
+
+
+@every_target
+def test_first_output_with_similarities(target: str) -> None:
+    check({f"seed {seed}": on(random_unit(seed, similar=True), target, pack=seed % 3 > 0) for seed in range(30)})
+
+
+@every_target
+def test_first_output_with_similarities_of_many_channels(target: str) -> None:
+    """Heads within a beat, over many, and across their borders; one of 64 channels at once."""
+    shapes: dict[str, dict[str, Any]] = {
+        "one head": {"heads": 1},
+        "heads of one": {"heads": 16},
+        "over beats": {"heads": 8, "in_channels": 128},
+        "across borders": {"heads": 3, "in_channels": 48, "simd": 12},
+        "many at once": {"heads": 1, "in_channels": 64, "simd": 64, "pe": 1},
+    }
+    cases = {}
+    for (shape, fields), numbers in itertools.product(shapes.items(), ("8_unsigned", "4_signed")):
+        config = extreme(kernel=7, directions="neighbours", numbers=numbers, product="dynamic", **fields)
+        cases[f"{shape}, {numbers}"] = on(config, target)
+    check(cases)
 
 
 @every_target

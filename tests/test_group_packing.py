@@ -19,7 +19,7 @@ from hw.packed import join, split
 from hw.packing import Chain
 from hw.target import TARGETS
 from hw.weight_store import weight_skew
-from units import SIGNS, SIMILAR, at_limits, random_unit, unit_config
+from units import SIGNS, SIMILAR, at_limits, random_unit, unit_config, with_arrays
 
 PACKING = [name for name, target in TARGETS.items() if target.packs]
 
@@ -214,6 +214,32 @@ def test_plan_of_weights_at_their_limits(bits: int, in_signed: bool, target: str
 def test_plan_of_any_layer(seed: int, target: str) -> None:
     for pack in (False, True):
         check_plan(random_unit(seed, target, pack=pack, similar=True))
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("pack", [False, True])
+@pytest.mark.parametrize("in_channels", [10, 19])
+def test_plan_of_groups_longer_than_a_cascade(in_channels: int, pack: bool, target: str) -> None:
+    fields: dict[str, Any] = {"product": "dynamic", "heads": 1, "in_channels": in_channels, "simd": in_channels}
+    config = unit_config(in_signed=True, target=target, pack=pack, out_channels=1, pe=1, **fields)
+    check_plan(config)
+    if not pack:
+        # As few chains as possible, of nearly the same length.
+        chains = -(-in_channels // 9) if config.plan.cascaded else 1
+        assert config.plan.longest == -(-in_channels // chains)
+
+
+@pytest.mark.parametrize("heavy", [0, 4, 8])
+def test_the_widest_word_decides(heavy: int) -> None:
+    """One tap with weights at their limits, all others 0: chains that this one allows."""
+    fields: dict[str, Any] = {"product": "dynamic", "heads": 1, "simd": 4, "out_channels": 1, "pe": 1}
+    config = unit_config(target="xc7", attn_offsets=(*NEIGHBOURS, (0, 0)), **fields)
+    conv = np.zeros_like(config.layer.conv_weight)
+    conv[:, :, heavy // 3, heavy % 3] = 127
+    config = with_arrays(config, conv_weight=conv)
+    check_plan(config)
+    # 127 * 255 * 2 < 2^16 <= 127 * 255 * 3
+    assert config.plan.longest <= 2
 
 
 @pytest.mark.parametrize("target", PACKING)
