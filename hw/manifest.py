@@ -89,11 +89,21 @@ def _widths(config: UnitConfig) -> list[dict[str, Any]]:
     def proven(stage: str, signal: str, values: Range, why: str) -> None:
         rows.append((stage, signal, values, values.signed_bits, why))
 
-    proven("tap_macs", "conv_sum", ranges.conv_sum, taps.format("kernel"))
-    if config.geometry.attn_taps:
-        proven("tap_macs", "attn_sum", ranges.attn_sum, taps.format("attention"))
-    worst = "2^attn_shift * conv_sum + centre * attn_sum, each weight with its worst product of inputs"
-    proven("attention_combine", "combined", ranges.combined, worst)
+    if config.heads is None:
+        proven("tap_macs", "conv_sum", ranges.conv_sum, taps.format("kernel"))
+        if config.geometry.attn_taps:
+            proven("tap_macs", "attn_sum", ranges.attn_sum, taps.format("attention"))
+        worst = "2^attn_shift * conv_sum + centre * attn_sum, each weight with its worst product of inputs"
+        proven("attention_combine", "combined", ranges.combined, worst)
+    else:
+        assert ranges.similarity is not None
+        grouped, sums = config.group_ranges, [ranges.similarity.sums[t] for t in config.geometry.attn_taps]
+        products = Range(min(s.low for s in sums), max(s.high for s in sums))
+        proven("similarity", "sum", products, "a head's products of inputs, each at its worst")
+        proven("similarity", "sim", grouped.sim, "sum, rounded and saturated to sim_bits")
+        proven("tap_macs", "conv_sum", grouped.conv, "largest sum over a group's channels and kernel taps")
+        proven("tap_macs", "attn_sum", grouped.attn, "largest sum over a head's channels at one attention tap")
+        proven("attention_combine", "combined", ranges.accumulator, "every partial sum of acc")
     proven("channel_accumulate", "acc", ranges.accumulator, "sum of combined over the input channels, and the bias")
     proven("requantise", "scaled", ranges.scaled, "acc * multiplier, channel by channel")
     rows.append(("requantise", "y", c.out_range, c.out_bits, "out_bits, out_signed, relu: saturated"))

@@ -17,6 +17,7 @@ def delay(m: Module, value: Value, cycles: int, *, reset_less: bool = True) -> V
 
     Keep ``reset_less`` false for what marks other data as valid.
     """
+    assert cycles >= 0, "a value is there before it comes"
     for _ in range(cycles):
         # Not `Signal.like`, which would take over an initial value.
         register = Signal(value.shape(), reset_less=reset_less, name="delayed")

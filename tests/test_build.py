@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import os
 import re
 import subprocess
 import sys
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -186,6 +188,8 @@ def check_widths(widths: list[dict[str, Any]], unit: UnitConfig) -> None:
     }
     if not unit.geometry.attn_taps:
         del ranges["tap_macs", "attn_sum"]
+    elif c.similarity is not None:
+        ranges |= similarity_widths(unit)
     assert {(row["stage"], row["signal"]): Range(row["low"], row["high"]) for row in widths} == ranges
     for row in widths:
         formats = [Range.of_format(row["bits"], True), Range.of_format(row["bits"], False)]
@@ -194,6 +198,41 @@ def check_widths(widths: list[dict[str, Any]], unit: UnitConfig) -> None:
     seen = integer.accumulate(unit.layer, extreme_frames(c))
     [acc] = [row for row in widths if row["signal"] == "acc"]
     assert acc["low"] <= seen.min() and seen.max() <= acc["high"]
+
+
+def similarity_widths(unit: UnitConfig) -> dict[tuple[str, str], Range]:
+    """Ranges of a ``dynamic`` unit, worst case by worst case."""
+    c, g, form = unit.layer.config, unit.geometry, unit.layer.config.similarity
+    assert form is not None
+    low, high = c.in_range.low, c.in_range.high
+
+    def extremes(weights: np.ndarray) -> Range:
+        rows = weights.reshape(-1, weights.shape[-1])
+        least = min(sum(min(w * low, w * high, 0) for w in row) for row in rows.tolist())
+        most = max(sum(max(w * low, w * high, 0) for w in row) for row in rows.tolist())
+        return Range(least, most)
+
+    products = [
+        (low * low, low * high, high * high) if any(c.attn_offsets[t]) else (0, low * low, high * high)
+        for t in g.attn_taps
+    ]
+    sums = [Range(form.head_channels * min(p), form.head_channels * max(p)) for p in products]
+    sims = [
+        min(max(round(Fraction(end, 2**form.shift)), form.limits.low), form.limits.high)
+        for s in sums
+        for end in (s.low, s.high)
+    ]
+    group = math.gcd(form.head_channels, unit.folding.simd)
+    conv = unit.layer.conv_weight.reshape(c.out_channels, c.in_channels, -1)[..., list(g.conv_taps)]
+    attn = unit.layer.attn_weight[..., list(g.attn_taps)]
+    heads = attn.reshape(c.out_channels, form.heads, form.head_channels, -1)
+    return {
+        ("similarity", "sum"): Range(min(s.low for s in sums), max(s.high for s in sums)),
+        ("similarity", "sim"): Range(min(sims), max(sims)),
+        ("tap_macs", "conv_sum"): extremes(conv.reshape(c.out_channels, c.in_channels // group, -1)),
+        ("tap_macs", "attn_sum"): extremes(np.moveaxis(heads, 2, -1)),
+        ("attention_combine", "combined"): stage_ranges(unit.layer).accumulator,
+    }
 
 
 def check_memories(memories: list[dict[str, Any]], target: Target, verilog: str) -> None:
@@ -223,9 +262,7 @@ def is_of_blocks(row: dict[str, Any], target: Target) -> bool:
 
 def check_timing(manifest: dict[str, Any], unit: UnitConfig) -> None:
     stages, timing, predicted = manifest["stages"], manifest["timing"], unit.prediction
-    assert tuple(stages) == tuple(
-        stage for name in STAGES for stage in ([name, "similarity"] if name == "window" and unit.heads else [name])
-    )
+    assert tuple(stages) == tuple(stage for stage in STAGES if stage != "similarity" or unit.heads)
     # The prediction's first issue waits for its beats to be written, which counts in the row store's latency too.
     pipeline = sum(stages.values()) - WRITE_TO_ISSUE
     assert timing == {

@@ -18,6 +18,7 @@ from hw.target import TARGETS, Target
 STAGES = (
     "row_store",
     "window",
+    "similarity",
     "tap_macs",
     "attention_combine",
     "channel_accumulate",
