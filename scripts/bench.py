@@ -174,10 +174,14 @@ def _measure(row: Row, options: Any) -> dict[str, Any]:
 
 
 def _multiplications(core: Core) -> int:
-    """Multiplications that the unit makes in a cycle for taps and centres, however many multipliers make them."""
-    g, config = core.config.geometry, core.config
-    per_channel = len(g.conv_taps) + len(g.attn_taps) + (1 if g.attn_taps else 0)
-    return config.folding.pe * config.lane_channels * per_channel
+    """Multiplications of a cycle but for requantisation, whatever makes them."""
+    config, g = core.config, core.config.geometry
+    taps = len(g.attn_taps)
+    products = config.folding.pe * config.lane_channels * (len(g.conv_taps) + taps)
+    if config.heads is not None:
+        # Similarities of all lanes, and what they multiply in each.
+        return products + taps * (config.folding.simd + config.heads.at_once * config.folding.pe)
+    return products + (config.folding.pe * config.lane_channels if taps else 0)
 
 
 def _table(figures: list[dict[str, Any]]) -> Table:
