@@ -86,7 +86,7 @@ ROWS = (
     Row(target="ecp5", simd=2, pe=2, what="dynamic, 1 head", fields=HEADS_1),
     Row(target="ecp5", simd=2, pe=4, what="dynamic, 8 heads", fields=HEADS_8),
     Row(target="ecp5", simd=2, pe=4, what="dynamic, 1 head", fields=HEADS_1),
-    Row(target="generic", simd=2, pe=4, fields=SIGNED),
+    Row(target="generic", simd=1, pe=2, fields=SIGNED),
     Row(target="xcup", simd=4, pe=4, fields=SIGNED),
     Row(target="xcup", simd=4, pe=4, what="unsigned input"),
     Row(target="xcup", simd=4, pe=4, what="signed, not packed", pack=False, fields=SIGNED),
