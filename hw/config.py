@@ -67,6 +67,8 @@ class UnitConfig:
                 self.column_group.size * segments,
                 self.channel_taps.size * self.folding.simd,
                 self.lane_weights.size,
+                self.combined.size,
+                *self._similarity_bits,
             ),
             "pe": self.output_payload.lanes * self.output_payload.bits + 1,
         }
@@ -122,8 +124,10 @@ class UnitConfig:
     def attention_in_fabric(self) -> bool:
         """Whether the attention's products beside its taps are adders: where only then the largest device will do."""
         most = self.target.most_multipliers
+        if most is None:
+            return False
         hard, soft = (sum(multiplier_counts(self, in_fabric=where).values()) for where in (False, True))
-        return most is not None and hard > most >= soft
+        return hard > most >= soft
 
     @property
     def lanes(self) -> int:
@@ -242,6 +246,16 @@ class UnitConfig:
         assert self.heads is not None
         taps = data.ArrayLayout(shape_of(self.group_ranges.sim), len(self.geometry.attn_taps))
         return data.ArrayLayout(taps, self.heads.at_once)
+
+    @property
+    def group_sums(self) -> data.ArrayLayout:
+        """Sums ``[group][attention tap]`` of a lane, only with `heads`."""
+        taps = data.ArrayLayout(shape_of(self.group_ranges.attn), len(self.geometry.attn_taps))
+        return data.ArrayLayout(taps, self.lane_groups)
+
+    @property
+    def _similarity_bits(self) -> list[int]:
+        return [] if self.heads is None else [self.sims.size, self.group_sums.size]
 
     @property
     def bias(self) -> Shape:

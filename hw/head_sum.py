@@ -23,7 +23,7 @@ def head_control(heads: Heads) -> data.StructLayout:
 
 
 class HeadSum:
-    """Sums of one value per group; one for each head that a beat may complete.
+    """Sums of one value per group and tap; one for each head that a beat may complete.
 
     Attributes:
         latency: cycles from values to sums.
@@ -32,58 +32,62 @@ class HeadSum:
     def __init__(self, heads: Heads, *, parts: int, radix: int) -> None:
         """``parts``: terms that each group's value comes in."""
         self._heads, self._radix = heads, radix
-        places = range(heads.at_once)
-        members = [[bool(heads.member(place, group)) for group in range(heads.groups)] for place in places]
-        begun = [bool(heads.begun(group)) for group in range(heads.groups)]
-        self._tree = max(tree_latency(parts * sum(chosen), radix) for chosen in (*members, begun))
+        most = max(sum(map(bool, patterns)) for patterns in (*heads.members, heads.begun))
+        self._tree = tree_latency(parts * most, radix)
         self.latency = self._tree + heads.spans
 
     def flags(self, m: Module, control: Value, cycles: int) -> Value:
         """The flags of a beat, ``cycles`` cycles after its values."""
         return delay(m, data.View(head_control(self._heads), control).flags, cycles + CONTROL_AHEAD)
 
-    def sums(self, m: Module, terms: Sequence[Sequence[Value]], shape: Shape, control: Value) -> list[Value]:
-        """The sums of each place; what a place holds in beats that complete fewer heads means nothing.
+    def sums(
+        self, m: Module, terms: Sequence[Sequence[Sequence[Value]]], shapes: Sequence[Shape], control: Value
+    ) -> list[list[Value]]:
+        """The sums ``[tap][place]``; what a place holds in beats that complete fewer heads means nothing.
 
         Args:
-            terms: the terms of each group.
-            shape: holds every sum and partial sum.
+            terms: the terms of each tap's groups.
+            shapes: for each tap, what holds every sum and partial sum.
             control: `head_control` of the beat, `CONTROL_AHEAD` cycles before its terms.
         """
-        heads = self._heads
-        chosen = [[heads.member(place, group) for group in range(heads.groups)] for place in range(heads.at_once)]
-        trees = [self._tree_of(m, terms, shape, patterns, control) for patterns in chosen]
+        heads, flags = self._heads, self.flags(m, control, 0)
+        trees = [
+            [self._tree_of(m, groups, shape, patterns, flags) for patterns in heads.members]
+            for groups, shape in zip(terms, shapes, strict=True)
+        ]
         if not heads.spans:
             return trees
-        begun = [heads.begun(group) for group in range(heads.groups)]
         beat = data.View(head_control(heads), control)
-        ends = heads.completes(0)
-        kept, total = (Signal(shape, reset_less=True, name=name) for name in ("kept", "total"))
         valid, starts = delay(m, beat.valid, self._tree + 2), delay(m, beat.valid & beat.first, self._tree)
-        m.d.sync += total.eq(kept + trees[0])
         # A head begins with nothing kept: cleared a cycle ahead, so that only an adder is in the loop.
-        if any(begun):
+        begins = any(heads.begun)
+        if begins:
+            ends = heads.flag(heads.completes[0], self.flags(m, control, self._tree))
             clear = delay(m, starts, 1)
-            rest = self._tree_of(m, terms, shape, begun, control)
-            after = Mux(heads.flag(ends, self.flags(m, control, self._tree)), rest, kept + trees[0])
         else:
-            completed = heads.flag(ends, self.flags(m, control, self._tree - 1)) & delay(m, beat.valid, self._tree + 1)
-            clear = delay(m, starts | completed, 1)
-            after = kept + trees[0]
-        with m.If(valid):
-            m.d.sync += kept.eq(after)
-        with m.If(clear):
-            m.d.sync += kept.eq(0)
-        return [total, *(delay(m, tree, 1) for tree in trees[1:])]
+            ends = heads.flag(heads.completes[0], self.flags(m, control, self._tree - 1))
+            clear = delay(m, starts | (ends & delay(m, beat.valid, self._tree + 1)), 1)
+        sums = []
+        for groups, shape, (first, *others) in zip(terms, shapes, trees, strict=True):
+            kept, total = (Signal(shape, reset_less=True, name=name) for name in ("kept", "total"))
+            grown = kept + first
+            after = Mux(ends, self._tree_of(m, groups, shape, heads.begun, flags), grown) if begins else grown
+            m.d.sync += total.eq(grown)
+            with m.If(valid):
+                m.d.sync += kept.eq(after)
+            with m.If(clear):
+                m.d.sync += kept.eq(0)
+            sums.append([total, *(delay(m, tree, 1) for tree in others)])
+        return sums
 
     def _tree_of(
-        self, m: Module, terms: Sequence[Sequence[Value]], shape: Shape, patterns: Sequence[int], control: Value
+        self, m: Module, terms: Sequence[Sequence[Value]], shape: Shape, patterns: Sequence[int], flags: Value
     ) -> Value:
         """Sum of the terms of the groups that the beat's flags choose."""
         chosen: list[Value] = []
         for pattern, group in zip(patterns, terms, strict=True):
             if pattern:
-                flag = self._heads.flag(pattern, self.flags(m, control, 0))
+                flag = self._heads.flag(pattern, flags)
                 chosen += [term if isinstance(flag, Const) else Mux(flag, term, 0) for term in group]
         if not chosen:
             return Const(0, shape)

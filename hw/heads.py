@@ -14,7 +14,6 @@ depends on the beat.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -51,41 +50,48 @@ class Heads:
     @cached_property
     def at_once(self) -> int:
         """Heads that one beat completes, at most."""
-        return max(len(self._completed(beat)) for beat in range(self.beats))
+        return max(len(beat.completed) for beat in self._walk)
 
-    @property
+    @cached_property
     def spans(self) -> bool:
         """Whether some head is spread over several beats."""
-        return any(self._begun(beat) for beat in range(self.beats))
+        return any(beat.begun for beat in self._walk)
 
-    def completes(self, place: int) -> Pattern:
-        """Beats that complete more than ``place`` heads."""
-        return self._pattern(lambda beat: len(self._completed(beat)) > place)
+    @cached_property
+    def completes(self) -> list[Pattern]:
+        """For each place, the beats that complete more than so many heads."""
+        counts = [len(beat.completed) for beat in self._walk]
+        return [sum((count > place) << beat for beat, count in enumerate(counts)) for place in range(self.at_once)]
 
-    def member(self, place: int, group: int) -> Pattern:
-        """Beats in which ``group`` is part of the head in ``place``: the completed ones in order.
+    @cached_property
+    def members(self) -> list[list[Pattern]]:
+        """For each place and group, the beats in which the group is part of the head in that place.
 
-        What belongs to no head that the beat completes counts for the first place if there is
-        none: then it adds to what is kept of the head so far.
+        Places are those of the heads that a beat completes, in order. What belongs to no head that
+        the beat completes counts for the first place if there is none: then it adds to what is
+        kept of the head so far.
         """
+        members = [[0] * self.groups for _ in range(self.at_once)]
+        for number, beat in enumerate(self._walk):
+            for place, groups in enumerate(beat.completed or [beat.begun]):
+                for group in groups:
+                    members[place][group] |= 1 << number
+        return members
 
-        def is_member(beat: int) -> bool:
-            completed = self._completed(beat) or [self._begun(beat)]
-            return place < len(completed) and group in completed[place]
-
-        return self._pattern(is_member)
-
-    def begun(self, group: int) -> Pattern:
-        """Beats in which ``group`` begins a head after one that they complete."""
-        return self._pattern(lambda beat: bool(self._completed(beat)) and group in self._begun(beat))
+    @cached_property
+    def begun(self) -> list[Pattern]:
+        """For each group, the beats in which it begins a head after one that they complete."""
+        begun = [0] * self.groups
+        for number, beat in enumerate(self._walk):
+            for group in beat.begun if beat.completed else ():
+                begun[group] |= 1 << number
+        return begun
 
     @cached_property
     def patterns(self) -> tuple[Pattern, ...]:
         """Those of the patterns above that differ from beat to beat."""
-        members = [self.member(place, group) for place in range(self.at_once) for group in range(self.groups)]
-        begun = [self.begun(group) for group in range(self.groups)]
-        ends = [self.completes(place) for place in range(self.at_once)]
-        return tuple(sorted({p for p in (*members, *begun, *ends) if 0 < p < self._always}))
+        every = [*self.begun, *self.completes, *(pattern for place in self.members for pattern in place)]
+        return tuple(sorted({pattern for pattern in every if 0 < pattern < 2**self.beats - 1}))
 
     @property
     def vary(self) -> bool:
@@ -96,26 +102,22 @@ class Heads:
         """``pattern`` in a beat, given ``flags``, the values of `patterns` in that beat."""
         return flags[self.patterns.index(pattern)] if pattern in self.patterns else Const(int(pattern > 0), 1)
 
-    @property
-    def _always(self) -> Pattern:
-        return 2**self.beats - 1
+    @cached_property
+    def _walk(self) -> list[_Beat]:
+        walk = []
+        for number in range(self.beats):
+            last = (number + 1) * self.simd // self.head_channels
+            heads: dict[int, list[int]] = {}
+            for group in range(self.groups):
+                heads.setdefault((number * self.simd + group * self.group) // self.head_channels, []).append(group)
+            completed = [groups for head, groups in heads.items() if head < last]
+            walk.append(_Beat(completed=completed, begun=heads.get(last, [])))
+        return walk
 
-    def _pattern(self, holds: Callable[[int], bool]) -> Pattern:
-        return sum(int(holds(beat)) << beat for beat in range(self.beats))
 
-    def _completed(self, beat: int) -> list[list[int]]:
-        """Groups of each head that ``beat`` completes."""
-        end = (beat + 1) * self.simd
-        last = end // self.head_channels
-        heads: dict[int, list[int]] = {}
-        for group in range(self.groups):
-            heads.setdefault(self._head(beat, group), []).append(group)
-        return [members for head, members in heads.items() if head < last]
+@dataclass(frozen=True, kw_only=True)
+class _Beat:
+    """Groups of each head that a beat completes, and of the one that it does not."""
 
-    def _begun(self, beat: int) -> list[int]:
-        """Groups of the head that ``beat`` does not complete."""
-        completed = {group for members in self._completed(beat) for group in members}
-        return [group for group in range(self.groups) if group not in completed]
-
-    def _head(self, beat: int, group: int) -> int:
-        return (beat * self.simd + group * self.group) // self.head_channels
+    completed: list[list[int]]
+    begun: list[int]

@@ -79,18 +79,16 @@ class Similarity(wiring.Component):
                     channels = [group * self._plan.group + channel for channel in part]
                     for tap, total in zip(pair, self._sum_chain(m, pair, channels), strict=True):
                         terms[tap][group].append(total)
-        for tap in taps:
-            sums = self._head_sum.sums(m, terms[tap], shape_of(ranges.sums[g.attn_taps[tap]]), self.i_control)
-            for place, total in enumerate(sums):
-                shape, fast = shape_of(form.limits), self._config.target.fast
-                sim = rounded(m, total, form.shift, form.limits, shape, split=fast)
-                m.d.comb += self.o_sims[place][tap].eq(Mux(self._completes(m, place), sim, 0))
-        return m
-
-    def _completes(self, m: Module, place: int) -> Value:
-        """Whether a beat completes a head in this place, as its similarities leave."""
+        shapes = [shape_of(ranges.sums[t]) for t in g.attn_taps]
+        sums = self._head_sum.sums(m, terms, shapes, self.i_control)
         flags = self._head_sum.flags(m, self.i_control, self._head_sum.latency + self._rounding)
-        return self._heads.flag(self._heads.completes(place), flags)
+        for place, pattern in enumerate(self._heads.completes):
+            completes = self._heads.flag(pattern, flags)
+            for tap in taps:
+                shape, fast = shape_of(form.limits), self._config.target.fast
+                sim = rounded(m, sums[tap][place], form.shift, form.limits, shape, split=fast)
+                m.d.comb += self.o_sims[place][tap].eq(Mux(completes, sim, 0))
+        return m
 
     def _sum_chain(self, m: Module, pair: Sequence[int], channels: Sequence[int]) -> list[Value]:
         """For each tap of ``pair`` the sum of its products over ``channels``."""

@@ -33,23 +33,23 @@ class SimilarityCombine(wiring.Component):
 
     def __init__(self, config: UnitConfig, *, conv_late: int) -> None:
         assert config.heads is not None
-        self._config, self._heads, target = config, config.heads, config.target
+        self._config, target = config, config.target
         groups, taps = config.lane_groups, len(config.geometry.attn_taps)
         attn, conv = shape_of(config.group_ranges.attn), shape_of(config.group_ranges.conv)
         sim = shape_of(config.group_ranges.sim)
         self._attn = attn
         self._head_sum = HeadSum(config.heads, parts=1, radix=target.radix(groups))
-        self._products = taps * config.heads.at_once
+        products = taps * config.heads.at_once
         self.sims_latency = self._head_sum.latency
         self._multiply = multiplier.latency(target, attn, sim, in_fabric=config.attention_in_fabric)
-        attention = self.sims_latency + self._multiply + self._tree_latency(self._products)
+        attention = self.sims_latency + self._multiply + self._tree_latency(products)
         static = conv_late + self._tree_latency(groups)
         self._waits = [max(attention, static) - path for path in (attention, static)]
         self.latency = max(attention, static) + 1
         super().__init__(
             {
                 "i_conv_sum": In(data.ArrayLayout(conv, groups)),
-                "i_attn_sum": In(data.ArrayLayout(data.ArrayLayout(attn, taps), groups)),
+                "i_attn_sum": In(config.group_sums),
                 "i_control": In(head_control(config.heads)),
                 "i_sims": In(config.sims),
                 "o_combined": Out(config.combined),
@@ -59,10 +59,11 @@ class SimilarityCombine(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         config, groups = self._config, range(self._config.lane_groups)
+        taps = range(len(config.geometry.attn_taps))
+        terms = [[[self.i_attn_sum[group][tap]] for group in groups] for tap in taps]
         products: list[Value] = []
-        for tap in range(len(config.geometry.attn_taps)):
-            terms = [[self.i_attn_sum[group][tap]] for group in groups]
-            for place, total in enumerate(self._head_sum.sums(m, terms, self._attn, self.i_control)):
+        for tap, sums in enumerate(self._head_sum.sums(m, terms, [self._attn for _ in taps], self.i_control)):
+            for place, total in enumerate(sums):
                 sim = self.i_sims[place][tap]
                 products.append(multiply(m, config.target, total, sim, in_fabric=config.attention_in_fabric))
         acc = shape_of(config.ranges.accumulator)

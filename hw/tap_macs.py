@@ -44,10 +44,10 @@ class TapMacs(wiring.Component):
         groups = config.lane_groups
         if config.heads is None:
             self._conv, self._attn = shape_of(config.ranges.conv_sum), shape_of(config.ranges.attn_sum)
-            attn: Shape | data.ArrayLayout = self._attn
+            sums = data.ArrayLayout(self._attn, groups)
         else:
             self._conv, self._attn = shape_of(config.group_ranges.conv), shape_of(config.group_ranges.attn)
-            attn = data.ArrayLayout(self._attn, len(config.geometry.attn_taps))
+            sums = config.group_sums
         static, dynamic = (self._chains_latency(count) for count in self._most_chains)
         self.latency = dynamic if config.heads is not None else max(static, dynamic)
         self.conv_latency = static if config.heads is not None else self.latency
@@ -57,7 +57,7 @@ class TapMacs(wiring.Component):
             "o_conv_sum": Out(data.ArrayLayout(self._conv, groups)).array(self._plan.outputs),
         }
         if config.geometry.attn_taps:
-            ports["o_attn_sum"] = Out(data.ArrayLayout(attn, groups))
+            ports["o_attn_sum"] = Out(sums)
         super().__init__(ports)
 
     def elaborate(self, platform: object) -> Module:

@@ -359,10 +359,17 @@ def test_lanes_of_a_depthwise_layer_that_do_not_divide(
     assert "does not divide" in refuse(saved(tmp_path, out_channels=4, groups=4), *option)
 
 
+#: Operands and weights of few bits, whose sums have more: those of channels, and those of heads at each tap.
+PLAIN_1X1: dict[str, Any] = {"kernel": 1, "attn_offsets": ()}
+MANY_HEADS: dict[str, Any] = {"kernel": 1, "product": "dynamic", "heads": 3072, "in_bits": 2, "weight_bits": 2}
+
+
 @pytest.mark.parametrize(
     ("lanes", "fields"),
     [
         ("simd 4096", {"in_channels": 4096, "out_channels": 1, "simd": 4096, "pe": 1, "kernel": 3}),
+        ("simd 3200", {"in_channels": 3200, "out_channels": 1, "simd": 3200, "pe": 1, **PLAIN_1X1}),
+        ("simd 3072", {"in_channels": 3072, "out_channels": 1, "simd": 3072, "pe": 1, **MANY_HEADS}),
         ("pe 4096", {"in_channels": 1, "out_channels": 4096, "simd": 1, "pe": 4096, "out_bits": 16}),
     ],
 )

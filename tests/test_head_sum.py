@@ -51,7 +51,7 @@ class Sums(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         terms = [[part for part in group] for group in self.i_terms]
-        sums = self.head_sum.sums(m, terms, self._shape, self.i_control)
+        [sums] = self.head_sum.sums(m, [terms], [self._shape], self.i_control)
         assert len(sums) == self._heads.at_once
         for output, total in zip(self.o_sums, sums, strict=True):
             m.d.comb += output.eq(total)

@@ -51,13 +51,13 @@ def test_patterns_are_those_of_a_walk(simd: int) -> None:
             # Where nothing is completed, what is there adds to the head that will be, which is the first.
             members = completed or [begun]
             for place in range(heads.at_once):
-                assert in_beat(heads.completes(place), beat) == (place < len(completed)), heads
-                found = [group for group in groups if in_beat(heads.member(place, group), beat)]
+                assert in_beat(heads.completes[place], beat) == (place < len(completed)), heads
+                found = [group for group in groups if in_beat(heads.members[place][group], beat)]
                 assert channels_of(heads, found) == (members[place] if place < len(members) else []), heads
-            found = [group for group in groups if in_beat(heads.begun(group), beat)]
+            found = [group for group in groups if in_beat(heads.begun[group], beat)]
             assert channels_of(heads, found) == (begun if completed else []), heads
-        everything = [heads.completes(place) for place in range(heads.at_once)]
-        everything += [heads.member(place, group) for place in range(heads.at_once) for group in groups]
+        everything = [heads.completes[place] for place in range(heads.at_once)]
+        everything += [heads.members[place][group] for place in range(heads.at_once) for group in groups]
         assert all(0 <= pattern < 2**heads.beats for pattern in everything)
 
 
@@ -67,7 +67,7 @@ def test_each_head_is_completed_once_and_in_order() -> None:
             (beat, place)
             for beat in range(heads.beats)
             for place in range(heads.at_once)
-            if in_beat(heads.completes(place), beat)
+            if in_beat(heads.completes[place], beat)
         ]
         ends = [((head + 1) * heads.head_channels - 1) // heads.simd for head in range(len(completed))]
         assert [beat for beat, _ in completed] == ends
@@ -91,8 +91,8 @@ def test_groups_are_the_largest_that_no_head_parts() -> None:
 def test_flags_are_what_differs_from_beat_to_beat() -> None:
     for heads in LAYOUTS:
         places, groups = range(heads.at_once), range(heads.groups)
-        used = {heads.completes(place) for place in places} | {heads.begun(group) for group in groups}
-        used |= {heads.member(place, group) for place, group in itertools.product(places, groups)}
+        used = {heads.completes[place] for place in places} | {heads.begun[group] for group in groups}
+        used |= {heads.members[place][group] for place, group in itertools.product(places, groups)}
         always = 2**heads.beats - 1
         assert set(heads.patterns) == used - {0, always} and len(set(heads.patterns)) == len(heads.patterns)
         for pattern, beat in itertools.product(used, range(heads.beats)):
