@@ -36,6 +36,11 @@ class Range:
         """Range of a two's complement or unsigned number of ``bits`` bits."""
         return cls(-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else cls(0, 2**bits - 1)
 
+    @classmethod
+    def hull(cls, low: np.ndarray, high: np.ndarray) -> Range:
+        """The range of many sums with these extremes, as `weighted_sum` gives them."""
+        return cls(int(low.min()), int(high.max()))
+
     @property
     def signed_bits(self) -> int:
         """Bits of the narrowest two's complement number that holds the range."""
@@ -45,6 +50,10 @@ class Range:
         """Range of a product of two independent factors."""
         corners = [a * b for a in (self.low, self.high) for b in (other.low, other.high)]
         return Range(min(corners), max(corners))
+
+    def times(self, count: int) -> Range:
+        """Range of a sum of ``count`` terms."""
+        return Range(count * self.low, count * self.high)
 
     def square(self) -> Range:
         """Range of the square of a factor that may be 0."""
@@ -72,11 +81,13 @@ class SimilarityRanges:
     """What becomes of a ``dynamic`` layer's similarities: a range for each attention tap, over all heads.
 
     Attributes:
+        products: ``x[c,p] x[c,p+t]``.
         sums: ``sum_{c in h} x[c,p] x[c,p+t]`` and each of its partial sums.
         sims: ``sim[t,h]``, the sum rounded and saturated.
         elements: ``sim[t,h] x[c,p+t]``, what an attention weight multiplies.
     """
 
+    products: tuple[Range, ...]
     sums: tuple[Range, ...]
     sims: tuple[Range, ...]
     elements: tuple[Range, ...]
@@ -94,10 +105,10 @@ def similarity_ranges(config: LayerConfig) -> SimilarityRanges | None:
         return min(max(round(Fraction(total, 2**form.shift)), form.limits.low), form.limits.high)
 
     # At the centre the factors are the same element.
-    products = [x.product(x) if any(offset) else x.square() for offset in config.attn_offsets]
-    sums = tuple(Range(form.head_channels * p.low, form.head_channels * p.high) for p in products)
+    products = tuple(x.product(x) if any(offset) else x.square() for offset in config.attn_offsets)
+    sums = tuple(product.times(form.head_channels) for product in products)
     sims = tuple(Range(coefficient(s.low), coefficient(s.high)) for s in sums)
-    return SimilarityRanges(sums=sums, sims=sims, elements=tuple(s.product(x) for s in sims))
+    return SimilarityRanges(products=products, sums=sums, sims=sims, elements=tuple(s.product(x) for s in sims))
 
 
 def attention_elements(config: LayerConfig) -> Sequence[Range]:
@@ -156,14 +167,10 @@ def stage_ranges(layer: Layer) -> StageRanges:
     low, high = accumulator_ranges(layer)
     similarity = similarity_ranges(layer.config)
     return StageRanges(
-        conv_sum=_hull(*conv),
+        conv_sum=Range.hull(*conv),
         similarity=similarity,
-        attn_sum=_hull(*weighted_sum(layer.attn_weight, x if similarity is None else similarity.elements)),
-        combined=_hull(*combined_ranges(layer)),
-        accumulator=_hull(low, high),
-        scaled=_hull(low * layer.multiplier, high * layer.multiplier),
+        attn_sum=Range.hull(*weighted_sum(layer.attn_weight, x if similarity is None else similarity.elements)),
+        combined=Range.hull(*combined_ranges(layer)),
+        accumulator=Range.hull(low, high),
+        scaled=Range.hull(low * layer.multiplier, high * layer.multiplier),
     )
-
-
-def _hull(low: np.ndarray, high: np.ndarray) -> Range:
-    return Range(int(low.min()), int(high.max()))

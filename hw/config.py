@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-import numpy as np
 from amaranth.hdl import Shape, signed, unsigned
 from amaranth.lib import data
 
@@ -109,8 +108,8 @@ class UnitConfig:
         per_head = attn.reshape(outputs, -1, self.heads.head_channels, len(g.attn_taps)).swapaxes(2, 3)
         sims = [self.ranges.similarity.sims[t] for t in g.attn_taps]
         return GroupRanges(
-            conv=_hull(*weighted_sum(conv.reshape(outputs, c.in_channels // self.heads.group, -1), element)),
-            attn=_hull(*weighted_sum(per_head, element)),
+            conv=Range.hull(*weighted_sum(conv.reshape(outputs, c.in_channels // self.heads.group, -1), element)),
+            attn=Range.hull(*weighted_sum(per_head, element)),
             sim=Range(min(s.low for s in sims), max(s.high for s in sims)),
         )
 
@@ -264,7 +263,3 @@ class UnitConfig:
     @property
     def multiplier(self) -> Shape:
         return unsigned(int(self.layer.multiplier.max()).bit_length())
-
-
-def _hull(low: np.ndarray, high: np.ndarray) -> Range:
-    return Range(int(low.min()), int(high.max()))

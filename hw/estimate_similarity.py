@@ -56,11 +56,9 @@ def similarity_area(config: UnitConfig, family: Family) -> Area:
     form = config.layer.config.similarity
     assert heads is not None and ranges is not None and form is not None
     taps, element = [ranges.sums[t] for t in config.geometry.attn_taps], config.element
-    parts = -(-plan.group // plan.longest)
-    total = Area()
-    pairs = [taps[n : n + 2] for n in range(0, len(taps), 2)] if plan.pair_shift else [[tap] for tap in taps]
-    for pair in pairs:
-        sums = [s.signed_bits for s in pair]
+    parts, total = len(plan.parts), Area()
+    for pair in plan.pairs(len(taps)):
+        sums = [taps[tap].signed_bits for tap in pair]
         packed = len(pair) == 2
         word = Shape((plan.pair_shift or 0) + pair_width(element) if packed else element.width, signed=True)
         width = sums[-1] + (plan.pair_shift or 0) if packed else sums[0]

@@ -23,7 +23,7 @@ from golden.layer import Layer
 from hw.geometry import Geometry
 from hw.heads import Heads
 from hw.multiplier import is_hard, signed_width
-from hw.packing import Chain, Product, TapPlan
+from hw.packing import Chain, Product, TapPlan, channel_parts
 from hw.target import Target
 
 
@@ -64,7 +64,7 @@ class _GroupPlanner:
         chains = [
             self._chain(place, part, low=conv, high=attn)
             for place, (conv, attn) in enumerate(self._elements)
-            for part in self._parts(length)
+            for part in channel_parts(self.heads.group, length)
         ]
         words = [c.shift + self.layer.config.weight_bits for c in chains if c.shift is not None]
         if not words or max(words) > (self.target.a_bits or 0):
@@ -75,7 +75,7 @@ class _GroupPlanner:
         """A multiplier for every weight; ``pack`` is about the similarities."""
         chains = []
         for place, (conv, attn) in enumerate(self._elements):
-            for part in self._parts(length):
+            for part in channel_parts(self.heads.group, length):
                 chains += [self._chain(place, part, low=conv)] if conv is not None else []
                 chains += [self._chain(place, part, high=attn)] if attn is not None else []
         return self._plan(chains, length, pack=pack)
@@ -102,9 +102,6 @@ class _GroupPlanner:
         attn = {c.attn_offsets[t]: len(conv) + place for place, t in enumerate(g.attn_taps)}
         return [(conv.get(offset), attn.get(offset)) for offset in g.offsets]
 
-    def _parts(self, length: int) -> list[range]:
-        return [range(first, min(first + length, self.heads.group)) for first in range(0, self.heads.group, length)]
-
     def _chain(self, offset: int, part: range, *, low: int | None = None, high: int | None = None) -> Chain:
         low_sum, high_sum = self._sum(low, part), self._sum(high, part)
         both = low_sum is not None and high_sum is not None
@@ -121,8 +118,7 @@ class _GroupPlanner:
         if element is None:
             return None
         groups = self._weights[:, :, list(part), element]
-        low, high = weighted_sum(groups, self.layer.config.in_range)
-        return Range(int(low.min()), int(high.max()))
+        return Range.hull(*weighted_sum(groups, self.layer.config.in_range))
 
     @cached_property
     def _weights(self) -> np.ndarray:
@@ -148,11 +144,8 @@ class _GroupPlanner:
         target, element = self.target, self._element
         if not target.packs or not is_hard(target, element, element) or len(self.geometry.attn_taps) < 2:
             return None
-        ranges, c = similarity_ranges(self.layer.config), self.layer.config
-        assert ranges is not None and c.similarity is not None
-        # A chain sums as many products of each head's.
-        sums = [ranges.sums[t] for t in self.geometry.attn_taps]
-        each = c.similarity.head_channels
-        shift = max(Range(s.low // each * length, s.high // each * length).signed_bits for s in sums)
+        ranges = similarity_ranges(self.layer.config)
+        assert ranges is not None
+        shift = max(ranges.products[t].times(length).signed_bits for t in self.geometry.attn_taps)
         fits = shift + pair_width(element) <= (target.a_bits or 0) and signed_width(element) <= (target.b_bits or 0)
         return shift if fits else None

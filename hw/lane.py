@@ -110,7 +110,7 @@ class Lane(wiring.Component):
             m.d.comb += combine.i_conv_sum.eq(macs.o_conv_sum[index])
             for name in self._shared:
                 m.d.comb += getattr(combine, f"i_{name}").eq(delay(m, getattr(self, name), self._operands))
-            if hasattr(macs, "o_attn_sum"):
+            if self._shared:
                 m.d.comb += combine.i_attn_sum.eq(macs.o_attn_sum)
             m.d.comb += [accumulate.i_combined.eq(combine.o_combined), accumulate.i_bias.eq(self.bias[index])]
             if self._folded:

@@ -28,8 +28,9 @@ def multiplier_counts(config: UnitConfig, *, in_fabric: bool) -> dict[str, int]:
     taps = len(config.geometry.attn_taps)
     if config.heads is not None and not in_fabric:
         attn, sim = (signed(r.signed_bits) for r in (config.group_ranges.attn, config.group_ranges.sim))
-        products = taps if plan.pair_shift is None else -(-taps // 2)
-        counts["similarity"] = config.folding.simd * products * is_hard(target, config.element, config.element)
+        counts["similarity"] = (
+            config.folding.simd * len(plan.pairs(taps)) * is_hard(target, config.element, config.element)
+        )
         counts["centre"] = config.lanes * taps * config.heads.at_once * multipliers(target, attn, sim)
     elif taps and not in_fabric:
         attn = signed(config.ranges.attn_sum.signed_bits)

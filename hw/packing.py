@@ -32,6 +32,7 @@ from amaranth.hdl import Shape, signed, unsigned
 
 from golden.bounds import Range, weighted_sum
 from golden.layer import Layer
+from hw.dot_product import dot_product_latency
 from hw.geometry import Geometry
 from hw.multiplier import is_hard, signed_width
 from hw.target import Target
@@ -108,6 +109,20 @@ class TapPlan:
         """Channels of a group."""
         return len(self.channel_skew)
 
+    def latency(self, target: Target) -> int:
+        """Cycles until all chains are summed."""
+        return max(dot_product_latency(target, len(chain.products), cascaded=self.cascaded) for chain in self.chains)
+
+    @property
+    def parts(self) -> list[range]:
+        """Channels of a group that a chain runs over, all of them or a part."""
+        return channel_parts(self.group, self.longest)
+
+    def pairs(self, taps: int) -> list[range]:
+        """Attention taps, of so many, whose similarities share multipliers: two and two, or each by itself."""
+        step = 1 if self.pair_shift is None else 2
+        return [range(first, min(first + step, taps)) for first in range(0, taps, step)]
+
     @property
     def packed(self) -> bool:
         return any(chain.shift is not None for chain in self.chains)
@@ -121,6 +136,11 @@ class TapPlan:
     def products(self) -> int:
         """Multiplications per group of input channels and cycle."""
         return sum(len(chain.products) for chain in self.chains)
+
+
+def channel_parts(group: int, length: int) -> list[range]:
+    """The channels of a group cut into chains of ``length``."""
+    return [range(first, min(first + length, group)) for first in range(0, group, length)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -252,8 +272,7 @@ class _Planner:
         weights = field.among(offsets)
         if not weights.shape[1]:
             return None
-        low, high = weighted_sum(weights, self.element)
-        return Range(int(low.min()), int(high.max()))
+        return Range.hull(*weighted_sum(weights, self.element))
 
     def _plan(self, chains: Sequence[Chain], order: Sequence[int], length: int, outputs: int) -> TapPlan:
         cascaded = self.cascade > 1

@@ -10,7 +10,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.config import UnitConfig, shape_of
-from hw.multiplier import cascade, multiply
+from hw.dot_product import dot_product
 from hw.packed import join, split
 from hw.packing import Chain, Product
 from hw.pipeline import adder_tree, delay, tree_latency
@@ -94,32 +94,17 @@ class TapMacs(wiring.Component):
 
     def _chains_latency(self, chains: int) -> int:
         """Cycles from the beat to a sum of ``chains``."""
-        return self._slowest_chain + self._plan.packed + self._tree_latency(chains)
-
-    @property
-    def _slowest_chain(self) -> int:
-        """Cycles until all chains are summed: a shorter one may take more, as wide trees have nodes of more inputs."""
-        return max(self._chain_latency(len(chain.products)) for chain in self._plan.chains)
-
-    def _chain_latency(self, products: int) -> int:
-        summing = max(0, products - 1) if self._plan.cascaded else self._tree_latency(products)
-        return self._config.target.multiply_latency + summing
-
-    def _tree_latency(self, terms: int) -> int:
-        return tree_latency(terms, self._config.target.radix(terms))
+        target = self._config.target
+        return self._plan.latency(target) + self._plan.packed + tree_latency(chains, target.radix(chains))
 
     def _sum_chain(self, m: Module, chain: Chain, group: int) -> Value:
         """The sum of a chain's words times operands, when all chains have theirs."""
-        target, count, first = self._config.target, len(chain.products), group * self._plan.group
+        target, first = self._config.target, group * self._plan.group
         terms = [
             (self._word(chain, p, first + p.channel), self.i_taps[first + p.channel][p.offset]) for p in chain.products
         ]
-        if self._plan.cascaded:
-            total = cascade(m, target, terms, chain.total)
-        else:
-            products = [multiply(m, target, word, operand) for word, operand in terms]
-            total = adder_tree(m, products, chain.total, target.radix(count))
-        return delay(m, total, self._slowest_chain - self._chain_latency(count))
+        cycles = self._plan.latency(target)
+        return dot_product(m, target, terms, chain.total, cycles=cycles, cascaded=self._plan.cascaded)
 
     def _word(self, chain: Chain, product: Product, channel: int) -> Value:
         """What an operand is multiplied with: one weight, or two of them packed."""
