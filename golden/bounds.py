@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -99,15 +98,10 @@ def similarity_ranges(config: LayerConfig) -> SimilarityRanges | None:
     if form is None:
         return None
     x = config.in_range
-
-    def coefficient(total: int) -> int:
-        # Python rounds a fraction half to even.
-        return min(max(round(Fraction(total, 2**form.shift)), form.limits.low), form.limits.high)
-
     # At the centre the factors are the same element.
     products = tuple(x.product(x) if any(offset) else x.square() for offset in config.attn_offsets)
     sums = tuple(product.times(form.head_channels) for product in products)
-    sims = tuple(Range(coefficient(s.low), coefficient(s.high)) for s in sums)
+    sims = tuple(Range(form.coefficient(s.low), form.coefficient(s.high)) for s in sums)
     return SimilarityRanges(products=products, sums=sums, sims=sims, elements=tuple(s.product(x) for s in sims))
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 
 import numpy as np
 
@@ -73,6 +72,4 @@ def _factor(layer: Layer, centre: np.ndarray, neighbour: np.ndarray) -> np.ndarr
     if form is None:
         return centre
     sums = (centre * neighbour).reshape(form.heads, form.head_channels).sum(axis=1)
-    # Python rounds a fraction half to even.
-    sims = [round(Fraction(int(total), 2**form.shift)) for total in sums]
-    return np.repeat(np.clip(sims, form.limits.low, form.limits.high), form.head_channels)
+    return np.repeat([form.coefficient(int(total)) for total in sums], form.head_channels)

@@ -24,6 +24,7 @@ import dataclasses
 import json
 import sys
 from dataclasses import dataclass
+from fractions import Fraction
 from reprlib import repr as brief
 from typing import Any
 
@@ -81,6 +82,11 @@ class SimilarityFormat:
     head_channels: int
     shift: int
     limits: Range
+
+    def coefficient(self, total: int) -> int:
+        """The similarity of an inner product."""
+        # Python rounds a fraction half to even.
+        return min(max(round(Fraction(total, 2**self.shift)), self.limits.low), self.limits.high)
 
 
 @dataclass(frozen=True, kw_only=True)

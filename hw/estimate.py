@@ -284,14 +284,9 @@ def _channel_accumulate(config: UnitConfig, family: Family) -> Area:
 
 def _requantise(config: UnitConfig, family: Family) -> Area:
     acc, scaled = shape_of(config.ranges.accumulator), shape_of(config.ranges.scaled).width
-    shift, out = config.layer.config.out_shift, config.result.width
-    whole = max(1, scaled - shift)
-    split, bits = int(config.target.fast), config.layer.config.out_range.high.bit_length()
-    # The whole part and the carry; the element's bits of their sum, its carry, and four flags of the
-    # bits above; the element.
-    registers = (whole + 1) * split + bits + 5 + out
-    logic = out + 2 if family.six else family.adder(2, shift + 1) + family.adder(2, bits + 1) + (whole - bits) + out
-    area = family.product(acc, config.multiplier, scaled, alike=_fixed(config)) + Area(lut=logic, ff=registers)
+    c = config.layer.config
+    area = family.product(acc, config.multiplier, scaled, alike=_fixed(config))
+    area += family.rounded(scaled, c.out_shift, c.out_range, config.result.width)
     return area.times(config.folding.pe)
 
 

@@ -76,11 +76,8 @@ def similarity_area(config: UnitConfig, family: Family) -> Area:
     for s in taps:
         bits = s.signed_bits
         total += _head_sum(config, family, bits, heads.groups * parts)
-        whole, kept = max(1, bits - form.shift), form.limits.high.bit_length()
-        split = int(target.fast)
-        registers = (whole + 1) * split + kept + 5 + kept + 1
-        logic = kept + 2 if family.six else family.adder(2, form.shift + 1) + family.adder(2, kept + 1) + whole
-        total += Area(lut=logic + kept + 4, ff=registers).times(heads.at_once)
+        rounded = family.rounded(bits, form.shift, form.limits, form.limits.high.bit_length() + 1)
+        total += rounded.times(heads.at_once)
     if target.lane_registers:
         total += Area(ff=config.channel_taps.size * config.folding.simd)
     return total

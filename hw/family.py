@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from amaranth.hdl import Shape
 
+from golden.bounds import Range
 from hw import multiplier
 from hw.multiplier import HARD_LATENCY, is_hard, signed_width
 from hw.storage import dp16kd_layout
@@ -125,6 +126,16 @@ class Family:
             lut=bits * (narrow + halves - 1),
             ff=(bits + 2) * (halves + self.target.multiply_latency - 1),
         )
+
+    def rounded(self, bits: int, shift: int, limits: Range, result: int) -> Area:
+        """`rounding.rounded` of a number of ``bits`` bits to one of ``result`` bits."""
+        whole, kept = max(1, bits - shift), limits.high.bit_length()
+        # The whole part and the carry; the kept bits of their sum, its carry, and four flags of the
+        # bits above; the result.
+        registers = (whole + 1) * self.target.fast + kept + 5 + result
+        if self.six:
+            return Area(lut=result + 2, ff=registers)
+        return Area(lut=self.adder(2, shift + 1) + self.adder(2, kept + 1) + whole - kept + result, ff=registers)
 
     def _gates(self, wide: int, narrow: int) -> Area:
         """A product of adders, with registers between its gates and a tree of two-input nodes."""

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Shape, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Shape, Signal, Value
 
 from hw.pipeline import delay
 
 
 def join(low: Value, high: Value, shift: int) -> Value:
     """A word of two fields. What a negative ``low`` borrows is not taken from ``high`` here."""
-    sign = low[-1] if low.shape().signed else 0
-    field = Cat(low, Cat(sign).replicate(shift - len(low))) if shift > len(low) else low[:shift]
+    sign = low[-1] if low.shape().signed else Const(0, 1)
+    field = Cat(low, sign.replicate(max(0, shift - len(low))))[:shift]
     return Cat(field, high).as_signed()
 
 

@@ -36,7 +36,10 @@ def main(argv: list[str]) -> int:
     networks = {product: read_digits(layer_name=name) for product, name in LAYER_NAMES.items()}
     for digits in networks.values():
         digits.first(options.image + 1)
-    kernels = {product: _kernel(digits, options.image, pixel) for product, digits in networks.items()}
+    kernels = {
+        product: fused_kernel(digits.layer, digits.frames[options.image], *pixel)
+        for product, digits in networks.items()
+    }
     for kernel in kernels.values():
         if options.output is not None and options.output >= len(kernel.static):
             raise UserError(
@@ -75,10 +78,6 @@ def _pixel(text: str) -> tuple[int, int]:
         raise UserError(f"pixel {text!r} is not ROW,COLUMN")
     row, column = text.split(",")
     return int(row), int(column)
-
-
-def _kernel(digits: Digits, image: int, pixel: tuple[int, int]) -> FusedKernel:
-    return fused_kernel(digits.layer, digits.frames[image], *pixel)
 
 
 def _output(kernel: FusedKernel, wanted: int | None) -> int:

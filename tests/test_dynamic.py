@@ -17,6 +17,7 @@ from golden.bounds import Range, accumulator_ranges, combined_ranges, similarity
 from golden.layer import NEIGHBOURS, Layer, LayerError
 from golden.layer_file import write_layer
 from golden.random_layer import at_limits, random_layer
+from sim.stimulus import random_frames
 
 #: What each layer has of its own; 4 -> 2 channels, 4x5 pixels, 2 heads where not said.
 LAYERS: dict[str, dict[str, Any]] = {
@@ -81,12 +82,6 @@ def random_dynamic_layer(seed: int) -> Layer:
         attn_shift=int(rng.integers(0, 16)),
         **shift,
     )
-
-
-def random_frames(layer: Layer, seed: int, count: int = 2) -> np.ndarray:
-    c = layer.config
-    rng = np.random.default_rng(seed)
-    return rng.integers(c.in_range.low, c.in_range.high, (count, c.in_channels, c.height, c.width), endpoint=True)
 
 
 def contract(layer: Layer, frame: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -167,13 +162,15 @@ def assert_inside_the_bounds(layer: Layer, sims: np.ndarray, acc: np.ndarray, wh
 @pytest.mark.parametrize("name", LAYERS)
 def test_models_keep_the_contract(name: str) -> None:
     layer = make_layer(1, **LAYERS[name])
-    assert_models_keep_the_contract(layer, random_frames(layer, 2))
+    assert_models_keep_the_contract(layer, random_frames(np.random.default_rng(2), layer.config, 2))
 
 
 @pytest.mark.parametrize("seed", range(40))
 def test_models_keep_the_contract_on_random_layers(seed: int) -> None:
     layer = random_dynamic_layer(seed)
-    assert_models_keep_the_contract(layer, random_frames(layer, 1000 + seed), f"seed {seed}")
+    assert_models_keep_the_contract(
+        layer, random_frames(np.random.default_rng(1000 + seed), layer.config, 2), f"seed {seed}"
+    )
 
 
 def test_the_named_layers_vary_every_field_of_their_own() -> None:
@@ -243,7 +240,7 @@ def test_blocks_and_tiles_do_not_show(
     monkeypatch.setattr(integer, "TILE_POSITIONS", positions)
     monkeypatch.setattr(integer, "CHANNEL_BLOCK", channels)
     layer = make_layer(7, heads=heads, in_channels=in_channels, stride=2, height=5)
-    x = random_frames(layer, 8, 3)
+    x = random_frames(np.random.default_rng(8), layer.config, 3)
     wanted = np.stack([contract(layer, frame)[1] for frame in x])
     assert_same(integer.accumulate(layer, x), wanted, "integer accumulate")
 
@@ -275,14 +272,14 @@ def test_a_head_beyond_float32(quotient: float, wanted: tuple[int, int, int]) ->
 def test_without_offsets_it_is_a_plain_convolution() -> None:
     layer = make_layer(10, attn_offsets=())
     plain = dataclasses.replace(layer.config, product="hadamard", heads=None, sim_bits=None, sim_shift=None)
-    x = random_frames(layer, 11)
+    x = random_frames(np.random.default_rng(11), layer.config, 2)
     assert_same(integer.run(layer, x), integer.run(dataclasses.replace(layer, config=plain), x), "run")
 
 
 def test_taps_outside_the_frame_give_nothing() -> None:
     layer = make_layer(12, attn_offsets=((0, 3), (3, 0), (-3, -3)), height=3, width=3)
     deaf = dataclasses.replace(layer, attn_weight=np.zeros_like(layer.attn_weight))
-    x = random_frames(layer, 13)
+    x = random_frames(np.random.default_rng(13), layer.config, 2)
     assert_same(integer.accumulate(layer, x), integer.accumulate(deaf, x), "accumulate")
 
 
@@ -390,7 +387,7 @@ def test_random_layers_are_the_same_each_time_and_use_their_similarities() -> No
         layer = make_layer(19, in_signed=signed, heads=heads, height=8, width=8)
         again = make_layer(19, in_signed=signed, heads=heads, height=8, width=8)
         assert layer.config == again.config and (layer.attn_weight == again.attn_weight).all()
-        sims = np.abs(contract(layer, random_frames(layer, 20, 1)[0])[0].astype(int))
+        sims = np.abs(contract(layer, random_frames(np.random.default_rng(20), layer.config, 1)[0])[0].astype(int))
         assert 1 <= (sims == 127).sum() < sims.size / 2 and np.median(sims) > 8
     assert random_layer(np.random.default_rng(0), product="dynamic", in_channels=3, out_channels=1, height=1, width=1)
 

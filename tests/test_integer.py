@@ -16,6 +16,7 @@ from golden.bounds import accumulator_ranges
 from golden.cli import UserError
 from golden.layer import DYNAMIC_RANGES, Layer, LayerConfig, LayerError
 from golden.random_layer import random_layer
+from sim.stimulus import random_frames
 
 EIGHT = tuple((dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if (dy, dx) != (0, 0))
 
@@ -81,12 +82,6 @@ def random_geometry(seed: int) -> Layer:
         relu=pick(True, False),
         attn_shift=int(rng.integers(0, 16)),
     )
-
-
-def random_frames(layer: Layer, seed: int, count: int = 2) -> np.ndarray:
-    c = layer.config
-    rng = np.random.default_rng(seed)
-    return rng.integers(c.in_range.low, c.in_range.high, (count, c.in_channels, c.height, c.width), endpoint=True)
 
 
 def naive_element(layer: Layer, frame: np.ndarray, channel: int, y: int, x: int) -> int:
@@ -177,20 +172,20 @@ def both_requantised(layer: Layer, acc: np.ndarray) -> list[int]:
 @pytest.mark.parametrize("name", LAYERS)
 def test_three_models_agree(name: str) -> None:
     layer = make_layer(1, **LAYERS[name])
-    assert_three_agree(layer, random_frames(layer, 2))
+    assert_three_agree(layer, random_frames(np.random.default_rng(2), layer.config, 2))
 
 
 @pytest.mark.parametrize("seed", range(40))
 def test_three_models_agree_on_random_layers(seed: int) -> None:
     layer = random_geometry(seed)
-    assert_three_agree(layer, random_frames(layer, 1000 + seed))
+    assert_three_agree(layer, random_frames(np.random.default_rng(1000 + seed), layer.config, 2))
 
 
 @pytest.mark.parametrize("name", ["eight_directions", "lopsided", "depthwise", "signed", "valid_stride_2"])
 def test_every_stage_agrees(name: str) -> None:
     layer = make_layer(3, **LAYERS[name])
     c = layer.config
-    [frame] = random_frames(layer, 4, 1)
+    [frame] = random_frames(np.random.default_rng(4), layer.config, 1)
     radius = c.radius
 
     elements = fixed_point.window(layer, frame)
@@ -379,7 +374,7 @@ def test_tiles_do_not_show(name: str, positions: int, channels: int, monkeypatch
     monkeypatch.setattr(integer, "TILE_POSITIONS", positions)
     monkeypatch.setattr(integer, "CHANNEL_BLOCK", channels)
     layer = make_layer(13, **LAYERS[name])
-    x = random_frames(layer, 14, 5)
+    x = random_frames(np.random.default_rng(14), layer.config, 5)
     wanted = np.stack([naive_acc(layer, frame) for frame in x])
     assert_same(integer.accumulate(layer, x), wanted, "integer accumulate")
 
@@ -392,7 +387,7 @@ def test_more_channels_and_positions_than_fit_a_tile(depthwise: bool) -> None:
         height=50, width=37,
     )  # fmt: skip
     assert layer.config.height * layer.config.width % integer.TILE_POSITIONS
-    x = random_frames(layer, 16, 2)
+    x = random_frames(np.random.default_rng(16), layer.config, 2)
     acc = integer.accumulate(layer, x)
     rng = np.random.default_rng(17)
     for n, o, y, xx in zip(*(rng.integers(0, size, 40) for size in acc.shape), strict=True):
@@ -409,7 +404,7 @@ def test_memory_does_not_grow_with_the_sums() -> None:
     layer = make_layer(
         18, in_channels=4096, out_channels=1, kernel=7, height=24, width=24, attn_offsets=everywhere, attn_shift=0
     )
-    x = random_frames(layer, 19, 1).astype(np.uint8)
+    x = random_frames(np.random.default_rng(19), layer.config, 1).astype(np.uint8)
     tracemalloc.start()
     try:
         integer.run(layer, x)
@@ -424,7 +419,7 @@ def test_memory_does_not_grow_with_the_sums() -> None:
 
 def test_run_returns_int32_and_accumulate_int64() -> None:
     layer = make_layer(20)
-    x = random_frames(layer, 21)
+    x = random_frames(np.random.default_rng(21), layer.config, 2)
     assert integer.run(layer, x).dtype == np.int32
     assert integer.accumulate(layer, x).dtype == np.int64
 
@@ -432,20 +427,20 @@ def test_run_returns_int32_and_accumulate_int64() -> None:
 @pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.uint64, ">i4"])
 def test_any_integer_dtype_will_do(dtype: Any) -> None:
     layer = make_layer(22)
-    x = random_frames(layer, 23)
+    x = random_frames(np.random.default_rng(23), layer.config, 2)
     assert_same(integer.run(layer, x.astype(dtype)), integer.run(layer, x), str(dtype))
 
 
 def test_one_frame_is_a_batch_of_one() -> None:
     layer = make_layer(24)
-    x = random_frames(layer, 25, 1)
+    x = random_frames(np.random.default_rng(25), layer.config, 1)
     for model in (integer.run, integer.accumulate, fixed_point.run):
         assert_same(model(layer, x[0]), model(layer, x), model.__module__)
 
 
 def test_a_view_in_any_memory_order_will_do() -> None:
     layer = make_layer(26)
-    x = random_frames(layer, 27)
+    x = random_frames(np.random.default_rng(27), layer.config, 2)
     channels_last = np.ascontiguousarray(x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
     assert_same(integer.run(layer, channels_last), integer.run(layer, x), "channels last")
 
@@ -455,7 +450,7 @@ def test_advance_adds_up_to_all_positions(count: int, monkeypatch: pytest.Monkey
     monkeypatch.setattr(integer, "TILE_POSITIONS", 37)
     layer = make_layer(28, stride=2, height=5, width=7)
     steps: list[int] = []
-    integer.run(layer, random_frames(layer, 29, count), steps.append)
+    integer.run(layer, random_frames(np.random.default_rng(29), layer.config, count), steps.append)
     assert sum(steps) == count * 3 * 4
 
 

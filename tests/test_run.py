@@ -15,14 +15,13 @@ from golden.layer_file import write_layer
 from golden.layers import activations, load_layer
 from golden.random_layer import random_layer
 from refusals import Refuse, refusal
+from sim.stimulus import random_frames
 
 TINY = load_layer("tiny")
 
 
 def tiny_frames(count: int = 3) -> np.ndarray:
-    c = TINY.config
-    rng = np.random.default_rng(5)
-    return rng.integers(c.in_range.low, c.in_range.high, (count, c.in_channels, c.height, c.width), endpoint=True)
+    return random_frames(np.random.default_rng(5), TINY.config, count)
 
 
 def npy(path: Path, array: np.ndarray) -> str:
