@@ -18,6 +18,7 @@ from hw.group_packing import group_plan
 from hw.heads import Heads
 from hw.multiplier_count import multiplier_counts
 from hw.packing import TapPlan, tap_plan
+from hw.reload import Reload
 from hw.target import GENERIC, Target
 
 #: The generator's limit on the width of a vector.
@@ -50,12 +51,14 @@ class UnitConfig:
 
     Attributes:
         pack: whether two products may share a multiplier.
+        reload: what software may change at run time; None where everything is frozen.
     """
 
     layer: Layer
     folding: Folding
     target: Target = GENERIC
     pack: bool = True
+    reload: Reload | None = None
 
     def __post_init__(self) -> None:
         g = self.geometry

@@ -1,0 +1,74 @@
+"""What the control plane and the data path tell each other, signal by signal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from amaranth.hdl import unsigned
+from amaranth.lib import data
+
+from hw.config import UnitConfig
+from hw.pipeline import index_shape
+
+#: Which parts of the new set an apply puts in force: the settings, the weights, biases and multipliers.
+APPLY_PARTS = ("settings", "weights", "constants")
+#: Width of frame numbers, counters and all registers.
+WORD = 32
+
+
+def settings_layout(config: UnitConfig) -> data.StructLayout:
+    """The numbers that software may change, always within the limits of the build."""
+    c, reload = config.layer.config, config.reload
+    assert reload is not None
+    return data.StructLayout(
+        {
+            "height": unsigned(c.height.bit_length()),
+            "width": unsigned(c.width.bit_length()),
+            "relu": 1,
+            "attn_shift": index_shape(reload.attn_shift.high + 1),
+            "out_shift": index_shape(reload.out_shift.high + 1),
+        }
+    )
+
+
+#: An apply: ``strobe`` for a cycle; a bit for each of `APPLY_PARTS`; with ``wait`` not before frame number ``at``.
+Apply = data.StructLayout({"strobe": 1, **dict.fromkeys(APPLY_PARTS, 1), "wait": 1, "at": WORD})
+#: Strobes of what went wrong at the input stream: TLAST before a frame's last beat, no TLAST with it.
+InputErrors = data.StructLayout({"tlast_early": 1, "tlast_late": 1})
+
+
+def constant_write(config: UnitConfig) -> data.StructLayout:
+    """Write ``value`` as bias or multiplier of channel ``word * pe + lane``, in the set not in use."""
+    return data.StructLayout(
+        {
+            "bias": 1,
+            "multiplier": 1,
+            "word": index_shape(config.constant_depth),
+            "lane": index_shape(config.folding.pe),
+            "value": WORD,
+        }
+    )
+
+
+def weight_write(banks: Sequence[int], depth: int) -> data.StructLayout:
+    """Write ``value`` (its lower bits) to ``word`` of weight memory ``bank``, in the set not in use.
+
+    Args:
+        banks: width of each memory in bits.
+        depth: words of each.
+    """
+    return data.StructLayout(
+        {"enable": 1, "bank": index_shape(len(banks)), "word": index_shape(depth), "value": max(banks)}
+    )
+
+
+def counts(config: UnitConfig) -> data.StructLayout:
+    """What happens in a cycle, for the counters.
+
+    ``frames``: an output frame's last beat is transferred. ``starved``: the input could take a
+    beat and none is offered. ``stalled``: an output beat is offered and not taken.
+    ``saturated``: output elements that the pipeline has just cut at a limit other than 0.
+    """
+    return data.StructLayout(
+        {"frames": 1, "starved": 1, "stalled": 1, "saturated": index_shape(config.folding.pe + 1)}
+    )

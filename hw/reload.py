@@ -1,0 +1,25 @@
+"""What software may change in a reloadable unit, and within which limits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from golden.bounds import Range
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reload:
+    """Build options of a unit whose weights, constants, geometry and shifts come at run time.
+
+    The layer that it is built from gives the upper limits of height and width and all that is
+    frozen: channels, kernel, stride, padding, offsets, number formats.
+
+    Attributes:
+        attn_shift, out_shift: allowed values of the layer fields of these names.
+        single_buffered: whether weights and constants have memory for one set only, so that
+            they can be loaded only while the unit is held idle.
+    """
+
+    attn_shift: Range
+    out_shift: Range
+    single_buffered: bool = False
