@@ -12,15 +12,40 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from golden.layer import Layer, LayerConfig
+    from golden.layer import LayerConfig
 
 #: Width of the widest accumulator the contract allows (a DSP48's).
 ACCUMULATOR_BITS = 48
+
+
+class Weighted(Protocol):
+    """What bounds are proven for: a `golden.layer.Layer`, or all layers of a format (`golden.extremes`).
+
+    Attributes:
+        conv_weight: ``[O, C/groups, K, K]``.
+        attn_weight: ``[O, C/groups, T]``.
+        bias, multiplier: ``[O]``.
+    """
+
+    @property
+    def config(self) -> LayerConfig: ...
+
+    @property
+    def conv_weight(self) -> np.ndarray: ...
+
+    @property
+    def attn_weight(self) -> np.ndarray: ...
+
+    @property
+    def bias(self) -> np.ndarray: ...
+
+    @property
+    def multiplier(self) -> np.ndarray: ...
 
 
 @dataclass(frozen=True)
@@ -112,7 +137,7 @@ def attention_elements(config: LayerConfig) -> Sequence[Range]:
     return [product] * len(config.attn_offsets) if similarity is None else similarity.elements
 
 
-def combined_ranges(layer: Layer) -> tuple[np.ndarray, np.ndarray]:
+def combined_ranges(layer: Weighted) -> tuple[np.ndarray, np.ndarray]:
     """Extremes of ``2^attn_shift * conv_sum`` and the attention of all taps, per output and input channel.
 
     Returns:
@@ -125,7 +150,7 @@ def combined_ranges(layer: Layer) -> tuple[np.ndarray, np.ndarray]:
     return scale * conv_low + attn_low, scale * conv_high + attn_high
 
 
-def accumulator_ranges(layer: Layer) -> tuple[np.ndarray, np.ndarray]:
+def accumulator_ranges(layer: Weighted) -> tuple[np.ndarray, np.ndarray]:
     """Extremes of ``acc`` and of each of its partial sums, bias in or out: int64 ``[O]`` each."""
     low, high = combined_ranges(layer)
     return low.sum(axis=1) + np.minimum(layer.bias, 0), high.sum(axis=1) + np.maximum(layer.bias, 0)
@@ -154,7 +179,7 @@ class StageRanges:
     scaled: Range
 
 
-def stage_ranges(layer: Layer) -> StageRanges:
+def stage_ranges(layer: Weighted) -> StageRanges:
     """Ranges of the intermediates of ``layer``, from its actual weights."""
     x = layer.config.in_range
     conv = weighted_sum(layer.conv_weight.reshape(*layer.conv_weight.shape[:2], -1), x)

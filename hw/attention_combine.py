@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Module, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -23,9 +23,11 @@ class AttentionCombine(wiring.Component):
         i_conv_sum, i_attn_sum: from `TapMacs`.
         i_centre: ``x[c,p]``, in step with them.
         o_combined: one value per channel.
+        i_attn_shift: wanted ``shift_latency`` cycles after them (only where it is reloadable).
 
     Attributes:
-        latency: cycles from sums to output (0 without attention).
+        shift_latency: see ``i_attn_shift``.
+        latency: cycles from sums to output (0 without attention, unless the shift is reloadable).
     """
 
     def __init__(self, config: UnitConfig) -> None:
@@ -38,11 +40,19 @@ class AttentionCombine(wiring.Component):
         if config.geometry.attn_taps:
             ports["i_attn_sum"] = In(data.ArrayLayout(shape_of(config.ranges.attn_sum), channels))
             ports["i_centre"] = In(data.ArrayLayout(config.element, channels))
+        if config.reload is not None:
+            ports["i_attn_shift"] = In(config.reload.attn_shift_shape)
         super().__init__(ports)
 
     @property
+    def shift_latency(self) -> int:
+        return self._multiply - 1 if self._config.geometry.attn_taps else 0
+
+    @property
     def latency(self) -> int:
-        return self._multiply + 1 if self._config.geometry.attn_taps else 0
+        if self._config.geometry.attn_taps:
+            return self._multiply + 1
+        return int(self._config.reload is not None)
 
     @property
     def _multiply(self) -> int:
@@ -52,15 +62,23 @@ class AttentionCombine(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        shift = self._config.layer.config.attn_shift
         for channel in range(self._config.lane_channels):
+            static = self._static(m, channel)
             if not self._config.geometry.attn_taps:
-                m.d.comb += self.o_combined[channel].eq(self.i_conv_sum[channel] << shift)
+                m.d.comb += self.o_combined[channel].eq(static)
                 continue
             operands, in_fabric = (self.i_attn_sum[channel], self.i_centre[channel]), self._config.attention_in_fabric
             attention = multiply(m, self._config.target, *operands, in_fabric=in_fabric)
-            static = delay(m, self.i_conv_sum[channel], self._multiply)
             combined = Signal(shape_of(self._config.ranges.combined), reset_less=True)
-            m.d.sync += combined.eq((static << shift) + attention)
+            m.d.sync += combined.eq(static + attention)
             m.d.comb += self.o_combined[channel].eq(combined)
         return m
+
+    def _static(self, m: Module, channel: int) -> Value:
+        """``2^attn_shift * conv_sum[channel]`` when the attention's product is there."""
+        if self._config.reload is None:
+            late = self._multiply if self._config.geometry.attn_taps else 0
+            return delay(m, self.i_conv_sum[channel], late) << self._config.layer.config.attn_shift
+        shifted = Signal(shape_of(self._config.ranges.combined), reset_less=True)
+        m.d.sync += shifted.eq(delay(m, self.i_conv_sum[channel], self.shift_latency) << self.i_attn_shift)
+        return shifted

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from amaranth.hdl import Shape, signed, unsigned
 from amaranth.lib import data
 
-from golden.bounds import Range, StageRanges, stage_ranges, weighted_sum
+from golden.bounds import ACCUMULATOR_BITS, Range, StageRanges, Weighted, stage_ranges, weighted_sum
 from golden.cli import UserError
+from golden.extremes import Extremes
 from golden.layer import Layer
 from golden.streams import Folding, Payload
 from hw.cycles import Prediction, predict
@@ -89,8 +90,15 @@ class UnitConfig:
         return predict(self.geometry)
 
     @cached_property
+    def bounding(self) -> Weighted:
+        """What all bounds follow from: the layer where it is frozen, else the formats of what can be loaded."""
+        if self.reload is None:
+            return self.layer
+        return Extremes(config=replace(self.layer.config, attn_shift=self.reload.attn_shift.high))
+
+    @cached_property
     def ranges(self) -> StageRanges:
-        return stage_ranges(self.layer)
+        return stage_ranges(self.bounding)
 
     @cached_property
     def heads(self) -> Heads | None:
@@ -105,9 +113,9 @@ class UnitConfig:
         """Only with `heads`."""
         assert self.heads is not None and self.ranges.similarity is not None
         c, g = self.layer.config, self.geometry
-        outputs, element = c.out_channels, c.in_range
-        conv = self.layer.conv_weight.reshape(outputs, c.in_channels, -1)[..., list(g.conv_taps)]
-        attn = self.layer.attn_weight[..., list(g.attn_taps)]
+        element, outputs = c.in_range, len(self.bounding.bias)
+        conv = self.bounding.conv_weight.reshape(outputs, c.in_channels, -1)[..., list(g.conv_taps)]
+        attn = self.bounding.attn_weight[..., list(g.attn_taps)]
         per_head = attn.reshape(outputs, -1, self.heads.head_channels, len(g.attn_taps)).swapaxes(2, 3)
         sims = [self.ranges.similarity.sims[t] for t in g.attn_taps]
         return GroupRanges(
@@ -119,8 +127,8 @@ class UnitConfig:
     @cached_property
     def plan(self) -> TapPlan:
         if self.heads is not None:
-            return group_plan(self.layer, self.geometry, self.heads, self.target, pack=self.pack)
-        return tap_plan(self.layer, self.geometry, self.target, pe=self.folding.pe, pack=self.pack)
+            return group_plan(self.bounding, self.geometry, self.heads, self.target, pack=self.pack)
+        return tap_plan(self.bounding, self.geometry, self.target, pe=self.folding.pe, pack=self.pack)
 
     @cached_property
     def attention_in_fabric(self) -> bool:
@@ -261,8 +269,8 @@ class UnitConfig:
 
     @property
     def bias(self) -> Shape:
-        return shape_of(Range(int(self.layer.bias.min()), int(self.layer.bias.max())))
+        return shape_of(Range(int(self.bounding.bias.min()), int(self.bounding.bias.max())))
 
     @property
     def multiplier(self) -> Shape:
-        return unsigned(int(self.layer.multiplier.max()).bit_length())
+        return unsigned(int(self.bounding.multiplier.max()).bit_length())

@@ -18,8 +18,7 @@ from functools import cached_property
 import numpy as np
 from amaranth.hdl import Shape, signed, unsigned
 
-from golden.bounds import Range, similarity_ranges, weighted_sum
-from golden.layer import Layer
+from golden.bounds import Range, Weighted, similarity_ranges, weighted_sum
 from hw.geometry import Geometry
 from hw.heads import Heads
 from hw.multiplier import is_hard, signed_width
@@ -27,7 +26,7 @@ from hw.packing import Chain, Product, TapPlan, channel_parts
 from hw.target import Target
 
 
-def group_plan(layer: Layer, geometry: Geometry, heads: Heads, target: Target, *, pack: bool) -> TapPlan:
+def group_plan(layer: Weighted, geometry: Geometry, heads: Heads, target: Target, *, pack: bool) -> TapPlan:
     """The plan of a ``dynamic`` layer on ``target``; without ``pack`` every product has a multiplier of its own."""
     planner = _GroupPlanner(layer=layer, geometry=geometry, heads=heads, target=target)
     if pack:
@@ -45,7 +44,7 @@ def pair_width(element: Shape) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class _GroupPlanner:
-    layer: Layer
+    layer: Weighted
     geometry: Geometry
     heads: Heads
     target: Target
@@ -124,9 +123,9 @@ class _GroupPlanner:
     def _weights(self) -> np.ndarray:
         """``[O, groups, group, channel_weights]``."""
         c, g = self.layer.config, self.geometry
-        conv = self.layer.conv_weight.reshape(c.out_channels, c.in_channels, -1)[..., list(g.conv_taps)]
+        conv = self.layer.conv_weight.reshape(-1, c.in_channels, c.kernel**2)[..., list(g.conv_taps)]
         weights = np.concatenate([conv, self.layer.attn_weight[..., list(g.attn_taps)]], axis=-1)
-        return weights.reshape(c.out_channels, -1, self.heads.group, weights.shape[-1])
+        return weights.reshape(len(weights), -1, self.heads.group, weights.shape[-1])
 
     def _plan(self, chains: list[Chain], length: int, *, pack: bool) -> TapPlan:
         skew = [channel % length if self._cascaded else 0 for channel in range(self.heads.group)]

@@ -36,7 +36,11 @@ class Lane(wiring.Component):
         valid, first: there is a beat, and it is the first of a sum; wanted with ``bias``
             (only where a sum takes several beats).
         multiplier: of each output channel, wanted ``multiplier_latency`` cycles after the beat.
+        attn_shift, out_shift, relu: of the beat's set, wanted ``attn_shift_latency``,
+            ``out_shift_latency`` and ``relu_latency`` cycles after it (only in reloadable units).
         y: the output elements, ``latency`` cycles after the last beat of their sum.
+        cut: for each whether it was cut at a limit other than 0, in step with ``y`` (only in
+            reloadable units).
     """
 
     def __init__(self, config: UnitConfig) -> None:
@@ -53,7 +57,9 @@ class Lane(wiring.Component):
         combined = self._operands + self._tap_macs.latency + self._attention_combine[0].latency
         self.bias_latency = combined + accumulate.bias_latency
         self.multiplier_latency = combined + accumulate.latency - self._operands
-        self.latency = combined + accumulate.latency + self._requantise[0].latency
+        requantise, at_acc = self._requantise[0], combined + accumulate.latency
+        self.latency = at_acc + requantise.latency
+        self.attn_shift_latency = self._operands + self._tap_macs.latency + self._attention_combine[0].shift_latency
         self._folded = config.beats_per_output > 1
         ports = {
             "taps": In(config.lane_taps),
@@ -73,6 +79,16 @@ class Lane(wiring.Component):
             ports["centre"] = In(data.ArrayLayout(config.element, config.lane_channels))
         if self._folded:
             ports |= {"valid": In(1), "first": In(1)}
+        self._reload = config.reload
+        if self._reload is not None:
+            self.out_shift_latency = at_acc + requantise.shift_latency
+            self.relu_latency = at_acc + requantise.relu_latency
+            ports |= {
+                "attn_shift": In(self._reload.attn_shift_shape),
+                "out_shift": In(self._reload.out_shift_shape),
+                "relu": In(1),
+                "cut": Out(outputs),
+            }
         super().__init__(ports)
 
     def _combine(self, config: UnitConfig) -> AttentionCombine | SimilarityCombine:
@@ -117,4 +133,11 @@ class Lane(wiring.Component):
                 m.d.comb += [accumulate.i_valid.eq(self.valid), accumulate.i_first.eq(self.first)]
             m.d.comb += [requantise.i_acc.eq(accumulate.o_acc), requantise.i_multiplier.eq(multiplier[index])]
             m.d.comb += self.y[index].eq(requantise.o_y)
+            if self._reload is not None:
+                m.d.comb += [
+                    combine.i_attn_shift.eq(self.attn_shift),
+                    requantise.i_out_shift.eq(self.out_shift),
+                    requantise.i_relu.eq(self.relu),
+                    self.cut[index].eq(requantise.o_cut),
+                ]
         return m

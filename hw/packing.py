@@ -30,8 +30,7 @@ from dataclasses import dataclass
 import numpy as np
 from amaranth.hdl import Shape, signed, unsigned
 
-from golden.bounds import Range, weighted_sum
-from golden.layer import Layer
+from golden.bounds import Range, Weighted, weighted_sum
 from hw.dot_product import dot_product_latency
 from hw.geometry import Geometry
 from hw.multiplier import is_hard, signed_width
@@ -158,13 +157,13 @@ class _Field:
         return self.first + self.offsets.index(offset) if offset in self.offsets else None
 
 
-def tap_plan(layer: Layer, geometry: Geometry, target: Target, *, pe: int, pack: bool) -> TapPlan:
+def tap_plan(layer: Weighted, geometry: Geometry, target: Target, *, pe: int, pack: bool) -> TapPlan:
     """The plan of a ``hadamard`` layer on ``target``; without ``pack`` every product has a multiplier of its own."""
     c = layer.config
     places = {offset: index for index, offset in enumerate(geometry.offsets)}
     conv_offsets = tuple(places[c.kernel_offsets[i]] for i in geometry.conv_taps)
     attn_offsets = tuple(places[c.attn_offsets[t]] for t in geometry.attn_taps)
-    conv_weight = layer.conv_weight.reshape(c.out_channels, c.fan_in_channels, -1)[..., list(geometry.conv_taps)]
+    conv_weight = layer.conv_weight.reshape(-1, c.fan_in_channels, c.kernel**2)[..., list(geometry.conv_taps)]
     attn_weight = layer.attn_weight[..., list(geometry.attn_taps)]
     conv = _Field(weights=conv_weight.reshape(-1, len(conv_offsets)), offsets=conv_offsets, first=0)
 

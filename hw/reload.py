@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from amaranth.hdl import Shape
+
 from golden.bounds import Range
+from hw.pipeline import index_shape
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,3 +26,16 @@ class Reload:
     attn_shift: Range
     out_shift: Range
     single_buffered: bool = False
+
+    @property
+    def attn_shift_shape(self) -> Shape:
+        return index_shape(self.attn_shift.high + 1)
+
+    @property
+    def out_shift_shape(self) -> Shape:
+        return index_shape(self.out_shift.high + 1)
+
+    @property
+    def set_bits(self) -> int:
+        """Bits that choose between the sets of weights and constants in memory."""
+        return 0 if self.single_buffered else 1

@@ -11,16 +11,28 @@ from hw.pipeline import delay
 LATENCY = 2
 
 
-def rounded(m: Module, value: Value, shift: int, limits: Range, shape: Shape, *, split: bool) -> Value:
+def rounded(
+    m: Module,
+    value: Value,
+    shift: int,
+    limits: Range,
+    shape: Shape,
+    *,
+    split: bool,
+    relu: Value | None = None,
+    cut: Signal | None = None,
+) -> Value:
     """``saturate(round_half_even(value / 2^shift))`` in ``shape``, ``LATENCY + split`` cycles later.
 
     Args:
         value: a signed number.
         limits: 0 or powers of two, the upper one less 1.
         split: whether what rounding carries, and where that ends, are cycles of their own.
+        relu: whether the lower limit is 0 instead, wanted a cycle before the result.
+        cut: driven with whether the result was cut at a limit other than 0, in step with it.
     """
     whole, carry = (delay(m, part, int(split)) for part in _round(value, shift))
-    return _saturate(m, whole, carry, limits, shape)
+    return _saturate(m, whole, carry, limits, shape, relu, cut)
 
 
 def _round(value: Value, shift: int) -> tuple[Value, Value]:
@@ -37,7 +49,9 @@ def _round(value: Value, shift: int) -> tuple[Value, Value]:
     return whole, (Cat(odd, fraction) + (2 * half + 1))[shift + 1]
 
 
-def _saturate(m: Module, whole: Value, carry: Value, limits: Range, shape: Shape) -> Value:
+def _saturate(
+    m: Module, whole: Value, carry: Value, limits: Range, shape: Shape, relu: Value | None, cut: Signal | None
+) -> Value:
     """``whole + carry`` within the limits.
 
     Only the bits of the result are added; whether the sum is beyond the limits follows from
@@ -58,5 +72,11 @@ def _saturate(m: Module, whole: Value, carry: Value, limits: Range, shape: Shape
     above = ~negative & ~is_zero
     result = Signal(shape, reset_less=True)
     kept = Cat(low, is_minus_one).as_signed() if limits.low else low
-    m.d.sync += result.eq(Mux(above, limits.high, Mux(below, limits.low, kept)))
+    cut_low = below if limits.low else Const(0)
+    kept = Mux(below, limits.low, kept)
+    if relu is not None:
+        kept, cut_low = Mux(relu & negative & ~is_zero, 0, kept), cut_low & ~relu
+    m.d.sync += result.eq(Mux(above, limits.high, kept))
+    if cut is not None:
+        m.d.sync += cut.eq(above | cut_low)
     return result

@@ -24,9 +24,11 @@ class SimilarityCombine(wiring.Component):
         i_attn_sum: the attention's sums ``[group][tap]``, from `TapMacs`.
         i_control: `head_control` of the beat, `CONTROL_AHEAD` cycles before ``i_attn_sum``.
         i_sims: from `Similarity`, wanted ``sims_latency`` cycles after ``i_attn_sum``.
+        i_attn_shift: wanted ``shift_latency`` cycles after ``i_attn_sum`` (only where it is reloadable).
         o_combined: the sum over a beat's channels, as ``config.combined``.
 
     Attributes:
+        shift_latency: see ``i_attn_shift``.
         sims_latency: see ``i_sims``.
         latency: cycles from ``i_attn_sum`` to output.
     """
@@ -43,18 +45,24 @@ class SimilarityCombine(wiring.Component):
         self.sims_latency = self._head_sum.latency
         self._multiply = multiplier.latency(target, attn, sim, in_fabric=config.attention_in_fabric)
         attention = self.sims_latency + self._multiply + self._tree_latency(products)
-        static = conv_late + self._tree_latency(groups)
+        # A shift that comes at run time takes a cycle of its own.
+        static = conv_late + self._tree_latency(groups) + (config.reload is not None)
         self._waits = [max(attention, static) - path for path in (attention, static)]
         self.latency = max(attention, static) + 1
-        super().__init__(
-            {
-                "i_conv_sum": In(data.ArrayLayout(conv, groups)),
-                "i_attn_sum": In(config.group_sums),
-                "i_control": In(head_control(config.heads)),
-                "i_sims": In(config.sims),
-                "o_combined": Out(config.combined),
-            }
-        )
+        ports = {
+            "i_conv_sum": In(data.ArrayLayout(conv, groups)),
+            "i_attn_sum": In(config.group_sums),
+            "i_control": In(head_control(config.heads)),
+            "i_sims": In(config.sims),
+            "o_combined": Out(config.combined),
+        }
+        if config.reload is not None:
+            ports["i_attn_shift"] = In(config.reload.attn_shift_shape)
+        super().__init__(ports)
+
+    @property
+    def shift_latency(self) -> int:
+        return self.latency - 2
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -71,8 +79,14 @@ class SimilarityCombine(wiring.Component):
         sums = [self.i_conv_sum[group] for group in groups]
         static = adder_tree(m, sums, acc, config.target.radix(len(sums)))
         attention, static = (delay(m, part, wait) for part, wait in zip((attention, static), self._waits, strict=True))
+        if config.reload is None:
+            static = static << config.layer.config.attn_shift
+        else:
+            shifted = Signal(acc, reset_less=True)
+            m.d.sync += shifted.eq(static << self.i_attn_shift)
+            static = shifted
         combined = Signal(acc, reset_less=True)
-        m.d.sync += combined.eq((static << config.layer.config.attn_shift) + attention)
+        m.d.sync += combined.eq(static + attention)
         m.d.comb += self.o_combined[0].eq(combined)
         return m
 

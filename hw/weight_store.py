@@ -1,11 +1,12 @@
-"""Weight store: the frozen weights, biases and multipliers, one word per beat or output."""
+"""Weight store: the weights, biases and multipliers, one word per beat or output; frozen, or loaded at run time."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
-from amaranth.hdl import Cat, Const, Module, Shape, Value
+from amaranth.hdl import Cat, Const, Module, Shape, Value, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -17,13 +18,16 @@ from hw.target import Target
 
 
 class WeightStore(wiring.Component):
-    """Read-only words that each output lane needs with a beat.
+    """Words that each output lane needs with a beat.
 
-    A single word is a constant; several become memories, see `hw.storage`: one for each lane
-    and group of elements that are wanted at the same time.
+    A single frozen word is a constant; several become memories, see `hw.storage`: one for each
+    lane and group of elements that are wanted at the same time. Where words are loaded, a
+    memory has ``2^set_bits`` sets of them, chosen by the upper bits of the address.
 
     Members:
         i_address: word to read.
+        i_write: a word of one memory to write (only where they are loaded); memories count
+            lane by lane.
         o_words: for each lane its part of the word, ``latency`` cycles later, and each
             element as many cycles more as its skew.
 
@@ -33,7 +37,15 @@ class WeightStore(wiring.Component):
     """
 
     def __init__(
-        self, words: np.ndarray, element: Shape, *, target: Target, name: str, skew: Sequence[int] = (), parts: int = 1
+        self,
+        words: np.ndarray,
+        element: Shape,
+        *,
+        target: Target,
+        name: str,
+        skew: Sequence[int] = (),
+        parts: int = 1,
+        set_bits: int | None = None,
     ) -> None:
         """Keep ``words``, integers ``[depth, lanes, elements]`` that fit ``element``.
 
@@ -41,40 +53,58 @@ class WeightStore(wiring.Component):
             name: of the memories.
             skew: of each element; none without.
             parts: memories that a lane's elements are divided into, in equal shares.
+            set_bits: words are loaded into so many sets, ``words`` only says their shape; None where they are frozen.
         """
         self._words, self._element, self._target, self._name = words, element, target, name
+        self._set_bits = set_bits
         depth, lanes, elements = words.shape
-        places = skew or [0] * elements
-        self._groups = sorted({(places[e], e * parts // elements) for e in range(elements)})
-        self._members = {
-            group: [e for e in range(elements) if (places[e], e * parts // elements) == group] for group in self._groups
-        }
+        self._members = _bank_members(elements, skew, parts)
         self.latency = storage.LATENCY + int(target.fast)
         self.bank_elements = [len(members) for members in self._members.values()]
-        word = data.ArrayLayout(element, elements)
-        super().__init__({"i_address": In(index_shape(depth)), "o_words": Out(word).array(lanes)})
+        word, address = data.ArrayLayout(element, elements), index_shape(depth)
+        ports: dict[str, Any] = {"o_words": Out(word).array(lanes)}
+        if set_bits is not None:
+            address = unsigned(max(1, (depth - 1).bit_length() + set_bits))
+            widths = [count * element.width for count in self.bank_elements] * lanes
+            ports["i_write"] = In(bank_write(widths, address))
+        super().__init__({"i_address": In(address), **ports})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         for lane in range(self._words.shape[1]):
             elements: dict[int, Value] = {}
-            for index, (skew, part) in enumerate(self._groups):
-                members = self._members[skew, part]
-                values = self._words[:, lane, members]
-                image = Payload(lanes=len(members), bits=self._element.width, signed=self._element.signed).pack(values)
-                content = [int.from_bytes(word, "little") for word in image]
+            for index, ((skew, _), members) in enumerate(self._members.items()):
+                content = self._content(lane, members)
                 width = len(members) * self._element.width
-                if len(content) == 1:
+                if self._set_bits is None and len(content) == 1:
                     word: Value = Const(content[0], width)
                 else:
-                    bank = Bank(content, width, target=self._target, name=self._name)
-                    m.submodules[f"{self._name}_{lane}" + (f"_{index}" if len(self._groups) > 1 else "")] = bank
+                    bank = self._bank(m, lane * len(self._members) + index, content, width)
+                    m.submodules[f"{self._name}_{lane}" + (f"_{index}" if len(self._members) > 1 else "")] = bank
                     m.d.comb += bank.i_address.eq(delay(m, self.i_address, skew))
                     word = bank.o_word
                 for place, element in enumerate(members):
                     elements[element] = word[place * self._element.width : (place + 1) * self._element.width]
             m.d.comb += self.o_words[lane].eq(Cat(elements[index] for index in range(len(elements))))
         return m
+
+    def _content(self, lane: int, members: Sequence[int]) -> list[int]:
+        """The words of a memory as they lie in it."""
+        values = self._words[:, lane, members]
+        image = Payload(lanes=len(members), bits=self._element.width, signed=self._element.signed).pack(values)
+        return [int.from_bytes(word, "little") for word in image]
+
+    def _bank(self, m: Module, number: int, content: Sequence[int], width: int) -> Bank | LoadedBank:
+        if self._set_bits is None:
+            return Bank(content, width, target=self._target, name=self._name)
+        bank = LoadedBank(self.i_address.shape(), width, target=self._target, name=self._name)
+        write = self.i_write
+        m.d.comb += [
+            bank.i_write.enable.eq(write.enable & (write.bank == number)),
+            bank.i_write.word.eq(write.word),
+            bank.i_write.value.eq(write.value),
+        ]
+        return bank
 
 
 class Bank(wiring.Component):
@@ -95,6 +125,49 @@ class Bank(wiring.Component):
         word = storage.read_only(m, self._target, self._image, self._width, address, name=self._name)
         m.d.comb += self.o_word.eq(word)
         return m
+
+
+class LoadedBank(wiring.Component):
+    """One memory that is written, too.
+
+    Members:
+        i_address: word to read.
+        i_write: word to write; it is in memory two cycles later.
+        o_word: the word read, as late as that of a `Bank`.
+    """
+
+    def __init__(self, address: Shape, width: int, *, target: Target, name: str) -> None:
+        self._target, self._name = target, name
+        write = data.StructLayout({"enable": 1, "word": address, "value": width})
+        super().__init__({"i_address": In(address), "i_write": In(write), "o_word": Out(width)})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        address = delay(m, self.i_address, int(self._target.fast))
+        enable = delay(m, self.i_write.enable, 1, reset_less=False)
+        where, value = delay(m, self.i_write.word, 1), delay(m, self.i_write.value, 1)
+        word = storage.random_access(
+            m,
+            self._target,
+            depth=2 ** len(self.i_address),
+            width=len(self.o_word),
+            write=(enable, where, value),
+            address=address,
+            name=self._name,
+        )
+        m.d.comb += self.o_word.eq(word)
+        return m
+
+
+def bank_write(widths: Sequence[int], address: Shape) -> data.StructLayout:
+    """Write ``value`` (its lower bits) to ``word`` of memory ``bank``, where memories have words of ``widths`` bits."""
+    return data.StructLayout({"enable": 1, "bank": index_shape(len(widths)), "word": address, "value": max(widths)})
+
+
+def _bank_members(elements: int, skew: Sequence[int], parts: int) -> dict[tuple[int, int], list[int]]:
+    """The elements that each memory of a lane holds; those of a memory have the same skew and part."""
+    places = [(skew[e] if skew else 0, e * parts // elements) for e in range(elements)]
+    return {place: [e for e in range(elements) if places[e] == place] for place in sorted(set(places))}
 
 
 def weight_words(config: UnitConfig) -> np.ndarray:

@@ -25,8 +25,8 @@ def settings_layout(config: UnitConfig) -> data.StructLayout:
             "height": unsigned(c.height.bit_length()),
             "width": unsigned(c.width.bit_length()),
             "relu": 1,
-            "attn_shift": index_shape(reload.attn_shift.high + 1),
-            "out_shift": index_shape(reload.out_shift.high + 1),
+            "attn_shift": reload.attn_shift_shape,
+            "out_shift": reload.out_shift_shape,
         }
     )
 
