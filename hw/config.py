@@ -8,12 +8,13 @@ from functools import cached_property
 from amaranth.hdl import Shape, signed, unsigned
 from amaranth.lib import data
 
-from golden.bounds import ACCUMULATOR_BITS, Range, StageRanges, Weighted, stage_ranges, weighted_sum
+from golden.bounds import Range, StageRanges, Weighted, stage_ranges, weighted_sum
 from golden.cli import UserError
 from golden.extremes import Extremes
 from golden.layer import Layer
 from golden.streams import Folding, Payload
 from hw.cycles import Prediction, predict
+from hw.frame_cycles import FrameCycleModel
 from hw.geometry import Geometry
 from hw.group_packing import group_plan
 from hw.heads import Heads
@@ -87,7 +88,7 @@ class UnitConfig:
 
     @cached_property
     def prediction(self) -> Prediction:
-        return predict(self.geometry)
+        return predict(self.geometry) if self.reload is None else predict(self.geometry, FrameCycleModel)
 
     @cached_property
     def bounding(self) -> Weighted:
@@ -150,6 +151,11 @@ class UnitConfig:
         return 1 if self.layer.config.depthwise else self.folding.simd
 
     @property
+    def weight_parts(self) -> int:
+        """Memories that the weights of a lane with the same skew are divided into."""
+        return self.lane_channels if self.target.lane_registers else 1
+
+    @property
     def lane_groups(self) -> int:
         """Groups of channels (`TapPlan`) that one output lane sums in a beat."""
         return self.lane_channels // self.plan.group
@@ -158,6 +164,11 @@ class UnitConfig:
     def beats_per_output(self) -> int:
         """Beats that one output beat sums over."""
         return 1 if self.layer.config.depthwise else self.geometry.channel_beats
+
+    @property
+    def row_beats(self) -> int:
+        """Beats of an input row."""
+        return self.layer.config.width * self.geometry.channel_beats
 
     @property
     def row_depth(self) -> int:

@@ -8,7 +8,9 @@ row is one cumulative maximum. All times are cycles after the first input transf
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -38,9 +40,7 @@ class CycleModel:
 
     def __init__(self, geometry: Geometry, *, slots: int, flush_always: bool, frames: int) -> None:
         self._geometry = geometry
-        config = geometry.config
-        self._config = config
-        self._writer = _Writer(geometry, slots)
+        self._writer = self._make_writer(slots)
         self.first_output = -1
         self.frame_ends: list[int] = []
         # Whether the groups pushed last, oldest first, still wait to become an output.
@@ -48,9 +48,15 @@ class CycleModel:
         self._end = 0
         self._outputs = 0
         for frame in range(frames):
-            for q in range(config.out_height):
+            for q in range(self._of_frame(frame).config.out_height):
                 self._read_row(frame, q)
             self._flush(frame + 1 if frame + 1 < frames and not flush_always else None)
+
+    def _make_writer(self, slots: int) -> Writer:
+        return _BeatWriter(self._geometry, slots)
+
+    def _of_frame(self, frame: int) -> Geometry:
+        return self._geometry
 
     @property
     def intervals(self) -> list[int]:
@@ -59,14 +65,14 @@ class CycleModel:
 
     def _read_row(self, frame: int, q: int) -> None:
         """Push all groups of one output row."""
-        g, c = self._geometry, self._config
-        pushed = self._push(self._available(frame, q), np.arange(g.groups) < c.out_width)
+        g = self._of_frame(frame)
+        pushed = self._push(self._available(frame, q), np.arange(g.groups) < g.config.out_width)
         # `pushed` is the cycle after the issue.
         self._writer.free_row(frame, q, pushed - 1 + READ_TO_ROOM)
 
     def _available(self, frame: int, q: int) -> np.ndarray:
         """First cycle in which each group of the row may be pushed."""
-        g, c = self._geometry, self._config
+        g, c = self._geometry, self._geometry.config
         row = self._writer.row(frame * c.height + g.bottom_row(q))
         last_columns = np.minimum(np.arange(1, g.groups + 1) * c.stride, c.width) - 1
         return row[last_columns] + WRITE_TO_ISSUE
@@ -100,19 +106,34 @@ class CycleModel:
         """Record the first output beat, and the last one of a frame."""
         if not ends.size:
             return
-        g, c = self._geometry, self._config
+        g = self._geometry
         if self.first_output < 0:
             # Depthwise, the first beat of the step is an output; otherwise the last of a sum.
-            self.first_output = int(pushed[0]) - (g.channel_beats if c.depthwise else 1)
-        frame_outputs = c.out_height * c.out_width
-        left = frame_outputs - self._outputs % frame_outputs
+            self.first_output = int(pushed[0]) - (g.channel_beats if g.config.depthwise else 1)
         self._outputs += ends.size
-        if left <= ends.size:
-            self.frame_ends.append(int(ends[left - 1]) - 1)
+        # `_outputs` counts since the last frame that is complete.
+        while self._outputs >= (size := self._frame_outputs):
+            self._outputs -= size
+            self.frame_ends.append(int(ends[ends.size - self._outputs - 1]) - 1)
+
+    @property
+    def _frame_outputs(self) -> int:
+        """Output positions of the frame that is not complete yet."""
+        c = self._of_frame(len(self.frame_ends)).config
+        return c.out_height * c.out_width
 
 
-class _Writer:
+class Writer(Protocol):
     """Transfer times of the first beat of every pixel, row by row, rows counted on across frames."""
+
+    def row(self, index: int) -> np.ndarray: ...
+
+    def free_row(self, frame: int, q: int, freed: np.ndarray) -> None:
+        """The groups of output row ``q`` of ``frame`` are free as of ``freed``, where no later row needs them."""
+
+
+class _BeatWriter:
+    """The `Writer` of a frozen unit, which takes a beat as soon as its place is free."""
 
     def __init__(self, geometry: Geometry, slots: int) -> None:
         self._geometry = geometry
@@ -140,7 +161,6 @@ class _Writer:
         self._next_row += 1
 
     def free_row(self, frame: int, q: int, freed: np.ndarray) -> None:
-        """The groups of output row ``q`` of ``frame`` are free as of ``freed``, where no later row needs them."""
         g, c = self._geometry, self._geometry.config
         top = frame * c.height + g.centre_row(q) - g.up
         last = q == c.out_height - 1
@@ -169,7 +189,7 @@ class Prediction:
     frame_cycles: int
 
 
-def predict(geometry: Geometry) -> Prediction:
+def predict(geometry: Geometry, model: Callable[..., CycleModel] = CycleModel) -> Prediction:
     """The fewest row slots at which no cycle is lost, and the cycle figures with them.
 
     The search starts at the rows a window spans. Where the sequencer is the bottleneck it
@@ -192,13 +212,13 @@ def predict(geometry: Geometry) -> Prediction:
     for flush_always in (False, True) if flush else (False,):
         for slots in range(first, first + SEARCH):
             frames = FRAMES + -(-2 * slots // c.height)
-            model = CycleModel(geometry, slots=slots, flush_always=flush_always, frames=frames)
-            longest, shortest = max(model.intervals), min(model.intervals)
+            cycles = model(geometry, slots=slots, flush_always=flush_always, frames=frames)
+            longest, shortest = max(cycles.intervals), min(cycles.intervals)
             if longest == shortest <= target + (flush if flush_always else 0):
                 return Prediction(
                     slots=slots,
                     flush_always=flush_always,
-                    first_output_issue=model.first_output,
+                    first_output_issue=cycles.first_output,
                     frame_cycles=longest,
                 )
     raise AssertionError(f"no constant frame interval for {geometry}")

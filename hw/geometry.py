@@ -8,7 +8,7 @@ groups (or empty ones) push its last ``lead`` outputs through.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from golden.layer import LayerConfig
@@ -23,10 +23,19 @@ class Geometry:
 
     Taps that no output of the frame can reach inside the frame always see zero; they are
     left out, so a frame smaller than the kernel shrinks the window to what can matter.
+
+    Attributes:
+        largest: where frames may be smaller than those that the unit is built for, the latter.
     """
 
     config: LayerConfig
     folding: Folding
+    largest: LayerConfig | None = None
+
+    def of_frame(self, height: int, width: int) -> Geometry:
+        """The same unit's geometry for smaller frames."""
+        config = replace(self.config, height=height, width=width)
+        return Geometry(config=config, folding=self.folding, largest=self.largest or self.config)
 
     @property
     def channel_beats(self) -> int:
@@ -44,7 +53,7 @@ class Geometry:
         return -(-self.config.width // self.config.stride)
 
     def _reaches(self, offset: Offset) -> bool:
-        c = self.config
+        c = self.largest or self.config
         frame = ((offset[0], c.height, c.out_height), (offset[1], c.width, c.out_width))
         return all(
             any(0 <= c.first_centre + c.stride * q + d < size for q in range(outputs)) for d, size, outputs in frame
@@ -106,6 +115,15 @@ class Geometry:
     def bottom_row(self, q: int) -> int:
         """Last input row that output row ``q`` needs."""
         return min(self.centre_row(q) + self.down, self.config.height - 1)
+
+    def rows_of_room(self, slots: int) -> int:
+        """Rows that can be written to so many slots before the first output row is done with its topmost one."""
+        return slots + self.centre_row(0) - self.up
+
+    @property
+    def frame_advance_limit(self) -> int:
+        """Most rows from the last row of centres of a frame of any size to the first of the next frame."""
+        return 2 * self.config.first_centre + self.config.stride
 
     @property
     def last_column_of_first_group(self) -> int:

@@ -12,9 +12,10 @@ outside the frame read as zero.
 from __future__ import annotations
 
 import enum
+from typing import Any
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
-from amaranth.lib import stream, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.config import UnitConfig
@@ -31,12 +32,26 @@ class Release(enum.Enum):
     FRAME = 3
 
 
+def row_write(config: UnitConfig) -> data.StructLayout:
+    """A beat and its place: its column within the group enabled, the row's slot, the address within the row."""
+    return data.StructLayout(
+        {
+            "enable": config.layer.config.stride,
+            "slot": index_shape(config.prediction.slots),
+            "address": index_shape(config.row_depth),
+            "beat": config.pixel,
+        }
+    )
+
+
 class RowStore(wiring.Component):
     """Input rows in ``slots`` memories.
 
     Members:
         i: the input beats. A beat is taken in every cycle while there is room.
         o_written: a beat is on its way into memory; a read three cycles later sees it.
+        i_write: a beat on its way into memory (in reloadable units, instead of ``i``, ``o_written``
+            and ``i_release``, see `hw.frame_writer`); a read two cycles later sees it.
         i_address: beat within a row (column group, channel beat) to read.
         i_slot: slot of the row of the centres.
         i_row_valid: for each window row, whether it lies inside the frame.
@@ -52,24 +67,28 @@ class RowStore(wiring.Component):
         self.latency = LATENCY + self._way + 1
         g = config.geometry
         self._slots = config.prediction.slots
-        super().__init__(
-            {
-                "i": In(stream.Signature(config.pixel)),
-                "o_written": Out(1),
-                "i_address": In(index_shape(config.row_depth)),
-                "i_slot": In(index_shape(self._slots)),
-                "i_row_valid": In(len(g.rows)),
-                "i_release": In(Release),
-                "o_column": Out(config.column),
-            }
-        )
+        ports: dict[str, Any] = {
+            "i_address": In(index_shape(config.row_depth)),
+            "i_slot": In(index_shape(self._slots)),
+            "i_row_valid": In(len(g.rows)),
+            "o_column": Out(config.column),
+        }
+        if config.reload is not None:
+            ports["i_write"] = In(row_write(config))
+        else:
+            ports |= {"i": In(stream.Signature(config.pixel)), "o_written": Out(1), "i_release": In(Release)}
+        super().__init__(ports)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        transfer = Signal()
-        m.d.comb += transfer.eq(self.i.valid & self.i.ready)
-        self._count_room(m, transfer)
-        rows = self._memories(m, transfer)
+        if self._config.reload is not None:
+            write = self.i_write
+        else:
+            transfer = Signal()
+            m.d.comb += transfer.eq(self.i.valid & self.i.ready)
+            self._count_room(m, transfer)
+            write = self._place(m, transfer)
+        rows = self._memories(m, write)
         self._rotate(m, rows)
         return m
 
@@ -98,8 +117,8 @@ class RowStore(wiring.Component):
         sum_with_carry = Cat(1, room).as_signed() + Cat(~transfer, amount).as_signed()
         m.d.sync += room.eq(sum_with_carry >> 1)
 
-    def _memories(self, m: Module, transfer: Signal) -> list[Value]:
-        """A memory per slot (with stride 2 one for each column of a group); returns the column group each reads."""
+    def _place(self, m: Module, transfer: Signal) -> data.View:
+        """Count through the beats of the frames; returns where each goes, a cycle after its transfer."""
         g, c = self._config.geometry, self._config.layer.config
         beat = Signal(self._config.pixel, reset_less=True)
         written = Signal()
@@ -125,20 +144,32 @@ class RowStore(wiring.Component):
                     with m.If(x.last):
                         m.d.sync += address.eq(0)
 
+        write = Signal(row_write(self._config))
+        m.d.comb += [
+            write.enable.eq(enable & written.replicate(c.stride)),
+            write.slot.eq(slot.value),
+            write.address.eq(address),
+            write.beat.eq(beat),
+        ]
+        return write
+
+    def _memories(self, m: Module, write: data.View) -> list[Value]:
+        """A memory per slot (with stride 2 one for each column of a group); returns the column group each reads."""
+        stride = self._config.layer.config.stride
         rows = []
         for index in range(self._slots):
             columns = []
-            for column in range(c.stride):
-                write = [written & (slot.value == index) & enable[column], address, Value.cast(beat)]
+            for column in range(stride):
+                port = [write.enable[column] & (write.slot == index), write.address, Value.cast(write.beat)]
                 columns.append(
                     random_access(
                         m,
                         self._config.target,
                         depth=self._config.row_depth,
                         width=self._config.pixel.size,
-                        write=tuple(delay(m, value, self._way, reset_less=False) for value in write),
+                        write=tuple(delay(m, value, self._way, reset_less=False) for value in port),
                         address=self.i_address,
-                        name=f"slot_{index}_{column}" if c.stride > 1 else f"slot_{index}",
+                        name=f"slot_{index}_{column}" if stride > 1 else f"slot_{index}",
                     )
                 )
             rows.append(delay(m, Cat(columns), self._way))

@@ -13,14 +13,16 @@ groups push the last outputs through if the next frame's first group has not arr
 
 from __future__ import annotations
 
+from typing import Any
+
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
-from amaranth.lib import wiring
+from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.config import UnitConfig
+from hw.frame_walk import FrameWalk, tag_layout
 from hw.input_walk import InputWalk
 from hw.pipeline import Counter, delay, index_shape
-from hw.row_store import Release
 
 
 class Sequencer(wiring.Component):
@@ -36,37 +38,40 @@ class Sequencer(wiring.Component):
         o_constant: the word of its output group's bias and multiplier.
         o_first, o_last: it is the first, last beat of a sum (``o_last`` only if issued).
         o_x: a cycle later, the output column that the step works on.
+        o_tag: instead of it in reloadable units, what goes with the output position, see `hw.frame_walk`.
         o_weight: a cycle later, its word in the weight store.
         o_frame_last: a cycle later than ``o_last``, whether it is the frame's last sum.
 
     Attributes:
-        input_walk: its part that walks over the input.
+        input_walk: its part that walks over the input; in reloadable units it is a `FrameWalk`,
+            and to be connected to the frame writer by whoever has that.
     """
 
     def __init__(self, config: UnitConfig, *, fifo_depth: int) -> None:
         self._config = config
         self._fifo_depth = fifo_depth
-        self.input_walk = InputWalk(config)
+        self.input_walk = InputWalk(config) if config.reload is None else FrameWalk(config)
         g, c = config.geometry, config.layer.config
-        super().__init__(
-            {
-                "i_written": In(1),
-                "i_popped": In(1),
-                "o_address": Out(index_shape(g.groups * g.channel_beats)),
-                "o_slot": Out(index_shape(config.prediction.slots)),
-                "o_row_valid": Out(len(g.rows)),
-                "o_release": Out(Release),
-                "o_valid": Out(1),
-                "o_push": Out(1),
-                "o_channel": Out(index_shape(g.channel_beats)),
-                "o_constant": Out(index_shape(config.constant_depth)),
-                "o_first": Out(1),
-                "o_last": Out(1),
-                "o_x": Out(index_shape(c.out_width)),
-                "o_weight": Out(index_shape(config.weight_depth)),
-                "o_frame_last": Out(1),
-            }
-        )
+        ports: dict[str, Any] = {
+            "i_popped": In(1),
+            "o_address": Out(index_shape(g.groups * g.channel_beats)),
+            "o_slot": Out(index_shape(config.prediction.slots)),
+            "o_row_valid": Out(len(g.rows)),
+            "o_release": Out(self.input_walk.o_read.release.shape()),
+            "o_valid": Out(1),
+            "o_push": Out(1),
+            "o_channel": Out(index_shape(g.channel_beats)),
+            "o_constant": Out(index_shape(config.constant_depth)),
+            "o_first": Out(1),
+            "o_last": Out(1),
+            "o_weight": Out(index_shape(config.weight_depth)),
+            "o_frame_last": Out(1),
+        }
+        if config.reload is None:
+            ports |= {"i_written": In(1), "o_x": Out(index_shape(c.out_width))}
+        else:
+            ports |= {"o_tag": Out(tag_layout(config))}
+        super().__init__(ports)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -115,7 +120,6 @@ class Sequencer(wiring.Component):
             step.eq(real & walk.o_arrived & credit),
             works.eq(~pushing | (waiting[-1] if g.lead else walk.o_starts_output)),
             issue.eq(step | ((~pushing | empty) & credit)),
-            walk.i_written.eq(self.i_written),
             walk.i_step.eq(step),
         ]
         m.d.comb += [
@@ -130,7 +134,12 @@ class Sequencer(wiring.Component):
             self.o_first.eq(1 if c.depthwise else first),
             self.o_last.eq(issue & works & (True if c.depthwise else channel.last)),
         ]
-        self._walk_output(m, issue & works, channel.last & last_reuse)
+        worked, ends_output = issue & works, channel.last & last_reuse
+        if isinstance(walk, InputWalk):
+            m.d.comb += walk.i_written.eq(self.i_written)
+            self._walk_output(m, worked, ends_output)
+        else:
+            self._tag_output(m, walk.o_tag, issue & pushing, channel.last, worked, ends_output)
         return m
 
     def _has_credit(self, m: Module) -> Value:
@@ -145,17 +154,36 @@ class Sequencer(wiring.Component):
         m.d.sync += spare.eq(spare + change.as_signed())
         return ~spare[-1]
 
-    def _walk_output(self, m: Module, worked: Value, ends_step: Value) -> None:
-        """Advance over the output positions and the weights, a cycle after the beats."""
+    def _walk_output(self, m: Module, worked: Value, ends_output: Value) -> None:
+        """Advance over the output positions, a cycle after the beats."""
         c = self._config.layer.config
-        step, last_beat = Signal(), Signal()
-        m.d.sync += [step.eq(worked), last_beat.eq(ends_step)]
-        weight = Counter(m, self._config.weight_depth, step, name="weight")
+        step, last_beat = self._walk_weights(m, worked), Signal()
+        m.d.sync += last_beat.eq(ends_output)
         next_x = step & last_beat
         x = Counter(m, c.out_width, next_x, name="x")
         y = Counter(m, c.out_height, next_x & x.last, name="y")
-        m.d.comb += [
-            self.o_x.eq(x.value),
-            self.o_weight.eq(weight.value),
-            self.o_frame_last.eq(last_beat & x.last & y.last),
-        ]
+        m.d.comb += [self.o_x.eq(x.value), self.o_frame_last.eq(last_beat & x.last & y.last)]
+
+    def _tag_output(
+        self, m: Module, tag: data.View, pushes: Value, last_channel: Value, worked: Value, ends_output: Value
+    ) -> None:
+        """Let tags wait with their output positions; the one worked on is there a cycle after the beat."""
+        self._walk_weights(m, worked)
+        oldest = tag
+        for place in range(self._config.geometry.lead):
+            waiting = Signal(tag.shape(), reset_less=True, name=f"waiting_tag_{place}")
+            with m.If(pushes & last_channel):
+                m.d.sync += waiting.eq(oldest)
+            oldest = waiting
+        current, last_beat = Signal(tag.shape(), reset_less=True), Signal()
+        with m.If(pushes):
+            m.d.sync += current.eq(oldest)
+        m.d.sync += last_beat.eq(ends_output)
+        m.d.comb += [self.o_tag.eq(current), self.o_frame_last.eq(last_beat & current.frame_last)]
+
+    def _walk_weights(self, m: Module, worked: Value) -> Signal:
+        """Advance over the weights, a cycle after the beats; returns whether there was one."""
+        step = Signal()
+        m.d.sync += step.eq(worked)
+        m.d.comb += self.o_weight.eq(Counter(m, self._config.weight_depth, step, name="weight").value)
+        return step

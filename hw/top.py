@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from amaranth.hdl import Cat, ClockDomain, ClockSignal, Instance, Module, Signal, Value
 from amaranth.lib import wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Member, Out
 
 from hw.config import UnitConfig
 from hw.head_sum import control_word
@@ -51,27 +51,39 @@ class Unit(wiring.Component):
         # Enough entries that a ready sink never makes the sequencer wait for a free one.
         self.fifo_depth = -(-(self.latency + 1) // config.beats_per_output) + 2
         self.sequencer = Sequencer(config, fifo_depth=self.fifo_depth)
+        self.output_stream = OutputStream(config, depth=self.fifo_depth)
+        self._set_bits = None if config.reload is None else config.reload.set_bits
         self.weights = WeightStore(
             weight_words(config),
             config.weight,
             target=config.target,
             name="weights",
             skew=weight_skew(config),
-            parts=config.lane_channels if config.target.lane_registers else 1,
+            parts=config.weight_parts,
+            set_bits=self._set_bits,
         )
-        super().__init__(
-            {
-                "aclk": In(1),
-                "aresetn": In(1),
-                "s_axis_tvalid": In(1),
-                "s_axis_tready": Out(1),
-                "s_axis_tdata": In(8 * config.input_payload.bytes),
-                "m_axis_tvalid": Out(1),
-                "m_axis_tready": In(1),
-                "m_axis_tdata": Out(8 * config.output_payload.bytes),
-                "m_axis_tlast": Out(1),
-            }
+        self._biases, self._multipliers = (
+            WeightStore(constant_words(config, values), shape, target=config.target, name=name, set_bits=self._set_bits)
+            for name, values, shape in (
+                ("biases", config.layer.bias, config.bias),
+                ("multipliers", config.layer.multiplier, config.multiplier),
+            )
         )
+        super().__init__(self._ports)
+
+    @property
+    def _ports(self) -> dict[str, Member]:
+        return {
+            "aclk": In(1),
+            "aresetn": In(1),
+            "s_axis_tvalid": In(1),
+            "s_axis_tready": Out(1),
+            "s_axis_tdata": In(8 * self._config.input_payload.bytes),
+            "m_axis_tvalid": Out(1),
+            "m_axis_tready": In(1),
+            "m_axis_tdata": Out(8 * self._config.output_payload.bytes),
+            "m_axis_tlast": Out(1),
+        }
 
     @property
     def _at_window(self) -> int:
@@ -93,66 +105,90 @@ class Unit(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        config, lane = self._config, self.lane
+        reset = self._add_clock(m)
+        m.submodules.sequencer = self.sequencer
+        m.submodules.row_store = self.row_store
+        m.submodules.window = self.window
+        m.submodules.weights = self.weights
+        m.submodules.biases = self._biases
+        m.submodules.multipliers = self._multipliers
+        m.submodules.output_stream = self.output_stream
+        self._add_input(m, reset)
+        self._add_window(m)
+        self._add_constants(m)
+        self._add_lanes(m)
+        self._add_output(m, reset)
+        return m
+
+    def _add_clock(self, m: Module) -> Signal:
+        """The clock domain; returns its reset."""
         m.domains.sync = sync = ClockDomain()
         # The reset has a register of its own: it goes far. Without a reset the unit starts as if after one.
         reset = Signal(reset_less=True)
         m.d.sync += reset.eq(~self.aresetn)
         m.d.comb += [sync.clk.eq(self.aclk), sync.rst.eq(reset)]
+        return reset
 
-        m.submodules.sequencer = sequencer = self.sequencer
-        m.submodules.row_store = row_store = self.row_store
-        m.submodules.window = window = self.window
-        m.submodules.weights = weights = self.weights
-        m.submodules.biases = biases = WeightStore(
-            constant_words(config, config.layer.bias), config.bias, target=config.target, name="biases"
-        )
-        m.submodules.multipliers = multipliers = WeightStore(
-            constant_words(config, config.layer.multiplier), config.multiplier, target=config.target, name="multipliers"
-        )
-        m.submodules.output_stream = output_stream = OutputStream(config, depth=self.fifo_depth)
-
-        # Cycles after the issue of a beat at which it is needed.
-        at_window, at_lane = self._at_window, self._at_lane
-        at_output = at_lane + lane.latency
-
+    def _add_input(self, m: Module, reset: Value) -> None:
+        row_store, sequencer = self.row_store, self.sequencer
         m.d.comb += [
             row_store.i.payload.eq(self.s_axis_tdata),
             row_store.i.valid.eq(self.s_axis_tvalid),
             # A beat taken while the unit is in reset would be lost, which is all that can happen to it.
             self.s_axis_tready.eq(row_store.i.ready & self.aresetn & ~reset),
-        ]
-        m.d.comb += [
             sequencer.i_written.eq(row_store.o_written),
+            row_store.i_release.eq(sequencer.o_release),
+        ]
+
+    def _add_window(self, m: Module) -> None:
+        row_store, sequencer, window, at_window = self.row_store, self.sequencer, self.window, self._at_window
+        m.d.comb += [
             row_store.i_address.eq(sequencer.o_address),
             row_store.i_slot.eq(sequencer.o_slot),
             row_store.i_row_valid.eq(sequencer.o_row_valid),
-            row_store.i_release.eq(sequencer.o_release),
         ]
         m.d.comb += [
             window.i_column.eq(row_store.o_column),
             window.i_valid.eq(delay(m, sequencer.o_valid, at_window - window.ahead, reset_less=False)),
             window.i_push.eq(delay(m, sequencer.o_push, at_window - window.ahead)),
             window.i_channel.eq(delay(m, sequencer.o_channel, at_window - window.ahead)),
-            # What the sequencer gives a cycle later, and the window wants a cycle earlier.
-            window.i_x.eq(delay(m, sequencer.o_x, at_window - 2)),
         ]
-        at_bias, at_multiplier = at_lane + lane.bias_latency, at_lane + lane.multiplier_latency
+        # What the sequencer gives a cycle later, and the window wants a cycle earlier.
+        self._mask_columns(m, at_window - 2)
+
+    def _mask_columns(self, m: Module, cycles: int) -> None:
+        m.d.comb += self.window.i_x.eq(delay(m, self.sequencer.o_x, cycles))
+
+    @property
+    def _at_bias(self) -> int:
+        return self._at_lane + self.lane.bias_latency
+
+    def _add_constants(self, m: Module) -> None:
+        at_multiplier = self._at_lane + self.lane.multiplier_latency
+        weights, biases, multipliers, constant = (
+            self.weights,
+            self._biases,
+            self._multipliers,
+            self.sequencer.o_constant,
+        )
         m.d.comb += [
-            weights.i_address.eq(delay(m, sequencer.o_weight, at_lane - 1 - weights.latency)),
-            biases.i_address.eq(delay(m, sequencer.o_constant, at_bias - biases.latency)),
-            multipliers.i_address.eq(delay(m, sequencer.o_constant, at_multiplier - multipliers.latency)),
+            weights.i_address.eq(delay(m, self.sequencer.o_weight, self._at_lane - 1 - weights.latency)),
+            biases.i_address.eq(delay(m, constant, self._at_bias - biases.latency)),
+            multipliers.i_address.eq(delay(m, constant, at_multiplier - multipliers.latency)),
         ]
-        shared = {"i_clk": ClockSignal()}
+
+    def _add_lanes(self, m: Module) -> None:
+        config, lane, window, sequencer = self._config, self.lane, self.window, self.sequencer
+        shared = {"i_clk": ClockSignal(), **self._lane_settings(m)}
         if config.beats_per_output > 1:
-            shared["i_valid"] = delay(m, sequencer.o_valid, at_bias)
-            shared["i_first"] = delay(m, sequencer.o_first, at_bias)
+            shared["i_valid"] = delay(m, sequencer.o_valid, self._at_bias)
+            shared["i_first"] = delay(m, sequencer.o_first, self._at_bias)
         taps = delay(m, window.o_taps, self.sims_wait)
         if self.similarity is None:
             centre = delay(m, window.o_centre, lane.centre_latency)
         else:
             shared |= self._add_similarity(m, self.similarity)
-        y = Value.cast(output_stream.i_beat)
+        y = Value.cast(self.output_stream.i_beat)
         for index in range(config.lanes):
             own = slice(index * config.plan.outputs, (index + 1) * config.plan.outputs)
             ports = dict(shared)
@@ -161,12 +197,24 @@ class Unit(wiring.Component):
             m.submodules[f"lane_{index}"] = Instance(
                 LANE_MODULE,
                 i_taps=taps[index] if config.layer.config.depthwise else taps,
-                i_weights=weights.o_words[index],
-                i_bias=Cat(biases.o_words[own]),
-                i_multiplier=Cat(multipliers.o_words[own]),
+                i_weights=self.weights.o_words[index],
+                i_bias=Cat(self._biases.o_words[own]),
+                i_multiplier=Cat(self._multipliers.o_words[own]),
                 o_y=y[own.start * config.result.width : own.stop * config.result.width],
                 **ports,
+                **self._lane_outputs(own),
             )
+
+    def _lane_settings(self, m: Module) -> dict[str, Value]:
+        """Ports of all lanes that only a reloadable unit has."""
+        return {}
+
+    def _lane_outputs(self, outputs: slice) -> dict[str, Value]:
+        """The same of each lane."""
+        return {}
+
+    def _add_output(self, m: Module, reset: Value) -> None:
+        output_stream, sequencer, at_output = self.output_stream, self.sequencer, self._at_lane + self.lane.latency
         m.d.comb += [
             output_stream.i_valid.eq(delay(m, sequencer.o_last, at_output, reset_less=False)),
             output_stream.i_last.eq(delay(m, sequencer.o_frame_last, at_output - 1)),
@@ -179,7 +227,6 @@ class Unit(wiring.Component):
             self.m_axis_tlast.eq(output_stream.o.payload.last),
             output_stream.o.ready.eq(self.m_axis_tready),
         ]
-        return m
 
     def _add_similarity(self, m: Module, similarity: Similarity) -> dict[str, Value]:
         """The stage that the lanes share; returns their ports that it brings."""

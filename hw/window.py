@@ -31,6 +31,8 @@ class Window(wiring.Component):
         i_push: it moves ``i_column`` into the window (and is used with it); with ``i_valid``.
         i_channel: its channel beat; with ``i_valid``.
         i_x: output column of the beat, a cycle before ``i_column``.
+        i_outside: instead of it in reloadable units, for each distinct ``dx`` of the taps whether it
+            lies outside the frame.
         o_taps: masked taps ``[channel][offset]``, offsets in the order of ``geometry.offsets``,
             each as much later than ``latency`` says as ``config.plan`` skews it.
         o_centre: the taps at ``(0, 0)``, without skew.
@@ -45,16 +47,21 @@ class Window(wiring.Component):
         #: Where the clock counts, reading the delay lines and masking the taps are cycles of their own.
         self.ahead = int(config.target.fast)
         self.latency = 1 + self.ahead
+        self._columns = sorted({dx for _, dx in config.geometry.offsets})
         super().__init__(
             {
                 "i_valid": In(1),
                 "i_push": In(1),
                 "i_channel": In(index_shape(config.geometry.channel_beats)),
-                "i_x": In(index_shape(config.layer.config.out_width)),
                 "i_column": In(config.column),
                 "o_taps": Out(data.ArrayLayout(config.channel_taps, config.folding.simd)),
                 "o_centre": Out(data.ArrayLayout(config.element, config.folding.simd)),
             }
+            | (
+                {"i_x": In(index_shape(config.layer.config.out_width))}
+                if config.reload is None
+                else {"i_outside": In(len(self._columns))}
+            )
         )
 
     def elaborate(self, platform: object) -> Module:
@@ -63,7 +70,7 @@ class Window(wiring.Component):
         self._valid, self._push, self._channel = (
             delay(m, signal, self.ahead, reset_less=False) for signal in (self.i_valid, self.i_push, self.i_channel)
         )
-        outside = {dx: self._column_outside(m, dx) for dx in sorted({dx for _, dx in g.offsets})}
+        outside = {dx: self._column_outside(m, dx) for dx in self._columns}
         lines = {dy: self._line(m, index, dy) for index, dy in enumerate(g.rows)}
         masked = []
         for channel in range(self._config.folding.simd):
@@ -83,9 +90,12 @@ class Window(wiring.Component):
     def _column_outside(self, m: Module, dx: int) -> Value:
         """Whether the tap column ``dx`` of the beat lies outside the frame, in step with the beat's groups."""
         c = self._config.layer.config
-        columns = [x for x in range(c.out_width) if 0 <= c.first_centre + c.stride * x + dx < c.width]
         outside = Signal(name=f"outside_{dx:+d}".replace("+", "right_").replace("-", "left_"), reset_less=True)
-        m.d.sync += outside.eq(~within(self.i_x, columns[0], columns[-1], c.out_width))
+        if self._config.reload is None:
+            columns = [x for x in range(c.out_width) if 0 <= c.first_centre + c.stride * x + dx < c.width]
+            m.d.sync += outside.eq(~within(self.i_x, columns[0], columns[-1], c.out_width))
+        else:
+            m.d.sync += outside.eq(self.i_outside[self._columns.index(dx)])
         return delay(m, outside, self.ahead)
 
     def _line(self, m: Module, index: int, dy: int) -> list[data.View]:

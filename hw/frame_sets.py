@@ -1,0 +1,161 @@
+"""Frame sets: the two sets of numbers that frames are computed with, and when one takes over from the other.
+
+Software prepares a set and asks to *apply* it; it takes effect at a frame boundary of the
+input. Each frame carries the number of its set (0 or 1) through the unit, so that the frames
+before are computed entirely with the old one and those after with the new one, without a
+gap. Until the last frame of the old set has left the pipeline, its memories must not be
+overwritten: the unit is *switching*.
+"""
+
+from __future__ import annotations
+
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, unsigned
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from hw.config import UnitConfig
+from hw.control.interface import APPLY_PARTS, WORD, Apply, settings_layout
+
+
+def set_layout(config: UnitConfig) -> data.StructLayout:
+    """What is in force for a frame.
+
+    Members:
+        right, below: columns right of the first output's centre column and rows below its row.
+        width_last, height_last: index of the last column and row.
+        relu, attn_shift, out_shift: as in the layer.
+        weights, constants: which set of these in memory.
+    """
+    settings = settings_layout(config)
+    sizes = {"right": "width", "below": "height", "width_last": "width", "height_last": "height"}
+    return data.StructLayout(
+        {name: settings.members[size] for name, size in sizes.items()}
+        | {name: settings.members[name] for name in ("relu", "attn_shift", "out_shift")}
+        | {"weights": 1, "constants": 1}
+    )
+
+
+class FrameSets(wiring.Component):
+    """The sets, and the change between them.
+
+    Members:
+        i_settings: what software has prepared.
+        i_apply: an order to put parts of it in force; ignored unless the unit is free.
+        i_boundary: no frame is being written after this cycle: its last beat is taken in it, or
+            none has begun and none begins.
+        i_begins: a frame's first beat is taken.
+        i_done: a frame's last output is complete; nothing is read for it any more.
+        o_set: the number of the set that the next frame to begin gets.
+        o_sets: both sets.
+        o_free_weights, o_free_constants: the sets in memory that may be written.
+        o_pending: an apply waits for its frame boundary.
+        o_switching: frames of the set before are under way.
+        o_configured: a set is in force.
+        o_idle: no frame is under way.
+        o_applied: an apply took effect in the cycle before; a bit for each of `APPLY_PARTS`.
+        o_begun: frames begun since reset, modulo 2^32.
+    """
+
+    def __init__(self, config: UnitConfig, *, latency: int) -> None:
+        """``latency`` is that from the issue of a frame's last beat to ``i_done``."""
+        assert config.reload is not None
+        self._config = config
+        self._buffered = not config.reload.single_buffered
+        #: Frames have a row at least, and a beat in the pipeline.
+        self._flight = unsigned((config.prediction.slots + config.geometry.lead + latency + 8).bit_length())
+        super().__init__(
+            {
+                "i_settings": In(settings_layout(config)),
+                "i_apply": In(Apply),
+                "i_boundary": In(1),
+                "i_begins": In(1),
+                "i_done": In(1),
+                "o_set": Out(1),
+                "o_sets": Out(data.ArrayLayout(set_layout(config), 2)),
+                "o_free_weights": Out(1),
+                "o_free_constants": Out(1),
+                "o_pending": Out(1),
+                "o_switching": Out(1),
+                "o_configured": Out(1),
+                "o_idle": Out(1),
+                "o_applied": Out(len(APPLY_PARTS)),
+                "o_begun": Out(WORD),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        number, configured = Signal(), Signal()
+        parts, waits, at = Signal(len(APPLY_PARTS)), Signal(), Signal(WORD)
+        settings = Signal(settings_layout(self._config), reset_less=True)
+        order = self.i_apply
+        ordered = Signal()
+        m.d.comb += ordered.eq(order.strobe & ~self.o_pending & ~self.o_switching)
+        with m.If(ordered):
+            m.d.sync += [parts.eq(Cat(order[name] for name in APPLY_PARTS)), waits.eq(order.wait), at.eq(order.at)]
+            m.d.sync += settings.eq(self.i_settings)
+
+        # Whether the next frame has a number as large as asked for; the number counts a cycle late, as does `at`.
+        begun, reached, passes = Signal(WORD), Signal(), Signal()
+        after = (begun + self.i_begins)[:WORD]
+        m.d.sync += [
+            begun.eq(after),
+            reached.eq(~((after - at)[WORD - 1])),
+            passes.eq(~((after + 1 - at)[WORD - 1])),
+        ]
+        # Ordered, and compared.
+        pending, compared = Signal(), Signal()
+        due = ~waits | Mux(self.i_begins, passes, reached)
+        takes_effect = Signal()
+        m.d.comb += takes_effect.eq(compared & self.i_boundary & due)
+        m.d.sync += [
+            pending.eq(ordered | (pending & ~takes_effect)),
+            compared.eq(pending & ~takes_effect),
+            self.o_applied.eq(parts & takes_effect.replicate(len(parts))),
+            number.eq(number ^ takes_effect),
+            configured.eq(configured | takes_effect),
+        ]
+        self._count_frames(m, takes_effect)
+        self._keep_sets(m, number, takes_effect, parts, settings)
+        m.d.comb += [
+            self.o_set.eq(number),
+            self.o_pending.eq(pending),
+            self.o_configured.eq(configured),
+            self.o_begun.eq(begun),
+        ]
+        return m
+
+    def _count_frames(self, m: Module, takes_effect: Value) -> None:
+        """Count the frames under way, and of these the ones of the set before."""
+        flight, old = Signal(self._flight), Signal(self._flight)
+        now = (flight + self.i_begins - self.i_done)[: len(flight)]
+        m.d.sync += flight.eq(now)
+        with m.If(takes_effect):
+            m.d.sync += old.eq(now)
+        with m.Elif(self.i_done & old.any()):
+            m.d.sync += old.eq(old - 1)
+        m.d.comb += [self.o_switching.eq(old.any()), self.o_idle.eq(~flight.any())]
+
+    def _keep_sets(self, m: Module, number: Value, takes_effect: Value, parts: Value, settings: data.View) -> None:
+        """The set that takes effect is that in force but for the ``parts`` that change."""
+        c = self._config.layer.config
+        sets = Signal(data.ArrayLayout(set_layout(self._config), 2), reset_less=True)
+        current = data.View(set_layout(self._config), Mux(number, sets[1], sets[0]))
+        new = Signal(set_layout(self._config))
+        m.d.comb += new.eq(current)
+        with m.If(parts[0]):
+            m.d.comb += [
+                new.right.eq(settings.width - (1 + c.first_centre)),
+                new.below.eq(settings.height - (1 + c.first_centre)),
+                new.width_last.eq(settings.width - 1),
+                new.height_last.eq(settings.height - 1),
+                *(new[name].eq(settings[name]) for name in ("relu", "attn_shift", "out_shift")),
+            ]
+        if self._buffered:
+            m.d.comb += [new.weights.eq(current.weights ^ parts[1]), new.constants.eq(current.constants ^ parts[2])]
+            m.d.comb += [self.o_free_weights.eq(~current.weights), self.o_free_constants.eq(~current.constants)]
+        with m.If(takes_effect):
+            for index in range(2):
+                with m.If(number != index):
+                    m.d.sync += sets[index].eq(new)
+        m.d.comb += self.o_sets.eq(sets)
