@@ -39,8 +39,9 @@ class FrameSets(wiring.Component):
     """The sets, and the change between them.
 
     Members:
-        i_settings: what software has prepared.
-        i_apply: an order to put parts of it in force; ignored unless the unit is free.
+        i_settings: what software has prepared; it stays until it is in force.
+        i_apply: an order to put parts of it in force; only while none is pending and the unit is
+            not switching. Its frame number stays, too.
         i_boundary: no frame is being written after this cycle: its last beat is taken in it, or
             none has begun and none begins.
         i_begins: a frame's first beat is taken.
@@ -86,16 +87,12 @@ class FrameSets(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         number, configured = Signal(), Signal()
-        parts, waits, at = Signal(len(APPLY_PARTS)), Signal(), Signal(WORD)
-        settings = Signal(settings_layout(self._config), reset_less=True)
-        order = self.i_apply
-        ordered = Signal()
-        m.d.comb += ordered.eq(order.strobe & ~self.o_pending & ~self.o_switching)
-        with m.If(ordered):
-            m.d.sync += [parts.eq(Cat(order[name] for name in APPLY_PARTS)), waits.eq(order.wait), at.eq(order.at)]
-            m.d.sync += settings.eq(self.i_settings)
+        parts, waits = Signal(len(APPLY_PARTS)), Signal()
+        order, at = self.i_apply, self.i_apply.at
+        with m.If(order.strobe):
+            m.d.sync += [parts.eq(Cat(order[name] for name in APPLY_PARTS)), waits.eq(order.wait)]
 
-        # Whether the next frame has a number as large as asked for; the number counts a cycle late, as does `at`.
+        # Whether the next frame has a number as large as asked for: known a cycle after the order.
         begun, reached, passes = Signal(WORD), Signal(), Signal()
         after = (begun + self.i_begins)[:WORD]
         m.d.sync += [
@@ -109,14 +106,14 @@ class FrameSets(wiring.Component):
         takes_effect = Signal()
         m.d.comb += takes_effect.eq(compared & self.i_boundary & due)
         m.d.sync += [
-            pending.eq(ordered | (pending & ~takes_effect)),
+            pending.eq(order.strobe | (pending & ~takes_effect)),
             compared.eq(pending & ~takes_effect),
             self.o_applied.eq(parts & takes_effect.replicate(len(parts))),
             number.eq(number ^ takes_effect),
             configured.eq(configured | takes_effect),
         ]
         self._count_frames(m, takes_effect)
-        self._keep_sets(m, number, takes_effect, parts, settings)
+        self._keep_sets(m, number, takes_effect, parts)
         m.d.comb += [
             self.o_set.eq(number),
             self.o_pending.eq(pending),
@@ -136,9 +133,9 @@ class FrameSets(wiring.Component):
             m.d.sync += old.eq(old - 1)
         m.d.comb += [self.o_switching.eq(old.any()), self.o_idle.eq(~flight.any())]
 
-    def _keep_sets(self, m: Module, number: Value, takes_effect: Value, parts: Value, settings: data.View) -> None:
+    def _keep_sets(self, m: Module, number: Value, takes_effect: Value, parts: Value) -> None:
         """The set that takes effect is that in force but for the ``parts`` that change."""
-        c = self._config.layer.config
+        c, settings = self._config.layer.config, self.i_settings
         sets = Signal(data.ArrayLayout(set_layout(self._config), 2), reset_less=True)
         current = data.View(set_layout(self._config), Mux(number, sets[1], sets[0]))
         new = Signal(set_layout(self._config))

@@ -18,6 +18,7 @@ class OutputStream(wiring.Component):
 
     Members:
         i_valid, i_beat, i_last: an output beat, and whether it is its frame's last.
+        i_user: a mark that goes with it (only in reloadable units).
         o_popped: an entry has become free.
         o: the output beats, ``latency`` cycles after ``i_valid`` if nothing waits.
     """
@@ -27,7 +28,8 @@ class OutputStream(wiring.Component):
     def __init__(self, config: UnitConfig, *, depth: int) -> None:
         self._beat = data.ArrayLayout(config.result, config.folding.pe)
         self._depth = depth
-        payload = data.StructLayout({"beat": self._beat, "last": 1})
+        self._marks = config.reload is not None
+        payload = data.StructLayout({"beat": self._beat, "last": 1} | ({"user": 1} if self._marks else {}))
         super().__init__(
             {
                 "i_valid": In(1),
@@ -36,6 +38,7 @@ class OutputStream(wiring.Component):
                 "o_popped": Out(1),
                 "o": Out(stream.Signature(payload)),
             }
+            | ({"i_user": In(1)} if self._marks else {})
         )
 
     def elaborate(self, platform: object) -> Module:
@@ -54,6 +57,8 @@ class OutputStream(wiring.Component):
             write.data.last.eq(self.i_last),
             read.addr.eq(head),
         ]
+        if self._marks:
+            m.d.comb += write.data.user.eq(self.i_user)
         with m.If(self.i_valid):
             m.d.sync += tail.eq(wrap_increment(tail, 1, self._depth))
 

@@ -34,6 +34,7 @@ class WeightStore(wiring.Component):
     Attributes:
         latency: cycles from address to word.
         bank_elements: elements that each memory of a lane holds.
+        depth: words of a set.
     """
 
     def __init__(
@@ -57,14 +58,14 @@ class WeightStore(wiring.Component):
         """
         self._words, self._element, self._target, self._name = words, element, target, name
         self._set_bits = set_bits
-        depth, lanes, elements = words.shape
+        self.depth, lanes, elements = words.shape
         self._members = _bank_members(elements, skew, parts)
         self.latency = storage.LATENCY + int(target.fast)
         self.bank_elements = [len(members) for members in self._members.values()]
-        word, address = data.ArrayLayout(element, elements), index_shape(depth)
+        word, address = data.ArrayLayout(element, elements), index_shape(self.depth)
         ports: dict[str, Any] = {"o_words": Out(word).array(lanes)}
         if set_bits is not None:
-            address = unsigned(max(1, (depth - 1).bit_length() + set_bits))
+            address = unsigned(max(1, (self.depth - 1).bit_length() + set_bits))
             widths = [count * element.width for count in self.bank_elements] * lanes
             ports["i_write"] = In(bank_write(widths, address))
         super().__init__({"i_address": In(address), **ports})
