@@ -1,0 +1,145 @@
+"""AXI4-Lite slave: turns transactions into reads and writes on a register bus.
+
+    write   AW and W taken   i_write    decided    B
+    read    AR taken         i_read     R
+            cycle 0          1          2          3
+
+One write and one read are under way at most, independent of each other. Outputs follow from
+registers only, so no path leads through the slave.
+"""
+
+from __future__ import annotations
+
+import enum
+
+from amaranth.hdl import Module, Mux, Shape, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Member, Out, Signature
+
+from hw.control.interface import WORD
+
+
+class Response(enum.IntEnum):
+    """The answers that are used, of those that AXI knows."""
+
+    OKAY = 0
+    SLVERR = 2
+
+
+def axi_lite_members(address_bits: int) -> dict[str, Member]:
+    """Members of a slave's AXI4-Lite port, by their names of the standard, without a prefix."""
+    return {
+        "awaddr": In(address_bits),
+        "awprot": In(3),
+        "awvalid": In(1),
+        "awready": Out(1),
+        "wdata": In(WORD),
+        "wstrb": In(WORD // 8),
+        "wvalid": In(1),
+        "wready": Out(1),
+        "bresp": Out(2),
+        "bvalid": Out(1),
+        "bready": In(1),
+        "araddr": In(address_bits),
+        "arprot": In(3),
+        "arvalid": In(1),
+        "arready": Out(1),
+        "rdata": Out(WORD),
+        "rresp": Out(2),
+        "rvalid": Out(1),
+        "rready": In(1),
+    }
+
+
+class RegisterBus(Signature):
+    """A bus to registers that always answer in time, as seen from its master.
+
+    Members:
+        write: strobe. ``write_address``, ``write_data`` and ``write_partial`` (some byte strobe is
+            0) stay as they are in the next two cycles.
+        write_ok: whether the write is done, in the cycle after ``write``; otherwise it is refused.
+        read: strobe, with ``read_address``.
+        read_data, read_ok: the answer, in the same cycle.
+    """
+
+    def __init__(self, address_bits: int) -> None:
+        super().__init__(
+            {
+                "write": Out(1),
+                "write_address": Out(address_bits),
+                "write_data": Out(WORD),
+                "write_partial": Out(1),
+                "write_ok": In(1),
+                "read": Out(1),
+                "read_address": Out(address_bits),
+                "read_data": In(WORD),
+                "read_ok": In(1),
+            }
+        )
+
+
+class AxiLite(wiring.Component):
+    """The slave.
+
+    Members:
+        those of `axi_lite_members`; address and data of a write may come in any order. A refused
+            access is answered with SLVERR.
+        bus: the registers, see `RegisterBus`.
+    """
+
+    def __init__(self, address_bits: int) -> None:
+        self._address_bits = address_bits
+        super().__init__({**axi_lite_members(address_bits), "bus": Out(RegisterBus(address_bits))})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        # Nothing is taken while the slave is in reset.
+        awake = Signal()
+        m.d.sync += awake.eq(1)
+        self._write(m, awake)
+        self._read(m, awake)
+        return m
+
+    def _write(self, m: Module, awake: Signal) -> None:
+        bus = self.bus
+        address_there, data_there, decided = Signal(), Signal(), Signal()
+        m.d.comb += [self.awready.eq(awake & ~address_there), self.wready.eq(awake & ~data_there)]
+        address = _held(Shape(self._address_bits), "write_address")
+        value, partial = _held(Shape(WORD), "write_data"), _held(Shape(1), "write_partial")
+        with m.If(self.awvalid & self.awready):
+            m.d.sync += [address_there.eq(1), address.eq(self.awaddr)]
+        with m.If(self.wvalid & self.wready):
+            m.d.sync += [data_there.eq(1), value.eq(self.wdata), partial.eq(~self.wstrb.all())]
+        m.d.comb += [
+            bus.write.eq(address_there & data_there & ~decided & ~self.bvalid),
+            bus.write_address.eq(address),
+            bus.write_data.eq(value),
+            bus.write_partial.eq(partial),
+        ]
+        m.d.sync += decided.eq(bus.write)
+        with m.If(decided):
+            m.d.sync += [self.bvalid.eq(1), self.bresp.eq(Mux(bus.write_ok, Response.OKAY, Response.SLVERR))]
+        with m.If(self.bvalid & self.bready):
+            m.d.sync += [self.bvalid.eq(0), address_there.eq(0), data_there.eq(0)]
+
+    def _read(self, m: Module, awake: Signal) -> None:
+        bus = self.bus
+        there = Signal()
+        m.d.comb += self.arready.eq(awake & ~there & ~self.rvalid)
+        address = _held(Shape(self._address_bits), "read_address")
+        m.d.sync += there.eq(self.arvalid & self.arready)
+        with m.If(self.arvalid & self.arready):
+            m.d.sync += address.eq(self.araddr)
+        m.d.comb += [bus.read.eq(there), bus.read_address.eq(address)]
+        with m.If(there):
+            m.d.sync += [
+                self.rvalid.eq(1),
+                self.rdata.eq(bus.read_data),
+                self.rresp.eq(Mux(bus.read_ok, Response.OKAY, Response.SLVERR)),
+            ]
+        with m.If(self.rvalid & self.rready):
+            m.d.sync += self.rvalid.eq(0)
+
+
+def _held(shape: Shape, name: str) -> Signal:
+    return Signal(shape, reset_less=True, name=name)

@@ -1,0 +1,220 @@
+"""The control plane: wiring of AXI4-Lite slave, register file, weight loader and counters.
+
+s_axi          -> axi_lite -> register_file -> o_settings, o_constant, o_apply, ...
+                                 ^      |
+                             counters   | free, restart
+                                        v
+s_axis_weights ----------------> weight_loader -> o_weight
+
+What is loaded goes into the *next set*, until an apply puts it in force.
+"""
+
+from __future__ import annotations
+
+from amaranth.hdl import Cat, Module, ResetInserter, Signal, Value
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from hw.config import UnitConfig
+from hw.control.axi_lite import AxiLite, axi_lite_members
+from hw.control.counters import Counters
+from hw.control.interface import (
+    APPLY_PARTS,
+    WORD,
+    Apply,
+    InputErrors,
+    constant_write,
+    counts,
+    settings_layout,
+    weight_write,
+)
+from hw.control.register_file import RegisterFile
+from hw.control.registers import ADDRESS_BITS, register_table
+from hw.control.weight_image import BEAT_BITS, weight_banks
+from hw.control.weight_loader import WeightLoader
+
+PREFIX = "s_axi_"
+#: A bit for each part of a set.
+Parts = data.StructLayout(dict.fromkeys(APPLY_PARTS, 1))
+
+
+class Control(wiring.Component):
+    """The control plane of the reloadable unit ``config``.
+
+    A soft reset restarts everything but the AXI4-Lite slave, which answers it: settings, errors and
+    counters return to their reset values, and nothing is loaded or in force any more.
+
+    Members:
+        s_axi_*: AXI4-Lite slave with `ADDRESS_BITS` bits of address and 32 of data.
+        s_axis_weights_*: weight images, see `hw.control.weight_image`.
+        o_settings: settings of the next set, always within their limits. They do not change from
+            ``o_apply.strobe`` to ``i_applied``.
+        o_apply: see `Apply`; valid with its strobe.
+        o_soft_reset: strobe: as after a reset, from the next cycle on.
+        o_hold: begin no new frame.
+        o_ignore_tlast: report no `InputErrors`.
+        o_constant, o_weight: writes to the next set.
+        i_pending: an apply waits for its frame boundary. What is between its strobe and this is known here.
+        i_applied, i_applied_parts: strobe: an apply has been put in force, and its parts.
+        i_switching: frames of the set before are in the pipeline; at the latest in the cycle after ``i_applied``.
+        i_configured: some set is in force.
+        i_idle: no frame is under way.
+        i_begun: frames begun so far.
+        i_errors, i_counts: what happens at the data path's streams.
+    """
+
+    def __init__(self, config: UnitConfig) -> None:
+        assert config.reload is not None, "only a reloadable unit has a control plane"
+        self._single_buffered = config.reload.single_buffered
+        banks = weight_banks(config)
+        self._axi = AxiLite(ADDRESS_BITS)
+        self._table = register_table(config)
+        self._registers = RegisterFile(self._table)
+        self._loader = WeightLoader(banks, config.weight_depth)
+        self._counters = Counters(config)
+        super().__init__(
+            {
+                **{PREFIX + name: member for name, member in axi_lite_members(ADDRESS_BITS).items()},
+                "s_axis_weights_tvalid": In(1),
+                "s_axis_weights_tready": Out(1),
+                "s_axis_weights_tdata": In(BEAT_BITS),
+                "s_axis_weights_tlast": In(1),
+                "o_settings": Out(settings_layout(config)),
+                "o_apply": Out(Apply),
+                "o_soft_reset": Out(1),
+                "o_hold": Out(1),
+                "o_ignore_tlast": Out(1),
+                "o_constant": Out(constant_write(config)),
+                "o_weight": Out(weight_write(banks, config.weight_depth)),
+                "i_pending": In(1),
+                "i_applied": In(1),
+                "i_applied_parts": In(Parts),
+                "i_switching": In(1),
+                "i_configured": In(1),
+                "i_idle": In(1),
+                "i_begun": In(WORD),
+                "i_errors": In(InputErrors),
+                "i_counts": In(counts(config)),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        registers, loader, counters = self._registers, self._loader, self._counters
+        soft_reset = Signal()
+        m.submodules.axi_lite = self._axi
+        m.submodules.register_file = ResetInserter(soft_reset)(registers)
+        wiring.connect(m, self._axi.bus, registers.bus)
+        m.submodules.weight_loader = ResetInserter(soft_reset)(loader)
+        m.submodules.counters = ResetInserter(soft_reset)(counters)
+        self._connect_ports(m)
+
+        values, write = registers.o_values, registers.o_write
+        m.d.sync += soft_reset.eq(write.command & self._written("command", "soft_reset"))
+        m.d.comb += [self.o_settings[name].eq(values[name][name]) for name in self.o_settings.shape().members]
+        m.d.comb += [
+            self.o_hold.eq(values.control.hold),
+            self.o_ignore_tlast.eq(values.control.ignore_tlast),
+            self.o_soft_reset.eq(soft_reset),
+            loader.i_restart.eq(write.command & self._written("command", "restart_load")),
+            loader.i_used.eq(self.i_applied & self.i_applied_parts.weights),
+            counters.i_counts.eq(self.i_counts),
+            counters.i_clear.eq(write.command & self._written("command", "clear_counters")),
+        ]
+        pending, free = self._apply(m, soft_reset)
+        self._constants(m, free)
+        self._status(m, pending, free)
+        self._errors(m)
+        return m
+
+    def _written(self, register: str, field: str) -> Value:
+        """A bit of the word that is written to a register."""
+        return self._registers.o_data[self._table[register].field(field).low]
+
+    def _connect_ports(self, m: Module) -> None:
+        for name, member in axi_lite_members(ADDRESS_BITS).items():
+            port, inner = getattr(self, PREFIX + name), getattr(self._axi, name)
+            m.d.comb += inner.eq(port) if member.flow is In else port.eq(inner)
+        loader = self._loader
+        m.d.comb += [
+            loader.i.valid.eq(self.s_axis_weights_tvalid),
+            loader.i.payload.data.eq(self.s_axis_weights_tdata),
+            loader.i.payload.last.eq(self.s_axis_weights_tlast),
+            self.s_axis_weights_tready.eq(loader.i.ready),
+            self.o_weight.eq(loader.o_write),
+        ]
+
+    def _apply(self, m: Module, soft_reset: Signal) -> tuple[Value, Value]:
+        """Pass an apply on; returns whether one is pending, and whether the next set may be written."""
+        registers, loader = self._registers, self._loader
+        accepted = registers.o_write.apply
+        waits, pending, free = Signal(), Signal(), Signal()
+        with m.If(accepted):
+            m.d.sync += waits.eq(1)
+        with m.If(self.i_applied | soft_reset):
+            m.d.sync += waits.eq(0)
+        m.d.comb += pending.eq(waits | self.i_pending)
+        if self._single_buffered:
+            m.d.comb += free.eq(registers.o_values.control.hold & self.i_idle & ~pending)
+        else:
+            m.d.comb += free.eq(~pending & ~self.i_switching)
+        # What is loaded when an apply is accepted must still be there in the cycle after.
+        m.d.comb += loader.i_free.eq(free & ~accepted)
+
+        selected = Cat(self._written("apply", part) for part in APPLY_PARTS)
+        m.d.comb += registers.i_refuse.apply.eq(
+            ~selected.any()
+            | pending
+            | self.i_switching
+            | (self._written("apply", "weights") & ~loader.o_loaded)
+            | (~self.i_configured & ~selected.all())
+        )
+        strobe = Signal()
+        m.d.sync += strobe.eq(accepted)
+        m.d.comb += [self.o_apply.strobe.eq(strobe), self.o_apply.at.eq(registers.o_values.apply_at.apply_at)]
+        # The word stays for the cycle after its write.
+        m.d.comb += [self.o_apply[name].eq(self._written("apply", name)) for name in (*APPLY_PARTS, "wait")]
+        return pending, free
+
+    def _constants(self, m: Module, free: Value) -> None:
+        registers = self._registers
+        for name in ("bias", "multiplier"):
+            strobe = Signal(name=f"write_{name}")
+            m.d.sync += strobe.eq(registers.o_write[name])
+            m.d.comb += [self.o_constant[name].eq(strobe), registers.i_refuse[name].eq(~free)]
+        m.d.comb += [
+            self.o_constant.word.eq(registers.o_row),
+            self.o_constant.lane.eq(registers.o_lane),
+            self.o_constant.value.eq(registers.o_data),
+        ]
+
+    def _status(self, m: Module, pending: Value, free: Value) -> None:
+        shown = self._registers.i_values
+        m.d.comb += [
+            shown.status.configured.eq(self.i_configured),
+            shown.status.idle.eq(self.i_idle),
+            shown.status.pending.eq(pending),
+            shown.status.switching.eq(self.i_switching),
+            shown.status.free.eq(free),
+            shown.status.loading.eq(self._loader.o_loading),
+            shown.status.loaded.eq(self._loader.o_loaded),
+            shown.frames_begun.frames_begun.eq(self.i_begun),
+        ]
+        totals = self._counters.o_totals
+        m.d.comb += [shown[name][name].eq(totals[name]) for name in totals.shape().members]
+        for name in (*self.o_settings.shape().members, "apply_at"):
+            m.d.comb += self._registers.i_refuse[name].eq(pending)
+
+    def _errors(self, m: Module) -> None:
+        registers, sticky = self._registers, self._registers.i_set.errors
+        refused = registers.o_refused
+        m.d.comb += [
+            sticky.bad_access.eq(registers.o_bad_access),
+            sticky.bad_value.eq(registers.o_bad_value),
+            sticky.busy.eq(Cat(refused[name] for name in refused.shape().members if name != "apply").any()),
+            sticky.apply_refused.eq(refused.apply),
+            sticky.weights_short.eq(self._loader.o_short),
+            sticky.weights_long.eq(self._loader.o_long),
+            sticky.tlast_early.eq(self.i_errors.tlast_early),
+            sticky.tlast_late.eq(self.i_errors.tlast_late),
+        ]

@@ -1,0 +1,36 @@
+"""Counters of what happens in a unit; they wrap."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Module, Signal, Value
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from hw.config import UnitConfig
+from hw.control.interface import WORD, counts
+
+
+class Counters(wiring.Component):
+    """Sums of what `hw.control.interface.counts` says in each cycle.
+
+    Members:
+        i_counts: what happens in this cycle.
+        i_clear: strobe: from 0 again; what happens in the same cycle is not counted.
+        o_totals: a number for each member of `i_counts`.
+    """
+
+    def __init__(self, config: UnitConfig) -> None:
+        layout = counts(config)
+        self._names = list(layout.members)
+        totals = data.StructLayout(dict.fromkeys(self._names, WORD))
+        super().__init__({"i_counts": In(layout), "i_clear": In(1), "o_totals": Out(totals)})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        for name in self._names:
+            total = Signal(WORD, name=f"total_{name}")
+            m.d.sync += total.eq(total + Value.cast(self.i_counts[name]))
+            with m.If(self.i_clear):
+                m.d.sync += total.eq(0)
+            m.d.comb += self.o_totals[name].eq(total)
+        return m

@@ -1,0 +1,201 @@
+"""Register file: any `RegisterTable` as gateware.
+
+A write takes two cycles: in the first it is found out which register is meant and whether the
+value is allowed, in the second it is done or refused, according to what holds in that cycle.
+A read is answered in its cycle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from amaranth.hdl import Cat, Const, Module, Signal, Value
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from golden.bounds import Range
+from hw.control.axi_lite import RegisterBus
+from hw.control.interface import WORD
+from hw.control.register_table import WORD_BYTES, Access, Register, RegisterTable, Window
+from hw.pipeline import index_shape, pick
+
+
+class RegisterFile(wiring.Component):
+    """The registers of ``table``. Layouts have a member for each register, which has one for each field.
+
+    Members:
+        bus: what software reads and writes.
+        i_values: values of the read-only registers.
+        i_set: strobes that set bits of the registers that are cleared by writing 1; setting wins.
+        i_refuse: for what has ``refused_while``: whether a write would be refused now.
+        o_values: values of the read-write registers.
+        o_write: strobe: an allowed and not refused write to a write-only register or a window.
+        o_refused: strobe: `i_refuse` has refused a write.
+        o_data: with these strobes and in the cycle after, the word written.
+        o_row, o_lane: in the same cycles, the place in the window.
+        o_bad_access: strobe: refused, as there is nothing that could be read or written so.
+        o_bad_value: strobe: refused because of the value.
+    """
+
+    def __init__(self, table: RegisterTable) -> None:
+        self._table = table
+        clear = list(table.of_access(Access.CLEAR))
+        registers, windows = table.registers, table.windows
+        guarded = [entry.name for entry in (*registers, *windows) if entry.refused_while]
+        written = [entry.name for entry in (*table.of_access(Access.WRITE_ONLY), *windows)]
+        rows, lanes = windows[0].rows, windows[0].lanes
+        assert all((window.rows, window.lanes) == (rows, lanes) for window in windows), "windows of one shape"
+        stored = list(table.of_access(Access.READ_WRITE))
+        init = {register.name: {field.name: field.reset for field in register.fields} for register in stored}
+        super().__init__(
+            {
+                "bus": In(RegisterBus(table.address_bits)),
+                "i_values": In(_layout(table.of_access(Access.READ_ONLY))),
+                "i_set": In(_layout(clear)),
+                "i_refuse": In(_flags(guarded)),
+                "o_values": Out(_layout(stored), init=init),
+                "o_write": Out(_flags(written)),
+                "o_refused": Out(_flags(guarded)),
+                "o_data": Out(WORD),
+                "o_row": Out(index_shape(rows)),
+                "o_lane": Out(index_shape(lanes)),
+                "o_bad_access": Out(1),
+                "o_bad_value": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        sticky = Signal(_layout(self._table.of_access(Access.CLEAR)))
+        bad_read = self._read(m, sticky)
+        bad_write = self._write(m, sticky)
+        m.d.comb += self.o_bad_access.eq(bad_read | bad_write)
+        return m
+
+    def _read(self, m: Module, sticky: data.View) -> Value:
+        """Answer a read; returns whether there is one that is refused."""
+        bus = self.bus
+        sources = {Access.READ_ONLY: self.i_values, Access.READ_WRITE: self.o_values, Access.CLEAR: sticky}
+        readable = {register.address: register for register in self._table.registers if register.access.readable}
+        count = max(readable) // WORD_BYTES + 1
+        words: list[Value] = [Const(0, WORD)] * count
+        for address, register in readable.items():
+            constant = register.access is Access.CONSTANT
+            word = Const(register.reset, WORD) if constant else _word(register, sources[register.access])
+            words[address // WORD_BYTES] = word
+        known = [Const(int(index * WORD_BYTES in readable), 1) for index in range(count)]
+        place, index = bus.read_address[:_ALIGNED], bus.read_address[_ALIGNED:]
+        m.d.comb += [
+            bus.read_ok.eq((place == 0) & (index < count) & pick(known, index)),
+            bus.read_data.eq(pick(words, index)),
+        ]
+        return bus.read & ~bus.read_ok
+
+    def _write(self, m: Module, sticky: data.View) -> Value:
+        """Do a write; returns whether there is one to where nothing can be written."""
+        bus = self.bus
+        decide = Signal()
+        m.d.sync += decide.eq(bus.write)
+        writable = [register for register in self._table.registers if register.access.writable]
+        hits, misfits, accepted = [], [], {}
+        for entry in (*writable, *self._table.windows):
+            hit = Signal(name=f"{entry.name}_hit")
+            fits = Signal(name=f"{entry.name}_fits", reset_less=True)
+            m.d.sync += [
+                hit.eq(bus.write & ~bus.write_partial & _addressed(entry, bus.write_address)),
+                fits.eq(_allowed(entry, bus.write_data)),
+            ]
+            done: Value = hit & fits
+            if entry.refused_while:
+                m.d.comb += self.o_refused[entry.name].eq(done & self.i_refuse[entry.name])
+                done = done & ~self.i_refuse[entry.name]
+            hits.append(hit)
+            misfits.append(hit & ~fits)
+            accepted[entry.name] = done
+        m.d.comb += [
+            bus.write_ok.eq(Cat(accepted.values()).any()),
+            self.o_bad_value.eq(Cat(misfits).any()),
+            self.o_data.eq(bus.write_data),
+        ]
+        for name in self.o_write.shape().members:
+            m.d.comb += self.o_write[name].eq(accepted[name])
+        window = self._table.windows[0]
+        above_lane = _ALIGNED + window.lane_bits
+        m.d.comb += [
+            self.o_lane.eq(bus.write_address[_ALIGNED:above_lane]),
+            self.o_row.eq(bus.write_address[above_lane : above_lane + _row_bits(window)]),
+        ]
+        for register in writable:
+            for field in register.fields:
+                value = bus.write_data[field.low : field.low + field.bits]
+                if register.access is Access.READ_WRITE:
+                    with m.If(accepted[register.name]):
+                        m.d.sync += self.o_values[register.name][field.name].eq(value)
+                elif register.access is Access.CLEAR:
+                    bits = sticky[register.name][field.name]
+                    cleared = bits & ~(value & accepted[register.name].replicate(field.bits))
+                    m.d.sync += bits.eq(cleared | self.i_set[register.name][field.name])
+        return decide & ~Cat(hits).any()
+
+
+#: Lowest address bit that is not 0 for every word.
+_ALIGNED = (WORD_BYTES - 1).bit_length()
+
+
+def _layout(registers: Iterable[Register]) -> data.StructLayout:
+    return data.StructLayout(
+        {r.name: data.StructLayout({field.name: field.bits for field in r.fields}) for r in registers}
+    )
+
+
+def _flags(names: Iterable[str]) -> data.StructLayout:
+    return data.StructLayout(dict.fromkeys(names, 1))
+
+
+def _word(register: Register, values: data.View) -> Value:
+    """The word that a read of ``register`` shows."""
+    parts: list[Value] = []
+    end = 0
+    for field in sorted(register.fields, key=lambda field: field.low):
+        parts += [Const(0, field.low - end), Value.cast(values[register.name][field.name])]
+        end = field.low + field.bits
+    return Cat(*parts, Const(0, WORD - end))
+
+
+def _row_bits(window: Window) -> int:
+    return (window.rows - 1).bit_length()
+
+
+def _addressed(entry: Register | Window, address: Value) -> Value:
+    """Whether ``address`` is that of the register, or of a word of the window."""
+    if isinstance(entry, Register):
+        return address == entry.address
+    above_lane = _ALIGNED + entry.lane_bits
+    above_row = above_lane + _row_bits(entry)
+    assert entry.address % (1 << above_row) == 0, "a window begins where its upper address bits do"
+    return (
+        (address[:_ALIGNED] == 0)
+        & (address[_ALIGNED:above_lane] < entry.lanes)
+        & (address[above_lane:above_row] < entry.rows)
+        & (address[above_row:] == entry.address >> above_row)
+    )
+
+
+def _allowed(entry: Register | Window, word: Value) -> Value:
+    """Whether ``word`` may be written: fields within their limits, 0 everywhere else."""
+    if isinstance(entry, Window):
+        return _inside(entry.allowed, word)
+    allowed = (word & (~entry.mask & (2**WORD - 1))) == 0
+    for field in entry.fields:
+        allowed = allowed & _inside(field.allowed, word[field.low : field.low + field.bits])
+    return allowed
+
+
+def _inside(limits: Range | None, value: Value) -> Value:
+    """Whether an unsigned value is within ``limits``."""
+    result: Value = Const(1)
+    if limits is not None and limits.low > 0:
+        result = result & (value >= limits.low)
+    if limits is not None and limits.high < 2 ** len(value) - 1:
+        result = result & (value <= limits.high)
+    return result
