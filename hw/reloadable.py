@@ -18,7 +18,7 @@ from hw.control.control import Control
 from hw.frame_sets import FrameSets, set_layout
 from hw.frame_walk import FrameWalk
 from hw.frame_writer import FrameWriter
-from hw.pipeline import adder_tree, delay, index_shape, tree_latency
+from hw.pipeline import adder_tree, delay, index_shape
 from hw.top import Unit
 
 CONTROL_DOMAIN = "control"

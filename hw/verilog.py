@@ -16,6 +16,8 @@ from golden.layer import Layer
 from golden.streams import Folding
 from hw.config import UnitConfig
 from hw.manifest import manifest
+from hw.reload import Reload
+from hw.reloadable import ReloadableUnit
 from hw.target import GENERIC, Target
 from hw.top import LANE_MODULE, Unit
 
@@ -43,15 +45,18 @@ class Core:
     manifest: dict[str, Any]
 
 
-def generate(layer: Layer, folding: Folding, target: Target = GENERIC, *, pack: bool = True) -> Core:
+def generate(
+    layer: Layer, folding: Folding, target: Target = GENERIC, *, pack: bool = True, reload: Reload | None = None
+) -> Core:
     """The unit that computes ``layer`` with ``folding``; the same text for the same input, always.
 
     Args:
         target: family whose primitives it is built from.
         pack: whether two products may share a multiplier.
+        reload: what software may change at run time; None for a frozen unit.
     """
-    config = UnitConfig(layer=layer, folding=folding, target=target, pack=pack)
-    unit = Unit(config)
+    config = UnitConfig(layer=layer, folding=folding, target=target, pack=pack, reload=reload)
+    unit = Unit(config) if reload is None else ReloadableUnit(config)
     lane = rtlil.convert(
         unit.lane,
         name=LANE_MODULE,
@@ -81,7 +86,7 @@ def _write_verilog(*designs: str) -> str:
     text = re.sub(INTERNAL_ATTRIBUTE, "", done.stdout, flags=re.MULTILINE)
     text = text[text.index("module ") :]
     # A test for zero is written as the logical not of a vector, which lint calls a truncation.
-    text = re.sub(r"= ! (\S+ ?);", r"= ~(| \1);", text)
+    text = re.sub(r"= ! (\S+(?: \[[\d:]+\])? ?);", r"= ~(| \1);", text)
     text = re.sub(r"= ! (\{[^;]*\}) ?;", r"= \1 == 0;", text)
     text = re.sub(r"\{ ([^{}]*) \}", _fold_runs, text)
     # Names of inner modules have dots, which Verilog allows only escaped.

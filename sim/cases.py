@@ -14,6 +14,7 @@ from golden import integer
 from golden.layer import FIELD_RANGES, MAX_OFFSET, MULTIPLIER_BITS, NEIGHBOURS, Layer, LayerError
 from golden.random_layer import at_limits, random_layer
 from golden.streams import Folding
+from hw.reload import Reload
 from hw.target import GENERIC, TARGETS, Target
 from sim.stimulus import random_frames
 
@@ -31,6 +32,7 @@ class Case:
     folding: Folding
     target: Target = GENERIC
     pack: bool = True
+    reload: Reload | None = None
 
 
 def spread(rng: np.random.Generator, layer: Layer, multiplier_bits: int = MULTIPLIER_BITS) -> Layer:
