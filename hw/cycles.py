@@ -8,7 +8,6 @@ row is one cumulative maximum. All times are cycles after the first input transf
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -57,6 +56,11 @@ class CycleModel:
 
     def _of_frame(self, frame: int) -> Geometry:
         return self._geometry
+
+    @staticmethod
+    def least_slots(geometry: Geometry) -> int:
+        """Rows that a window spans."""
+        return geometry.up + geometry.down + 1
 
     @property
     def intervals(self) -> list[int]:
@@ -189,10 +193,10 @@ class Prediction:
     frame_cycles: int
 
 
-def predict(geometry: Geometry, model: Callable[..., CycleModel] = CycleModel) -> Prediction:
+def predict(geometry: Geometry, model: type[CycleModel] = CycleModel) -> Prediction:
     """The fewest row slots at which no cycle is lost, and the cycle figures with them.
 
-    The search starts at the rows a window spans. Where the sequencer is the bottleneck it
+    The search starts at the rows without which nothing moves. Where the sequencer is the bottleneck it
     starts at one row less than lie between the oldest row in use and the newest row needed
     next, at any change of row or frame: then the writer, one column behind the reader in the
     oldest row, has always completed what comes next.
@@ -200,7 +204,7 @@ def predict(geometry: Geometry, model: Callable[..., CycleModel] = CycleModel) -
     c = geometry.config
     input_cycles = c.height * c.width * geometry.channel_beats
     target = max(geometry.step_frame_cycles, input_cycles)
-    first = geometry.up + geometry.down + 1
+    first = model.least_slots(geometry)
     if geometry.step_frame_cycles >= input_cycles:
         frame_change = c.height - c.stride * (c.out_height - 1)
         first += max(c.stride if c.out_height > 1 else 0, frame_change) - 1

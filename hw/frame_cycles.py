@@ -31,6 +31,12 @@ class FrameCycleModel(CycleModel):
         self._bases = np.cumsum([0, *(g.config.height for g in self._frames)]).tolist()
         super().__init__(geometry, slots=slots, flush_always=flush_always, frames=len(self._frames))
 
+    @staticmethod
+    def least_slots(geometry: Geometry) -> int:
+        """Rows that a window spans, and those to the end of the frame below its last output row, whatever its size."""
+        c = geometry.config
+        return geometry.up + 1 + max(geometry.down, c.first_centre + c.stride - 1)
+
     def _make_writer(self, slots: int) -> Writer:
         return _RowWriter(self._frames, self._geometry.rows_of_room(slots))
 

@@ -41,7 +41,7 @@ class FrameSets(wiring.Component):
     Members:
         i_settings: what software has prepared; it stays until it is in force.
         i_apply: an order to put parts of it in force; only while none is pending and the unit is
-            not switching. Its frame number stays, too.
+            not switching. Its frame number is there a cycle earlier, and stays, too.
         i_boundary: no frame is being written after this cycle: its last beat is taken in it, or
             none has begun and none begins.
         i_begins: a frame's first beat is taken.
@@ -92,7 +92,7 @@ class FrameSets(wiring.Component):
         with m.If(order.strobe):
             m.d.sync += [parts.eq(Cat(order[name] for name in APPLY_PARTS)), waits.eq(order.wait)]
 
-        # Whether the next frame has a number as large as asked for: known a cycle after the order.
+        # Whether the next frame has a number as large as asked for, which was there before the order.
         begun, reached, passes = Signal(WORD), Signal(), Signal()
         after = (begun + self.i_begins)[:WORD]
         m.d.sync += [
@@ -100,14 +100,12 @@ class FrameSets(wiring.Component):
             reached.eq(~((after - at)[WORD - 1])),
             passes.eq(~((after + 1 - at)[WORD - 1])),
         ]
-        # Ordered, and compared.
-        pending, compared = Signal(), Signal()
+        pending = Signal()
         due = ~waits | Mux(self.i_begins, passes, reached)
         takes_effect = Signal()
-        m.d.comb += takes_effect.eq(compared & self.i_boundary & due)
+        m.d.comb += takes_effect.eq(pending & self.i_boundary & due)
         m.d.sync += [
             pending.eq(order.strobe | (pending & ~takes_effect)),
-            compared.eq(pending & ~takes_effect),
             self.o_applied.eq(parts & takes_effect.replicate(len(parts))),
             number.eq(number ^ takes_effect),
             configured.eq(configured | takes_effect),

@@ -169,10 +169,8 @@ class Control(wiring.Component):
             | (self._written("apply", "weights") & ~loader.o_loaded)
             | (~self.i_configured & ~selected.all())
         )
-        strobe = Signal()
-        m.d.sync += strobe.eq(accepted)
-        m.d.comb += [self.o_apply.strobe.eq(strobe), self.o_apply.at.eq(registers.o_values.apply_at.apply_at)]
-        # The word stays for the cycle after its write.
+        # Passed on at once, so that a frame that begins after the answer already has the new set.
+        m.d.comb += [self.o_apply.strobe.eq(accepted), self.o_apply.at.eq(registers.o_values.apply_at.apply_at)]
         m.d.comb += [self.o_apply[name].eq(self._written("apply", name)) for name in (*APPLY_PARTS, "wait")]
         return pending, free
 
