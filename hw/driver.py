@@ -101,8 +101,8 @@ class Driver:
         self._config, self._board = config, board
         self._table = register_table(config)
 
-    async def check_unit(self) -> None:
-        """Compare what the unit says it is with ``config``."""
+    async def check_unit(self) -> dict[str, int]:
+        """Compare what the unit says it is with ``config``; returns its `constants`."""
         found, expected = await self.constants(), self._table.constants
         if found["identity"] != expected["identity"]:
             raise UserError(
@@ -112,6 +112,7 @@ class Driver:
         for name in sorted(expected, key=lambda name: name == "fingerprint"):
             if found[name] != expected[name]:
                 raise UserError(f"{name} of the unit is {found[name]}, the configuration has {expected[name]}")
+        return found
 
     async def constants(self) -> dict[str, int]:
         """All fields of the unit's constant registers, as it tells them itself."""
@@ -146,8 +147,7 @@ class Driver:
 
         Returns whether the unit is single-buffered.
         """
-        await self.check_unit()
-        unit = await self.constants()
+        unit = await self.check_unit()
         built = _layer_fields(unit)
         for name in _FROZEN:
             if getattr(c, name) != built[name]:
@@ -175,7 +175,7 @@ class Driver:
 
     async def write_weights(self, layer: Layer) -> None:
         """Weights of the next set; drops a load that was left unfinished."""
-        await self._write("command", self._table["command"].pack({"restart_load": 1}))
+        await self._command("restart_load")
         await self._board.send_weights(weight_image(self._as_built(layer)))
         await self._until("loaded", 1)
 
@@ -222,15 +222,11 @@ class Driver:
 
     async def hold(self, on: bool) -> None:
         """Whether the unit begins no new frame."""
-        control = self._table["control"]
-        fields = control.unpack(await self._board.read(control.address))
-        await self._write("control", control.pack(fields | {"hold": int(on)}))
+        await self._control("hold", on)
 
     async def ignore_tlast(self, on: bool) -> None:
         """Whether TLAST of input frames is not compared with the frame size."""
-        control = self._table["control"]
-        fields = control.unpack(await self._board.read(control.address))
-        await self._write("control", control.pack(fields | {"ignore_tlast": int(on)}))
+        await self._control("ignore_tlast", on)
 
     async def status(self) -> dict[str, bool]:
         """Fields of the register ``status``."""
@@ -245,7 +241,7 @@ class Driver:
         return {name: (await self._read(name))[name] for name in COUNTERS}
 
     async def clear_counters(self) -> None:
-        await self._write("command", self._table["command"].pack({"clear_counters": 1}))
+        await self._command("clear_counters")
 
     async def errors(self) -> list[str]:
         """Names of the errors since they were cleared."""
@@ -258,7 +254,7 @@ class Driver:
 
     async def soft_reset(self) -> None:
         """Restart the unit; it must be loaded again."""
-        await self._write("command", self._table["command"].pack({"soft_reset": 1}))
+        await self._command("soft_reset")
 
     def _as_built(self, layer: Layer) -> UnitConfig:
         """The unit with the weights of ``layer``, tap by tap in the order that it was built for."""
@@ -267,6 +263,13 @@ class Driver:
         config = dataclasses.replace(built, attn_shift=layer.config.attn_shift)
         weights = dataclasses.replace(layer, config=config, attn_weight=layer.attn_weight[..., order])
         return dataclasses.replace(self._config, layer=weights)
+
+    async def _control(self, name: str, on: bool) -> None:
+        register = self._table["control"]
+        await self._write("control", register.pack(await self._read("control") | {name: int(on)}))
+
+    async def _command(self, name: str) -> None:
+        await self._write("command", self._table["command"].pack({name: 1}))
 
     async def _read(self, name: str) -> dict[str, int]:
         register = self._table[name]
