@@ -116,7 +116,7 @@ class Driver:
 
     async def constants(self) -> dict[str, int]:
         """All fields of the unit's constant registers, as it tells them itself."""
-        values = {}
+        values: dict[str, int] = {}
         for register in self._table.of_access(Access.CONSTANT):
             values |= register.unpack(await self._board.read(register.address))
         return values
@@ -134,7 +134,7 @@ class Driver:
             if at is not None:
                 raise UserError(f"frame number {at} cannot be waited for by a single-buffered unit")
             await self.hold(True)
-        await self._until("free", 1)
+        await self.wait_free()
         await self.write_settings(layer.config)
         await self.write_weights(layer)
         await self.write_constants(layer)
@@ -151,7 +151,9 @@ class Driver:
         built = _layer_fields(unit)
         for name in _FROZEN:
             if getattr(c, name) != built[name]:
-                raise UserError(f"{name} {getattr(c, name)!r} of the layer does not fit the unit, built for {built[name]!r}")
+                raise UserError(
+                    f"{name} {getattr(c, name)!r} of the layer does not fit the unit, built for {built[name]!r}"
+                )
         least = c.kernel if c.padding == "valid" else 1
         limits = {
             "height": (least, unit["max_height"]),
@@ -162,7 +164,9 @@ class Driver:
         }
         for name, (low, high) in limits.items():
             if not low <= getattr(c, name) <= high:
-                raise UserError(f"{name} {getattr(c, name)} of the layer does not fit the unit, allowed are {low} to {high}")
+                raise UserError(
+                    f"{name} {getattr(c, name)} of the layer does not fit the unit, allowed are {low} to {high}"
+                )
         if offset_bits(c.attn_offsets) != unit["attn_offsets_0"] | unit["attn_offsets_1"] << WORD:
             offsets = self._config.layer.config.attn_offsets
             raise UserError(f"attn_offsets {c.attn_offsets} of the layer do not fit the unit, built for {offsets}")
@@ -184,15 +188,21 @@ class Driver:
         for name in ("bias", "multiplier"):
             window = self._table.window(name)
             for channel, value in enumerate(getattr(layer, name).tolist()):
-                await self._write_word(f"{name} of channel {channel}", window.word_address(channel), value)
+                await self._write_word(f"{name} {value} of channel {channel}", window.word_address(channel), value)
 
     async def apply(self, parts: Iterable[str] = APPLY_PARTS, *, at: int | None = None) -> None:
         """Put ``parts`` of the next set in force at the next frame boundary, with ``at`` not before that frame."""
         fields = dict.fromkeys(parts, 1)
+        what = f"apply of {', '.join(fields) or 'nothing'}"
         if at is not None:
             await self._write("apply_at", at)
             fields["wait"] = 1
-        await self._write("apply", self._table["apply"].pack(fields))
+        register = self._table["apply"]
+        await self._write_word(what, register.address, register.pack(fields))
+
+    async def wait_free(self) -> None:
+        """Wait until the next set may be written and applied."""
+        await self._until("free", 1)
 
     async def wait_applied(self) -> None:
         """Wait until no apply is pending."""
@@ -276,13 +286,13 @@ class Driver:
         return register.unpack(await self._board.read(register.address))
 
     async def _write(self, name: str, value: int) -> None:
-        await self._write_word(name, self._table[name].address, value)
+        await self._write_word(f"{name} {value}", self._table[name].address, value)
 
     async def _write_word(self, what: str, address: int, value: int) -> None:
         try:
             await self._board.write(address, value & (2**WORD - 1))
         except AccessRefused:
-            raise UserError(f"{what} {value} is refused by the unit, its errors: {', '.join(await self.errors())}") from None
+            raise UserError(f"{what} is refused by the unit, its errors: {', '.join(await self.errors())}") from None
 
     async def _until(self, flag: str, value: int) -> None:
         """Wait until a bit of the status has this value."""

@@ -39,7 +39,9 @@ class Master:
         pace: how probable it is in a cycle that a side that pauses goes on.
     """
 
-    def __init__(self, ctx: Any, port: Any, rng: np.random.Generator, *, prefix: str = "s_axi_", pace: float = 1) -> None:
+    def __init__(
+        self, ctx: Any, port: Any, rng: np.random.Generator, *, prefix: str = "s_axi_", pace: float = 1
+    ) -> None:
         self._ctx, self._port, self._rng, self._prefix, self.pace = ctx, port, rng, prefix, pace
 
     def _signal(self, name: str) -> Any:

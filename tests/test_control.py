@@ -1,4 +1,4 @@
-"""Control plane: a whole set reaches the data path, whatever is refused changes nothing, and what went wrong is told."""
+"""Control plane: a whole set reaches the data path, what is refused changes nothing, what went wrong is told."""
 
 from __future__ import annotations
 
@@ -298,14 +298,29 @@ def test_errors_of_the_bus_and_of_the_streams() -> None:
         unit = Software(ctx, dut, config)
         write, read = unit.master.write, unit.master.read
         height, identity, bias = table["height"].address, table["identity"].address, table.window("bias")
-        for address, strobes in [(height + 1, 15), (0x80, 15), (bias.end, 15), (identity, 15), (height, 7), (height, 0)]:
+        for address, strobes in [
+            (height + 1, 15),
+            (0x80, 15),
+            (bias.end, 15),
+            (identity, 15),
+            (height, 7),
+            (height, 0),
+        ]:
             assert await write(address, 1, strobes) == SLVERR
             assert await unit.errors() == {"bad_access"}, hex(address)
         for address in (height + 2, 0x80, bias.address, table["apply"].address, 0x1FFFC):
             assert (await read(address))[1] == SLVERR
             assert await unit.errors() == {"bad_access"}, hex(address)
-        for name, value in [("height", 0), ("height", c.height + 1), ("width", 2**32 - 1), ("attn_shift", 0),
-                            ("attn_shift", 7), ("out_shift", c.out_shift + 5), ("relu", 2), ("control", 4)]:
+        for name, value in [
+            ("height", 0),
+            ("height", c.height + 1),
+            ("width", 2**32 - 1),
+            ("attn_shift", 0),
+            ("attn_shift", 7),
+            ("out_shift", c.out_shift + 5),
+            ("relu", 2),
+            ("control", 4),
+        ]:
             assert await write(table[name].address, value) == SLVERR
             assert await unit.errors() == {"bad_value"}, f"{name} {value}"
         for value in (0, 2**16):

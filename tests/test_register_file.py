@@ -54,7 +54,12 @@ def addresses(table: RegisterTable, rng: np.random.Generator) -> int:
     """An address: mostly one that there is, else one beside it, or any."""
     known = [register.address for register in table.registers]
     for window in table.windows:
-        known += [window.address, window.end - 4, window.end, window.address + int(rng.integers(window.rows * window.stride))]
+        known += [
+            window.address,
+            window.end - 4,
+            window.end,
+            window.address + int(rng.integers(window.rows * window.stride)),
+        ]
         known += [window.word_address(int(rng.integers(window.rows * window.lanes))) for _ in range(4)]
     address = int(rng.choice(known))
     kind = rng.random()
@@ -95,8 +100,10 @@ def test_every_access(unit: str) -> None:
         for step in range(1500):
             where = f"seed {seed}, step {step}"
             # What the hardware says: values to read, errors to set, writes to refuse.
-            shown = {r.name: r.pack({f.name: int(rng.integers(1 << f.bits)) for f in r.fields}) for r in
-                     table.of_access(Access.READ_ONLY)}
+            shown = {
+                r.name: r.pack({f.name: int(rng.integers(1 << f.bits)) for f in r.fields})
+                for r in table.of_access(Access.READ_ONLY)
+            }
             for name, word in shown.items():
                 for field, value in table[name].unpack(word).items():
                     ctx.set(dut.i_values[name][field], value)
@@ -132,18 +139,24 @@ def test_every_access(unit: str) -> None:
             for name, value in table["errors"].unpack(set_now).items():
                 ctx.set(dut.i_set.errors[name], value)
 
-            writable = not partial and (isinstance(entry, Window) or (isinstance(entry, Register) and entry.access.writable))
+            writable = not partial and (
+                isinstance(entry, Window) or (isinstance(entry, Register) and entry.access.writable)
+            )
             allowed = writable and Model.allows(entry, word)
             refused = allowed and bool(refuse.get(entry.name))
             done = allowed and not refused
             assert ctx.get(dut.bus.write_ok) == done, f"{where}: write of {word:#x} to {address:#x}"
             assert ctx.get(dut.o_bad_access) == (not writable), where
             assert ctx.get(dut.o_bad_value) == (writable and not allowed), where
-            assert values_of(dut.o_refused, ctx) == {name: int(refused and name == entry.name) for name in guarded}, where
+            assert values_of(dut.o_refused, ctx) == {name: int(refused and name == entry.name) for name in guarded}, (
+                where
+            )
             strobes = values_of(dut.o_write, ctx)
             assert strobes == {name: int(done and name == entry.name) for name in strobes}, where
             if isinstance(found, tuple) and done:
-                assert (ctx.get(dut.o_row), ctx.get(dut.o_lane), ctx.get(dut.o_data)) == (found[1], found[2], word), where
+                assert (ctx.get(dut.o_row), ctx.get(dut.o_lane), ctx.get(dut.o_data)) == (found[1], found[2], word), (
+                    where
+                )
             if isinstance(entry, Register) and done:
                 if entry.access is Access.READ_WRITE:
                     model.words[entry.name] = word

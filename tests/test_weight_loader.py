@@ -30,7 +30,9 @@ SHAPES = {
 class Bench:
     """Sends beats with pauses and keeps a memory of what is written."""
 
-    def __init__(self, ctx: Any, dut: WeightLoader, rng: np.random.Generator, *, offer: float = 1, free: float = 1) -> None:
+    def __init__(
+        self, ctx: Any, dut: WeightLoader, rng: np.random.Generator, *, offer: float = 1, free: float = 1
+    ) -> None:
         self.ctx, self.dut, self.rng, self.offer, self.free = ctx, dut, rng, offer, free
         self.memory: dict[tuple[int, int], int] = {}
         self.strobes = {"short": 0, "long": 0}
@@ -183,7 +185,7 @@ def test_restart(shape: str) -> None:
         count = len(image(banks, depth, bench.rng)[0])
         for length in [*cuts(count), count, count + 1]:
             beats, words = image(banks, depth, bench.rng)
-            await bench.send((beats + [5])[:length], last=-1)
+            await bench.send([*beats, 5][:length], last=-1)
             assert bench.state() == (int(length < count), 0)
             await restart(bench)
             assert bench.state() == (0, 0)
@@ -234,7 +236,7 @@ def test_image_of_a_layer(unit: str, target: str) -> None:
     )
     Fragment.get(store, None)
     assert [len(elements) for elements in members] == store.bank_elements
-    assert sorted(sum(members, [])) == list(range(words.shape[2]))
+    assert sorted(element for elements in members for element in elements) == list(range(words.shape[2]))
 
     beats, width = weight_image(config).tolist(), config.weight.width
     assert len(beats) == image_beats(config)
