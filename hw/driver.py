@@ -101,8 +101,8 @@ class Driver:
         self._config, self._board = config, board
         self._table = register_table(config)
 
-    async def check_unit(self) -> None:
-        """Compare what the unit says it is with ``config``."""
+    async def check_unit(self) -> dict[str, int]:
+        """Compare what the unit says it is with ``config``; returns its `constants`."""
         found, expected = await self.constants(), self._table.constants
         if found["identity"] != expected["identity"]:
             raise UserError(
@@ -112,10 +112,11 @@ class Driver:
         for name in sorted(expected, key=lambda name: name == "fingerprint"):
             if found[name] != expected[name]:
                 raise UserError(f"{name} of the unit is {found[name]}, the configuration has {expected[name]}")
+        return found
 
     async def constants(self) -> dict[str, int]:
         """All fields of the unit's constant registers, as it tells them itself."""
-        values = {}
+        values: dict[str, int] = {}
         for register in self._table.of_access(Access.CONSTANT):
             values |= register.unpack(await self._board.read(register.address))
         return values
@@ -133,7 +134,7 @@ class Driver:
             if at is not None:
                 raise UserError(f"frame number {at} cannot be waited for by a single-buffered unit")
             await self.hold(True)
-        await self._until("free", 1)
+        await self.wait_free()
         await self.write_settings(layer.config)
         await self.write_weights(layer)
         await self.write_constants(layer)
@@ -146,12 +147,13 @@ class Driver:
 
         Returns whether the unit is single-buffered.
         """
-        await self.check_unit()
-        unit = await self.constants()
+        unit = await self.check_unit()
         built = _layer_fields(unit)
         for name in _FROZEN:
             if getattr(c, name) != built[name]:
-                raise UserError(f"{name} {getattr(c, name)!r} of the layer does not fit the unit, built for {built[name]!r}")
+                raise UserError(
+                    f"{name} {getattr(c, name)!r} of the layer does not fit the unit, built for {built[name]!r}"
+                )
         least = c.kernel if c.padding == "valid" else 1
         limits = {
             "height": (least, unit["max_height"]),
@@ -162,7 +164,9 @@ class Driver:
         }
         for name, (low, high) in limits.items():
             if not low <= getattr(c, name) <= high:
-                raise UserError(f"{name} {getattr(c, name)} of the layer does not fit the unit, allowed are {low} to {high}")
+                raise UserError(
+                    f"{name} {getattr(c, name)} of the layer does not fit the unit, allowed are {low} to {high}"
+                )
         if offset_bits(c.attn_offsets) != unit["attn_offsets_0"] | unit["attn_offsets_1"] << WORD:
             offsets = self._config.layer.config.attn_offsets
             raise UserError(f"attn_offsets {c.attn_offsets} of the layer do not fit the unit, built for {offsets}")
@@ -175,7 +179,7 @@ class Driver:
 
     async def write_weights(self, layer: Layer) -> None:
         """Weights of the next set; drops a load that was left unfinished."""
-        await self._write("command", self._table["command"].pack({"restart_load": 1}))
+        await self._command("restart_load")
         await self._board.send_weights(weight_image(self._as_built(layer)))
         await self._until("loaded", 1)
 
@@ -184,15 +188,21 @@ class Driver:
         for name in ("bias", "multiplier"):
             window = self._table.window(name)
             for channel, value in enumerate(getattr(layer, name).tolist()):
-                await self._write_word(f"{name} of channel {channel}", window.word_address(channel), value)
+                await self._write_word(f"{name} {value} of channel {channel}", window.word_address(channel), value)
 
     async def apply(self, parts: Iterable[str] = APPLY_PARTS, *, at: int | None = None) -> None:
         """Put ``parts`` of the next set in force at the next frame boundary, with ``at`` not before that frame."""
         fields = dict.fromkeys(parts, 1)
+        what = f"apply of {', '.join(fields) or 'nothing'}"
         if at is not None:
             await self._write("apply_at", at)
             fields["wait"] = 1
-        await self._write("apply", self._table["apply"].pack(fields))
+        register = self._table["apply"]
+        await self._write_word(what, register.address, register.pack(fields))
+
+    async def wait_free(self) -> None:
+        """Wait until the next set may be written and applied."""
+        await self._until("free", 1)
 
     async def wait_applied(self) -> None:
         """Wait until no apply is pending."""
@@ -222,15 +232,11 @@ class Driver:
 
     async def hold(self, on: bool) -> None:
         """Whether the unit begins no new frame."""
-        control = self._table["control"]
-        fields = control.unpack(await self._board.read(control.address))
-        await self._write("control", control.pack(fields | {"hold": int(on)}))
+        await self._control("hold", on)
 
     async def ignore_tlast(self, on: bool) -> None:
         """Whether TLAST of input frames is not compared with the frame size."""
-        control = self._table["control"]
-        fields = control.unpack(await self._board.read(control.address))
-        await self._write("control", control.pack(fields | {"ignore_tlast": int(on)}))
+        await self._control("ignore_tlast", on)
 
     async def status(self) -> dict[str, bool]:
         """Fields of the register ``status``."""
@@ -245,7 +251,7 @@ class Driver:
         return {name: (await self._read(name))[name] for name in COUNTERS}
 
     async def clear_counters(self) -> None:
-        await self._write("command", self._table["command"].pack({"clear_counters": 1}))
+        await self._command("clear_counters")
 
     async def errors(self) -> list[str]:
         """Names of the errors since they were cleared."""
@@ -258,7 +264,7 @@ class Driver:
 
     async def soft_reset(self) -> None:
         """Restart the unit; it must be loaded again."""
-        await self._write("command", self._table["command"].pack({"soft_reset": 1}))
+        await self._command("soft_reset")
 
     def _as_built(self, layer: Layer) -> UnitConfig:
         """The unit with the weights of ``layer``, tap by tap in the order that it was built for."""
@@ -268,18 +274,25 @@ class Driver:
         weights = dataclasses.replace(layer, config=config, attn_weight=layer.attn_weight[..., order])
         return dataclasses.replace(self._config, layer=weights)
 
+    async def _control(self, name: str, on: bool) -> None:
+        register = self._table["control"]
+        await self._write("control", register.pack(await self._read("control") | {name: int(on)}))
+
+    async def _command(self, name: str) -> None:
+        await self._write("command", self._table["command"].pack({name: 1}))
+
     async def _read(self, name: str) -> dict[str, int]:
         register = self._table[name]
         return register.unpack(await self._board.read(register.address))
 
     async def _write(self, name: str, value: int) -> None:
-        await self._write_word(name, self._table[name].address, value)
+        await self._write_word(f"{name} {value}", self._table[name].address, value)
 
     async def _write_word(self, what: str, address: int, value: int) -> None:
         try:
             await self._board.write(address, value & (2**WORD - 1))
         except AccessRefused:
-            raise UserError(f"{what} {value} is refused by the unit, its errors: {', '.join(await self.errors())}") from None
+            raise UserError(f"{what} is refused by the unit, its errors: {', '.join(await self.errors())}") from None
 
     async def _until(self, flag: str, value: int) -> None:
         """Wait until a bit of the status has this value."""

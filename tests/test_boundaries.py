@@ -27,6 +27,7 @@ WITHOUT_TORCH = (
     "golden.integer",
     "golden.fixed_point",
     "hw.build",
+    "hw.driver",
     "hw.synth.__main__",
     "hw.top",
     "hw.verilog",

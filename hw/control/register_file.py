@@ -40,9 +40,10 @@ class RegisterFile(wiring.Component):
     def __init__(self, table: RegisterTable) -> None:
         self._table = table
         clear = list(table.of_access(Access.CLEAR))
-        registers, windows = table.registers, table.windows
-        guarded = [entry.name for entry in (*registers, *windows) if entry.refused_while]
-        written = [entry.name for entry in (*table.of_access(Access.WRITE_ONLY), *windows)]
+        windows = table.windows
+        guarded = [entry.name for entry in table.entries if entry.refused_while]
+        written = [register.name for register in table.of_access(Access.WRITE_ONLY)]
+        written += [window.name for window in windows]
         rows, lanes = windows[0].rows, windows[0].lanes
         assert all((window.rows, window.lanes) == (rows, lanes) for window in windows), "windows of one shape"
         stored = list(table.of_access(Access.READ_WRITE))
@@ -96,9 +97,10 @@ class RegisterFile(wiring.Component):
         bus = self.bus
         decide = Signal()
         m.d.sync += decide.eq(bus.write)
-        writable = [register for register in self._table.registers if register.access.writable]
         hits, misfits, accepted = [], [], {}
-        for entry in (*writable, *self._table.windows):
+        for entry in self._table.entries:
+            if isinstance(entry, Register) and not entry.access.writable:
+                continue
             hit = Signal(name=f"{entry.name}_hit")
             fits = Signal(name=f"{entry.name}_fits", reset_less=True)
             m.d.sync += [
@@ -125,13 +127,13 @@ class RegisterFile(wiring.Component):
             self.o_lane.eq(bus.write_address[_ALIGNED:above_lane]),
             self.o_row.eq(bus.write_address[above_lane : above_lane + _row_bits(window)]),
         ]
-        for register in writable:
+        for register in self._table.of_access(Access.READ_WRITE, Access.CLEAR):
             for field in register.fields:
                 value = bus.write_data[field.low : field.low + field.bits]
                 if register.access is Access.READ_WRITE:
                     with m.If(accepted[register.name]):
                         m.d.sync += self.o_values[register.name][field.name].eq(value)
-                elif register.access is Access.CLEAR:
+                else:
                     bits = sticky[register.name][field.name]
                     cleared = bits & ~(value & accepted[register.name].replicate(field.bits))
                     m.d.sync += bits.eq(cleared | self.i_set[register.name][field.name])

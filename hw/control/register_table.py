@@ -153,6 +153,11 @@ class RegisterTable:
     registers: tuple[Register, ...]
     windows: tuple[Window, ...]
 
+    @property
+    def entries(self) -> tuple[Register | Window, ...]:
+        """Registers and windows, in order of address."""
+        return (*self.registers, *self.windows)
+
     @cached_property
     def by_name(self) -> dict[str, Register]:
         return {register.name: register for register in self.registers}

@@ -27,6 +27,8 @@ ADDRESS_BITS = 17
 REACH = 3
 #: Layer fields that are settings or do not concern the hardware: they are no part of the build's fingerprint.
 _NOT_BUILT = ("relu", "attn_shift", "out_shift", "in_scale", "out_scale")
+#: When settings cannot be written.
+_PENDING = "an apply is pending"
 
 
 def register_table(config: UnitConfig) -> RegisterTable:
@@ -66,6 +68,29 @@ def fingerprint(config: UnitConfig) -> int:
     return zlib.crc32(json.dumps(build, sort_keys=True).encode())
 
 
+def _number(
+    name: str,
+    address: int,
+    access: Access,
+    description: str,
+    *,
+    bits: int = WORD,
+    reset: int = 0,
+    allowed: Range | None = None,
+    refused_while: str = "",
+) -> Register:
+    """A register of one field, which bears its name."""
+    field = Field(name=name, low=0, bits=bits, reset=reset, allowed=allowed, description=description)
+    return Register(
+        name=name,
+        address=address,
+        access=access,
+        fields=(field,),
+        description=description,
+        refused_while=refused_while,
+    )
+
+
 def _constants(config: UnitConfig) -> tuple[Register, ...]:
     """What the unit is: software reads it to see whether a layer fits."""
     c, reload = config.layer.config, config.reload
@@ -79,7 +104,7 @@ def _constants(config: UnitConfig) -> tuple[Register, ...]:
         return Field(name=name, low=low, bits=bits, reset=value, description=description)
 
     def whole(name: str, address: int, value: int, description: str) -> Register:
-        return register(name, address, description, field(name, 0, WORD, value, description))
+        return _number(name, address, Access.CONSTANT, description, reset=value)
 
     return (
         whole("identity", 0x00, IDENTITY, "The letters XVOL."),
@@ -104,7 +129,9 @@ def _constants(config: UnitConfig) -> tuple[Register, ...]:
             "What is computed.",
             field("kernel", 0, 4, c.kernel, "Height and width of the kernel."),
             field("stride", 4, 2, c.stride, "Step from output to output."),
-            field("valid", 6, 1, int(c.padding == "valid"), "Padding: 0 same (zeros around the frame), 1 valid (none)."),
+            field(
+                "valid", 6, 1, int(c.padding == "valid"), "Padding: 0 same (zeros around the frame), 1 valid (none)."
+            ),
             field("depthwise", 7, 1, int(c.depthwise), "1: each channel by itself."),
             field("dynamic", 8, 1, int(c.product == "dynamic"), "Product: 0 hadamard, 1 dynamic."),
             field("single_buffered", 9, 1, int(reload.single_buffered), "1: no memory for a second set."),
@@ -171,21 +198,15 @@ def _settings(config: UnitConfig) -> tuple[Register, ...]:
     least = c.kernel if c.padding == "valid" else 1
 
     def register(name: str, address: int, allowed: Range, reset: int, description: str) -> Register:
-        value = Field(
-            name=name,
-            low=0,
+        return _number(
+            name,
+            address,
+            Access.READ_WRITE,
+            description,
             bits=max(1, allowed.high.bit_length()),
             reset=reset,
             allowed=allowed,
-            description=description,
-        )
-        return Register(
-            name=name,
-            address=address,
-            access=Access.READ_WRITE,
-            fields=(value,),
-            description=description,
-            refused_while="an apply is pending",
+            refused_while=_PENDING,
         )
 
     return (
@@ -209,13 +230,12 @@ def _operation() -> tuple[Register, ...]:
         "constants": "Biases and multipliers.",
     }
     return (
-        Register(
-            name="apply_at",
-            address=0x54,
-            access=Access.READ_WRITE,
-            fields=(Field(name="apply_at", low=0, bits=WORD, description="Frame number."),),
-            description="First frame of the next set, if apply says wait; frame 0 is the first after a reset.",
-            refused_while="an apply is pending",
+        _number(
+            "apply_at",
+            0x54,
+            Access.READ_WRITE,
+            "First frame of the next set, if apply says wait; frame 0 is the first after a reset.",
+            refused_while=_PENDING,
         ),
         Register(
             name="apply",
@@ -285,18 +305,16 @@ def _operation() -> tuple[Register, ...]:
 
 
 def _counters() -> tuple[Register, ...]:
-    def register(name: str, address: int, description: str) -> Register:
-        value = Field(name=name, low=0, bits=WORD, description=description)
-        return Register(
-            name=name, address=address, access=Access.READ_ONLY, fields=(value,), description=f"{description} Wraps."
+    """What has happened; all wrap around."""
+    return tuple(
+        _number(name, address, Access.READ_ONLY, description)
+        for name, address, description in (
+            ("frames_begun", 0x6C, "Frames begun since a reset: the number of the next one. Wraps."),
+            ("frames", 0x70, "Output frames completed. Wraps."),
+            ("starved", 0x74, "Cycles in which the input could take a beat and none was offered. Wraps."),
+            ("stalled", 0x78, "Cycles in which an output beat was offered and not taken. Wraps."),
+            ("saturated", 0x7C, "Output elements cut at a limit other than 0. Wraps."),
         )
-
-    return (
-        register("frames_begun", 0x6C, "Frames begun since a reset: the number of the next one."),
-        register("frames", 0x70, "Output frames completed."),
-        register("starved", 0x74, "Cycles in which the input could take a beat and none was offered."),
-        register("stalled", 0x78, "Cycles in which an output beat was offered and not taken."),
-        register("saturated", 0x7C, "Output elements cut at a limit other than 0."),
     )
 
 

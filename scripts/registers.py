@@ -1,0 +1,38 @@
+"""Write the register table of the default layer, reloadable in every way, as ``docs/registers.md``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from golden import cli
+from golden.bounds import Range
+from golden.layer import FIELD_RANGES
+from golden.layers import DEFAULT, load_layer
+from golden.streams import Folding
+from hw.config import UnitConfig
+from hw.control.register_page import register_markdown
+from hw.control.registers import register_table
+from hw.reload import Reload
+
+PAGE = Path(__file__).parents[1] / "docs" / "registers.md"
+
+
+def page() -> str:
+    """The page's text."""
+    layer = load_layer(DEFAULT)
+    attn_shift, out_shift = (Range(*FIELD_RANGES[name]) for name in ("attn_shift", "out_shift"))
+    reload = Reload(attn_shift=attn_shift, out_shift=out_shift)
+    config = UnitConfig(layer=layer, folding=Folding.choose(layer.config), reload=reload)
+    return register_markdown(register_table(config))
+
+
+def main(argv: list[str]) -> int:
+    cli.Parser(prog="python -m scripts.registers", description=__doc__).parse_args(argv)
+    with cli.replacing(PAGE) as stream:
+        stream.write(page())
+    print(f"wrote {PAGE}")
+    return 0
+
+
+if __name__ == "__main__":
+    cli.run(main)
