@@ -140,7 +140,7 @@ class LayerConfig:
         self._check_offsets()
         for name in ("height", "width"):
             size = getattr(self, name)
-            if self.padding == "valid" and size < self.kernel:
+            if size < self.smallest_frame:
                 allowed = f"padding 'valid' allows no less than kernel {self.kernel}"
                 raise LayerError(f"{name} {size} is too small, {allowed}")
 
@@ -207,6 +207,11 @@ class LayerConfig:
     def pad(self) -> int:
         """Zeros on each side of the frame: ``kernel//2`` or 0."""
         return self.kernel // 2 if self.padding == "same" else 0
+
+    @property
+    def smallest_frame(self) -> int:
+        """Least height, and width, that the padding allows."""
+        return self.kernel if self.padding == "valid" else 1
 
     @property
     def first_centre(self) -> int:

@@ -154,7 +154,7 @@ class Driver:
                 raise UserError(
                     f"{name} {getattr(c, name)!r} of the layer does not fit the unit, built for {built[name]!r}"
                 )
-        least = c.kernel if c.padding == "valid" else 1
+        least = c.smallest_frame
         limits = {
             "height": (least, unit["max_height"]),
             "width": (least, unit["max_width"]),

@@ -99,7 +99,7 @@ def _only_asked(part: object) -> None:
 
 def _sequencer(family: Family, unit: Unit) -> Area:
     # Control logic follows the widths of its queues: fitted.
-    bits = sum(unit.sequencer.input_walk.queue_bits)
+    bits = sum(width for _, width in unit.sequencer.input_walk.queues)
     return Area(lut=round(bits * (5.4 if family.six else 9.6)), ff=8 * bits)
 
 

@@ -59,7 +59,7 @@ class FrameWalk(wiring.Component):
             for the last time; a cycle after the step.
 
     Attributes:
-        queue_bits: width of each of the two queues.
+        queues: depth and width of each queue.
     """
 
     def __init__(self, config: UnitConfig) -> None:
@@ -76,7 +76,7 @@ class FrameWalk(wiring.Component):
         self._tag = tag_layout(config)
         self._beat = data.StructLayout({"read": self._read, "tag": self._tag, "starts_output": 1, "ends_frame": 1})
         self._entry = data.StructLayout({"beat": self._beat, "needed": position_layout(config), "needs_end": 1})
-        self.queue_bits = (self._entry.size, self._beat.size)
+        self.queues = [(DEPTH, self._entry.size), (READY, self._beat.size)]
         super().__init__(
             {
                 "i_sets": In(data.ArrayLayout(set_layout(config), 2)),

@@ -53,7 +53,7 @@ class InputWalk(wiring.Component):
             after the step; nothing is released without one.
 
     Attributes:
-        queue_bits: width of each of the two queues.
+        queues: depth and width of each queue.
     """
 
     def __init__(self, config: UnitConfig) -> None:
@@ -72,7 +72,7 @@ class InputWalk(wiring.Component):
                 "release": Release,
             }
         )
-        self.queue_bits = (self._gate.size, self._read.size)
+        self.queues = [(DEPTH, self._gate.size), (DEPTH, self._read.size)]
         super().__init__(
             {
                 "i_written": In(1),

@@ -7,10 +7,11 @@ from typing import Any
 
 from golden.bounds import Range
 from golden.streams import Payload
+from hw import cycles, frame_cycles
 from hw.config import UnitConfig
-from hw.cycles import WRITE_TO_ISSUE
-from hw.input_walk import DEPTH as QUEUE_DEPTH
+from hw.control.weight_image import image_beats
 from hw.output_stream import OutputStream
+from hw.reload import Reload
 from hw.storage import kind
 from hw.top import Unit
 
@@ -26,6 +27,34 @@ _PORTS = {
     "m_axis_tready": "output beat taken",
     "m_axis_tdata": "output elements, element j at bit j*out_bits",
     "m_axis_tlast": "last beat of a frame",
+}
+#: The same of ports that only a reloadable unit has.
+_RELOAD_PORTS = {
+    "s_axis_tlast": "last beat of a frame",
+    "m_axis_tuser": "with m_axis_tlast: the frame is damaged",
+    "s_axi_awaddr": "address of a write, in bytes",
+    "s_axi_awprot": "ignored",
+    "s_axi_awvalid": "address offered",
+    "s_axi_awready": "address taken",
+    "s_axi_wdata": "word to write",
+    "s_axi_wstrb": "bytes to write, all of them",
+    "s_axi_wvalid": "word offered",
+    "s_axi_wready": "word taken",
+    "s_axi_bresp": "0 okay, 2 refused",
+    "s_axi_bvalid": "answer offered",
+    "s_axi_bready": "answer taken",
+    "s_axi_araddr": "address of a read, in bytes",
+    "s_axi_arprot": "ignored",
+    "s_axi_arvalid": "address offered",
+    "s_axi_arready": "address taken",
+    "s_axi_rdata": "word read",
+    "s_axi_rresp": "0 okay, 2 refused",
+    "s_axi_rvalid": "word offered",
+    "s_axi_rready": "word taken",
+    "s_axis_weights_tvalid": "beat of a weight image offered",
+    "s_axis_weights_tready": "beat taken",
+    "s_axis_weights_tdata": "32 bits of the image",
+    "s_axis_weights_tlast": "last beat of the image",
 }
 
 
@@ -47,16 +76,17 @@ def manifest(config: UnitConfig, unit: Unit) -> dict[str, Any]:
                 "width": ports[name].shape if isinstance(ports[name].shape, int) else ports[name].shape.width,
                 "description": text,
             }
-            for name, text in _PORTS.items()
+            for name, text in (_PORTS | ({} if config.reload is None else _RELOAD_PORTS)).items()
         ],
         "streams": {
             "s_axis": _stream(config.input_payload, c.in_channels * c.height * c.width),
             "m_axis": _stream(config.output_payload, c.out_channels * c.out_height * c.out_width),
         },
+        **({} if config.reload is None else {"reload": _reload(config, config.reload)}),
         "widths": _widths(config),
         "memories": _memories(config, unit),
         "stages": {
-            "row_store": WRITE_TO_ISSUE + 1 + unit.row_store.latency,
+            "row_store": (frame_cycles if config.reload else cycles).WRITE_TO_ISSUE + 1 + unit.row_store.latency,
             "window": unit.window.latency,
             **({} if unit.similarity is None else {"similarity": unit.sims_wait}),
             **unit.lane.stage_latencies,
@@ -67,6 +97,19 @@ def manifest(config: UnitConfig, unit: Unit) -> dict[str, Any]:
             "predicted_frame_cycles": p.frame_cycles,
             "ideal_frame_cycles": config.geometry.ideal_frame_cycles,
         },
+    }
+
+
+def _reload(config: UnitConfig, reload: Reload) -> dict[str, Any]:
+    """What software may change; registers are those of ``xvolution.h`` and its like."""
+    c = config.layer.config
+    return {
+        "height": [c.smallest_frame, c.height],
+        "width": [c.smallest_frame, c.width],
+        "attn_shift": [reload.attn_shift.low, reload.attn_shift.high],
+        "out_shift": [reload.out_shift.low, reload.out_shift.high],
+        "single_buffered": reload.single_buffered,
+        "weight_image_beats": image_beats(config),
     }
 
 
@@ -118,14 +161,14 @@ def _memories(config: UnitConfig, unit: Unit) -> list[dict[str, Any]]:
     g, stride, target = config.geometry, config.layer.config.stride, config.target
     rows = [("row_store", config.prediction.slots * stride, config.row_depth, config.pixel.size)]
     rows += [("window", 1, g.channel_beats, config.window_line(dy).size) for dy in g.rows]
-    rows += [("sequencer", 1, QUEUE_DEPTH, bits) for bits in unit.sequencer.input_walk.queue_bits]
+    rows += [("sequencer", 1, depth, bits) for depth, bits in unit.sequencer.input_walk.queues]
     rows += [
-        ("weights", config.lanes, config.weight_depth, elements * config.weight.width)
+        ("weights", config.lanes, unit.weights.words, elements * config.weight.width)
         for elements in unit.weights.bank_elements
     ]
     rows += [
-        ("biases", config.folding.pe, config.constant_depth, config.bias.width),
-        ("multipliers", config.folding.pe, config.constant_depth, config.multiplier.width),
+        ("biases", config.folding.pe, unit.biases.words, config.bias.width),
+        ("multipliers", config.folding.pe, unit.multipliers.words, config.multiplier.width),
         ("output_stream", 1, unit.fifo_depth, config.output_payload.lanes * config.output_payload.bits + 1),
     ]
 
@@ -133,7 +176,7 @@ def _memories(config: UnitConfig, unit: Unit) -> list[dict[str, Any]]:
         # The pipeline's own memories are read in the cycle of their address.
         if name not in ("row_store", "weights", "biases", "multipliers"):
             return "lut"
-        return kind(target, depth, read_only=name != "row_store")
+        return kind(target, depth, read_only=name != "row_store" and config.reload is None)
 
     return [
         {"name": name, "count": count, "depth": depth, "width": width, "kept_in": kept_in(name, depth)}

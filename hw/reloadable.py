@@ -124,8 +124,8 @@ class ReloadableUnit(Unit):
         constant = delay(m, sequencer.o_constant, 1)
         for store, word, part, cycles in (
             (self.weights, sequencer.o_weight, "weights", self._at_lane),
-            (self._biases, constant, "constants", self._at_bias),
-            (self._multipliers, constant, "constants", at_multiplier),
+            (self.biases, constant, "constants", self._at_bias),
+            (self.multipliers, constant, "constants", at_multiplier),
         ):
             late = cycles - 1 - store.latency
             chosen = self._in_force(m, 1 + late)[part]
@@ -137,7 +137,7 @@ class ReloadableUnit(Unit):
             self.weights.i_write.value.eq(weight.value),
             self.weights.i_write.word.eq(self._address(weight.word, sets.o_free_weights, self.weights.depth)),
         ]
-        for store, enable in ((self._biases, constant_write.bias), (self._multipliers, constant_write.multiplier)):
+        for store, enable in ((self.biases, constant_write.bias), (self.multipliers, constant_write.multiplier)):
             write = store.i_write
             m.d.comb += [
                 write.enable.eq(enable),

@@ -35,7 +35,7 @@ class Unit(wiring.Component):
         m_axis_*: output beats of ``pe`` channels; ``tlast`` marks a frame's last.
 
     Attributes:
-        sequencer, row_store, window, weights: components of which others must know.
+        sequencer, row_store, window, weights, biases, multipliers: components of which others must know.
         similarity: None without similarities.
         lane: the component that `LANE_MODULE` holds; the unit only has instances of it.
         latency: cycles from the issue of a sum's last beat to its transfer at ``m_axis``.
@@ -62,7 +62,7 @@ class Unit(wiring.Component):
             parts=config.weight_parts,
             set_bits=self._set_bits,
         )
-        self._biases, self._multipliers = (
+        self.biases, self.multipliers = (
             WeightStore(constant_words(config, values), shape, target=config.target, name=name, set_bits=self._set_bits)
             for name, values, shape in (
                 ("biases", config.layer.bias, config.bias),
@@ -110,8 +110,8 @@ class Unit(wiring.Component):
         m.submodules.row_store = self.row_store
         m.submodules.window = self.window
         m.submodules.weights = self.weights
-        m.submodules.biases = self._biases
-        m.submodules.multipliers = self._multipliers
+        m.submodules.biases = self.biases
+        m.submodules.multipliers = self.multipliers
         m.submodules.output_stream = self.output_stream
         self._add_input(m, reset)
         self._add_window(m)
@@ -167,8 +167,8 @@ class Unit(wiring.Component):
         at_multiplier = self._at_lane + self.lane.multiplier_latency
         weights, biases, multipliers, constant = (
             self.weights,
-            self._biases,
-            self._multipliers,
+            self.biases,
+            self.multipliers,
             self.sequencer.o_constant,
         )
         m.d.comb += [
@@ -198,8 +198,8 @@ class Unit(wiring.Component):
                 LANE_MODULE,
                 i_taps=taps[index] if config.layer.config.depthwise else taps,
                 i_weights=self.weights.o_words[index],
-                i_bias=Cat(self._biases.o_words[own]),
-                i_multiplier=Cat(self._multipliers.o_words[own]),
+                i_bias=Cat(self.biases.o_words[own]),
+                i_multiplier=Cat(self.multipliers.o_words[own]),
                 o_y=y[own.start * config.result.width : own.stop * config.result.width],
                 **ports,
                 **self._lane_outputs(own),

@@ -35,6 +35,7 @@ class WeightStore(wiring.Component):
         latency: cycles from address to word.
         bank_elements: elements that each memory of a lane holds.
         depth: words of a set.
+        words: words of each memory.
     """
 
     def __init__(
@@ -56,7 +57,7 @@ class WeightStore(wiring.Component):
             parts: memories that a lane's elements are divided into, in equal shares.
             set_bits: words are loaded into so many sets, ``words`` only says their shape; None where they are frozen.
         """
-        self._words, self._element, self._target, self._name = words, element, target, name
+        self._frozen, self._element, self._target, self._name = words, element, target, name
         self._set_bits = set_bits
         self.depth, lanes, elements = words.shape
         self._members = _bank_members(elements, skew, parts)
@@ -68,11 +69,12 @@ class WeightStore(wiring.Component):
             address = unsigned(max(1, (self.depth - 1).bit_length() + set_bits))
             widths = [count * element.width for count in self.bank_elements] * lanes
             ports["i_write"] = In(bank_write(widths, address))
+        self.words = self.depth if set_bits is None else 2**address.width
         super().__init__({"i_address": In(address), **ports})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        for lane in range(self._words.shape[1]):
+        for lane in range(self._frozen.shape[1]):
             elements: dict[int, Value] = {}
             for index, ((skew, _), members) in enumerate(self._members.items()):
                 content = self._content(lane, members)
@@ -91,7 +93,7 @@ class WeightStore(wiring.Component):
 
     def _content(self, lane: int, members: Sequence[int]) -> list[int]:
         """The words of a memory as they lie in it."""
-        values = self._words[:, lane, members]
+        values = self._frozen[:, lane, members]
         image = Payload(lanes=len(members), bits=self._element.width, signed=self._element.signed).pack(values)
         return [int.from_bytes(word, "little") for word in image]
 

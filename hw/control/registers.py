@@ -195,7 +195,7 @@ def _settings(config: UnitConfig) -> tuple[Register, ...]:
     """Numbers of the next set; an apply puts them in force."""
     c, reload = config.layer.config, config.reload
     assert reload is not None
-    least = c.kernel if c.padding == "valid" else 1
+    least = c.smallest_frame
 
     def register(name: str, address: int, allowed: Range, reset: int, description: str) -> Register:
         return _number(
