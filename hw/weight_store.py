@@ -60,7 +60,7 @@ class WeightStore(wiring.Component):
         self._frozen, self._element, self._target, self._name = words, element, target, name
         self._set_bits = set_bits
         self.depth, lanes, elements = words.shape
-        self._members = _bank_members(elements, skew, parts)
+        self._members = memory_elements(elements, skew, parts)
         self.latency = storage.LATENCY + int(target.fast)
         self.bank_elements = [len(members) for members in self._members.values()]
         word, address = data.ArrayLayout(element, elements), index_shape(self.depth)
@@ -167,7 +167,7 @@ def bank_write(widths: Sequence[int], address: Shape) -> data.StructLayout:
     return data.StructLayout({"enable": 1, "bank": index_shape(len(widths)), "word": address, "value": max(widths)})
 
 
-def _bank_members(elements: int, skew: Sequence[int], parts: int) -> dict[tuple[int, int], list[int]]:
+def memory_elements(elements: int, skew: Sequence[int], parts: int) -> dict[tuple[int, int], list[int]]:
     """The elements that each memory of a lane holds; those of a memory have the same skew and part."""
     places = [(skew[e] if skew else 0, e * parts // elements) for e in range(elements)]
     return {place: [e for e in range(elements) if places[e] == place] for place in sorted(set(places))}

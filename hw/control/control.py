@@ -26,12 +26,13 @@ from hw.control.interface import (
     constant_write,
     counts,
     settings_layout,
-    weight_write,
 )
 from hw.control.register_file import RegisterFile
 from hw.control.registers import ADDRESS_BITS, register_table
 from hw.control.weight_image import BEAT_BITS, weight_banks
 from hw.control.weight_loader import WeightLoader
+from hw.pipeline import index_shape
+from hw.weight_store import bank_write
 
 PREFIX = "s_axi_"
 #: A bit for each part of a set.
@@ -85,7 +86,7 @@ class Control(wiring.Component):
                 "o_hold": Out(1),
                 "o_ignore_tlast": Out(1),
                 "o_constant": Out(constant_write(config)),
-                "o_weight": Out(weight_write(banks, config.weight_depth)),
+                "o_weight": Out(bank_write(banks, index_shape(config.weight_depth))),
                 "i_pending": In(1),
                 "i_applied": In(1),
                 "i_applied_parts": In(Parts),

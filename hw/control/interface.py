@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from amaranth.hdl import unsigned
 from amaranth.lib import data
 
@@ -47,18 +45,6 @@ def constant_write(config: UnitConfig) -> data.StructLayout:
             "lane": index_shape(config.folding.pe),
             "value": WORD,
         }
-    )
-
-
-def weight_write(banks: Sequence[int], depth: int) -> data.StructLayout:
-    """Write ``value`` (its lower bits) to ``word`` of weight memory ``bank``, in the set not in use.
-
-    Args:
-        banks: width of each memory in bits.
-        depth: words of each.
-    """
-    return data.StructLayout(
-        {"enable": 1, "bank": index_shape(len(banks)), "word": index_shape(depth), "value": max(banks)}
     )
 
 

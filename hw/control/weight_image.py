@@ -14,23 +14,15 @@ import numpy as np
 
 from golden.streams import Payload
 from hw.config import UnitConfig
-from hw.weight_store import weight_skew, weight_words
+from hw.weight_store import memory_elements, weight_skew, weight_words
 
 BEAT_BITS = 32
 
 
 def bank_members(config: UnitConfig) -> list[list[int]]:
-    """For each memory of a lane, which elements of the lane's weight word it holds, in order.
-
-    Elements that are wanted in the same cycle and by the same channels lie together, as in
-    `hw.weight_store.WeightStore`.
-    """
+    """For each memory of a lane, which elements of the lane's weight word it holds, in order."""
     skew = weight_skew(config)
-    parts = config.lane_channels if config.target.lane_registers else 1
-    groups: dict[tuple[int, int], list[int]] = {}
-    for element, cycles in enumerate(skew):
-        groups.setdefault((cycles, element * parts // len(skew)), []).append(element)
-    return [groups[key] for key in sorted(groups)]
+    return list(memory_elements(len(skew), skew, config.weight_parts).values())
 
 
 def weight_banks(config: UnitConfig) -> list[int]:
