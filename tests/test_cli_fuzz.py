@@ -5,6 +5,9 @@ What must hold is in `workplace.Workplace.check`, the commands are in `commands`
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +18,7 @@ from hypothesis import strategies as st
 from commands import COMMANDS, Command, furnish
 from foul import ODD_TEXTS, archive, layer_files, npy, npy_files, texts
 from golden.layers.digits import NETWORK_ARRAYS
-from workplace import workplace
+from workplace import Outcome, assert_refusal, workplace
 
 #: The same random cases every time: what fails here fails everywhere.
 quick = settings(
@@ -154,8 +157,7 @@ def test_any_network(layer: bytes, frames: bytes, arrays: dict[str, bytes], whic
 
 
 def process(name: str, *argv: str | bytes, folder: Path) -> Outcome:
-    module = "hw.synth" if name == "hw.synth" else name
-    command = [sys.executable, "-m", module, *argv]
+    command = [sys.executable, "-m", name, *argv]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, timeout=TIMEOUT)
     return Outcome(status=done.returncode, out=done.stdout.decode(), err=done.stderr.decode())
