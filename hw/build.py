@@ -18,6 +18,7 @@ from golden.streams import Folding
 from hw.config import UnitConfig
 from hw.estimate import Estimate, estimate
 from hw.folding import CAPACITY, DEVICE_TARGET, Wish, choose_folding
+from hw.integration import integration_files
 from hw.multiplier_count import multiplier_counts
 from hw.target import TARGETS, find_target
 from hw.verilog import Core, generate
@@ -50,12 +51,15 @@ def main(argv: list[str]) -> int:
     write(core, args.out)
     Console(markup=False).print(_summary(args.layer, core))
     print(f"wrote {args.out / 'xvolution.v'} and {args.out / 'xvolution.json'}")
+    print("and beside them, for FuseSoC, IP-XACT and Vivado, xvolution.core, component.xml and package_ip.tcl")
     return 0
 
 
 def write(core: Core, folder: Path) -> None:
-    """Write ``xvolution.v`` and ``xvolution.json``, both or neither."""
-    cli.write_files(folder, {"xvolution.v": core.verilog, "xvolution.json": json.dumps(core.manifest, indent=2) + "\n"})
+    """Write ``xvolution.v``, ``xvolution.json`` and what other tools need of them, all or nothing."""
+    manifest = json.dumps(core.manifest, indent=2) + "\n"
+    files = {"xvolution.v": core.verilog, "xvolution.json": manifest} | integration_files(core.manifest)
+    cli.write_files(folder, files)
 
 
 def _parser() -> argparse.ArgumentParser:

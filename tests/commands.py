@@ -112,7 +112,7 @@ PATHS = (*FURNITURE, "[/]", "folder/new", "new/deeper", "none/y.npy", "taken/y",
 PATHS += ("x" * 250, "new/" + "x" * 300, "a/" * 3000)
 #: Names of files that commands write, each a folder in ``blocked``.
 OUTPUTS = ("xvolution.v", "xvolution.json", "report.json", "report.html", "bench.json", "manifest.json", "input.hex")
-OUTPUTS += ("digits_network.npz", "digits_dynamic_network.npz")
+OUTPUTS += ("component.xml", "digits_network.npz", "digits_dynamic_network.npz")
 #: Small ones that are often allowed, then numbers of all sizes, of none, and written as no one would.
 NUMBERS = ("1", "2", "4", "0", "3", "4097", "1e3", "1.5", "nan", "inf", "-inf", "1e-320", "1e309", "0x10", "1_0", "٣")
 NUMBERS += (str(2**31), str(2**64), "9" * 5000)
