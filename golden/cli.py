@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import io
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
@@ -30,6 +31,14 @@ class Parser(argparse.ArgumentParser):
     def __init__(self, **kwargs: Any) -> None:
         kwargs.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
         super().__init__(allow_abbrev=False, **kwargs)
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As `ArgumentParser`, which takes the value of ``--option=--`` for an empty list before Python 3.13."""
+        options, rest = super().parse_known_args(args, namespace)
+        for name, value in vars(options).items():
+            if isinstance(value, list):
+                self.error(f"argument {name}: expected one argument, '--' is none")
+        return options, rest
 
     def error(self, message: str) -> NoReturn:
         raise UserError(f"{message} (see {self.prog} --help)")
@@ -52,20 +61,45 @@ def bounded(cast: Callable[[str], Any], low: float, high: float, unit: str = "")
     return parse
 
 
+def file_path(text: str) -> Path:
+    """An argparse ``type`` for paths. The empty one is refused: a variable that is not set means no folder."""
+    if not text:
+        raise argparse.ArgumentTypeError("'' is not a path")
+    return Path(text)
+
+
 def run(main: Callable[[list[str]], int]) -> NoReturn:
     """Run ``main(argv)`` and leave with its status; a `UserError` becomes the one line.
 
-    File-system refusals (``OSError``) count as wrong input too: the user named the path.
+    File-system refusals (``OSError``) count as wrong input too: the user named the path. So does
+    what needs more memory than there is. A reader of the output who has seen enough is no error.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # Names of files may have bytes that are no text.
+        sys.stdout.reconfigure(errors="backslashreplace")
+    status: int | str | None
     try:
-        status = main(sys.argv[1:])
+        status = _call(main)
+        sys.stdout.flush()
     except UserError as error:
         status = _fail(str(error))
+    except BrokenPipeError:
+        status = 141
     except OSError as error:
         status = _fail(f"{error.filename or 'file system'}: {error.strerror or error}")
+    except MemoryError as error:
+        status = _fail(f"this takes more memory than there is: {error}")
     except KeyboardInterrupt:
         status = 130
+    _drop_output()
     sys.exit(status)
+
+
+def _call(main: Callable[[list[str]], int]) -> int | str | None:
+    try:
+        return main(sys.argv[1:])
+    except SystemExit as stop:  # --help
+        return stop.code
 
 
 def _fail(message: str) -> int:
@@ -73,27 +107,52 @@ def _fail(message: str) -> int:
     return 2
 
 
+def _drop_output() -> None:
+    """Forget output that nobody takes: the interpreter would try again when it ends, and complain."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 @contextlib.contextmanager
 def replacing(path: str | os.PathLike[str], mode: str = "w") -> Iterator[IO[Any]]:
     """Open ``path`` for writing so that it appears whole or, if the body raises, not at all.
 
-    Raises `UserError` if the folder of ``path`` is missing or does not take files.
+    Text is UTF-8. A symbolic link stays one, what it points to is written.
+    Raises `UserError` if ``path`` is there and no plain file, or if its folder is missing or takes no files.
     """
-    path = Path(path)
-    if path.is_dir():
+    real = Path(os.path.realpath(path))
+    if real.is_dir():
         raise UserError(f"output {path} is a directory, a file name is needed")
+    if real.exists() and not real.is_file():
+        # To replace a device would be to remove it.
+        raise UserError(f"output {path} is not a plain file, a file name is needed")
     try:
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        handle, temporary = tempfile.mkstemp(prefix=".xvolution-", dir=real.parent)
     except OSError as error:
         raise UserError(f"output {path} cannot be written: {error.strerror}") from None
+    text: dict[str, Any] = {} if "b" in mode else {"newline": "\n", "encoding": "utf-8", "errors": "backslashreplace"}
     try:
         os.chmod(temporary, 0o666 & ~_umask())
-        with os.fdopen(handle, mode, newline=None if "b" in mode else "\n") as stream:
+        with os.fdopen(handle, mode, **text) as stream:
             yield stream
-        os.replace(temporary, path)
+        os.replace(temporary, real)
     except BaseException:
         os.unlink(temporary)
         raise
+
+
+def write_files(folder: Path, files: Mapping[str, str | bytes]) -> None:
+    """Write every file of ``folder``, made if needed, or none of them. Raises `UserError` where one cannot be."""
+    output_directory(folder)
+    with contextlib.ExitStack() as stack:
+        streams = [
+            stack.enter_context(replacing(folder / name, "w" if isinstance(content, str) else "wb"))
+            for name, content in files.items()
+        ]
+        for stream, content in zip(streams, files.values(), strict=True):
+            stream.write(content)
 
 
 def output_directory(path: str | os.PathLike[str]) -> Path:

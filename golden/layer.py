@@ -254,6 +254,17 @@ class LayerConfig:
         """Largest magnitude of a weight; the format is symmetric."""
         return 2 ** (self.weight_bits - 1) - 1
 
+    @property
+    def array_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shapes of a layer's arrays, by name."""
+        weights, outputs = (self.out_channels, self.fan_in_channels), (self.out_channels,)
+        return {
+            "conv_weight": (*weights, self.kernel, self.kernel),
+            "attn_weight": (*weights, len(self.attn_offsets)),
+            "bias": outputs,
+            "multiplier": outputs,
+        }
+
     def to_json(self) -> str:
         """The ``config`` text of a layer file."""
         fields = {k: v for k, v in dataclasses.asdict(self).items() if v is not None}
@@ -297,6 +308,14 @@ def _check_integer(name: str, value: Any, limits: tuple[int, int]) -> None:
         raise LayerError(f"{name} {brief(value)} is not an integer from {low} to {high}")
 
 
+def check_header(name: str, shape: tuple[int, ...], dtype: np.dtype[Any], wanted: tuple[int, ...]) -> None:
+    """Raise `LayerError` unless array ``name`` holds integers in the shape ``wanted``."""
+    if dtype.kind not in "iu":
+        raise LayerError(f"{name} has dtype {dtype}, allowed are integer dtypes")
+    if shape != wanted:
+        raise LayerError(f"{name} has shape {list(shape)}, the config needs {list(wanted)}")
+
+
 def _unique_fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     fields: dict[str, Any] = {}
     for name, value in pairs:
@@ -331,22 +350,18 @@ class Layer:
         c = self.config
         limit = c.weight_limit
         bias_range = Range.of_format(BIAS_BITS, True)
-        weights = (c.out_channels, c.fan_in_channels)
-        self._check_array("conv_weight", (*weights, c.kernel, c.kernel), -limit, limit)
-        self._check_array("attn_weight", (*weights, len(c.attn_offsets)), -limit, limit)
-        self._check_array("bias", (c.out_channels,), bias_range.low, bias_range.high)
-        self._check_array("multiplier", (c.out_channels,), 1, 2**MULTIPLIER_BITS - 1)
+        self._check_array("conv_weight", -limit, limit)
+        self._check_array("attn_weight", -limit, limit)
+        self._check_array("bias", bias_range.low, bias_range.high)
+        self._check_array("multiplier", 1, 2**MULTIPLIER_BITS - 1)
         low, high = accumulator_ranges(self)
         bound = max(-int(low.min()), int(high.max()))
         if bound >= 2 ** (ACCUMULATOR_BITS - 1):
             raise LayerError(f"the proven bound on |acc| is {bound}, allowed is less than 2^{ACCUMULATOR_BITS - 1}")
 
-    def _check_array(self, name: str, shape: tuple[int, ...], low: int, high: int) -> None:
+    def _check_array(self, name: str, low: int, high: int) -> None:
         array = np.asarray(getattr(self, name))
-        if array.dtype.kind not in "iu":
-            raise LayerError(f"{name} has dtype {array.dtype}, allowed are integer dtypes")
-        if array.shape != shape:
-            raise LayerError(f"{name} has shape {list(array.shape)}, the config needs {list(shape)}")
+        check_header(name, array.shape, array.dtype, self.config.array_shapes[name])
         if array.size and (array.min() < low or array.max() > high):
             worst = int(array.min() if array.min() < low else array.max())
             raise LayerError(f"{name} has a value {worst}, allowed are {low} to {high}")

@@ -11,8 +11,6 @@ is int32 of the same rank, [O, Ho, Wo] or [N, O, Ho, Wo].
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from golden import cli, integer
 from golden.arrays import read_array, write_array
 from golden.layers import DEFAULT, NAMES, activations, load_layer
@@ -39,8 +37,8 @@ def _parser() -> cli.Parser:
     parser = cli.Parser(prog="python -m golden.run", description=__doc__)
     add = parser.add_argument
     add("layer", nargs="?", default=DEFAULT, help=f"layer file, or one of {', '.join(NAMES)} (default: {DEFAULT})")
-    add("--input", type=Path, help="input frames, .npy (default: the layer's recorded activations)")
-    add("--output", type=Path, required=True, help="where to write the output frames, .npy")
+    add("--input", type=cli.file_path, help="input frames, .npy (default: the layer's recorded activations)")
+    add("--output", type=cli.file_path, required=True, help="where to write the output frames, .npy")
     return parser
 
 

@@ -18,17 +18,14 @@ says how to read them, with the sha256 of each.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import hashlib
-import io
 import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from golden import cli, integer
-from golden.arrays import read_array
+from golden.arrays import array_bytes, read_array
 from golden.layer import Layer
 from golden.layers import DEFAULT, NAMES, activations, load_layer
 from golden.progress import progress
@@ -57,7 +54,7 @@ def main(argv: list[str]) -> int:
     with progress(f"{len(frames)} frames", positions) as advance:
         expected = integer.run(layer, frames, advance)
     facts = {"layer": options.layer, "source": source}
-    _write(Path(options.out), vector_files(layer, folding, frames, expected, facts))
+    cli.write_files(options.out, vector_files(layer, folding, frames, expected, facts))
     print(f"{options.layer}: {len(frames)} frames from {source} to {options.out}")
     return 0
 
@@ -98,9 +95,7 @@ def vector_files(
         ("expected", expected, Payload.of_output(c, folding)),
     ):
         beats = payload.pack(to_beats(array, payload.lanes))
-        buffer = io.BytesIO()
-        np.save(buffer, array.astype(np.int32), allow_pickle=False)
-        files[f"{name}.npy"] = buffer.getvalue()
+        files[f"{name}.npy"] = array_bytes(array.astype(np.int32))
         files[f"{name}.hex"] = "".join(f"{line}\n" for line in hex_lines(beats)).encode()
         streams[name] = {
             "shape": list(array.shape),
@@ -131,8 +126,8 @@ def _parser() -> cli.Parser:
     count = cli.bounded(int, 1, float("inf"))
     add = parser.add_argument
     add("layer", nargs="?", default=DEFAULT, help=f"layer file, or one of {', '.join(NAMES)} (default: {DEFAULT})")
-    add("--out", type=Path, required=True, metavar="DIR", help="folder to write to, made if needed")
-    add("--input", type=Path, help="input frames, .npy of integers [C, H, W] or [N, C, H, W]")
+    add("--out", type=cli.file_path, required=True, metavar="DIR", help="folder to write to, made if needed")
+    add("--input", type=cli.file_path, help="input frames, .npy of integers [C, H, W] or [N, C, H, W]")
     add("--simd", type=count, help="input channels per beat, a divisor of in_channels")
     add("--pe", type=count, help="output channels per beat, a divisor of out_channels")
     add("--frames", type=count, metavar="N", help=f"how many frames (default: all; {DEFAULT_FRAMES} random ones)")
@@ -157,15 +152,6 @@ def _stimulus(layer: Layer, options: argparse.Namespace) -> tuple[np.ndarray, st
     if options.frames is not None and options.frames > len(frames):
         raise cli.UserError(f"--frames {options.frames} is more than {path} has, allowed are 1 to {len(frames)}")
     return frames[: options.frames], path.name
-
-
-def _write(folder: Path, files: dict[str, bytes]) -> None:
-    """Write all files or none."""
-    cli.output_directory(folder)
-    with contextlib.ExitStack() as stack:
-        streams = [stack.enter_context(cli.replacing(folder / name, "wb")) for name in files]
-        for stream, content in zip(streams, files.values(), strict=True):
-            stream.write(content)
 
 
 if __name__ == "__main__":

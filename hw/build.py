@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import sys
 from pathlib import Path
@@ -19,6 +18,7 @@ from golden.streams import Folding
 from hw.config import UnitConfig
 from hw.estimate import Estimate, estimate
 from hw.folding import CAPACITY, DEVICE_TARGET, Wish, choose_folding
+from hw.integration import integration_files
 from hw.multiplier_count import multiplier_counts
 from hw.target import TARGETS, find_target
 from hw.verilog import Core, generate
@@ -45,24 +45,21 @@ def main(argv: list[str]) -> int:
         layer = load_layer(args.layer)
         config = _config(layer, args, wish)
         if args.estimate:
-            Console().print(_estimate_table(args.layer, estimate(config), wish))
+            Console(markup=False).print(_estimate_table(args.layer, estimate(config), wish))
             return 0
         core = generate(layer, config.folding, config.target, pack=pack)
     write(core, args.out)
-    Console().print(_summary(args.layer, core))
+    Console(markup=False).print(_summary(args.layer, core))
     print(f"wrote {args.out / 'xvolution.v'} and {args.out / 'xvolution.json'}")
+    print("and beside them, for FuseSoC, IP-XACT and Vivado, xvolution.core, component.xml and package_ip.tcl")
     return 0
 
 
 def write(core: Core, folder: Path) -> None:
-    """Write ``xvolution.v`` and ``xvolution.json``, both or neither."""
-    cli.output_directory(folder)
-    with contextlib.ExitStack() as stack:
-        verilog = stack.enter_context(cli.replacing(folder / "xvolution.v"))
-        manifest = stack.enter_context(cli.replacing(folder / "xvolution.json"))
-        verilog.write(core.verilog)
-        json.dump(core.manifest, manifest, indent=2)
-        manifest.write("\n")
+    """Write ``xvolution.v``, ``xvolution.json`` and what other tools need of them, all or nothing."""
+    manifest = json.dumps(core.manifest, indent=2) + "\n"
+    files = {"xvolution.v": core.verilog, "xvolution.json": manifest} | integration_files(core.manifest)
+    cli.write_files(folder, files)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -87,7 +84,7 @@ def _parser() -> argparse.ArgumentParser:
         help=f"with --fps: clock to expect (default: {CLOCK_MHZ:g})",
     )
     add("--estimate", action="store_true", help="only say what the unit will cost, write nothing")
-    add("--out", type=Path, default=Path("build"), metavar="DIR", help="where to write (default: build)")
+    add("--out", type=cli.file_path, default=Path("build"), metavar="DIR", help="where to write (default: build)")
     return parser
 
 

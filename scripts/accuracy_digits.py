@@ -14,14 +14,12 @@ integer model, 1 if not, 2 for wrong input.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 
 from golden import integer
-from golden.cli import Parser, bounded, run
+from golden.cli import Parser, bounded, file_path, run
 from golden.layers import FOLDER
 from golden.layers.digits import LAYER_NAMES, read_digits
 from golden.progress import progress
@@ -80,7 +78,7 @@ def _parser() -> Parser:
     add("--simd", type=count, help="input channels per beat")
     add("--pe", type=count, help="output channels per beat")
     add("--images", type=count, help="how many of the held-out images (default: all)")
-    add("--folder", type=Path, default=FOLDER, help="where the files of the network are (default: golden/layers)")
+    add("--folder", type=file_path, default=FOLDER, help="where the files of the network are (default: golden/layers)")
     return parser
 
 

@@ -118,13 +118,15 @@ def main(argv: list[str]) -> int:
     rows = [row for row in ROWS if options.only in (None, row.target)]
     folder = cli.output_directory(options.out)
     figures: list[dict[str, Any]] = []
-    with Progress(console=Console(stderr=True), transient=True) as bar:
+    console = Console(stderr=True)
+    bar = Progress(console=console, transient=True, disable=not console.is_terminal)
+    # The file is opened first: where it cannot be written, half an hour would be for nothing.
+    with cli.replacing(folder / "bench.json") as stream, bar:
         task = bar.add_task("", total=len(rows))
         for row in rows:
             bar.update(task, description=f"{row.target} simd {row.simd} pe {row.pe}, {row.what}")
             figures.append(_measure(row, options))
             bar.advance(task)
-    with cli.replacing(folder / "bench.json") as stream:
         stream.write(json.dumps(figures, indent=2) + "\n")
     Console(width=max(132, Console().width)).print(_table(figures))
     print(f"wrote {folder / 'bench.json'}")
@@ -215,7 +217,13 @@ def _parser() -> cli.Parser:
     add("--cycles", action="store_true", help="simulate only")
     add("--seeds", type=cli.bounded(int, 1, 100), default=3, help="placements, the fastest counts (default: 3)")
     add("--simulator", choices=list(SIMULATORS), default="verilator", help="(default: verilator)")
-    add("--out", type=Path, default=Path("build/bench"), metavar="DIR", help="where to write (default: build/bench)")
+    add(
+        "--out",
+        type=cli.file_path,
+        default=Path("build/bench"),
+        metavar="DIR",
+        help="where to write (default: build/bench)",
+    )
     return parser
 
 

@@ -49,7 +49,7 @@ def main(argv: list[str]) -> int:
     _check_agreement(layer, x[:4], network)
     seconds: dict[str, list[float]] = {name: [] for name in contestants}
     console = Console(stderr=True)
-    with torch.inference_mode(), Progress(console=console, transient=True) as bar:
+    with torch.inference_mode(), Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("runs", total=(options.repeat + 1) * len(contestants))
         for repeat in range(options.repeat + 1):
             for name, work in contestants.items():

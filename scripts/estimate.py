@@ -90,7 +90,8 @@ ROWS = (
 def main(argv: list[str]) -> int:
     cli.Parser(prog="python -m scripts.estimate", description=__doc__).parse_args(argv)
     measured = []
-    with Progress(console=Console(stderr=True), transient=True) as bar:
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("", total=len(ROWS))
         for row in ROWS:
             bar.update(task, description=f"{row.target} simd {row.simd} pe {row.pe} {row.what}")

@@ -45,7 +45,8 @@ def main(argv: list[str]) -> int:
     folder = cli.output_directory(options.out)
     console = Console(markup=False, highlight=False, soft_wrap=True)
     failed = 0
-    with ProcessPoolExecutor(options.jobs) as pool, Progress(console=console, transient=True) as bar:
+    shown = Progress(console=console, transient=True, disable=not console.is_terminal)
+    with ProcessPoolExecutor(options.jobs) as pool, shown as bar:
         task = bar.add_task("fuzzing", total=options.count)
         cases = [
             pool.submit(run_case, options.seed, i, options.simulator, options.target, folder)
@@ -110,7 +111,7 @@ def _keep(case: Case, frames: np.ndarray, folder: Path) -> str:
 def _parser() -> cli.Parser:
     parser = cli.Parser(prog="python -m scripts.fuzz", description=__doc__)
     add = parser.add_argument
-    add("--count", type=cli.bounded(int, 1, float("inf")), default=50, help="number of cases (default: 50)")
+    add("--count", type=cli.bounded(int, 1, 10**6), default=50, help="number of cases (default: 50)")
     add("--seed", type=cli.bounded(int, 0, 2**32 - 1), default=0, help="of all cases (default: 0)")
     add(
         "--simulator",
@@ -120,7 +121,12 @@ def _parser() -> cli.Parser:
     )
     add("--target", choices=["mix", *TARGETS], default="mix", help="FPGA family; mix: any of them (default)")
     add("--jobs", type=cli.bounded(int, 1, 64), default=os.cpu_count(), help="cases at a time (default: one a core)")
-    add("--out", type=Path, default=Path("build/fuzz"), help="where failed cases are kept (default: build/fuzz)")
+    add(
+        "--out",
+        type=cli.file_path,
+        default=Path("build/fuzz"),
+        help="where failed cases are kept (default: build/fuzz)",
+    )
     return parser
 
 

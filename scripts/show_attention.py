@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from golden.cli import Parser, UserError, bounded, output_directory, replacing, run
+from golden.cli import Parser, UserError, bounded, file_path, output_directory, replacing, run
 from golden.fused import FusedKernel, fused_kernel
 from golden.layers.digits import LAYER_NAMES, Digits, read_digits
 from hw.synth.toolchain import require
@@ -69,7 +69,13 @@ def _parser() -> Parser:
         metavar="CHANNEL",
         help="output channel (default: the one whose dynamic weights are largest)",
     )
-    add("--out", type=Path, default=Path("build/attention.png"), metavar="FILE", help="default: build/attention.png")
+    add(
+        "--out",
+        type=file_path,
+        default=Path("build/attention.png"),
+        metavar="FILE",
+        help="default: build/attention.png",
+    )
     return parser
 
 

@@ -20,8 +20,6 @@ The same seed gives the same files on the same machine.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import torch
 from rich.console import Console
@@ -31,7 +29,7 @@ from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 
 from golden import integer
-from golden.cli import Parser, bounded, output_directory, run
+from golden.cli import Parser, bounded, file_path, output_directory, run
 from golden.layers import FOLDER
 from golden.layers.digits import CLASSES, LAYER_NAMES, POOL, Digits, write_digits
 from golden.operator import XVolution
@@ -97,7 +95,7 @@ def main(argv: list[str]) -> int:
         write_digits(out, result, LAYER_NAMES[options.product])
         integer_prediction = result.logits(integer.run(result.layer, result.frames)).argmax(axis=1)
 
-    console = Console()
+    console = Console(markup=False)
     for name, prediction in (("float", result.float_prediction), ("8-bit integers", integer_prediction)):
         right = result.correct(prediction)
         console.print(f"{name}: {right} of {HELD_OUT} held-out digits right ({right / HELD_OUT:.2%})")
@@ -132,7 +130,7 @@ def _parser() -> Parser:
     add("--product", choices=list(LAYER_NAMES), default="hadamard", help="of the layer (default: hadamard)")
     add("--seed", type=bounded(int, 0, 2**32 - 1), default=0, help="of data split and training (default: 0)")
     add("--epochs", type=bounded(int, 1, 1000), default=40, help="passes over the data (default: 40)")
-    add("--out", type=Path, default=FOLDER, help="folder for the files (default: golden/layers)")
+    add("--out", type=file_path, default=FOLDER, help="folder for the files (default: golden/layers)")
     return parser
 
 

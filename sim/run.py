@@ -97,8 +97,12 @@ def _parser() -> cli.Parser:
     probability = cli.bounded(float, 0, MAX_PROBABILITY)
     add = parser.add_argument
     add("layer", nargs="?", default=DEFAULT, help=f"layer file, or one of {', '.join(NAMES)} (default: {DEFAULT})")
-    add("--input", type=Path, help="frames, .npy of integers [N, C, H, W] (default: the layer's recorded activations)")
-    add("--output", type=Path, help="where to write the unit's output, .npy [N, O, Ho, Wo]")
+    add(
+        "--input",
+        type=cli.file_path,
+        help="frames, .npy of integers [N, C, H, W] (default: the layer's recorded activations)",
+    )
+    add("--output", type=cli.file_path, help="where to write the unit's output, .npy [N, O, Ho, Wo]")
     add("--simd", type=cli.bounded(int, 1, float("inf")), help="input channels per beat")
     add("--pe", type=cli.bounded(int, 1, float("inf")), help="output channels per beat")
     add("--target", choices=list(TARGETS), default=GENERIC.name, help=f"FPGA family (default: {GENERIC.name})")
@@ -107,8 +111,8 @@ def _parser() -> cli.Parser:
     add("--idle", type=probability, default=0.0, metavar="P", help="share of cycles without input (default: 0)")
     add("--stall", type=probability, default=0.0, metavar="P", help="share of cycles that take no output (default: 0)")
     add("--seed", type=cli.bounded(int, 0, 2**32 - 1), default=0, help="of the idle and stall patterns (default: 0)")
-    add("--report", type=Path, help="where to write the figures, JSON")
-    add("--waves", type=Path, help="waveform file to write: .vcd from verilator, .fst from icarus")
+    add("--report", type=cli.file_path, help="where to write the figures, JSON")
+    add("--waves", type=cli.file_path, help="waveform file to write: .vcd from verilator, .fst from icarus")
     return parser
 
 

@@ -34,6 +34,8 @@ from sim.stimulus import extreme_frames
 from units import STAGES, UNITS, unit_config
 
 TIMEOUT = 120
+#: What a run writes.
+FILES = ("xvolution.v", "xvolution.json", "xvolution.core", "component.xml", "package_ip.tcl")
 #: Memories of constants.
 READ_ONLY = ("weights", "biases", "multipliers")
 
@@ -52,7 +54,7 @@ def saved(folder: Path, **fields: Any) -> str:
 def test_writes_verilog_and_manifest(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "new" / "folder"
     assert build.main(["tiny", "--simd", "1", "--out", str(out)]) == 0
-    assert sorted(path.name for path in out.iterdir()) == ["xvolution.json", "xvolution.v"]
+    assert sorted(path.name for path in out.iterdir()) == sorted(FILES)
     layer = load_layer("tiny")
     core = generate(layer, Folding.choose(layer.config, simd=1))
     assert (out / "xvolution.v").read_text() == core.verilog
@@ -414,7 +416,7 @@ def test_output_folder_cannot_be_made(refuse: Refuse) -> None:
     assert "/proc/xvolution" in refuse("tiny", "--out", "/proc/xvolution")
 
 
-@pytest.mark.parametrize("name", ["xvolution.v", "xvolution.json"])
+@pytest.mark.parametrize("name", FILES)
 def test_neither_file_where_one_cannot_be_written(refuse: Refuse, tmp_path: Path, name: str) -> None:
     (tmp_path / "build" / name).mkdir(parents=True)
     assert name in refuse("tiny")

@@ -107,7 +107,7 @@ def test_files_that_do_not_belong_together_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"digits_network.npz: labels has shape \[360\], .* need \[5\]"):
         read_digits(tmp_path)
     np.savez(tmp_path / "digits_network.npz", labels=digits.labels)
-    with pytest.raises(UserError, match="has arrays labels, allowed are labels, head_weight"):
+    with pytest.raises(UserError, match=r"digits_network.npz: array 'float_prediction' is missing"):
         read_digits(tmp_path)
 
 

@@ -279,7 +279,7 @@ def test_nothing_is_written_if_one_file_cannot_be(name: str, refuse: Refuse, odd
 
 
 def test_nothing_is_written_if_writing_breaks_off(odd: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(vectors, "vector_files", lambda *_: {"input.npy": b"whole", "input.hex": "not bytes"})
+    monkeypatch.setattr(vectors, "vector_files", lambda *_: {"input.npy": b"whole", "input.hex": 3})
     with pytest.raises(TypeError):
         vectors.main([odd, "--out", str(tmp_path / "out")])
     assert list((tmp_path / "out").iterdir()) == []

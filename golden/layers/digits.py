@@ -11,22 +11,23 @@ from __future__ import annotations
 
 import dataclasses
 import io
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from golden.arrays import read_array, write_array
-from golden.cli import UserError, replacing
+from golden.arrays import Archive, array_bytes, read_array
+from golden.cli import UserError, write_files
 from golden.layer import Layer
-from golden.layer_file import read_layer, write_layer
+from golden.layer_file import layer_bytes, read_layer
 from golden.layers import FOLDER
 from golden.scales import dequantise_output
 
 #: The layer's name with each product.
 LAYER_NAMES = {"hadamard": "digits", "dynamic": "digits_dynamic"}
-#: Arrays of the network file: fields of `Digits`.
-NETWORK_ARRAYS = ("labels", "head_weight", "head_bias", "float_prediction")
+#: Arrays of the network file, fields of `Digits`, and the kinds of dtype that they may have.
+NETWORK_ARRAYS = {"labels": "iu", "head_weight": "f", "head_bias": "f", "float_prediction": "iu"}
 #: Classes of the head, and side of the average pool before it.
 CLASSES = 10
 POOL = 2
@@ -86,40 +87,45 @@ def read_digits(folder: Path = FOLDER, layer_name: str = LAYER_NAMES["hadamard"]
     layer_path, activations_path, network_path = (folder / name for name in file_names(layer_name))
     layer = read_layer(layer_path)
     frames = layer.check_input(read_array(activations_path))
-    network = _read_network(network_path)
     c = layer.config
+    for name, side in (("out_height", c.out_height), ("out_width", c.out_width)):
+        if side % POOL:
+            raise UserError(f"layer file {layer_path}: {name} {side} is not a multiple of the pool's {POOL}")
     images, features = len(frames), c.out_channels * (c.out_height // POOL) * (c.out_width // POOL)
     shapes = ((images,), (CLASSES, features), (CLASSES,), (images,))
-    for name, shape in zip(NETWORK_ARRAYS, shapes, strict=True):
-        if network[name].shape != shape:
-            raise UserError(
-                f"network file {network_path}: {name} has shape {list(network[name].shape)}, "
-                f"the layer and its activations need {list(shape)}"
-            )
+    try:
+        network = _read_network(network_path, dict(zip(NETWORK_ARRAYS, shapes, strict=True)))
+    except UserError as error:
+        raise UserError(f"network file {network_path}: {error}") from None
     return Digits(layer=layer, frames=frames, **network)
 
 
-def _read_network(path: Path) -> dict[str, np.ndarray]:
+def _read_network(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            content = dict(archive)
+        with path.open("rb") as stream:
+            archive = Archive(stream, tuple(NETWORK_ARRAYS))
+            for name, wanted in shapes.items():
+                shape, dtype = archive.header(name)
+                if shape != wanted:
+                    found = f"{name} has shape {list(shape)}"
+                    raise UserError(f"{found}, the layer and its activations need {list(wanted)}")
+                if dtype.kind not in NETWORK_ARRAYS[name]:
+                    kind = "integer" if NETWORK_ARRAYS[name] == "iu" else "floating-point"
+                    raise UserError(f"{name} has dtype {dtype}, allowed are {kind} dtypes")
+            content = {name: archive.read(name) for name in NETWORK_ARRAYS}
     except OSError as error:
-        raise UserError(f"network file {path} cannot be read: {error.strerror or error}") from None
-    except Exception as error:  # numpy and zipfile raise a dozen types for bytes that are no archive
-        raise UserError(f"network file {path} is not an .npz of plain arrays ({type(error).__name__})") from None
-    if set(content) != set(NETWORK_ARRAYS):
-        found, allowed = ", ".join(sorted(content)), ", ".join(NETWORK_ARRAYS)
-        raise UserError(f"network file {path} has arrays {found}, allowed are {allowed}")
+        raise UserError(f"cannot be read: {error.strerror or error}") from None
+    for name, array in content.items():
+        if not np.isfinite(array).all():
+            raise UserError(f"{name} has a value that is NaN or infinite, allowed are finite numbers")
     return content
 
 
 def write_digits(folder: Path, digits: Digits, layer_name: str = LAYER_NAMES["hadamard"]) -> None:
-    """Write the three files of a layer so that `read_digits` returns ``digits``; each file whole or not at all."""
+    """Write the three files of a layer so that `read_digits` returns ``digits``, all of them or none."""
     frames = digits.layer.check_input(digits.frames)
-    layer_path, activations_path, network_path = (folder / name for name in file_names(layer_name))
-    write_layer(layer_path, digits.layer)
-    write_array(activations_path, frames.astype(np.int8 if digits.layer.config.in_signed else np.uint8))
+    activations = array_bytes(frames.astype(np.int8 if digits.layer.config.in_signed else np.uint8))
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **{name: getattr(digits, name) for name in NETWORK_ARRAYS})
-    with replacing(network_path, "wb") as stream:
-        stream.write(buffer.getvalue())
+    contents = (layer_bytes(digits.layer), activations, buffer.getvalue())
+    write_files(folder, dict(zip(file_names(layer_name), contents, strict=True)))

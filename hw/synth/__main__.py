@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 from pathlib import Path
 from typing import Any
@@ -40,10 +39,11 @@ def main(argv: list[str]) -> int:
     with Console(stderr=True).status("generating Verilog") as status:
         layer = load_layer(args.layer)
         core = generate(layer, Folding.choose(layer.config, args.simd, args.pe), target, pack=args.pack == "auto")
+        cli.output_directory(args.out)
         synthesis = synthesise(core, **wanted, status=status.update)
     figures = report(args.layer, core, synthesis)
     _write(figures, args.out)
-    console = Console()
+    console = Console(markup=False)
     console.print(_summary(figures))
     console.print(_stages(figures))
     print(f"wrote {args.out / 'report.json'} and {args.out / 'report.html'}")
@@ -68,7 +68,13 @@ def _parser() -> cli.Parser:
         dest="clock_mhz",
         help="clock that place-and-route aims for (default: 200)",
     )
-    add("--out", type=Path, default=Path("build/synth"), metavar="DIR", help="where to write (default: build/synth)")
+    add(
+        "--out",
+        type=cli.file_path,
+        default=Path("build/synth"),
+        metavar="DIR",
+        help="where to write (default: build/synth)",
+    )
     return parser
 
 
@@ -77,12 +83,7 @@ def _write(figures: dict[str, Any], folder: Path) -> None:
     # Drawing needs packages that not everyone has, and half a second.
     from hw.synth.page import page
 
-    cli.output_directory(folder)
-    with contextlib.ExitStack() as stack:
-        data = stack.enter_context(cli.replacing(folder / "report.json"))
-        html = stack.enter_context(cli.replacing(folder / "report.html"))
-        data.write(json.dumps(figures, indent=2) + "\n")
-        html.write(page(figures))
+    cli.write_files(folder, {"report.json": json.dumps(figures, indent=2) + "\n", "report.html": page(figures)})
 
 
 def _summary(figures: dict[str, Any]) -> Table:

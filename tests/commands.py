@@ -1,0 +1,282 @@
+"""Every command of the project: what it takes, and what stands in for its slow stages.
+
+A stand-in comes behind the checks of the input, and makes the refusals of what it replaces.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import numpy as np
+
+import golden.run
+import golden.vectors
+import hw.build
+import hw.synth.__main__
+import scripts.accuracy_digits
+import scripts.bench
+import scripts.bench_golden
+import scripts.estimate
+import scripts.fuzz
+import scripts.show_attention
+import scripts.train_digits
+import sim.run
+from foul import npy, small_layer
+from golden import integer
+from golden.layer import Layer
+from golden.layer_file import layer_bytes
+from golden.layers.digits import Digits, read_digits, write_digits
+from golden.streams import Folding, to_beats
+from hw.config import UnitConfig
+from hw.estimate import Estimate, estimate
+from hw.synth.resources import Area
+from hw.synth.stages import STAGES
+from hw.synth.synthesis import Synthesis, find_goal
+from hw.target import ECP5, GENERIC, Target
+from hw.verilog import Core, generate
+from sim.result import SimulationResult
+from workplace import Main, Outcome, Workplace
+
+# --- what stands in for slow stages ---
+
+
+@cache
+def canned_core() -> Core:
+    return generate(small_layer(), Folding(simd=1, pe=1))
+
+
+def checked_core(layer: Layer, folding: Folding, target: Target = GENERIC, *, pack: bool = True) -> Core:
+    """In place of `hw.verilog.generate`: its refusals, and the same unit whatever was asked for."""
+    UnitConfig(layer=layer, folding=folding, target=target, pack=pack)
+    return canned_core()
+
+
+def simulated(core: Core, layer: Layer, folding: Folding, frames: np.ndarray, **options: Any) -> SimulationResult:
+    """In place of `sim.bulk.simulate`: a unit that is right, with seed 1 one that is wrong."""
+    expected = to_beats(integer.run(layer, frames), folding.pe)
+    beats = expected + (options.get("seed") == 1)
+    return SimulationResult(
+        config=layer.config,
+        beats=beats,
+        expected=expected,
+        first_output_latency=7,
+        frame_cycles=[None] * len(frames),
+        faults=[],
+        cycles=100,
+        seconds=0.5,
+    )
+
+
+def synthesised(core: Core, **options: Any) -> Synthesis:
+    """In place of `hw.synth.synthesis.synthesise`: its refusals, and a unit of nothing."""
+    wanted = {name: value for name, value in options.items() if name != "status"}
+    find_goal(core.config.target.name, **wanted)
+    return Synthesis(stages={stage: Area(lut=1) for stage in STAGES}, timing=None, versions={})
+
+
+def measured(row: Any, options: Any) -> dict[str, Any]:
+    cycles = {"ideal_frame_cycles": 9, "frame_cycles": 9, "multiplications": 9}
+    return {"unit": row.target, "simd": row.simd, "pe": row.pe, **cycles, "passed": options.seeds != 4}
+
+
+@cache
+def _fits() -> tuple[Estimate, Area]:
+    guess = estimate(UnitConfig(layer=small_layer(), folding=Folding(simd=1, pe=1), target=ECP5))
+    assert guess.dsp is not None and guess.bram is not None
+    return guess, Area(lut=guess.lut, ff=guess.ff, dsp=guess.dsp, bram=guess.bram)
+
+
+def estimated(row: Any) -> tuple[Estimate, Area]:
+    """In place of `scripts.estimate.measure`."""
+    return _fits()
+
+
+@cache
+def few_digits() -> Digits:
+    return read_digits().first(3)
+
+
+# --- what commands take ---
+
+#: What `furnish` puts into a folder, by name.
+FURNITURE = ("layer.npz", "x.npy", "foul.npz", "foul.npy", "taken", "loop", "folder", "blocked", "locked", "digits")
+PATHS = (*FURNITURE, "[/]", "folder/new", "new/deeper", "none/y.npy", "taken/y", ".")
+PATHS += ("x" * 250, "new/" + "x" * 300, "a/" * 3000)
+#: Names of files that commands write, each a folder in ``blocked``.
+OUTPUTS = ("xvolution.v", "xvolution.json", "report.json", "report.html", "bench.json", "manifest.json", "input.hex")
+OUTPUTS += ("component.xml", "digits_network.npz", "digits_dynamic_network.npz")
+#: Small ones that are often allowed, then numbers of all sizes, of none, and written as no one would.
+NUMBERS = ("1", "2", "4", "0", "3", "4097", "1e3", "1.5", "nan", "inf", "-inf", "1e-320", "1e309", "0x10", "1_0", "٣")
+NUMBERS += (str(2**31), str(2**64), "9" * 5000)
+LAYERS = ("tiny", "nosuch", *PATHS)
+TARGETS = ("generic", "ecp5", "xc7", "xcup", "mix")
+PACKS = ("auto", "none")
+SIMULATORS = ("verilator", "icarus", "mix")
+DEVICES = ("ecp5-25f", "ecp5-85f")
+FOLDING = {"--simd": NUMBERS, "--pe": NUMBERS}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """A command and what it takes.
+
+    Attributes:
+        works: arguments that succeed.
+        values: of each option values that are often right; None for an option without one.
+        positional: the same of a first argument without a name; empty where there is none.
+        statuses: of a run whose input is right.
+        stand_ins: for slow stages, by dotted name.
+    """
+
+    main: Main
+    works: Sequence[str]
+    values: Mapping[str, Sequence[str] | None]
+    positional: Sequence[str] = ()
+    statuses: Sequence[int] = (0,)
+    stand_ins: Mapping[str, Any] = field(default_factory=dict)
+
+    def check(self, place: Workplace, argv: Sequence[str]) -> Outcome:
+        """`Workplace.check` of a run with ``argv``."""
+        with contextlib.ExitStack() as stack:
+            for name, stand_in in self.stand_ins.items():
+                stack.enter_context(mock.patch(name, stand_in))
+            return place.check(self.main, argv, statuses=self.statuses)
+
+
+COMMANDS = {
+    "golden.run": Command(
+        main=golden.run.main,
+        works=["layer.npz", "--input", "x.npy", "--output", "y.npy"],
+        values={"--input": PATHS, "--output": PATHS},
+        positional=LAYERS,
+    ),
+    "golden.vectors": Command(
+        main=golden.vectors.main,
+        works=["layer.npz", "--out", "out"],
+        values={"--input": PATHS, "--out": PATHS, "--frames": NUMBERS, "--seed": NUMBERS, **FOLDING},
+        positional=LAYERS,
+    ),
+    "hw.build": Command(
+        main=hw.build.main,
+        works=["layer.npz"],
+        values={"--target": TARGETS, "--pack": PACKS, "--out": PATHS, "--estimate": None, **FOLDING}
+        | {"--device": DEVICES, "--fps": NUMBERS, "--clock": NUMBERS},
+        positional=LAYERS,
+        stand_ins={"hw.build.generate": checked_core},
+    ),
+    "hw.synth": Command(
+        main=hw.synth.__main__.main,
+        works=["layer.npz"],
+        values={"--target": TARGETS, "--pack": PACKS, "--out": PATHS, **FOLDING}
+        | {"--device": DEVICES, "--speed": ("7", *NUMBERS), "--seeds": NUMBERS, "--clock": NUMBERS},
+        positional=LAYERS,
+        stand_ins={
+            "hw.synth.__main__.generate": checked_core,
+            "hw.synth.__main__.synthesise": synthesised,
+            "hw.synth.page.page": lambda figures: f"<h1>{figures['layer']}</h1>",
+        },
+    ),
+    "sim.run": Command(
+        main=sim.run.main,
+        works=["layer.npz", "--input", "x.npy"],
+        values={"--input": PATHS, "--output": PATHS, "--report": PATHS, "--waves": ("w.vcd", *PATHS), **FOLDING}
+        | {"--target": TARGETS, "--pack": PACKS, "--simulator": SIMULATORS}
+        | {"--idle": NUMBERS, "--stall": NUMBERS, "--seed": NUMBERS},
+        positional=LAYERS,
+        statuses=(0, 1),
+        stand_ins={
+            "sim.run.generate": checked_core,
+            "sim.run.simulate": simulated,
+            "sim.simulators.Simulator.check": mock.Mock(),
+        },
+    ),
+    "scripts.train_digits": Command(
+        main=scripts.train_digits.main,
+        works=["--out", "out"],
+        values={"--product": ("hadamard", "dynamic"), "--seed": NUMBERS, "--epochs": NUMBERS, "--out": PATHS},
+        stand_ins={
+            "scripts.train_digits.trained": lambda *options: few_digits(),
+            "scripts.train_digits.FOLDER": Path("build"),
+        },
+    ),
+    "scripts.accuracy_digits": Command(
+        main=scripts.accuracy_digits.main,
+        works=["digits", "--folder", "digits"],
+        values={"--folder": PATHS, "--images": NUMBERS, "--simulator": SIMULATORS, **FOLDING},
+        positional=("digits", "digits_dynamic"),
+        stand_ins={
+            "scripts.accuracy_digits.generate": checked_core,
+            "scripts.accuracy_digits.simulate": simulated,
+            "sim.simulators.Simulator.check": mock.Mock(),
+        },
+    ),
+    "scripts.show_attention": Command(
+        main=scripts.show_attention.main,
+        works=["--out", "out.png"],
+        values={"--image": NUMBERS, "--pixel": ("1,1", "7,8", "٣,1", *NUMBERS), "--output": NUMBERS, "--out": PATHS},
+        stand_ins={"scripts.show_attention._draw": mock.Mock()},
+    ),
+    "scripts.fuzz": Command(
+        main=scripts.fuzz.main,
+        works=["--count", "2"],
+        values={"--count": NUMBERS, "--seed": NUMBERS, "--jobs": NUMBERS, "--out": PATHS}
+        | {"--simulator": SIMULATORS, "--target": TARGETS},
+        statuses=(0, 1),
+        stand_ins={
+            "scripts.fuzz.ProcessPoolExecutor": ThreadPoolExecutor,
+            "scripts.fuzz.run_case": lambda seed, *case: ["case 0: wrong"] * (seed == 1),
+            "sim.simulators.Simulator.check": mock.Mock(),
+        },
+    ),
+    "scripts.bench": Command(
+        main=scripts.bench.main,
+        works=[],
+        values={"--only": TARGETS, "--cycles": None, "--seeds": NUMBERS, "--simulator": SIMULATORS, "--out": PATHS},
+        statuses=(0, 1),
+        stand_ins={"scripts.bench._measure": measured},
+    ),
+    "scripts.bench_golden": Command(
+        main=scripts.bench_golden.main,
+        works=["--images", "1", "--repeat", "1"],
+        values={"--images": NUMBERS, "--repeat": NUMBERS, "--seed": NUMBERS},
+        stand_ins={"scripts.bench_golden.CHANNELS": 1, "scripts.bench_golden.SIDE": 2},
+    ),
+    "scripts.estimate": Command(
+        main=scripts.estimate.main,
+        works=[],
+        values={},
+        stand_ins={"scripts.estimate.measure": estimated},
+    ),
+}
+
+
+def furnish(place: Workplace) -> None:
+    """Put into the folder what `FURNITURE` names, and a layer at ``[/]``, which is markup to some."""
+    here = place.here
+    for name in ("folder", "blocked", "locked", "digits", "["):
+        (here / name).mkdir()
+    for name in OUTPUTS:
+        (here / "blocked" / name).mkdir()
+    for name, content in _contents().items():
+        (here / name).write_bytes(content)
+    (here / "loop").symlink_to("loop")
+    (here / "locked").chmod(0o555)
+
+
+@cache
+def _contents() -> dict[str, bytes]:
+    frames = npy(np.arange(24, dtype=np.uint8).reshape(1, 2, 3, 4))
+    layer = layer_bytes(small_layer())
+    with tempfile.TemporaryDirectory() as folder:
+        write_digits(Path(folder), few_digits())
+        digits = {f"digits/{path.name}": path.read_bytes() for path in Path(folder).iterdir()}
+    files = {"layer.npz": layer, "[/]": layer, "foul.npz": layer[:-9], "x.npy": frames, "foul.npy": frames[:-1]}
+    return {**files, **digits, "taken": b"kept"}

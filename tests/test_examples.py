@@ -1,0 +1,88 @@
+"""Every command line that a ``--help`` or the README shows is one that its command takes."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from commands import COMMANDS
+from golden.cli import Parser, UserError
+
+ROOT = Path(__file__).parents[1]
+#: Values for the placeholders of the README's table.
+PLACEHOLDERS = {
+    "LAYER": "tiny",
+    "S": "1",
+    "P": "1",
+    "N": "1",
+    "T": "ecp5",
+    "D": "ecp5-25f",
+    "ROW,COLUMN": "1,1",
+    "DIR": "d",
+}
+
+
+class Parsed(Exception):
+    """The arguments were taken; the command goes no further."""
+
+
+def stop_after_parsing(monkeypatch: pytest.MonkeyPatch) -> None:
+    parse = Parser.parse_known_args
+
+    def parse_and_stop(self: Parser, args: list[str], namespace: object = None) -> None:
+        _, rest = parse(self, args, namespace)
+        if rest:
+            self.error(f"unrecognized arguments: {rest}")
+        raise Parsed
+
+    monkeypatch.setattr(Parser, "parse_known_args", parse_and_stop)
+
+
+def command_lines(text: str) -> list[list[str]]:
+    """Lines that begin with ``python -m``, but for comments and explanations after two spaces, as words."""
+    return [shlex.split(re.split(r"\s{2,}", line)[0]) for line in re.findall(r"^ *python -m (.*)$", text, re.MULTILINE)]
+
+
+def table_lines() -> list[list[str]]:
+    """The README's table of commands: each with all its options, with those without one that is in brackets, too."""
+    lines = []
+    for line in re.findall(r"`python -m ((?:hw|golden|sim|scripts)\.[^`]*)`", (ROOT / "README.md").read_text()):
+        for text in (re.sub(r"\[[^]]*\]", "", line), re.sub(r"[][]", "", line)):
+            lines.append([PLACEHOLDERS.get(word, word) for word in shlex.split(text)])
+    return lines
+
+
+def help_lines(name: str, capsys: pytest.CaptureFixture[str]) -> list[list[str]]:
+    with pytest.raises(SystemExit):
+        COMMANDS[name].main(["--help"])
+    return command_lines(capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_examples_of_help(name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = help_lines(name, capsys)
+    assert lines, "every command has an example"
+    stop_after_parsing(monkeypatch)
+    for module, *argv in lines:
+        assert module == name
+        with pytest.raises(Parsed):
+            COMMANDS[name].main(argv)
+
+
+def test_commands_of_the_readme(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = table_lines()
+    assert {line[0] for line in lines} == COMMANDS.keys()
+    stop_after_parsing(monkeypatch)
+    for module, *argv in lines:
+        with pytest.raises(Parsed):
+            COMMANDS[module].main(argv)
+
+
+def test_an_example_that_is_wrong_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    stop_after_parsing(monkeypatch)
+    for argv in (["--nosuch"], ["tiny", "--simd", "x"], ["tiny", "digits"]):
+        with pytest.raises(UserError):
+            COMMANDS["hw.build"].main(argv)
