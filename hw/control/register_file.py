@@ -200,8 +200,10 @@ def _inside(limits: Range | None, value: Value) -> Value:
     """Whether an unsigned value is within ``limits``."""
     if limits is None:
         return Const(1)
-    # Comparisons with these ends need no carry.
-    above = value.any() if limits.low == 1 else value >= limits.low
+    # Comparisons with 1 and with 2^n - 1 need no carry.
+    above: Value = Const(1)
+    if limits.low > 0:
+        above = value.any() if limits.low == 1 else value >= limits.low
     bits = limits.high.bit_length()
     below = ~value[bits:].any() if limits.high == 2**bits - 1 else value <= limits.high
     return above & below
