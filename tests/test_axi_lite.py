@@ -150,6 +150,38 @@ def test_a_waiting_answer_stops_no_other_channel() -> None:
     simulate(dut, bench)
 
 
+@pytest.mark.parametrize("ready", [1, 0.3])
+def test_transactions_offered_before_the_answer(ready: float) -> None:
+    """Masters that never wait for an answer get one for each transaction, in order."""
+    dut = Registers()
+    axi = dut.axi
+    rng = np.random.default_rng(7)
+    addresses = rng.integers(0, 1 << ADDRESS_BITS, 60).tolist()
+
+    async def bench(ctx: Any) -> None:
+        sent = {"ar": 0, "aw": 0, "w": 0}
+        answers: dict[str, list[tuple[int, ...]]] = {"r": [], "b": []}
+        while min(map(len, answers.values())) < len(addresses):
+            for channel, count in sent.items():
+                ctx.set(getattr(axi, f"{channel}valid"), count < len(addresses))
+            for name in ("ar", "aw"):
+                ctx.set(getattr(axi, f"{name}addr"), addresses[min(sent[name], len(addresses) - 1)])
+            ctx.set(axi.wstrb, 15)
+            for channel, seen in answers.items():
+                ctx.set(getattr(axi, f"{channel}ready"), rng.random() < ready)
+                if ctx.get(getattr(axi, f"{channel}valid") & getattr(axi, f"{channel}ready")):
+                    data = (ctx.get(axi.rdata),) if channel == "r" else ()
+                    seen.append((*data, ctx.get(getattr(axi, f"{channel}resp"))))
+            for channel in sent:
+                sent[channel] += ctx.get(getattr(axi, f"{channel}valid") & getattr(axi, f"{channel}ready"))
+            await ctx.tick()
+        responses = [OKAY if address >> 3 & 1 else SLVERR for address in addresses]
+        values = [(address * 0x9E3779B1 + 1) & 0xFFFFFFFF for address in addresses]
+        assert answers == {"r": list(zip(values, responses, strict=True)), "b": [(r,) for r in responses]}
+
+    simulate_with_monitors(dut, bench)
+
+
 def test_nothing_is_taken_in_reset() -> None:
     dut = Registers()
 

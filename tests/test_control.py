@@ -222,8 +222,12 @@ def test_the_next_set_is_closed_while_an_apply_is_pending() -> None:
 
 @pytest.mark.parametrize("early", range(12))
 def test_no_weight_slips_in_beside_an_apply(early: int) -> None:
-    """A beat of the next image is offered ``early`` cycles after the write: it is taken before, or after the switch."""
-    config = reloadable()
+    """A beat of the next image is offered ``early`` cycles after the write: it is taken before, or after the switch.
+
+    Each beat is a word of its own, which is written at once.
+    """
+    config = reloadable(simd=1, kernel=1, attn_offsets=())
+    assert max(weight_banks(config)) <= 32
 
     async def body(ctx: Any, dut: Control, path: DataPath) -> None:
         unit = Software(ctx, dut, config)

@@ -97,7 +97,7 @@ def test_every_access(unit: str) -> None:
     guarded = list(dut.i_refuse.shape().members)
 
     async def bench(ctx: Any) -> None:
-        for step in range(1500):
+        for step in range(700):
             where = f"seed {seed}, step {step}"
             # What the hardware says: values to read, errors to set, writes to refuse.
             shown = {

@@ -102,7 +102,9 @@ class AxiLite(wiring.Component):
 
     def _write(self, m: Module, awake: Signal) -> None:
         bus = self.bus
-        address_there, data_there, decided = Signal(), Signal(), Signal()
+        address_there = Signal()
+        data_there = Signal()
+        decided = Signal()
         m.d.comb += [self.awready.eq(awake & ~address_there), self.wready.eq(awake & ~data_there)]
         address = _held(Shape(self._address_bits), "write_address")
         value, partial = _held(Shape(WORD), "write_data"), _held(Shape(1), "write_partial")

@@ -12,7 +12,7 @@ What is loaded goes into the *next set*, until an apply puts it in force.
 from __future__ import annotations
 
 from amaranth.hdl import Cat, Module, ResetInserter, Signal, Value
-from amaranth.lib import data, wiring
+from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.config import UnitConfig
@@ -23,6 +23,7 @@ from hw.control.interface import (
     WORD,
     Apply,
     InputErrors,
+    Parts,
     constant_write,
     counts,
     settings_layout,
@@ -35,8 +36,6 @@ from hw.pipeline import index_shape
 from hw.weight_store import bank_write
 
 PREFIX = "s_axi_"
-#: A bit for each part of a set.
-Parts = data.StructLayout(dict.fromkeys(APPLY_PARTS, 1))
 
 
 class Control(wiring.Component):
@@ -111,16 +110,22 @@ class Control(wiring.Component):
         self._connect_ports(m)
 
         values, write = registers.o_values, registers.o_write
-        m.d.sync += soft_reset.eq(write.command & self._written("command", "soft_reset"))
+        restart_load = Signal()
+        clear_counters = Signal()
+        m.d.sync += [
+            soft_reset.eq(write.command & self._written("command", "soft_reset")),
+            restart_load.eq(write.command & self._written("command", "restart_load")),
+            clear_counters.eq(write.command & self._written("command", "clear_counters")),
+        ]
         m.d.comb += [self.o_settings[name].eq(values[name][name]) for name in self.o_settings.shape().members]
         m.d.comb += [
             self.o_hold.eq(values.control.hold),
             self.o_ignore_tlast.eq(values.control.ignore_tlast),
             self.o_soft_reset.eq(soft_reset),
-            loader.i_restart.eq(write.command & self._written("command", "restart_load")),
+            loader.i_restart.eq(restart_load),
             loader.i_used.eq(self.i_applied & self.i_applied_parts.weights),
             counters.i_counts.eq(self.i_counts),
-            counters.i_clear.eq(write.command & self._written("command", "clear_counters")),
+            counters.i_clear.eq(clear_counters),
         ]
         pending, free = self._apply(m, soft_reset)
         self._constants(m, free)
@@ -149,7 +154,9 @@ class Control(wiring.Component):
         """Pass an apply on; returns whether one is pending, and whether the next set may be written."""
         registers, loader = self._registers, self._loader
         accepted = registers.o_write.apply
-        waits, pending, free = Signal(), Signal(), Signal()
+        waits = Signal()
+        pending = Signal()
+        free = Signal()
         with m.If(accepted):
             m.d.sync += waits.eq(1)
         with m.If(self.i_applied | soft_reset):
@@ -159,8 +166,8 @@ class Control(wiring.Component):
             m.d.comb += free.eq(registers.o_values.control.hold & self.i_idle & ~pending)
         else:
             m.d.comb += free.eq(~pending & ~self.i_switching)
-        # What is loaded when an apply is accepted must still be there in the cycle after.
-        m.d.comb += loader.i_free.eq(free & ~accepted)
+        # No beat slips in while it is decided whether what is loaded is put in force.
+        m.d.comb += loader.i_free.eq(free & ~registers.o_deciding)
 
         selected = Cat(self._written("apply", part) for part in APPLY_PARTS)
         m.d.comb += registers.i_refuse.apply.eq(

@@ -29,6 +29,8 @@ def settings_layout(config: UnitConfig) -> data.StructLayout:
     )
 
 
+#: A bit for each part of a set.
+Parts = data.StructLayout(dict.fromkeys(APPLY_PARTS, 1))
 #: An apply: ``strobe`` for a cycle; a bit for each of `APPLY_PARTS`; with ``wait`` not before frame number ``at``.
 Apply = data.StructLayout({"strobe": 1, **dict.fromkeys(APPLY_PARTS, 1), "wait": 1, "at": WORD})
 #: Strobes of what went wrong at the input stream: TLAST before a frame's last beat, no TLAST with it.

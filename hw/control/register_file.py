@@ -29,6 +29,7 @@ class RegisterFile(wiring.Component):
         i_set: strobes that set bits of the registers that are cleared by writing 1; setting wins.
         i_refuse: for what has ``refused_while``: whether a write would be refused now.
         o_values: values of the read-write registers.
+        o_deciding: strobe: a write is in the cycle in which it is done or refused.
         o_write: strobe: an allowed and not refused write to a write-only register or a window.
         o_refused: strobe: `i_refuse` has refused a write.
         o_data: with these strobes and in the cycle after, the word written.
@@ -55,6 +56,7 @@ class RegisterFile(wiring.Component):
                 "i_set": In(_layout(clear)),
                 "i_refuse": In(_flags(guarded)),
                 "o_values": Out(_layout(stored), init=init),
+                "o_deciding": Out(1),
                 "o_write": Out(_flags(written)),
                 "o_refused": Out(_flags(guarded)),
                 "o_data": Out(WORD),
@@ -95,8 +97,8 @@ class RegisterFile(wiring.Component):
     def _write(self, m: Module, sticky: data.View) -> Value:
         """Do a write; returns whether there is one to where nothing can be written."""
         bus = self.bus
-        decide = Signal()
-        m.d.sync += decide.eq(bus.write)
+        deciding = Signal()
+        m.d.sync += deciding.eq(bus.write)
         hits, misfits, accepted = [], [], {}
         for entry in self._table.entries:
             if isinstance(entry, Register) and not entry.access.writable:
@@ -117,6 +119,7 @@ class RegisterFile(wiring.Component):
         m.d.comb += [
             bus.write_ok.eq(Cat(accepted.values()).any()),
             self.o_bad_value.eq(Cat(misfits).any()),
+            self.o_deciding.eq(deciding),
             self.o_data.eq(bus.write_data),
         ]
         for name in self.o_write.shape().members:
@@ -137,7 +140,7 @@ class RegisterFile(wiring.Component):
                     bits = sticky[register.name][field.name]
                     cleared = bits & ~(value & accepted[register.name].replicate(field.bits))
                     m.d.sync += bits.eq(cleared | self.i_set[register.name][field.name])
-        return decide & ~Cat(hits).any()
+        return deciding & ~Cat(hits).any()
 
 
 #: Lowest address bit that is not 0 for every word.
@@ -195,9 +198,12 @@ def _allowed(entry: Register | Window, word: Value) -> Value:
 
 def _inside(limits: Range | None, value: Value) -> Value:
     """Whether an unsigned value is within ``limits``."""
-    result: Value = Const(1)
-    if limits is not None and limits.low > 0:
-        result = result & (value >= limits.low)
-    if limits is not None and limits.high < 2 ** len(value) - 1:
-        result = result & (value <= limits.high)
-    return result
+    if limits is None:
+        return Const(1)
+    # Comparisons with 1 and with 2^n - 1 need no carry.
+    above: Value = Const(1)
+    if limits.low > 0:
+        above = value.any() if limits.low == 1 else value >= limits.low
+    bits = limits.high.bit_length()
+    below = ~value[bits:].any() if limits.high == 2**bits - 1 else value <= limits.high
+    return above & below

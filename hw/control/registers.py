@@ -321,7 +321,9 @@ def _counters() -> tuple[Register, ...]:
 def _windows(config: UnitConfig) -> tuple[Window, ...]:
     reload = config.reload
     assert reload is not None
-    busy = "the unit is not held and idle" if reload.single_buffered else "an apply is pending or switching"
+    closed = (
+        "the unit is not held and idle" if reload.single_buffered else "frames of the set before are in the pipeline"
+    )
 
     def window(name: str, address: int, description: str, allowed: Range | None = None) -> Window:
         return Window(
@@ -331,7 +333,7 @@ def _windows(config: UnitConfig) -> tuple[Window, ...]:
             lanes=config.folding.pe,
             allowed=allowed,
             description=description,
-            refused_while=busy,
+            refused_while=f"{_PENDING}, or {closed}",
         )
 
     return (

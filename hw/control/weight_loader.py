@@ -21,7 +21,7 @@ WeightBeat = data.StructLayout({"data": BEAT_BITS, "last": 1})
 
 
 class WeightLoader(wiring.Component):
-    """Loads images for memories of ``banks`` bits, ``depth`` words each; takes a beat a cycle.
+    """Loads images for memories of ``banks`` bits, ``depth`` words each; takes a beat a cycle, none after TLAST.
 
     An image whose TLAST does not come with its last beat is void. Where it comes too late, all
     beats up to it are dropped. Either way the next beat is an image's first.
@@ -55,30 +55,31 @@ class WeightLoader(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        taken, counted, dropping = Signal(), Signal(), Signal()
+        taken = Signal()
+        counted = Signal()
+        dropping = Signal()
+        ended = Signal()
         last = self.i.payload.last
         m.d.comb += [
-            self.i.ready.eq(self.i_free & ~self.i_restart),
+            self.i.ready.eq(self.i_free & ~self.i_restart & ~ended),
             taken.eq(self.i.valid & self.i.ready),
             counted.eq(taken & ~dropping),
         ]
-        # Where the image ends the counters are at 0 again by themselves.
-        restart = self.i_restart | self.o_short
-        word_done, image_done = self._assemble(m, counted, restart)
+        # After TLAST, whether it came in time or not, a cycle for the counters to begin again.
+        m.d.sync += ended.eq(taken & last)
+        word_done, image_done = self._assemble(m, counted, self.i_restart | ended)
 
         m.d.comb += [
             self.o_short.eq(counted & last & ~image_done),
             self.o_long.eq(counted & image_done & ~last),
         ]
-        with m.If(taken & last):
-            m.d.sync += dropping.eq(0)
         with m.If(self.o_long):
             m.d.sync += dropping.eq(1)
         with m.If(counted):
             m.d.sync += [self.o_loading.eq(~(image_done | last)), self.o_loaded.eq(image_done & last)]
         with m.If(self.i_used):
             m.d.sync += self.o_loaded.eq(0)
-        with m.If(self.i_restart):
+        with m.If(self.i_restart | ended):
             m.d.sync += [dropping.eq(0), self.o_loading.eq(0)]
         enable = Signal()
         m.d.sync += enable.eq(word_done)
@@ -92,7 +93,9 @@ class WeightLoader(wiring.Component):
         # Where the beat goes and where the last one of a word goes, a bit for each chunk of the register.
         place = Signal(chunks, init=1)
         ends = Signal(chunks, init=1 << beats[0] - 1)
-        word_done, bank_done, image_done = Signal(), Signal(), Signal()
+        word_done = Signal()
+        bank_done = Signal()
+        image_done = Signal()
         word = Counter(m, self._depth, word_done, name="word")
         bank = Counter(m, len(beats), bank_done, name="bank")
         m.d.comb += [
