@@ -16,10 +16,12 @@ from golden.layer import Layer
 from golden.layers import DEFAULT, NAMES, load_layer
 from golden.streams import Folding
 from hw.config import UnitConfig
+from hw.control.files import register_files
 from hw.estimate import Estimate, estimate
 from hw.folding import CAPACITY, DEVICE_TARGET, Wish, choose_folding
 from hw.integration import integration_files
 from hw.multiplier_count import multiplier_counts
+from hw.reload_options import add_reload_options, reload_of
 from hw.target import TARGETS, find_target
 from hw.verilog import Core, generate
 
@@ -33,6 +35,7 @@ examples:
   python -m hw.build my_layer.npz --out rtl/      a layer file of your own
   python -m hw.build --target ecp5 --estimate     what it will cost, no files
   python -m hw.build --device ecp5-85f --fps 500  the cheapest folding that is fast enough
+  python -m hw.build --reloadable                 weights, frame size and shifts come over AXI
 """
 
 
@@ -43,14 +46,21 @@ def main(argv: list[str]) -> int:
     console = Console(stderr=True)
     with console.status("choosing the folding" if wish else "generating Verilog"):
         layer = load_layer(args.layer)
+        reload = reload_of(args, layer.config)
+        if reload is not None and (args.estimate or wish):
+            raise UserError(
+                f"--reloadable cannot go with --{'estimate' if args.estimate else 'fps'}, which is for frozen units"
+            )
         config = _config(layer, args, wish)
         if args.estimate:
             Console(markup=False).print(_estimate_table(args.layer, estimate(config), wish))
             return 0
-        core = generate(layer, config.folding, config.target, pack=pack)
+        core = generate(layer, config.folding, config.target, pack=pack, reload=reload)
     write(core, args.out)
     Console(markup=False).print(_summary(args.layer, core))
     print(f"wrote {args.out / 'xvolution.v'} and {args.out / 'xvolution.json'}")
+    if reload is not None:
+        print(f"and beside them, of its registers, {', '.join(register_files(core.config))}")
     print("and beside them, for FuseSoC, IP-XACT and Vivado, xvolution.core, component.xml and package_ip.tcl")
     return 0
 
@@ -59,6 +69,7 @@ def write(core: Core, folder: Path) -> None:
     """Write ``xvolution.v``, ``xvolution.json`` and what other tools need of them, all or nothing."""
     manifest = json.dumps(core.manifest, indent=2) + "\n"
     files = {"xvolution.v": core.verilog, "xvolution.json": manifest} | integration_files(core.manifest)
+    files |= register_files(core.config)
     cli.write_files(folder, files)
 
 
@@ -83,6 +94,7 @@ def _parser() -> argparse.ArgumentParser:
         dest="clock_mhz",
         help=f"with --fps: clock to expect (default: {CLOCK_MHZ:g})",
     )
+    add_reload_options(parser)
     add("--estimate", action="store_true", help="only say what the unit will cost, write nothing")
     add("--out", type=cli.file_path, default=Path("build"), metavar="DIR", help="where to write (default: build)")
     return parser
@@ -121,15 +133,28 @@ def _summary(name: str, core: Core) -> Table:
         "layer": f"{c.in_channels} -> {c.out_channels} channels, {c.height}x{c.width}",
         "kernel": f"{c.kernel}x{c.kernel}, stride {c.stride}, {c.padding}, groups {c.groups}",
         "attention": f"{len(c.attn_offsets)} offsets",
+        **_reload_rows(core),
         **_build_rows(config),
         "row store": f"{config.prediction.slots} rows of {config.row_depth} x {config.column_group.size} bit",
-        "accumulator": f"{config.ranges.accumulator.signed_bits} bit, from the weights",
+        "accumulator": f"{config.ranges.accumulator.signed_bits} bit, from the "
+        + ("weights" if config.reload is None else "formats"),
         "first output": f"{timing['predicted_latency']} cycles after the first input",
         "frame": f"{timing['predicted_frame_cycles']} cycles (ideal {timing['ideal_frame_cycles']})",
     }
     for label, value in rows.items():
         table.add_row(label, value)
     return table
+
+
+def _reload_rows(core: Core) -> dict[str, str]:
+    """What software may change."""
+    reload = core.config.reload
+    if reload is None:
+        return {}
+    beats = core.manifest["reload"]["weight_image_beats"]
+    shifts = [f"{name} {r.low} to {r.high}" for name, r in (("attn", reload.attn_shift), ("out", reload.out_shift))]
+    sets = "one set" if reload.single_buffered else "two sets"
+    return {"reloadable": f"{sets} of weights, each of {beats} beats; {', '.join(shifts)}"}
 
 
 def _build_rows(config: UnitConfig) -> dict[str, str]:

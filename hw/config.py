@@ -8,7 +8,7 @@ from functools import cached_property
 from amaranth.hdl import Shape, signed, unsigned
 from amaranth.lib import data
 
-from golden.bounds import Range, StageRanges, Weighted, stage_ranges, weighted_sum
+from golden.bounds import ACCUMULATOR_BITS, Range, StageRanges, Weighted, stage_ranges, weighted_sum
 from golden.cli import UserError
 from golden.extremes import Extremes
 from golden.layer import Layer
@@ -63,6 +63,8 @@ class UnitConfig:
     reload: Reload | None = None
 
     def __post_init__(self) -> None:
+        if self.reload is not None:
+            self._check_reload(self.reload)
         g = self.geometry
         segments = max(g.segments(dy) for dy in g.rows)
         widest = {
@@ -81,6 +83,19 @@ class UnitConfig:
                 raise UserError(
                     f"{name} {getattr(self.folding, name)} needs a vector of {bits} bits, allowed are {MAX_VECTOR_BITS}"
                 )
+
+    def _check_reload(self, reload: Reload) -> None:
+        c = self.layer.config
+        for name, limits in (("attn_shift", reload.attn_shift), ("out_shift", reload.out_shift)):
+            if not limits.low <= getattr(c, name) <= limits.high:
+                allowed = f"{limits.low} to {limits.high}"
+                raise UserError(f"{name} {getattr(c, name)} of the layer is not among those of the unit, {allowed}")
+        acc = self.ranges.accumulator
+        if max(-acc.low, acc.high) >= 2 ** (ACCUMULATOR_BITS - 1):
+            raise UserError(
+                f"attn_shift {reload.attn_shift.high} lets |acc| reach {max(-acc.low, acc.high)} with any weights, "
+                f"allowed is less than 2^{ACCUMULATOR_BITS - 1}"
+            )
 
     @cached_property
     def geometry(self) -> Geometry:

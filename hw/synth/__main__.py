@@ -12,6 +12,7 @@ from rich.table import Table
 from golden import cli
 from golden.layers import DEFAULT, NAMES, load_layer
 from golden.streams import Folding
+from hw.reload_options import add_reload_options, reload_of
 from hw.synth.placement import DEVICES, SPEEDS
 from hw.synth.report import report, rows
 from hw.synth.resources import RESOURCES
@@ -38,7 +39,8 @@ def main(argv: list[str]) -> int:
     require("matplotlib", "jinja2")
     with Console(stderr=True).status("generating Verilog") as status:
         layer = load_layer(args.layer)
-        core = generate(layer, Folding.choose(layer.config, args.simd, args.pe), target, pack=args.pack == "auto")
+        folding, reload = Folding.choose(layer.config, args.simd, args.pe), reload_of(args, layer.config)
+        core = generate(layer, folding, target, pack=args.pack == "auto", reload=reload)
         cli.output_directory(args.out)
         synthesis = synthesise(core, **wanted, status=status.update)
     figures = report(args.layer, core, synthesis)
@@ -58,6 +60,7 @@ def _parser() -> cli.Parser:
     add("--simd", type=int, help="input channels per cycle, a divisor of in_channels")
     add("--pe", type=int, help="output channels per cycle, a divisor of out_channels")
     add("--pack", choices=["auto", "none"], default="auto", help="whether products share multipliers (default: auto)")
+    add_reload_options(parser)
     add("--device", help=f"{devices} (default: ecp5-85f)")
     add("--speed", type=int, help=f"speed grade, {speeds} (default: 6, the slowest)")
     add("--seeds", type=cli.bounded(int, 1, 100), metavar="N", help="placements, the fastest counts (default: 1)")

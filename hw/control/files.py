@@ -1,0 +1,22 @@
+"""The files that a reloadable unit's registers become."""
+
+from __future__ import annotations
+
+from hw.config import UnitConfig
+from hw.control.header import header
+from hw.control.register_page import register_html, register_markdown
+from hw.control.registers import register_table
+from hw.control.systemrdl import systemrdl
+
+
+def register_files(config: UnitConfig) -> dict[str, str]:
+    """C header, SystemRDL and documents by file name; none for a frozen unit."""
+    if config.reload is None:
+        return {}
+    table = register_table(config)
+    return {
+        "xvolution.h": header(table),
+        "xvolution.rdl": systemrdl(table),
+        "xvolution_registers.md": register_markdown(table),
+        "xvolution_registers.html": register_html(table),
+    }
