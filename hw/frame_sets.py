@@ -9,12 +9,13 @@ overwritten: the unit is *switching*.
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value, unsigned
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.config import UnitConfig
 from hw.control.interface import APPLY_PARTS, WORD, Apply, settings_layout
+from hw.pipeline import delay
 
 
 def set_layout(config: UnitConfig) -> data.StructLayout:
@@ -41,7 +42,7 @@ class FrameSets(wiring.Component):
     Members:
         i_settings: what software has prepared; it stays until it is in force.
         i_apply: an order to put parts of it in force; only while none is pending and the unit is
-            not switching. Its frame number is there a cycle earlier, and stays, too.
+            not switching. Its frame number is there four cycles earlier, and stays, too.
         i_boundary: no frame is being written after this cycle: its last beat is taken in it, or
             none has begun and none begins.
         i_begins: a frame's first beat is taken.
@@ -92,18 +93,10 @@ class FrameSets(wiring.Component):
         with m.If(order.strobe):
             m.d.sync += [parts.eq(Cat(order[name] for name in APPLY_PARTS)), waits.eq(order.wait)]
 
-        # Whether the next frame has a number as large as asked for, which was there before the order.
-        begun, reached, passes = Signal(WORD), Signal(), Signal()
-        after = (begun + self.i_begins)[:WORD]
-        m.d.sync += [
-            begun.eq(after),
-            reached.eq(~((after - at)[WORD - 1])),
-            passes.eq(~((after + 1 - at)[WORD - 1])),
-        ]
         pending = Signal()
-        due = ~waits | Mux(self.i_begins, passes, reached)
+        begun, due = self._wait_for(m, at)
         takes_effect = Signal()
-        m.d.comb += takes_effect.eq(pending & self.i_boundary & due)
+        m.d.comb += takes_effect.eq(pending & self.i_boundary & (due | ~waits))
         m.d.sync += [
             pending.eq(order.strobe | (pending & ~takes_effect)),
             self.o_applied.eq(parts & takes_effect.replicate(len(parts))),
@@ -119,6 +112,18 @@ class FrameSets(wiring.Component):
             self.o_begun.eq(begun),
         ]
         return m
+
+    def _wait_for(self, m: Module, at: Value) -> tuple[Value, Value]:
+        """The frames begun so far, and whether the next one to begin has at least the number ``at``.
+
+        The numbers are compared three cycles behind; those that have begun since are added to the outcome.
+        """
+        recent = [self.i_begins, *(delay(m, self.i_begins, late, reset_less=False) for late in (1, 2, 3))]
+        counted, ahead = Signal(WORD), Signal(signed(WORD), reset_less=True)
+        m.d.sync += [counted.eq(counted + recent[1]), ahead.eq(at - counted)]
+        passed, near, few = Signal(reset_less=True), Signal(reset_less=True), Signal(3, reset_less=True)
+        m.d.sync += [passed.eq(ahead < 0), near.eq(~ahead[3:].any()), few.eq(ahead[:3])]
+        return (counted + recent[1])[:WORD], passed | (near & (few <= sum(recent[1:], start=recent[0])))
 
     def _count_frames(self, m: Module, takes_effect: Value) -> None:
         """Count the frames under way, and of these the ones of the set before."""

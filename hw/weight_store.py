@@ -26,8 +26,8 @@ class WeightStore(wiring.Component):
 
     Members:
         i_address: word to read.
-        i_write: a word of one memory to write (only where they are loaded); memories count
-            lane by lane.
+        i_write: a word of one memory to write (only where they are loaded), which is there two cycles
+            later; memories count lane by lane.
         o_words: for each lane its part of the word, ``latency`` cycles later, and each
             element as many cycles more as its skew.
 
@@ -74,6 +74,8 @@ class WeightStore(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
+        if self._set_bits is not None:
+            self._late = delay(m, self.i_write, 1)
         for lane in range(self._frozen.shape[1]):
             elements: dict[int, Value] = {}
             for index, ((skew, _), members) in enumerate(self._members.items()):
@@ -101,12 +103,8 @@ class WeightStore(wiring.Component):
         if self._set_bits is None:
             return Bank(content, width, target=self._target, name=self._name)
         bank = LoadedBank(self.i_address.shape(), width, target=self._target, name=self._name)
-        write = self.i_write
-        m.d.comb += [
-            bank.i_write.enable.eq(write.enable & (write.bank == number)),
-            bank.i_write.word.eq(write.word),
-            bank.i_write.value.eq(write.value),
-        ]
+        m.d.sync += bank.i_write.enable.eq(self.i_write.enable & (self.i_write.bank == number))
+        m.d.comb += [bank.i_write.word.eq(self._late.word), bank.i_write.value.eq(self._late.value)]
         return bank
 
 
@@ -135,7 +133,7 @@ class LoadedBank(wiring.Component):
 
     Members:
         i_address: word to read.
-        i_write: word to write; it is in memory two cycles later.
+        i_write: word to write.
         o_word: the word read, as late as that of a `Bank`.
     """
 
@@ -147,14 +145,13 @@ class LoadedBank(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         address = delay(m, self.i_address, int(self._target.fast))
-        enable = delay(m, self.i_write.enable, 1, reset_less=False)
-        where, value = delay(m, self.i_write.word, 1), delay(m, self.i_write.value, 1)
+        write = self.i_write
         word = storage.random_access(
             m,
             self._target,
             depth=2 ** len(self.i_address),
             width=len(self.o_word),
-            write=(enable, where, value),
+            write=(write.enable, write.word, write.value),
             address=address,
             name=self._name,
         )

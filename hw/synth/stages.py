@@ -10,6 +10,9 @@ from hw.synth.netlist import Netlist
 
 #: Module instances that make up each stage, stages in data-flow order.
 _INSTANCES = {
+    "control": ("control",),
+    "frame_sets": ("frame_sets",),
+    "frame_writer": ("frame_writer",),
     "sequencer": ("sequencer",),
     "row_store": ("row_store",),
     "window": ("window",),
