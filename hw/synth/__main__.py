@@ -39,7 +39,6 @@ def main(argv: list[str]) -> int:
     with Console(stderr=True).status("generating Verilog") as status:
         layer = load_layer(args.layer)
         core = generate(layer, Folding.choose(layer.config, args.simd, args.pe), target, pack=args.pack == "auto")
-        cli.output_directory(args.out)
         synthesis = synthesise(core, **wanted, status=status.update)
     figures = report(args.layer, core, synthesis)
     _write(figures, args.out)
