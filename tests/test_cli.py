@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import os
 import stat
@@ -130,6 +131,14 @@ def test_numbers_of_a_network(tmp_path: Path, name: str, value: object, message:
         arrays = dict(old)
     np.savez(path, **(arrays | {name: np.full(arrays[name].shape, value)}))
     with pytest.raises(UserError, match=message):
+        read_digits(tmp_path)
+
+
+def test_a_layer_that_the_pool_does_not_divide(tmp_path: Path) -> None:
+    digits = read_digits().first(2)
+    frames = np.zeros((2, 2, 3, 4), np.uint8)
+    write_digits(tmp_path, dataclasses.replace(digits, layer=small_layer(), frames=frames))
+    with pytest.raises(UserError, match=r"digits.npz: out_height 3 is not a multiple of the pool's 2"):
         read_digits(tmp_path)
 
 

@@ -41,7 +41,6 @@ def main(argv: list[str]) -> int:
         layer = load_layer(args.layer)
         folding, reload = Folding.choose(layer.config, args.simd, args.pe), reload_of(args, layer.config)
         core = generate(layer, folding, target, pack=args.pack == "auto", reload=reload)
-        cli.output_directory(args.out)
         synthesis = synthesise(core, **wanted, status=status.update)
     figures = report(args.layer, core, synthesis)
     _write(figures, args.out)
