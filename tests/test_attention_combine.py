@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from components import measured_latency, stream_through
+from front_end import reloadable
 from hw.attention_combine import AttentionCombine
 from hw.config import UnitConfig
 from hw.target import TARGETS
@@ -61,6 +62,30 @@ def test_proven_bound_is_reached(signs: str, in_signed: bool) -> None:
     config = with_arrays(config, conv_weight=np.zeros_like(config.layer.conv_weight))
     values = check(config, seed=10)
     assert (min(values), max(values)) == (config.ranges.combined.low, config.ranges.combined.high)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("attention", [True, False])
+def test_shift_of_each_beat(attention: bool, target: str) -> None:
+    """In a reloadable unit neighbouring beats may have different shifts."""
+    offsets = {} if attention else {"attn_offsets": ()}
+    config = reloadable(unit_config(attn_shift=6, in_signed=True, target=target, **offsets))
+    rng = np.random.default_rng(11)
+    beats = list(lane_beats(config, rng, random=20))
+    shifts = rng.integers(0, 6, len(beats), endpoint=True).tolist()
+    dut = AttentionCombine(config)
+    inputs: list[dict[str, Any]] = []
+    for cycle, beat in enumerate(beats):
+        inputs.append({"i_conv_sum": [o.conv_sum for o in beat]})
+        if attention:
+            inputs[-1] |= {"i_attn_sum": [o.attn_sum for o in beat], "i_centre": [o.centre for o in beat]}
+        inputs[-1]["i_attn_shift"] = shifts[max(0, cycle - dut.shift_latency)]
+    count = len(beats) - dut.shift_latency
+    [shown] = stream_through(dut, inputs, [dut.o_combined])
+    pairs = zip(beats[:count], shifts, strict=False)
+    assert shown[dut.latency :][:count] == [
+        [o.conv_sum * 2**shift + o.centre * o.attn_sum * attention for o in beat] for beat, shift in pairs
+    ]
 
 
 @pytest.mark.parametrize("target", TARGETS)

@@ -18,9 +18,7 @@ from hw.queue import Queue
 class Wrapped(wiring.Component):
     def __init__(self, depth: int) -> None:
         self._depth = depth
-        super().__init__(
-            {"push": In(1), "entry": In(8), "pop": In(1), "some": Out(1), "head": Out(8), "level": Out(8)}
-        )
+        super().__init__({"push": In(1), "entry": In(8), "pop": In(1), "some": Out(1), "head": Out(8), "level": Out(8)})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

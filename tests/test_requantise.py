@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from fractions import Fraction
 from typing import Any
 
@@ -9,9 +10,11 @@ import numpy as np
 import pytest
 
 from components import measured_latency, stream_through
+from golden.bounds import Range
 from golden.layer import Layer, LayerConfig
 from golden.streams import Folding
 from hw.config import UnitConfig
+from hw.reload import Reload
 from hw.requantise import Requantise
 from hw.target import TARGETS
 from units import SIMULATED, random_unit
@@ -171,3 +174,41 @@ def test_values_in_any_layer(seed: int, target: str) -> None:
         bottom = max(bound.low, -(-config.ranges.scaled.low // multiplier))
         accs = [bottom, top, *rng.integers(bottom, top, 30, endpoint=True).tolist()]
         check(config, [(acc, multiplier) for acc in accs])
+
+
+@pytest.mark.parametrize("output", ["unsigned", "signed"])
+@pytest.mark.parametrize(("low", "high"), [(0, 47), (3, 3), (2, 9)])
+@pytest.mark.parametrize("target", ["generic", "ecp5", "xcup"])
+def test_shift_and_relu_of_each_sum(output: str, low: int, high: int, target: str) -> None:
+    """In a reloadable unit each sum has its own shift and lower limit; what is cut at a limit other than 0 is told."""
+    out_signed = OUTPUTS[output]["out_signed"]
+    frozen = unit(
+        bias=(-150, 150), multipliers=(3,), target=target, out_bits=4, out_shift=high, out_signed=out_signed, relu=False
+    )
+    config = dataclasses.replace(frozen, reload=Reload(attn_shift=Range(0, 0), out_shift=Range(low, high)))
+    dut, rng = Requantise(config), np.random.default_rng(5)
+    full, shifts = Range.of_format(4, out_signed), range(low, high + 1)
+    sums = []
+    for shift in [*shifts, *rng.integers(low, high, 300, endpoint=True).tolist()]:
+        multiplier = int(rng.integers(1, 2**16))
+        # Around the limits, at ties, and anything.
+        near = int(rng.integers(full.low - 2, full.high + 2)) * 2**shift // multiplier + int(rng.integers(-2, 3))
+        acc = near if rng.random() < 0.7 else int(rng.integers(-(2**31), 2**31))
+        bound = config.ranges.accumulator
+        sums.append((min(max(acc, bound.low), bound.high), multiplier, shift, bool(rng.integers(2))))
+    inputs = [
+        {
+            "i_acc": sums[t][0],
+            "i_multiplier": sums[t][1],
+            "i_out_shift": sums[max(0, t - dut.shift_latency)][2],
+            "i_relu": sums[max(0, t - dut.relu_latency)][3],
+        }
+        for t in range(len(sums))
+    ]
+    count = len(sums) - dut.relu_latency
+    shown, cut = stream_through(dut, inputs, [dut.o_y, dut.o_cut])
+    for number, (acc, multiplier, shift, relu) in enumerate(sums[:count]):
+        exact = round(Fraction(acc * multiplier, 2**shift))
+        least = 0 if relu else full.low
+        assert shown[dut.latency + number] == min(max(exact, least), full.high), (acc, multiplier, shift, relu)
+        assert cut[dut.latency + number] == (exact > full.high or (exact < least < 0)), (acc, multiplier, shift, relu)

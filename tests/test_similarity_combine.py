@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from components import stream_through
+from front_end import reloadable
 from golden.layer import NEIGHBOURS
 from heads import completed, control
 from hw.config import UnitConfig
@@ -32,8 +33,8 @@ def check(
     taps, bound = len(config.geometry.attn_taps), config.group_ranges
     dut = SimilarityCombine(config, conv_late=conv_late)
 
-    # Of each cycle: static sums, attention's sums, control, similarities, and what the beat comes to.
-    lines: list[tuple[list[int], list[list[int]], int, list[list[int]], int | None]] = []
+    # Of each cycle: static sums, attention's sums, control, similarities, what the beat comes to, and its shift.
+    lines: list[tuple[list[int], list[list[int]], int, list[list[int]], int | None, int]] = []
 
     def numbers(low: int, high: int, *shape: int) -> list[Any]:
         return rng.integers(low, high, shape, endpoint=True).tolist()
@@ -42,7 +43,7 @@ def check(
         word = control(heads, valid=valid, first=bool(rng.integers(2)), channel=int(rng.integers(heads.beats)))
         conv = numbers(bound.conv.low, bound.conv.high, heads.groups)
         attn = numbers(bound.attn.low, bound.attn.high, heads.groups, taps)
-        lines.append((conv, attn, word, numbers(bound.sim.low, bound.sim.high, heads.at_once, taps), None))
+        lines.append((conv, attn, word, numbers(bound.sim.low, bound.sim.high, heads.at_once, taps), None, 0))
 
     for _ in range(3):
         garbage(valid=True)
@@ -64,11 +65,12 @@ def check(
             places = [sims[head].tolist() for head in own] + [[0] * taps] * (heads.at_once - len(own))
             groups = in_groups(config, channels[beat * heads.simd : (beat + 1) * heads.simd])
             conv = [sum(o.conv_sum for o in group) for group in groups]
-            value = 2**c.attn_shift * sum(conv)
+            shift = c.attn_shift if config.reload is None else int(rng.integers(0, c.attn_shift, endpoint=True))
+            value = 2**shift * sum(conv)
             value += sum(int(sims[head][tap]) * totals[head][tap] for head in own for tap in range(taps))
             values.append(value)
             word = control(heads, valid=True, first=beat == 0, channel=beat)
-            lines.append((conv, [tap_sums(config, group) for group in groups], word, places, value))
+            lines.append((conv, [tap_sums(config, group) for group in groups], word, places, value, shift))
 
     def line(cycle: int) -> Any:
         return lines[min(max(cycle, 0), len(lines) - 1)]
@@ -82,13 +84,16 @@ def check(
             "i_control": line(t)[2],
             "i_sims": line(t - ahead - dut.sims_latency)[3],
         }
-        for t in range(ahead + len(lines) + conv_late + dut.sims_latency)
+        for t in range(ahead + len(lines) + max(conv_late + dut.sims_latency, dut.shift_latency))
     ]
+    if config.reload is not None:
+        for t, ports in enumerate(inputs):
+            ports["i_attn_shift"] = line(t - ahead - dut.shift_latency)[5]
     [shown] = stream_through(dut, inputs, [dut.o_combined], drain=24)
     delays = [
         cycles
         for cycles in range(24)
-        if all(value is None or shown[ahead + cycle + cycles] == [value] for cycle, (*_, value) in enumerate(lines))
+        if all(value is None or shown[ahead + cycle + cycles] == [value] for cycle, (*_, value, _) in enumerate(lines))
     ]
     assert delays[:1] == [dut.latency], f"seed {seed}"
     return values
@@ -98,6 +103,15 @@ def check(
 @pytest.mark.parametrize("unit", SIMILAR)
 def test_values_and_latency(unit: str, target: str) -> None:
     check(unit_config(target=target, **SIMILAR[unit]), seed=1)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("conv_late", [0, 14])
+@pytest.mark.parametrize("unit", ["dynamic_heads_in_a_beat", "dynamic_long_heads_across_beats"])
+def test_shift_of_each_beat(unit: str, conv_late: int, target: str) -> None:
+    """In a reloadable unit neighbouring beats may have different shifts."""
+    config = reloadable(unit_config(target=target, attn_shift=6, **SIMILAR[unit]))
+    check(config, seed=12, conv_late=conv_late)
 
 
 @pytest.mark.parametrize("target", ["generic", "ecp5", "xcup"])

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import numpy as np
 import pytest
 from amaranth.hdl import Shape, signed, unsigned
 
-from components import measured_latency, stream_through
+from components import look, measured_latency, simulate, stream_through
 from golden.layer import NEIGHBOURS
 from hw.config import UnitConfig
 from hw.target import TARGETS
-from hw.weight_store import WeightStore, constant_words, weight_skew, weight_words
+from hw.weight_store import WeightStore, constant_words, memory_elements, weight_skew, weight_words
 from units import SIMULATED, UNITS, random_unit, unit_config
 
 
@@ -51,6 +52,50 @@ def test_a_single_word_is_always_there() -> None:
     dut = WeightStore(words, signed(8), target=SIMULATED["generic"], name="words")
     for lane, record in enumerate(stream_through(dut, [{"i_address": 0}], dut.o_words)):
         assert all(word == words[0, lane].tolist() for word in record)
+
+
+@pytest.mark.parametrize("depth", [1, 3, 4])
+@pytest.mark.parametrize("set_bits", [0, 1])
+@pytest.mark.parametrize("target", ["generic", "xcup"])
+def test_loaded_words(depth: int, set_bits: int, target: str) -> None:
+    """Words come as they were written, each set apart; writing one while the other is read disturbs nothing."""
+    rng = np.random.default_rng(18)
+    skew, lanes, elements, sets = [0, 2, 1, 0], 2, 4, 1 << set_bits
+    shape = np.zeros((depth, lanes, elements), int)
+    dut = WeightStore(shape, signed(5), target=SIMULATED[target], name="words", skew=skew, parts=2, set_bits=set_bits)
+    members = list(memory_elements(elements, skew, 2).values())
+    room = 1 << (depth - 1).bit_length()
+    content = rng.integers(-16, 15, (sets * room, lanes, elements), endpoint=True)
+
+    async def bench(ctx: Any) -> None:
+        write = dut.i_write
+        for number in range(sets):
+            for lane, word in itertools.product(range(lanes), range(depth)):
+                for index, places in enumerate(members):
+                    values = content[number * room + word, lane, places]
+                    packed = sum((int(value) & 31) << 5 * place for place, value in enumerate(values))
+                    ctx.set(write.enable, 1)
+                    ctx.set(write.bank, lane * len(members) + index)
+                    ctx.set(write.word, number * room + word)
+                    ctx.set(write.value, packed)
+                    if number:
+                        await check(ctx, int(rng.integers(depth)))
+                    else:
+                        await ctx.tick()
+        ctx.set(write.enable, 0)
+        await ctx.tick().repeat(2)
+        for number, word in itertools.product(range(sets), range(depth)):
+            await check(ctx, number * room + word)
+
+    async def check(ctx: Any, address: int) -> None:
+        ctx.set(dut.i_address, address)
+        await ctx.tick()
+        ctx.set(dut.i_write.enable, 0)
+        await ctx.tick().repeat(dut.latency + max(skew) - 1)
+        for lane in range(lanes):
+            assert look(ctx, dut.o_words[lane]) == content[address, lane].tolist()
+
+    simulate(dut, bench)
 
 
 def check_order(config: UnitConfig) -> None:
