@@ -23,6 +23,7 @@ def set_layout(config: UnitConfig) -> data.StructLayout:
 
     Members:
         right, below: columns right of the first output's centre column and rows below its row.
+        one_group, one_row: the frame has a single column group, a single row of outputs.
         width_last, height_last: index of the last column and row.
         relu, attn_shift, out_shift: as in the layer.
         weights, constants: which set of these in memory.
@@ -32,7 +33,7 @@ def set_layout(config: UnitConfig) -> data.StructLayout:
     return data.StructLayout(
         {name: settings.members[size] for name, size in sizes.items()}
         | {name: settings.members[name] for name in ("relu", "attn_shift", "out_shift")}
-        | {"weights": 1, "constants": 1}
+        | {"one_group": 1, "one_row": 1, "weights": 1, "constants": 1}
     )
 
 
@@ -147,6 +148,8 @@ class FrameSets(wiring.Component):
             m.d.comb += [
                 new.right.eq(settings.width - (1 + c.first_centre)),
                 new.below.eq(settings.height - (1 + c.first_centre)),
+                new.one_group.eq(settings.width <= c.stride),
+                new.one_row.eq(settings.height < c.smallest_frame + c.stride),
                 new.width_last.eq(settings.width - 1),
                 new.height_last.eq(settings.height - 1),
                 *(new[name].eq(settings[name]) for name in ("relu", "attn_shift", "out_shift")),

@@ -160,7 +160,8 @@ class FrameWalk(wiring.Component):
         slot = Signal(index_shape(slots), init=first % slots)
 
         channel = Counter(m, beats, run, name="channel")
-        last_group, last_row = right < stride - first, below < stride + first
+        # Registers of their own, as everything waits for them.
+        last_group, last_row = Signal(reset_less=True), Signal(reset_less=True)
         ends_row = channel.last & last_group
         ends = Signal()
         fetch = self.o_next_frame
@@ -179,10 +180,12 @@ class FrameWalk(wiring.Component):
         with m.If(run):
             m.d.sync += [address.eq(address + 1), bottom_beats.eq(bottom_beats + 1)]
             with m.If(channel.last):
+                m.d.sync += last_group.eq(right < 2 * stride - first)
                 m.d.sync += [right.eq(right - stride), left.value.eq(left.advanced)]
                 if stride == 2:
                     m.d.sync += bottom_beats.eq(bottom_beats + 1 + beats)
             with m.If(ends_row):
+                m.d.sync += last_group.eq(own_set.one_group)
                 m.d.sync += [address.eq(0), bottom_beats.eq(1), right.eq(own_set.right), left.value.eq(first)]
                 with m.If(last_row):
                     wrapped = [wrap_increment(slot, advance + more, slots) for more in range(2)]
@@ -193,9 +196,11 @@ class FrameWalk(wiring.Component):
                     ]
                 with m.Else():
                     m.d.sync += [rows.eq(rows + stride), above.value.eq(above.advanced)]
+                    m.d.sync += last_row.eq(below < 2 * stride + first)
                     m.d.sync += [below.eq(below - stride), slot.eq(wrap_increment(slot, stride, slots))]
         with m.If(fetch):
             m.d.sync += [own.eq(self.i_frame_set), right.eq(next_set.right), below.eq(next_set.below)]
+            m.d.sync += [last_group.eq(next_set.one_group), last_row.eq(next_set.one_row)]
 
         entry = Signal(self._entry, reset_less=True)
         read, tag, needed = entry.beat.read, entry.beat.tag, entry.needed

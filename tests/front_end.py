@@ -216,8 +216,11 @@ def run(
 
 def put_set(ctx: Any, port: Any, config: UnitConfig, size: tuple[int, int]) -> None:
     height, width = size
-    first = config.layer.config.first_centre
+    c = config.layer.config
+    first, small = c.first_centre, dataclasses.replace(c, height=height, width=width)
     for name, value in (
+        ("one_group", width <= c.stride),
+        ("one_row", small.out_height == 1),
         ("right", width - 1 - first),
         ("below", height - 1 - first),
         ("width_last", width - 1),

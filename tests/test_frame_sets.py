@@ -132,6 +132,9 @@ def test_parts(parts: int, single_buffered: bool) -> None:
         assert ctx.get(after.below) == height - 1 - first
         assert (ctx.get(after.height_last), ctx.get(after.width_last)) == (height - 1, height)
         assert ctx.get(after.right) == height - first
+        # With a kernel of 3 and `valid`, a frame of three rows has one row of outputs.
+        assert ctx.get(after.one_row) == (height == 3)
+        assert not ctx.get(after.one_group)
         assert ctx.get(after.out_shift) == height + 2
         moved = [ctx.get(after.weights) != used[0], ctx.get(after.constants) != used[1]]
         assert moved == ([False, False] if single_buffered else [bool(parts & 2), bool(parts & 4)])
