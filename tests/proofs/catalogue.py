@@ -1,0 +1,13 @@
+"""All proofs, and the bugs planted to see each fail."""
+
+from __future__ import annotations
+
+from proofs import output_stream
+from proofs.proof import Bug, Proof
+
+PROOFS: dict[str, Proof] = {proof.name: proof for proof in (output_stream.PROOF,)}
+
+
+def find_bug(proof: str, name: str) -> Bug:
+    """The bug ``name`` of ``proof``."""
+    return next(bug for bug in PROOFS[proof].bugs if bug.name == name)
