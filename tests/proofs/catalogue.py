@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from proofs import output_stream
+from proofs import output_stream, packed, requantise, rounding, row_store
 from proofs.proof import Bug, Proof
 
-PROOFS: dict[str, Proof] = {proof.name: proof for proof in (output_stream.PROOF,)}
+PROOFS: dict[str, Proof] = {
+    proof.name: proof
+    for proof in (output_stream.PROOF, row_store.PROOF, rounding.PROOF, requantise.PROOF, packed.PROOF)
+}
 
 
 def find_bug(proof: str, name: str) -> Bug:

@@ -72,7 +72,9 @@ def main(out: str, proof: str, bug: str | None = None) -> None:
             continue
         harness = build()
         harness.lemmas = found is None
-        (Path(out) / f"{number}.il").write_text(rtlil.convert(harness, emit_src=False))
+        # Where a claim stands is told by its line, wherever the project lies.
+        text = rtlil.convert(harness).replace(f"{Path(__file__).parents[2]}/", "")
+        (Path(out) / f"{number}.il").write_text(text)
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ class OutputStreamHarness(Harness):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         dut, depth = self._dut, self._depth
-        inside = Inside(dut)
+        inside = Inside(m, dut)
         m.submodules.dut = inside.whole
         entry = Signal(3)
         m.d.comb += [
@@ -75,7 +75,6 @@ class OutputStreamHarness(Harness):
 
         if self.lemmas:
             level, some, head, tail = (inside.register(name) for name in ("level", "some", "head", "tail"))
-            words = inside.words("fifo")
             self.lemma(m, (level == used) & (used <= depth) & (some == (level > 0)))
             self.lemma(m, (head < depth) & (tail < depth))
             behind = Mux(tail >= head, tail - head, tail + depth - head)
@@ -84,9 +83,8 @@ class OutputStreamHarness(Harness):
             self.lemma(m, ~watching | (ahead < inside_count))
             self.lemma(m, ~((inside_count > 0) & ~dut.o.valid) | (idle <= 1))
             place = head + ahead - dut.o.valid
-            for index, word in enumerate(words):
-                at = (place == index) | (place == index + depth)
-                self.lemma(m, ~(watching & ~here & at) | (word == watched))
+            word = inside.word("fifo", Mux(place >= depth, place - depth, place))
+            self.lemma(m, ~(watching & ~here) | (word == watched))
         return m
 
 

@@ -91,9 +91,9 @@ class Harness(wiring.Component):
 
     def claim(self, m: Module, condition: Any) -> None:
         """What is proven: ``condition`` holds in every cycle."""
-        m.d.comb += Assert(Value.cast(condition).bool())
+        m.d.comb += Assert(Value.cast(condition).bool(), src_loc_at=1)
 
     def lemma(self, m: Module, condition: Any) -> None:
         """A helper invariant: proven as well, and of no interest by itself."""
         if self.lemmas:
-            m.d.comb += Assert(Value.cast(condition).bool())
+            m.d.comb += Assert(Value.cast(condition).bool(), src_loc_at=1)

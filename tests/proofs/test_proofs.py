@@ -33,10 +33,10 @@ def _bugs() -> Iterator[Any]:
 @pytest.mark.parametrize(("proof", "builds"), [*_parts()])
 def test_holds(proof: Proof, builds: list[str]) -> None:
     wrong = [v for v in prove(proof, builds) if v.verdict != "proven"]
-    assert not wrong, "\n".join(f"{v.build}: {v.verdict}, {v.trace}\n{v.log}" for v in wrong)
+    assert not wrong, "\n".join(f"{v.build}: {v.verdict}, {v.where}" for v in wrong)
 
 
 @pytest.mark.parametrize(("proof", "bug"), [*_bugs()])
 def test_finds_planted_bug(proof: Proof, bug: Bug) -> None:
     verdict = find(proof, bug)
-    assert verdict.verdict == "refuted", f"{verdict.build}: {verdict.verdict}\n{verdict.log}"
+    assert verdict.verdict == "refuted", f"{verdict.build}: {verdict.verdict}"
