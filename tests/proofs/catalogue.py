@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from proofs import output_stream, packed, requantise, rounding, row_store
+from proofs import liveness, output_stream, packed, requantise, rounding, row_store
 from proofs.proof import Bug, Proof
 
 PROOFS: dict[str, Proof] = {
     proof.name: proof
-    for proof in (output_stream.PROOF, row_store.PROOF, rounding.PROOF, requantise.PROOF, packed.PROOF)
+    for proof in (output_stream.PROOF, row_store.PROOF, rounding.PROOF, requantise.PROOF, packed.PROOF, liveness.PROOF)
 }
 
 

@@ -86,6 +86,9 @@ PROOF = Proof(
         for taps in (1, 2, 3)
         for operand in (signed(OPERAND), unsigned(OPERAND))
     },
+    slow=frozenset(
+        f"{target}, 3 taps, {kind}" for target in ("ecp5", "generic", "xcup") for kind in ("signed", "unsigned")
+    ),
     bugs=(
         _bug("the borrow is not given back", "hw.packed", ">> shift) + low[-1])", ">> shift))", "xcup, 2 taps, signed"),
         _bug(
@@ -106,7 +109,7 @@ PROOF = Proof(
             "a tree forgets a product",
             "hw.pipeline",
             "sum(terms[first : first + radix]",
-            "sum(terms[first : first + max(2, radix - 1)]",
+            "sum(terms[first : first + 2]",
             "generic, 3 taps, signed",
         ),
     ),

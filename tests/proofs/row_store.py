@@ -263,38 +263,105 @@ class RowStoreHarness(Harness):
         return Cat(needed, place.group < walk.c.out_width, starts_frame)
 
 
-def _config(height: int, width: int, **fields: Any) -> UnitConfig:
+def small_config(height: int, width: int, **fields: Any) -> UnitConfig:
     """A unit with very little data."""
     layer = {"in_channels": 1, "out_channels": 1, "in_bits": 2, "out_bits": 2, "weight_bits": 2}
     return unit_config(simd=1, pe=1, **(layer | {"height": height, "width": width} | fields))
 
 
 def _build(height: int, width: int, **fields: Any) -> RowStoreHarness:
-    return RowStoreHarness(_config(height, width, **fields))
+    return RowStoreHarness(small_config(height, width, **fields))
+
+
+def _builds() -> dict[str, partial[RowStoreHarness]]:
+    """All frames up to 3x3 and one of 4x4 in both strides; `valid`, several beats a pixel and a step for some."""
+    builds = {}
+    sizes = [*itertools.product((1, 2, 3), repeat=2), (4, 4)]
+    for (height, width), stride in itertools.product(sizes, (1, 2)):
+        builds[f"{height}x{width}, stride {stride}"] = partial(_build, height, width, stride=stride)
+        if min(height, width) >= 3:
+            builds[f"{height}x{width}, stride {stride}, valid"] = partial(
+                _build, height, width, stride=stride, padding="valid"
+            )
+        if height == width and height > 1:
+            builds[f"{height}x{width}, stride {stride}, 2 beats"] = partial(
+                _build, height, width, stride=stride, in_channels=2
+            )
+    builds["3x3, stride 1, 2 outputs"] = partial(_build, 3, 3, out_channels=2)
+    return builds
+
+
+BUILDS = _builds()
+QUICK = ("1x1, stride 1", "2x2, stride 1", "1x2, stride 2")
+
+
+def _bug(name: str, module: str, old: str, new: str, build: str, depth: int) -> Bug:
+    return Bug(name=name, module=module, old=old, new=new, build=build, depth=depth)
 
 
 PROOF = Proof(
     name="row_store",
-    claim="no pixel is overwritten before its last read or read before it is written",
+    claim="no pixel is overwritten before its last read, and none is read before it is written",
     unbounded=True,
     depth=4,
-    builds={f"{h}x{w}": partial(_build, h, w) for h, w in ((2, 3), (3, 3), (1, 1))},
+    builds=BUILDS,
     bugs=(
-        Bug(
-            name="a",
-            module="hw.row_store",
-            old="initial = (top + self._slots) * row - 1",
-            new="initial = (top + self._slots) * row",
-            build="3x3",
-            depth=30,
+        _bug(
+            "room for one beat too many",
+            "hw.row_store",
+            "initial = (top + self._slots) * row - 1",
+            "initial = (top + self._slots) * row",
+            "2x2, stride 1",
+            24,
         ),
-        Bug(
-            name="b",
-            module="hw.row_store",
-            old="amount.eq(pick(amounts, Value.cast(self.i_release)) - 1)",
-            new="amount.eq(pick(amounts, Value.cast(self.i_release)))",
-            build="3x3",
-            depth=30,
+        _bug(
+            "a row is released a group early",
+            "hw.row_store",
+            "Release.ROW: c.stride * row - last_group * group",
+            "Release.ROW: c.stride * row - last_group * group + group",
+            "2x2, stride 1",
+            30,
+        ),
+        _bug(
+            "a read does not wait for the bottom row",
+            "hw.input_walk",
+            "row = frame * c.height + g.bottom_row(q)",
+            "row = frame * c.height + g.centre_row(q)",
+            "2x2, stride 1",
+            16,
+        ),
+        _bug(
+            "the comparison looks at the beat before",
+            "hw.input_walk",
+            "ahead = [Mux(step, missing[n + 1], missing[n]) for n in range(2)]",
+            "ahead = [missing[n] for n in range(2)]",
+            "2x2, stride 1",
+            24,
+        ),
+        _bug(
+            "slots do not run on across frames",
+            "hw.input_walk",
+            "m.d.sync += slot.eq(Mux(ends_frame, across, within))",
+            "m.d.sync += slot.eq(Mux(ends_frame, 0, within))",
+            "2x2, stride 1",
+            24,
+        ),
+        _bug(
+            "the queue is filled beyond its end",
+            "hw.input_walk",
+            "DEPTH, ENOUGH = 16, 8",
+            "DEPTH, ENOUGH = 8, 8",
+            "1x1, stride 1",
+            20,
+        ),
+        _bug(
+            "a beat more than there are entries is issued",
+            "hw.sequencer",
+            "init=self._fifo_depth - 2)",
+            "init=self._fifo_depth - 1)",
+            "1x1, stride 1",
+            24,
         ),
     ),
+    slow=frozenset(BUILDS) - frozenset(QUICK),
 )
