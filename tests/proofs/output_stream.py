@@ -56,9 +56,8 @@ class OutputStreamHarness(Harness):
 
         # One beat, chosen when it enters; then how many beats are in front of it.
         watching, ahead, watched = Signal(), Signal(range(depth + 3)), Signal(3)
-        with m.If(~watching):
-            with m.If(self.valid & self.chosen):
-                m.d.sync += [watching.eq(1), ahead.eq(inside_count - left), watched.eq(entry)]
+        with m.If(~watching), m.If(self.valid & self.chosen):
+            m.d.sync += [watching.eq(1), ahead.eq(inside_count - left), watched.eq(entry)]
         with m.Elif(left):
             m.d.sync += [ahead.eq(ahead - 1), watching.eq(ahead > 0)]
         here = watching & dut.o.valid & (ahead == 0)

@@ -30,7 +30,7 @@ from hw.row_store import Release, RowStore
 from hw.sequencer import Sequencer
 from proofs.inside import Inside
 from proofs.proof import Bug, Harness, Proof
-from proofs.walk import Place, Walk, table
+from proofs.walk import Place, Walk
 from units import unit_config
 
 #: Entries of a queue that are in use at most, and cycles until the queues are in steady state.
@@ -292,7 +292,7 @@ def _builds() -> dict[str, partial[RowStoreHarness]]:
 
 
 BUILDS = _builds()
-QUICK = ("1x1, stride 1", "2x2, stride 1", "1x2, stride 2")
+QUICK = ("1x1, stride 1", "1x2, stride 2")
 
 
 def _bug(name: str, module: str, old: str, new: str, build: str, depth: int) -> Bug:
@@ -364,4 +364,5 @@ PROOF = Proof(
         ),
     ),
     slow=frozenset(BUILDS) - frozenset(QUICK),
+    slow_bugs=frozenset({"room for one beat too many", "a row is released a group early"}),
 )

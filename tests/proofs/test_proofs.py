@@ -26,9 +26,7 @@ def _parts() -> list[Any]:
 
 def _bugs() -> list[Any]:
     return [
-        pytest.param(
-            proof, bug, id=f"{proof.name}: {bug.name}", marks=(slow,) if bug.name in proof.slow_bugs else ()
-        )
+        pytest.param(proof, bug, id=f"{proof.name}: {bug.name}", marks=(slow,) if bug.name in proof.slow_bugs else ())
         for proof in PROOFS.values()
         for bug in proof.bugs
     ]
