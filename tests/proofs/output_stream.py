@@ -3,7 +3,7 @@
 Proven for ever, by k-induction, with beats, stalls and resets at any time: what comes out is
 what went in, in order; once valid is high, it and the payload stay until ready; an entry that
 is reported free is free. Assumed: a beat comes only where an entry is free, as the
-sequencer's credits see to (`proofs.credits`).
+sequencer's credits see to (`proofs.row_store`).
 
 Order is proven about one beat of arbitrary number: the harness counts the beats that enter,
 keeps the payload of the chosen one, and compares when as many have left.

@@ -8,8 +8,10 @@ time, for every build: the real row store and sequencer (with its input walk), w
 - every pixel that it reads has been written in a cycle before,
 - none of their places is written by a later pixel up to this cycle, this cycle's write included;
 
-and every input beat is written to its own slot and address, in order. Whether the row store's
-multiplexers then bring the rows in order is what `proofs.row_data` is about.
+every input beat is written to its own slot and address, in order, and no more outputs are under
+way than the output FIFO has entries (assumed: an entry becomes free only after it was bound for an
+output). That the row store's multiplexers then bring the rows in order is left to
+`tests/test_row_store.py`.
 
 Data is no matter here: the harness counts. ``spare`` is how many more beats are in the row
 store than the beat at the front of the queue needs; everything else follows from that and the

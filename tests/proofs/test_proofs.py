@@ -42,3 +42,10 @@ def test_holds(proof: Proof, builds: list[str]) -> None:
 def test_finds_planted_bug(proof: Proof, bug: Bug) -> None:
     verdict = find(proof, bug)
     assert verdict.verdict == "refuted", f"{verdict.build}: {verdict.verdict}"
+
+
+@pytest.mark.parametrize("old", ["not there", "a"])
+def test_a_bug_is_planted_once_or_not_at_all(old: str) -> None:
+    bug = Bug(name="any", module="hw.none", old=old, new="b", build="none")
+    with pytest.raises(ValueError, match=r"occurs (0|2) times in hw.none, 1 is needed"):
+        bug.apply("a a")
