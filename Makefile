@@ -8,7 +8,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 RUN := $(VENV)/bin/python
 ARGS ?=
 
-.PHONY: build test lint regression clean
+.PHONY: build test lint regression prove clean
 
 build: $(VENV)/core.stamp
 	$(RUN) -m hw.build $(ARGS)
@@ -24,6 +24,10 @@ regression: $(VENV)/full.stamp
 	@for tool in g++ perl; do command -v $$tool >/dev/null \
 	  || { echo "error: $$tool is missing, Verilator needs it (Debian: apt install $$tool)" >&2; exit 2; }; done
 	$(RUN) -m pytest -n 2 $(ARGS)
+
+# All formal proofs and the bugs planted to see them fail; `make test` runs the quick ones.
+prove: $(VENV)/full.stamp
+	$(RUN) -m scripts.prove $(ARGS)
 
 clean:
 	rm -rf build $(VENV)

@@ -1,0 +1,137 @@
+"""Run the formal proofs of the hardware, and the bugs planted to see each of them fail.
+
+Examples:
+    python -m scripts.prove
+    python -m scripts.prove --only row_store --jobs 2
+    python -m scripts.prove --quick --json build/proofs.json
+
+A proof is a property of real gateware, in several builds of it; ``tests/proofs`` has them, and
+says in words what each claims, what it assumes, and whether it holds for ever or for a number
+of cycles. Results are kept while nothing changes that they depend on (XVOLUTION_CACHE).
+
+Exit status: 0 if everything is proven and every bug found, 1 if not, 2 for wrong input.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from golden import cli
+
+ROOT = Path(__file__).parents[1]
+#: The test that proves, and the one that looks for a planted bug; the report that each writes.
+PROVES, FINDS = "test_holds", "test_finds_planted_bug"
+
+
+def main(argv: list[str]) -> int:
+    options = _parser().parse_args(argv)
+    console = Console(markup=False, highlight=False, soft_wrap=True)
+    with TemporaryDirectory() as folder:
+        report = Path(folder) / "report.xml"
+        status, output = _run(_arguments(options.quick, options.only, options.jobs), report, console)
+        if not report.exists():
+            raise cli.UserError(f"pytest ends with status {status}: {output.strip().splitlines()[-1]}")
+        cases = _cases(report)
+    if not cases:
+        raise cli.UserError(f"only {options.only!r} names no proof, see tests/proofs")
+    result = summary(cases)
+    _show(console, cases, result)
+    if options.json is not None:
+        with cli.replacing(options.json) as file:
+            json.dump({**result, "cases": cases}, file, indent=1)
+            file.write("\n")
+    return 0 if all(case["passed"] for case in cases) else 1
+
+
+def summary(cases: list[dict[str, object]]) -> dict[str, int]:
+    """Counts of proofs and builds that hold, and of planted bugs and those found."""
+    proofs = {str(case["proof"]) for case in cases if case["bug"] is None}
+    failed = {str(case["proof"]) for case in cases if case["bug"] is None and not case["passed"]}
+    bugs = [case for case in cases if case["bug"] is not None]
+    return {
+        "proofs": len(proofs),
+        "proofs_proven": len(proofs - failed),
+        "planted_bugs": len(bugs),
+        "planted_bugs_found": sum(bool(case["passed"]) for case in bugs),
+    }
+
+
+def _arguments(quick: bool, only: str | None, jobs: int) -> list[str]:
+    chosen = ["-m", "not slow_proof"] if quick else ["--slow-proofs"]
+    return ["-n", str(jobs), *chosen, *(["-k", only] if only else [])]
+
+
+def _run(arguments: list[str], report: Path, console: Console) -> tuple[int, str]:
+    """Run pytest, a step of the bar for each test that ends."""
+    command = [sys.executable, "-m", "pytest", "tests/proofs", "-v", f"--junitxml={report}", *arguments]
+    output = ""
+    with (
+        subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as run,
+        Progress(console=console, transient=True) as bar,
+    ):
+        task = bar.add_task("proving", total=None)
+        assert run.stdout is not None
+        for line in run.stdout:
+            output += line
+            if "%]" in line:
+                bar.update(task, total=100, completed=int(line.split("%]")[0].split("[")[-1]))
+    return run.returncode, output
+
+
+def _cases(report: Path) -> list[dict[str, object]]:
+    """What the tests say: a proof's part or a planted bug each."""
+    cases: list[dict[str, object]] = []
+    for case in ElementTree.parse(report).iter("testcase"):
+        test, _, name = case.get("name", "").partition("[")
+        if test not in (PROVES, FINDS) or case.find("skipped") is not None:
+            continue
+        proof, _, rest = name.removesuffix("]").partition(": ")
+        cases.append(
+            {
+                "proof": proof,
+                "bug": rest if test == FINDS else None,
+                "builds": rest if test == PROVES else None,
+                "passed": case.find("failure") is None and case.find("error") is None,
+                "seconds": float(case.get("time", 0)),
+            }
+        )
+    return cases
+
+
+def _show(console: Console, cases: list[dict[str, object]], result: dict[str, int]) -> None:
+    table = Table(title="formal proofs")
+    for heading in ("proof", "what", "result", "seconds"):
+        table.add_column(heading, justify="right" if heading == "seconds" else "left")
+    for case in sorted(cases, key=lambda case: (str(case["proof"]), case["bug"] is not None)):
+        good, bad = ("found", "NOT FOUND") if case["bug"] else ("proven", "NOT PROVEN")
+        what = f"bug: {case['bug']}" if case["bug"] else str(case["builds"])
+        table.add_row(str(case["proof"]), what, good if case["passed"] else bad, f"{case['seconds']:.0f}")
+    console.print(table)
+    console.print(
+        f"{result['proofs_proven']} of {result['proofs']} proofs hold, "
+        f"{result['planted_bugs_found']} of {result['planted_bugs']} planted bugs found"
+    )
+
+
+def _parser() -> cli.Parser:
+    parser = cli.Parser(prog="python -m scripts.prove", description=__doc__)
+    add = parser.add_argument
+    add("--quick", action="store_true", help="only what `make test` runs, too")
+    add("--only", metavar="NAME", help="proofs with this in their name, or in that of a build or planted bug")
+    add("--jobs", type=cli.bounded(int, 1, 64), default=os.cpu_count(), help="at a time (default: one a core)")
+    add("--json", type=Path, metavar="FILE", help="write counts and results there")
+    return parser
+
+
+if __name__ == "__main__":
+    cli.run(main)

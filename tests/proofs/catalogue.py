@@ -1,0 +1,16 @@
+"""All proofs, and the bugs planted to see each fail."""
+
+from __future__ import annotations
+
+from proofs import liveness, output_stream, packed, requantise, rounding, row_store
+from proofs.proof import Bug, Proof
+
+PROOFS: dict[str, Proof] = {
+    proof.name: proof
+    for proof in (output_stream.PROOF, row_store.PROOF, rounding.PROOF, requantise.PROOF, packed.PROOF, liveness.PROOF)
+}
+
+
+def find_bug(proof: str, name: str) -> Bug:
+    """The bug ``name`` of ``proof``."""
+    return next(bug for bug in PROOFS[proof].bugs if bug.name == name)

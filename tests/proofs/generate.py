@@ -1,0 +1,81 @@
+"""Write the RTLIL of a proof's harnesses: ``python -m proofs.generate OUT PROOF [BUG]``.
+
+A process of its own, because a planted bug changes modules: it is put into a module's text
+when that is first imported, and everything else imports the changed module.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
+from pathlib import Path
+from types import CodeType, ModuleType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from proofs.proof import Bug
+
+
+class _Planted(SourceFileLoader):
+    """Loads a module with a bug in it."""
+
+    def __init__(self, name: str, path: str, bug: Bug) -> None:
+        super().__init__(name, path)
+        self._bug = bug
+
+    def get_code(self, fullname: str) -> CodeType:
+        text = self._bug.apply(Path(self.path).read_text())
+        return self.source_to_code(text.encode(), self.path)
+
+
+class _Planter:
+    """Finds the bug's module, and no other."""
+
+    def __init__(self, bug: Bug) -> None:
+        self._bug = bug
+        self.planted = False
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if name != self._bug.module:
+            return None
+        spec = PathFinder.find_spec(name, path, target)
+        assert spec is not None and spec.origin is not None
+        spec.loader = _Planted(name, spec.origin, self._bug)
+        self.planted = True
+        return spec
+
+
+def plant(bug: Bug) -> None:
+    """Forget the project's modules, and import them anew with the bug."""
+    for name in [name for name in sys.modules if name.split(".")[0] in ("golden", "hw", "proofs", "units")]:
+        del sys.modules[name]
+    planter = _Planter(bug)
+    sys.meta_path.insert(0, planter)
+    importlib.import_module("proofs.catalogue")
+    assert planter.planted, f"bug {bug.name}: no proof imports {bug.module}"
+
+
+def main(out: str, proof: str, bug: str | None = None) -> None:
+    from amaranth.back import rtlil
+
+    found = None
+    if bug is not None:
+        found = importlib.import_module("proofs.catalogue").find_bug(proof, bug)
+        plant(found)
+    builds = importlib.import_module("proofs.catalogue").PROOFS[proof].builds
+    for number, (name, build) in enumerate(builds.items()):
+        if found is not None and name != found.build:
+            continue
+        harness = build()
+        harness.lemmas = found is None
+        # Where a claim stands is told by its line, wherever the project lies.
+        text = rtlil.convert(harness).replace(f"{Path(__file__).parents[2]}/", "")
+        (Path(out) / f"{number}.il").write_text(text)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,129 @@
+"""Liveness: while the source offers and the sink takes, an output appears within a known number of cycles.
+
+Proven for `DEPTH` cycles after power-up (bounded model checking), not for ever: in every cycle
+the source may pause, the sink stall and the reset come, as they like. From any cycle on in which
+
+- source and sink are both willing and stay so, or
+- the sink is willing and an output is due of a frame that is in completely, whatever the source does,
+
+an output is offered no later than the first one of a unit at full rate is: after the cycles from
+the first input beat to the issue that the cycle model states (`hw.cycles`), and the pipeline's latency.
+
+The control of the unit is real (row store, sequencer, output stream, wired as in `hw.top`); what
+lies between issue and output stream never stalls and is a delay here.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from amaranth.hdl import Module, Mux, Signal, Value, signed
+from amaranth.lib.wiring import In
+
+from hw.output_stream import OutputStream
+from hw.pipeline import delay
+from hw.row_store import RowStore
+from hw.sequencer import Sequencer
+from proofs.proof import Bug, Harness, Proof
+from proofs.row_store import small_config
+
+#: Cycles looked at, and cycles between an issue and its output's entry into the FIFO.
+DEPTH, PIPELINE = 30, 2
+
+
+class LivenessHarness(Harness):
+    def __init__(self, height: int, width: int, fields: dict[str, Any]) -> None:
+        self._config = small_config(height, width, **fields)
+        super().__init__({"valid": In(1), "ready": In(1)})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        config = self._config
+        latency = PIPELINE + OutputStream.latency
+        fifo_depth = latency + 1 + 2
+        m.submodules.row_store = row_store = RowStore(config)
+        m.submodules.sequencer = sequencer = Sequencer(config, fifo_depth=fifo_depth)
+        m.submodules.output_stream = output_stream = OutputStream(config, depth=fifo_depth)
+        m.d.comb += [
+            row_store.i.valid.eq(self.valid),
+            sequencer.i_written.eq(row_store.o_written),
+            sequencer.i_popped.eq(output_stream.o_popped),
+            row_store.i_address.eq(sequencer.o_address),
+            row_store.i_slot.eq(sequencer.o_slot),
+            row_store.i_row_valid.eq(sequencer.o_row_valid),
+            row_store.i_release.eq(sequencer.o_release),
+            output_stream.i_valid.eq(delay(m, sequencer.o_last, PIPELINE, reset_less=False)),
+            output_stream.o.ready.eq(self.ready),
+        ]
+        most = config.prediction.first_output_issue + latency
+        self._answers_within(m, most, self.valid & self.ready & ~output_stream.o.valid)
+
+        # Output beats of the frames that are in completely, less those that have left.
+        g, c = config.geometry, config.layer.config
+        beats, outputs = c.height * c.width * g.channel_beats, c.out_height * c.out_width * g.output_beats
+        taken, owed = Signal(range(beats + 1)), Signal(signed(8))
+        takes = self.valid & row_store.i.ready
+        ends = takes & (taken == beats - 1)
+        left = output_stream.o.valid & self.ready
+        m.d.sync += [
+            taken.eq(Mux(ends, 0, taken + takes)),
+            owed.eq(owed + Mux(ends, outputs, 0) - left),
+        ]
+        self._answers_within(m, most, (owed > 0) & self.ready & ~output_stream.o.valid)
+        return m
+
+    def _answers_within(self, m: Module, most: int, waits: Value) -> None:
+        """Claim that ``waits`` is not true for more than ``most`` cycles in a row."""
+        waited = Signal(range(most + 2))
+        m.d.sync += waited.eq(Mux(waits, waited + (waited <= most), 0))
+        self.claim(m, waited <= most)
+
+
+def _bug(name: str, module: str, old: str, new: str) -> Bug:
+    return Bug(name=name, module=module, old=old, new=new, build="1x2")
+
+
+BUILDS = {
+    "1x1": partial(LivenessHarness, 1, 1, {}),
+    "1x2": partial(LivenessHarness, 1, 2, {}),
+    "2x2": partial(LivenessHarness, 2, 2, {}),
+    "2x2, stride 2": partial(LivenessHarness, 2, 2, {"stride": 2}),
+    "2x2, 2 beats": partial(LivenessHarness, 2, 2, {"in_channels": 2}),
+}
+
+PROOF = Proof(
+    name="liveness",
+    claim="an output comes as soon as the cycle model's first one where both ends are willing or a frame is in",
+    unbounded=False,
+    depth=DEPTH,
+    builds=BUILDS,
+    bugs=(
+        _bug(
+            "credits never come back",
+            "hw.sequencer",
+            "for event in (self.i_popped, self.o_last))",
+            "for event in (self.i_popped & 0, self.o_last))",
+        ),
+        _bug(
+            "a frame's last outputs wait for the next frame",
+            "hw.sequencer",
+            "between_frames & (True if flush_always else ~walk.o_arrived)",
+            "between_frames & 0",
+        ),
+        _bug(
+            "a beat more is waited for than needed",
+            "hw.input_walk",
+            "missing.eq(Cat((written - beat.needed)[sign] for beat in front))",
+            "missing.eq(Cat((written - beat.needed - 1)[sign] for beat in front))",
+        ),
+        _bug(
+            "groups release no room",
+            "hw.row_store",
+            "amount.eq(pick(amounts, Value.cast(self.i_release)) - 1)",
+            "amount.eq(-1)",
+        ),
+    ),
+    slow=frozenset(BUILDS) - {"2x2"},
+    slow_bugs=frozenset({"credits never come back", "groups release no room"}),
+)

@@ -1,0 +1,111 @@
+"""Output stream: nothing lost, doubled or reordered, and the AXI4-Stream port keeps its promises.
+
+Proven for ever, by k-induction, with beats, stalls and resets at any time: what comes out is
+what went in, in order; once valid is high, it and the payload stay until ready; an entry that
+is reported free is free. Assumed: a beat comes only where an entry is free, as the
+sequencer's credits see to (`proofs.row_store`).
+
+Order is proven about one beat of arbitrary number: the harness counts the beats that enter,
+keeps the payload of the chosen one, and compares when as many have left.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from amaranth.hdl import Module, Mux, Signal, Value
+from amaranth.lib.wiring import In
+
+from hw.output_stream import OutputStream
+from proofs.inside import Inside
+from proofs.proof import Bug, Harness, Proof
+from units import unit_config
+
+
+class OutputStreamHarness(Harness):
+    def __init__(self, depth: int) -> None:
+        self._depth = depth
+        self._dut = OutputStream(unit_config(simd=1, pe=1, out_bits=2), depth=depth)
+        super().__init__({"valid": In(1), "beat": In(2), "last": In(1), "ready": In(1), "chosen": In(1)})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        dut, depth = self._dut, self._depth
+        inside = Inside(m, dut)
+        m.submodules.dut = inside.whole
+        entry = Signal(3)
+        m.d.comb += [
+            entry.eq(Value.cast(self.beat) | (self.last << 2)),
+            dut.i_valid.eq(self.valid),
+            dut.i_beat.eq(self.beat),
+            dut.i_last.eq(self.last),
+            dut.o.ready.eq(self.ready),
+        ]
+        left = dut.o.valid & self.ready
+        shown = Value.cast(dut.o.payload)
+
+        # Entries in use, from the ports alone; beats inside, the one at the port included.
+        used = Signal(range(depth + 2))
+        inside_count = Signal(range(depth + 3))
+        m.d.sync += [used.eq(used + self.valid - dut.o_popped), inside_count.eq(inside_count + self.valid - left)]
+        self.assume(m, ~self.valid | (used < depth))
+        self.claim(m, ~dut.o_popped | (used > 0))
+        self.claim(m, ~dut.o.valid | (inside_count > 0))
+        # An entry is reported free once: all in use are those of beats that are not at the port yet.
+        self.claim(m, used == inside_count - dut.o.valid)
+
+        # One beat, chosen when it enters; then how many beats are in front of it.
+        watching, ahead, watched = Signal(), Signal(range(depth + 3)), Signal(3)
+        with m.If(~watching), m.If(self.valid & self.chosen):
+            m.d.sync += [watching.eq(1), ahead.eq(inside_count - left), watched.eq(entry)]
+        with m.Elif(left):
+            m.d.sync += [ahead.eq(ahead - 1), watching.eq(ahead > 0)]
+        here = watching & dut.o.valid & (ahead == 0)
+        self.claim(m, ~here | (shown == watched))
+
+        # A beat that waits at the port stays as it is.
+        waited, kept = Signal(), Signal(3)
+        m.d.sync += [waited.eq(dut.o.valid & ~self.ready), kept.eq(shown)]
+        self.claim(m, ~waited | (dut.o.valid & (shown == kept)))
+        # Nothing is lost: what is inside comes out within two cycles.
+        idle = Signal(2)
+        m.d.sync += idle.eq(Mux(dut.o.valid | (inside_count == 0), 0, idle + 1))
+        self.claim(m, idle < 2)
+
+        if self.lemmas:
+            level, some, head, tail = (inside.register(name) for name in ("level", "some", "head", "tail"))
+            self.lemma(m, (level == used) & (used <= depth) & (some == (level > 0)))
+            self.lemma(m, (head < depth) & (tail < depth))
+            behind = Mux(tail >= head, tail - head, tail + depth - head)
+            self.lemma(m, Mux((level == 0) | (level == depth), behind == 0, behind == level))
+            self.lemma(m, inside_count == level + dut.o.valid)
+            self.lemma(m, ~watching | (ahead < inside_count))
+            self.lemma(m, ~((inside_count > 0) & ~dut.o.valid) | (idle <= 1))
+            place = head + ahead - dut.o.valid
+            word = inside.word("fifo", Mux(place >= depth, place - depth, place))
+            self.lemma(m, ~(watching & ~here) | (word == watched))
+        return m
+
+
+def _bug(name: str, old: str, new: str) -> Bug:
+    return Bug(name=name, module="hw.output_stream", old=old, new=new, build="depth 4", depth=10)
+
+
+PROOF = Proof(
+    name="output_stream",
+    claim="beats leave in order, none lost or doubled, and stay at the port until taken",
+    unbounded=True,
+    depth=3,
+    builds={f"depth {depth}": partial(OutputStreamHarness, depth) for depth in (2, 3, 4, 7)},
+    bugs=(
+        _bug("pops without asking the sink", "some & (~valid | self.o.ready)", "some"),
+        _bug("valid falls in a stall", "Mux(pop, 1, valid & ~self.o.ready)", "pop"),
+        _bug("head stays at its end", "head.eq(wrap_increment(head, 1, self._depth))", "head.eq(head + (head < 3))"),
+        _bug("the last entry is forgotten", "Mux(pop, level > 1, some)", "Mux(pop, level > 2, some)"),
+        _bug(
+            "an entry that becomes free is not reported",
+            "self.o_popped.eq(pop)",
+            "self.o_popped.eq(self.o.ready & some)",
+        ),
+    ),
+)

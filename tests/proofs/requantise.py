@@ -1,0 +1,103 @@
+"""Requantise: ``saturate(round_half_even(acc * multiplier / 2^out_shift))`` for all sums and multipliers.
+
+Proven for ever, by k-induction, for every sum within the unit's proven range and every
+multiplier up to its largest, on every target with its own latency and rounding. The numbers
+are small, as are the builds; that the wide ones behave alike is what `tests/test_requantise.py`
+samples.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from functools import partial
+from typing import Any
+
+import numpy as np
+from amaranth.hdl import Module, Signal
+from amaranth.lib.wiring import In
+
+from hw.config import UnitConfig, shape_of
+from hw.requantise import Requantise
+from proofs.proof import Bug, Harness, Proof
+from proofs.rounding import claim_rounded
+from units import SIMULATED, unit_config
+
+#: The largest multiplier.
+MULTIPLIER = 13
+
+
+def _config(target: str, **fields: Any) -> UnitConfig:
+    config = unit_config(
+        simd=1,
+        pe=1,
+        target=target,
+        in_channels=1,
+        out_channels=1,
+        kernel=1,
+        attn_offsets=(),
+        in_bits=2,
+        weight_bits=2,
+        out_bits=3,
+        **fields,
+    )
+    layer = dataclasses.replace(config.layer.config, out_shift=4)
+    arrays = {"bias": np.array([-9]), "multiplier": np.array([MULTIPLIER])}
+    return dataclasses.replace(config, layer=dataclasses.replace(config.layer, config=layer, **arrays))
+
+
+class RequantiseHarness(Harness):
+    def __init__(self, target: str, fields: dict[str, Any]) -> None:
+        self._config = _config(target, **fields)
+        acc = shape_of(self._config.ranges.accumulator)
+        super().__init__({"acc": In(acc), "multiplier": In(self._config.multiplier)})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        config, sums = self._config, self._config.ranges.accumulator
+        m.submodules.dut = dut = Requantise(config)
+        self.assume(m, (self.acc >= sums.low) & (self.acc <= sums.high) & (self.multiplier <= MULTIPLIER))
+        m.d.comb += [dut.i_acc.eq(self.acc), dut.i_multiplier.eq(self.multiplier)]
+        product = Signal((self.acc * self.multiplier).shape())
+        m.d.comb += product.eq(self.acc * self.multiplier)
+        c = config.layer.config
+        claim_rounded(self, m, product, c.out_shift, c.out_range, dut.o_y, cycles=dut.latency)
+        return m
+
+
+PROOF = Proof(
+    name="requantise",
+    claim="every sum is scaled, rounded half to even and saturated",
+    unbounded=True,
+    depth=10,
+    builds={
+        f"{target}, {name}": partial(RequantiseHarness, target, fields)
+        for target in SIMULATED
+        for name, fields in {
+            "unsigned": {"out_signed": False, "relu": False},
+            "signed": {"out_signed": True, "relu": False},
+        }.items()
+    },
+    bugs=(
+        Bug(
+            name="the shift is one too small",
+            module="hw.requantise",
+            old="c.out_shift, c.out_range",
+            new="c.out_shift - 1, c.out_range",
+            build="generic, signed",
+        ),
+        Bug(
+            name="a product loses its upper bit",
+            module="hw.requantise",
+            old="scaled = shape_of(self._config.ranges.scaled)",
+            new="scaled = shape_of(self._config.ranges.accumulator)",
+            build="xcup, unsigned",
+        ),
+        Bug(
+            name="rounds half up",
+            module="hw.rounding",
+            old="Cat(odd, fraction)",
+            new="Cat(1, fraction)",
+            build="ecp5, signed",
+        ),
+    ),
+)

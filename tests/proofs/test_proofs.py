@@ -1,0 +1,51 @@
+"""Every proof goes through, and fails with each bug that is planted to make it fail."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from proofs.catalogue import PROOFS
+from proofs.proof import Bug, Proof
+from proofs.solve import find, prove
+
+slow = pytest.mark.slow_proof
+
+
+def _parts() -> list[Any]:
+    """The quick builds of each proof together, and each slow one by itself."""
+    parts = []
+    for proof in PROOFS.values():
+        quick = [build for build in proof.builds if build not in proof.slow]
+        parts.append(pytest.param(proof, quick, id=f"{proof.name}: quick builds"))
+        rest = [build for build in proof.builds if build in proof.slow]
+        parts += [pytest.param(proof, [build], id=f"{proof.name}: {build}", marks=slow) for build in rest]
+    return parts
+
+
+def _bugs() -> list[Any]:
+    return [
+        pytest.param(proof, bug, id=f"{proof.name}: {bug.name}", marks=(slow,) if bug.name in proof.slow_bugs else ())
+        for proof in PROOFS.values()
+        for bug in proof.bugs
+    ]
+
+
+@pytest.mark.parametrize(("proof", "builds"), _parts())
+def test_holds(proof: Proof, builds: list[str]) -> None:
+    wrong = [verdict for verdict in prove(proof, builds) if verdict.verdict != "proven"]
+    assert not wrong, "\n".join(f"{v.build}: {v.verdict}, {v.where}" for v in wrong)
+
+
+@pytest.mark.parametrize(("proof", "bug"), _bugs())
+def test_finds_planted_bug(proof: Proof, bug: Bug) -> None:
+    verdict = find(proof, bug)
+    assert verdict.verdict == "refuted", f"{verdict.build}: {verdict.verdict}"
+
+
+@pytest.mark.parametrize("old", ["not there", "a"])
+def test_a_bug_is_planted_once_or_not_at_all(old: str) -> None:
+    bug = Bug(name="any", module="hw.none", old=old, new="b", build="none")
+    with pytest.raises(ValueError, match=r"occurs (0|2) times in hw.none, 1 is needed"):
+        bug.apply("a a")
