@@ -52,7 +52,7 @@ class FrameSets(wiring.Component):
         o_sets: both sets.
         o_free_weights, o_free_constants: the sets in memory that may be written.
         o_pending: an apply waits for its frame boundary.
-        o_switching: frames of the set before are under way.
+        o_switching: frames of the set before are under way; known two cycles after the change.
         o_configured: a set is in force.
         o_idle: no frame is under way.
         o_applied: an apply took effect in the cycle before; a bit for each of `APPLY_PARTS`.
@@ -104,8 +104,8 @@ class FrameSets(wiring.Component):
             number.eq(number ^ takes_effect),
             configured.eq(configured | takes_effect),
         ]
-        self._count_frames(m, takes_effect)
-        self._keep_sets(m, number, takes_effect, parts)
+        self._count_frames(m, delay(m, takes_effect, 1, reset_less=False))
+        self._keep_sets(m, number, pending, parts)
         m.d.comb += [
             self.o_set.eq(number),
             self.o_pending.eq(pending),
@@ -126,19 +126,18 @@ class FrameSets(wiring.Component):
         m.d.sync += [passed.eq(ahead < 0), near.eq(~ahead[3:].any()), few.eq(ahead[:3])]
         return (counted + recent[1])[:WORD], passed | (near & (few <= sum(recent[1:], start=recent[0])))
 
-    def _count_frames(self, m: Module, takes_effect: Value) -> None:
-        """Count the frames under way, and of these the ones of the set before."""
+    def _count_frames(self, m: Module, changed: Value) -> None:
+        """Count the frames under way, and of these the ones of the set before, a cycle after the change."""
         flight, old = Signal(self._flight), Signal(self._flight)
-        now = (flight + self.i_begins - self.i_done)[: len(flight)]
-        m.d.sync += flight.eq(now)
-        with m.If(takes_effect):
-            m.d.sync += old.eq(now)
+        m.d.sync += flight.eq(flight + self.i_begins - self.i_done)
+        with m.If(changed):
+            m.d.sync += old.eq(flight - self.i_done)
         with m.Elif(self.i_done & old.any()):
             m.d.sync += old.eq(old - 1)
         m.d.comb += [self.o_switching.eq(old.any()), self.o_idle.eq(~flight.any())]
 
-    def _keep_sets(self, m: Module, number: Value, takes_effect: Value, parts: Value) -> None:
-        """The set that takes effect is that in force but for the ``parts`` that change."""
+    def _keep_sets(self, m: Module, number: Value, pending: Value, parts: Value) -> None:
+        """The set that is to take effect is that in force but for the ``parts`` that change."""
         c, settings = self._config.layer.config, self.i_settings
         sets = Signal(data.ArrayLayout(set_layout(self._config), 2), reset_less=True)
         current = data.View(set_layout(self._config), Mux(number, sets[1], sets[0]))
@@ -157,7 +156,7 @@ class FrameSets(wiring.Component):
         if self._buffered:
             m.d.comb += [new.weights.eq(current.weights ^ parts[1]), new.constants.eq(current.constants ^ parts[2])]
             m.d.comb += [self.o_free_weights.eq(~current.weights), self.o_free_constants.eq(~current.constants)]
-        with m.If(takes_effect):
+        with m.If(pending):
             for index in range(2):
                 with m.If(number != index):
                     m.d.sync += sets[index].eq(new)

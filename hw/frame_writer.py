@@ -140,12 +140,14 @@ class FrameWriter(wiring.Component):
     def _walk(self, m: Module, takes: Value, padding: Value, ends_row: Signal, last_beat: Signal) -> None:
         """Count through the beats of the frame, and place each."""
         g, c = self._config.geometry, self._config.layer.config
-        # Which set is in force changes only between frames.
-        sizes = data.View(set_layout(self._config), Mux(self.i_set, self.i_sets[1], self.i_sets[0]))
         channel = Counter(m, g.channel_beats, takes, name="channel")
         x, y = (Signal(index_shape(size), name=name) for name, size in (("x", c.width), ("y", c.height)))
         slot = Counter(m, self._config.prediction.slots, takes & ends_row, name="slot")
-        last_x, last_y = x == sizes.width_last, y == sizes.height_last
+        # Which set is in force changes only between frames.
+        last_x, last_y = (
+            Mux(self.i_set, value == self.i_sets[1][name], value == self.i_sets[0][name])
+            for value, name in ((x, "width_last"), (y, "height_last"))
+        )
         m.d.comb += [ends_row.eq(channel.last & last_x), last_beat.eq(ends_row & last_y)]
         beats = Signal(index_shape(self._config.row_beats), name="beats")
         position = self.o_position

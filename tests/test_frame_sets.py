@@ -54,7 +54,7 @@ def test_changes_at_the_boundary(longest: int, busy: float, waits: bool) -> None
     frames, changes = Frames(rng, longest=longest, busy=busy), []
 
     async def bench(ctx: Any) -> None:
-        begun, under_way, old = 0, 0, 0
+        begun, under_way, old, changed = 0, 0, 0, False
         number, order, at = 0, None, 0
         countdown = AT_AHEAD
         for now in range(1500):
@@ -81,11 +81,14 @@ def test_changes_at_the_boundary(longest: int, busy: float, waits: bool) -> None
             if begins:
                 frames.sets.append(number)
             begun += begins
+            under_way_before = under_way
             under_way += begins - done
-            old = max(0, old - done)
+            # That the old set is in use shows a cycle after the change.
+            old = max(0, (under_way_before if changed else old) - done)
+            changed = False
             if order is not None and boundary and (not waits or begun >= at):
                 changes.append(begun)
-                number, order, old = 1 - number, None, under_way
+                number, order, changed = 1 - number, None, True
             if strobe:
                 order = now
             await ctx.tick()
