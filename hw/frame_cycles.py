@@ -15,7 +15,7 @@ from hw.cycles import CycleModel, Writer
 from hw.geometry import Geometry
 
 #: Cycles from a frame's first input transfer to the issue of its first beat, at the earliest.
-BEGIN_TO_ISSUE = 6
+BEGIN_TO_ISSUE = 7
 #: Cycles from the transfer of an input beat to the first issue that may read it.
 WRITE_TO_ISSUE = 2
 

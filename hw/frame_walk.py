@@ -104,7 +104,7 @@ class FrameWalk(wiring.Component):
 
         pop = Signal()
         queue = Queue(
-            m, self._entry, DEPTH, push=delay(m, run, 1, reset_less=False), entry=entry, pop=pop, name="queue"
+            m, self._entry, DEPTH, push=delay(m, run, 2, reset_less=False), entry=entry, pop=pop, name="queue"
         )
         m.d.comb += room.eq(queue.level < ENOUGH)
         oldest, waits, passes = Signal(self._entry, reset_less=True), Signal(), Signal()
@@ -144,7 +144,7 @@ class FrameWalk(wiring.Component):
         return m
 
     def _walk(self, m: Module, run: Signal, room: Value) -> data.View:
-        """Count through the beats; ``run`` tells of one, which is returned a cycle later as an entry."""
+        """Count through the beats; ``run`` tells of one, which is returned two cycles later as an entry."""
         g, c = self._config.geometry, self._config.layer.config
         first, stride, beats = c.first_centre, c.stride, g.channel_beats
         slots = self._config.prediction.slots
@@ -204,6 +204,8 @@ class FrameWalk(wiring.Component):
 
         entry = Signal(self._entry, reset_less=True)
         read, tag, needed = entry.beat.read, entry.beat.tag, entry.needed
+        # Rows below the centre's that are needed, added in another cycle.
+        distance = Signal(below.shape(), reset_less=True)
         starts_output = right >= first
         frame_last = starts_output & (right < stride + first) & last_row
         needs_end = frame_last & channel.last
@@ -224,10 +226,13 @@ class FrameWalk(wiring.Component):
             entry.beat.ends_frame.eq(last_group & last_row),
             entry.needs_end.eq(needs_end),
             # A frame's last output waits for its end: only then is known whether it is damaged.
-            needed.rows.eq(rows + Mux(needs_end, below + 1, reach)),
+            needed.rows.eq(rows),
             needed.beats.eq(Mux(needs_end, 0, columns)),
+            distance.eq(Mux(needs_end, below + 1, reach)),
         ]
-        return entry
+        late = delay(m, entry, 1)
+        m.d.sync += late.needed.rows.eq(needed.rows + distance)
+        return late
 
     def _outside(self, left: Value, right: Value, dx: int) -> Value:
         """Whether the tap column ``dx`` of an output position lies outside the frame."""
