@@ -20,7 +20,7 @@ from amaranth.lib.wiring import In, Out
 
 from hw.config import UnitConfig
 from hw.frame_sets import set_layout
-from hw.frame_writer import position_layout
+from hw.frame_writer import FrameWriter, position_layout
 from hw.pipeline import Counter, delay, index_shape, wrap_increment
 from hw.queue import Queue
 
@@ -237,6 +237,19 @@ class FrameWalk(wiring.Component):
     def _outside(self, left: Value, right: Value, dx: int) -> Value:
         """Whether the tap column ``dx`` of an output position lies outside the frame."""
         return left < -dx if dx < 0 else right < dx if dx > 0 else Const(0)
+
+
+def follow(m: Module, walk: FrameWalk, writer: FrameWriter) -> None:
+    """Let ``walk`` read what ``writer`` writes."""
+    m.d.comb += [
+        walk.i_position.eq(writer.o_position),
+        walk.i_frame.eq(writer.o_frame),
+        walk.i_frame_set.eq(writer.o_frame_set),
+        writer.i_next_frame.eq(walk.o_next_frame),
+        walk.i_end.eq(writer.o_end),
+        walk.i_end_damaged.eq(writer.o_end_damaged),
+        writer.i_next_end.eq(walk.o_next_end),
+    ]
 
 
 class _Distance:

@@ -16,7 +16,7 @@ from amaranth.lib.wiring import In, Member, Out
 from hw.config import UnitConfig
 from hw.control.control import Control
 from hw.frame_sets import FrameSets, set_layout
-from hw.frame_walk import FrameWalk
+from hw.frame_walk import FrameWalk, follow
 from hw.frame_writer import FrameWriter
 from hw.pipeline import adder_tree, delay, index_shape
 from hw.top import Unit
@@ -98,16 +98,8 @@ class ReloadableUnit(Unit):
             self.s_axis_tready.eq(writer.o_ready & awake),
             self.row_store.i_write.eq(writer.o_write),
         ]
-        m.d.comb += [
-            walk.i_sets.eq(sets.o_sets),
-            walk.i_position.eq(writer.o_position),
-            walk.i_frame.eq(writer.o_frame),
-            walk.i_frame_set.eq(writer.o_frame_set),
-            writer.i_next_frame.eq(walk.o_next_frame),
-            walk.i_end.eq(writer.o_end),
-            walk.i_end_damaged.eq(writer.o_end_damaged),
-            writer.i_next_end.eq(walk.o_next_end),
-        ]
+        m.d.comb += walk.i_sets.eq(sets.o_sets)
+        follow(m, walk, writer)
 
     def _mask_columns(self, m: Module, cycles: int) -> None:
         m.d.comb += self.window.i_outside.eq(delay(m, self.sequencer.o_tag.outside, cycles))

@@ -19,6 +19,7 @@ from components import simulate
 from golden.bounds import Range
 from hw.config import UnitConfig
 from hw.frame_sets import set_layout
+from hw.frame_walk import follow
 from hw.frame_writer import FrameWriter
 from hw.geometry import Geometry
 from hw.pipeline import delay
@@ -85,17 +86,11 @@ class FrontEnd(wiring.Component):
             writer.i_run.eq(1),
             writer.i_release.eq(sequencer.o_release),
             walk.i_sets.eq(self.i_walk_sets),
-            walk.i_position.eq(writer.o_position),
-            walk.i_frame.eq(writer.o_frame),
-            walk.i_frame_set.eq(writer.o_frame_set),
-            writer.i_next_frame.eq(walk.o_next_frame),
-            walk.i_end.eq(writer.o_end),
-            walk.i_end_damaged.eq(writer.o_end_damaged),
-            writer.i_next_end.eq(walk.o_next_end),
             sequencer.i_popped.eq(popped),
             self.o_valid.eq(sequencer.o_valid),
             self.o_last.eq(sequencer.o_last),
         ]
+        follow(m, walk, writer)
         return m
 
 
