@@ -1,4 +1,4 @@
-"""Write the RTLIL of a proof's harnesses: ``python -m proofs.generate OUT PROOF [BUG]``.
+"""Write the RTLIL of a proof's harnesses: ``python -m proofs.generate OUT PROOF BUG BUILD...``, no bug where empty.
 
 A process of its own, because a planted bug changes modules: it is put into a module's text
 when that is first imported, and everything else imports the changed module.
@@ -59,19 +59,15 @@ def plant(bug: Bug) -> None:
     assert planter.planted, f"bug {bug.name}: no proof imports {bug.module}"
 
 
-def main(out: str, proof: str, bug: str | None = None) -> None:
+def main(out: str, proof: str, bug: str, *builds: str) -> None:
     from amaranth.back import rtlil
 
-    found = None
-    if bug is not None:
-        found = importlib.import_module("proofs.catalogue").find_bug(proof, bug)
-        plant(found)
-    builds = importlib.import_module("proofs.catalogue").PROOFS[proof].builds
-    for number, (name, build) in enumerate(builds.items()):
-        if found is not None and name != found.build:
-            continue
-        harness = build()
-        harness.lemmas = found is None
+    if bug:
+        plant(importlib.import_module("proofs.catalogue").find_bug(proof, bug))
+    chosen = importlib.import_module("proofs.catalogue").PROOFS[proof]
+    for number, build in enumerate(builds):
+        harness = chosen.builds[build]()
+        harness.lemmas = not bug
         # Where a claim stands is told by its line, wherever the project lies.
         text = rtlil.convert(harness).replace(f"{Path(__file__).parents[2]}/", "")
         (Path(out) / f"{number}.il").write_text(text)

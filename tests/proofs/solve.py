@@ -94,15 +94,12 @@ def _solve(proof: Proof, builds: list[str], bug: Bug | None, depth: int, *, indu
 def _generate(proof: Proof, builds: list[str], bug: Bug | None) -> list[str]:
     """The RTLIL of each build, made in a process of its own."""
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-W", "error", "-m", "proofs.generate", folder, proof.name]
+        command = [sys.executable, "-W", "error", "-m", "proofs.generate", folder, proof.name, bug.name if bug else ""]
         environment = os.environ | {"PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "tests")))}
-        run = subprocess.run(
-            [*command, *([bug.name] if bug else [])], env=environment, capture_output=True, text=True, check=False
-        )
+        run = subprocess.run([*command, *builds], env=environment, capture_output=True, text=True, check=False)
         if run.returncode:
             raise RuntimeError(f"{proof.name}, {bug.name if bug else 'no bug'}: {run.stderr}")
-        names = list(proof.builds)
-        return [(Path(folder) / f"{names.index(build)}.il").read_text() for build in builds]
+        return [(Path(folder) / f"{number}.il").read_text() for number in range(len(builds))]
 
 
 def _run(design: str, depth: int, *, induction: bool) -> dict[str, object]:
