@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
@@ -17,7 +18,7 @@ from golden.streams import Folding, Payload, to_beats
 from sim.bench import Bench, Program, SimulationError
 from sim.recording import Recording
 from sim.result import SimulationResult
-from sim.simulators import find_simulator
+from sim.simulators import COVERAGE_FILE, find_simulator
 
 if TYPE_CHECKING:
     from hw.verilog import Core
@@ -43,6 +44,7 @@ def simulate(
     stall: float = 0.0,
     seed: int = 0,
     waves: Path | None = None,
+    coverage: Path | None = None,
     advance: Callable[[float], object] = lambda share: None,
 ) -> SimulationResult:
     """Stream ``frames`` through a unit and compare what comes out with the integer model.
@@ -55,6 +57,7 @@ def simulate(
         stall: probability of a cycle that does not take output, 0 to 0.99.
         seed: of these two random patterns.
         waves: waveform file to write.
+        coverage: file to write that says what was exercised, see `sim.coverage`.
         advance: called now and then with the share of the output that has come since; they
             add up to 1.
 
@@ -83,11 +86,20 @@ def simulate(
         folder = Path(scratch)
         (folder / "stimulus.bin").write_bytes(stimulus[:, ::-1].tobytes())
         with _following(folder / "outputs.hex", 2 * sink.bytes * len(expected), advance):
-            program = Program.build(find_simulator(simulator), BULK, core.verilog, widths, waves=waves is not None)
+            program = Program.build(
+                find_simulator(simulator),
+                BULK,
+                core.verilog,
+                widths,
+                waves=waves is not None,
+                coverage=coverage is not None,
+            )
             verdicts = program.run(folder, plusargs, waves=waves)
         for trouble in filter(None, verdicts.values()):
             raise SimulationError(f"{simulator} failed: {trouble}")
         recording = Recording.read(folder, sink.bytes)
+        if coverage:
+            shutil.copy(folder / COVERAGE_FILE, coverage)
 
     beats = sink.unpack(recording.data)
     ends = [cycle for cycle, _ in recording.ends]
