@@ -6,7 +6,7 @@ import contextlib
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,6 +45,7 @@ def simulate(
     seed: int = 0,
     waves: Path | None = None,
     coverage: Path | None = None,
+    plusargs: Mapping[str, int] | None = None,
     advance: Callable[[float], object] = lambda share: None,
 ) -> SimulationResult:
     """Stream ``frames`` through a unit and compare what comes out with the integer model.
@@ -58,6 +59,7 @@ def simulate(
         seed: of these two random patterns.
         waves: waveform file to write.
         coverage: file to write that says what was exercised, see `sim.coverage`.
+        plusargs: for the unit's side.
         advance: called now and then with the share of the output that has come since; they
             add up to 1.
 
@@ -72,7 +74,7 @@ def simulate(
     timing = core.manifest["timing"]
     idle_seed, stall_seed = np.random.SeedSequence(seed).generate_state(2) | 1
     frame_time = timing["predicted_latency"] + timing["predicted_frame_cycles"]
-    plusargs = {
+    settings = {
         "beats": len(expected),
         "drain": min(frame_time, MAX_DRAIN),
         "patience": frame_time + PATIENCE,
@@ -80,6 +82,7 @@ def simulate(
         "stall": round(stall / PROBABILITY_STEP),
         "idle_seed": int(idle_seed),
         "stall_seed": int(stall_seed),
+        **(plusargs or {}),
     }
     widths = {"IN_BITS": 8 * source.bytes, "OUT_BITS": 8 * sink.bytes}
     with tempfile.TemporaryDirectory(prefix="xvolution-") as scratch:
@@ -94,7 +97,7 @@ def simulate(
                 waves=waves is not None,
                 coverage=coverage is not None,
             )
-            verdicts = program.run(folder, plusargs, waves=waves)
+            verdicts = program.run(folder, settings, waves=waves)
         for trouble in filter(None, verdicts.values()):
             raise SimulationError(f"{simulator} failed: {trouble}")
         recording = Recording.read(folder, sink.bytes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,7 @@ def exercise(
     seed: int = 0,
     waves: Path | None = None,
     coverage: bool = False,
+    plusargs: Mapping[str, int] | None = None,
 ) -> dict[str, str | None]:
     """Run all tests of ``stream_bench`` on a unit.
 
@@ -34,6 +36,7 @@ def exercise(
         seed: of stimulus and pauses.
         waves: waveform file to write.
         coverage: whether to leave `sim.simulators.COVERAGE_FILE` in ``folder``.
+        plusargs: for the Verilog side.
 
     Returns:
         For each test its failure message, None if it passed.
@@ -47,4 +50,4 @@ def exercise(
         seed=seed,
     ).save(folder)
     program = Program.build(simulator, STREAM, core.verilog, waves=waves is not None, coverage=coverage)
-    return program.run(folder, environment={JOB_VARIABLE: str(folder.resolve())}, seed=seed, waves=waves)
+    return program.run(folder, plusargs, environment={JOB_VARIABLE: str(folder.resolve())}, seed=seed, waves=waves)
