@@ -15,6 +15,8 @@ from golden.cache import cached
 from golden.cli import UserError
 from sim.simulators import DUMP, HERE, PRIMITIVES, VISIBLE, Simulator
 
+#: The file that a unit is compiled from.
+UNIT_FILE = "xvolution.v"
 SIMULATION_LOG = "simulation.log"
 #: How the models of primitives begin to say what they do not model, before they end the simulation.
 REFUSED = "error: "
@@ -71,7 +73,7 @@ class Program:
 
         def make(folder: Path) -> None:
             with tempfile.TemporaryDirectory() as scratch:
-                unit = Path(scratch) / "xvolution.v"
+                unit = Path(scratch) / UNIT_FILE
                 unit.write_text(verilog)
                 simulator.compile(
                     [unit, *others],
