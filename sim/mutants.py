@@ -19,10 +19,12 @@ from hw.synth.stages import ATTRIBUTE, cell_stages, stage_of_module
 from hw.synth.toolchain import YOSYS
 from hw.verilog import TOP_MODULE, Core
 
-#: Plusarg of a simulation: the mutant to run.
-PLUSARG = "mutant"
+#: Plusarg of a simulation, and the signal behind it: the mutant to run.
+SELECT = "mutant"
 #: Bits of the signal that selects it.
 SELECT_BITS = 16
+#: Module of the netlist, as ``xvolution`` is the wrapper that selects.
+INNER = "mutated"
 #: Ports that are no logic of the unit: clocks.
 CLOCKS = ("CLK", "RD_CLK", "WR_CLK")
 #: Mutants are drawn in this surplus, as some are of clocks.
@@ -32,15 +34,13 @@ _UNIT = "unit.v"
 _DRAWN = "drawn.txt"
 _MUTANTS = "mutants.v"
 _NETLIST = "netlist.json"
-#: The unit itself, when ``xvolution`` is the wrapper that selects.
-_INNER = "mutated"
 _WRAPPER = f"""
 module {TOP_MODULE} (
     {{declarations}}
 );
-    reg [{SELECT_BITS - 1}:0] {PLUSARG} = 0;
-    initial if (!$value$plusargs("{PLUSARG}=%d", {PLUSARG})) {PLUSARG} = 0;
-    {_INNER} unit (.{PLUSARG}({PLUSARG}), {{connections}});
+    reg [{SELECT_BITS - 1}:0] {SELECT} = 0;
+    initial if (!$value$plusargs("{SELECT}=%d", {SELECT})) {SELECT} = 0;
+    {INNER} unit (.{SELECT}({SELECT}), {{connections}});
 endmodule
 """
 
@@ -77,7 +77,7 @@ class Mutant:
         """The Yosys command that builds it in, where the select signal has the value ``select``."""
         control = "" if self.control is None else f" -ctrlbit {self.control}"
         return (
-            f"mutate -ctrl {PLUSARG} {SELECT_BITS} {select} -mode {self.mode} -module {TOP_MODULE} -cell {self.cell} "
+            f"mutate -ctrl {SELECT} {SELECT_BITS} {select} -mode {self.mode} -module {TOP_MODULE} -cell {self.cell} "
             f"-port {self.port} -portbit {self.bit}{control}"
         )
 
@@ -103,14 +103,22 @@ def draw(core: Core, count: int, *, seed: int) -> list[Mutant]:
 
 
 def mutated(core: Core, mutants: Sequence[Mutant]) -> str:
-    """Verilog of a unit that has the mutant that the plusarg `PLUSARG` says, counted from 1; 0 is the unit itself."""
+    """Verilog of a unit that has the mutant that the plusarg `SELECT` says, counted from 1; 0 is the unit itself."""
+    ports = core.manifest["ports"]
+    declarations = [f"{port['direction']} [{port['width'] - 1}:0] {port['name']}" for port in ports]
+    connections = [f".{port['name']}({port['name']})" for port in ports]
+    wrapper = _WRAPPER.format(declarations=",\n    ".join(declarations), connections=", ".join(connections))
+    return mutated_netlist(core, mutants) + wrapper
+
+
+def mutated_netlist(core: Core, mutants: Sequence[Mutant]) -> str:
+    """The same, but as the module `INNER`, which has `SELECT` as an input."""
     assert len(mutants) < 2**SELECT_BITS
     commands = [mutant.command(number) for number, mutant in enumerate(mutants, start=1)]
-    commands += [f"rename {TOP_MODULE} {_INNER}", f"write_verilog -noattr {_MUTANTS}"]
+    commands += [f"rename {TOP_MODULE} {INNER}", f"write_verilog -noattr {_MUTANTS}"]
     with tempfile.TemporaryDirectory() as scratch:
         _yosys(core, commands, Path(scratch))
-        text = (Path(scratch) / _MUTANTS).read_text()
-    return text + _wrapper(core)
+        return (Path(scratch) / _MUTANTS).read_text()
 
 
 def _yosys(core: Core, commands: Sequence[str], folder: Path) -> None:
@@ -144,11 +152,3 @@ def _mutant(line: str, stages: Mapping[str, str]) -> Mutant:
         wire=fields.get("-wire", "").removeprefix("\\"),
         stage=stages[fields["-cell"].removeprefix("\\")],
     )
-
-
-def _wrapper(core: Core) -> str:
-    """The unit's ports around the netlist, with the select signal inside."""
-    ports = core.manifest["ports"]
-    declarations = [f"{port['direction']} [{port['width'] - 1}:0] {port['name']}" for port in ports]
-    connections = [f".{port['name']}({port['name']})" for port in ports]
-    return _WRAPPER.format(declarations=",\n    ".join(declarations), connections=", ".join(connections))
