@@ -50,7 +50,7 @@ def main(argv: list[str]) -> int:
     if options.json:
         with cli.replacing(options.json) as stream:
             stream.write(json.dumps(figures, indent=2) + "\n")
-    Console().print(_table(units))
+    Console().print(_table(figures))
     console = Console(markup=False, highlight=False, soft_wrap=True)
     missed = [f"{kind}: {place}" for kind, places in figures["missed"].items() for place in places]
     for place in missed[:SHOWN]:
@@ -77,20 +77,20 @@ def _figures(units: Mapping[str, UnitCoverage], seed: int) -> dict[str, Any]:
     }
 
 
-def _table(units: Mapping[str, UnitCoverage]) -> Table:
-    table = Table("", *KINDS, title=f"coverage of {len(units)} units")
+def _table(figures: Mapping[str, Any]) -> Table:
+    table = Table("", *KINDS, title=f"coverage of {figures['units']} units")
     for column in table.columns[1:]:
         column.justify = "right"
-    rows = {
-        "points": lambda unit, kind: unit.points[kind],
-        "hit": lambda unit, kind: unit.hit[kind],
-        **{f"excluded: {r}": lambda unit, kind, r=r: unit.excluded[kind][r] for r in REASONS},
-        "missed": lambda unit, kind: len(unit.missed[kind]),
+    counts = {
+        "points": figures["points"],
+        "hit": figures["hit"],
+        **{f"excluded: {reason}": excluded for reason, excluded in figures["excluded"].items()},
+        "missed": {kind: len(places) for kind, places in figures["missed"].items()},
     }
-    for label, count in rows.items():
-        table.add_row(label, *(f"{sum(count(unit, kind) for unit in units.values()):,}" for kind in KINDS))
+    for label, of_kind in counts.items():
+        table.add_row(label, *(f"{of_kind[kind]:,}" for kind in KINDS))
     table.add_section()
-    table.add_row("covered", *(f"{percent(units.values(), kind):.3f} %" for kind in KINDS))
+    table.add_row("covered", *(f"{figures[kind]:.3f} %" for kind in KINDS))
     return table
 
 

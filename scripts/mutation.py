@@ -87,7 +87,9 @@ def _counts(fates: list[Fate]) -> dict[str, int]:
 
 def _table(figures: dict[str, Any]) -> Table:
     columns = ("mutants", "equivalent", "killed", "survived")
-    table = Table("stage", *columns, title=f"mutants of {', '.join(figures['units'])}", caption=f"seed {figures['seed']}")
+    table = Table(
+        "stage", *columns, title=f"mutants of {', '.join(figures['units'])}", caption=f"seed {figures['seed']}"
+    )
     for column in table.columns[1:]:
         column.justify = "right"
     for stage, counts in figures["stages"].items():
@@ -101,7 +103,9 @@ def _table(figures: dict[str, Any]) -> Table:
 def _parser() -> cli.Parser:
     parser = cli.Parser(prog="python -m scripts.mutation", description=__doc__)
     add = parser.add_argument
-    add("--unit", action="append", choices=list(SUITE), metavar="NAME", help=f"one of {', '.join(SUITE)} (default: all)")
+    add(
+        "--unit", action="append", choices=list(SUITE), metavar="NAME", help=f"one of {', '.join(SUITE)} (default: all)"
+    )
     add("--count", type=cli.bounded(int, 1, 10_000), help="mutants of each unit (default: as sim/mutation.py says)")
     add("--seed", type=cli.bounded(int, 0, 2**31 - 1), default=0, help="of the draw and of stimulus (default: 0)")
     add("--simulator", choices=list(SIMULATORS), default="verilator", help="(default: verilator)")

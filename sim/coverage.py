@@ -127,12 +127,10 @@ def _measure(core: Core, case: Case, seed: int) -> UnitCoverage:
         counts = read_points((folder / COVERAGE_FILE).read_text())
         reasons = exclusions(core.verilog, _open(counts))
         if _open(counts) != reasons.keys():
-            rng = np.random.default_rng(seed)
-            frames = np.concatenate([random_frames(rng, case.layer.config, MORE_FRAMES), extreme_frames(case.layer.config)])
+            rng, config = np.random.default_rng(seed), case.layer.config
+            frames = rng.permutation(np.concatenate([random_frames(rng, config, MORE_FRAMES), extreme_frames(config)]))
             more = folder / "more.dat"
-            result = simulate(
-                core, case.layer, case.folding, rng.permutation(frames), idle=PAUSE, stall=PAUSE, seed=seed, coverage=more
-            )
+            result = simulate(core, case.layer, case.folding, frames, idle=PAUSE, stall=PAUSE, seed=seed, coverage=more)
             failures += result.complaints()
             counts.update(read_points(more.read_text()))
     if failures:

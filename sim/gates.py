@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from pysat.solvers import Solver
 
@@ -44,7 +45,8 @@ class Gates:
         ands: output: its two inputs.
         nots: output: its input.
         flip_flops: output: its input.
-        opaque: of each multiplier or primitive: the bits that it reads, and those that it drives.
+        opaque: of each multiplier or primitive: the bits that it reads, and those that it drives; what one primitive
+            hands on to another counts as driven by both.
         initial: of flip-flops that power up with 1.
         signals: the bits of each signal by its hierarchical name, least significant first.
         inputs, outputs: bits of the ports.
@@ -62,7 +64,9 @@ class Gates:
     @cached_property
     def free(self) -> frozenset[int]:
         """Bits that may have any value in a cycle, whatever was before."""
-        return frozenset(bit for bits in (*self.inputs.values(), *(drives for _, drives in self.opaque)) for bit in bits)
+        return frozenset(
+            bit for bits in (*self.inputs.values(), *(drives for _, drives in self.opaque)) for bit in bits
+        )
 
     @cached_property
     def order(self) -> list[int]:
@@ -105,7 +109,7 @@ def read_gates(verilog: str, *, top: str = TOP_MODULE) -> Gates:
             case "$_DFF_P_":
                 flip_flops[pins["Q"][0]] = pins["D"][0]
             case _:
-                others.append([bit for bits in pins.values() for bit in bits])
+                others.append(cell)
     ports = module["ports"].items()
     inputs = {name: port["bits"] for name, port in ports if port["direction"] == "input"}
     driven = {*ands, *nots, *flip_flops, *(bit for bits in inputs.values() for bit in bits)}
@@ -118,15 +122,26 @@ def read_gates(verilog: str, *, top: str = TOP_MODULE) -> Gates:
         ands=ands,
         nots=nots,
         flip_flops=flip_flops,
-        opaque=[
-            ([bit for bit in bits if bit in driven], [bit for bit in bits if isinstance(bit, int) and bit not in driven])
-            for bits in others
-        ],
+        opaque=[_opaque(cell, driven) for cell in others],
         initial=frozenset(initial),
         signals={name: wire["bits"] for name, wire in module["netnames"].items()},
         inputs=inputs,
         outputs={name: port["bits"] for name, port in ports if port["direction"] == "output"},
     )
+
+
+def _opaque(cell: Mapping[str, Any], driven: Container[Bit]) -> tuple[list[Bit], list[int]]:
+    """What a cell reads, and what it drives: of a module that is not known, all that nothing else drives."""
+    reads: list[Bit] = []
+    drives: list[int] = []
+    for port, bits in cell["connections"].items():
+        direction = cell.get("port_directions", {}).get(port)
+        for bit in bits:
+            if direction == "input" or bit in driven:
+                reads.append(bit)
+            elif isinstance(bit, int):
+                drives.append(bit)
+    return reads, drives
 
 
 class Clauses:
@@ -153,8 +168,7 @@ class Clauses:
         Args:
             known: literals of inputs and flip-flops; all others, and what opaque cells drive, are free.
         """
-        literals: dict[Bit, int] = {"0": -TRUE, "1": TRUE}
-        literals.update(known)
+        literals: dict[Bit, int] = {"0": -TRUE, "1": TRUE} | dict(known)
         for bit in (*gates.free, *gates.flip_flops):
             if bit not in literals:
                 literals[bit] = self.new()
@@ -174,7 +188,7 @@ class Clauses:
         """``a`` and ``b``."""
         if a == -TRUE or b == -TRUE or a == -b:
             return -TRUE
-        if a == TRUE or a == b:
+        if a in (TRUE, b):
             return b
         if b == TRUE:
             return a

@@ -92,30 +92,38 @@ class _Trial:
             self._cycles.append(self._clauses.cycle(gates, {**state, **known}))
             state = {q: self._clauses.literal(self._cycles[-1], d) for q, d in gates.flip_flops.items()}
         solver = self._clauses.solver
-        #: For each claim: the literal that assumes it, the one that breaks it, and what breaks it.
-        self._alive: dict[Claim, tuple[int, int, list[int]]] = {}
+        #: For each claim: the literal that assumes it, and for each cycle that is tried the one that breaks it there
+        #: and what it breaks.
+        self._alive: dict[Claim, tuple[int, list[tuple[int, list[int]]]]] = {}
         for claim in claims:
-            assumes, breaks = (self._clauses.new() for _ in range(2))
-            for start in () if from_start else (0,) if claim.then else (0, 1):
+            assumes = self._clauses.new()
+            starts = range(len(self._cycles) - (1 if claim.then else 0))
+            assumed, tried = ((), starts) if from_start else (starts[:-1], starts[-1:])
+            for start in assumed:
                 solver.add_clause([-assumes, *self._clause(claim, start)])
-            kept = self._clause(claim, len(self._cycles) - (2 if claim.then else 1))
-            solver.append_formula([-breaks, -literal] for literal in kept)
-            self._alive[claim] = assumes, breaks, kept
+            trials = [(self._clauses.new(), self._clause(claim, start)) for start in tried]
+            for breaks, kept in trials:
+                solver.append_formula([-breaks, -literal] for literal in kept)
+            self._alive[claim] = assumes, trials
 
     def surviving(self) -> list[Claim]:
         """What is left when all that can break is dropped."""
         solver = self._clauses.solver
         while self._alive:
             some = self._clauses.new()
-            solver.add_clause([-some, *(breaks for _, breaks, _ in self._alive.values())])
-            if not solver.solve(assumptions=[some, *(assumes for assumes, _, _ in self._alive.values())]):
+            solver.add_clause([-some, *(breaks for _, trials in self._alive.values() for breaks, _ in trials)])
+            if not solver.solve(assumptions=[some, *(assumes for assumes, _ in self._alive.values())]):
                 break
             model = solver.get_model()
+
+            def holds(kept: list[int], model: list[int] = model) -> bool:
+                return any((model[abs(literal) - 1] > 0) == (literal > 0) for literal in kept)
+
             # All that breaks here, not only what the solver set out to break.
             self._alive = {
-                claim: parts
-                for claim, parts in self._alive.items()
-                if any((model[abs(literal) - 1] > 0) == (literal > 0) for literal in parts[2])
+                claim: (assumes, trials)
+                for claim, (assumes, trials) in self._alive.items()
+                if all(holds(kept) for _, kept in trials)
             }
         return list(self._alive)
 

@@ -69,6 +69,4 @@ def counts(config: UnitConfig) -> data.StructLayout:
     beat and none is offered. ``stalled``: an output beat is offered and not taken.
     ``saturated``: output elements that the pipeline has just cut at a limit other than 0.
     """
-    return data.StructLayout(
-        {"frames": 1, "starved": 1, "stalled": 1, "saturated": index_shape(config.folding.pe + 1)}
-    )
+    return data.StructLayout({"frames": 1, "starved": 1, "stalled": 1, "saturated": index_shape(config.folding.pe + 1)})
