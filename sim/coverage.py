@@ -39,6 +39,8 @@ UNREACHABLE = "unreachable, proven by induction over the unit's gates with all i
 REASONS = (MEMORY_WORD, UNREACHABLE)
 #: Frames that are sent where the named tests leave something open.
 MORE_FRAMES = 60
+#: What the result depends on beside the unit and the simulator.
+SOURCES = ("bulk.v", "coverage.py", "gates.py", "stimulus.py", "stream_bench.py", "testbench.py", "unreachable.py")
 PAUSE = 0.3
 
 _RECORD = re.compile(r"C '(.*)' (\d+)")
@@ -114,7 +116,7 @@ def measure(name: str, *, seed: int = 0) -> UnitCoverage:
         unit = _measure(core, case, seed)
         (folder / "coverage.json").write_text(json.dumps(dataclasses.asdict(unit)))
 
-    sources = (path.read_text() for path in sorted(HERE.glob("*.py")))
+    sources = ((HERE / name).read_text() for name in SOURCES)
     folder = cached(["coverage", find_simulator("verilator").version(), core.verilog, str(seed), *sources], make)
     return UnitCoverage(**json.loads((folder / "coverage.json").read_text()))
 

@@ -36,9 +36,6 @@ def _alike(gates: Gates, clauses: Clauses, unit: Mapping[Bit, int], selected: Ma
     """Whether a mutant's outputs are always those of the unit."""
     apart: set[int] = set()
     while True:
-        # A primitive that reads what came apart may put out anything.
-        while touched := [d for _, d in gates.opaque if not apart.isdisjoint(d) and not apart.issuperset(d)]:
-            apart.update(*touched)
         known = {bit: unit[bit] for bit in (*gates.free, *gates.flip_flops) if bit not in apart}
         mutant = clauses.cycle(gates, {**known, **selected})
 

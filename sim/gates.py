@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 import tempfile
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from pysat.solvers import Solver
 
 from hw.synth.toolchain import YOSYS
 from hw.verilog import TOP_MODULE
+from sim.simulators import PRIMITIVES
 
 _SCRIPT = (
     "read_verilog unit.v",
@@ -45,8 +46,7 @@ class Gates:
         ands: output: its two inputs.
         nots: output: its input.
         flip_flops: output: its input.
-        opaque: of each multiplier or primitive: the bits that it reads, and those that it drives; what one primitive
-            hands on to another counts as driven by both.
+        opaque: of each multiplier or primitive: the bits that it reads, and those that it drives.
         initial: of flip-flops that power up with 1.
         signals: the bits of each signal by its hierarchical name, least significant first.
         inputs, outputs: bits of the ports.
@@ -89,16 +89,17 @@ class Gates:
 
 
 def read_gates(verilog: str, *, top: str = TOP_MODULE) -> Gates:
-    """The gates of module ``top``; modules that the text has not are opaque."""
+    """The gates of module ``top``, around multipliers and the primitives of `sim.simulators.PRIMITIVES`."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         (folder / "unit.v").write_text(verilog)
-        YOSYS.run("-q", "-p", "; ".join(_SCRIPT).format(top=top, gates=_GATES), folder=folder)
+        script = "; ".join([*read_primitives(verilog, folder), *_SCRIPT]).format(top=top, gates=_GATES)
+        YOSYS.run("-q", "-p", script, folder=folder)
         module = json.loads((folder / "gates.json").read_text())["modules"][top]
     ands: dict[int, tuple[Bit, Bit]] = {}
     nots: dict[int, Bit] = {}
     flip_flops: dict[int, Bit] = {}
-    others = []
+    opaque: list[tuple[list[Bit], list[int]]] = []
     for cell in module["cells"].values():
         pins = cell["connections"]
         match cell["type"]:
@@ -109,10 +110,12 @@ def read_gates(verilog: str, *, top: str = TOP_MODULE) -> Gates:
             case "$_DFF_P_":
                 flip_flops[pins["Q"][0]] = pins["D"][0]
             case _:
-                others.append(cell)
+                ways = cell["port_directions"]
+                reads = [bit for port, bits in pins.items() if ways[port] == "input" for bit in bits]
+                drives = [bit for port, bits in pins.items() if ways[port] == "output" for bit in bits]
+                opaque.append((reads, drives))
     ports = module["ports"].items()
     inputs = {name: port["bits"] for name, port in ports if port["direction"] == "input"}
-    driven = {*ands, *nots, *flip_flops, *(bit for bits in inputs.values() for bit in bits)}
     initial = set()
     for wire in module["netnames"].values():
         for bit, value in zip(wire["bits"], reversed(wire["attributes"].get("init", "")), strict=False):
@@ -122,7 +125,7 @@ def read_gates(verilog: str, *, top: str = TOP_MODULE) -> Gates:
         ands=ands,
         nots=nots,
         flip_flops=flip_flops,
-        opaque=[_opaque(cell, driven) for cell in others],
+        opaque=opaque,
         initial=frozenset(initial),
         signals={name: wire["bits"] for name, wire in module["netnames"].items()},
         inputs=inputs,
@@ -130,18 +133,15 @@ def read_gates(verilog: str, *, top: str = TOP_MODULE) -> Gates:
     )
 
 
-def _opaque(cell: Mapping[str, Any], driven: Container[Bit]) -> tuple[list[Bit], list[int]]:
-    """What a cell reads, and what it drives: of a module that is not known, all that nothing else drives."""
-    reads: list[Bit] = []
-    drives: list[int] = []
-    for port, bits in cell["connections"].items():
-        direction = cell.get("port_directions", {}).get(port)
-        for bit in bits:
-            if direction == "input" or bit in driven:
-                reads.append(bit)
-            elif isinstance(bit, int):
-                drives.append(bit)
-    return reads, drives
+def read_primitives(verilog: str, folder: Path) -> list[str]:
+    """Yosys commands, to be run in ``folder``, that make known the ports of the primitives that ``verilog`` names."""
+    names = [name for name in PRIMITIVES if re.search(rf"\b{name}\b", verilog)]
+    for name in names:
+        # Only its ports: Yosys does not take what the model says to the simulator's user.
+        header = re.match(r".*?^\);", PRIMITIVES[name].read_text(), re.DOTALL | re.MULTILINE)
+        assert header, name
+        (folder / f"{name}.v").write_text(f"{header[0]}\nendmodule\n")
+    return [f"read_verilog -lib {name}.v" for name in names]
 
 
 class Clauses:

@@ -18,6 +18,7 @@ from hw.synth.netlist import Netlist
 from hw.synth.stages import ATTRIBUTE, cell_stages, stage_of_module
 from hw.synth.toolchain import YOSYS
 from hw.verilog import TOP_MODULE, Core
+from sim.gates import read_primitives
 
 #: Plusarg of a simulation, and the signal behind it: the mutant to run.
 SELECT = "mutant"
@@ -26,7 +27,7 @@ SELECT_BITS = 16
 #: Module of the netlist, as ``xvolution`` is the wrapper that selects.
 INNER = "mutated"
 #: Ports that are no logic of the unit: clocks.
-CLOCKS = ("CLK", "RD_CLK", "WR_CLK")
+CLOCK = re.compile(r"CLK\w?|\w+_CLK")
 #: Mutants are drawn in this surplus, as some are of clocks.
 SURPLUS = 1.5
 
@@ -96,10 +97,11 @@ def draw(core: Core, count: int, *, seed: int) -> list[Mutant]:
         folder = Path(scratch)
         listing = f"mutate -list {round(SURPLUS * count)} -seed {seed} -o {_DRAWN}"
         _yosys(core, [f"write_json -noscopeinfo {_NETLIST}", listing], folder)
-        stages = cell_stages(Netlist(json.loads((folder / _NETLIST).read_text())["modules"][TOP_MODULE]))
+        module = json.loads((folder / _NETLIST).read_text())["modules"][TOP_MODULE]
         lines = (folder / _DRAWN).read_text().splitlines()
+    stages = cell_stages(Netlist(module))
     drawn = dict.fromkeys(_mutant(line, stages) for line in lines)
-    return [mutant for mutant in drawn if mutant.port not in CLOCKS][:count]
+    return [mutant for mutant in drawn if not CLOCK.fullmatch(mutant.port)][:count]
 
 
 def mutated(core: Core, mutants: Sequence[Mutant]) -> str:
@@ -115,7 +117,7 @@ def mutated_netlist(core: Core, mutants: Sequence[Mutant]) -> str:
     """The same, but as the module `INNER`, which has `SELECT` as an input."""
     assert len(mutants) < 2**SELECT_BITS
     commands = [mutant.command(number) for number, mutant in enumerate(mutants, start=1)]
-    commands += [f"rename {TOP_MODULE} {INNER}", f"write_verilog -noattr {_MUTANTS}"]
+    commands += ["delete =A:blackbox", f"rename {TOP_MODULE} {INNER}", f"write_verilog -noattr {_MUTANTS}"]
     with tempfile.TemporaryDirectory() as scratch:
         _yosys(core, commands, Path(scratch))
         return (Path(scratch) / _MUTANTS).read_text()
@@ -126,6 +128,7 @@ def _yosys(core: Core, commands: Sequence[str], folder: Path) -> None:
     (folder / _UNIT).write_text(core.verilog)
     modules = re.findall(r"^module (\w+)", core.verilog, re.MULTILINE)
     script = [
+        *read_primitives(core.verilog, folder),
         f"read_verilog {_UNIT}",
         "proc",
         *(f'setattr -set {ATTRIBUTE} "{stage_of_module(module)}" {module}/c:*' for module in modules),
