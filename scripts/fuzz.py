@@ -14,11 +14,16 @@ Exit status: 0 if all cases pass, 1 if one fails, 2 for wrong input.
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
+import hashlib
+import json
 import os
 import shlex
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from rich.console import Console
@@ -31,6 +36,7 @@ from hw.target import TARGETS
 from hw.verilog import generate
 from sim.bulk import simulate
 from sim.cases import Case, random_case
+from sim.recording import FAULTS
 from sim.simulators import SIMULATORS, find_simulator
 from sim.stimulus import extreme_frames, random_frames
 
@@ -44,7 +50,7 @@ def main(argv: list[str]) -> int:
         find_simulator(name)
     folder = cli.output_directory(options.out)
     console = Console(markup=False, highlight=False, soft_wrap=True)
-    failed = 0
+    outcomes = []
     shown = Progress(console=console, transient=True, disable=not console.is_terminal)
     with ProcessPoolExecutor(options.jobs) as pool, shown as bar:
         task = bar.add_task("fuzzing", total=options.count)
@@ -54,16 +60,49 @@ def main(argv: list[str]) -> int:
         ]
         for case in as_completed(cases):
             bar.advance(task)
-            for line in case.result():
+            outcomes.append(case.result())
+            for line in outcomes[-1].lines:
                 console.print(line)
-            failed += bool(case.result())
+    figures = _figures(outcomes, options)
+    if options.json:
+        with cli.replacing(options.json) as stream:
+            stream.write(json.dumps(figures, indent=2) + "\n")
+    failed = figures["fuzz_mismatches"] + figures["fuzz_hangs"]
     where = f"{options.simulator}, target {options.target}"
     console.print(f"{options.count} cases, seed {options.seed}, {where}: {failed} failed")
     return 1 if failed else 0
 
 
-def run_case(seed: int, index: int, simulator: str, target: str, folder: Path) -> list[str]:
-    """Run case ``index`` of ``seed``; what is wrong with it in lines of text, none if nothing is."""
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What came of a case.
+
+    Attributes:
+        build: the unit's Verilog, hashed; None if there is none.
+        lines: what is wrong and how to see it again; none if nothing is.
+        hang: whether nothing moved any more.
+    """
+
+    build: str | None
+    lines: list[str]
+    hang: bool
+
+
+def _figures(outcomes: list[Outcome], options: argparse.Namespace) -> dict[str, Any]:
+    hangs = sum(outcome.hang for outcome in outcomes)
+    return {
+        "fuzz_cases": len(outcomes),
+        "fuzz_builds": len({outcome.build for outcome in outcomes} - {None}),
+        "fuzz_mismatches": sum(bool(outcome.lines) for outcome in outcomes) - hangs,
+        "fuzz_hangs": hangs,
+        "seed": options.seed,
+        "simulator": options.simulator,
+        "target": options.target,
+    }
+
+
+def run_case(seed: int, index: int, simulator: str, target: str, folder: Path) -> Outcome:
+    """Run case ``index`` of ``seed``."""
     rng = np.random.default_rng([seed, index])
     case = random_case(rng)
     if target != "mix":
@@ -75,9 +114,10 @@ def run_case(seed: int, index: int, simulator: str, target: str, folder: Path) -
         simulator = "icarus" if index % MIX else "verilator"
     pauses = [0.0 if rng.random() < 0.3 else round(float(rng.uniform(0.02, 0.9)), 2) for _ in ("idle", "stall")]
     idle = stall = 0.0
-    wrong = []
+    build, wrong = None, []
     try:
         core = generate(case.layer, case.folding, case.target, pack=case.pack)
+        build = hashlib.sha256(core.verilog.encode()).hexdigest()
         for idle, stall in ((0.0, 0.0), pauses):
             result = simulate(
                 core, case.layer, case.folding, frames, simulator=simulator, idle=idle, stall=stall, seed=index
@@ -90,10 +130,11 @@ def run_case(seed: int, index: int, simulator: str, target: str, folder: Path) -
     except Exception as error:  # a legal layer that cannot be generated or compiled is a finding too
         wrong = [f"{type(error).__name__}: {error}"]
     if not wrong:
-        return []
+        return Outcome(build=build, lines=[], hang=False)
     command = _keep(case, frames, folder / f"{seed}-{index}")
     options = f"--simulator {simulator} --idle {idle} --stall {stall} --seed {index}"
-    return [f"case {index}: {'; '.join(wrong)}", f"    {command} {options}"]
+    lines = [f"case {index}: {'; '.join(wrong)}", f"    {command} {options}"]
+    return Outcome(build=build, lines=lines, hang=any(FAULTS["hang"] in text for text in wrong))
 
 
 def _keep(case: Case, frames: np.ndarray, folder: Path) -> str:
@@ -121,6 +162,7 @@ def _parser() -> cli.Parser:
     )
     add("--target", choices=["mix", *TARGETS], default="mix", help="FPGA family; mix: any of them (default)")
     add("--jobs", type=cli.bounded(int, 1, 64), default=os.cpu_count(), help="cases at a time (default: one a core)")
+    add("--json", type=cli.file_path, metavar="FILE", help="where to write the counts")
     add(
         "--out",
         type=cli.file_path,

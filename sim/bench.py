@@ -15,6 +15,8 @@ from golden.cache import cached
 from golden.cli import UserError
 from sim.simulators import DUMP, HERE, PRIMITIVES, VISIBLE, Simulator
 
+#: The file that a unit is compiled from.
+UNIT_FILE = "xvolution.v"
 SIMULATION_LOG = "simulation.log"
 #: How the models of primitives begin to say what they do not model, before they end the simulation.
 REFUSED = "error: "
@@ -55,12 +57,14 @@ class Program:
         verilog: str,
         parameters: Mapping[str, int] | None = None,
         waves: bool = False,
+        coverage: bool = False,
     ) -> Program:
         """Compile the unit ``verilog`` with ``bench`` and the primitives that it names, or take it from the cache.
 
         Args:
             parameters: of the wrapper.
             waves: whether `run` is to record waveforms.
+            coverage: whether it is to leave `sim.simulators.COVERAGE_FILE` in its folder.
         """
         others = [path for name, path in PRIMITIVES.items() if re.search(rf"\b{name}\b", verilog)]
         if bench.source:
@@ -69,12 +73,20 @@ class Program:
 
         def make(folder: Path) -> None:
             with tempfile.TemporaryDirectory() as scratch:
-                unit = Path(scratch) / "xvolution.v"
+                unit = Path(scratch) / UNIT_FILE
                 unit.write_text(verilog)
-                simulator.compile([unit, *others], top=bench.top, parameters=parameters, waves=waves, folder=folder)
+                simulator.compile(
+                    [unit, *others],
+                    top=bench.top,
+                    parameters=parameters,
+                    waves=waves,
+                    coverage=coverage,
+                    folder=folder,
+                )
 
         texts = [verilog, *(path.read_text() for path in (*others, VISIBLE, DUMP))]
-        key = [simulator.name, simulator.version(), bench.top, str(sorted(parameters.items())), str(waves), *texts]
+        options = [str(sorted(parameters.items())), str(waves), str(coverage)]
+        key = [simulator.name, simulator.version(), bench.top, *options, *texts]
         return cls(simulator=simulator, bench=bench, folder=cached(key, make))
 
     def run(

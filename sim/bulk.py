@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ from golden.streams import Folding, Payload, to_beats
 from sim.bench import Bench, Program, SimulationError
 from sim.recording import Recording
 from sim.result import SimulationResult
-from sim.simulators import find_simulator
+from sim.simulators import COVERAGE_FILE, find_simulator
 
 if TYPE_CHECKING:
     from hw.verilog import Core
@@ -43,6 +44,8 @@ def simulate(
     stall: float = 0.0,
     seed: int = 0,
     waves: Path | None = None,
+    coverage: Path | None = None,
+    plusargs: Mapping[str, int] | None = None,
     advance: Callable[[float], object] = lambda share: None,
 ) -> SimulationResult:
     """Stream ``frames`` through a unit and compare what comes out with the integer model.
@@ -55,6 +58,8 @@ def simulate(
         stall: probability of a cycle that does not take output, 0 to 0.99.
         seed: of these two random patterns.
         waves: waveform file to write.
+        coverage: file to write that says what was exercised, see `sim.coverage`.
+        plusargs: for the unit's side.
         advance: called now and then with the share of the output that has come since; they
             add up to 1.
 
@@ -69,7 +74,7 @@ def simulate(
     timing = core.manifest["timing"]
     idle_seed, stall_seed = np.random.SeedSequence(seed).generate_state(2) | 1
     frame_time = timing["predicted_latency"] + timing["predicted_frame_cycles"]
-    plusargs = {
+    settings = {
         "beats": len(expected),
         "drain": min(frame_time, MAX_DRAIN),
         "patience": frame_time + PATIENCE,
@@ -77,17 +82,27 @@ def simulate(
         "stall": round(stall / PROBABILITY_STEP),
         "idle_seed": int(idle_seed),
         "stall_seed": int(stall_seed),
+        **(plusargs or {}),
     }
     widths = {"IN_BITS": 8 * source.bytes, "OUT_BITS": 8 * sink.bytes}
     with tempfile.TemporaryDirectory(prefix="xvolution-") as scratch:
         folder = Path(scratch)
         (folder / "stimulus.bin").write_bytes(stimulus[:, ::-1].tobytes())
         with _following(folder / "outputs.hex", 2 * sink.bytes * len(expected), advance):
-            program = Program.build(find_simulator(simulator), BULK, core.verilog, widths, waves=waves is not None)
-            verdicts = program.run(folder, plusargs, waves=waves)
+            program = Program.build(
+                find_simulator(simulator),
+                BULK,
+                core.verilog,
+                widths,
+                waves=waves is not None,
+                coverage=coverage is not None,
+            )
+            verdicts = program.run(folder, settings, waves=waves)
         for trouble in filter(None, verdicts.values()):
             raise SimulationError(f"{simulator} failed: {trouble}")
         recording = Recording.read(folder, sink.bytes)
+        if coverage:
+            shutil.copy(folder / COVERAGE_FILE, coverage)
 
     beats = sink.unpack(recording.data)
     ends = [cycle for cycle, _ in recording.ends]

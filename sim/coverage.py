@@ -1,0 +1,227 @@
+"""What the regression exercises of a unit's Verilog, and why the rest cannot be.
+
+Verilator counts how often each line ran, each branch was taken and each bit of each signal rose and fell. Of what it
+counts zero, a point is *excluded* only for one of `REASONS`, each of which is checked for each point; what is left is
+*missed* and named. A branch is an ``if`` or a ``?:``, of which the text has many: all combinational logic is
+assignments. A point in a module that has several instances counts once, for all of them together.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from golden.cache import cached
+from hw.verilog import Core, generate
+from sim.bench import UNIT_FILE
+from sim.bulk import simulate
+from sim.cases import Case, named_case
+from sim.gates import Gates, read_gates
+from sim.simulators import COVERAGE_FILE, HERE, find_simulator
+from sim.stimulus import extreme_frames, random_frames
+from sim.stream import exercise
+from sim.unreachable import Claim, never, never_becomes, proven
+
+KINDS = ("line", "branch", "toggle")
+#: What the regression must reach, in percent.
+GOALS = {"line": 100.0, "branch": 100.0, "toggle": 98.0}
+#: Why a point that never ran is excluded.
+MEMORY_WORD = "a word of a memory: what is written to it and read from it are signals, which count"
+UNREACHABLE = "unreachable, proven by induction over the unit's gates with all inputs free (sim/unreachable.py)"
+REASONS = (MEMORY_WORD, UNREACHABLE)
+#: Frames that are sent where the named tests leave something open.
+MORE_FRAMES = 60
+#: What the result depends on beside the unit and the simulator.
+SOURCES = ("bulk.v", "coverage.py", "gates.py", "stimulus.py", "stream_bench.py", "testbench.py", "unreachable.py")
+PAUSE = 0.3
+
+_RECORD = re.compile(r"C '(.*)' (\d+)")
+_TOGGLE = re.compile(r"(?P<name>.*?)(?P<index>(\[\d+\])*):[01]->(?P<value>[01])")
+_CONDITION = re.compile(r"(?:= |if \()(?P<not>!?)(?P<name>\\\S+ |\w+)(?:\[(?P<bit>\d+)\])?(?: \?|\))")
+#: What Verilator calls the two ways of a branch, and the value of the condition that each is for.
+_WAYS = {"cond_then": 1, "cond_else": 0, "if": 1, "else": 0}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Point:
+    """Something that Verilator counts.
+
+    Attributes:
+        kind: of `KINDS`.
+        scope: the instance that it is in, ``*`` for any text.
+        line, column: in the unit's Verilog.
+        what: its comment: for a toggle the bit and its direction, for a branch the way.
+    """
+
+    kind: str
+    scope: str
+    line: int
+    column: int
+    what: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnitCoverage:
+    """Coverage of one unit. All mappings are by kind.
+
+    Attributes:
+        points: how many there are.
+        hit: how many of them ran.
+        excluded: how many are excluded for each of `REASONS`.
+        missed: names of the others.
+    """
+
+    points: Mapping[str, int]
+    hit: Mapping[str, int]
+    excluded: Mapping[str, Mapping[str, int]]
+    missed: Mapping[str, list[str]]
+
+
+def read_points(text: str) -> Counter[Point]:
+    """The counts in a ``coverage.dat`` of Verilator that are about the unit."""
+    counts: Counter[Point] = Counter()
+    for record in _RECORD.finditer(text):
+        fields = dict(field.split("\2", 1) for field in record[1].split("\1") if field)
+        if Path(fields["f"]).name != UNIT_FILE:
+            continue
+        point = Point(
+            kind=fields["page"].split("/")[0].removeprefix("v_"),
+            # The same unit may be the top or inside a bench.
+            scope=re.sub(r"^(bulk\.unit|xvolution)\.?", "", fields["h"]),
+            line=int(fields["l"]),
+            column=int(fields["n"]),
+            what=fields["o"],
+        )
+        counts[point] += int(record[2])
+    return counts
+
+
+def measure(name: str, *, seed: int = 0) -> UnitCoverage:
+    """Coverage of the named case under the tests of ``sim/test_units.py``, from the cache if it is there.
+
+    Where they leave a point open that is not excluded, many more frames follow.
+    """
+    case = named_case(name)
+    core = generate(case.layer, case.folding, case.target, pack=case.pack)
+
+    def make(folder: Path) -> None:
+        unit = _measure(core, case, seed)
+        (folder / "coverage.json").write_text(json.dumps(dataclasses.asdict(unit)))
+
+    sources = ((HERE / name).read_text() for name in SOURCES)
+    folder = cached(["coverage", find_simulator("verilator").version(), core.verilog, str(seed), *sources], make)
+    return UnitCoverage(**json.loads((folder / "coverage.json").read_text()))
+
+
+def _measure(core: Core, case: Case, seed: int) -> UnitCoverage:
+    simulator = find_simulator("verilator")
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        failures = [m for m in exercise(core, case, simulator, folder, seed=seed, coverage=True).values() if m]
+        counts = read_points((folder / COVERAGE_FILE).read_text())
+        reasons = exclusions(core.verilog, _open(counts))
+        if _open(counts) != reasons.keys():
+            rng, config = np.random.default_rng(seed), case.layer.config
+            frames = rng.permutation(np.concatenate([random_frames(rng, config, MORE_FRAMES), extreme_frames(config)]))
+            more = folder / "more.dat"
+            result = simulate(core, case.layer, case.folding, frames, idle=PAUSE, stall=PAUSE, seed=seed, coverage=more)
+            failures += result.complaints()
+            counts.update(read_points(more.read_text()))
+    if failures:
+        raise RuntimeError(f"coverage of a unit that fails: {failures[0]}")
+    return summary(counts, {point: reason for point, reason in reasons.items() if not counts[point]})
+
+
+def _open(counts: Mapping[Point, int]) -> set[Point]:
+    return {point for point, count in counts.items() if not count}
+
+
+def summary(counts: Mapping[Point, int], reasons: Mapping[Point, str]) -> UnitCoverage:
+    """What ``counts`` come to, when those in ``reasons`` are excluded."""
+    missed = sorted(_open(counts) - reasons.keys(), key=lambda point: (point.line, point.column, point.what))
+    return UnitCoverage(
+        points={kind: sum(point.kind == kind for point in counts) for kind in KINDS},
+        hit={kind: sum(point.kind == kind and count > 0 for point, count in counts.items()) for kind in KINDS},
+        excluded={
+            kind: {why: sum(p.kind == kind and r == why for p, r in reasons.items()) for why in REASONS}
+            for kind in KINDS
+        },
+        missed={kind: [f"{p.scope}:{p.line} {p.what}" for p in missed if p.kind == kind] for kind in KINDS},
+    )
+
+
+def percent(units: Iterable[UnitCoverage], kind: str) -> float:
+    """Share of the points that are not excluded that ran, over all ``units``."""
+    units = list(units)
+    hit = sum(unit.hit[kind] for unit in units)
+    counted = sum(unit.points[kind] - sum(unit.excluded[kind].values()) for unit in units)
+    return 100 * hit / counted if counted else 100.0
+
+
+def exclusions(verilog: str, points: Iterable[Point]) -> dict[Point, str]:
+    """Those of ``points`` for which one of `REASONS` holds."""
+    points = list(points)
+    found = {point: MEMORY_WORD for point in points if _is_memory_word(point)}
+    left = [point for point in points if point not in found]
+    if left:
+        claims = _Claims(verilog)
+        sufficient = {point: claims.about(point) for point in left}
+        sure = proven(claims.gates, (c for choices in sufficient.values() for group in choices for c in group))
+        found |= {
+            point: UNREACHABLE
+            for point, choices in sufficient.items()
+            # In each instance, one of the claims.
+            if choices and all(any(claim in sure for claim in group) for group in choices)
+        }
+    return found
+
+
+def _is_memory_word(point: Point) -> bool:
+    match = _TOGGLE.fullmatch(point.what) if point.kind == "toggle" else None
+    return match is not None and match["index"].count("[") > 1
+
+
+class _Claims:
+    """What has to be proven so that a point is unreachable."""
+
+    def __init__(self, verilog: str) -> None:
+        self.gates: Gates = read_gates(verilog)
+        self._lines = verilog.splitlines()
+        self._scopes = {name.rpartition(".")[0] for name in self.gates.signals}
+
+    def about(self, point: Point) -> list[list[Claim]]:
+        """For each instance claims of which one is enough; none where nothing is known about the point."""
+        if point.kind == "toggle" and (match := _TOGGLE.fullmatch(point.what)):
+            bit = int(match["index"].strip("[]") or 0)
+            value = int(match["value"])
+            bits = self._bits(point.scope, _plain(match["name"]), bit)
+            return [[never_becomes(b, value), never(b, value), never(b, 1 - value)] for b in bits]
+        condition = _CONDITION.search(self._lines[point.line - 1])
+        if point.kind == "branch" and condition and point.what in _WAYS:
+            value = _WAYS[point.what] ^ bool(condition["not"])
+            name = condition["name"].strip().removeprefix("\\")
+            return [[never(b, value)] for b in self._bits(point.scope, name, int(condition["bit"] or 0))]
+        return []
+
+    def _bits(self, scope: str, name: str, index: int) -> list[int | str]:
+        """The bit in each instance."""
+        pattern = re.compile(re.escape(scope).replace(r"\*", ".*"))
+        found = []
+        for place in sorted(self._scopes):
+            signal = self.gates.signals.get(f"{place}.{name}" if place else name)
+            if pattern.fullmatch(place) and signal is not None:
+                found.append(signal[index])
+        return found
+
+
+def _plain(name: str) -> str:
+    """A name without Verilator's replacements of what C++ does not allow in one."""
+    return re.sub(r"__0([0-9A-F]{2})", lambda match: chr(int(match[1], 16)), name)

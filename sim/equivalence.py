@@ -1,0 +1,66 @@
+"""Which mutants do what the unit does, proven by induction over its gates.
+
+Unit and mutant get the same inputs, and start from any state that `sim.unreachable` does not rule out. Flip-flops
+that hold the same in both and still do a cycle later stay alike for ever. All are assumed to; one that comes apart is
+dropped, and may then hold anything in the mutant. The mutant is equivalent if in the end no output can differ.
+Multipliers and primitives are left as they are: the same operands, the same result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from sim.gates import TRUE, Bit, Clauses, Gates
+from sim.unreachable import proven
+
+
+def equivalent(gates: Gates, select: str, numbers: Iterable[int]) -> Iterator[bool]:
+    """For each of ``numbers`` whether the mutant can be proven to be the unit.
+
+    Args:
+        gates: a unit with an input ``select`` that chooses a mutant, or the unit itself if it is 0.
+    """
+    choice = gates.inputs[select]
+    claims = proven(gates, (), dict.fromkeys(choice, 0))
+    clauses = Clauses()
+    unit = clauses.cycle(gates, dict.fromkeys(choice, -TRUE))
+    for claim in claims:
+        if not claim.then:
+            clauses.solver.add_clause([-unit[bit] if value else unit[bit] for bit, value in claim.now])
+    for number in numbers:
+        selected = {bit: TRUE if number >> index & 1 else -TRUE for index, bit in enumerate(choice)}
+        yield _alike(gates, clauses, unit, selected)
+
+
+def _alike(gates: Gates, clauses: Clauses, unit: Mapping[Bit, int], selected: Mapping[int, int]) -> bool:
+    """Whether a mutant's outputs are always those of the unit."""
+    apart: set[int] = set()
+    while True:
+        known = {bit: unit[bit] for bit in (*gates.free, *gates.flip_flops) if bit not in apart}
+        mutant = clauses.cycle(gates, {**known, **selected})
+
+        def differ(bit: Bit, mutant: dict[Bit, int] = mutant) -> int:
+            return clauses.differ(clauses.literal(dict(unit), bit), clauses.literal(mutant, bit))
+
+        #: What comes apart if a literal is true; nothing may where it is an output.
+        consequences: dict[int, set[int]] = {}
+        for q, d in gates.flip_flops.items():
+            if q not in apart and (literal := differ(d)) != -TRUE:
+                consequences.setdefault(literal, set()).add(q)
+        for reads, drives in gates.opaque:
+            if not apart.issuperset(drives):
+                for bit in reads:
+                    if (literal := differ(bit)) != -TRUE:
+                        consequences.setdefault(literal, set()).update(drives)
+        outputs = {literal for bits in gates.outputs.values() for bit in bits if (literal := differ(bit)) != -TRUE}
+        if not consequences and not outputs:
+            return True
+        some = clauses.new()
+        clauses.solver.add_clause([-some, *consequences, *outputs])
+        if not clauses.solver.solve(assumptions=[some]):
+            return True
+        model = clauses.solver.get_model()
+        happens = {literal for literal in (*consequences, *outputs) if (model[abs(literal) - 1] > 0) == (literal > 0)}
+        if happens & outputs:
+            return False
+        apart |= set().union(*(consequences[literal] for literal in happens))

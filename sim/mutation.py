@@ -1,0 +1,136 @@
+"""Whether the regression notices faults: mutants of some small units, and what becomes of each.
+
+Every mutant goes through bulk runs of random and extreme frames, at full rate with the predicted cycle figures and with
+pauses, and if these do not kill it through the cycle-by-cycle tests of ``sim/stream_bench.py``, resets among them. What
+survives is proven to be equivalent (`sim.equivalence`), or remains a survivor.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from hw.verilog import Core, generate
+from sim.bench import SimulationError
+from sim.bulk import simulate
+from sim.cases import Case, named_case
+from sim.equivalence import equivalent
+from sim.gates import read_gates
+from sim.mutants import INNER, SELECT, Mutant, draw, mutated, mutated_netlist
+from sim.simulators import find_simulator
+from sim.stimulus import extreme_frames, random_frames
+from sim.stream import exercise
+
+#: Units by their name in `sim.cases`, small ones that have every stage, and how many mutants are drawn from each.
+SUITE: Mapping[str, int] = {
+    "fold_sequential": 120,
+    "stride_2_even": 100,
+    "dynamic_head_over_beats": 120,
+    "xcup_bits_3_6_signed": 80,
+}
+#: Survivors that cannot be proven equivalent, by unit and text, and why no test can or need see them.
+ARGUED: Mapping[tuple[str, str], str] = {}
+#: What the regression must kill of the mutants that are not equivalent, in percent.
+GOAL = 97.0
+EQUIVALENT = "equivalent"
+SURVIVED = "survived"
+FRAMES = 5
+PAUSE = 0.3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fate:
+    """What became of a mutant.
+
+    Attributes:
+        verdict: `EQUIVALENT`, `SURVIVED`, or what killed it: the test and its message.
+    """
+
+    unit: str
+    mutant: Mutant
+    verdict: str
+
+    @property
+    def killed(self) -> bool:
+        return self.verdict not in (EQUIVALENT, SURVIVED)
+
+
+def campaign(
+    name: str, count: int, *, seed: int, simulator: str, jobs: int, advance: Callable[[float], object]
+) -> list[Fate]:
+    """Draw ``count`` mutants of a named case and try to kill each.
+
+    Args:
+        seed: of the draw and of all stimulus.
+        jobs: simulations at a time.
+        advance: called with 1 for each mutant that is done.
+    """
+    case = named_case(name)
+    core = generate(case.layer, case.folding, case.target, pack=case.pack)
+    mutants = draw(core, count, seed=seed)
+    verdicts = try_all(core, case, mutants, seed=seed, simulator=simulator, jobs=jobs, advance=advance)
+    return [Fate(unit=name, mutant=m, verdict=v) for m, v in zip(mutants, verdicts, strict=True)]
+
+
+def try_all(
+    core: Core,
+    case: Case,
+    mutants: Sequence[Mutant],
+    *,
+    seed: int = 0,
+    simulator: str = "verilator",
+    jobs: int = 1,
+    advance: Callable[[float], object] = lambda count: None,
+) -> list[str]:
+    """The verdict on each of ``mutants``, see `Fate`."""
+    every = dataclasses.replace(core, verilog=mutated(core, mutants))
+    fault = kill(every, case, 0, seed, simulator)
+    if fault is not None:
+        raise RuntimeError(f"the netlist without a mutant fails: {fault}")
+    verdicts = [SURVIVED] * len(mutants)
+    with ProcessPoolExecutor(jobs) as pool:
+        runs = {pool.submit(kill, every, case, index + 1, seed, simulator): index for index in range(len(mutants))}
+        for run in as_completed(runs):
+            verdicts[runs[run]] = run.result() or SURVIVED
+            advance(1)
+    left = [index for index, verdict in enumerate(verdicts) if verdict == SURVIVED]
+    if left:
+        gates = read_gates(mutated_netlist(core, [mutants[index] for index in left]), top=INNER)
+        for index, alike in zip(left, equivalent(gates, SELECT, range(1, len(left) + 1)), strict=True):
+            if alike:
+                verdicts[index] = EQUIVALENT
+    return verdicts
+
+
+def kill(core: Core, case: Case, number: int, seed: int, simulator: str) -> str | None:
+    """What notices mutant ``number`` of the unit of `sim.mutants.mutated`; None if nothing does."""
+    config, plusargs = case.layer.config, {SELECT: number}
+    noise = random_frames(np.random.default_rng(seed), config, FRAMES)
+    frames = np.stack([noise, extreme_frames(config)], axis=1).reshape(-1, *noise.shape[1:])
+    try:
+        for pause in (0.0, PAUSE):
+            result = simulate(
+                core,
+                case.layer,
+                case.folding,
+                frames,
+                simulator=simulator,
+                idle=pause,
+                stall=pause,
+                seed=seed,
+                plusargs=plusargs,
+            )
+            found = result.complaints() + ([] if pause else result.timing_complaints(core.manifest["timing"]))
+            if found:
+                return f"{'pauses' if pause else 'full rate'}: {found[0]}"
+        with tempfile.TemporaryDirectory() as folder:
+            verdicts = exercise(core, case, find_simulator(simulator), Path(folder), seed=seed, plusargs=plusargs)
+    except SimulationError as error:
+        return str(error)
+    return next((f"{test}: {message}" for test, message in verdicts.items() if message is not None), None)
