@@ -95,7 +95,9 @@ class ReloadTestbench:
         own = {"height": height or c.height, "width": width or c.width, "attn_shift": shift}
         config = dataclasses.asdict(c)
         del config["out_shift"]
-        layer = spread(rng, random_layer(rng, **(config | own | fields)))
+        layer = random_layer(rng, **(config | own | fields))
+        if "out_shift" not in fields:
+            layer = spread(rng, layer)
         allowed = reload.out_shift
         out_shift = int(np.clip(layer.config.out_shift, allowed.low, allowed.high))
         multiplier = layer.multiplier * 2.0 ** (out_shift - layer.config.out_shift)

@@ -14,6 +14,11 @@ if TYPE_CHECKING:
     from hw.verilog import Core
 
 RELOADABLE_BENCH = Bench(module="sim.reload_bench", top="xvolution")
+#: Finds the tests that every unit must pass; the others depend less on what the unit is.
+ESSENTIAL = (
+    "load_and_run|swap_at_frame|settings_every_frame|single_buffered|paused/port=all|tlast_early/place=1|tlast_late"
+    "|hard_reset/index=0|soft_reset/moment=frames"
+)
 
 
 def exercise_reloadable(
