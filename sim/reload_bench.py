@@ -485,9 +485,7 @@ async def malformed_images(dut: Any) -> None:
     taken = int(rng.integers(1, len(image))) if len(image) > 1 else 0
     bench.board.weights.pause = False
     await ClockCycles(dut.aclk, taken + 1)
-    bench.board.weights.clear()
-    bench.board.weights.assert_reset(True)
-    bench.board.weights.assert_reset(False)
+    bench.drop_image()
     other = bench.layer(rng)
     await bench.within(driver.hold(False))
     await bench.settle()

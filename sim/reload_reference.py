@@ -348,7 +348,7 @@ class Reference:
     @property
     def _certainly_switched(self) -> bool:
         """No frame of the set before is under way any more."""
-        return self.completed >= self._of_old_set
+        return self.completed >= self._of_old_set and not (self.pending is not None and self._pads)
 
     @property
     def _certainly_closed(self) -> bool:

@@ -154,6 +154,13 @@ class ReloadTestbench:
         """Queue beats for the weight stream, TLAST with the last one."""
         self.board.weights.send_nowait(AxiStreamFrame([int(beat) for beat in beats]))
 
+    def drop_image(self) -> None:
+        """Send no more of what is queued for the weight stream."""
+        weights = self.board.weights
+        weights.clear()
+        weights.assert_reset(True)
+        weights.assert_reset(False)
+
     # Pauses
 
     def pause(
