@@ -9,7 +9,7 @@ s_axis ------------------ weights -> frame_writer -> row_store -> ... -> m_axis
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, ClockDomain, DomainRenamer, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, ClockDomain, Const, DomainRenamer, Module, Mux, Signal, Value
 from amaranth.lib import data
 from amaranth.lib.wiring import In, Member, Out
 
@@ -18,7 +18,7 @@ from hw.control.control import Control
 from hw.frame_sets import FrameSets, set_layout
 from hw.frame_walk import FrameWalk, follow
 from hw.frame_writer import FrameWriter
-from hw.pipeline import adder_tree, delay, index_shape
+from hw.pipeline import adder_tree, delay, index_shape, tree_latency
 from hw.top import Unit
 
 CONTROL_DOMAIN = "control"
@@ -82,7 +82,8 @@ class ReloadableUnit(Unit):
             control.i_applied.eq(sets.o_applied.any()),
             control.i_applied_parts.eq(sets.o_applied),
             control.i_begun.eq(sets.o_begun),
-            control.i_errors.eq(writer.o_errors),
+            # The registers are as after a reset a cycle before the data path is.
+            control.i_errors.eq(Mux(reset, 0, writer.o_errors)),
         ]
         awake = Signal()
         m.d.comb += [
@@ -172,8 +173,11 @@ class ReloadableUnit(Unit):
         pe, counts = self._config.folding.pe, control.i_counts
         radix = self._config.target.radix(pe)
         cut = [delay(m, bit & stream.i_valid, 1) for bit in self._cut]
+        saturated = adder_tree(m, cut, index_shape(pe + 1), radix)
+        # What was being added up before a reset is not counted after it.
+        awake = delay(m, Const(1), 1 + tree_latency(pe, radix), reset_less=False) & ~reset
         m.d.comb += [
-            counts.saturated.eq(adder_tree(m, cut, index_shape(pe + 1), radix)),
+            counts.saturated.eq(Mux(awake, saturated, 0)),
             counts.frames.eq(self.m_axis_tvalid & self.m_axis_tready & self.m_axis_tlast),
             counts.starved.eq(self.s_axis_tready & ~self.s_axis_tvalid),
             counts.stalled.eq(self.m_axis_tvalid & ~self.m_axis_tready),

@@ -1,0 +1,52 @@
+"""A reloadable unit put through ``reload_bench``: its ports driven by cocotb and the driver, cycle by cycle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sim.bench import Bench, Program
+from sim.job import JOB_VARIABLE
+from sim.reload_job import ReloadJob
+from sim.simulators import Simulator
+
+if TYPE_CHECKING:
+    from hw.verilog import Core
+
+RELOADABLE_BENCH = Bench(module="sim.reload_bench", top="xvolution")
+SCENARIOS = Bench(module="sim.scenario_bench", top="xvolution")
+#: Finds the tests that every unit must pass; the others depend less on what the unit is.
+ESSENTIAL = (
+    "load_and_run|swap_at_frame|settings_every_frame|single_buffered|paused/port=all|tlast_early/place=1|tlast_late"
+    "|hard_reset/index=0|soft_reset/moment=frames"
+)
+
+
+def exercise_reloadable(
+    core: Core,
+    simulator: Simulator,
+    folder: Path,
+    *,
+    bench: Bench = RELOADABLE_BENCH,
+    tests: str | None = None,
+    seed: int = 0,
+    stimuli: int = 1,
+    waves: Path | None = None,
+) -> dict[str, str | None]:
+    """Run tests of a bench on a reloadable unit.
+
+    Args:
+        folder: an empty folder, for the log.
+        tests: regular expression that finds the tests to run; all if None.
+        seed: of stimulus and pauses.
+        stimuli: number of random scenarios (only for ``scenario_bench``).
+        waves: waveform file to write.
+
+    Returns:
+        For each test its failure message, None if it passed.
+    """
+    latency = core.manifest["timing"]["predicted_latency"] - core.config.prediction.first_output_issue
+    ReloadJob(config=core.config, latency=latency, seed=seed, stimuli=stimuli).save(folder)
+    program = Program.build(simulator, bench, core.verilog, waves=waves is not None)
+    environment = {JOB_VARIABLE: str(folder.resolve())} | ({"COCOTB_TEST_FILTER": tests} if tests else {})
+    return program.run(folder, environment=environment, seed=seed, waves=waves)
