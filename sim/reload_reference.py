@@ -113,10 +113,10 @@ class Reference:
         self._settings: dict[str, int] | None = None
         self._weights: Layer | None = None
         channels = self._config.layer.config.out_channels
-        sets = 1 if self._single_buffered else 2
-        self._constants = [
-            {name: [None] * channels for name in ("bias", "multiplier")} for _ in range(sets)
-        ]  # type: list[dict[str, list[int | None]]]
+        self._constants: list[dict[str, list[int | None]]] = [
+            {name: [None] * channels for name in ("bias", "multiplier")}
+            for _ in range(1 if self._single_buffered else 2)
+        ]
         self._chosen = 0
         self.pending: Apply | None = None
         self._frame: Frame | None = None
@@ -280,7 +280,7 @@ class Reference:
             self._fail(f"frame {frame.number} ends after {len(received)} beats, not {len(frame.outputs)}")
         wrong = [i for i, (got, wanted) in enumerate(zip(received, frame.outputs, strict=True)) if got != wanted]
         if wrong:
-            size = "{0.height}x{0.width}".format(frame.layer.config)
+            size = f"{frame.layer.config.height}x{frame.layer.config.width}"
             values = f"{received[wrong[0]]:#x} instead of {frame.outputs[wrong[0]]:#x}"
             self._fail(f"frame {frame.number}, {size}: {len(wrong)} beats are wrong, beat {wrong[0]} is {values}")
         if user != frame.damaged:
