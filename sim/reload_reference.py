@@ -299,6 +299,7 @@ class Reference:
     def _take_weight(self, data: int, last: bool) -> None:
         if self._certainly_pending or self._certainly_closed:
             self._fail("a weight is taken while the next set is not free")
+        self._seen_free()
         self._moved = self._now
         if self._drops_image:
             self._drops_image = not last
@@ -515,12 +516,12 @@ class Reference:
         status = {
             "configured": int(self.configured),
             "loading": int(bool(self._image)),
-            "loaded": int(self._loaded is not None),
         }
         if self.idle or self._frame is not None:
             status["idle"] = int(self.idle)
         if self.pending is None or self._certainly_pending:
             status["pending"] = int(self.pending is not None)
+            status["loaded"] = int(self._loaded is not None)
         if self._certainly_switched:
             status["switching"] = 0
         if self._certainly_free:
