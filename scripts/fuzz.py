@@ -4,10 +4,14 @@ Examples:
     python -m scripts.fuzz --count 100
     python -m scripts.fuzz --count 10 --seed 7 --simulator verilator
     python -m scripts.fuzz --count 10 --target ecp5
+    python -m scripts.fuzz --kind reloadable --count 10 --stimuli 20
 
-Each case is a random layer in a random folding, for a random target. Random and extreme frames go through its unit
-twice: at full rate, where the predicted cycle figures must hold too, and with random pauses
-at both ends. A case that fails is kept, with the command that runs it again.
+Each build is a random layer in a random folding, for a random target.
+
+A frozen unit is one case: random and extreme frames go through it twice, at full rate, where the
+predicted cycle figures must hold too, and with random pauses at both ends. A reloadable unit is as
+many cases as there are stimuli: random scenarios of loads, changed settings, frames, malformed frames and
+images, bad accesses, resets and pauses. A case that fails is kept, with the command that runs it again.
 
 Exit status: 0 if all cases pass, 1 if one fails, 2 for wrong input.
 """
@@ -20,6 +24,8 @@ import hashlib
 import json
 import os
 import shlex
+import shutil
+import tempfile
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +43,8 @@ from hw.verilog import generate
 from sim.bulk import simulate
 from sim.cases import Case, random_case
 from sim.recording import FAULTS
+from sim.reload_cases import random_reloadable_case
+from sim.reloadable import NOTHING_MOVES, SCENARIOS, exercise_reloadable
 from sim.simulators import SIMULATORS, find_simulator
 from sim.stimulus import extreme_frames, random_frames
 
@@ -55,7 +63,9 @@ def main(argv: list[str]) -> int:
     with ProcessPoolExecutor(options.jobs) as pool, shown as bar:
         task = bar.add_task("fuzzing", total=options.count)
         cases = [
-            pool.submit(run_case, options.seed, i, options.simulator, options.target, folder)
+            pool.submit(run_reloadable, options.seed, i, options.simulator, options.target, folder, options.stimuli)
+            if options.kind == "reloadable" or (options.kind == "mix" and i % 2)
+            else pool.submit(run_case, options.seed, i, options.simulator, options.target, folder)
             for i in range(options.count)
         ]
         for case in as_completed(cases):
@@ -69,32 +79,36 @@ def main(argv: list[str]) -> int:
             stream.write(json.dumps(figures, indent=2) + "\n")
     failed = figures["fuzz_mismatches"] + figures["fuzz_hangs"]
     where = f"{options.simulator}, target {options.target}"
-    console.print(f"{options.count} cases, seed {options.seed}, {where}: {failed} failed")
+    console.print(f"{figures['fuzz_cases']} cases, seed {options.seed}, {where}: {failed} failed")
     return 1 if failed else 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What came of a case.
+    """What came of a build.
 
     Attributes:
         build: the unit's Verilog, hashed; None if there is none.
         lines: what is wrong and how to see it again; none if nothing is.
-        hang: whether nothing moved any more.
+        cases: number of them.
+        hangs: how many of them failed as nothing moved any more.
+        mismatches: how many failed otherwise.
     """
 
     build: str | None
     lines: list[str]
-    hang: bool
+    cases: int = 1
+    hangs: int = 0
+    mismatches: int = 0
 
 
 def _figures(outcomes: list[Outcome], options: argparse.Namespace) -> dict[str, Any]:
-    hangs = sum(outcome.hang for outcome in outcomes)
     return {
-        "fuzz_cases": len(outcomes),
+        "fuzz_cases": sum(outcome.cases for outcome in outcomes),
         "fuzz_builds": len({outcome.build for outcome in outcomes} - {None}),
-        "fuzz_mismatches": sum(bool(outcome.lines) for outcome in outcomes) - hangs,
-        "fuzz_hangs": hangs,
+        "fuzz_mismatches": sum(outcome.mismatches for outcome in outcomes),
+        "fuzz_hangs": sum(outcome.hangs for outcome in outcomes),
+        "kind": options.kind,
         "seed": options.seed,
         "simulator": options.simulator,
         "target": options.target,
@@ -102,7 +116,7 @@ def _figures(outcomes: list[Outcome], options: argparse.Namespace) -> dict[str, 
 
 
 def run_case(seed: int, index: int, simulator: str, target: str, folder: Path) -> Outcome:
-    """Run case ``index`` of ``seed``."""
+    """Run case ``index`` of ``seed``, a frozen unit."""
     rng = np.random.default_rng([seed, index])
     case = random_case(rng)
     if target != "mix":
@@ -110,8 +124,7 @@ def run_case(seed: int, index: int, simulator: str, target: str, folder: Path) -
     config = case.layer.config
     pool = np.concatenate([random_frames(rng, config, 3), extreme_frames(config)])
     frames = rng.permutation(pool)[: rng.integers(1, 5, endpoint=True)]
-    if simulator == "mix":
-        simulator = "icarus" if index % MIX else "verilator"
+    simulator = _chosen(simulator, index)
     pauses = [0.0 if rng.random() < 0.3 else round(float(rng.uniform(0.02, 0.9)), 2) for _ in ("idle", "stall")]
     idle = stall = 0.0
     build, wrong = None, []
@@ -130,11 +143,48 @@ def run_case(seed: int, index: int, simulator: str, target: str, folder: Path) -
     except Exception as error:  # a legal layer that cannot be generated or compiled is a finding too
         wrong = [f"{type(error).__name__}: {error}"]
     if not wrong:
-        return Outcome(build=build, lines=[], hang=False)
+        return Outcome(build=build, lines=[])
     command = _keep(case, frames, folder / f"{seed}-{index}")
     options = f"--simulator {simulator} --idle {idle} --stall {stall} --seed {index}"
     lines = [f"case {index}: {'; '.join(wrong)}", f"    {command} {options}"]
-    return Outcome(build=build, lines=lines, hang=any(FAULTS["hang"] in text for text in wrong))
+    hang = any(FAULTS["hang"] in text for text in wrong)
+    return Outcome(build=build, lines=lines, hangs=hang, mismatches=not hang)
+
+
+def run_reloadable(seed: int, index: int, simulator: str, target: str, folder: Path, stimuli: int) -> Outcome:
+    """Run scenarios of build ``index`` of ``seed``, a reloadable unit."""
+    case = random_reloadable_case(np.random.default_rng([seed, index]))
+    if target != "mix":
+        case = dataclasses.replace(case, target=TARGETS[target])
+    simulator = _chosen(simulator, index)
+    kept = folder / f"{seed}-{index}"
+    build = None
+    with tempfile.TemporaryDirectory() as scratch:
+        try:
+            core = generate(case.layer, case.folding, case.target, pack=case.pack, reload=case.reload)
+            build = hashlib.sha256(core.verilog.encode()).hexdigest()
+            verdicts = exercise_reloadable(
+                core, find_simulator(simulator), Path(scratch), bench=SCENARIOS, seed=index, stimuli=stimuli
+            )
+            wrong = {name: message for name, message in verdicts.items() if message is not None}
+        except Exception as error:  # as for a frozen unit; without a simulation there is nothing to run again
+            lines = [f"case {index}: {type(error).__name__}: {error}"]
+            return Outcome(build=build, lines=lines, cases=stimuli, mismatches=1)
+        if wrong:
+            shutil.copytree(scratch, kept, dirs_exist_ok=True)
+    lines = []
+    for name, message in wrong.items():
+        scenario = name.rpartition("=")[2]
+        lines.append(f"case {index}, scenario {scenario}: {message}")
+        lines.append(f"    python -m sim.replay {shlex.quote(str(kept))} {scenario} --simulator {simulator}")
+    hangs = sum(NOTHING_MOVES in str(message) for message in wrong.values())
+    return Outcome(build=build, lines=lines, cases=len(verdicts), hangs=hangs, mismatches=len(wrong) - hangs)
+
+
+def _chosen(simulator: str, index: int) -> str:
+    if simulator != "mix":
+        return simulator
+    return "icarus" if index % MIX else "verilator"
 
 
 def _keep(case: Case, frames: np.ndarray, folder: Path) -> str:
@@ -152,7 +202,9 @@ def _keep(case: Case, frames: np.ndarray, folder: Path) -> str:
 def _parser() -> cli.Parser:
     parser = cli.Parser(prog="python -m scripts.fuzz", description=__doc__)
     add = parser.add_argument
-    add("--count", type=cli.bounded(int, 1, 10**6), default=50, help="number of cases (default: 50)")
+    add("--count", type=cli.bounded(int, 1, 10**6), default=50, help="number of builds (default: 50)")
+    add("--kind", choices=["mix", "frozen", "reloadable"], default="mix", help="of units; mix: half of each (default)")
+    add("--stimuli", type=cli.bounded(int, 1, 10**4), default=4, help="scenarios a reloadable unit (default: 4)")
     add("--seed", type=cli.bounded(int, 0, 2**32 - 1), default=0, help="of all cases (default: 0)")
     add(
         "--simulator",

@@ -142,7 +142,8 @@ class PortMonitor:
         self._request("ar", ("addr",))
         new, taken = self._answer("r", ("data", "resp"), ("ar",))
         if new:
-            now.read = Read(*self._taken["ar"], self._number("s_axi_rdata"), self._number("s_axi_rresp") == 0)
+            (address,) = self._taken["ar"]
+            now.read = Read(address, self._number("s_axi_rdata"), self._number("s_axi_rresp") == 0)
         if taken:
             del self._taken["ar"]
 

@@ -28,8 +28,8 @@ from sim.stimulus import extreme_frames, random_frames
 JOB = ReloadJob.load(Path(os.environ[JOB_VARIABLE]))
 CONFIG = JOB.config
 BUILT = CONFIG.layer.config
+assert CONFIG.reload is not None
 RELOAD = CONFIG.reload
-assert RELOAD is not None
 SINGLE_BUFFERED = RELOAD.single_buffered
 
 
@@ -119,7 +119,8 @@ async def sizes_at_full_rate(dut: Any) -> None:
     rng = generator("sizes_at_full_rate")
     bench, layer = await loaded(dut, rng)
     groups = [bench.resized(layer, *bench.size(rng)) for _ in range(5)]
-    numbers, sizes = [], []
+    numbers: list[int] = []
+    sizes: list[tuple[int, int]] = []
     await bench.within(bench.driver.hold(True))
     for index, changed in enumerate(groups):
         g = CONFIG.geometry.of_frame(changed.config.height, changed.config.width)
@@ -330,7 +331,8 @@ async def tlast_missing(dut: Any) -> None:
         beats = bench.beats(random_frames(rng, layer.config, 6))
         bench.send_packet([*beats, 0])
         # The last beat waits, so no TLAST has come yet.
-        await bench.until(lambda: len(bench.monitor.inputs) >= len(beats))
+        count = len(beats)
+        await bench.until(lambda count=count: len(bench.monitor.inputs) >= count)  # type: ignore[misc]
         bench.board.source.pause = True
         await bench.until(lambda: bench.reference.completed == 1)
         await ClockCycles(dut.aclk, bench.patience // 10)
@@ -503,7 +505,7 @@ async def bad_accesses(dut: Any) -> None:
     """SLVERR for everything that cannot be written or read, a bit of errors for it, and nothing changes."""
     rng = generator("bad_accesses")
     bench, layer = await loaded(dut, rng)
-    board, table, driver = bench.board, bench.table, bench.driver
+    board, table = bench.board, bench.table
     bench.send(rng, layer, 4)
     read_only = [r.address for r in table.registers if not r.access.writable]
     write_only = [r.address for r in table.registers if not r.access.readable]

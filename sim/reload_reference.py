@@ -113,8 +113,10 @@ class Reference:
         self._settings: dict[str, int] | None = None
         self._weights: Layer | None = None
         channels = self._config.layer.config.out_channels
-        sets = 1 if self._single_buffered else 2
-        self._constants = [{name: [None] * channels for name in ("bias", "multiplier")} for _ in range(sets)]  # type: list[dict[str, list[int | None]]]
+        self._constants: list[dict[str, list[int | None]]] = [
+            {name: [None] * channels for name in ("bias", "multiplier")}
+            for _ in range(1 if self._single_buffered else 2)
+        ]
         self._chosen = 0
         self.pending: Apply | None = None
         self._frame: Frame | None = None
@@ -297,6 +299,7 @@ class Reference:
     def _take_weight(self, data: int, last: bool) -> None:
         if self._certainly_pending or self._certainly_closed:
             self._fail("a weight is taken while the next set is not free")
+        self._seen_free()
         self._moved = self._now
         if self._drops_image:
             self._drops_image = not last
@@ -513,12 +516,12 @@ class Reference:
         status = {
             "configured": int(self.configured),
             "loading": int(bool(self._image)),
-            "loaded": int(self._loaded is not None),
         }
         if self.idle or self._frame is not None:
             status["idle"] = int(self.idle)
         if self.pending is None or self._certainly_pending:
             status["pending"] = int(self.pending is not None)
+            status["loaded"] = int(self._loaded is not None)
         if self._certainly_switched:
             status["switching"] = 0
         if self._certainly_free:

@@ -23,6 +23,7 @@ from sim.cases import spread
 from sim.port_monitor import Cycle, PortMonitor
 from sim.reload_job import ReloadJob
 from sim.reload_reference import Reference
+from sim.reloadable import NOTHING_MOVES
 from sim.stimulus import random_frames
 from sim.testbench import PERIOD
 
@@ -185,7 +186,7 @@ class ReloadTestbench:
         try:
             return await with_timeout(awaitable, cycles * PERIOD, "step")
         except SimTimeoutError:
-            raise AssertionError(f"nothing came of it within {cycles} cycles; {self._state()}") from None
+            raise AssertionError(f"{NOTHING_MOVES} on within {cycles} cycles; {self._state()}") from None
 
     @property
     def _channels(self) -> int:
@@ -196,7 +197,7 @@ class ReloadTestbench:
         start = self.monitor.cycle
         while not condition():
             idle = self.monitor.cycle - max(start, self.monitor.active)
-            assert idle < self.patience, f"nothing moves for {idle} cycles; {self._state()}"
+            assert idle < self.patience, f"{NOTHING_MOVES} for {idle} cycles; {self._state()}"
             await RisingEdge(self.board.dut.aclk)
 
     async def switched(self) -> None:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 RELOADABLE_BENCH = Bench(module="sim.reload_bench", top="xvolution")
 SCENARIOS = Bench(module="sim.scenario_bench", top="xvolution")
+#: What a test says when the unit hangs.
+NOTHING_MOVES = "nothing moves"
 #: Finds the tests that every unit must pass; the others depend less on what the unit is.
 ESSENTIAL = (
     "load_and_run|swap_at_frame|settings_every_frame|single_buffered|paused/port=all|tlast_early/place=1|tlast_late"

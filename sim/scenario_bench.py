@@ -45,9 +45,8 @@ class Player:
 
     async def load(self, when: str = "now") -> None:
         bench, rng = self._bench, self._rng
-        layer = bench.layer(
-            rng, *bench.size(rng), weight_bits=int(rng.integers(2, CONFIG.layer.config.weight_bits + 1))
-        )
+        bits = int(rng.integers(2, CONFIG.layer.config.weight_bits, endpoint=True))
+        layer = bench.layer(rng, *bench.size(rng), weight_bits=bits)
         assert CONFIG.reload is not None
         if CONFIG.reload.single_buffered:
             await self.settle()

@@ -77,16 +77,35 @@ def test_hang_is_told_from_a_mismatch(tmp_path: Path, monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(fuzz, "generate", stuck)
     outcome = fuzz.run_case(SEED, 1, installed("icarus").name, "mix", tmp_path)
-    assert outcome.hang and "nothing moves any more" in outcome.lines[0]
+    assert outcome.hangs == 1 and outcome.mismatches == 0 and "nothing moves any more" in outcome.lines[0]
+
+
+def test_reloadable_unit_that_is_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each scenario that fails is told with the command that runs just this one, here on the sound unit."""
+    sound = fuzz.generate
+
+    def wrong(*layer: Any, **options: Any) -> Core:
+        core = sound(*layer, **options)
+        verilog = re.sub(r"assign m_axis_tuser = [^;]*;", "assign m_axis_tuser = 1;", core.verilog)
+        assert verilog != core.verilog
+        return dataclasses.replace(core, verilog=verilog)
+
+    monkeypatch.setattr(fuzz, "generate", wrong)
+    outcome = fuzz.run_reloadable(SEED, 1, installed("icarus").name, "mix", tmp_path, 2)
+    assert outcome.cases == 2 and outcome.mismatches >= 1 and "marked as damaged" in outcome.lines[0]
+    command = shlex.split(outcome.lines[1])
+    assert command[:3] == ["python", "-m", "sim.replay"]
+    done = subprocess.run([sys.executable, *command[1:]], capture_output=True, text=True)
+    assert done.returncode == 0 and "passed" in done.stdout, done.stdout + done.stderr
 
 
 def test_command_line(tmp_path: Path) -> None:
     installed("icarus")
     call = [sys.executable, "-m", "scripts.fuzz", "--count", "2", "--seed", str(SEED), "--simulator", "icarus"]
-    call += ["--json", str(tmp_path / "fuzz.json")]
+    call += ["--kind", "mix", "--stimuli", "3", "--json", str(tmp_path / "fuzz.json")]
     done = subprocess.run(call, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() == f"2 cases, seed {SEED}, icarus, target mix: 0 failed"
+    assert done.stdout.strip() == f"4 cases, seed {SEED}, icarus, target mix: 0 failed"
     figures = json.loads((tmp_path / "fuzz.json").read_text())
-    assert figures["fuzz_cases"] == figures["fuzz_builds"] == 2
+    assert (figures["fuzz_cases"], figures["fuzz_builds"]) == (4, 2)
     assert figures["fuzz_mismatches"] == figures["fuzz_hangs"] == 0

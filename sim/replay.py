@@ -1,0 +1,62 @@
+"""Run one random scenario of a reloadable unit again, from a folder that ``scripts.fuzz`` has kept.
+
+Example:
+    python -m sim.replay build/fuzz/0-3 7 --simulator icarus --waves run.fst
+
+Exit status: 0 if it passes, 1 if it fails, 2 for wrong input.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+from pathlib import Path
+
+from rich.console import Console
+
+from golden import cli
+from golden.cli import UserError
+from hw.verilog import generate
+from sim.reload_job import ReloadJob
+from sim.reloadable import SCENARIOS, exercise_reloadable
+from sim.simulators import SIMULATORS, find_simulator
+
+
+def main(argv: list[str]) -> int:
+    options = _parser().parse_args(argv)
+    simulator = find_simulator(options.simulator)
+    if not (options.folder / "job.json").is_file():
+        raise UserError(f"folder {options.folder} has no job.json, one that scripts.fuzz has kept is needed")
+    job = ReloadJob.load(options.folder)
+    if options.waves is not None and options.waves.suffix != simulator.wave_suffix:
+        raise UserError(f"waves file {options.waves}: {simulator.name} writes {simulator.wave_suffix} files")
+    core = generate(**{field.name: getattr(job.config, field.name) for field in dataclasses.fields(job.config)})
+    with tempfile.TemporaryDirectory() as scratch:
+        verdicts = exercise_reloadable(
+            core,
+            simulator,
+            Path(scratch),
+            bench=SCENARIOS,
+            tests=rf"index={options.scenario}$",
+            seed=job.seed,
+            stimuli=options.scenario + 1,
+            waves=options.waves,
+        )
+    (message,) = verdicts.values()
+    console = Console(markup=False, highlight=False, soft_wrap=True)
+    console.print(f"scenario {options.scenario} of seed {job.seed}, {simulator.name}: {message or 'passed'}")
+    return 0 if message is None else 1
+
+
+def _parser() -> cli.Parser:
+    parser = cli.Parser(prog="python -m sim.replay", description=__doc__)
+    add = parser.add_argument
+    add("folder", type=cli.file_path, help="where the case was kept")
+    add("scenario", type=cli.bounded(int, 0, 10**4), help="which of its scenarios")
+    add("--simulator", choices=list(SIMULATORS), default="verilator", help="(default: verilator)")
+    add("--waves", type=cli.file_path, help="waveform file to write: .vcd from verilator, .fst from icarus")
+    return parser
+
+
+if __name__ == "__main__":
+    cli.run(main)
