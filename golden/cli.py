@@ -36,7 +36,8 @@ class Parser(argparse.ArgumentParser):
         """As `ArgumentParser`, which takes the value of ``--option=--`` for an empty list before Python 3.13."""
         options, rest = super().parse_known_args(args, namespace)
         for name, value in vars(options).items():
-            if isinstance(value, list):
+            # An option that may come several times has a list of values.
+            if isinstance(value, list) and (not value or [] in value):
                 self.error(f"argument {name}: expected one argument, '--' is none")
         return options, rest
 

@@ -19,7 +19,6 @@ import os
 from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -100,7 +99,7 @@ def _parser() -> cli.Parser:
     add("--unit", action="append", choices=list(CASES), metavar="NAME", help="a case of sim/cases.py (default: all)")
     add("--seed", type=cli.bounded(int, 0, 2**31 - 1), default=0, help="of stimulus and pauses (default: 0)")
     add("--jobs", type=cli.bounded(int, 1, 64), default=os.cpu_count(), help="units at a time (default: one a core)")
-    add("--json", type=Path, metavar="FILE", help="where to write the figures and all missed points")
+    add("--json", type=cli.file_path, metavar="FILE", help="where to write the figures and all missed points")
     return parser
 
 

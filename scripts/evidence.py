@@ -22,8 +22,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from golden import cli
 from golden.cli import UserError
 from sim.coverage import GOALS, KINDS
@@ -55,7 +53,6 @@ class Part:
 
 def main(argv: list[str]) -> int:
     options = _parser().parse_args(argv)
-    console = Console(stderr=True, markup=False, highlight=False, soft_wrap=True)
     if options.list:
         for name, part in PARTS.items():
             print(f"{name}: {part.command}")
@@ -63,7 +60,7 @@ def main(argv: list[str]) -> int:
     kept, out = cli.output_directory(options.kept), cli.output_directory(options.out)
     status = 0
     for name in options.part or [name for name in PARTS if not _file(kept, name).exists()]:
-        console.print(f"{name}: {PARTS[name].command}")
+        print(f"{name}: {PARTS[name].command}", flush=True)
         status |= _run(name, _file(kept, name))
     found = {name: json.loads(_file(kept, name).read_text()) for name in PARTS if _file(kept, name).exists()}
     with cli.replacing(out / "evidence.md") as page:
@@ -181,12 +178,14 @@ def _parser() -> cli.Parser:
     add("--list", action="store_true", help="only say what the parts run")
     add(
         "--kept",
-        type=Path,
+        type=cli.file_path,
         default=Path("build/evidence"),
         metavar="DIR",
         help="where the parts' figures are kept (default: build/evidence)",
     )
-    add("--out", type=Path, default=Path("docs"), metavar="DIR", help="where to write the page (default: docs)")
+    add(
+        "--out", type=cli.file_path, default=Path("docs"), metavar="DIR", help="where to write the page (default: docs)"
+    )
     return parser
 
 

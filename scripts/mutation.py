@@ -16,7 +16,6 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -110,7 +109,7 @@ def _parser() -> cli.Parser:
     add("--seed", type=cli.bounded(int, 0, 2**31 - 1), default=0, help="of the draw and of stimulus (default: 0)")
     add("--simulator", choices=list(SIMULATORS), default="verilator", help="(default: verilator)")
     add("--jobs", type=cli.bounded(int, 1, 64), default=os.cpu_count(), help="simulations at a time (default: cores)")
-    add("--json", type=Path, metavar="FILE", help="where to write the figures and the survivors")
+    add("--json", type=cli.file_path, metavar="FILE", help="where to write the figures and the survivors")
     return parser
 
 

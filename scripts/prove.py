@@ -129,7 +129,7 @@ def _parser() -> cli.Parser:
     add("--quick", action="store_true", help="only what `make test` runs, too")
     add("--only", metavar="NAME", help="proofs with this in their name, or in that of a build or planted bug")
     add("--jobs", type=cli.bounded(int, 1, 64), default=os.cpu_count(), help="at a time (default: one a core)")
-    add("--json", type=Path, metavar="FILE", help="write counts and results there")
+    add("--json", type=cli.file_path, metavar="FILE", help="write counts and results there")
     return parser
 
 

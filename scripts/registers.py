@@ -1,4 +1,9 @@
-"""Write the register table of the default layer, reloadable in every way, as ``docs/registers.md``."""
+"""Write the register table of the default layer's unit, reloadable in every way.
+
+Examples:
+    python -m scripts.registers
+    python -m scripts.registers --out registers.md
+"""
 
 from __future__ import annotations
 
@@ -27,10 +32,12 @@ def page() -> str:
 
 
 def main(argv: list[str]) -> int:
-    cli.Parser(prog="python -m scripts.registers", description=__doc__).parse_args(argv)
-    with cli.replacing(PAGE) as stream:
+    parser = cli.Parser(prog="python -m scripts.registers", description=__doc__)
+    parser.add_argument("--out", type=cli.file_path, default=PAGE, metavar="FILE", help="(default: docs/registers.md)")
+    out = parser.parse_args(argv).out
+    with cli.replacing(out) as stream:
         stream.write(page())
-    print(f"wrote {PAGE}")
+    print(f"wrote {out}")
     return 0
 
 

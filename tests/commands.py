@@ -24,8 +24,13 @@ import hw.synth.__main__
 import scripts.accuracy_digits
 import scripts.bench
 import scripts.bench_golden
+import scripts.coverage
 import scripts.estimate
+import scripts.evidence
 import scripts.fuzz
+import scripts.mutation
+import scripts.prove
+import scripts.registers
 import scripts.show_attention
 import scripts.train_digits
 import sim.run
@@ -37,11 +42,13 @@ from golden.layers.digits import Digits, read_digits, write_digits
 from golden.streams import Folding, to_beats
 from hw.config import UnitConfig
 from hw.estimate import Estimate, estimate
+from hw.reload import Reload
 from hw.synth.resources import Area
 from hw.synth.stages import STAGES
 from hw.synth.synthesis import Synthesis, find_goal
 from hw.target import ECP5, GENERIC, Target
 from hw.verilog import Core, generate
+from sim.coverage import KINDS, REASONS, UnitCoverage
 from sim.result import SimulationResult
 from workplace import Main, Outcome, Workplace
 
@@ -53,9 +60,11 @@ def canned_core() -> Core:
     return generate(small_layer(), Folding(simd=1, pe=1))
 
 
-def checked_core(layer: Layer, folding: Folding, target: Target = GENERIC, *, pack: bool = True) -> Core:
+def checked_core(
+    layer: Layer, folding: Folding, target: Target = GENERIC, *, pack: bool = True, reload: Reload | None = None
+) -> Core:
     """In place of `hw.verilog.generate`: its refusals, and the same unit whatever was asked for."""
-    UnitConfig(layer=layer, folding=folding, target=target, pack=pack)
+    UnitConfig(layer=layer, folding=folding, target=target, pack=pack, reload=reload)
     return canned_core()
 
 
@@ -99,6 +108,29 @@ def estimated(row: Any) -> tuple[Estimate, Area]:
     return _fits()
 
 
+def proven(arguments: Sequence[str], report: Path, console: Any) -> tuple[int, str]:
+    """In place of a run of pytest over the proofs: one that holds, and a bug that is found."""
+    cases = "".join(
+        f'<testcase name="{name}" time="1"/>' for name in ("test_holds[a: b]", "test_finds_planted_bug[a: c]")
+    )
+    report.write_text(f"<testsuite>{cases}</testsuite>")
+    return 0, ""
+
+
+def fuzzed(seed: int, *case: Any) -> scripts.fuzz.Outcome:
+    """In place of a build: all right, with seed 1 all wrong."""
+    wrong = seed == 1
+    return scripts.fuzz.Outcome(build="0", lines=["case 0: wrong"] * wrong, mismatches=int(wrong))
+
+
+def covered(name: str, seed: int) -> UnitCoverage:
+    """In place of `sim.coverage.measure`: one point of each kind, hit but with seed 1."""
+    counts = dict.fromkeys(KINDS, 1)
+    excluded = {kind: dict.fromkeys(REASONS, 0) for kind in KINDS}
+    missed = {kind: ["here"] * (seed == 1) for kind in KINDS}
+    return UnitCoverage(points=counts, hit=counts, excluded=excluded, missed=missed)
+
+
 @cache
 def few_digits() -> Digits:
     return read_digits().first(3)
@@ -122,6 +154,8 @@ PACKS = ("auto", "none")
 SIMULATORS = ("verilator", "icarus", "mix")
 DEVICES = ("ecp5-25f", "ecp5-85f")
 FOLDING = {"--simd": NUMBERS, "--pe": NUMBERS}
+LIMITS = ("0:7", "0:15", "3:2", "7", ":", "0:47", "-1:3")
+RELOAD = {"--reloadable": None, "--single-buffered": None, "--attn-shift": LIMITS, "--out-shift": LIMITS}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,7 +202,7 @@ COMMANDS = {
         main=hw.build.main,
         works=["layer.npz"],
         values={"--target": TARGETS, "--pack": PACKS, "--out": PATHS, "--estimate": None, **FOLDING}
-        | {"--device": DEVICES, "--fps": NUMBERS, "--clock": NUMBERS},
+        | {"--device": DEVICES, "--fps": NUMBERS, "--clock": NUMBERS, **RELOAD},
         positional=LAYERS,
         stand_ins={"hw.build.generate": checked_core},
     ),
@@ -176,6 +210,7 @@ COMMANDS = {
         main=hw.synth.__main__.main,
         works=["layer.npz"],
         values={"--target": TARGETS, "--pack": PACKS, "--out": PATHS, **FOLDING}
+        | RELOAD
         | {"--device": DEVICES, "--speed": ("7", *NUMBERS), "--seeds": NUMBERS, "--clock": NUMBERS},
         positional=LAYERS,
         stand_ins={
@@ -228,13 +263,56 @@ COMMANDS = {
         main=scripts.fuzz.main,
         works=["--count", "2"],
         values={"--count": NUMBERS, "--seed": NUMBERS, "--jobs": NUMBERS, "--out": PATHS}
-        | {"--simulator": SIMULATORS, "--target": TARGETS},
+        | {"--simulator": SIMULATORS, "--target": TARGETS}
+        | {"--kind": ("mix", "frozen", "reloadable"), "--stimuli": NUMBERS, "--json": PATHS},
         statuses=(0, 1),
         stand_ins={
             "scripts.fuzz.ProcessPoolExecutor": ThreadPoolExecutor,
-            "scripts.fuzz.run_case": lambda seed, *case: ["case 0: wrong"] * (seed == 1),
+            "scripts.fuzz.run_case": fuzzed,
+            "scripts.fuzz.run_reloadable": fuzzed,
             "sim.simulators.Simulator.check": mock.Mock(),
         },
+    ),
+    "scripts.coverage": Command(
+        main=scripts.coverage.main,
+        works=["--unit", "plain"],
+        values={"--unit": ("plain", "valid", "nosuch"), "--seed": NUMBERS, "--jobs": NUMBERS, "--json": PATHS},
+        statuses=(0, 1),
+        stand_ins={
+            "scripts.coverage.ProcessPoolExecutor": ThreadPoolExecutor,
+            "scripts.coverage.measure": covered,
+            "sim.simulators.Simulator.check": mock.Mock(),
+        },
+    ),
+    "scripts.mutation": Command(
+        main=scripts.mutation.main,
+        works=["--count", "1"],
+        values={"--unit": ("fold_sequential", "nosuch"), "--count": NUMBERS, "--seed": NUMBERS, "--jobs": NUMBERS}
+        | {"--simulator": SIMULATORS, "--json": PATHS},
+        statuses=(0, 1),
+        stand_ins={
+            "scripts.mutation.campaign": lambda *unit, **options: [],
+            "sim.simulators.Simulator.check": mock.Mock(),
+        },
+    ),
+    "scripts.prove": Command(
+        main=scripts.prove.main,
+        works=["--quick"],
+        values={"--quick": None, "--only": ("queue", "nosuch"), "--jobs": NUMBERS, "--json": PATHS},
+        statuses=(0, 1),
+        stand_ins={"scripts.prove._run": proven},
+    ),
+    "scripts.evidence": Command(
+        main=scripts.evidence.main,
+        works=["--kept", "kept", "--out", "out"],
+        values={"--part": ("fuzz", "proofs", "nosuch"), "--list": None, "--kept": PATHS, "--out": PATHS},
+        stand_ins={"scripts.evidence._run": lambda name, path: 0},
+    ),
+    "scripts.registers": Command(
+        main=scripts.registers.main,
+        works=["--out", "registers.md"],
+        values={"--out": PATHS},
+        stand_ins={"scripts.registers.PAGE": Path("none/registers.md"), "scripts.registers.page": lambda: "text"},
     ),
     "scripts.bench": Command(
         main=scripts.bench.main,
