@@ -62,7 +62,7 @@ def main(argv: list[str]) -> int:
     for name in options.part or [name for name in PARTS if not _file(kept, name).exists()]:
         print(f"{name}: {PARTS[name].command}", flush=True)
         status |= _run(name, _file(kept, name))
-    found = {name: json.loads(_file(kept, name).read_text()) for name in PARTS if _file(kept, name).exists()}
+    found = {name: _read(_file(kept, name)) for name in PARTS if _file(kept, name).exists()}
     with cli.replacing(out / "evidence.md") as page:
         page.write(render(found))
     with cli.replacing(out / "evidence.json") as stream:
@@ -73,6 +73,13 @@ def main(argv: list[str]) -> int:
 
 def _file(folder: Path, name: str) -> Path:
     return folder / f"{name}.json"
+
+
+def _read(path: Path) -> Figures:
+    try:
+        return json.loads(path.read_text())
+    except ValueError as error:
+        raise UserError(f"{path} is not JSON ({error}); remove it, and the part runs again") from None
 
 
 def _run(name: str, path: Path) -> int:

@@ -13,6 +13,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from sim.gates import TRUE, Bit, Clauses, Gates
 from sim.unreachable import proven
 
+#: Times that more may come apart before the proof is given up.
+ROUNDS = 40
+
 
 def equivalent(gates: Gates, select: str, numbers: Iterable[int]) -> Iterator[bool]:
     """For each of ``numbers`` whether the mutant can be proven to be the unit.
@@ -32,15 +35,18 @@ def equivalent(gates: Gates, select: str, numbers: Iterable[int]) -> Iterator[bo
         yield _alike(gates, clauses, unit, selected)
 
 
-def _alike(gates: Gates, clauses: Clauses, unit: Mapping[Bit, int], selected: Mapping[int, int]) -> bool:
+def _alike(gates: Gates, clauses: Clauses, unit: dict[Bit, int], selected: Mapping[int, int]) -> bool:
     """Whether a mutant's outputs are always those of the unit."""
     apart: set[int] = set()
-    while True:
+    for _ in range(ROUNDS):
+        # What only hands on what came apart needs no solver.
+        while more := {q for q, d in gates.flip_flops.items() if d in apart and q not in apart}:
+            apart |= more
         known = {bit: unit[bit] for bit in (*gates.free, *gates.flip_flops) if bit not in apart}
         mutant = clauses.cycle(gates, {**known, **selected})
 
         def differ(bit: Bit, mutant: dict[Bit, int] = mutant) -> int:
-            return clauses.differ(clauses.literal(dict(unit), bit), clauses.literal(mutant, bit))
+            return clauses.differ(clauses.literal(unit, bit), clauses.literal(mutant, bit))
 
         #: What comes apart if a literal is true; nothing may where it is an output.
         consequences: dict[int, set[int]] = {}
@@ -64,3 +70,4 @@ def _alike(gates: Gates, clauses: Clauses, unit: Mapping[Bit, int], selected: Ma
         if happens & outputs:
             return False
         apart |= set().union(*(consequences[literal] for literal in happens))
+    return False

@@ -23,6 +23,7 @@ _SCRIPT = (
     "flatten",
     "setattr -set keep 1 w:*",  # every signal keeps its name, used or not
     "memory -nordff",
+    "setundef -zero",  # as in Verilator, like what nothing drives and registers without an initial value
     "opt_expr",
     "techmap {gates}",
     "dffunmap",
@@ -34,7 +35,7 @@ _SCRIPT = (
 _GATES = "t:* t:$mul %d"
 TRUE = 1
 
-#: A net's number, or a constant ``"0"``, ``"1"``, ``"x"``, as Yosys writes them.
+#: A net's number, or a constant ``"0"`` or ``"1"``, as Yosys writes them.
 Bit = int | str
 
 
@@ -182,7 +183,7 @@ class Clauses:
 
     def literal(self, literals: dict[Bit, int], bit: Bit) -> int:
         """What stands for ``bit``; 0 where nothing drives it, as in Verilator."""
-        return self.new() if bit == "x" else literals.get(bit, -TRUE)
+        return literals.get(bit, -TRUE)
 
     def both(self, a: int, b: int) -> int:
         """``a`` and ``b``."""
