@@ -28,20 +28,24 @@ import scripts.estimate
 import scripts.fuzz
 import scripts.show_attention
 import scripts.train_digits
+import sim.replay
 import sim.run
 from foul import npy, small_layer
 from golden import integer
+from golden.bounds import Range
 from golden.layer import Layer
 from golden.layer_file import layer_bytes
 from golden.layers.digits import Digits, read_digits, write_digits
 from golden.streams import Folding, to_beats
 from hw.config import UnitConfig
 from hw.estimate import Estimate, estimate
+from hw.reload import Reload
 from hw.synth.resources import Area
 from hw.synth.stages import STAGES
 from hw.synth.synthesis import Synthesis, find_goal
 from hw.target import ECP5, GENERIC, Target
 from hw.verilog import Core, generate
+from sim.reload_job import ReloadJob
 from sim.result import SimulationResult
 from workplace import Main, Outcome, Workplace
 
@@ -82,6 +86,12 @@ def synthesised(core: Core, **options: Any) -> Synthesis:
     return Synthesis(stages={stage: Area(lut=1) for stage in STAGES}, timing=None, versions={})
 
 
+def fuzzed(seed: int, *case: Any) -> scripts.fuzz.Outcome:
+    """In place of a fuzzer's run: nothing wrong, with seed 1 something."""
+    wrong = seed == 1
+    return scripts.fuzz.Outcome(build="text", lines=["case 0: wrong"] * wrong, mismatches=wrong)
+
+
 def measured(row: Any, options: Any) -> dict[str, Any]:
     cycles = {"ideal_frame_cycles": 9, "frame_cycles": 9, "multiplications": 9}
     return {"unit": row.target, "simd": row.simd, "pe": row.pe, **cycles, "passed": options.seeds != 4}
@@ -107,7 +117,19 @@ def few_digits() -> Digits:
 # --- what commands take ---
 
 #: What `furnish` puts into a folder, by name.
-FURNITURE = ("layer.npz", "x.npy", "foul.npz", "foul.npy", "taken", "loop", "folder", "blocked", "locked", "digits")
+FURNITURE = (
+    "layer.npz",
+    "x.npy",
+    "foul.npz",
+    "foul.npy",
+    "taken",
+    "loop",
+    "folder",
+    "blocked",
+    "locked",
+    "digits",
+    "kept",
+)
 PATHS = (*FURNITURE, "[/]", "folder/new", "new/deeper", "none/y.npy", "taken/y", ".")
 PATHS += ("x" * 250, "new/" + "x" * 300, "a/" * 3000)
 #: Names of files that commands write, each a folder in ``blocked``.
@@ -198,6 +220,18 @@ COMMANDS = {
             "sim.simulators.Simulator.check": mock.Mock(),
         },
     ),
+    "sim.replay": Command(
+        main=sim.replay.main,
+        works=["kept", "1"],
+        values={"--simulator": SIMULATORS, "--waves": ("w.vcd", *PATHS)},
+        positional=PATHS,
+        statuses=(0, 1),
+        stand_ins={
+            "sim.replay.generate": mock.Mock(),
+            "sim.replay.exercise_reloadable": lambda *unit, stimuli, **options: {"": None if stimuli == 2 else "wrong"},
+            "sim.simulators.Simulator.check": mock.Mock(),
+        },
+    ),
     "scripts.train_digits": Command(
         main=scripts.train_digits.main,
         works=["--out", "out"],
@@ -227,12 +261,14 @@ COMMANDS = {
     "scripts.fuzz": Command(
         main=scripts.fuzz.main,
         works=["--count", "2"],
-        values={"--count": NUMBERS, "--seed": NUMBERS, "--jobs": NUMBERS, "--out": PATHS}
-        | {"--simulator": SIMULATORS, "--target": TARGETS},
+        values={"--count": NUMBERS, "--seed": NUMBERS, "--jobs": NUMBERS, "--out": PATHS, "--json": PATHS}
+        | {"--simulator": SIMULATORS, "--target": TARGETS}
+        | {"--kind": ("mix", "frozen", "reloadable"), "--stimuli": NUMBERS},
         statuses=(0, 1),
         stand_ins={
             "scripts.fuzz.ProcessPoolExecutor": ThreadPoolExecutor,
-            "scripts.fuzz.run_case": lambda seed, *case: ["case 0: wrong"] * (seed == 1),
+            "scripts.fuzz.run_case": fuzzed,
+            "scripts.fuzz.run_reloadable": fuzzed,
             "sim.simulators.Simulator.check": mock.Mock(),
         },
     ),
@@ -261,7 +297,7 @@ COMMANDS = {
 def furnish(place: Workplace) -> None:
     """Put into the folder what `FURNITURE` names, and a layer at ``[/]``, which is markup to some."""
     here = place.here
-    for name in ("folder", "blocked", "locked", "digits", "["):
+    for name in ("folder", "blocked", "locked", "digits", "kept", "["):
         (here / name).mkdir()
     for name in OUTPUTS:
         (here / "blocked" / name).mkdir()
@@ -278,5 +314,10 @@ def _contents() -> dict[str, bytes]:
     with tempfile.TemporaryDirectory() as folder:
         write_digits(Path(folder), few_digits())
         digits = {f"digits/{path.name}": path.read_bytes() for path in Path(folder).iterdir()}
+    reload = Reload(attn_shift=Range(0, 15), out_shift=Range(0, 47))
+    unit = UnitConfig(layer=small_layer(), folding=Folding(simd=1, pe=1), reload=reload)
+    with tempfile.TemporaryDirectory() as folder:
+        ReloadJob(config=unit, latency=9, seed=0).save(Path(folder))
+        kept = {f"kept/{path.name}": path.read_bytes() for path in Path(folder).iterdir()}
     files = {"layer.npz": layer, "[/]": layer, "foul.npz": layer[:-9], "x.npy": frames, "foul.npy": frames[:-1]}
-    return {**files, **digits, "taken": b"kept"}
+    return {**files, **digits, **kept, "taken": b"kept"}
