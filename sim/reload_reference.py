@@ -153,6 +153,11 @@ class Reference:
         return self._frame is not None or self._drops
 
     @property
+    def drops(self) -> bool:
+        """The next beat is dropped, as the frame before it did not end."""
+        return self._drops
+
+    @property
     def missing(self) -> int:
         """Beats that the frame lacks which is being written."""
         return self._frame.wanted - len(self._frame.beats) if self._frame is not None else 0

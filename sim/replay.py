@@ -25,9 +25,10 @@ from sim.simulators import SIMULATORS, find_simulator
 def main(argv: list[str]) -> int:
     options = _parser().parse_args(argv)
     simulator = find_simulator(options.simulator)
-    if not (options.folder / "job.json").is_file():
-        raise UserError(f"folder {options.folder} has no job.json, one that scripts.fuzz has kept is needed")
-    job = ReloadJob.load(options.folder)
+    try:
+        job = ReloadJob.load(options.folder)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"folder {options.folder} is not one that scripts.fuzz has kept: {error}") from None
     if options.waves is not None and options.waves.suffix != simulator.wave_suffix:
         raise UserError(f"waves file {options.waves}: {simulator.name} writes {simulator.wave_suffix} files")
     core = generate(**{field.name: getattr(job.config, field.name) for field in dataclasses.fields(job.config)})

@@ -33,9 +33,11 @@ import scripts.prove
 import scripts.registers
 import scripts.show_attention
 import scripts.train_digits
+import sim.replay
 import sim.run
 from foul import npy, small_layer
 from golden import integer
+from golden.bounds import Range
 from golden.layer import Layer
 from golden.layer_file import layer_bytes
 from golden.layers.digits import Digits, read_digits, write_digits
@@ -49,6 +51,7 @@ from hw.synth.synthesis import Synthesis, find_goal
 from hw.target import ECP5, GENERIC, Target
 from hw.verilog import Core, generate
 from sim.coverage import KINDS, REASONS, UnitCoverage
+from sim.reload_job import ReloadJob
 from sim.result import SimulationResult
 from workplace import Main, Outcome, Workplace
 
@@ -89,6 +92,12 @@ def synthesised(core: Core, **options: Any) -> Synthesis:
     wanted = {name: value for name, value in options.items() if name != "status"}
     find_goal(core.config.target.name, **wanted)
     return Synthesis(stages={stage: Area(lut=1) for stage in STAGES}, timing=None, versions={})
+
+
+def fuzzed(seed: int, *case: Any) -> scripts.fuzz.Outcome:
+    """In place of a fuzzer's run: nothing wrong, with seed 1 something."""
+    wrong = seed == 1
+    return scripts.fuzz.Outcome(build="text", lines=["case 0: wrong"] * wrong, mismatches=wrong)
 
 
 def measured(row: Any, options: Any) -> dict[str, Any]:
@@ -139,7 +148,19 @@ def few_digits() -> Digits:
 # --- what commands take ---
 
 #: What `furnish` puts into a folder, by name.
-FURNITURE = ("layer.npz", "x.npy", "foul.npz", "foul.npy", "taken", "loop", "folder", "blocked", "locked", "digits")
+FURNITURE = (
+    "layer.npz",
+    "x.npy",
+    "foul.npz",
+    "foul.npy",
+    "taken",
+    "loop",
+    "folder",
+    "blocked",
+    "locked",
+    "digits",
+    "kept",
+)
 PATHS = (*FURNITURE, "[/]", "folder/new", "new/deeper", "none/y.npy", "taken/y", ".")
 PATHS += ("x" * 250, "new/" + "x" * 300, "a/" * 3000)
 #: Names of files that commands write, each a folder in ``blocked``.
@@ -230,6 +251,18 @@ COMMANDS = {
         stand_ins={
             "sim.run.generate": checked_core,
             "sim.run.simulate": simulated,
+            "sim.simulators.Simulator.check": mock.Mock(),
+        },
+    ),
+    "sim.replay": Command(
+        main=sim.replay.main,
+        works=["kept", "1"],
+        values={"--simulator": SIMULATORS, "--waves": ("w.vcd", *PATHS)},
+        positional=PATHS,
+        statuses=(0, 1),
+        stand_ins={
+            "sim.replay.generate": mock.Mock(),
+            "sim.replay.exercise_reloadable": lambda *unit, stimuli, **options: {"": None if stimuli == 2 else "wrong"},
             "sim.simulators.Simulator.check": mock.Mock(),
         },
     ),
@@ -339,7 +372,7 @@ COMMANDS = {
 def furnish(place: Workplace) -> None:
     """Put into the folder what `FURNITURE` names, and a layer at ``[/]``, which is markup to some."""
     here = place.here
-    for name in ("folder", "blocked", "locked", "digits", "["):
+    for name in ("folder", "blocked", "locked", "digits", "kept", "["):
         (here / name).mkdir()
     for name in OUTPUTS:
         (here / "blocked" / name).mkdir()
@@ -356,5 +389,10 @@ def _contents() -> dict[str, bytes]:
     with tempfile.TemporaryDirectory() as folder:
         write_digits(Path(folder), few_digits())
         digits = {f"digits/{path.name}": path.read_bytes() for path in Path(folder).iterdir()}
+    reload = Reload(attn_shift=Range(0, 15), out_shift=Range(0, 47))
+    unit = UnitConfig(layer=small_layer(), folding=Folding(simd=1, pe=1), reload=reload)
+    with tempfile.TemporaryDirectory() as folder:
+        ReloadJob(config=unit, latency=9, seed=0).save(Path(folder))
+        kept = {f"kept/{path.name}": path.read_bytes() for path in Path(folder).iterdir()}
     files = {"layer.npz": layer, "[/]": layer, "foul.npz": layer[:-9], "x.npy": frames, "foul.npy": frames[:-1]}
-    return {**files, **digits, "taken": b"kept"}
+    return {**files, **digits, **kept, "taken": b"kept"}
