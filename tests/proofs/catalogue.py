@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from proofs import axi_lite, liveness, output_stream, packed, queue, requantise, rounding, row_store
+from proofs import (
+    axi_lite,
+    frame_sets,
+    frame_walk,
+    liveness,
+    output_stream,
+    packed,
+    queue,
+    requantise,
+    rounding,
+    row_store,
+)
 from proofs.proof import Bug, Proof
 
 PROOFS: dict[str, Proof] = {
@@ -16,6 +27,8 @@ PROOFS: dict[str, Proof] = {
         liveness.PROOF,
         queue.PROOF,
         axi_lite.PROOF,
+        frame_walk.PROOF,
+        frame_sets.PROOF,
     )
 }
 
