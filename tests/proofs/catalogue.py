@@ -13,6 +13,7 @@ from proofs import (
     requantise,
     rounding,
     row_store,
+    weight_loader,
 )
 from proofs.proof import Bug, Proof
 
@@ -29,6 +30,7 @@ PROOFS: dict[str, Proof] = {
         axi_lite.PROOF,
         frame_walk.PROOF,
         frame_sets.PROOF,
+        weight_loader.PROOF,
     )
 }
 
