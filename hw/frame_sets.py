@@ -89,7 +89,8 @@ class FrameSets(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         number, configured = Signal(), Signal()
-        parts, waits = Signal(len(APPLY_PARTS)), Signal()
+        parts = Signal(len(APPLY_PARTS))
+        waits = Signal()
         order, at = self.i_apply, self.i_apply.at
         with m.If(order.strobe):
             m.d.sync += [parts.eq(Cat(order[name] for name in APPLY_PARTS)), waits.eq(order.wait)]
@@ -120,7 +121,8 @@ class FrameSets(wiring.Component):
         The numbers are compared three cycles behind; those that have begun since are added to the outcome.
         """
         recent = [self.i_begins, *(delay(m, self.i_begins, late, reset_less=False) for late in (1, 2, 3))]
-        counted, ahead = Signal(WORD), Signal(signed(WORD), reset_less=True)
+        counted = Signal(WORD)
+        ahead = Signal(signed(WORD), reset_less=True)
         m.d.sync += [counted.eq(counted + recent[1]), ahead.eq(at - counted)]
         passed, near, few = Signal(reset_less=True), Signal(reset_less=True), Signal(3, reset_less=True)
         m.d.sync += [passed.eq(ahead < 0), near.eq(~ahead[3:].any()), few.eq(ahead[:3])]
@@ -128,7 +130,8 @@ class FrameSets(wiring.Component):
 
     def _count_frames(self, m: Module, changed: Value) -> None:
         """Count the frames under way, and of these the ones of the set before, a cycle after the change."""
-        flight, old = Signal(self._flight), Signal(self._flight)
+        flight = Signal(self._flight)
+        old = Signal(self._flight)
         m.d.sync += flight.eq(flight + self.i_begins - self.i_done)
         with m.If(changed):
             m.d.sync += old.eq(flight - self.i_done)

@@ -2,12 +2,36 @@
 
 from __future__ import annotations
 
-from proofs import liveness, output_stream, packed, requantise, rounding, row_store
+from proofs import (
+    axi_lite,
+    frame_sets,
+    frame_walk,
+    liveness,
+    output_stream,
+    packed,
+    queue,
+    requantise,
+    rounding,
+    row_store,
+    weight_loader,
+)
 from proofs.proof import Bug, Proof
 
 PROOFS: dict[str, Proof] = {
     proof.name: proof
-    for proof in (output_stream.PROOF, row_store.PROOF, rounding.PROOF, requantise.PROOF, packed.PROOF, liveness.PROOF)
+    for proof in (
+        output_stream.PROOF,
+        row_store.PROOF,
+        rounding.PROOF,
+        requantise.PROOF,
+        packed.PROOF,
+        liveness.PROOF,
+        queue.PROOF,
+        axi_lite.PROOF,
+        frame_walk.PROOF,
+        frame_sets.PROOF,
+        weight_loader.PROOF,
+    )
 }
 
 

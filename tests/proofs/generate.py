@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from proofs.proof import Bug
 
 
+#: Packages and modules of the project that a harness may import.
+PROJECT = ("front_end", "golden", "hw", "proofs", "units")
+
+
 class _Planted(SourceFileLoader):
     """Loads a module with a bug in it."""
 
@@ -51,7 +55,7 @@ class _Planter:
 
 def plant(bug: Bug) -> None:
     """Forget the project's modules, and import them anew with the bug."""
-    for name in [name for name in sys.modules if name.split(".")[0] in ("golden", "hw", "proofs", "units")]:
+    for name in [name for name in sys.modules if name.split(".")[0] in PROJECT]:
         del sys.modules[name]
     planter = _Planter(bug)
     sys.meta_path.insert(0, planter)

@@ -6,16 +6,18 @@ is reported free is free. Assumed: a beat comes only where an entry is free, as 
 sequencer's credits see to (`proofs.row_store`).
 
 Order is proven about one beat of arbitrary number: the harness counts the beats that enter,
-keeps the payload of the chosen one, and compares when as many have left.
+keeps the payload of the chosen one, and compares when as many have left. In reloadable units the
+payload has a mark (``tuser``) as well.
 """
 
 from __future__ import annotations
 
 from functools import partial
 
-from amaranth.hdl import Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib.wiring import In
 
+from front_end import reloadable
 from hw.output_stream import OutputStream
 from proofs.inside import Inside
 from proofs.proof import Bug, Harness, Proof
@@ -23,26 +25,32 @@ from units import unit_config
 
 
 class OutputStreamHarness(Harness):
-    def __init__(self, depth: int) -> None:
-        self._depth = depth
-        self._dut = OutputStream(unit_config(simd=1, pe=1, out_bits=2), depth=depth)
-        super().__init__({"valid": In(1), "beat": In(2), "last": In(1), "ready": In(1), "chosen": In(1)})
+    def __init__(self, depth: int, *, marks: bool = False) -> None:
+        self._depth, self._marks = depth, marks
+        config = unit_config(simd=1, pe=1, out_bits=2, attn_shift=3)
+        self._dut = OutputStream(reloadable(config) if marks else config, depth=depth)
+        ports = {"valid": In(1), "beat": In(2), "last": In(1), "ready": In(1), "chosen": In(1)}
+        super().__init__(ports | ({"user": In(1)} if marks else {}))
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         dut, depth = self._dut, self._depth
         inside = Inside(m, dut)
         m.submodules.dut = inside.whole
-        entry = Signal(3)
+        shown = Value.cast(dut.o.payload)
+        entry = Signal(len(shown))
+        parts = [self.beat, self.last]
+        if self._marks:
+            parts.append(self.user)
+            m.d.comb += dut.i_user.eq(self.user)
         m.d.comb += [
-            entry.eq(Value.cast(self.beat) | (self.last << 2)),
+            entry.eq(Cat(parts)),
             dut.i_valid.eq(self.valid),
             dut.i_beat.eq(self.beat),
             dut.i_last.eq(self.last),
             dut.o.ready.eq(self.ready),
         ]
         left = dut.o.valid & self.ready
-        shown = Value.cast(dut.o.payload)
 
         # Entries in use, from the ports alone; beats inside, the one at the port included.
         used = Signal(range(depth + 2))
@@ -55,7 +63,7 @@ class OutputStreamHarness(Harness):
         self.claim(m, used == inside_count - dut.o.valid)
 
         # One beat, chosen when it enters; then how many beats are in front of it.
-        watching, ahead, watched = Signal(), Signal(range(depth + 3)), Signal(3)
+        watching, ahead, watched = Signal(), Signal(range(depth + 3)), Signal.like(entry)
         with m.If(~watching), m.If(self.valid & self.chosen):
             m.d.sync += [watching.eq(1), ahead.eq(inside_count - left), watched.eq(entry)]
         with m.Elif(left):
@@ -64,7 +72,7 @@ class OutputStreamHarness(Harness):
         self.claim(m, ~here | (shown == watched))
 
         # A beat that waits at the port stays as it is.
-        waited, kept = Signal(), Signal(3)
+        waited, kept = Signal(), Signal.like(entry)
         m.d.sync += [waited.eq(dut.o.valid & ~self.ready), kept.eq(shown)]
         self.claim(m, ~waited | (dut.o.valid & (shown == kept)))
         # Nothing is lost: what is inside comes out within two cycles.
@@ -87,8 +95,8 @@ class OutputStreamHarness(Harness):
         return m
 
 
-def _bug(name: str, old: str, new: str) -> Bug:
-    return Bug(name=name, module="hw.output_stream", old=old, new=new, build="depth 4", depth=10)
+def _bug(name: str, old: str, new: str, build: str = "depth 4") -> Bug:
+    return Bug(name=name, module="hw.output_stream", old=old, new=new, build=build, depth=10)
 
 
 PROOF = Proof(
@@ -96,7 +104,8 @@ PROOF = Proof(
     claim="beats leave in order, none lost or doubled, and stay at the port until taken",
     unbounded=True,
     depth=3,
-    builds={f"depth {depth}": partial(OutputStreamHarness, depth) for depth in (2, 3, 4, 7)},
+    builds={f"depth {depth}": partial(OutputStreamHarness, depth) for depth in (2, 3, 4, 7)}
+    | {f"depth {depth}, marks": partial(OutputStreamHarness, depth, marks=True) for depth in (2, 4)},
     bugs=(
         _bug("pops without asking the sink", "some & (~valid | self.o.ready)", "some"),
         _bug("valid falls in a stall", "Mux(pop, 1, valid & ~self.o.ready)", "pop"),
@@ -106,6 +115,18 @@ PROOF = Proof(
             "an entry that becomes free is not reported",
             "self.o_popped.eq(pop)",
             "self.o_popped.eq(self.o.ready & some)",
+        ),
+        _bug(
+            "a mark shows without its beat",
+            "self.o.payload.eq(payload)]",
+            "self.o.payload.eq(payload), self.o.payload.user.eq(self.i_user) if self._marks else []]",
+            "depth 4, marks",
+        ),
+        _bug(
+            "marks are mixed up with the end of the frame",
+            "write.data.user.eq(self.i_user)",
+            "write.data.user.eq(self.i_user & self.i_last)",
+            "depth 4, marks",
         ),
     ),
 )

@@ -1,0 +1,338 @@
+"""Frame writer and frame walk: no pixel is overwritten that is still to be read, none is read before it is written.
+
+Proven for `DEPTH` cycles after power-up (bounded model checking), not for ever: frames may have any
+size up to that of the build, software change it whenever it may, the source pause, end frames
+too early or too late, the sink stall and the reset come, as they like. The real frame sets, writer
+and sequencer (with its walk) are wired as in `hw.reloadable`. What is claimed:
+
+- every beat is written to its own slot, column and address, in order;
+- every read is that of the next beat in order, with address, slot and valid rows of its own frame;
+- each place that it reads holds the right element of the right frame, written two cycles before at
+  least, and is not written in this cycle;
+- the writer's queues of frames never hold more than they have room for, and what is taken from them is there.
+
+What is in the row store is proven about one place, which the solver chooses at the beginning. The
+reference counts frames, and knows the two sizes that may be under way and the first frame of the
+newer one; it shares nothing with the gateware but these sizes.
+
+Assumed: software changes the size only when the control plane lets it, and an entry of the output
+FIFO becomes free only after it was bound for an output.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from amaranth.hdl import Cat, Const, Module, Mux, ResetSignal, Signal, Value
+from amaranth.lib.wiring import In
+
+from front_end import reloadable
+from hw.frame_sets import FrameSets
+from hw.frame_walk import FrameWalk
+from hw.frame_writer import FrameWriter, frames_at_once
+from hw.pipeline import delay
+from hw.sequencer import Sequencer
+from proofs.proof import Bug, Harness, Proof
+from proofs.row_store import small_config
+
+#: Cycles looked at, cycles from issue to completion of an output, and entries of the output FIFO.
+DEPTH, LATENCY, ENTRIES = 36, 3, 3
+#: Bits of a frame's number: more frames than cycles, twice.
+NUMBER = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Size:
+    """Height and width of a frame."""
+
+    height: Value
+    width: Value
+
+
+@dataclass(frozen=True, kw_only=True)
+class Element:
+    """Frame (counted), row, column and channel beat of an element."""
+
+    frame: Value
+    y: Value
+    x: Value
+    channel: Value
+
+    @property
+    def tag(self) -> Value:
+        return Cat(self.frame, self.y, self.x, self.channel)
+
+
+class FrameWalkHarness(Harness):
+    def __init__(self, height: int, width: int, fields: dict[str, Any]) -> None:
+        self._config = reloadable(small_config(height, width, **({"attn_shift": 0} | fields)))
+        self._bits = (max(height, width) + 4).bit_length()
+        self._slots = self._config.prediction.slots
+        super().__init__(
+            {
+                "valid": In(1),
+                "last": In(1),
+                "ignore_tlast": In(1),
+                "hold": In(1),
+                "popped": In(1),
+                "apply": In(1),
+                "height": In(self._bits),
+                "width": In(self._bits),
+                "slot": In(range(self._slots)),
+                "address": In(range(self._config.row_depth)),
+                "column": In(range(self._config.layer.config.stride)),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        config = self._config
+        self._sets = sets = FrameSets(config, latency=LATENCY)
+        self._writer = writer = FrameWriter(config)
+        self._sequencer = sequencer = Sequencer(config, fifo_depth=ENTRIES)
+        m.submodules.sets, m.submodules.writer, m.submodules.sequencer = sets, writer, sequencer
+        self._connect(m)
+        self._apply(m)
+        self.assume(m, ~ResetSignal())
+        for name in ("slot", "address", "column"):
+            self._stays(m, getattr(self, name))
+
+        # An entry of the output FIFO becomes free only after an output is bound for it.
+        used = Signal(range(ENTRIES + 2))
+        m.d.sync += used.eq(used + sequencer.o_last - self.popped)
+        self.assume(m, ~self.popped | (used > 0))
+        self._check_queues(m)
+        self._check_reads(m, self._check_writes(m))
+        return m
+
+    def _connect(self, m: Module) -> None:
+        sets, writer, sequencer, walk = self._sets, self._writer, self._sequencer, self._sequencer.input_walk
+        assert isinstance(walk, FrameWalk)
+        done = sequencer.o_frame_last & delay(m, sequencer.o_last, 1, reset_less=False)
+        m.d.comb += [
+            sets.i_boundary.eq(writer.o_boundary),
+            sets.i_begins.eq(writer.o_begins),
+            sets.i_done.eq(delay(m, done, LATENCY - 1, reset_less=False)),
+            writer.i_valid.eq(self.valid),
+            writer.i_last.eq(self.last),
+            writer.i_ignore_tlast.eq(self.ignore_tlast),
+            writer.i_run.eq(sets.o_configured & ~self.hold),
+            writer.i_sets.eq(sets.o_sets),
+            writer.i_set.eq(sets.o_set),
+            writer.i_release.eq(sequencer.o_release),
+            walk.i_sets.eq(sets.o_sets),
+            walk.i_position.eq(writer.o_position),
+            walk.i_frame.eq(writer.o_frame),
+            walk.i_frame_set.eq(writer.o_frame_set),
+            writer.i_next_frame.eq(walk.o_next_frame),
+            walk.i_end.eq(writer.o_end),
+            walk.i_end_damaged.eq(writer.o_end_damaged),
+            writer.i_next_end.eq(walk.o_next_end),
+            sequencer.i_popped.eq(self.popped),
+        ]
+
+    def _stays(self, m: Module, value: Value) -> None:
+        """Assume that ``value`` never changes, whatever is reset."""
+        before, known = Signal.like(value, reset_less=True), Signal(reset_less=True)
+        m.d.sync += [before.eq(value), known.eq(1)]
+        self.assume(m, ~known | (value == before))
+
+    def _apply(self, m: Module) -> None:
+        """Software changes the size, as the control plane lets it; ``_size_of`` knows the outcome."""
+        c, sets = self._config.layer.config, self._sets
+        for value, most in ((self.height, c.height), (self.width, c.width)):
+            self.assume(m, (value >= c.smallest_frame) & (value <= most))
+        waits, applied = Signal(), sets.o_applied.any()
+        m.d.sync += waits.eq((waits | self.apply) & ~applied)
+        self.assume(m, ~self.apply | ~(waits | sets.o_pending | sets.o_switching))
+        settings, new, old = (Signal(2 * self._bits, name=name) for name in ("settings", "new_size", "old_size"))
+        since, begun = Signal(NUMBER), Signal(NUMBER)
+        m.d.sync += begun.eq(begun + sets.i_begins)
+        with m.If(self.apply):
+            m.d.sync += settings.eq(Cat(self.height, self.width))
+        with m.If(applied):
+            m.d.sync += [old.eq(new), new.eq(settings), since.eq(begun)]
+        m.d.comb += [sets.i_apply.strobe.eq(self.apply)]
+        m.d.comb += [sets.i_apply[name].eq(1) for name in ("settings", "weights", "constants")]
+        m.d.comb += [
+            sets.i_settings.height.eq(settings[: self._bits]),
+            sets.i_settings.width.eq(settings[self._bits :]),
+        ]
+        self._old, self._new, self._since = old, new, since
+
+    def _size_of(self, frame: Value) -> Size:
+        """The size of frame number ``frame``, from a cycle after it has begun."""
+        both = Mux((frame - self._since)[NUMBER - 1], self._old, self._new)
+        return Size(height=both[: self._bits], width=both[self._bits :])
+
+    def _slot(self, m: Module, base: Value, row: Value, name: str) -> Value:
+        """The slot of a row of the frame whose first row lies in slot ``base``; ``row`` may be below 0."""
+        total = base + row + self._slots
+        for _ in range(2 + self._config.layer.config.height // self._slots):
+            reduced = Signal(self._bits + 3, name=f"{name}_slot")
+            m.d.comb += reduced.eq(Mux(total >= self._slots, total - self._slots, total))
+            total = reduced
+        return total
+
+    def _check_writes(self, m: Module) -> tuple[Value, Value]:
+        """Check where each beat goes; returns whether the chosen place is written, and what it holds."""
+        g, c, write = self._config.geometry, self._config.layer.config, self._writer.o_write
+        written = write.enable.any()
+        frame, base = Signal(NUMBER, name="write_frame"), Signal(range(self._slots), name="write_base")
+        y, x, channel = (Signal(self._bits, name=f"write_{name}") for name in ("y", "x", "channel"))
+        size = self._size_of(frame)
+        ends_pixel = channel == g.channel_beats - 1
+        ends_row = ends_pixel & (x == size.width - 1)
+        ends_frame = ends_row & (y == size.height - 1)
+        with m.If(written):
+            m.d.sync += channel.eq(Mux(ends_pixel, 0, channel + 1))
+            m.d.sync += x.eq(Mux(ends_row, 0, x + ends_pixel))
+            m.d.sync += y.eq(Mux(ends_frame, 0, y + ends_row))
+            with m.If(ends_frame):
+                m.d.sync += [frame.eq(frame + 1), base.eq(self._slot(m, base, size.height, "next_write"))]
+        group, column = (x, Const(0, 1)) if c.stride == 1 else (x[1:], x[0])
+        slot, address = self._slot(m, base, y, "write"), group * g.channel_beats + channel
+        self.claim(m, ~written | (write.enable == (1 << column)[: c.stride]))
+        self.claim(m, ~written | ((write.slot == slot) & (write.address == address)))
+
+        here = Signal()
+        m.d.comb += here.eq(written & (slot == self.slot) & (address == self.address) & (column == self.column))
+        element = Element(frame=frame, y=y, x=x, channel=channel)
+        holds = Signal(1 + len(element.tag))
+        with m.If(here):
+            m.d.sync += holds.eq(Cat(element.tag, 1))
+        return here, holds
+
+    def _check_reads(self, m: Module, chosen: tuple[Value, Value]) -> None:
+        g, c, sequencer = self._config.geometry, self._config.layer.config, self._sequencer
+        writes, holds = chosen
+        reads = delay(m, sequencer.input_walk.i_step, 1, reset_less=False)
+        first, stride = c.first_centre, c.stride
+        frame, base = Signal(NUMBER, name="read_frame"), Signal(range(self._slots), name="read_base")
+        y = Signal(self._bits, init=first, name="read_y")
+        group, channel = (Signal(self._bits, name=f"read_{name}") for name in ("group", "channel"))
+        size = self._size_of(frame)
+        ends_group = channel == g.channel_beats - 1
+        ends_row = ends_group & (stride * (group + 1) >= size.width)
+        ends_frame = ends_row & (y + stride + first >= size.height)
+        with m.If(reads):
+            m.d.sync += channel.eq(Mux(ends_group, 0, channel + 1))
+            m.d.sync += group.eq(Mux(ends_row, 0, group + ends_group))
+            m.d.sync += y.eq(Mux(ends_frame, first, Mux(ends_row, y + stride, y)))
+            with m.If(ends_frame):
+                m.d.sync += [frame.eq(frame + 1), base.eq(self._slot(m, base, size.height, "next_read"))]
+        address = group * g.channel_beats + channel
+        inside = [(y + dy >= 0) & (y + dy < size.height) for dy in g.rows]
+        self.claim(m, ~reads | (sequencer.o_address == address))
+        self.claim(m, ~reads | (sequencer.o_slot == self._slot(m, base, y, "read")))
+        self.claim(m, ~reads | (sequencer.o_row_valid == Cat(inside)))
+
+        # What lies at the chosen place was written before the last cycle, and stays in this one.
+        late = writes | delay(m, writes, 1, reset_less=False)
+        x = group * stride + self.column
+        for dy, valid in zip(g.rows, inside, strict=True):
+            here = (self._slot(m, base, y + dy, f"read_{dy}") == self.slot) & (self.address == address)
+            wanted = Element(frame=frame, y=(y + dy)[: self._bits], x=x[: self._bits], channel=channel)
+            self.claim(m, ~(reads & valid & here & (x < size.width)) | (~late & (holds == Cat(wanted.tag, 1))))
+
+    def _check_queues(self, m: Module) -> None:
+        """Frames that have begun wait for the walk, those that are complete for its last beat of them."""
+        writer, most = self._writer, frames_at_once(self._config)
+        ends = writer.o_boundary & (writer.o_begins | self._within(m))
+        for name, comes, goes, there in (
+            ("begun", writer.o_begins, writer.i_next_frame, writer.o_frame),
+            ("complete", ends, writer.i_next_end, writer.o_end),
+        ):
+            count = Signal(range(most + 3), name=name)
+            m.d.sync += count.eq(count + comes - goes)
+            self.claim(m, (count <= most) & (~goes | there) & (there == (count > 0)))
+
+    def _within(self, m: Module) -> Signal:
+        """Whether a frame has begun and not ended."""
+        within = Signal()
+        m.d.sync += within.eq((within | self._writer.o_begins) & ~self._writer.o_boundary)
+        return within
+
+
+def _bug(name: str, module: str, old: str, new: str, build: str) -> Bug:
+    return Bug(name=name, module=module, old=old, new=new, build=build)
+
+
+BUILDS = {
+    "1x2": partial(FrameWalkHarness, 1, 2, {}),
+    "2x2": partial(FrameWalkHarness, 2, 2, {}),
+    "2x3": partial(FrameWalkHarness, 2, 3, {}),
+    "3x3": partial(FrameWalkHarness, 3, 3, {}),
+    "2x2, 2 beats": partial(FrameWalkHarness, 2, 2, {"in_channels": 2}),
+    "3x3, stride 2": partial(FrameWalkHarness, 3, 3, {"stride": 2}),
+    "4x3, valid": partial(FrameWalkHarness, 4, 3, {"padding": "valid"}),
+    "4x4, stride 2, valid": partial(FrameWalkHarness, 4, 4, {"padding": "valid", "stride": 2}),
+}
+
+PROOF = Proof(
+    name="frame_walk",
+    claim="with frames of changing sizes no pixel is overwritten before its last read, or read before it is written",
+    unbounded=False,
+    depth=DEPTH,
+    builds=BUILDS,
+    bugs=(
+        _bug(
+            "room for a row too many",
+            "hw.frame_writer",
+            "init=g.rows_of_room(slots) - 1",
+            "init=g.rows_of_room(slots)",
+            "2x2",
+        ),
+        _bug(
+            "each group releases a row",
+            "hw.frame_walk",
+            "Mux(ends_row, Mux(last_row, advance + odd, stride), 0)",
+            "Mux(last_row, advance + odd, stride)",
+            "2x2",
+        ),
+        _bug(
+            "a read does not wait for the bottom row",
+            "hw.frame_walk",
+            "rows + Mux(needs_end, below + 1, reach)",
+            "rows + Mux(needs_end, below + 1, 0)",
+            "2x2",
+        ),
+        _bug(
+            "the walk's size is that of the other set",
+            "hw.frame_walk",
+            "Mux(self.i_frame_set, self.i_sets[1], self.i_sets[0])",
+            "Mux(self.i_frame_set, self.i_sets[0], self.i_sets[1])",
+            "1x2",
+        ),
+        _bug(
+            "slots do not run on across frames",
+            "hw.frame_walk",
+            "slot.eq(Mux(odd, wrapped[1], wrapped[0]))",
+            "slot.eq(slot.init)",
+            "2x2",
+        ),
+        _bug(
+            "the set changes within a frame",
+            "hw.frame_sets",
+            "pending & self.i_boundary & (due | ~waits)",
+            "pending & (due | ~waits)",
+            "1x2",
+        ),
+        _bug(
+            "a group's second column is not waited for",
+            "hw.frame_walk",
+            "Mux(right == -first, 0, (stride - 1) * beats)",
+            "0",
+            "3x3, stride 2",
+        ),
+        _bug(
+            "an odd height counts as an even one",
+            "hw.frame_walk",
+            "odd = (below > first) if stride == 2 else Const(0)",
+            "odd = Const(0)",
+            "3x3, stride 2",
+        ),
+    ),
+)
