@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from golden.cli import UserError
-from golden.sliding import Centres
+from golden.sliding import Centres, every_pixel
 
 Offset = tuple[int, int]
 
@@ -75,6 +75,7 @@ class PixelShiftAttention(nn.Module):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
+        self.in_channels = in_channels
         self.offsets = offsets
         self.product = product
         self.heads = heads
@@ -135,7 +136,7 @@ def pixel_shift_attention(
     if weight.ndim == 3:
         features = transformed_features(x, offsets, product=product, heads=heads, centres=centres)
         return F.conv2d(features.flatten(1, 2), weight.flatten(1)[..., None, None], groups=groups)
-    features = transformed_features(x, offsets, product=product, heads=heads, centres=_everywhere(x))
+    features = transformed_features(x, offsets, product=product, heads=heads, centres=every_pixel(x))
     rows, columns = centres
     reach = weight.shape[-1] // 2
     padded = F.pad(features.flatten(1, 2), (reach, reach, reach, reach))
@@ -194,15 +195,11 @@ def unweighted_attention(x: Tensor, offsets: Sequence[Offset], *, product: str, 
     Returns:
         ``[N, C, H, W]``: at a stride of 1 whatever that of the layer, and the same size.
     """
-    y = transformed_features(x, offsets, product=product, heads=heads, centres=_everywhere(x)).mean(2)
+    y = transformed_features(x, offsets, product=product, heads=heads, centres=every_pixel(x)).mean(2)
     if product != "inner":
         return y
     size = x.shape[1] // y.shape[1]
     return y.repeat_interleave(size, dim=1) / size
-
-
-def _everywhere(x: Tensor) -> Centres:
-    return slice(0, x.shape[2], 1), slice(0, x.shape[3], 1)
 
 
 def _shifted(x: Tensor, offsets: Sequence[Offset], centres: Centres) -> Iterable[tuple[Tensor, Tensor]]:

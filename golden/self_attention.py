@@ -73,4 +73,5 @@ class SelfAttention(nn.Module):
 
     def _pixels(self, x: Tensor) -> Tensor:
         """``[N, C, H, W]`` as vectors of each head, ``[N, heads, H W, C/heads]``."""
-        return x.flatten(2).unflatten(1, (self.heads, -1)).transpose(2, 3)
+        # Contiguous, or PyTorch would keep the weights of all pairs of pixels in memory.
+        return x.flatten(2).unflatten(1, (self.heads, -1)).transpose(2, 3).contiguous()

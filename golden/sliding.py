@@ -101,6 +101,11 @@ class SlidingModule(nn.Module):
         )
 
 
+def every_pixel(x: Tensor) -> Centres:
+    """All rows and columns of frames ``[N, C, H, W]``."""
+    return slice(0, x.shape[2], 1), slice(0, x.shape[3], 1)
+
+
 def check_choice(name: str, value: Any, choices: Collection[Any]) -> None:
     """Raise `UserError` unless ``value`` is one of ``choices``, in type too (True is not 1)."""
     if not any(type(value) is type(choice) and value == choice for choice in choices):

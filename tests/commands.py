@@ -22,6 +22,7 @@ import golden.vectors
 import hw.build
 import hw.synth.__main__
 import scripts.accuracy_digits
+import scripts.approximation
 import scripts.bench
 import scripts.bench_golden
 import scripts.estimate
@@ -31,6 +32,7 @@ import scripts.train_digits
 import sim.run
 from foul import npy, small_layer
 from golden import integer
+from golden.approximation_study import Plan, Study, study
 from golden.layer import Layer
 from golden.layer_file import layer_bytes
 from golden.layers.digits import Digits, read_digits, write_digits
@@ -104,6 +106,12 @@ def few_digits() -> Digits:
     return read_digits().first(3)
 
 
+@cache
+def few_fits() -> Study:
+    sizes = {"channels": 2, "shift": 2, "stack": 2, "tiles": 2, "side": 8, "digits": 4, "steps": 2, "largest": 8}
+    return study(Plan(product="hadamard", heads=1, seed=0, **sizes), lambda amount: None)
+
+
 # --- what commands take ---
 
 #: What `furnish` puts into a folder, by name.
@@ -112,7 +120,7 @@ PATHS = (*FURNITURE, "[/]", "folder/new", "new/deeper", "none/y.npy", "taken/y",
 PATHS += ("x" * 250, "new/" + "x" * 300, "a/" * 3000)
 #: Names of files that commands write, each a folder in ``blocked``.
 OUTPUTS = ("xvolution.v", "xvolution.json", "report.json", "report.html", "bench.json", "manifest.json", "input.hex")
-OUTPUTS += ("component.xml", "digits_network.npz", "digits_dynamic_network.npz")
+OUTPUTS += ("approximation.csv", "component.xml", "digits_network.npz", "digits_dynamic_network.npz")
 #: Small ones that are often allowed, then numbers of all sizes, of none, and written as no one would.
 NUMBERS = ("1", "2", "4", "0", "3", "4097", "1e3", "1.5", "nan", "inf", "-inf", "1e-320", "1e309", "0x10", "1_0", "٣")
 NUMBERS += (str(2**31), str(2**64), "9" * 5000)
@@ -223,6 +231,17 @@ COMMANDS = {
         works=["--out", "out.png"],
         values={"--image": NUMBERS, "--pixel": ("1,1", "7,8", "٣,1", *NUMBERS), "--output": NUMBERS, "--out": PATHS},
         stand_ins={"scripts.show_attention._draw": mock.Mock()},
+    ),
+    "scripts.approximation": Command(
+        main=scripts.approximation.main,
+        works=["--out", "out"],
+        values={"--product": ("hadamard", "inner", "dynamic", "softmax"), "--out": PATHS, "--seed": NUMBERS}
+        | {f"--{name}": NUMBERS for name in ("heads", "channels", "shift", "stack", "tiles", "side")}
+        | {f"--{name}": NUMBERS for name in ("digits", "steps", "largest")},
+        stand_ins={
+            "scripts.approximation.study": lambda plan, advance: few_fits(),
+            "scripts.approximation._picture": lambda found: b"picture",
+        },
     ),
     "scripts.fuzz": Command(
         main=scripts.fuzz.main,

@@ -13,6 +13,7 @@ from golden.cli import UserError
 from golden.operator import XVolution
 from golden.replace import replace_convolutions
 from golden.self_attention import SelfAttention
+from golden.sliding import every_pixel
 
 
 def reference(attention: SelfAttention, x: np.ndarray) -> np.ndarray:
@@ -70,7 +71,7 @@ def test_every_pixel_matters_to_every_output() -> None:
     torch.manual_seed(1)
     attention = SelfAttention(4, 4, heads=2, dtype=torch.float64)
     x = torch.randn(1, 4, 6, 7, dtype=torch.float64, requires_grad=True)
-    attention(x, (slice(0, 6, 1), slice(0, 7, 1)))[0, :, 0, 0].sum().backward()
+    attention(x, every_pixel(x))[0, :, 0, 0].sum().backward()
     assert x.grad is not None and (x.grad.abs().sum((0, 1)) > 0).all()
 
 
