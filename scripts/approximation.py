@@ -184,6 +184,8 @@ def _draw_errors(axes: Any, layer: str, fits: Sequence[Fit]) -> None:
         label = f"shift {shift}" if by == "pixel shifts" else None
         _plot_stacks(axes, line, [fit.error for fit in line], style, label)
     axes.set(title=f"{layer} self-attention", ylabel=f"relative error, weighting {WEIGHTINGS[-1]}", yscale="log")
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_formatter("{x:g}")
     axes.legend(title="dashed: with the convolution", fontsize=8)
 
 
@@ -208,6 +210,8 @@ def _draw_times(axes: Any, costs: Sequence[Cost]) -> None:
         pixels, seconds = [cost.pixels for cost in own], [cost.seconds for cost in own]
         axes.loglog(pixels, seconds, marker="o", label=f"{name}: power {exponent(pixels, seconds):.2f}")
     axes.set(title="time of a frame", xlabel="pixels", ylabel="seconds")
+    axes.set_xticks(pixels, map(str, pixels))
+    axes.minorticks_off()
     axes.legend(fontsize=8)
 
 
