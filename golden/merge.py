@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from golden.cli import UserError
 from golden.layer import NEIGHBOURS
-from golden.pssa import check_offsets, pixel_shift_attention, similarity_attention
+from golden.pssa import check_offsets, pixel_shift_attention
 from golden.sliding import SlidingModule, check_choice
 
 
@@ -83,10 +83,15 @@ class DynamicConv2d(SlidingModule):
         y = F.conv2d(x, self.conv_weight, self.bias, self.stride, self.pad, groups=self.groups)
         if not self.attn_offsets:
             return y
-        if self.product == "dynamic":
-            assert self.heads is not None
-            return y + similarity_attention(x, self.attn_weight, self.attn_offsets, centres=centres, heads=self.heads)
-        return y + pixel_shift_attention(x, self.attn_weight, self.attn_offsets, centres=centres, groups=self.groups)
+        return y + pixel_shift_attention(
+            x,
+            self.attn_weight,
+            self.attn_offsets,
+            product=self.product,
+            heads=self.heads,
+            centres=centres,
+            groups=self.groups,
+        )
 
     def extra_repr(self) -> str:
         """The geometry, the product and the offsets, as ``repr`` shows them."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -12,38 +11,55 @@ from torch import Tensor, nn
 from golden.cli import UserError
 from golden.layer import NEIGHBOURS
 from golden.merge import DynamicConv2d, batch_norm_affine, in_float64
-from golden.pssa import check_offsets, pixel_shift_attention, similarity_attention
+from golden.pssa import PixelShiftAttention, check_offsets
+from golden.self_attention import SelfAttention
 from golden.sliding import SlidingModule, check_choice, check_count
+
+#: What has a merged form, option by option; a layer with anything else is for floats only.
+MERGED: dict[str, tuple[Any, ...]] = {"product": ("hadamard", "inner", "dynamic"), "weighting": (1,), "stack": (1,)}
+#: What ``softmax``, which shifts nothing, allows of the options of pixel shifts.
+UNSHIFTED = {"directions": NEIGHBOURS, "shift": 1, "weighting": 1, "stack": 1}
 
 
 class XVolution(SlidingModule):
-    """Convolution and pixel-shift self-attention side by side, each with its batch norm::
+    """Convolution and self-attention side by side, each with its batch norm::
 
-        y = BN_c(conv(x)) + BN_a(pssa(x))
+        y = BN_c(conv(x)) + BN_a(attention(x))
 
     It takes the place of a `torch.nn.Conv2d` in any network; once trained, `merge` turns it
     into one dynamic convolution that computes the same. With ``x0`` the centre pixel, ``x_t``
     the one at tap offset ``t`` and ``<,>_h`` the inner product over head ``h`` (consecutive
-    channels), the attention branch is one of::
+    channels), the attention branch is pixel-shift attention (`golden.pssa`), one of::
 
-        hadamard   pssa(x)[o] = sum_{c,t} attn_weight[o,c,t] x0[c] x_t[c]
-        inner      pssa(x)[o] = sum_{h,t} attn_weight[o,h,t] <x0, x_t>_h
-        dynamic    pssa(x)[o] = sum_{c,t} attn_weight[o,c,t] sim_t[h(c)] x_t[c]
+        hadamard   attention(x)[o] = sum_{c,t} weight[o,c,t] x0[c] x_t[c]
+        inner      attention(x)[o] = sum_{h,t} weight[o,h,t] <x0, x_t>_h
+        dynamic    attention(x)[o] = sum_{c,t} weight[o,c,t] sim_t[h(c)] x_t[c]
 
     where the similarity ``sim_t[h] = <x0, x_t>_h heads / C`` is a mean over the head. Its scale is
     fixed. The batch norm of the branch makes training the same whatever it is; without one, a
     mean keeps the attention of wide heads, cubic in ``x``, from outweighing the convolution.
 
+    Or it is what this stands for, attention over all pixels (`golden.self_attention`)::
+
+        softmax    attention(x)[o] = sum_i softmax_i(<q_h, k_h[i]>) v_h[i][o]
+
+    Then the layer is the paper's X-volution(SA), a reference in floats: it cannot be merged.
+    Nor can a layer with ``weighting`` or ``stack`` above 1.
+
     Where ``groups`` is C, output channel ``o`` sees only input channel ``o``, in both branches.
 
     Args:
-        product: ``"hadamard"``, ``"inner"`` or ``"dynamic"`` (dense layers only).
-        heads: not for ``hadamard``, a divisor of C; by default ``groups``, which is also the only
-            choice of a depthwise layer.
-        directions: unit shifts ``(dy, dx)``, no pair twice; none make a plain convolution.
+        product: ``"hadamard"``, ``"inner"``, ``"dynamic"`` or ``"softmax"``. The last two are
+            for dense layers only.
+        heads: not for ``hadamard``, a divisor of C, for ``softmax`` of O, too; by default
+            ``groups``, which is also the only choice of a depthwise layer.
+        directions: unit shifts ``(dy, dx)``, no pair twice; none make a plain convolution. They
+            and the next three are for pixel shifts only: ``softmax`` refuses all but the defaults.
         shift: L >= 1, tap offset = L * direction.
-        weighting: kernel size of the weighted sum; only 1 as yet.
-        stack: attention layers on top of each other; only 1 as yet.
+        weighting: kernel size of the weighted sum, 1 or 3. With 3 the attention at a pixel is a
+            weighted sum of what 1 would make at each of the 3x3 pixels around it, step 4 of the paper.
+        stack: N >= 1, attention layers on top of each other. The first N - 1 are unweighted
+            (`golden.pssa.unweighted_attention`): each widens what a pixel sees by ``shift``.
         branch_norm: whether the attention branch has a batch norm. Without it ``inner`` tends
             to diverge.
         bias: whether the convolution has a bias, which its batch norm makes redundant.
@@ -55,9 +71,9 @@ class XVolution(SlidingModule):
     Attributes:
         conv: the convolution, `torch.nn.Conv2d`.
         conv_norm: its batch norm.
-        attn_weight: Parameter ``[O, C/groups, T]``, for ``inner`` ``[O, heads/groups, T]``.
-        attn_norm: batch norm of the attention branch, or the identity.
-        attn_offsets: the T tap offsets.
+        attention: the attention branch, `PixelShiftAttention` or, for ``softmax``, `SelfAttention`.
+        attn_norm: its batch norm, or the identity.
+        attn_offsets: the T tap offsets, none for ``softmax``.
 
     Raises:
         UserError: naming the argument, its value and what is allowed.
@@ -86,49 +102,59 @@ class XVolution(SlidingModule):
         super().__init__(
             in_channels, out_channels, kernel_size=kernel_size, stride=stride, padding=padding, groups=groups
         )
-        if weighting == 3:
-            raise UserError(f"weighting {weighting!r} is not supported yet")
-        check_choice("product", product, ("hadamard", "inner", "dynamic"))
-        check_choice("weighting", weighting, (1,))
+        check_choice("product", product, (*MERGED["product"], "softmax"))
+        check_choice("weighting", weighting, (1, 3))
         check_count("stack", stack)
-        if stack > 1:
-            raise UserError(f"stack {stack} is not supported yet, allowed is 1")
         check_count("shift", shift)
         check_choice("branch_norm", branch_norm, (True, False))
         check_choice("bias", bias, (True, False))
-        factory = {"device": device, "dtype": dtype}
         self.product = product
         self.heads = self.check_heads(product, heads)
         self.directions = check_offsets("directions", directions)
         self.shift = shift
+        self.weighting = weighting
+        self.stack = stack
         self.attn_offsets = tuple((shift * dy, shift * dx) for dy, dx in self.directions)
+        if product == "softmax":
+            for name, allowed in UNSHIFTED.items():
+                if getattr(self, name) != allowed:
+                    raise UserError(f"{name} {getattr(self, name)} is not for product 'softmax', allowed is {allowed}")
+            self.attn_offsets = ()
+        factory = {"device": device, "dtype": dtype}
         self.conv = nn.Conv2d(
             in_channels, out_channels, kernel_size, stride, self.pad, groups=groups, bias=bias, **factory
         )
         self.conv_norm = nn.BatchNorm2d(out_channels, **factory)
-        # hadamard is inner with one channel a head
-        fan_in = (self.heads if product == "inner" and self.heads is not None else in_channels) // groups
-        self.attn_weight = nn.Parameter(torch.empty(out_channels, fan_in, len(self.attn_offsets), **factory))
-        normed = branch_norm and bool(self.attn_offsets)
+        self.attention: PixelShiftAttention | SelfAttention
+        if product == "softmax":
+            self.attention = SelfAttention(in_channels, out_channels, heads=self.heads or 1, **factory)
+        else:
+            self.attention = PixelShiftAttention(
+                in_channels,
+                out_channels,
+                self.attn_offsets,
+                product=product,
+                heads=self.heads,
+                groups=groups,
+                weighting=weighting,
+                stack=stack,
+                **factory,
+            )
+        normed = branch_norm and self.has_attention
         self.attn_norm = nn.BatchNorm2d(out_channels, **factory) if normed else nn.Identity()
-        if self.attn_offsets:
-            nn.init.kaiming_uniform_(self.attn_weight, a=math.sqrt(5))  # what Conv2d does
+
+    @property
+    def has_attention(self) -> bool:
+        """False for pixel shifts without directions: a plain convolution and its batch norm."""
+        return self.product == "softmax" or bool(self.attn_offsets)
 
     def forward(self, x: Tensor) -> Tensor:
         """``[N, C, H, W]`` to ``[N, O, Ho, Wo]``. Raises `UserError` for another shape."""
         centres = self.centres(x)
         y = self.conv_norm(self.conv(x))
-        if self.attn_offsets:
-            y = y + self.attn_norm(self._attention(x, centres))
+        if self.has_attention:
+            y = y + self.attn_norm(self.attention(x, centres))
         return y
-
-    def _attention(self, x: Tensor, centres: tuple[slice, slice]) -> Tensor:
-        """``pssa(x)``, ``[N, O, Ho, Wo]``."""
-        weight, offsets = self.attn_weight, self.attn_offsets
-        if self.product == "dynamic":
-            assert self.heads is not None
-            return similarity_attention(x, weight, offsets, centres=centres, heads=self.heads)
-        return pixel_shift_attention(x, weight, offsets, centres=centres, groups=self.groups)
 
     def merge(self) -> DynamicConv2d:
         """The same function as one dynamic convolution, both batch norms folded in.
@@ -136,14 +162,22 @@ class XVolution(SlidingModule):
         The parameters are new ones, folded in float64, of the convolution's dtype and device.
 
         Raises:
-            UserError: in training mode, where the batch norms have no fixed scale yet, and
-                for statistics that make a merged parameter infinite or not a number.
+            UserError: for a ``product``, ``weighting`` or ``stack`` without a merged form; in
+                training mode, where the batch norms have no fixed scale yet; and for statistics
+                that make a merged parameter infinite or not a number.
         """
+        for name, allowed in MERGED.items():
+            if getattr(self, name) not in allowed:
+                choices = ", ".join(map(repr, allowed))
+                raise UserError(
+                    f"{name} {getattr(self, name)!r} has no merged form and no hardware, allowed: {choices}"
+                )
+        assert isinstance(self.attention, PixelShiftAttention)
         conv_scale, bias = batch_norm_affine(self.conv_norm)
         if self.conv.bias is not None:
             bias = bias + conv_scale * in_float64(self.conv.bias)
         conv_weight = conv_scale[:, None, None, None] * in_float64(self.conv.weight)
-        attn_weight = in_float64(self.attn_weight)
+        attn_weight = in_float64(self.attention.weight)
         if self.product == "inner" and self.heads is not None:
             attn_weight = attn_weight.repeat_interleave(self.in_channels // self.heads, dim=1)
         if isinstance(self.attn_norm, nn.BatchNorm2d):
@@ -173,8 +207,7 @@ class XVolution(SlidingModule):
 
     def extra_repr(self) -> str:
         """The geometry and the attention's options, as ``repr`` shows them."""
-        heads = "" if self.heads is None else f", heads={self.heads}"
-        return (
-            f"{super().extra_repr()}, product={self.product!r}{heads}, "
-            f"directions={list(self.directions)}, shift={self.shift}"
-        )
+        names = ("product", "heads", "directions", "shift", "weighting", "stack")
+        options = {name: getattr(self, name) for name in names if self.product != "softmax" or name not in UNSHIFTED}
+        shown = (f", {name}={value!r}" for name, value in options.items() if value is not None)
+        return super().extra_repr() + "".join(shown)

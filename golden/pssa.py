@@ -1,20 +1,23 @@
 """Pixel-shift self-attention: the content-dependent half of X-volution (arXiv 2106.02253).
 
 Shift the feature map by each of the given offsets, multiply each shifted map element-wise
-with the original, and take a weighted sum of the products, which is a 1x1 convolution. Or
-make the products a similarity of each head, multiply each shifted map with its own, and take
-the weighted sum of that.
+with the original, and take a weighted sum of these transformed features, which is a
+convolution. Or make the products a similarity of each head, multiply each shifted map with
+its own, and take the weighted sum of that.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from golden.cli import UserError
+from golden.sliding import Centres, every_pixel
 
 Offset = tuple[int, int]
 
@@ -37,61 +40,169 @@ def check_offsets(name: str, offsets: Iterable[Sequence[int]]) -> tuple[Offset, 
     return tuple(checked)
 
 
+class PixelShiftAttention(nn.Module):
+    """The attention branch of `golden.operator.XVolution`: `pixel_shift_attention` and its weight.
+
+    Args:
+        in_channels: C.
+        out_channels: O.
+        offsets: the T places ``(dy, dx)`` of ``x_t`` around ``x0``.
+        product: ``"hadamard"``, ``"inner"`` or ``"dynamic"``.
+        heads: a divisor of C; None for ``hadamard``.
+        groups: 1 or C.
+        weighting: K, kernel size of the weighted sum.
+        stack: attention layers on top of each other; all but the last are unweighted.
+        device: of the weight.
+        dtype: of the weight.
+
+    Attributes:
+        weight: Parameter ``[O, F/groups, T]``, for ``weighting`` above 1 ``[O, F/groups, T, K, K]``;
+            F is ``heads`` for ``inner`` and C for the others.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        offsets: Sequence[Offset],
+        *,
+        product: str,
+        heads: int | None,
+        groups: int,
+        weighting: int,
+        stack: int,
+        device: Any = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__()
+        self.in_channels = in_channels
+        self.offsets = offsets
+        self.product = product
+        self.heads = heads
+        self.groups = groups
+        self.stack = stack
+        features = heads if product == "inner" and heads is not None else in_channels
+        kernel = (weighting, weighting) if weighting > 1 else ()
+        shape = (out_channels, features // groups, len(offsets), *kernel)
+        self.weight = nn.Parameter(torch.empty(shape, device=device, dtype=dtype))
+        if offsets:
+            nn.init.kaiming_uniform_(self.weight, a=math.sqrt(5))  # what Conv2d does
+
+    def forward(self, x: Tensor, centres: Centres) -> Tensor:
+        """``[N, C, H, W]`` to ``[N, O, Ho, Wo]``: the outputs at rows and columns ``centres``."""
+        return pixel_shift_attention(
+            x,
+            self.weight,
+            self.offsets,
+            product=self.product,
+            heads=self.heads,
+            centres=centres,
+            groups=self.groups,
+            stack=self.stack,
+        )
+
+
 def pixel_shift_attention(
-    x: Tensor, weight: Tensor, offsets: Sequence[Offset], *, centres: tuple[slice, slice], groups: int = 1
+    x: Tensor,
+    weight: Tensor,
+    offsets: Sequence[Offset],
+    *,
+    product: str,
+    heads: int | None,
+    centres: Centres,
+    groups: int = 1,
+    stack: int = 1,
 ) -> Tensor:
-    """``sum_{h,t} weight[o,h,t] <x0, x_t>_h`` at the given centres, zeros outside the frame.
+    """``sum_{f,t,k} weight[o,f,t,k] z_t[f] at p + k``, for the given centres ``p``.
 
-    ``<,>_h`` is the inner product over the consecutive channels of head ``h``. One channel a
-    head makes it the element-wise product, ``sum_{c,t} weight[o,c,t] x0[c] x_t[c]``.
+    ``z`` are the `transformed_features` of ``x``, or where ``stack`` is above 1, of what
+    ``stack - 1`` times `unweighted_attention` makes of it. ``k`` runs over the K x K pixels
+    around the centre; outside the frame everything is 0.
 
     Args:
         x: ``[N, C, H, W]``.
-        weight: ``[O, heads/groups, T]``; ``heads`` divides C and equals it where ``groups`` is C.
+        weight: ``[O, F/groups, T, K, K]`` with K odd, or ``[O, F/groups, T]`` where K is 1.
         offsets: the T places ``(dy, dx)`` of ``x_t`` around ``x0``; at least one.
-        centres: rows and columns of ``x0``.
+        product: of the features, as are ``heads``.
+        centres: rows and columns of ``p``.
         groups: 1, or C for an output channel that sees only the input channel of its number.
+        stack: attention layers on top of each other; all but the last are unweighted.
 
     Returns:
         ``[N, O, Ho, Wo]``.
     """
-    heads = weight.shape[1] * groups
-    # Products are stacked, not factors: autograd then keeps views of one padded frame, not T copies of it.
-    products = [_sum_heads(x0 * xt, heads) for x0, xt in _shifted(x, offsets, centres)]
-    return _weighted_sum(products, weight, groups)
+    for _ in range(stack - 1):
+        x = unweighted_attention(x, offsets, product=product, heads=heads)
+    if weight.ndim == 3:
+        features = transformed_features(x, offsets, product=product, heads=heads, centres=centres)
+        return F.conv2d(features.flatten(1, 2), weight.flatten(1)[..., None, None], groups=groups)
+    features = transformed_features(x, offsets, product=product, heads=heads, centres=every_pixel(x))
+    rows, columns = centres
+    reach = weight.shape[-1] // 2
+    padded = F.pad(features.flatten(1, 2), (reach, reach, reach, reach))
+    seen = padded[:, :, rows.start : rows.stop + 2 * reach, columns.start : columns.stop + 2 * reach]
+    return F.conv2d(seen, weight.flatten(1, 2), stride=(rows.step, columns.step), groups=groups)
 
 
-def similarity_attention(
-    x: Tensor, weight: Tensor, offsets: Sequence[Offset], *, centres: tuple[slice, slice], heads: int
+def transformed_features(
+    x: Tensor, offsets: Sequence[Offset], *, product: str, heads: int | None, centres: Centres
 ) -> Tensor:
-    """``sum_{c,t} weight[o,c,t] sim_t[h(c)] x_t[c]`` at the given centres, zeros outside the frame.
+    """What each offset makes of the pixels: ``z_t`` at the given centres, zeros outside the frame::
 
-    ``sim_t[h]`` is the mean of ``x0[c] x_t[c]`` over the consecutive channels of head ``h``: an
-    inner product whose size does not depend on the head's.
+        hadamard   z_t[c] = x0[c] x_t[c]
+        inner      z_t[h] = <x0, x_t>_h
+        dynamic    z_t[c] = sim_t[h(c)] x_t[c]
+
+    ``<,>_h`` is the inner product over the consecutive channels of head ``h``, and ``sim_t[h]``
+    the mean of the same products, whose size does not depend on the head's.
 
     Args:
         x: ``[N, C, H, W]``.
-        weight: ``[O, C, T]``.
         offsets: the T places ``(dy, dx)`` of ``x_t`` around ``x0``; at least one.
+        product: one of the above.
+        heads: a divisor of C; not used for ``hadamard``.
         centres: rows and columns of ``x0``.
-        heads: a divisor of C.
 
     Returns:
-        ``[N, O, Ho, Wo]``.
+        ``[N, F, T, Ho, Wo]``: F is ``heads`` for ``inner``, C for the others.
     """
-    products = []
+    features = []
+    # Products are stacked, not factors: autograd then keeps views of one padded frame, not T copies of it.
     for x0, xt in _shifted(x, offsets, centres):
-        sims = (x0 * xt).unflatten(1, (heads, -1)).mean(2, keepdim=True)
-        products.append((sims * xt.unflatten(1, (heads, -1))).flatten(1, 2))
-    return _weighted_sum(products, weight)
+        feature = x0 * xt
+        if product != "hadamard":
+            feature = feature.unflatten(1, (heads, -1))
+        if product == "inner":
+            feature = feature.sum(2)
+        elif product == "dynamic":
+            feature = (feature.mean(2, keepdim=True) * xt.unflatten(1, (heads, -1))).flatten(1, 2)
+        features.append(feature)
+    return torch.stack(features, dim=2)
 
 
-def _weighted_sum(products: list[Tensor], weight: Tensor, groups: int = 1) -> Tensor:
-    """T tensors ``[N, C, Ho, Wo]`` under weights ``[O, C/groups, T]``: a 1x1 convolution."""
-    return F.conv2d(torch.stack(products, dim=2).flatten(1, 2), weight.flatten(1)[..., None, None], groups=groups)
+def unweighted_attention(x: Tensor, offsets: Sequence[Offset], *, product: str, heads: int | None) -> Tensor:
+    """The attention that stands below another in a stack: the same weight for every offset::
+
+        hadamard, dynamic   y[c] = 1/T sum_t z_t[c]
+        inner               y[c] = 1/T sum_t z_t[h(c)] heads/C
+
+    The mean in place of the paper's sum is a constant factor, which the weights above take
+    back; a sum of T products, squared from layer to layer, would soon leave the range of floats.
+
+    Args:
+        x: ``[N, C, H, W]``; the rest as for `transformed_features`.
+
+    Returns:
+        ``[N, C, H, W]``: at a stride of 1 whatever that of the layer, and the same size.
+    """
+    y = transformed_features(x, offsets, product=product, heads=heads, centres=every_pixel(x)).mean(2)
+    if product != "inner":
+        return y
+    size = x.shape[1] // y.shape[1]
+    return y.repeat_interleave(size, dim=1) / size
 
 
-def _shifted(x: Tensor, offsets: Sequence[Offset], centres: tuple[slice, slice]) -> Iterable[tuple[Tensor, Tensor]]:
+def _shifted(x: Tensor, offsets: Sequence[Offset], centres: Centres) -> Iterable[tuple[Tensor, Tensor]]:
     """``x0`` and ``x_t`` for each offset, ``[N, C, Ho, Wo]`` each."""
     rows, columns = centres
     height, width = x.shape[2:]
@@ -107,8 +218,3 @@ def _shifted(x: Tensor, offsets: Sequence[Offset], centres: tuple[slice, slice])
 
 def _moved(places: slice, by: int) -> slice:
     return slice(places.start + by, places.stop + by, places.step)
-
-
-def _sum_heads(product: Tensor, heads: int) -> Tensor:
-    """Sum ``[N, C, Ho, Wo]`` over the channels of each head, to ``[N, heads, Ho, Wo]``."""
-    return product if product.shape[1] == heads else product.unflatten(1, (heads, -1)).sum(2)

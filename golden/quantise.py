@@ -91,10 +91,13 @@ def quantise(
         A `Layer` with ``in_scale`` and ``out_scale`` recorded.
 
     Raises:
-        UserError: for calibration data that is not ``[N, C, H, W]``, empty, not finite, zero
-            everywhere or negative where ``in_signed`` is False; for weights that are not finite;
-            for an unknown method; and as `LayerError` for all that the contract refuses.
+        UserError: for a layer that is not merged; for calibration data that is not
+            ``[N, C, H, W]``, empty, not finite, zero everywhere or negative where ``in_signed``
+            is False; for weights that are not finite; for an unknown method; and as
+            `LayerError` for all that the contract refuses.
     """
+    if not isinstance(merged, DynamicConv2d):
+        raise UserError(f"merged is a {type(merged).__name__}, allowed is the DynamicConv2d that its merge() returns")
     if method not in get_args(Method):
         raise UserError(f"method {method!r} is not one of {', '.join(map(repr, get_args(Method)))}")
     x = _checked_frames(merged, calibration)

@@ -10,6 +10,9 @@ from torch import Tensor, nn
 from golden.cli import UserError
 from golden.layer import FIELD_CHOICES
 
+#: Rows and columns of pixels.
+Centres = tuple[slice, slice]
+
 
 class SlidingModule(nn.Module):
     """Maps frames ``[N, C, H, W]`` to ``[N, O, Ho, Wo]`` where `torch.nn.Conv2d` would.
@@ -57,7 +60,7 @@ class SlidingModule(nn.Module):
         """Zeros on each side of the frame."""
         return self.kernel_size // 2 if self.padding == "same" else 0
 
-    def centres(self, x: Tensor) -> tuple[slice, slice]:
+    def centres(self, x: Tensor) -> Centres:
         """Rows and columns of the kernel centres in frames ``[N, C, H, W]``.
 
         Raises `UserError` for frames of another shape, or smaller than a ``valid`` kernel.
@@ -77,10 +80,10 @@ class SlidingModule(nn.Module):
         """The number of heads, None for the ``hadamard`` product; `UserError` where ``heads`` is not allowed."""
         if product == "hadamard":
             if heads is not None:
-                raise UserError(f"heads {heads!r} is only for products 'inner' and 'dynamic', product is {product!r}")
+                raise UserError(f"heads {heads!r} is not for product {product!r}, allowed is None")
             return None
-        if product == "dynamic" and self.groups > 1:
-            raise UserError(f"groups {self.groups} (depthwise) is not for product 'dynamic', allowed is 1")
+        if product != "inner" and self.groups > 1:
+            raise UserError(f"groups {self.groups} (depthwise) is not for product {product!r}, allowed is 1")
         if heads is None:
             return self.groups
         check_count("heads", heads)
@@ -96,6 +99,11 @@ class SlidingModule(nn.Module):
             f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, "
             f"stride={self.stride}, padding={self.padding!r}, groups={self.groups}"
         )
+
+
+def every_pixel(x: Tensor) -> Centres:
+    """All rows and columns of frames ``[N, C, H, W]``."""
+    return slice(0, x.shape[2], 1), slice(0, x.shape[3], 1)
 
 
 def check_choice(name: str, value: Any, choices: Collection[Any]) -> None:

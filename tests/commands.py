@@ -22,6 +22,7 @@ import golden.vectors
 import hw.build
 import hw.synth.__main__
 import scripts.accuracy_digits
+import scripts.approximation
 import scripts.bench
 import scripts.bench_golden
 import scripts.coverage
@@ -37,6 +38,7 @@ import sim.replay
 import sim.run
 from foul import npy, small_layer
 from golden import integer
+from golden.approximation_study import Cost, Field, Fit, Plan, Study
 from golden.bounds import Range
 from golden.layer import Layer
 from golden.layer_file import layer_bytes
@@ -126,12 +128,6 @@ def proven(arguments: Sequence[str], report: Path, console: Any) -> tuple[int, s
     return 0, ""
 
 
-def fuzzed(seed: int, *case: Any) -> scripts.fuzz.Outcome:
-    """In place of a build: all right, with seed 1 all wrong."""
-    wrong = seed == 1
-    return scripts.fuzz.Outcome(build="0", lines=["case 0: wrong"] * wrong, mismatches=int(wrong))
-
-
 def covered(name: str, seed: int) -> UnitCoverage:
     """In place of `sim.coverage.measure`: one point of each kind, hit but with seed 1."""
     counts = dict.fromkeys(KINDS, 1)
@@ -143,6 +139,17 @@ def covered(name: str, seed: int) -> UnitCoverage:
 @cache
 def few_digits() -> Digits:
     return read_digits().first(3)
+
+
+def studied(plan: Plan, advance: Any) -> Study:
+    """In place of `golden.approximation_study.study`."""
+    variant = {"weighting": 3, "stack": 1, "shift": 1}
+    lines: tuple[tuple[str, dict[str, int]], ...] = (("convolution", {}), ("pixel shifts", variant), ("both", variant))
+    return Study(
+        fits=[Fit(images="digits", layer="random", by=by, **v, error=0.5, correlation=0.9) for by, v in lines],
+        fields=[Field(**variant, pixels=25, reach=2, frame=49)],
+        costs=[Cost(attention="self-attention", pixels=n, multiplications=n**2, seconds=n / 1e3) for n in (16, 64)],
+    )
 
 
 # --- what commands take ---
@@ -165,7 +172,7 @@ PATHS = (*FURNITURE, "[/]", "folder/new", "new/deeper", "none/y.npy", "taken/y",
 PATHS += ("x" * 250, "new/" + "x" * 300, "a/" * 3000)
 #: Names of files that commands write, each a folder in ``blocked``.
 OUTPUTS = ("xvolution.v", "xvolution.json", "report.json", "report.html", "bench.json", "manifest.json", "input.hex")
-OUTPUTS += ("component.xml", "digits_network.npz", "digits_dynamic_network.npz")
+OUTPUTS += ("approximation.csv", "component.xml", "digits_network.npz", "digits_dynamic_network.npz")
 #: Small ones that are often allowed, then numbers of all sizes, of none, and written as no one would.
 NUMBERS = ("1", "2", "4", "0", "3", "4097", "1e3", "1.5", "nan", "inf", "-inf", "1e-320", "1e309", "0x10", "1_0", "٣")
 NUMBERS += (str(2**31), str(2**64), "9" * 5000)
@@ -291,6 +298,17 @@ COMMANDS = {
         works=["--out", "out.png"],
         values={"--image": NUMBERS, "--pixel": ("1,1", "7,8", "٣,1", *NUMBERS), "--output": NUMBERS, "--out": PATHS},
         stand_ins={"scripts.show_attention._draw": mock.Mock()},
+    ),
+    "scripts.approximation": Command(
+        main=scripts.approximation.main,
+        works=["--out", "out"],
+        values={"--product": ("hadamard", "inner", "dynamic", "softmax"), "--out": PATHS, "--seed": NUMBERS}
+        | {f"--{name}": NUMBERS for name in ("heads", "channels", "shift", "stack", "tiles", "side")}
+        | {f"--{name}": NUMBERS for name in ("digits", "steps", "largest")},
+        stand_ins={
+            "scripts.approximation.study": studied,
+            "scripts.approximation._picture": lambda found: b"picture",
+        },
     ),
     "scripts.fuzz": Command(
         main=scripts.fuzz.main,

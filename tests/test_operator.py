@@ -94,7 +94,7 @@ def reference(
     groups, out_channels, product, heads = kind
     depthwise = groups > 1
     pad = kernel // 2 if padding == "same" else 0
-    conv_weight, attn_weight = numpy64(layer.conv.weight), numpy64(layer.attn_weight)
+    conv_weight, attn_weight = numpy64(layer.conv.weight), numpy64(layer.attention.weight)
     conv_bias = np.zeros(out_channels) if layer.conv.bias is None else numpy64(layer.conv.bias)
 
     def pixel(row: int, column: int) -> np.ndarray:
@@ -379,8 +379,8 @@ REFUSED: tuple[tuple[dict[str, Any], str], ...] = (
     ({"padding": 1}, "padding 1 is not one of 'same', 'valid'"),
     ({"groups": 2}, r"groups 2 is neither 1 nor in_channels \(4\)"),
     ({"groups": 4, "out_channels": 8}, "out_channels 8 differs from in_channels 4"),
-    ({"product": "outer"}, "product 'outer' is not one of 'hadamard', 'inner', 'dynamic'"),
-    ({"heads": 2}, "heads 2 is only for products 'inner' and 'dynamic', product is 'hadamard'"),
+    ({"product": "outer"}, "product 'outer' is not one of 'hadamard', 'inner', 'dynamic', 'softmax'"),
+    ({"heads": 2}, "heads 2 is not for product 'hadamard', allowed is None"),
     ({"product": "dynamic", "heads": 3}, "heads 3 does not divide in_channels 4"),
     ({"product": "dynamic", "heads": True}, "heads True"),
     ({"product": "dynamic", "groups": 4}, r"groups 4 \(depthwise\) is not for product 'dynamic', allowed is 1"),
@@ -394,10 +394,19 @@ REFUSED: tuple[tuple[dict[str, Any], str], ...] = (
     ({"directions": "all"}, "directions 'all'"),
     ({"directions": 8}, "directions 8"),
     ({"shift": 0}, "shift 0 is not an integer from 1 up"),
-    ({"weighting": 3}, "weighting 3 is not supported yet"),
-    ({"weighting": 2}, "weighting 2 is not one of 1"),
-    ({"stack": 2}, "stack 2 is not supported yet"),
-    ({"stack": 0}, "stack 0"),
+    ({"weighting": 2}, "weighting 2 is not one of 1, 3"),
+    ({"weighting": True}, "weighting True is not one of 1, 3"),
+    ({"stack": 0}, "stack 0 is not an integer from 1 up"),
+    ({"product": "softmax", "groups": 4}, r"groups 4 \(depthwise\) is not for product 'softmax', allowed is 1"),
+    ({"product": "softmax", "heads": 3}, "heads 3 does not divide in_channels 4"),
+    ({"product": "softmax", "heads": 4, "out_channels": 6}, "heads 4 does not divide out_channels 6"),
+    ({"product": "softmax", "shift": 2}, "shift 2 is not for product 'softmax', allowed is 1"),
+    ({"product": "softmax", "weighting": 3}, "weighting 3 is not for product 'softmax', allowed is 1"),
+    ({"product": "softmax", "stack": 2}, "stack 2 is not for product 'softmax', allowed is 1"),
+    (
+        {"product": "softmax", "directions": []},
+        r"directions \(\) is not for product 'softmax', allowed is \(\(-1, -1\)",
+    ),
     ({"branch_norm": 1}, "branch_norm 1"),
     ({"bias": None}, "bias None"),
 )
@@ -418,7 +427,7 @@ def test_dynamic_convolution_refuses_by_name() -> None:
         DynamicConv2d(2, 2, product="inner")
     with pytest.raises(UserError, match="heads 3 does not divide in_channels 4"):
         DynamicConv2d(4, 2, product="dynamic", heads=3)
-    with pytest.raises(UserError, match="heads 2 is only for products 'inner' and 'dynamic'"):
+    with pytest.raises(UserError, match="heads 2 is not for product 'hadamard', allowed is None"):
         DynamicConv2d(4, 2, heads=2)
 
 

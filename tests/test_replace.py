@@ -141,7 +141,7 @@ def test_parameters_are_taken_over_with_dtype_mode_and_frozenness() -> None:
     assert isinstance(layer, XVolution) and not layer.training
     assert layer.conv.weight is conv.weight and layer.conv.bias is conv.bias
     assert {p.dtype for p in layer.parameters()} == {torch.bfloat16}
-    assert not layer.conv.weight.requires_grad and layer.attn_weight.requires_grad
+    assert not layer.conv.weight.requires_grad and layer.attention.weight.requires_grad
 
 
 def test_a_name_is_not_a_prefix() -> None:
