@@ -37,8 +37,9 @@ def test_killed_or_equivalent(unit: tuple[Core, Case]) -> None:
     core, case = unit
     drawn = draw(core, 600, seed=5)
     weight = next(m for m in drawn if m.stage == "weight_store" and m.port == "Q")
-    operand = next(m for m in drawn if "$mul" in m.cell and m.port == "A" and m.mode == "const0" and m.bit > 8)
-    mutants = [dataclasses.replace(weight, mode="inv", control=None), operand]
+    operand = next(m for m in drawn if "$mul" in m.cell and m.port == "A" and m.bit > 8)
+    modes = ((weight, "inv"), (operand, "const0"))
+    mutants = [dataclasses.replace(mutant, mode=mode, control=None) for mutant, mode in modes]
     killed, alike = try_all(core, case, mutants, simulator=installed("icarus").name)
     assert killed.startswith("full rate: ") and "output elements are wrong" in killed
     assert alike == EQUIVALENT
