@@ -277,6 +277,7 @@ PROOF = Proof(
     unbounded=False,
     depth=DEPTH,
     builds=BUILDS,
+    slow=frozenset(BUILDS),
     bugs=(
         _bug(
             "room for a row too many",

@@ -18,15 +18,20 @@ def _parts() -> list[Any]:
     parts = []
     for proof in PROOFS.values():
         quick = [build for build in proof.builds if build not in proof.slow]
-        parts.append(pytest.param(proof, quick, id=f"{proof.name}: quick builds"))
+        parts += [pytest.param(proof, quick, id=f"{proof.name}: quick builds")] if quick else []
         rest = [build for build in proof.builds if build in proof.slow]
         parts += [pytest.param(proof, [build], id=f"{proof.name}: {build}", marks=slow) for build in rest]
     return parts
 
 
 def _bugs() -> list[Any]:
+    """Those of slow builds are slow, too."""
+
+    def marks(proof: Proof, bug: Bug) -> tuple[pytest.MarkDecorator, ...]:
+        return (slow,) if bug.name in proof.slow_bugs or bug.build in proof.slow else ()
+
     return [
-        pytest.param(proof, bug, id=f"{proof.name}: {bug.name}", marks=(slow,) if bug.name in proof.slow_bugs else ())
+        pytest.param(proof, bug, id=f"{proof.name}: {bug.name}", marks=marks(proof, bug))
         for proof in PROOFS.values()
         for bug in proof.bugs
     ]
