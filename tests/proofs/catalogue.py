@@ -10,6 +10,7 @@ from proofs import (
     output_stream,
     packed,
     queue,
+    register_file,
     requantise,
     rounding,
     row_store,
@@ -31,6 +32,7 @@ PROOFS: dict[str, Proof] = {
         frame_walk.PROOF,
         frame_sets.PROOF,
         weight_loader.PROOF,
+        register_file.PROOF,
     )
 }
 
