@@ -30,6 +30,7 @@ PROOFS: dict[str, Proof] = {
         queue.PROOF,
         axi_lite.PROOF,
         frame_walk.PROOF,
+        frame_walk.VALID,
         frame_sets.PROOF,
         weight_loader.PROOF,
         register_file.PROOF,
