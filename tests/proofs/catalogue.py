@@ -10,6 +10,7 @@ from proofs import (
     output_stream,
     packed,
     queue,
+    register_file,
     requantise,
     rounding,
     row_store,
@@ -29,8 +30,10 @@ PROOFS: dict[str, Proof] = {
         queue.PROOF,
         axi_lite.PROOF,
         frame_walk.PROOF,
+        frame_walk.VALID,
         frame_sets.PROOF,
         weight_loader.PROOF,
+        register_file.PROOF,
     )
 }
 
