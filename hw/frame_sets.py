@@ -37,13 +37,19 @@ def set_layout(config: UnitConfig) -> data.StructLayout:
     )
 
 
+def pick_set(config: UnitConfig, sets: data.View, number: Value) -> data.View:
+    """Set ``number`` of the two."""
+    return data.View(set_layout(config), Mux(number, sets[1], sets[0]))
+
+
 class FrameSets(wiring.Component):
     """The sets, and the change between them.
 
     Members:
         i_settings: what software has prepared; it stays until it is in force.
-        i_apply: an order to put parts of it in force; only while none is pending and the unit is
-            not switching. Its frame number is there four cycles earlier, and stays, too.
+        i_apply: an order to put parts of it in force; only while none is pending or has just been
+            applied (``o_applied``, before ``o_switching`` can tell), and the unit is not switching.
+            Its frame number is there four cycles earlier, and stays, too.
         i_boundary: no frame is being written after this cycle: its last beat is taken in it, or
             none has begun and none begins.
         i_begins: a frame's first beat is taken.
@@ -143,7 +149,7 @@ class FrameSets(wiring.Component):
         """The set that is to take effect is that in force but for the ``parts`` that change."""
         c, settings = self._config.layer.config, self.i_settings
         sets = Signal(data.ArrayLayout(set_layout(self._config), 2), reset_less=True)
-        current = data.View(set_layout(self._config), Mux(number, sets[1], sets[0]))
+        current = pick_set(self._config, sets, number)
         new = Signal(set_layout(self._config))
         m.d.comb += new.eq(current)
         with m.If(parts[0]):

@@ -19,7 +19,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.config import UnitConfig
-from hw.frame_sets import set_layout
+from hw.frame_sets import pick_set, set_layout
 from hw.frame_writer import FrameWriter, position_layout
 from hw.pipeline import Counter, delay, index_shape, wrap_increment
 from hw.queue import Queue
@@ -171,8 +171,8 @@ class FrameWalk(wiring.Component):
             fetch.eq(self.i_frame & (~active | ends)),
         ]
         m.d.sync += active.eq(fetch | (active & ~ends))
-        next_set = data.View(set_layout(self._config), Mux(self.i_frame_set, self.i_sets[1], self.i_sets[0]))
-        own_set = data.View(set_layout(self._config), Mux(own, self.i_sets[1], self.i_sets[0]))
+        next_set = pick_set(self._config, self.i_sets, self.i_frame_set)
+        own_set = pick_set(self._config, self.i_sets, own)
 
         # From the last row of centres to the next frame's first: with stride 2 it may be one more.
         advance = 2 * first + 1

@@ -19,7 +19,7 @@ from hw.control.interface import InputErrors
 from hw.frame_sets import set_layout
 from hw.pipeline import Counter, index_shape
 from hw.queue import Queue
-from hw.row_store import row_write
+from hw.row_store import group_address, row_write
 
 #: Rows that the reader may be behind the writer's count, and ahead of it: the beats in its queues, and rows skipped.
 READER_ROWS = 64
@@ -149,10 +149,8 @@ class FrameWriter(wiring.Component):
             for value, name in ((x, "width_last"), (y, "height_last"))
         )
         m.d.comb += [ends_row.eq(channel.last & last_x), last_beat.eq(ends_row & last_y)]
-        beats = Signal(index_shape(self._config.row_beats), name="beats")
         position = self.o_position
         with m.If(takes):
-            m.d.sync += beats.eq(Mux(ends_row, 0, beats + 1))
             m.d.sync += position.beats.eq(Mux(ends_row, 0, position.beats + 1))
             with m.If(channel.last):
                 m.d.sync += x.eq(Mux(last_x, 0, x + 1))
@@ -162,18 +160,10 @@ class FrameWriter(wiring.Component):
         write = self.o_write
         if c.stride == 1 or c.width == 1:
             columns: Value = Const(1, c.stride)
-            address: Value = beats
+            address: Value = position.beats
         else:
-            # The two columns of a group share an address: the even one returns to its start.
             columns = Cat(~x[0], x[0])
-            address = Signal(index_shape(self._config.row_depth), name="address")
-            with m.If(takes):
-                m.d.sync += address.eq(address + 1)
-                with m.If(channel.last):
-                    with m.If(~x[0]):
-                        m.d.sync += address.eq(address - (g.channel_beats - 1))
-                    with m.If(last_x):
-                        m.d.sync += address.eq(0)
+            address = group_address(m, self._config, takes, odd=x[0], ends_pixel=channel.last, ends_row=last_x)
         m.d.sync += [
             write.enable.eq(columns & takes.replicate(c.stride)),
             write.slot.eq(slot.value),

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from amaranth.hdl import Module, Mux, Signal
-from amaranth.lib import data, memory, stream, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.config import UnitConfig
-from hw.pipeline import index_shape, wrap_increment
+from hw.queue import Queue
 
 
 class OutputStream(wiring.Component):
@@ -43,34 +43,17 @@ class OutputStream(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        entry = self.o.payload.shape()
-        m.submodules.fifo = fifo = memory.Memory(shape=entry, depth=self._depth, init=[])
-        write, read = fifo.write_port(), fifo.read_port(domain="comb")
-        head = Signal(index_shape(self._depth))
-        tail = Signal(index_shape(self._depth))
-        level = Signal(range(self._depth + 1))
-
-        m.d.comb += [
-            write.addr.eq(tail),
-            write.en.eq(self.i_valid),
-            write.data.beat.eq(self.i_beat),
-            write.data.last.eq(self.i_last),
-            read.addr.eq(head),
-        ]
+        entry = Signal(self.o.payload.shape())
+        m.d.comb += [entry.beat.eq(self.i_beat), entry.last.eq(self.i_last)]
         if self._marks:
-            m.d.comb += write.data.user.eq(self.i_user)
-        with m.If(self.i_valid):
-            m.d.sync += tail.eq(wrap_increment(tail, 1, self._depth))
-
-        payload = Signal(entry, reset_less=True)
-        valid = Signal()
-        # Whether there are entries is a register of its own, so that little waits for the sink.
-        some = Signal()
+            m.d.comb += entry.user.eq(self.i_user)
         pop = Signal()
-        m.d.comb += [pop.eq(some & (~valid | self.o.ready)), self.o_popped.eq(pop)]
-        m.d.sync += [level.eq(level + self.i_valid - pop), some.eq(self.i_valid | Mux(pop, level > 1, some))]
+        fifo = Queue(m, entry.shape(), self._depth, push=self.i_valid, entry=entry, pop=pop, name="fifo")
+        valid = Signal()
+        payload = Signal(entry.shape(), reset_less=True)
+        m.d.comb += [pop.eq(fifo.some & (~valid | self.o.ready)), self.o_popped.eq(pop)]
         with m.If(pop):
-            m.d.sync += [payload.eq(read.data), head.eq(wrap_increment(head, 1, self._depth))]
+            m.d.sync += payload.eq(fifo.head)
         m.d.sync += valid.eq(Mux(pop, 1, valid & ~self.o.ready))
         m.d.comb += [self.o.valid.eq(valid), self.o.payload.eq(payload)]
         return m

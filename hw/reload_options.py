@@ -21,7 +21,7 @@ def add_reload_options(parser: argparse.ArgumentParser) -> None:
         "--reloadable", action="store_true", help="weights, constants, frame size and shifts come over AXI"
     )
     group.add_argument("--single-buffered", action="store_true", help="memory for one set of weights only")
-    for name, default in (("attn-shift", f"0:{ATTN_SHIFT.high}"), ("out-shift", f"0:{_limits('out_shift')[1]}")):
+    for name, default in (("attn-shift", f"0:{ATTN_SHIFT.high}"), ("out-shift", f"0:{FIELD_RANGES['out_shift'][1]}")):
         group.add_argument(
             f"--{name}", type=_limits_text(name), metavar="LOW:HIGH", help=f"shifts that it takes (default: {default})"
         )
@@ -35,16 +35,12 @@ def reload_of(args: argparse.Namespace, config: LayerConfig) -> Reload | None:
                 raise UserError(f"--{option.replace('_', '-')} needs --reloadable")
         return None
     attn_shift = args.attn_shift or Range(0, max(ATTN_SHIFT.high, config.attn_shift))
-    out_shift = args.out_shift or Range(*_limits("out_shift"))
+    out_shift = args.out_shift or Range(*FIELD_RANGES["out_shift"])
     return Reload(attn_shift=attn_shift, out_shift=out_shift, single_buffered=args.single_buffered)
 
 
-def _limits(field: str) -> tuple[int, int]:
-    return FIELD_RANGES[field]
-
-
 def _limits_text(option: str) -> Callable[[str], Range]:
-    low, high = _limits(option.replace("-", "_"))
+    low, high = FIELD_RANGES[option.replace("-", "_")]
 
     def parse(text: str) -> Range:
         match = re.fullmatch(r"(\d{1,2}):(\d{1,2})", text)

@@ -15,7 +15,7 @@ from amaranth.lib.wiring import In, Member, Out
 
 from hw.config import UnitConfig
 from hw.control.control import Control
-from hw.frame_sets import FrameSets, set_layout
+from hw.frame_sets import FrameSets, pick_set
 from hw.frame_walk import FrameWalk, follow
 from hw.frame_writer import FrameWriter
 from hw.pipeline import adder_tree, delay, index_shape, tree_latency
@@ -39,7 +39,6 @@ class ReloadableUnit(Unit):
     def __init__(self, config: UnitConfig) -> None:
         self._control = Control(config)
         super().__init__(config)
-        self._at_output = self._at_lane + self.lane.latency
         self._sets = FrameSets(config, latency=self._at_output)
         self._writer = FrameWriter(config)
 
@@ -108,7 +107,7 @@ class ReloadableUnit(Unit):
     def _in_force(self, m: Module, cycles: int) -> data.View:
         """The set of a beat, so many cycles after its issue."""
         number = delay(m, self.sequencer.o_tag.set, cycles - 1)
-        return data.View(set_layout(self._config), Mux(number, self._sets.o_sets[1], self._sets.o_sets[0]))
+        return pick_set(self._config, self._sets.o_sets, number)
 
     def _add_constants(self, m: Module) -> None:
         sequencer, sets, control = self.sequencer, self._sets, self._control
@@ -161,12 +160,10 @@ class ReloadableUnit(Unit):
 
     def _add_output(self, m: Module, reset: Value) -> None:
         super()._add_output(m, reset)
-        control, stream, done = self._control, self.output_stream, Signal()
-        tag = self.sequencer.o_tag
+        control, stream = self._control, self.output_stream
         m.d.comb += [
-            done.eq(stream.i_valid & stream.i_last),
-            self._sets.i_done.eq(done),
-            stream.i_user.eq(delay(m, tag.damaged & tag.frame_last, self._at_output - 1)),
+            self._sets.i_done.eq(stream.i_valid & stream.i_last),
+            stream.i_user.eq(delay(m, self.sequencer.o_tag.damaged, self._at_output - 1)),
             self.m_axis_tuser.eq(stream.o.payload.user),
         ]
         # Elements that were cut, counted as they leave the lanes.

@@ -44,6 +44,25 @@ def row_write(config: UnitConfig) -> data.StructLayout:
     )
 
 
+def group_address(
+    m: Module, config: UnitConfig, moves: Value, *, odd: Value, ends_pixel: Value, ends_row: Value
+) -> Signal:
+    """Where a beat lies in its row with stride 2; it ``moves`` on with each beat.
+
+    The two columns of a group share an address: the even one returns to its start. ``ends_row`` is
+    wanted with ``ends_pixel``.
+    """
+    address = Signal(index_shape(config.row_depth), name="address")
+    with m.If(moves):
+        m.d.sync += address.eq(address + 1)
+        with m.If(ends_pixel):
+            with m.If(~odd):
+                m.d.sync += address.eq(address - (config.geometry.channel_beats - 1))
+            with m.If(ends_row):
+                m.d.sync += address.eq(0)
+    return address
+
+
 class RowStore(wiring.Component):
     """Input rows in ``slots`` memories.
 
@@ -131,18 +150,10 @@ class RowStore(wiring.Component):
         slot = Counter(m, self._slots, next_x & x.last, name="slot")
         if c.stride == 1 or c.width == 1:
             enable: Value = Const(1, c.stride)
-            address: Value = Counter(m, c.width * g.channel_beats, written, name="address").value
+            address: Value = Counter(m, self._config.row_beats, written, name="address").value
         else:
-            # The two columns of a group share an address: the even one returns to its start.
             enable = Cat(~x.value[0], x.value[0])
-            address = Signal(index_shape(self._config.row_depth))
-            with m.If(written):
-                m.d.sync += address.eq(address + 1)
-                with m.If(channel.last):
-                    with m.If(~x.value[0]):
-                        m.d.sync += address.eq(address - (g.channel_beats - 1))
-                    with m.If(x.last):
-                        m.d.sync += address.eq(0)
+            address = group_address(m, self._config, written, odd=x.value[0], ends_pixel=channel.last, ends_row=x.last)
 
         write = Signal(row_write(self._config))
         m.d.comb += [

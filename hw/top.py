@@ -47,7 +47,7 @@ class Unit(wiring.Component):
         self.window = Window(config)
         self.lane = Lane(config)
         self.similarity = None if config.heads is None else Similarity(config)
-        self.latency = self._at_lane + self.lane.latency + OutputStream.latency
+        self.latency = self._at_output + OutputStream.latency
         # Enough entries that a ready sink never makes the sequencer wait for a free one.
         self.fifo_depth = -(-(self.latency + 1) // config.beats_per_output) + 2
         self.sequencer = Sequencer(config, fifo_depth=self.fifo_depth)
@@ -102,6 +102,10 @@ class Unit(wiring.Component):
     @property
     def _at_lane(self) -> int:
         return self._at_taps + self.sims_wait
+
+    @property
+    def _at_output(self) -> int:
+        return self._at_lane + self.lane.latency
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -214,7 +218,7 @@ class Unit(wiring.Component):
         return {}
 
     def _add_output(self, m: Module, reset: Value) -> None:
-        output_stream, sequencer, at_output = self.output_stream, self.sequencer, self._at_lane + self.lane.latency
+        output_stream, sequencer, at_output = self.output_stream, self.sequencer, self._at_output
         m.d.comb += [
             output_stream.i_valid.eq(delay(m, sequencer.o_last, at_output, reset_less=False)),
             output_stream.i_last.eq(delay(m, sequencer.o_frame_last, at_output - 1)),

@@ -81,7 +81,9 @@ class OutputStreamHarness(Harness):
         self.claim(m, idle < 2)
 
         if self.lemmas:
-            level, some, head, tail = (inside.register(name) for name in ("level", "some", "head", "tail"))
+            level, some, head, tail = (
+                inside.register(name) for name in ("fifo_level", "fifo_some", "fifo_first", "fifo_tail")
+            )
             self.lemma(m, (level == used) & (used <= depth) & (some == (level > 0)))
             self.lemma(m, (head < depth) & (tail < depth))
             behind = Mux(tail >= head, tail - head, tail + depth - head)
@@ -95,8 +97,8 @@ class OutputStreamHarness(Harness):
         return m
 
 
-def _bug(name: str, old: str, new: str, build: str = "depth 4") -> Bug:
-    return Bug(name=name, module="hw.output_stream", old=old, new=new, build=build, depth=10)
+def _bug(name: str, old: str, new: str, build: str = "depth 4", module: str = "hw.output_stream") -> Bug:
+    return Bug(name=name, module=module, old=old, new=new, build=build, depth=10)
 
 
 PROOF = Proof(
@@ -107,14 +109,19 @@ PROOF = Proof(
     builds={f"depth {depth}": partial(OutputStreamHarness, depth) for depth in (2, 3, 4, 7)}
     | {f"depth {depth}, marks": partial(OutputStreamHarness, depth, marks=True) for depth in (2, 4)},
     bugs=(
-        _bug("pops without asking the sink", "some & (~valid | self.o.ready)", "some"),
+        _bug("pops without asking the sink", "fifo.some & (~valid | self.o.ready)", "fifo.some"),
         _bug("valid falls in a stall", "Mux(pop, 1, valid & ~self.o.ready)", "pop"),
-        _bug("head stays at its end", "head.eq(wrap_increment(head, 1, self._depth))", "head.eq(head + (head < 3))"),
-        _bug("the last entry is forgotten", "Mux(pop, level > 1, some)", "Mux(pop, level > 2, some)"),
+        _bug(
+            "head stays at its end",
+            "first.eq(wrap_increment(first, 1, depth))",
+            "first.eq(first + (first < 3))",
+            module="hw.queue",
+        ),
+        _bug("the last entry is forgotten", "self.level > 1", "self.level > 2", module="hw.queue"),
         _bug(
             "an entry that becomes free is not reported",
             "self.o_popped.eq(pop)",
-            "self.o_popped.eq(self.o.ready & some)",
+            "self.o_popped.eq(self.o.ready & fifo.some)",
         ),
         _bug(
             "a mark shows without its beat",
@@ -124,8 +131,8 @@ PROOF = Proof(
         ),
         _bug(
             "marks are mixed up with the end of the frame",
-            "write.data.user.eq(self.i_user)",
-            "write.data.user.eq(self.i_user & self.i_last)",
+            "entry.user.eq(self.i_user)",
+            "entry.user.eq(self.i_user & self.i_last)",
             "depth 4, marks",
         ),
     ),
