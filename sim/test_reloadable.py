@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from golden.cli import output_directory
 from hw.verilog import generate
-from sim.conftest import installed
+from sim.conftest import check_verdicts, installed, waves
 from sim.reload_cases import RELOADABLE, reloadable_case
 from sim.reloadable import ESSENTIAL, exercise_reloadable
 from sim.simulators import Simulator
@@ -21,20 +20,13 @@ ON_ICARUS = ("dynamic_stride_2", "frame_nx1", "single_buffered_parallel", "ecp5_
 
 def verify(name: str, simulator: Simulator, folder: Path, request: pytest.FixtureRequest) -> None:
     seed = request.config.getoption("--seed")
-    waves = None
-    if request.config.getoption("--waves"):
-        waves = (
-            output_directory(request.config.rootpath / "build" / "waves")
-            / f"reloadable-{name}-{simulator.name}{simulator.wave_suffix}"
-        )
-        print(f"waveforms: {waves}")
     case = reloadable_case(name)
     core = generate(case.layer, case.folding, case.target, pack=case.pack, reload=case.reload)
     tests = None if name in THOROUGH else ESSENTIAL
-    verdicts = exercise_reloadable(core, simulator, folder, tests=tests, seed=seed, waves=waves)
-    assert len(verdicts) >= (30 if tests is None else 9), f"only {sorted(verdicts)} ran"
-    failures = [f"{test}: {message}" for test, message in verdicts.items() if message is not None]
-    assert not failures, f"{name} on {simulator.name}, seed {seed}, log in {folder}:\n" + "\n".join(failures)
+    traces = waves(request, f"reloadable-{name}", simulator)
+    verdicts = exercise_reloadable(core, simulator, folder, tests=tests, seed=seed, waves=traces)
+    least = 30 if tests is None else 9
+    check_verdicts(verdicts, least, f"{name} on {simulator.name}, seed {seed}, log in {folder}")
 
 
 @pytest.mark.parametrize("name", RELOADABLE)

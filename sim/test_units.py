@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from golden.cli import output_directory
 from hw.verilog import generate
 from sim.cases import CASES, named_case
-from sim.conftest import installed
+from sim.conftest import check_verdicts, installed, waves
 from sim.simulators import Simulator
 from sim.stream import exercise
 
@@ -28,19 +27,10 @@ ON_ICARUS = (
 
 def verify(name: str, simulator: Simulator, folder: Path, request: pytest.FixtureRequest) -> None:
     seed = request.config.getoption("--seed")
-    waves = None
-    if request.config.getoption("--waves"):
-        waves = (
-            output_directory(request.config.rootpath / "build" / "waves")
-            / f"{name}-{simulator.name}{simulator.wave_suffix}"
-        )
-        print(f"waveforms: {waves}")
     case = named_case(name)
     core = generate(case.layer, case.folding, case.target, pack=case.pack)
-    verdicts = exercise(core, case, simulator, folder, seed=seed, waves=waves)
-    assert len(verdicts) >= 11, f"only {sorted(verdicts)} ran"
-    failures = [f"{test}: {message}" for test, message in verdicts.items() if message is not None]
-    assert not failures, f"{name} on {simulator.name}, seed {seed}, log in {folder}:\n" + "\n".join(failures)
+    verdicts = exercise(core, case, simulator, folder, seed=seed, waves=waves(request, name, simulator))
+    check_verdicts(verdicts, 11, f"{name} on {simulator.name}, seed {seed}, log in {folder}")
 
 
 @pytest.mark.parametrize("name", CASES)
