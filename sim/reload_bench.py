@@ -78,7 +78,7 @@ async def load_and_run(dut: Any) -> None:
 
 @cocotb.test()
 async def nothing_before_a_load(dut: Any) -> None:
-    """Without a set in force no beat is taken, and no part of one is applied; the frames that wait are computed then."""
+    """Without a set in force no beat is taken and no part of one applied; the frames that wait are computed then."""
     rng = generator("nothing_before_a_load")
     bench = await ReloadTestbench.start(dut, JOB)
     layer = bench.layer(rng, *bench.size(rng))
