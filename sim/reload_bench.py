@@ -78,13 +78,16 @@ async def load_and_run(dut: Any) -> None:
 
 @cocotb.test()
 async def nothing_before_a_load(dut: Any) -> None:
-    """Without a set in force no beat is taken; the frames that wait are computed once there is one."""
+    """Without a set in force no beat is taken and no part of one applied; the frames that wait are computed then."""
     rng = generator("nothing_before_a_load")
     bench = await ReloadTestbench.start(dut, JOB)
     layer = bench.layer(rng, *bench.size(rng))
     bench.send(rng, layer, 2)
     await ClockCycles(dut.aclk, 200)
     assert not bench.monitor.inputs, "a beat is taken although nothing is in force"
+    await bench.refused(bench.driver.apply(("settings", "constants")))
+    await bench.refused(bench.driver.apply(APPLY_PARTS))  # no weights are loaded
+    await bench.expect_errors("apply_refused")
     await bench.within(bench.driver.load(layer))
     await bench.settle()
     assert bench.reference.completed == 2

@@ -182,7 +182,7 @@ class ReloadTestbench:
 
     async def within(self, awaitable: Awaitable[Result], cycles: int = 0) -> Result:
         """The result of something that must not take longer (0: than a whole load)."""
-        cycles = cycles or 40 * (self.patience + 4 * image_beats(self.config) + 100 * self._channels)
+        cycles = cycles or 8 * (self.patience + 4 * image_beats(self.config) + 100 * self._channels)
         try:
             return await with_timeout(awaitable, cycles * PERIOD, "step")
         except SimTimeoutError:
