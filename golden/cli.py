@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
+import json
 import os
 import sys
 import tempfile
@@ -142,6 +143,19 @@ def replacing(path: str | os.PathLike[str], mode: str = "w") -> Iterator[IO[Any]
     except BaseException:
         os.unlink(temporary)
         raise
+
+
+@contextlib.contextmanager
+def json_report(path: Path | None) -> Iterator[Callable[[object], object]]:
+    """What writes a command's figures as JSON to ``path``; without one it does nothing.
+
+    Long work goes inside, so that a file that cannot be written is told before it. Raises as `replacing`.
+    """
+    if path is None:
+        yield lambda figures: None
+        return
+    with replacing(path) as stream:
+        yield lambda figures: stream.write(json.dumps(figures, indent=2) + "\n")
 
 
 def write_files(folder: Path, files: Mapping[str, str | bytes]) -> None:

@@ -14,7 +14,6 @@ Exit status: 0 if the goals are met, 1 if not, 2 for wrong input.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -39,16 +38,17 @@ def main(argv: list[str]) -> int:
     find_simulator("verilator")
     names = list(dict.fromkeys(options.unit or CASES))
     units: dict[str, UnitCoverage] = {}
-    with ProcessPoolExecutor(options.jobs) as pool, progress("measuring", len(names)) as advance:
+    with (
+        cli.json_report(options.json) as write,
+        ProcessPoolExecutor(options.jobs) as pool,
+        progress("measuring", len(names)) as advance,
+    ):
         runs = {pool.submit(partial(measure, seed=options.seed), name): name for name in names}
         for run in as_completed(runs):
             units[runs[run]] = run.result()
             advance(1)
-    units = {name: units[name] for name in names}
-    figures = _figures(units, options.seed)
-    if options.json:
-        with cli.replacing(options.json) as stream:
-            stream.write(json.dumps(figures, indent=2) + "\n")
+        figures = _figures({name: units[name] for name in names}, options.seed)
+        write(figures)
     Console().print(_table(figures))
     console = Console(markup=False, highlight=False, soft_wrap=True)
     missed = [f"{kind}: {place}" for kind, places in figures["missed"].items() for place in places]

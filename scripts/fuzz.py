@@ -21,7 +21,6 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import hashlib
-import json
 import os
 import shlex
 import shutil
@@ -60,7 +59,7 @@ def main(argv: list[str]) -> int:
     console = Console(markup=False, highlight=False, soft_wrap=True)
     outcomes = []
     shown = Progress(console=console, transient=True, disable=not console.is_terminal)
-    with ProcessPoolExecutor(options.jobs) as pool, shown as bar:
+    with cli.json_report(options.json) as write, ProcessPoolExecutor(options.jobs) as pool, shown as bar:
         task = bar.add_task("fuzzing", total=options.count)
         cases = [
             pool.submit(run_reloadable, options.seed, i, options.simulator, options.target, folder, options.stimuli)
@@ -73,10 +72,8 @@ def main(argv: list[str]) -> int:
             outcomes.append(case.result())
             for line in outcomes[-1].lines:
                 console.print(line)
-    figures = _figures(outcomes, options)
-    if options.json:
-        with cli.replacing(options.json) as stream:
-            stream.write(json.dumps(figures, indent=2) + "\n")
+        figures = _figures(outcomes, options)
+        write(figures)
     failed = figures["fuzz_mismatches"] + figures["fuzz_hangs"]
     where = f"{options.simulator}, target {options.target}"
     console.print(f"{figures['fuzz_cases']} cases, seed {options.seed}, {where}: {failed} failed")

@@ -13,7 +13,6 @@ Exit status: 0 if enough of those not proven equivalent are killed, 1 if not, 2 
 
 from __future__ import annotations
 
-import json
 import os
 from collections import Counter
 from typing import Any
@@ -33,15 +32,16 @@ def main(argv: list[str]) -> int:
     find_simulator(options.simulator)
     suite = {name: options.count or SUITE[name] for name in dict.fromkeys(options.unit or SUITE)}
     fates: list[Fate] = []
-    with progress("killing mutants", sum(suite.values())) as advance:
+    with (
+        cli.json_report(options.json) as write,
+        progress("killing mutants", sum(suite.values())) as advance,
+    ):
         for name, count in suite.items():
             fates += campaign(
                 name, count, seed=options.seed, simulator=options.simulator, jobs=options.jobs, advance=advance
             )
-    figures = _figures(fates, options)
-    if options.json:
-        with cli.replacing(options.json) as stream:
-            stream.write(json.dumps(figures, indent=2) + "\n")
+        figures = _figures(fates, options)
+        write(figures)
     Console().print(_table(figures))
     console = Console(markup=False, highlight=False, soft_wrap=True)
     for survivor in figures["survivors"]:

@@ -14,7 +14,6 @@ Exit status: 0 if everything is proven and every bug found, 1 if not, 2 for wron
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -36,20 +35,17 @@ PROVES, FINDS = "test_holds", "test_finds_planted_bug"
 def main(argv: list[str]) -> int:
     options = _parser().parse_args(argv)
     console = Console(markup=False, highlight=False, soft_wrap=True)
-    with TemporaryDirectory() as folder:
+    with cli.json_report(options.json) as write, TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
         status, output = _run(_arguments(options.quick, options.only, options.jobs), report, console)
         if not report.exists():
             raise cli.UserError(f"pytest ends with status {status}: {output.strip().splitlines()[-1]}")
         cases = _cases(report)
-    if not cases:
-        raise cli.UserError(f"only {options.only!r} names no proof, see tests/proofs")
-    result = summary(cases)
+        if not cases:
+            raise cli.UserError(f"only {options.only!r} names no proof, see tests/proofs")
+        result = summary(cases)
+        write({**result, "cases": cases})
     _show(console, cases, result)
-    if options.json is not None:
-        with cli.replacing(options.json) as file:
-            json.dump({**result, "cases": cases}, file, indent=1)
-            file.write("\n")
     return 0 if all(case["passed"] for case in cases) else 1
 
 

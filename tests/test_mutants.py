@@ -37,9 +37,12 @@ def test_killed_or_equivalent(unit: tuple[Core, Case]) -> None:
     core, case = unit
     drawn = draw(core, 600, seed=5)
     weight = next(m for m in drawn if m.stage == "weight_store" and m.port == "Q")
-    operand = next(m for m in drawn if "$mul" in m.cell and m.port == "A" and m.bit > 8)
-    modes = ((weight, "inv"), (operand, "const0"))
-    mutants = [dataclasses.replace(mutant, mode=mode, control=None) for mutant, mode in modes]
+    multiplier = next(m for m in drawn if "$mul" in m.cell and m.stage == "tap_macs")
+    mutants = [
+        dataclasses.replace(weight, mode="inv", control=None),
+        # An unsigned pixel of 8 bits, and above it only zeros.
+        dataclasses.replace(multiplier, mode="const0", port="A", bit=9, control=None),
+    ]
     killed, alike = try_all(core, case, mutants, simulator=installed("icarus").name)
     assert killed.startswith("full rate: ") and "output elements are wrong" in killed
     assert alike == EQUIVALENT

@@ -285,8 +285,8 @@ PROOF = Proof(
         _bug(
             "the walk's size is that of the other set",
             "hw.frame_walk",
-            "Mux(self.i_frame_set, self.i_sets[1], self.i_sets[0])",
-            "Mux(self.i_frame_set, self.i_sets[0], self.i_sets[1])",
+            "pick_set(self._config, self.i_sets, self.i_frame_set)",
+            "pick_set(self._config, self.i_sets, ~self.i_frame_set)",
             "1x2",
         ),
         _bug(
