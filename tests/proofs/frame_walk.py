@@ -247,8 +247,8 @@ def _bug(name: str, module: str, old: str, new: str, build: str) -> Bug:
 BOTTOM = (
     "a read does not wait for the bottom row",
     "hw.frame_walk",
-    "rows + Mux(needs_end, below + 1, reach)",
-    "rows + Mux(needs_end, below + 1, 0)",
+    "distance.eq(Mux(needs_end, below + 1, reach))",
+    "distance.eq(Mux(needs_end, below + 1, 0))",
 )
 
 BUILDS = {
