@@ -34,6 +34,7 @@ def exercise_reloadable(
     seed: int = 0,
     stimuli: int = 1,
     waves: Path | None = None,
+    coverage: bool = False,
 ) -> dict[str, str | None]:
     """Run tests of a bench on a reloadable unit.
 
@@ -43,12 +44,13 @@ def exercise_reloadable(
         seed: of stimulus and pauses.
         stimuli: number of random scenarios (only for ``scenario_bench``).
         waves: waveform file to write.
+        coverage: whether to leave `sim.simulators.COVERAGE_FILE` in ``folder``.
 
     Returns:
         For each test its failure message, None if it passed.
     """
     latency = core.manifest["timing"]["predicted_latency"] - core.config.prediction.first_output_issue
     ReloadJob(config=core.config, latency=latency, seed=seed, stimuli=stimuli).save(folder)
-    program = Program.build(simulator, bench, core.verilog, waves=waves is not None)
+    program = Program.build(simulator, bench, core.verilog, waves=waves is not None, coverage=coverage)
     environment = {JOB_VARIABLE: str(folder.resolve())} | ({"COCOTB_TEST_FILTER": tests} if tests else {})
     return program.run(folder, environment=environment, seed=seed, waves=waves)
