@@ -2,12 +2,13 @@
 
 Examples:
     python -m scripts.coverage
-    python -m scripts.coverage --unit plain --unit valid
+    python -m scripts.coverage --unit plain --unit reloadable/hadamard
     python -m scripts.coverage --json coverage.json
 
-Every named case runs the tests of ``sim/test_units.py``, and many more frames where these leave something open. Points
-that cannot be reached are excluded, each for a reason that is checked; see ``sim/coverage.py``. Results are cached:
-what has not changed is not simulated again.
+Every named case runs the tests of ``sim/test_units.py``, every reloadable one those of ``sim/test_reloadable.py``, and
+many more frames or random scenarios where these leave something open. Points that cannot be reached are excluded,
+each for a reason that is checked; see ``sim/coverage.py``. Results are cached: what has not changed is not simulated
+again.
 
 Exit status: 0 if the goals are met, 1 if not, 2 for wrong input.
 """
@@ -27,8 +28,12 @@ from golden import cli
 from golden.progress import progress
 from sim.cases import CASES
 from sim.coverage import GOALS, KINDS, REASONS, UnitCoverage, measure, percent
+from sim.reload_cases import RELOADABLE
+from sim.reload_coverage import measure_reloadable
 from sim.simulators import find_simulator
 
+RELOAD = "reloadable/"
+UNITS = (*CASES, *(RELOAD + name for name in RELOADABLE))
 #: Missed points that the table shows.
 SHOWN = 20
 
@@ -36,14 +41,14 @@ SHOWN = 20
 def main(argv: list[str]) -> int:
     options = _parser().parse_args(argv)
     find_simulator("verilator")
-    names = list(dict.fromkeys(options.unit or CASES))
+    names = list(dict.fromkeys(options.unit or UNITS))
     units: dict[str, UnitCoverage] = {}
     with (
         cli.json_report(options.json) as write,
         ProcessPoolExecutor(options.jobs) as pool,
         progress("measuring", len(names)) as advance,
     ):
-        runs = {pool.submit(partial(measure, seed=options.seed), name): name for name in names}
+        runs = {pool.submit(partial(_measured, name, options.seed)): name for name in names}
         for run in as_completed(runs):
             units[runs[run]] = run.result()
             advance(1)
@@ -57,6 +62,12 @@ def main(argv: list[str]) -> int:
     if len(missed) > SHOWN:
         console.print(f"missed {len(missed) - SHOWN} more, --json FILE names them")
     return 0 if all(figures[kind] >= GOALS[kind] for kind in KINDS) else 1
+
+
+def _measured(name: str, seed: int) -> UnitCoverage:
+    if name.startswith(RELOAD):
+        return measure_reloadable(name.removeprefix(RELOAD), seed=seed)
+    return measure(name, seed=seed)
 
 
 def _figures(units: Mapping[str, UnitCoverage], seed: int) -> dict[str, Any]:
@@ -96,7 +107,13 @@ def _table(figures: Mapping[str, Any]) -> Table:
 def _parser() -> cli.Parser:
     parser = cli.Parser(prog="python -m scripts.coverage", description=__doc__)
     add = parser.add_argument
-    add("--unit", action="append", choices=list(CASES), metavar="NAME", help="a case of sim/cases.py (default: all)")
+    add(
+        "--unit",
+        action="append",
+        choices=UNITS,
+        metavar="NAME",
+        help="a case of sim/cases.py, or reloadable/ and one of sim/reload_cases.py (all)",
+    )
     add("--seed", type=cli.bounded(int, 0, 2**31 - 1), default=0, help="of stimulus and pauses (default: 0)")
     add("--jobs", type=cli.bounded(int, 1, 64), default=os.cpu_count(), help="units at a time (default: one a core)")
     add("--json", type=cli.file_path, metavar="FILE", help="where to write the figures and all missed points")

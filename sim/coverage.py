@@ -9,6 +9,7 @@ assignments. A point in a module that has several instances counts once, for all
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import re
 import tempfile
@@ -36,7 +37,14 @@ GOALS = {"line": 100.0, "branch": 100.0, "toggle": 98.0}
 #: Why a point that never ran is excluded.
 MEMORY_WORD = "a word of a memory: what is written to it and read from it are signals, which count"
 UNREACHABLE = "unreachable, proven by induction over the unit's gates with all inputs free (sim/unreachable.py)"
-REASONS = (MEMORY_WORD, UNREACHABLE)
+COUNTED = (
+    "needs a count of 1,024 frames, cycles or elements in a 32-bit counter that software reads, proven as the last, "
+    "with the counter's upper bits at 0; that these are set by a carry only is proven, too"
+)
+REASONS = (MEMORY_WORD, UNREACHABLE, COUNTED)
+#: Registers that count events, and the lowest bit of those that the regression need not reach.
+COUNTERS = re.compile(r"control\.counters\.total_\w+|frame_sets\.counted")
+COUNTER_BITS = 10
 #: Frames that are sent where the named tests leave something open.
 MORE_FRAMES = 60
 #: What the result depends on beside the unit and the simulator.
@@ -173,15 +181,21 @@ def exclusions(verilog: str, points: Iterable[Point]) -> dict[Point, str]:
     left = [point for point in points if point not in found]
     if left:
         claims = _Claims(verilog)
+        carries = claims.about_counters()
         sufficient = {point: claims.about(point) for point in left}
-        sure = proven(claims.gates, (c for choices in sufficient.values() for group in choices for c in group))
-        found |= {
-            point: UNREACHABLE
-            for point, choices in sufficient.items()
-            # In each instance, one of the claims.
-            if choices and all(any(claim in sure for claim in group) for group in choices)
-        }
+        wanted = dict.fromkeys(claim for choices in sufficient.values() for group in choices for claim in group)
+        sure = proven(claims.gates, [*wanted, *carries])
+        found |= {point: UNREACHABLE for point in left if _follows(sufficient[point], sure)}
+        upper = {bit: 0 for claim, bit in carries.items() if claim in sure}
+        if upper:
+            sure = proven(claims.gates, wanted, fixed=upper)
+            found |= {p: COUNTED for p in left if p not in found and _follows(sufficient[p], sure)}
     return found
+
+
+def _follows(sufficient: list[list[Claim]], sure: set[Claim]) -> bool:
+    """Whether in each instance one of the claims that would do is ``sure``."""
+    return bool(sufficient) and all(any(claim in sure for claim in group) for group in sufficient)
 
 
 def _is_memory_word(point: Point) -> bool:
@@ -210,6 +224,16 @@ class _Claims:
             name = condition["name"].strip().removeprefix("\\")
             return [[never(b, value)] for b in self._bits(point.scope, name, int(condition["bit"] or 0))]
         return []
+
+    def about_counters(self) -> dict[Claim, int]:
+        """That an upper bit of a counter is set only by a carry, for each such bit."""
+        return {
+            Claim(now=((below, 0), (bit, 0)), then=((bit, 1),)): bit
+            for name, bits in self.gates.signals.items()
+            if COUNTERS.fullmatch(name)
+            for below, bit in itertools.pairwise(bits[COUNTER_BITS - 1 :])
+            if isinstance(bit, int)
+        }
 
     def _bits(self, scope: str, name: str, index: int) -> list[int | str]:
         """The bit in each instance."""

@@ -190,6 +190,31 @@ async def apply_without_a_number(dut: Any) -> None:
 
 
 @cocotb.test()
+async def far_numbers(dut: Any) -> None:
+    """Frames are numbered modulo 2^32: a number of the half behind has passed, one of the half ahead is waited for."""
+    rng = generator("far_numbers")
+    bench, layer = await loaded(dut, rng)
+    for at in (0xFFFF_FFFF, 0xAAAA_AAAA):
+        layer = bench.changed(rng, layer)
+        await bench.switched()
+        await bench.within(bench.driver.write_settings(layer.config))
+        await bench.within(bench.driver.apply(("settings",), at=at))
+        bench.send(rng, layer, 2)
+        await bench.settle()
+    await bench.switched()
+    for at in (0x5555_5555, 0x7FFF_FFFF):
+        await bench.within(bench.board.write(bench.table["apply_at"].address, at))
+        assert await bench.within(bench.board.read(bench.table["apply_at"].address)) == at
+    await bench.within(bench.driver.write_settings(bench.changed(rng, layer).config))
+    await bench.within(bench.driver.apply(("settings",), at=0x7FFF_FFFF))
+    bench.send(rng, layer, 2)
+    await bench.settle()
+    assert (await bench.driver.status())["pending"]
+    assert bench.reference.completed == 6
+    await bench.expect_errors()
+
+
+@cocotb.test()
 async def parts(dut: Any) -> None:
     """Weights, constants and settings change each by itself; what is left out stays."""
     if SINGLE_BUFFERED:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from golden.cache import cached
 from hw.verilog import Core, generate
-from sim.coverage import UnitCoverage, exclusions, read_points, summary
+from sim.coverage import Point, UnitCoverage, exclusions, read_points, summary
 from sim.reload_cases import reloadable_case
 from sim.reloadable import RELOADABLE_BENCH, SCENARIOS, exercise_reloadable
 from sim.simulators import COVERAGE_FILE, HERE, find_simulator
@@ -39,7 +39,8 @@ def measure_reloadable(name: str, *, seed: int = 0) -> UnitCoverage:
 def _measure(core: Core, seed: int) -> UnitCoverage:
     simulator = find_simulator("verilator")
     with tempfile.TemporaryDirectory() as scratch:
-        counts, reasons, failures = read_points(""), {}, []
+        counts, failures = read_points(""), []
+        reasons: dict[Point, str] | None = None
         for bench, stimuli in ((RELOADABLE_BENCH, 1), (SCENARIOS, MORE_SCENARIOS)):
             folder = Path(scratch) / bench.module
             folder.mkdir()
@@ -48,10 +49,12 @@ def _measure(core: Core, seed: int) -> UnitCoverage:
             )
             failures += [message for message in verdicts.values() if message]
             counts.update(read_points((folder / COVERAGE_FILE).read_text()))
-            left = [point for point, count in counts.items() if not count]
-            reasons = {p: why for p, why in reasons.items() if p in left} if reasons else exclusions(core.verilog, left)
-            if reasons.keys() == set(left):
+            left = {point for point, count in counts.items() if not count}
+            if reasons is None:
+                reasons = exclusions(core.verilog, left)
+            reasons = {point: why for point, why in reasons.items() if point in left}
+            if reasons.keys() == left:
                 break
     if failures:
         raise RuntimeError(f"coverage of a unit that fails: {failures[0]}")
-    return summary(counts, reasons)
+    return summary(counts, reasons or {})

@@ -53,7 +53,7 @@ def proven(gates: Gates, claims: Iterable[Claim], fixed: Mapping[int, int] | Non
     What is missing may hold, too.
 
     Args:
-        fixed: inputs that keep a value.
+        fixed: inputs and flip-flops that keep a value.
     """
     known = {bit: TRUE if value else -TRUE for bit, value in (fixed or {}).items()}
     alive = _plausible(gates, dict.fromkeys([*claims, *_about_registers(gates)]), fixed or {})

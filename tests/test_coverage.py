@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
-from sim.coverage import KINDS, MEMORY_WORD, UNREACHABLE, Point, exclusions, percent, read_points, summary
+from sim.coverage import COUNTED, KINDS, MEMORY_WORD, UNREACHABLE, Point, exclusions, percent, read_points, summary
 
 #: Two coverage files of one unit: as the top, and inside the bulk bench. \1 and \2 as Verilator separates.
 TOP = (
@@ -65,7 +67,7 @@ def test_percent_leaves_out_what_is_excluded_and_nothing_else() -> None:
     excluded = {point: UNREACHABLE for point in list(counts)[5:]}
     unit = summary(counts, excluded)
     assert unit.points == {"line": 0, "branch": 0, "toggle": 6} and unit.hit["toggle"] == 3
-    assert unit.excluded["toggle"] == {MEMORY_WORD: 0, UNREACHABLE: 1}
+    assert unit.excluded["toggle"] == {MEMORY_WORD: 0, UNREACHABLE: 1, COUNTED: 0}
     assert unit.missed["toggle"] == [":3 a[3]:0->1", ":4 a[4]:0->1"]
     assert percent([unit, unit], "toggle") == 60.0
     assert {kind: percent([unit], kind) for kind in KINDS} == {"line": 100.0, "branch": 100.0, "toggle": 60.0}
@@ -99,3 +101,33 @@ EXCLUSIONS = {
 @pytest.mark.parametrize(("point", "reason"), EXCLUSIONS.values(), ids=EXCLUSIONS)
 def test_exclusion(point: Point, reason: str | None) -> None:
     assert exclusions(UNIT, [point]).get(point) == reason
+
+
+#: A counter that only counts, and one that software may set.
+COUNTING = r"""module xvolution(input aclk, input en, input [11:0] at, output late, output any);
+  counting frame_sets (.aclk(aclk), .en(en), .load(1'd0), .at(at), .high(late));
+  counting control_counters (.aclk(aclk), .en(en), .load(en), .at(at), .high(any));
+endmodule
+module counting(input aclk, input en, input load, input [11:0] at, output high);
+  reg [11:0] counted = 0;
+  assign high = counted[11] & at[0];
+  always @(posedge aclk) counted <= load ? at : counted + {11'd0, en};
+endmodule
+"""
+
+
+@pytest.mark.parametrize(
+    ("point", "reason"),
+    [
+        (toggle("frame_sets", "counted[9]:0->1"), None),
+        (toggle("frame_sets", "counted[10]:0->1"), COUNTED),
+        (toggle("", "late:0->1"), COUNTED),
+        (toggle("control_counters", "counted[10]:0->1"), None),
+        (toggle("", "any:0->1"), None),
+    ],
+)
+def test_a_count_is_out_of_reach_only_where_it_takes_a_carry(
+    point: Point, reason: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sim.coverage.COUNTERS", re.compile(r"\w+\.counted"))
+    assert exclusions(COUNTING, [point]).get(point) == reason
