@@ -1,13 +1,15 @@
 """Whether the regression notices faults: mutants of some small units, and what becomes of each.
 
 Every mutant goes through bulk runs of random and extreme frames, at full rate with the predicted cycle figures and with
-pauses, and if these do not kill it through the cycle-by-cycle tests of ``sim/stream_bench.py``, resets among them. What
-survives is proven to be equivalent (`sim.equivalence`), or remains a survivor.
+pauses, and if these do not kill it through the cycle-by-cycle tests of ``sim/stream_bench.py``, resets among them. One
+of a reloadable unit goes through the tests of ``sim/reload_bench.py``, and then through random scenarios. What survives
+is proven to be equivalent (`sim.equivalence`), or remains a survivor.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import json
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -16,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
+from golden.cache import cached
 from hw.verilog import Core, generate
 from sim.bench import SimulationError
 from sim.bulk import simulate
@@ -23,16 +26,22 @@ from sim.cases import Case, named_case
 from sim.equivalence import equivalent
 from sim.gates import read_gates
 from sim.mutants import INNER, SELECT, Mutant, draw, mutated, mutated_netlist
-from sim.simulators import find_simulator
+from sim.reload_cases import reloadable_case
+from sim.reloadable import ESSENTIAL, RELOADABLE_BENCH, SCENARIOS, exercise_reloadable
+from sim.simulators import HERE, find_simulator
 from sim.stimulus import extreme_frames, random_frames
 from sim.stream import exercise
 
+#: What the name of a unit of `sim.reload_cases` begins with here.
+RELOAD = "reloadable/"
 #: Units by their name in `sim.cases`, small ones that have every stage, and how many mutants are drawn from each.
 SUITE: Mapping[str, int] = {
     "fold_sequential": 120,
     "stride_2_even": 100,
     "dynamic_head_over_beats": 120,
     "xcup_bits_3_6_signed": 80,
+    RELOAD + "stride_2": 80,
+    RELOAD + "single_buffered_parallel": 40,
 }
 #: Survivors that cannot be proven equivalent, by unit and text, and why no test can or need see them.
 ARGUED: Mapping[tuple[str, str], str] = {}
@@ -42,6 +51,9 @@ EQUIVALENT = "equivalent"
 SURVIVED = "survived"
 FRAMES = 5
 PAUSE = 0.3
+FATES = "fates.json"
+#: Random scenarios for a mutant of a reloadable unit that its tests do not kill.
+MORE_SCENARIOS = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,18 +76,35 @@ class Fate:
 def campaign(
     name: str, count: int, *, seed: int, simulator: str, jobs: int, advance: Callable[[float], object]
 ) -> list[Fate]:
-    """Draw ``count`` mutants of a named case and try to kill each.
+    """Draw ``count`` mutants of a named case and try to kill each, or take what came of it from the cache.
 
     Args:
         seed: of the draw and of all stimulus.
         jobs: simulations at a time.
-        advance: called with 1 for each mutant that is done.
+        advance: called with the number of mutants that are done.
     """
-    case = named_case(name)
-    core = generate(case.layer, case.folding, case.target, pack=case.pack)
-    mutants = draw(core, count, seed=seed)
-    verdicts = try_all(core, case, mutants, seed=seed, simulator=simulator, jobs=jobs, advance=advance)
-    return [Fate(unit=name, mutant=m, verdict=v) for m, v in zip(mutants, verdicts, strict=True)]
+    case = reloadable_case(name.removeprefix(RELOAD)) if name.startswith(RELOAD) else named_case(name)
+    core = generate(case.layer, case.folding, case.target, pack=case.pack, reload=case.reload)
+    tried = 0
+
+    def count_up(done: float) -> None:
+        nonlocal tried
+        tried += 1
+        advance(done)
+
+    def make(folder: Path) -> None:
+        mutants = draw(core, count, seed=seed)
+        verdicts = try_all(core, case, mutants, seed=seed, simulator=simulator, jobs=jobs, advance=count_up)
+        fates = [{**vars(mutant), "verdict": verdict} for mutant, verdict in zip(mutants, verdicts, strict=True)]
+        (folder / FATES).write_text(json.dumps(fates))
+
+    # All benches: what a verdict depends on is spread over many files.
+    sources = (path.read_text() for path in sorted((*HERE.glob("*.py"), *HERE.glob("*.v"))))
+    version = find_simulator(simulator).version()
+    folder = cached(["mutation", simulator, version, str(count), str(seed), core.verilog, *sources], make)
+    fates = json.loads((folder / FATES).read_text())
+    advance(len(fates) - tried)
+    return [Fate(unit=name, verdict=fate.pop("verdict"), mutant=Mutant(**fate)) for fate in fates]
 
 
 def try_all(
@@ -110,27 +139,55 @@ def try_all(
 
 def kill(core: Core, case: Case, number: int, seed: int, simulator: str) -> str | None:
     """What notices mutant ``number`` of the unit of `sim.mutants.mutated`; None if nothing does."""
-    config, plusargs = case.layer.config, {SELECT: number}
-    noise = random_frames(np.random.default_rng(seed), config, FRAMES)
-    frames = np.stack([noise, extreme_frames(config)], axis=1).reshape(-1, *noise.shape[1:])
     try:
-        for pause in (0.0, PAUSE):
-            result = simulate(
-                core,
-                case.layer,
-                case.folding,
-                frames,
-                simulator=simulator,
-                idle=pause,
-                stall=pause,
-                seed=seed,
-                plusargs=plusargs,
-            )
-            found = result.complaints() + ([] if pause else result.timing_complaints(core.manifest["timing"]))
-            if found:
-                return f"{'pauses' if pause else 'full rate'}: {found[0]}"
-        with tempfile.TemporaryDirectory() as folder:
-            verdicts = exercise(core, case, find_simulator(simulator), Path(folder), seed=seed, plusargs=plusargs)
+        if case.reload is not None:
+            return _reload_fault(core, {SELECT: number}, seed, simulator)
+        return _frozen_fault(core, case, {SELECT: number}, seed, simulator)
     except SimulationError as error:
         return str(error)
+
+
+def _frozen_fault(core: Core, case: Case, plusargs: Mapping[str, int], seed: int, simulator: str) -> str | None:
+    config = case.layer.config
+    noise = random_frames(np.random.default_rng(seed), config, FRAMES)
+    frames = np.stack([noise, extreme_frames(config)], axis=1).reshape(-1, *noise.shape[1:])
+    for pause in (0.0, PAUSE):
+        result = simulate(
+            core,
+            case.layer,
+            case.folding,
+            frames,
+            simulator=simulator,
+            idle=pause,
+            stall=pause,
+            seed=seed,
+            plusargs=plusargs,
+        )
+        found = result.complaints() + ([] if pause else result.timing_complaints(core.manifest["timing"]))
+        if found:
+            return f"{'pauses' if pause else 'full rate'}: {found[0]}"
+    with tempfile.TemporaryDirectory() as folder:
+        verdicts = exercise(core, case, find_simulator(simulator), Path(folder), seed=seed, plusargs=plusargs)
+    return _first_failure(verdicts)
+
+
+def _reload_fault(core: Core, plusargs: Mapping[str, int], seed: int, simulator: str) -> str | None:
+    for bench, tests in ((RELOADABLE_BENCH, ESSENTIAL), (RELOADABLE_BENCH, None), (SCENARIOS, None)):
+        with tempfile.TemporaryDirectory() as folder:
+            verdicts = exercise_reloadable(
+                core,
+                find_simulator(simulator),
+                Path(folder),
+                bench=bench,
+                tests=tests,
+                seed=seed,
+                stimuli=MORE_SCENARIOS,
+                plusargs=plusargs,
+            )
+        if found := _first_failure(verdicts):
+            return found
+    return None
+
+
+def _first_failure(verdicts: Mapping[str, str | None]) -> str | None:
     return next((f"{test}: {message}" for test, message in verdicts.items() if message is not None), None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,6 +36,7 @@ def exercise_reloadable(
     stimuli: int = 1,
     waves: Path | None = None,
     coverage: bool = False,
+    plusargs: Mapping[str, int] | None = None,
 ) -> dict[str, str | None]:
     """Run tests of a bench on a reloadable unit.
 
@@ -45,6 +47,7 @@ def exercise_reloadable(
         stimuli: number of random scenarios (only for ``scenario_bench``).
         waves: waveform file to write.
         coverage: whether to leave `sim.simulators.COVERAGE_FILE` in ``folder``.
+        plusargs: for the Verilog side.
 
     Returns:
         For each test its failure message, None if it passed.
@@ -53,4 +56,4 @@ def exercise_reloadable(
     ReloadJob(config=core.config, latency=latency, seed=seed, stimuli=stimuli).save(folder)
     program = Program.build(simulator, bench, core.verilog, waves=waves is not None, coverage=coverage)
     environment = {JOB_VARIABLE: str(folder.resolve())} | ({"COCOTB_TEST_FILTER": tests} if tests else {})
-    return program.run(folder, environment=environment, seed=seed, waves=waves)
+    return program.run(folder, plusargs, environment=environment, seed=seed, waves=waves)
