@@ -13,6 +13,12 @@ import pytest
 from scripts import evidence
 from scripts.evidence import PARTS, figures, render
 
+CASES = [
+    {"proof": "queue", "bug": None, "passed": True},
+    {"proof": "queue", "bug": "loses one", "passed": True},
+    {"proof": "queue", "bug": "swaps two", "passed": False},
+    {"proof": "walk", "bug": None, "passed": False},
+]
 COUNTS = {"mutants": 300, "equivalent": 20, "killed": 276, "survived": 4}
 FOUND: dict[str, Any] = {
     "coverage": {
@@ -40,7 +46,7 @@ FOUND: dict[str, Any] = {
         "simulator": "verilator",
     },
     "fuzz": {"fuzz_cases": 1000, "fuzz_builds": 998, "fuzz_mismatches": 1, "fuzz_hangs": 2, "seed": 2611},
-    "proofs": {"proofs": 12, "planted_bugs": 14, "planted_bugs_found": 13},
+    "proofs": {"proofs": 12, "planted_bugs": 14, "planted_bugs_found": 13, "cases": CASES},
 }
 REQUIRED = (
     "line branch toggle mutants equivalent killed fuzz_cases fuzz_mismatches fuzz_hangs "
@@ -67,9 +73,11 @@ def test_page_says_everything() -> None:
         "| window | 300 | 20 | 276 | 4 |",
         "`inv at A[0] of window.add line 7`: as it is",
         "`inv at A[1] of window.add line 7`: no reason found yet",
-        "1,000 random layers in 998 different units",
+        "1,000 cases in 998 different units",
         "1 mismatches, 2 hangs",
         "12 properties proven; of 14 planted bugs, 13",
+        "| `queue` | yes | 2 | 1 |",
+        "| `walk` | **no** | 0 | 0 |",
     ):
         assert text in page, text
     assert "Not measured" not in page
