@@ -148,11 +148,15 @@ def _mutation(part: Figures) -> Iterator[str]:
         yield from _table([label.removesuffix("s"), *columns], [*rows, ["all", *(part[column] for column in columns)]])
     yield ""
     yield from _table(["killed by", "mutants"], list(part["killed_by"].items()))
-    if part["survivors"]:
-        yield from ("", "Survivors:", "")
+    proven = part["equivalent"] - len(part["argued"])
+    yield ""
+    yield f"Of the equivalent ones {proven} are proven to be (`sim/equivalence.py`), the others argued one by one:"
+    yield ""
+    for argued in part["argued"]:
+        yield f"- {argued['unit']}, {argued['stage']}: `{argued['mutant']}`: {argued['reason']}"
+    yield from ("", "Survivors:" if part["survivors"] else "None survives.", "")
     for survivor in part["survivors"]:
-        reason = survivor["reason"] or "no reason found yet"
-        yield f"- {survivor['unit']}, {survivor['stage']}: `{survivor['mutant']}`: {reason}"
+        yield f"- {survivor['unit']}, {survivor['stage']}: `{survivor['mutant']}`"
 
 
 def _fuzz(part: Figures) -> Iterator[str]:
@@ -182,7 +186,7 @@ PARTS: Mapping[str, Part] = {
     "coverage": Part(arguments=["scripts.coverage"], keys=KINDS, describe=_coverage),
     "mutation": Part(arguments=["scripts.mutation"], keys=["mutants", "equivalent", "killed"], describe=_mutation),
     "fuzz": Part(
-        arguments=["scripts.fuzz", "--count", "400", "--stimuli", "10", "--seed", "2611"],
+        arguments=["scripts.fuzz", "--count", "210", "--stimuli", "20", "--seed", "2611"],
         keys=["fuzz_cases", "fuzz_mismatches", "fuzz_hangs"],
         describe=_fuzz,
     ),

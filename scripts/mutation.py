@@ -6,7 +6,7 @@ Examples:
     python -m scripts.mutation --json mutation.json
 
 Yosys draws the mutants; all of a unit's are in one program, which is simulated for each of them (``sim/mutation.py``).
-Survivors are proven to do what the unit does, or listed.
+Survivors are proven to do what the unit does, or argued one by one to do so (`ARGUED` there), or listed.
 
 Exit status: 0 if enough of those not proven equivalent are killed, 1 if not, 2 for wrong input.
 """
@@ -23,7 +23,7 @@ from rich.table import Table
 from golden import cli
 from golden.progress import progress
 from hw.synth.stages import STAGES
-from sim.mutation import ARGUED, EQUIVALENT, GOAL, SUITE, SURVIVED, Fate, campaign
+from sim.mutation import EQUIVALENT, GOAL, SUITE, Fate, campaign
 from sim.simulators import SIMULATORS, find_simulator
 
 
@@ -46,8 +46,6 @@ def main(argv: list[str]) -> int:
     console = Console(markup=False, highlight=False, soft_wrap=True)
     for survivor in figures["survivors"]:
         console.print(f"survived {survivor['unit']}: {survivor['mutant']}")
-        if survivor["reason"]:
-            console.print(f"    {survivor['reason']}")
     return 0 if figures["killed_percent"] >= GOAL else 1
 
 
@@ -60,27 +58,23 @@ def _figures(fates: list[Fate], options: Any) -> dict[str, Any]:
         "units": {name: _counts([f for f in fates if f.unit == name]) for name in dict.fromkeys(f.unit for f in fates)},
         "stages": {stage: _counts([fate for fate in fates if fate.mutant.stage == stage]) for stage in STAGES},
         "killed_by": dict(Counter(fate.verdict.split(":")[0] for fate in fates if fate.killed).most_common()),
-        "survivors": [
-            {
-                "unit": fate.unit,
-                "stage": fate.mutant.stage,
-                "mutant": str(fate.mutant),
-                "reason": ARGUED.get((fate.unit, str(fate.mutant))),
-            }
-            for fate in fates
-            if fate.verdict == SURVIVED
-        ],
+        "argued": [{**_place(fate), "reason": fate.argument} for fate in fates if fate.argument],
+        "survivors": [_place(fate) for fate in fates if fate.survived],
         "seed": options.seed,
         "simulator": options.simulator,
     }
 
 
+def _place(fate: Fate) -> dict[str, str]:
+    return {"unit": fate.unit, "stage": fate.mutant.stage, "mutant": str(fate.mutant)}
+
+
 def _counts(fates: list[Fate]) -> dict[str, int]:
     return {
         "mutants": len(fates),
-        "equivalent": sum(fate.verdict == EQUIVALENT for fate in fates),
+        "equivalent": sum(fate.verdict == EQUIVALENT or fate.argument is not None for fate in fates),
         "killed": sum(fate.killed for fate in fates),
-        "survived": sum(fate.verdict == SURVIVED for fate in fates),
+        "survived": sum(fate.survived for fate in fates),
     }
 
 

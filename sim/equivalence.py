@@ -2,8 +2,8 @@
 
 Unit and mutant get the same inputs, and start from any state that `sim.unreachable` does not rule out. Flip-flops
 that hold the same in both and still do a cycle later stay alike for ever. All are assumed to; one that comes apart is
-dropped, and may then hold anything in the mutant. The mutant is equivalent if in the end no output can differ.
-Multipliers and primitives are left as they are: the same operands, the same result.
+dropped, and may then hold anything that `sim.unreachable` does not rule out for the mutant. The mutant is equivalent if
+in the end no output can differ. Multipliers and primitives are left as they are: the same operands, the same result.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from sim.gates import TRUE, Bit, Clauses, Gates
-from sim.unreachable import proven
+from sim.unreachable import Claim, never, proven
 
 #: Times that more may come apart before the proof is given up.
 ROUNDS = 40
@@ -24,19 +24,32 @@ def equivalent(gates: Gates, select: str, numbers: Iterable[int]) -> Iterator[bo
         gates: a unit with an input ``select`` that chooses a mutant, or the unit itself if it is 0.
     """
     choice = gates.inputs[select]
-    claims = proven(gates, (), dict.fromkeys(choice, 0))
+    # A flip-flop that keeps the value it powers up with is what most often makes a fault harmless.
+    constant = [never(bit, 0 if bit in gates.initial else 1) for bit in gates.flip_flops]
     clauses = Clauses()
     unit = clauses.cycle(gates, dict.fromkeys(choice, -TRUE))
+    _assume(clauses, unit, proven(gates, constant, dict.fromkeys(choice, 0)))
+    for number in numbers:
+        values = {bit: number >> index & 1 for index, bit in enumerate(choice)}
+        selected = {bit: TRUE if value else -TRUE for bit, value in values.items()}
+        # What the mutant never does takes longer to find than most proofs need.
+        yield _alike(gates, clauses, unit, selected, ()) or _alike(
+            gates, clauses, unit, selected, proven(gates, constant, values)
+        )
+
+
+def _assume(clauses: Clauses, cycle: dict[Bit, int], claims: Iterable[Claim]) -> None:
+    """Rule out in ``cycle`` what ``claims`` say about one cycle."""
     for claim in claims:
         if not claim.then:
-            clauses.solver.add_clause([-unit[bit] if value else unit[bit] for bit, value in claim.now])
-    for number in numbers:
-        selected = {bit: TRUE if number >> index & 1 else -TRUE for index, bit in enumerate(choice)}
-        yield _alike(gates, clauses, unit, selected)
+            literals = ((clauses.literal(cycle, bit), value) for bit, value in claim.now)
+            clauses.solver.add_clause([-literal if value else literal for literal, value in literals])
 
 
-def _alike(gates: Gates, clauses: Clauses, unit: dict[Bit, int], selected: Mapping[int, int]) -> bool:
-    """Whether a mutant's outputs are always those of the unit."""
+def _alike(
+    gates: Gates, clauses: Clauses, unit: dict[Bit, int], selected: Mapping[int, int], facts: Iterable[Claim]
+) -> bool:
+    """Whether the outputs of a mutant, of which ``facts`` are known, are always those of the unit."""
     apart: set[int] = set()
     for _ in range(ROUNDS):
         # What only hands on what came apart needs no solver.
@@ -44,6 +57,7 @@ def _alike(gates: Gates, clauses: Clauses, unit: dict[Bit, int], selected: Mappi
             apart |= more
         known = {bit: unit[bit] for bit in (*gates.free, *gates.flip_flops) if bit not in apart}
         mutant = clauses.cycle(gates, {**known, **selected})
+        _assume(clauses, mutant, facts)
 
         def differ(bit: Bit, mutant: dict[Bit, int] = mutant) -> int:
             return clauses.differ(clauses.literal(unit, bit), clauses.literal(mutant, bit))

@@ -38,10 +38,10 @@ FOUND: dict[str, Any] = {
         "units": {"plain": COUNTS},
         "stages": {"window": COUNTS},
         "killed_by": {"full rate": 276},
-        "survivors": [
-            {"unit": "plain", "stage": "window", "mutant": "inv at A[0] of window.add line 7", "reason": "as it is"},
-            {"unit": "plain", "stage": "window", "mutant": "inv at A[1] of window.add line 7", "reason": None},
+        "argued": [
+            {"unit": "plain", "stage": "window", "mutant": "inv at A[0] of window.add line 7", "reason": "as it is"}
         ],
+        "survivors": [{"unit": "plain", "stage": "window", "mutant": "inv at A[1] of window.add line 7"}],
         "seed": 0,
         "simulator": "verilator",
     },
@@ -72,7 +72,8 @@ def test_page_says_everything() -> None:
         "**98.57 %**",
         "| window | 300 | 20 | 276 | 4 |",
         "`inv at A[0] of window.add line 7`: as it is",
-        "`inv at A[1] of window.add line 7`: no reason found yet",
+        "Of the equivalent ones 19 are proven",
+        "- plain, window: `inv at A[1] of window.add line 7`",
         "1,000 cases in 998 different units",
         "1 mismatches, 2 hangs",
         "12 properties proven; of 14 planted bugs, 13",
