@@ -47,8 +47,10 @@ from sim.reloadable import NOTHING_MOVES, SCENARIOS, exercise_reloadable
 from sim.simulators import SIMULATORS, find_simulator
 from sim.stimulus import extreme_frames, random_frames
 
-#: ``--simulator mix`` runs one of so many cases on Verilator, which compiles slowly, and the others on Icarus.
+#: ``--simulator mix`` runs one of so many frozen units on Verilator, which compiles slowly, and the others on Icarus.
 MIX = 5
+#: Of reloadable units, whose scenarios are long, it runs one of so many on Icarus, which simulates slowly.
+RELOADABLE_MIX = 25
 
 
 def main(argv: list[str]) -> int:
@@ -121,7 +123,8 @@ def run_case(seed: int, index: int, simulator: str, target: str, folder: Path) -
     config = case.layer.config
     pool = np.concatenate([random_frames(rng, config, 3), extreme_frames(config)])
     frames = rng.permutation(pool)[: rng.integers(1, 5, endpoint=True)]
-    simulator = _chosen(simulator, index)
+    if simulator == "mix":
+        simulator = "icarus" if index % MIX else "verilator"
     pauses = [0.0 if rng.random() < 0.3 else round(float(rng.uniform(0.02, 0.9)), 2) for _ in ("idle", "stall")]
     idle = stall = 0.0
     build, wrong = None, []
@@ -153,7 +156,8 @@ def run_reloadable(seed: int, index: int, simulator: str, target: str, folder: P
     case = random_reloadable_case(np.random.default_rng([seed, index]))
     if target != "mix":
         case = dataclasses.replace(case, target=TARGETS[target])
-    simulator = _chosen(simulator, index)
+    if simulator == "mix":
+        simulator = "verilator" if index % RELOADABLE_MIX else "icarus"
     kept = folder / f"{seed}-{index}"
     build = None
     with tempfile.TemporaryDirectory() as scratch:
@@ -176,12 +180,6 @@ def run_reloadable(seed: int, index: int, simulator: str, target: str, folder: P
         lines.append(f"    python -m sim.replay {shlex.quote(str(kept))} {scenario} --simulator {simulator}")
     hangs = sum(NOTHING_MOVES in str(message) for message in wrong.values())
     return Outcome(build=build, lines=lines, cases=len(verdicts), hangs=hangs, mismatches=len(wrong) - hangs)
-
-
-def _chosen(simulator: str, index: int) -> str:
-    if simulator != "mix":
-        return simulator
-    return "icarus" if index % MIX else "verilator"
 
 
 def _keep(case: Case, frames: np.ndarray, folder: Path) -> str:
@@ -207,7 +205,7 @@ def _parser() -> cli.Parser:
         "--simulator",
         choices=["mix", *SIMULATORS],
         default="mix",
-        help=f"mix: one case in {MIX} on verilator (default)",
+        help=f"mix: one frozen unit in {MIX} on verilator, one reloadable in {RELOADABLE_MIX} on icarus (default)",
     )
     add("--target", choices=["mix", *TARGETS], default="mix", help="FPGA family; mix: any of them (default)")
     add("--jobs", type=cli.bounded(int, 1, 64), default=os.cpu_count(), help="cases at a time (default: one a core)")
