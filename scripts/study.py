@@ -46,11 +46,11 @@ def main(argv: list[str]) -> int:
     console = Console(markup=False, highlight=False, soft_wrap=True)
     if options.list:
         for study in STUDIES.values():
-            console.print(f"{study.name}: {len(study.runs())} runs. {study.description}")
+            console.print(f"{study.name}: {study.size} runs. {study.description}")
         return 0
     if options.name is None:
         raise UserError(f"no study is named, allowed are {', '.join(STUDIES)}")
-    study = find_study(options.name).replaced(options.set)
+    study = find_study(options.name).replaced(options.set or ())
     with Store(options.store) as store:
         planned = plan(study.runs(), store, any_code=options.any_code)
         forecasts = forecast(planned, store)
@@ -75,6 +75,9 @@ def _run(
     if left:
         labels = {run.job.content: run.run.label(study.axes) for run in left}
         jobs = [run.job for run in left]
+        if options.scheduler is None:
+            for job in jobs:
+                job.function.look(job.settings)
         client = remote_client(options.scheduler, jobs) if options.scheduler else local_client(options.workers)
         with client as cluster:
             store.prepare()
@@ -124,7 +127,7 @@ def _parser() -> cli.Parser:
     parser = cli.Parser(prog="python -m scripts.study", description=__doc__)
     add = parser.add_argument
     add("name", nargs="?", metavar="NAME", help=f"one of {', '.join(STUDIES)}")
-    add("--set", action="append", default=[], metavar="KEY=VALUE", help="change a setting, or the values of an axis")
+    add("--set", action="append", metavar="KEY=VALUE", help="change a setting, or the values of an axis")
     where = parser.add_mutually_exclusive_group()
     cores = os.cpu_count() or 1
     where.add_argument(

@@ -12,7 +12,12 @@ from golden.cli import UserError
 from scripts.studies.functions import Advance, Function
 from scripts.studies.grid import Study
 
-STAND_IN = Function(module="study_stand_ins", run="run", check="check", amount="amount")
+STAND_IN = Function(
+    run="study_stand_ins:run",
+    check="study_stand_ins:check",
+    ready="study_stand_ins:ready",
+    amount="study_stand_ins:amount",
+)
 
 #: Accuracies by variant, for seeds 0 to 2.
 ACCURACY = {"conv": (87.0, 88.0, 89.5), "inner": (88.0, 88.5, 91.0), "wide": (87.0, 88.0, 89.5)}
@@ -33,6 +38,11 @@ def check(settings: dict[str, Any]) -> dict[str, Any]:
 
 def amount(settings: dict[str, Any]) -> float:
     return 2.0
+
+
+def ready(settings: dict[str, Any]) -> None:
+    if settings["what"] == "lack":
+        raise UserError("the data set is not here, a package brings it")
 
 
 def run(settings: dict[str, Any], *, advance: Advance) -> dict[str, Any]:

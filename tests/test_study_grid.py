@@ -44,11 +44,6 @@ def test_labels_stand_for_settings() -> None:
     assert "kind" not in runs[0].settings
 
 
-def test_runs_with_the_same_settings_are_one() -> None:
-    axes = {"kind": {"a": {}, "b": {"variant": "conv"}}}
-    assert points(dataclasses.replace(STUDY, axes=axes)) == [("a",)]
-
-
 def test_rows_of_a_table_are_told_apart_by_what_varies() -> None:
     assert STUDY.varied == ["variant"]
     assert STUDY.replaced(["variant=inner", "wait=0,1"]).varied == ["wait"]
@@ -143,7 +138,7 @@ BODY = "def f(x):\n    return x + 1\n"
 def version(folder: Path, used: str) -> str:
     (folder / "used.py").write_text(used)
     content.forget()
-    return code_version(Function(module="golden.experiment", run="", check=""))
+    return code_version(Function(run="golden.experiment:run", check=""))
 
 
 def test_code_that_matters(code: Path) -> None:

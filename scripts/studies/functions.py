@@ -18,40 +18,58 @@ Advance = Callable[[float], object]
 
 @dataclass(frozen=True, kw_only=True)
 class Function:
-    """A function of JSON settings, named so that other processes find it.
+    """A function of JSON settings, named ``module:name`` so that other processes find it.
 
     Attributes:
-        module: where it is defined; it is imported where it runs.
-        run: name of ``run(settings, *, advance) -> figures``. It depends on its settings alone, and calls
-            ``advance`` with shares of its work, which add up to 1.
-        check: name of ``check(settings) -> settings``, which fills defaults in and raises `UserError` for an
-            unknown key or a value that is not allowed.
-        amount: name of ``amount(settings) -> float``, roughly how many seconds a run takes; None where nobody knows.
+        run: ``run(settings, *, advance) -> figures``. It depends on its settings alone, and calls ``advance`` with
+            shares of its work, which add up to 1.
+        check: ``check(settings) -> settings``, which fills defaults in and raises `UserError` for an unknown key or
+            a value that is not allowed.
+        ready: ``ready(settings)``, which raises `UserError` where something that a run needs is not on this machine;
+            None where it needs nothing.
+        amount: ``amount(settings) -> float``, roughly how many seconds a run takes; None where nobody knows.
     """
 
-    module: str
     run: str
     check: str
+    ready: str | None = None
     amount: str | None = None
+
+    @property
+    def module(self) -> str:
+        """Where it is defined."""
+        return self.run.partition(":")[0]
 
     def checked(self, settings: Settings) -> dict[str, Json]:
         """``settings`` with all defaults. Raises `UserError`."""
-        return self._find(self.check)(settings)
+        return _find(self.check)(settings)
 
     def call(self, settings: Settings, advance: Advance) -> Figures:
         """The figures of checked ``settings``."""
-        return self._find(self.run)(settings, advance=advance)
+        return _find(self.run)(settings, advance=advance)
+
+    def look(self, settings: Settings) -> None:
+        """Raise `UserError` where this machine has not what a run with checked ``settings`` needs."""
+        if self.ready is not None:
+            _find(self.ready)(settings)
 
     def guess(self, settings: Settings) -> float | None:
         """Seconds that a run with checked ``settings`` takes by the function's own model; None without one."""
-        return None if self.amount is None else self._find(self.amount)(settings)
+        return None if self.amount is None else _find(self.amount)(settings)
 
-    def _find(self, name: str) -> Callable[..., Any]:
-        return getattr(importlib.import_module(self.module), name)
+
+def _find(place: str) -> Callable[..., Any]:
+    module, _, name = place.partition(":")
+    return getattr(importlib.import_module(module), name)
 
 
 FUNCTIONS: dict[str, Function] = {
-    "experiment": Function(module="golden.experiment", run="run_experiment", check="check_settings"),
+    "experiment": Function(
+        run="golden.experiment:run_experiment",
+        check="golden.experiment:check_settings",
+        ready="scripts.studies.demands:check_data",
+        amount="scripts.studies.demands:seconds",
+    ),
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from reprlib import repr as brief
@@ -75,27 +76,30 @@ class Study:
     def _keys(self) -> str:
         return ", ".join(dict.fromkeys([*self.axes, *self.fixed]))
 
-    def runs(self) -> list[Run]:
-        """All runs, the last axis running fastest, with their defaults filled in.
+    @property
+    def size(self) -> int:
+        """Points of the grid."""
+        return math.prod(len(values) for values in self.axes.values())
 
-        Settings of an axis of values override those of labels, and these the fixed ones. Runs whose settings are the
-        same are one. Raises `UserError` for settings that the function refuses.
+    def runs(self) -> list[Run]:
+        """Of each point of the grid its run, the last axis running fastest, with all defaults filled in.
+
+        Settings of an axis of values override those of labels, and these the fixed ones. Different points may have
+        the same settings: where one of them makes others meaningless. Raises `UserError` for settings that the
+        function refuses, and more than `MOST_RUNS`.
         """
-        function, runs = find_function(self.function), dict[str, Run]()
-        count = 1
-        for values in self.axes.values():
-            count *= len(values)
-        if count > MOST_RUNS:
-            raise UserError(f"study {self.name} would have {count} runs, allowed are {MOST_RUNS}")
-        for point in self._points():
-            settings = dict(self.fixed)
-            for key, label in point.items():
-                axis = self.axes[key]
-                settings |= axis[label] if isinstance(axis, Mapping) else {}
-            settings |= {key: value for key, value in point.items() if not isinstance(self.axes[key], Mapping)}
-            run = Run(function_name=self.function, settings=function.checked(settings), point=point)
-            runs.setdefault(_text(run.settings), run)
-        return list(runs.values())
+        if self.size > MOST_RUNS:
+            raise UserError(f"study {self.name} would have {self.size} runs, allowed are {MOST_RUNS}")
+        return [self._run(point) for point in self._points()]
+
+    def _run(self, point: Settings) -> Run:
+        settings = dict(self.fixed)
+        for key, label in point.items():
+            axis = self.axes[key]
+            settings |= axis[label] if isinstance(axis, Mapping) else {}
+        settings |= {key: value for key, value in point.items() if not isinstance(self.axes[key], Mapping)}
+        checked = find_function(self.function).checked(settings)
+        return Run(function_name=self.function, settings=checked, point=point)
 
     def _points(self) -> Iterator[dict[str, Json]]:
         for values in itertools.product(*self.axes.values()):

@@ -47,8 +47,15 @@ class Planned:
 
 
 def plan(runs: Iterable[Run], store: Store, *, any_code: bool = False) -> list[Planned]:
-    """All ``runs``, with what ``store`` has of them; with ``any_code`` of whatever version of the code."""
-    jobs = [(run, _job(run)) for run in runs]
+    """All ``runs``, with what ``store`` has of them; with ``any_code`` of whatever version of the code.
+
+    Of runs with the same settings only the first one is there.
+    """
+    by_content: dict[str, tuple[Run, Job]] = {}
+    for run in runs:
+        job = _job(run)
+        by_content.setdefault(job.content, (run, job))
+    jobs = list(by_content.values())
     stored: dict[tuple[str, str], Result] = {}
     for code in {job.code for _, job in jobs}:
         contents = [job.content for _, job in jobs if job.code == code]

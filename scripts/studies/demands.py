@@ -1,0 +1,40 @@
+"""What an experiment demands: its data set, and how much time where no stored run says so."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from golden.tasks import load_task
+from scripts.studies.functions import Settings
+
+#: Settings that say what the data set must have.
+DATA = ("task", "data_path", "image_side", "train_images", "validation_images", "test_images")
+#: Seconds of one core for each pixel that a ResNet-8 of plain convolutions learns from; measured on `load_digits`.
+SECONDS_PER_PIXEL = 7e-6
+#: What X-volution takes where a plain network takes 1.
+XVOLUTION_FACTOR = 1.4
+#: Images to train on unless settings say, and pixels of each.
+IMAGES = {"digits": 1200, "fashion_mnist": 55_000, "cifar10": 45_000, "image_folder": 10_000}
+PIXELS = {"digits": 8 * 8, "fashion_mnist": 28 * 28, "cifar10": 32 * 32}
+
+
+def check_data(settings: Settings) -> None:
+    """Raise `UserError` where the data set of checked ``settings`` is missing, and say what brings it."""
+    _look(*(settings[name] for name in DATA))
+
+
+@cache
+def _look(task: str, path: str | None, side: int, train: int | None, validation: int | None, test: int | None) -> None:
+    load_task(
+        task, path=path, image_side=side, train_images=train, validation_images=validation, test_images=test, seed=0
+    )
+
+
+def seconds(settings: Settings) -> float:
+    """Roughly how long one core takes for checked ``settings``: in proportion to epochs, images, pixels and depth."""
+    task = settings["task"]
+    pixels = PIXELS.get(task, settings["image_side"] ** 2)
+    images = settings["train_images"] or IMAGES[task]
+    epochs = settings["epochs"] + len(settings["qat_bits"]) * settings["qat_epochs"]
+    factor = 1.0 if settings["variant"] == "conv" else XVOLUTION_FACTOR
+    return SECONDS_PER_PIXEL * pixels * images * epochs * factor * settings["depth"] / 8
