@@ -100,6 +100,7 @@ def non_dominated(points: Sequence[Mapping[str, float]], *, less: Sequence[str],
     if not points:
         return []
     table = np.array([[*(point[key] for key in less), *(-point[key] for key in more)] for point in points])
-    no_worse = (table[:, None] <= table[None]).all(axis=2)
-    better = (table[:, None] < table[None]).any(axis=2)
-    return [not beaten for beaten in (no_worse & better).any(axis=0)]
+    no_worse = np.all(table[:, None] <= table[None], axis=2)
+    better = np.any(table[:, None] < table[None], axis=2)
+    beaten: np.ndarray = np.any(no_worse & better, axis=0)
+    return [not flag for flag in beaten.tolist()]

@@ -53,7 +53,7 @@ def plan(runs: Iterable[Run], store: Store, *, any_code: bool = False) -> list[P
     """
     by_content: dict[str, tuple[Run, Job]] = {}
     for run in runs:
-        job = _job(run)
+        job = job_of(run)
         by_content.setdefault(job.content, (run, job))
     jobs = list(by_content.values())
     stored: dict[tuple[str, str], Result] = {}
@@ -64,7 +64,8 @@ def plan(runs: Iterable[Run], store: Store, *, any_code: bool = False) -> list[P
     return [Planned(run=run, job=job, result=stored.get((job.content, job.code))) for run, job in jobs]
 
 
-def _job(run: Run) -> Job:
+def job_of(run: Run) -> Job:
+    """What a worker is to do for ``run``."""
     return Job(
         content=content_key(run.function_name, run.settings),
         code=code_version(run.function),

@@ -93,7 +93,7 @@ class Store:
             raise UserError(f"store {self.name} is of another version, it differs in {', '.join(sorted(different))}")
         if engine.dialect.name == "sqlite":
             with engine.connect() as connection:
-                verdict = connection.execute(sql.text("PRAGMA quick_check(1)")).scalar()
+                verdict = str(connection.execute(sql.text("PRAGMA quick_check(1)")).scalar())
             if verdict != "ok":
                 raise UserError(f"store {self.name} is damaged ({' '.join(verdict.split())}), it stays as it is")
 
