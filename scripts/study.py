@@ -32,17 +32,19 @@ from golden.cli import UserError, bounded
 from scripts.studies import store as stores
 from scripts.studies.catalogue import STUDIES, find_study
 from scripts.studies.engine import local_client, remote_client, run_jobs
-from scripts.studies.grid import Study
+from scripts.studies.grid import SEED, Study
 from scripts.studies.live import live
 from scripts.studies.plan import Forecast, Planned, forecast, plan
 from scripts.studies.store import Store
 
 #: More workers than a machine has any use for.
 MOST_WORKERS = 1024
+CORES = os.cpu_count() or 1
 
 
 def main(argv: list[str]) -> int:
     options = _parser().parse_args(argv)
+    options.workers = options.workers or CORES
     console = Console(markup=False, highlight=False, soft_wrap=True)
     if options.list:
         for study in STUDIES.values():
@@ -73,12 +75,12 @@ def _run(
     left = [run for run in planned if not run.done]
     results = {run.job.content: run.result for run in planned if run.result is not None and run.done}
     if left:
-        labels = {run.job.content: run.run.label(study.axes) for run in left}
+        labels = {run.job.content: run.run.label([*study.varied, SEED]) for run in left}
         jobs = [run.job for run in left]
         if options.scheduler is None:
             for job in jobs:
                 job.function.look(job.settings)
-        client = remote_client(options.scheduler, jobs) if options.scheduler else local_client(options.workers)
+        client = local_client(options.workers) if options.scheduler is None else remote_client(options.scheduler, jobs)
         with client as cluster:
             store.prepare()
             console.print(_cost(planned, forecasts, options))
@@ -89,14 +91,15 @@ def _run(
         f"{study.name}: {len(planned)} runs, {len(planned) - len(left)} of them stored before, {len(failed)} failed"
     )
     for run in failed:
-        console.print(f"failed: {run.run.label(study.axes)}: {results[run.job.content].complaint}")
+        console.print(f"failed: {run.run.label([*study.varied, SEED])}: {results[run.job.content].complaint}")
     return 1 if failed else 0
 
 
 def _table(study: Study, planned: Sequence[Planned], forecasts: Sequence[Forecast]) -> Table:
-    table = Table(*study.axes, "stored", "seconds", "by", title=f"{study.name}: {study.description}")
+    axes = [*study.varied, SEED]
+    table = Table(*axes, "stored", "seconds", "by", title=f"{study.name}: {study.description}")
     for run, guess in zip(planned, forecasts, strict=True):
-        point = (run.run.label([axis]).removeprefix(f"{axis} ") for axis in study.axes)
+        point = (run.run.label([axis]).removeprefix(f"{axis} ") for axis in axes)
         stored = run.result.status if run.result else ""
         seconds = "" if guess.seconds is None else f"{guess.seconds:.1f}"
         if run.done and run.result:
@@ -129,13 +132,11 @@ def _parser() -> cli.Parser:
     add("name", nargs="?", metavar="NAME", help=f"one of {', '.join(STUDIES)}")
     add("--set", action="append", metavar="KEY=VALUE", help="change a setting, or the values of an axis")
     where = parser.add_mutually_exclusive_group()
-    cores = os.cpu_count() or 1
     where.add_argument(
         "--workers",
         type=bounded(int, 1, MOST_WORKERS),
-        default=cores,
         metavar="N",
-        help=f"processes of this machine (default: {cores}, one for each core)",
+        help=f"processes of this machine (default: {CORES}, one for each core)",
     )
     where.add_argument("--scheduler", metavar="ADDRESS", help="of a cluster, HOST:PORT")
     add("--store", default=stores.DEFAULT, metavar="PATH_OR_URL", help=f"default: {stores.DEFAULT}")

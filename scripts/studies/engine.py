@@ -101,7 +101,7 @@ def local_client(workers: int) -> Iterator[Client]:
             threads_per_worker=1,
             processes=True,
             host="127.0.0.1",
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",
             memory_limit=0,
             silence_logs=logging.CRITICAL,
             local_directory=scratch,
@@ -156,5 +156,7 @@ def _same_code(client: Client, address: str, jobs: Sequence[Job]) -> None:
 
 
 def _quiet() -> None:
-    """What Dask logs is told by the results."""
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    """What Dask logs, the results say."""
+    for name in list(logging.root.manager.loggerDict):
+        if name.split(".")[0] == "distributed":
+            logging.getLogger(name).setLevel(logging.CRITICAL)
