@@ -1,45 +1,16 @@
-"""A network as named steps. Training, merging, quantisation and integers all follow the same steps.
-
-Kinds of steps::
-
-    layer      part(x), a convolution with its batch norm or an X-volution, then perhaps a ReLU
-    add        a + b, then perhaps a ReLU
-    max_pool   the largest of 3x3 pixels, at every second pixel
-    head       the mean of all pixels of each channel, then a linear map
-"""
+"""A network as named steps in floats: to be trained, merged, and quantised."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal, Protocol, cast
+from typing import Protocol, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from golden.merge import DynamicConv2d, batch_norm_affine
-
-#: The name that steps know the images by.
-IMAGES = "images"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Step:
-    """One operation.
-
-    Attributes:
-        name: what later steps know its result by.
-        kind: what is done.
-        inputs: names of earlier steps, or `IMAGES`; two for ``add``, else one.
-        relu: whether negative results become 0.
-    """
-
-    name: str
-    kind: Literal["layer", "add", "max_pool", "head"]
-    inputs: tuple[str, ...]
-    relu: bool = False
-
+from golden.networks.step import IMAGES, POOL, Step
 
 class Unit(Protocol):
     """A part with a merged form: `golden.operator.XVolution` and its like."""
@@ -83,7 +54,7 @@ class Network(nn.Module):
         if step.kind == "add":
             return inputs[0] + inputs[1]
         if step.kind == "max_pool":
-            return F.max_pool2d(inputs[0], 3, 2, 1)
+            return F.max_pool2d(inputs[0], *POOL)
         x = inputs[0].mean((2, 3)) if step.kind == "head" else inputs[0]
         return self.parts[step.name](x)
 

@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from torch import nn
 
 from golden.cli import UserError
-from golden.networks.network import IMAGES, Network, Step, parameter_count
+from golden.networks.network import Network, parameter_count
+from golden.networks.step import IMAGES, Step
 from golden.networks.variants import Variant, plain_unit
 from golden.sliding import check_choice
 
