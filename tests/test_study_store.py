@@ -77,6 +77,8 @@ def test_more_than_a_query_takes(place: str) -> None:
 def test_looking_makes_no_file(place: str, tmp_path: Path) -> None:
     with Store(place) as store:
         assert store.find(["a"], "1") == {} and store.of_function("f") == []
+    with Store(f"sqlite:///{tmp_path}/other") as store:
+        assert store.find(["a"], "1") == {}
     assert list(tmp_path.iterdir()) == []
 
 
@@ -136,6 +138,13 @@ def test_what_is_no_store_stays_as_it_is(make: object, message: str, tmp_path: P
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_store_that_cannot_be_made_leaves_nothing(tmp_path: Path) -> None:
+    """The name is right, but one with what SQLite appends is too long."""
+    with Store(str(tmp_path / ("x" * 250))) as store, pytest.raises(UserError, match="unable to open database file"):
+        store.prepare()
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_result_that_is_no_json(place: str) -> None:
     with Store(place) as store:
         store.prepare()
@@ -152,10 +161,11 @@ def test_result_that_is_no_json(place: str) -> None:
     [
         ("nosuch://host/base", "is no database URL that can be used"),
         ("postgresql://me:secret@host/base", "needs the package psycopg"),
-        ("sqlite:///nosuch/folder/base", "unable to open database file"),
         ("postgresql://host:port/base", "is no database URL that can be used"),
         ("://", "is no database URL that can be used"),
-        ("", "'' is not a path"),
+        ("postgre:/me:secret@://", "is no database URL that can be used"),
+        ("", "'' is no file that keeps anything"),
+        ("sqlite://", "'sqlite://' is no file that keeps anything"),
     ],
 )
 def test_places_that_are_refused(place: str, message: str) -> None:

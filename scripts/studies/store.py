@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from reprlib import repr as brief
 from types import TracebackType
 from typing import Any, Self
 
@@ -62,20 +62,20 @@ class Store:
 
     def __init__(self, place: str) -> None:
         self._engine: sql.Engine | None = None
-        self._path: Path | None = None
         self._ready = False
-        if "://" in place:
-            self.name, url = _without_password(place), place
-        else:
-            self.name, url = place, f"sqlite:///{place}"
-            if not place:
-                raise UserError("store '' is not a path")
-            self._path = Path(place)
-            if self._path.exists() and not self._path.is_file():
-                raise UserError(f"store {place} is not a plain file, a file name is needed")
+        # A password never shows.
+        self.name = place.rpartition("@")[2] if "://" in place else place
         with self._told():
-            options: dict[str, Any] = {"connect_args": {"timeout": PATIENCE_S}} if url.startswith("sqlite") else {}
-            self._engine = sql.create_engine(url, **options)
+            url = sql.make_url(place) if "://" in place else sql.URL.create("sqlite", database=place)
+            if "://" in place:
+                self.name = url.render_as_string(hide_password=True)
+            sqlite = url.get_backend_name() == "sqlite"
+            self._path = Path(url.database or "") if sqlite else None
+            if sqlite and url.database in (None, "", ":memory:"):
+                raise UserError(f"store {place!r} is no file that keeps anything")
+            if self._path is not None and self._path.exists() and not self._path.is_file():
+                raise UserError(f"store {place} is not a plain file, a file name is needed")
+            self._engine = sql.create_engine(url, connect_args={"timeout": PATIENCE_S} if sqlite else {})
             # SQLite makes a file of what it only looks at.
             if self._path is None or self._path.exists():
                 self._check(self._engine)
@@ -103,8 +103,14 @@ class Store:
             return
         if self._path is not None:
             output_directory(self._path.parent)
-        with self._told():
-            _METADATA.create_all(self._opened())
+        existed = self._path is None or os.path.lexists(self._path)
+        try:
+            with self._told():
+                _METADATA.create_all(self._opened())
+        except UserError:
+            if self._path is not None and not existed:
+                self._path.unlink(missing_ok=True)
+            raise
         self._ready = True
 
     def _opened(self) -> sql.Engine:
@@ -187,10 +193,3 @@ def _brief(error: Exception) -> str:
     """What the driver says, without the statement and the links that SQLAlchemy adds."""
     cause = getattr(error, "orig", None)
     return str(cause or error).split("\n")[0]
-
-
-def _without_password(url: str) -> str:
-    try:
-        return sql.make_url(url).render_as_string(hide_password=True)
-    except (ArgumentError, ValueError):
-        return brief(url.rpartition("@")[2])
