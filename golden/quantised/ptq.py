@@ -115,6 +115,8 @@ def quantise_head(linear: nn.Linear, in_scale: float, pixels: int, bits: int) ->
     return IntegerHead(
         weight=to_steps(weight, weight_scale, Range(-limit, limit)),
         bias=np.rint(bias / scale).astype(np.int64),
+        bits=bits,
+        weight_scale=weight_scale,
         scale=scale,
     )
 
