@@ -129,9 +129,7 @@ def _layer(name: str, part: nn.Module, form: Layer, x: Tensor) -> Tensor:
     largest = max(-config.in_range.low, config.in_range.high)
     conv_bound = _bound(conv_weight, largest)
     dtype = _exact_dtype(conv_bound)
-    conv = F.conv2d(
-        x.to(dtype), conv_weight.to(dtype), None, config.stride, config.pad, groups=config.groups
-    ).double()
+    conv = F.conv2d(x.to(dtype), conv_weight.to(dtype), None, config.stride, config.pad, groups=config.groups).double()
     acc = conv * 2**config.attn_shift + bias[:, None, None]
     bound = conv_bound * 2**config.attn_shift + float(bias.detach().abs().max())
     if config.attn_offsets:
