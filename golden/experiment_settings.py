@@ -219,6 +219,8 @@ def _without_effect(settings: Mapping[str, Any]) -> list[str]:
     names: list[str] = []
     if settings["variant"] == "conv":
         names += VARIANT
+    if settings["variant"] == "wide":
+        names += ["zero_init", "features"]
     if settings["product"] == "softmax":
         names += SHIFTS
     if settings["task"] != "image_folder":
@@ -245,8 +247,6 @@ def _check_together(settings: Mapping[str, Any]) -> None:
                 raise UserError(
                     f"setting {name} {settings[name]!r} has no integer form, with bits or qat_bits allowed: {choices}"
                 )
-        reach = settings["shift"] * max(
-            abs(d) for offset in _variant(settings).options["directions"] for d in offset
-        )
+        reach = settings["shift"] * max(abs(d) for offset in _variant(settings).options["directions"] for d in offset)
         if reach > 3:
             raise UserError(f"setting shift {settings['shift']} reaches {reach} pixels, integer layers reach 3")

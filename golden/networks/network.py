@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from golden.merge import DynamicConv2d, batch_norm_affine
 from golden.networks.step import IMAGES, POOL, Step
 
+
 class Unit(Protocol):
     """A part with a merged form: `golden.operator.XVolution` and its like."""
 

@@ -174,7 +174,7 @@ class _Builder:
         return step.name
 
     def middle_width(self, stage: int, channels: int, out: int, stride: int) -> int:
-        """Channels between the two convolutions of a basic block: ``out``, or for ``wide`` what evens the parameters."""
+        """Channels between a basic block's two convolutions: ``out``, or for ``wide`` what evens the parameters."""
 
         def plain(middle: int) -> list[nn.Module]:
             return [

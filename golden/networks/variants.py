@@ -19,8 +19,8 @@ KINDS = ("conv", "wide", "linear_shift", "xvolution")
 PLACES = ("both", "first", "second")
 #: What X-volution sees.
 FEATURES = ("relu", "signed", "normed")
-#: Options of `XVolution` that `LinearShift` has no part of.
-PRODUCT_ONLY = ("weighting", "stack", "branch_norm", "feature_norm")
+#: Options of `XVolution` that `LinearShift` has not, and what it is like.
+PRODUCT_ONLY = {"weighting": 1, "stack": 1, "branch_norm": True}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,14 +56,19 @@ class Variant:
         check_choice("zero_init", self.zero_init, (True, False))
         if self.features == "normed" and self.kind == "linear_shift":
             raise UserError("features 'normed' is not for variant 'linear_shift', which has no product to norm for")
+        for name, only in PRODUCT_ONLY.items():
+            if self.kind == "linear_shift" and self.options.get(name, only) != only:
+                raise UserError(f"{name} {self.options[name]!r} is not for variant 'linear_shift', allowed is {only}")
 
     def replaces(self, stage: int, position: str) -> bool:
-        """Whether a 3x3 convolution is replaced: ``position`` is ``first``, ``second`` or, in a bottleneck, ``middle``."""
-        return self.kind != "conv" and stage in self.stages and (position == "middle" or self.place in ("both", position))
+        """Whether the ``first`` or ``second`` convolution, or a bottleneck's ``middle``, is replaced."""
+        return (
+            self.kind != "conv" and stage in self.stages and (position == "middle" or self.place in ("both", position))
+        )
 
     def signed(self, stage: int, position: str) -> bool:
         """Whether the ReLU before it is left out."""
-        return self.features == "signed" and self.replaces(stage, position)
+        return self.kind != "wide" and self.features == "signed" and self.replaces(stage, position)
 
     def unit(self, in_channels: int, out_channels: int, *, stride: int, device: str | None = None) -> nn.Module:
         """What stands in a replaced 3x3 convolution's place, batch norms included."""
@@ -80,8 +85,8 @@ class Variant:
 
     def xvolution(self, in_channels: int, out_channels: int, *, stride: int, device: str | None = None) -> XVolution:
         """The X-volution that ``wide`` and ``linear_shift`` are the controls of."""
-        norm = {"feature_norm": True} if self.features == "normed" else {}
-        return XVolution(in_channels, out_channels, stride=stride, device=device, **self.options, **norm)
+        options: dict[str, Any] = {**self.options, "feature_norm": self.features == "normed"}
+        return XVolution(in_channels, out_channels, stride=stride, device=device, **options)
 
 
 def plain_unit(

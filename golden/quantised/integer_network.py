@@ -79,12 +79,21 @@ class IntegerHead:
     Attributes:
         weight: int64 ``[outputs, C]``.
         bias: int64 ``[outputs]``.
-        scale: value of one step of a score, the same for all: the highest score is the highest.
+        bits: of the weights.
+        weight_scale: value of one step of a weight, the same for all: the highest score is the highest.
+        scale: value of one step of a score.
     """
 
     weight: np.ndarray
     bias: np.ndarray
+    bits: int
+    weight_scale: float
     scale: float
+
+    @property
+    def limit(self) -> int:
+        """The largest magnitude of a weight."""
+        return 2 ** (self.bits - 1) - 1
 
     def run(self, x: np.ndarray) -> np.ndarray:
         """``[N, C, H, W]`` to int64 ``[N, outputs]``."""

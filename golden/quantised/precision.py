@@ -70,5 +70,7 @@ def _takers(network: Network, name: str) -> list[Step]:
 
 
 def _is_norm(network: Network, step: Step) -> bool:
-    part = network.parts[step.name] if step.name in network.parts else None
+    if step.kind != "layer":
+        return False
+    part = network.parts[step.name]
     return isinstance(part, DynamicConv2d) and part.kernel_size == 1 and part.groups > 1

@@ -115,6 +115,8 @@ def quantise_head(linear: nn.Linear, in_scale: float, pixels: int, bits: int) ->
     return IntegerHead(
         weight=to_steps(weight, weight_scale, Range(-limit, limit)),
         bias=np.rint(bias / scale).astype(np.int64),
+        bits=bits,
+        weight_scale=weight_scale,
         scale=scale,
     )
 
@@ -133,7 +135,9 @@ def _formats(network: Network, values: dict[str, Tensor], precision: Precision, 
         signed = not relus[name] if name in relus else bool(array.min() < 0)
         full = name == IMAGES or precision.only_added(network, name)
         # A result that is 0 on all images says nothing of its scale; any will do.
-        scale = activation_scale(array, Range.of_format(bits, signed), "minmax" if full else method) if array.any() else 1.0
+        scale = (
+            activation_scale(array, Range.of_format(bits, signed), "minmax" if full else method) if array.any() else 1.0
+        )
         formats[name] = Format(bits=bits, signed=signed, scale=scale)
     return formats
 
