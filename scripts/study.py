@@ -8,6 +8,7 @@ Examples:
     python -m scripts.study --list
     python -m scripts.study digits --dry-run
     python -m scripts.study digits --set seed=0,1,2 --set variant=conv,inner --workers 2
+    python -m scripts.study digits --set operator=inner --set seed=0 --set bits=[8] --rtl
     python -m scripts.study fashion --scheduler tcp://10.0.0.7:8786 --store postgresql://team@host/studies
 
 --set takes JSON, or texts as they stand. Several values, separated by commas, make the setting an axis of the
@@ -32,9 +33,10 @@ from golden.cli import UserError, bounded
 from scripts.studies import store as stores
 from scripts.studies.catalogue import STUDIES, find_study
 from scripts.studies.engine import local_client, remote_client, run_jobs
-from scripts.studies.grid import SEED, Study
+from scripts.studies.grid import SEED, Run, Study
 from scripts.studies.live import live
 from scripts.studies.plan import Forecast, Planned, forecast, plan
+from scripts.studies.result import Result
 from scripts.studies.store import Store
 
 #: More workers than a machine has any use for.
@@ -52,15 +54,33 @@ def main(argv: list[str]) -> int:
         return 0
     if options.name is None:
         raise UserError(f"no study is named, allowed are {', '.join(STUDIES)}")
+    if options.rtl_images is not None and not options.rtl:
+        raise UserError(f"--rtl-images {options.rtl_images} needs --rtl")
     study = find_study(options.name).replaced(options.set or ())
     with Store(options.store) as store:
-        planned = plan(study.runs(), store, any_code=options.any_code)
+        planned = plan(_runs(study, options), store, any_code=options.any_code)
         forecasts = forecast(planned, store)
         if options.dry_run:
             console.print(_table(study, planned, forecasts))
             console.print(_cost(planned, forecasts, options))
             return 0
         return _run(study, planned, forecasts, store, options, console)
+
+
+def _runs(study: Study, options: argparse.Namespace) -> list[Run]:
+    """All that is to be there in the end."""
+    runs = study.runs()
+    if not options.rtl:
+        return runs
+    # Importing it takes a second.
+    from scripts.studies.rtl import simulations
+
+    return runs + simulations(runs, options.rtl_images)
+
+
+def _label(study: Study, run: Run) -> str:
+    label = run.label([*study.varied, SEED])
+    return label if run.function_name == study.function else f"{run.function_name}: {label}"
 
 
 def _run(
@@ -75,7 +95,7 @@ def _run(
     left = [run for run in planned if not run.done]
     results = {run.job.content: run.result for run in planned if run.result is not None and run.done}
     if left:
-        labels = {run.job.content: run.run.label([*study.varied, SEED]) for run in left}
+        labels = {run.job.content: _label(study, run.run) for run in left}
         jobs = [run.job for run in left]
         if options.scheduler is None:
             for job in jobs:
@@ -91,8 +111,25 @@ def _run(
         f"{study.name}: {len(planned)} runs, {len(planned) - len(left)} of them stored before, {len(failed)} failed"
     )
     for run in failed:
-        console.print(f"failed: {run.run.label([*study.varied, SEED])}: {results[run.job.content].complaint}")
-    return 1 if failed else 0
+        console.print(f"failed: {_label(study, run.run)}: {results[run.job.content].complaint}")
+    wrong = _compared(study, [(run.run, results[run.job.content]) for run in planned], console)
+    return 1 if failed or wrong else 0
+
+
+def _compared(study: Study, results: Sequence[tuple[Run, Result]], console: Console) -> bool:
+    """Say what simulations found; whether any unit's Verilog differs from the integer model."""
+    found = [(run, result) for run, result in results if run.function_name != study.function and result.done]
+    if not found:
+        return False
+    from scripts.studies.rtl import complaints, elements
+
+    lines = [f"differs: {_label(study, run)}: {text}" for run, result in found for text in complaints(result.figures)]
+    for line in lines:
+        console.print(line)
+    if not lines:
+        count = sum(elements(result.figures) for _, result in found)
+        console.print(f"all {count:,} output elements of the simulated units agree with the integer model")
+    return bool(lines)
 
 
 def _table(study: Study, planned: Sequence[Planned], forecasts: Sequence[Forecast]) -> Table:
@@ -140,6 +177,12 @@ def _parser() -> cli.Parser:
     )
     where.add_argument("--scheduler", metavar="ADDRESS", help="of a cluster, HOST:PORT")
     add("--store", default=stores.DEFAULT, metavar="PATH_OR_URL", help=f"default: {stores.DEFAULT}")
+    add(
+        "--rtl",
+        action="store_true",
+        help="simulate all X-volution layers in Verilator, too, on the images of the split",
+    )
+    add("--rtl-images", type=bounded(int, 1, 10**9), metavar="N", help="of them only the first N")
     add("--any-code", action="store_true", help="take what other versions of the code have stored, too")
     add("--dry-run", action="store_true", help="only say what would run, what is stored, and how long it takes")
     add("--list", action="store_true", help="say which studies there are")

@@ -169,7 +169,11 @@ def ran(job: Job) -> Result:
         function=job.function_name,
         status=FAILED if wrong else DONE,
         settings=job.settings,
-        figures=None if wrong else {"float": 97.0 + seed, "ptq": {"8": 97.0, "4": 90.0 - seed}},
+        figures=None
+        if wrong
+        else {"units": {}}
+        if job.function_name == "rtl"
+        else {"float": 97.0 + seed, "ptq": {"8": 97.0, "4": 90.0 - seed}},
         error="Traceback\nValueError: wrong" if wrong else "",
         seconds=1.0,
         host="here",
@@ -360,12 +364,14 @@ COMMANDS = {
         main=scripts.study.main,
         works=["digits", "--set", "operator=conv", "--store", "new.sqlite", "--set", "seed=0"],
         values={"--set": SETTINGS, "--workers": NUMBERS, "--scheduler": ("host:1", "tcp://host:99999", "mix")}
-        | {"--store": STORES, "--any-code": None, "--dry-run": None, "--list": None},
+        | {"--store": STORES, "--any-code": None, "--dry-run": None, "--list": None}
+        | {"--rtl": None, "--rtl-images": NUMBERS},
         positional=STUDIES,
         statuses=(0, 1),
         stand_ins={
             "scripts.study.local_client": contextlib.nullcontext,
             "scripts.study.run_jobs": all_ran,
+            "sim.simulators.Simulator.check": mock.Mock(),
             "scripts.studies.engine._answers": nobody_answers,
         },
     ),

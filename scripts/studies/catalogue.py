@@ -1,8 +1,7 @@
 """The studies there are: what each asks, and the grid that answers it.
 
-All are of the function `golden.experiment.run_experiment`; its settings are in
-`golden.experiment_settings`. Whoever looks for settings does it on validation images; studies that confirm count on
-test images. Subsets of a data set are fixed ones.
+Settings of the function ``experiment`` are in `golden.experiment_settings`. Whoever looks for settings does
+it on validation images; studies that confirm count on test images. Subsets of a data set are fixed ones.
 """
 
 from __future__ import annotations
@@ -73,7 +72,7 @@ _ALL = (
         fixed=DIGITS | {"split": "test", "bits": [8, 6, 4]},
         axes={"operator": _operators(PRODUCTS), "seed": FEW_SEEDS},
         baseline=BASELINE,
-        metrics=("float", "ptq.*", "parameters"),
+        metrics=("float", "ptq.?", "parameters"),
     ),
     Study(
         name="fashion",
@@ -106,7 +105,7 @@ _ALL = (
         fixed=FASHION | {"split": "test", "bits": ALL_BITS, "qat_bits": ALL_BITS[1:]},
         axes={"operator": _operators(PRODUCTS), "seed": FEW_SEEDS},
         baseline=BASELINE,
-        metrics=("float", "ptq.*", "qat.*"),
+        metrics=("float", "tuned", "ptq.?", "qat.?"),
     ),
     Study(
         name="pareto",
@@ -114,7 +113,7 @@ _ALL = (
         fixed=FASHION | {"split": "test", "bits": ALL_BITS[:-1]},
         axes={"operator": _operators(PRODUCTS), "seed": FEW_SEEDS},
         baseline=BASELINE,
-        metrics=("float", "ptq.*"),
+        metrics=("float", "ptq.?"),
         target="xcup",
     ),
     Study(

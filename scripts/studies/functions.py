@@ -65,9 +65,15 @@ def _find(place: str) -> Callable[..., Any]:
 
 FUNCTIONS: dict[str, Function] = {
     "experiment": Function(
-        run="golden.experiment:run_experiment",
+        run="scripts.studies.experiment:run",
         check="golden.experiment:check_settings",
         ready="scripts.studies.demands:check_data",
+        amount="scripts.studies.demands:seconds",
+    ),
+    "rtl": Function(
+        run="scripts.studies.rtl:run",
+        check="scripts.studies.rtl:check",
+        ready="scripts.studies.rtl:ready",
         amount="scripts.studies.demands:seconds",
     ),
 }

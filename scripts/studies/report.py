@@ -19,7 +19,7 @@ from scripts.studies.statistics import Difference, Mean, difference, holm, mean_
 
 #: Figures that say what they are, not what was found.
 NO_METRICS = ("settings",)
-#: Figures of the layers' formats: of each number of bits a list of configs, as layer files have them.
+#: Figures of the layers' formats, see `scripts.studies.experiment`.
 LAYERS = "layers"
 
 
@@ -136,7 +136,7 @@ def make_report(study: Study, command: str, runs: Sequence[tuple[Run, Result | N
 
 
 def metrics_of(figures: Json) -> dict[str, float]:
-    """All numbers among the figures by their path, such as ``ptq.8``; not those in lists."""
+    """All numbers among the figures by their path, such as ``ptq.8.metric``, whose last part goes; none in lists."""
     return dict(_numbers(figures)) if isinstance(figures, dict) else {}
 
 
@@ -147,7 +147,7 @@ def _numbers(figures: Mapping[str, Json], path: str = "") -> Iterator[tuple[str,
         if isinstance(value, dict):
             yield from _numbers(value, f"{path}{key}.")
         elif isinstance(value, int | float) and not isinstance(value, bool):
-            yield path + key, float(value)
+            yield (path + key).removesuffix(".metric"), float(value)
 
 
 def _rows(study: Study, runs: Iterable[tuple[Run, Result | None]]) -> list[Row]:

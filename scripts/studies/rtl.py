@@ -6,24 +6,29 @@ integer networks become units, which Verilator simulates on what the layers get 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 
 from golden.cli import UserError
-from golden.experiment import check_settings, examples_of, run_experiment
+from golden.experiment import check_settings, run_experiment
 from golden.layer import Layer
 from golden.quantised.integer_network import IntegerNetwork
 from golden.streams import Folding
 from hw.verilog import generate
+from scripts.studies.demands import examples_of
 from scripts.studies.functions import Advance, Settings
+from scripts.studies.grid import Run
 from sim.bulk import simulate
 from sim.result import SimulationResult
 from sim.simulators import find_simulator
 
+#: Names of the functions.
+NAME, EXPERIMENT = "rtl", "experiment"
 #: The setting that an experiment has not: how many images; null for all of the split.
 IMAGES = "rtl_images"
+NOTHING = "nothing to simulate: no X-volution is quantised, which settings variant, bits and qat_bits decide"
 #: Images at a time: what layers get of more would not fit into memory.
 BATCH = 500
 #: Share of the work that the training is, roughly.
@@ -39,13 +44,30 @@ def check(settings: Settings) -> dict[str, Any]:
     if images is not None and (type(images) is not int or images < 1):
         raise UserError(f"setting {IMAGES} {images!r} is not allowed, allowed is null or an integer from 1 up")
     checked = check_settings({key: value for key, value in settings.items() if key != IMAGES})
-    if not has_units(checked):
-        raise UserError("nothing to simulate: no X-volution that is quantised, see settings variant, bits and qat_bits")
+    if not _has_units(checked):
+        raise UserError(NOTHING)
     return {**checked, IMAGES: images}
 
 
-def has_units(settings: Settings) -> bool:
-    """Whether an experiment has X-volution layers in integers."""
+def simulations(runs: Iterable[Run], images: int | None) -> list[Run]:
+    """Of each experiment among ``runs`` that has X-volution layers in integers the run that simulates these.
+
+    Args:
+        images: how many; None for all that an experiment is measured on.
+
+    Raises `UserError` where there are none.
+    """
+    found = [
+        Run(function_name=NAME, settings=check({**run.settings, IMAGES: images}), point=run.point)
+        for run in runs
+        if run.function_name == EXPERIMENT and _has_units(run.settings)
+    ]
+    if not found:
+        raise UserError(NOTHING)
+    return found
+
+
+def _has_units(settings: Settings) -> bool:
     return settings["variant"] == "xvolution" and bool(settings["bits"] or settings["qat_bits"])
 
 
@@ -110,3 +132,8 @@ def complaints(figures: dict[str, Any]) -> Iterator[str]:
                 yield f"{place}, {name}: {unit['mismatches']} of {unit['elements']} elements differ: " + "; ".join(
                     unit["complaints"]
                 )
+
+
+def elements(figures: dict[str, Any]) -> int:
+    """How many output elements were compared."""
+    return sum(unit["elements"] for layers in figures["units"].values() for unit in layers.values())
