@@ -13,6 +13,8 @@ DATA = ("task", "data_path", "image_side", "train_images", "validation_images", 
 SECONDS_PER_PIXEL = 7e-6
 #: What X-volution takes where a plain network takes 1.
 XVOLUTION_FACTOR = 1.4
+#: Epochs that take as long as quantising and measuring, and as an epoch of training in few bits.
+PTQ_EPOCHS, QAT_EPOCHS = 0.5, 2.0
 #: Images to train on unless settings say, and pixels of each.
 IMAGES = {"digits": 1200, "fashion_mnist": 55_000, "cifar10": 45_000, "image_folder": 10_000}
 PIXELS = {"digits": 8 * 8, "fashion_mnist": 28 * 28, "cifar10": 32 * 32}
@@ -49,6 +51,8 @@ def seconds(settings: Settings) -> float:
     task = settings["task"]
     pixels = PIXELS.get(task, settings["image_side"] ** 2)
     images = settings["train_images"] or IMAGES[task]
-    epochs = settings["epochs"] + len(settings["qat_bits"]) * settings["qat_epochs"]
+    epochs = settings["epochs"] + PTQ_EPOCHS * len(settings["bits"])
+    if settings["qat_bits"]:
+        epochs += settings["qat_epochs"] * (1 + QAT_EPOCHS * len(settings["qat_bits"]))
     factor = 1.0 if settings["variant"] == "conv" else XVOLUTION_FACTOR
     return SECONDS_PER_PIXEL * pixels * images * epochs * factor * settings["depth"] / 8
