@@ -50,7 +50,7 @@ class Cost:
 
 
 def network_costs(layers: Iterable[Layer | LayerConfig], lanes: Sequence[int] = LANES, *, target: str) -> list[Cost]:
-    """The costs of a network of ``layers`` on ``target``, for each number of ``lanes``.
+    """The costs of a network of ``layers`` on ``target``, for each number of ``lanes`` that changes any of its units.
 
     Raises `UserError` for a target that there is not, a network without layers, and a layer that cannot be built.
     """
@@ -58,7 +58,8 @@ def network_costs(layers: Iterable[Layer | LayerConfig], lanes: Sequence[int] = 
     units = list(layers)
     if not units:
         raise UserError("a network without layers costs nothing")
-    return [_cost(units, count, target) for count in lanes]
+    foldings = {tuple(_folding(_config(unit), most) for unit in units): most for most in reversed(lanes)}
+    return [_cost(units, count, target) for count in reversed(foldings.values())]
 
 
 def _cost(layers: Sequence[Layer | LayerConfig], lanes: int, target: str) -> Cost:
@@ -84,11 +85,18 @@ def _random(config: str) -> Layer:
 
 @cache
 def _unit(layer: Layer, lanes: int, target: str) -> dict[str, Any]:
-    c = layer.config
-    simd, pe = _divisor(c.in_channels, lanes), _divisor(c.out_channels, lanes)
-    folding = Folding(simd=simd, pe=simd if c.depthwise else pe)
+    folding = _folding(layer.config, lanes)
     unit = estimate(UnitConfig(layer=layer, folding=folding, target=find_target(target)))
     return {"dsp": unit.dsp, "lut": unit.lut, "ff": unit.ff, "bram": unit.bram, "cycles": unit.frame_cycles}
+
+
+def _config(layer: Layer | LayerConfig) -> LayerConfig:
+    return layer if isinstance(layer, LayerConfig) else layer.config
+
+
+def _folding(c: LayerConfig, lanes: int) -> Folding:
+    simd, pe = _divisor(c.in_channels, lanes), _divisor(c.out_channels, lanes)
+    return Folding(simd=simd, pe=simd if c.depthwise else pe)
 
 
 def _divisor(channels: int, most: int) -> int:

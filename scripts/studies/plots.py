@@ -109,7 +109,8 @@ def pareto_picture(points: Sequence[Point]) -> str | None:
                     label=name if best else None,
                 )
         axes.plot(*_front(points, cost), color="#999", linewidth=1, zorder=0)
-        axes.set_xscale("log")
+        # Networks may need none of something.
+        axes.set_xscale("log" if all(getattr(point.cost, cost) > 0 for point in points) else "linear")
         axes.set_xlabel(COST_TITLES[cost])
         axes.grid(color="#eee")
         _bare(axes)
