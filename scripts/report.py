@@ -7,6 +7,7 @@ the page names as missing.
 Examples:
     python -m scripts.report digits
     python -m scripts.report digits --set seed=0,1,2 --out build/first_three
+    python -m scripts.report bits --target ecp5
     python -m scripts.report fashion --store results.sqlite --any-code
 
 Give the same --set as to python -m scripts.study. Without --out, files are written to build/report/NAME.
@@ -16,6 +17,7 @@ Exit status: 0, or 2 for wrong input, also where the store has nothing of the st
 
 from __future__ import annotations
 
+import dataclasses
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,6 +27,7 @@ from rich.table import Table
 
 from golden import cli
 from golden.cli import UserError
+from hw.target import TARGETS
 from scripts.studies import store as stores
 from scripts.studies.catalogue import STUDIES, find_study
 from scripts.studies.page import mean_text, page
@@ -37,6 +40,8 @@ def main(argv: list[str]) -> int:
     options = _parser().parse_args(argv)
     assignments = options.set or ()
     study = find_study(options.name).replaced(assignments)
+    if options.target is not None:
+        study = dataclasses.replace(study, target=options.target)
     runs = study.runs()
     with Store(options.store) as store:
         results = {run.job.content: run.result for run in plan(runs, store, any_code=options.any_code)}
@@ -75,6 +80,7 @@ def _parser() -> cli.Parser:
     add = parser.add_argument
     add("name", metavar="NAME", help=f"one of {', '.join(STUDIES)}")
     add("--set", action="append", metavar="KEY=VALUE", help="as given to the study")
+    add("--target", choices=list(TARGETS), help="say what the integer networks take of this FPGA family")
     add("--store", default=stores.DEFAULT, metavar="PATH_OR_URL", help=f"default: {stores.DEFAULT}")
     add("--any-code", action="store_true", help="take what other versions of the code have stored, too")
     add("--out", type=cli.file_path, metavar="DIR", help="where to write (default: build/report/NAME)")

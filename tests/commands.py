@@ -378,7 +378,7 @@ COMMANDS = {
     "scripts.report": Command(
         main=scripts.report.main,
         works=["digits", "--set", "operator=conv", "--store", "studies.sqlite", "--out", "out"],
-        values={"--set": SETTINGS, "--store": STORES, "--any-code": None, "--out": PATHS},
+        values={"--set": SETTINGS, "--store": STORES, "--any-code": None, "--out": PATHS, "--target": TARGETS},
         positional=STUDIES,
         stand_ins={"scripts.studies.page.plots": lambda report: {"picture": "<svg/>"}},
     ),

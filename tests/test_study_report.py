@@ -275,6 +275,14 @@ def test_page_escapes_what_comes_from_outside() -> None:
     assert "ValueError: &lt;b&gt;&amp;" in text and "<b>&" not in text
 
 
+def test_page_tells_where_training_was_not_exact() -> None:
+    runs = STUDY.replaced(["seed=0"]).runs()
+    results = [result_of(run, figures={"qat": {"4": {"metric": 80.0, "equal": run is runs[0]}}}) for run in runs]
+    found = make_report(STUDY, "", list(zip(runs, results, strict=True)))
+    assert found.unequal == ["variant inner, seed 0: qat.4"]
+    assert "Not exact" in page(found) and "Not exact" not in page(report_of())
+
+
 def test_plots_only_of_what_there_is() -> None:
     assert list(plots(report_of())) == ["By row", "Against bits"]
     assert list(plots(report_of(dataclasses.replace(STUDY, metrics=("parameters",))))) == []
@@ -341,6 +349,20 @@ def test_command_that_repeats_is_one_for_a_shell(
     assert (
         command.repeat("quick", ["bits=[8]", "seed=0"]) == "python -m scripts.study quick --set 'bits=[8]' --set seed=0"
     )
+
+
+def test_target_of_the_hardware(tmp_path: Path) -> None:
+    with Store(str(tmp_path / "store.sqlite")) as store:
+        store.prepare()
+        for _, result in hardware_report().runs:
+            assert result is not None
+            store.put(result)
+    for target in ("ecp5", "xc7"):
+        out = tmp_path / target
+        argv = [STUDY.name, "--store", str(tmp_path / "store.sqlite"), "--target", target, "--out", str(out)]
+        assert command.main(argv) == 0
+        rows = list(csv.DictReader(io.StringIO((out / "hardware.csv").read_text())))
+        assert {row["target"] for row in rows} == {target}
 
 
 def test_nothing_to_report(tmp_path: Path) -> None:

@@ -113,6 +113,19 @@ class Report:
         return any(cell.to_baseline for cells in self.cells.values() for cell in cells.values())
 
     @property
+    def unequal(self) -> list[str]:
+        """Networks whose training in few bits did not give their integers exactly; there should be none."""
+        return [
+            f"{run.label([*self.study.varied, SEED])}: {how}.{bits}"
+            for run, result in self.runs
+            if result is not None and result.done
+            for how, networks in result.figures.items()
+            if isinstance(networks, dict)
+            for bits, network in networks.items()
+            if isinstance(network, dict) and network.get("equal") is False
+        ]
+
+    @property
     def failed(self) -> list[tuple[Run, Result]]:
         return [(run, result) for run, result in self.runs if result is not None and not result.done]
 
