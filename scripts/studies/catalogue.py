@@ -117,6 +117,20 @@ _ALL = (
         target="xcup",
     ),
     Study(
+        name="approximation",
+        description="How well pixel shifts stand for self-attention that learned from images, by product and shift.",
+        function="approximation",
+        axes={"product": ("hadamard", "inner", "dynamic"), "seed": FEW_SEEDS},
+        baseline={"product": "hadamard"},
+        metrics=(
+            "error.* trained.convolution",
+            "error.* trained.pixel shifts, weighting 3, stack 1.?",
+            "error.* trained.both, weighting 3, stack 1.?",
+            "grows.*",
+        ),
+        numbered="shift in pixels",
+    ),
+    Study(
         name="helps",
         description="Which settings help X-volution most: one changed at a time, validation images of Fashion-MNIST.",
         fixed={**FASHION, **OPERATORS["inner"]},

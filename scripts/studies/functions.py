@@ -70,6 +70,10 @@ FUNCTIONS: dict[str, Function] = {
         ready="scripts.studies.demands:check_data",
         amount="scripts.studies.demands:seconds",
     ),
+    "approximation": Function(
+        run="scripts.studies.approximation:run",
+        check="scripts.studies.approximation:check",
+    ),
     "rtl": Function(
         run="scripts.studies.rtl:run",
         check="scripts.studies.rtl:check",

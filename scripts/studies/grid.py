@@ -35,6 +35,7 @@ class Study:
             of labels is only a name, and each of its labels stands for several settings.
         baseline: value or label on some axes, with which all others are compared, paired by seed.
         metrics: patterns of figures (see `scripts.studies.report`) that the report's table shows, in this order.
+        numbered: what the number at the end of a metric's name counts, such as 8 in ``ptq.8``.
         target: FPGA family for which the report says what the layers take; None where it does not.
     """
 
@@ -45,6 +46,7 @@ class Study:
     axes: Mapping[str, Axis]
     baseline: Settings = field(default_factory=dict)
     metrics: Sequence[str] = ("*",)
+    numbered: str = "bits of weights and activations"
     target: str | None = None
 
     def replaced(self, assignments: Iterable[str]) -> Study:

@@ -10,12 +10,13 @@ from collections.abc import Sequence
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from scripts.studies.hardware import COSTS, non_dominated
 from scripts.studies.report import Point, Report
 
-#: A metric for each number of bits: what it is of, and how many.
-OF_BITS = re.compile(r"(.+)\.(\d+)")
+#: A metric with a number: what it is of, and how many.
+NUMBERED = re.compile(r"(.+)\.(\d+)")
 COLOURS = matplotlib.color_sequences["tab10"]
 COST_TITLES = {"dsp": "DSP", "lut": "LUT", "bram": "BRAM", "cycles": "cycles a frame"}
 
@@ -24,18 +25,18 @@ def plots(report: Report) -> dict[str, str]:
     """By title, all pictures for which the report has figures."""
     found = {
         "By row": means_picture(report),
-        "Against bits": bits_picture(report),
-        "Against what the hardware takes": pareto_picture(report.points),
+        f"Against {report.study.numbered}": numbered_picture(report),
+        "Against what the hardware takes": pareto_picture(report.points, report.unit),
     }
     return {title: picture for title, picture in found.items() if picture is not None}
 
 
 def means_picture(report: Report) -> str | None:
-    """A panel for each metric that is not one of bits and that seeds change: means, intervals, and each run."""
+    """A panel for each metric that has no number and that seeds change: means, intervals, and each run."""
     metrics = [
         metric
         for metric, cells in report.cells.items()
-        if not OF_BITS.fullmatch(metric) and any(cell.mean.half != 0 for cell in cells.values())
+        if not NUMBERED.fullmatch(metric) and any(cell.mean.half != 0 for cell in cells.values())
     ]
     if not metrics:
         return None
@@ -58,11 +59,11 @@ def means_picture(report: Report) -> str | None:
     return _svg(figure)
 
 
-def bits_picture(report: Report) -> str | None:
-    """A panel for each kind of quantisation: the accuracy of each row against bits."""
+def numbered_picture(report: Report) -> str | None:
+    """A panel for each kind of metric with a number behind it, such as bits: each row against that number."""
     kinds: dict[str, list[int]] = {}
     for metric in report.cells:
-        if match := OF_BITS.fullmatch(metric):
+        if match := NUMBERED.fullmatch(metric):
             kinds.setdefault(match[1], []).append(int(match[2]))
     if not kinds:
         return None
@@ -78,16 +79,16 @@ def bits_picture(report: Report) -> str | None:
                     [b for b, _ in there], means, yerr=halves, fmt="o-", color=colour, capsize=3, label=row.name
                 )
         axes.set_xticks(sorted(bits))
-        axes.invert_xaxis()
-        axes.set_xlabel("bits of weights and activations")
+        axes.set_xlabel(report.study.numbered)
         axes.set_title(kind)
         axes.grid(color="#eee")
         _bare(axes)
+    panels[0].set_ylabel(report.unit)
     panels[0].legend(frameon=False, fontsize=8)
     return _svg(figure)
 
 
-def pareto_picture(points: Sequence[Point]) -> str | None:
+def pareto_picture(points: Sequence[Point], unit: str) -> str | None:
     """A panel for each cost: accuracy against it, with the front of that panel as a line."""
     names = list(dict.fromkeys(point.row for point in points))
     costs = [cost for cost in COSTS if all(getattr(point.cost, cost) is not None for point in points)]
@@ -110,10 +111,15 @@ def pareto_picture(points: Sequence[Point]) -> str | None:
                 )
         axes.plot(*_front(points, cost), color="#999", linewidth=1, zorder=0)
         # Networks may need none of something.
-        axes.set_xscale("log" if all(getattr(point.cost, cost) > 0 for point in points) else "linear")
+        if all(getattr(point.cost, cost) > 0 for point in points):
+            axes.set_xscale("log")
+            axes.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
+            axes.xaxis.set_major_formatter("{x:,g}")
+            axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set_xlabel(COST_TITLES[cost])
         axes.grid(color="#eee")
         _bare(axes)
+    panels[0].set_ylabel(unit)
     panels[0].legend(frameon=False, fontsize=8)
     return _svg(figure)
 

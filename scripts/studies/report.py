@@ -167,7 +167,7 @@ def _rows(study: Study, runs: Iterable[tuple[Run, Result | None]]) -> list[Row]:
     groups: dict[str, list[tuple[Run, Result]]] = {}
     for run, result in runs:
         if result is not None and result.done:
-            groups.setdefault(run.label(study.varied), []).append((run, result))
+            groups.setdefault(_name(study, run), []).append((run, result))
     rows, seen = [], set[frozenset[str]]()
     for name, group in groups.items():
         # A setting that means nothing for some points makes rows of the same runs.
@@ -180,8 +180,15 @@ def _rows(study: Study, runs: Iterable[tuple[Run, Result | None]]) -> list[Row]:
             for metric, value in metrics_of(result.figures).items():
                 values.setdefault(metric, {})[run.point.get(SEED, 0)] = value
         point = {axis: group[0][0].point[axis] for axis in study.varied}
-        rows.append(Row(name=name or study.name, point=point, values=values, layers=_layers(group[0][1].figures)))
+        rows.append(Row(name=name, point=point, values=values, layers=_layers(group[0][1].figures)))
     return rows
+
+
+def _name(study: Study, run: Run) -> str:
+    """What a row is called: its only value, or several ones with their axes."""
+    if len(study.varied) == 1:
+        return shown(run.point[study.varied[0]])
+    return run.label(study.varied) or study.name
 
 
 def _is_baseline(study: Study, point: Settings) -> bool:
