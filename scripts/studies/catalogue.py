@@ -24,7 +24,7 @@ OPERATORS: dict[str, Settings] = {
 PRODUCTS = ("conv", "hadamard", "inner", "dynamic")
 BASELINE = {"operator": "conv"}
 
-DIGITS = {"task": "digits", "depth": 8, "epochs": 12}
+DIGITS = {"task": "digits", "depth": 8, "epochs": 8}
 #: Fashion-MNIST as far as two cores take it: a third of its training images, three times.
 FASHION = {"task": "fashion_mnist", "depth": 8, "train_images": 20_000, "epochs": 3}
 SEEDS = (0, 1, 2, 3, 4)
