@@ -151,18 +151,31 @@ def test_run_that_raises_is_named_and_tried_again(
         assert len(store.of_function("stand_in")) == 4
 
 
-def test_interrupted_study_goes_on(folder: Path) -> None:
-    """A study whose process is killed, and its workers with it."""
-    program = (
-        "import sys, study_stand_ins; study_stand_ins.register()\nfrom scripts import study\nstudy.main(sys.argv[1:])"
-    )
+@pytest.mark.parametrize(("kill", "status"), [(os.kill, -signal.SIGKILL), (os.killpg, 130)], ids=["killed", "Ctrl-C"])
+def test_interrupted_study_goes_on(folder: Path, kill: Any, status: int) -> None:
+    """A study that is killed, and its workers with it; and one that a terminal interrupts, with all its processes."""
+    program = """
+import signal, sys, study_stand_ins
+from golden import cli
+from scripts import study
+signal.signal(signal.SIGINT, signal.default_int_handler)
+study_stand_ins.register()
+cli.run(study.main)
+"""
     command = [sys.executable, "-c", program, *arguments(folder, "--set", f"wait={WAIT}")]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])}
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        command, env=environment, stdout=pipe, stderr=pipe, text=True, start_new_session=True
+    ) as process:
+        assert process.stdout is not None and process.stderr is not None
         lines = [process.stdout.readline() for _ in range(3)]
-        process.send_signal(signal.SIGKILL)
+        kill(process.pid, signal.SIGKILL if status < 0 else signal.SIGINT)
+        assert process.wait(TIMEOUT) == status
+        assert status < 0 or process.stderr.read() == ""
     assert "6 to do" in lines[0] and lines[2].startswith("2/6 ")
+    # What had reached a worker begins.
+    time.sleep(WAIT)
     before = notes(folder)
     again = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=TIMEOUT)
     assert (again.returncode, again.stderr) == (0, "")

@@ -29,6 +29,8 @@ from scripts.studies.worker import TOPIC, Job, execute
 #: Seconds that a scheduler has to answer, and to have a worker.
 ANSWER_S = 5
 ADDRESS = re.compile(r"((tcp|tls)://)?[A-Za-z0-9._-]+:[0-9]{1,5}", re.ASCII)
+#: What a worker of this machine runs first: Ctrl-C is for the study, which ends its workers itself.
+IGNORE_INTERRUPTS = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"
 
 
 class Watch(Protocol):
@@ -105,6 +107,7 @@ def local_client(workers: int) -> Iterator[Client]:
             memory_limit=0,
             silence_logs=logging.CRITICAL,
             local_directory=scratch,
+            preload=[IGNORE_INTERRUPTS],
         ) as cluster,
         Client(cluster) as client,
     ):
