@@ -9,11 +9,17 @@ from torch import nn
 
 from golden.bounds import Range
 from golden.cli import UserError
+from golden.experiment import same_integers
 from golden.layer import Layer
 from golden.networks.network import Network
+from golden.networks.resnet import resnet
+from golden.networks.step import Step
+from golden.networks.variants import plain_unit
+from golden.quantised.fake import FakeQuantised
 from golden.quantised.integer_network import IntegerAdd, IntegerHead, IntegerNetwork
 from golden.quantised.precision import Precision
 from golden.quantised.ptq import Format, quantise_add, quantise_head, quantise_network
+from golden.tasks import Examples
 from quantised import images, random_network
 
 
@@ -101,6 +107,27 @@ def test_a_stream_of_batch_norms_has_eight_bits() -> None:
         assert config.depthwise and config.kernel == 1
 
 
+def test_a_pool_passes_format_and_scale_on() -> None:
+    torch.manual_seed(7)
+    steps = (
+        Step(name="stem", kind="layer", inputs=("images",)),
+        Step(name="pool", kind="max_pool", inputs=("stem",)),
+        Step(name="next", kind="layer", inputs=("pool",), relu=True),
+        Step(name="head", kind="head", inputs=("next",)),
+    )
+    parts = {"stem": plain_unit(1, 4, 7, stride=2), "next": plain_unit(4, 4, 3), "head": nn.Linear(4, 10)}
+    network = Network(steps, parts).eval().merged()
+    precision = Precision(bits=8, layers={"next": 5})
+    integers = quantise_network(network, images(7), precision, "minmax")
+    stem, following = (integers.layers[name].config for name in ("stem", "next"))
+    assert (stem.out_bits, stem.out_signed, stem.out_scale) == (5, True, following.in_scale)
+    assert (following.in_bits, following.height, following.width) == (5, 2, 2)
+    assert error(network, integers) < 0.4
+    assert same_integers(
+        FakeQuantised(network, integers), integers, Examples((255 * images(8)).byte(), torch.zeros(16))
+    )
+
+
 def test_an_addition_uses_its_sixteen_bits() -> None:
     result = Format(bits=6, signed=True, scale=0.5)
     add = quantise_add(0.3, 0.001, result, relu=False)
@@ -124,7 +151,5 @@ def test_a_head_without_weights() -> None:
 
 
 def test_a_network_that_is_not_merged_is_refused() -> None:
-    from golden.networks.resnet import resnet
-
     with pytest.raises(UserError, match="network is not merged"):
         quantise_network(resnet(8, in_channels=1, outputs=2), images(0), Precision(bits=8))
