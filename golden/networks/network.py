@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from typing import Protocol, cast
 
@@ -71,8 +72,7 @@ class Network(nn.Module):
         parts: dict[str, nn.Module] = {}
         for name, part in self.parts.items():
             if isinstance(part, nn.Linear):
-                parts[name] = nn.Linear(part.in_features, part.out_features).requires_grad_(True)
-                parts[name].load_state_dict(part.state_dict())
+                parts[name] = copy.deepcopy(part)
             elif isinstance(part, nn.BatchNorm2d):
                 parts[name] = _depthwise(part)
             else:
@@ -88,7 +88,8 @@ def parameter_count(module: nn.Module) -> int:
 def _depthwise(norm: nn.BatchNorm2d) -> DynamicConv2d:
     scale, shift = batch_norm_affine(norm)
     channels = norm.num_features
-    conv = DynamicConv2d(channels, channels, kernel_size=1, groups=channels, attn_offsets=())
+    dtype = None if norm.running_mean is None else norm.running_mean.dtype
+    conv = DynamicConv2d(channels, channels, kernel_size=1, groups=channels, attn_offsets=(), dtype=dtype)
     with torch.no_grad():
         conv.conv_weight.copy_(scale[:, None, None, None])
         conv.bias.copy_(shift)

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import gzip
 import math
-import os
 import zlib
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from golden.cli import UserError
 from golden.tasks.task import Examples, first_examples
@@ -55,20 +52,32 @@ def fashion_mnist(path: str | None, side: int) -> Sets:
 
 
 def cifar10(path: str | None, side: int) -> Sets:
-    """CIFAR-10 from the folder with ``cifar-10-batches-py``: 50,000 and 10,000 images of 32x32 in colour.
+    """CIFAR-10, 50,000 and 10,000 images of 32x32 in colour in ten classes, from its binary version.
 
-    Its files are Python pickles; torchvision opens them only where their check sums are the published ones.
+    The Python version is made of pickles, which may hold any program: it is not read.
     """
-    hint = "data_path is the folder with cifar-10-batches-py, unpacked from cifar-10-python.tar.gz"
+    hint = "data_path is the folder with data_batch_1.bin ..., of cifar-10-binary.tar.gz"
     if path is None:
         raise UserError(f"data_path is missing for task 'cifar10', {hint}")
-    datasets = _torchvision_datasets()
-    try:
-        parts = [datasets.CIFAR10(path, train=train, download=False) for train in (True, False)]
-    except (RuntimeError, OSError):
-        raise UserError(f"data set cifar10 is not in {path}, or damaged; {hint}") from None
-    train, test = (Examples(_channels_first(part.data), torch.tensor(part.targets)) for part in parts)
-    return train, test, 10
+    # A byte for the class, then red, green and blue planes.
+    record = 1 + 3 * 32 * 32
+
+    def examples(*names: str) -> Examples:
+        arrays = []
+        for name in names:
+            file = Path(path) / name
+            try:
+                data = np.fromfile(file, np.uint8)
+            except OSError as error:
+                raise UserError(f"data set file {file} cannot be read: {error.strerror}; {hint}") from None
+            if data.size == 0 or data.size % record or data[::record].max() > 9:
+                raise UserError(f"data set file {file} is damaged: no classes and images of {record} bytes together")
+            arrays.append(data.reshape(-1, record))
+        whole = np.concatenate(arrays)
+        pixels = torch.from_numpy(whole[:, 1:].reshape(-1, 3, 32, 32).copy())
+        return Examples(pixels, torch.from_numpy(whole[:, 0]).long())
+
+    return examples(*(f"data_batch_{i}.bin" for i in range(1, 6))), examples("test_batch.bin"), 10
 
 
 def image_folder(path: str | None, side: int) -> Sets:
@@ -76,45 +85,48 @@ def image_folder(path: str | None, side: int) -> Sets:
 
     Each is scaled to ``side`` pixels on its shorter side, and its centre cut out, in colour.
     """
-    hint = "data_path is a folder with train/CLASS/*.png (or jpg) and test/CLASS or val/CLASS"
+    hint = "data_path is a folder with train/CLASS/*.png (or jpg ...) and test/CLASS or val/CLASS"
     if path is None:
         raise UserError(f"data_path is missing for task 'image_folder', {hint}")
     root = Path(path)
-    held_out = next((root / name for name in ("test", "val") if (root / name).is_dir()), root / "test")
-    datasets = _torchvision_datasets()
-    try:
-        train, test = (datasets.ImageFolder(os.fspath(folder)) for folder in (root / "train", held_out))
-    except (FileNotFoundError, NotADirectoryError):
-        raise UserError(f"data set image_folder is not in {path}; {hint}") from None
-    if train.classes != test.classes:
-        raise UserError(f"the classes of {root / 'train'} and {held_out} differ, allowed are the same folders")
-    return _folder_examples(train, side), _folder_examples(test, side), len(train.classes)
+    held_out = "test" if (root / "test").is_dir() else "val"
+    names = {}
+    for part in ("train", held_out):
+        if not (root / part).is_dir():
+            raise UserError(f"data set image_folder is not in {path}: no folder {part}; {hint}")
+        names[part] = sorted(folder.name for folder in (root / part).iterdir() if folder.is_dir())
+    classes = names["train"]
+    if names[held_out] != classes or not classes:
+        raise UserError(f"the classes of {root / 'train'} and {root / held_out} differ, allowed are the same folders")
+    return (
+        _folder_examples(root / "train", classes, side),
+        _folder_examples(root / held_out, classes, side),
+        len(classes),
+    )
 
 
-def _torchvision_datasets() -> ModuleType:
-    try:
-        from torchvision import datasets
-    except ImportError:
-        raise UserError("this task needs torchvision, the optional dependencies 'train' bring it") from None
-    return datasets
+def _folder_examples(folder: Path, classes: list[str], side: int) -> Examples:
+    """All files in the folders of the classes, sorted by name, that have the name of an image."""
+    from PIL import Image, ImageOps
 
-
-def _folder_examples(folder: object, side: int) -> Examples:
-    from torchvision.transforms import v2
-
-    crop = v2.Compose([v2.Resize(side), v2.CenterCrop(side), v2.PILToTensor()])
-    samples = folder.samples  # type: ignore[attr-defined]
-    pixels = torch.empty(len(samples), 3, side, side, dtype=torch.uint8)
-    for i, (file, _) in enumerate(samples):
+    known = Image.registered_extensions()
+    files = [
+        (file, label)
+        for label, name in enumerate(classes)
+        for file in sorted((folder / name).rglob("*"))
+        if file.suffix.lower() in known and file.is_file()
+    ]
+    if not files:
+        raise UserError(f"data set folder {folder} holds no image, allowed are {', '.join(sorted(known))}")
+    pixels = torch.empty(len(files), 3, side, side, dtype=torch.uint8)
+    for i, (file, _) in enumerate(files):
         try:
-            pixels[i] = crop(folder.loader(file))  # type: ignore[attr-defined]
-        except OSError as error:
+            with Image.open(file) as image:
+                square = ImageOps.fit(image.convert("RGB"), (side, side), Image.Resampling.BILINEAR)
+        except (OSError, ValueError, Image.DecompressionBombError) as error:
             raise UserError(f"image {file} cannot be read: {error}") from None
-    return Examples(pixels, torch.tensor([label for _, label in samples]))
-
-
-def _channels_first(images: np.ndarray) -> Tensor:
-    return torch.from_numpy(images).permute(0, 3, 1, 2).contiguous()
+        pixels[i] = torch.from_numpy(np.array(square)).permute(2, 0, 1)
+    return Examples(pixels, torch.tensor([label for _, label in files]))
 
 
 def _idx_array(path: Path, dimensions: int) -> np.ndarray:
