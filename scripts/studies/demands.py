@@ -15,6 +15,8 @@ SECONDS_PER_PIXEL = 7e-6
 XVOLUTION_FACTOR = 1.4
 #: Epochs that take as long as quantising and measuring, and as an epoch of training in few bits.
 PTQ_EPOCHS, QAT_EPOCHS = 0.5, 2.0
+#: Seconds to choose scales and shifts of a whole network, whatever it was trained on.
+QUANTISATION_S = 5.0
 #: Images to train on unless settings say, and pixels of each.
 IMAGES = {"digits": 1200, "fashion_mnist": 55_000, "cifar10": 45_000, "image_folder": 10_000}
 PIXELS = {"digits": 8 * 8, "fashion_mnist": 28 * 28, "cifar10": 32 * 32}
@@ -55,4 +57,6 @@ def seconds(settings: Settings) -> float:
     if settings["qat_bits"]:
         epochs += settings["qat_epochs"] * (1 + QAT_EPOCHS * len(settings["qat_bits"]))
     factor = 1.0 if settings["variant"] == "conv" else XVOLUTION_FACTOR
-    return SECONDS_PER_PIXEL * pixels * images * epochs * factor * settings["depth"] / 8
+    learning = SECONDS_PER_PIXEL * pixels * images * epochs
+    quantising = QUANTISATION_S * (len(settings["bits"]) + len(settings["qat_bits"]))
+    return (learning + quantising) * factor * settings["depth"] / 8
