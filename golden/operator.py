@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from golden.cli import UserError
@@ -13,7 +15,7 @@ from golden.layer import NEIGHBOURS
 from golden.merge import DynamicConv2d, batch_norm_affine, in_float64
 from golden.pssa import PixelShiftAttention, check_offsets
 from golden.self_attention import SelfAttention
-from golden.sliding import SlidingModule, check_choice, check_count
+from golden.sliding import Centres, SlidingModule, check_choice, check_count
 
 #: What has a merged form, option by option; a layer with anything else is for floats only.
 MERGED: dict[str, tuple[Any, ...]] = {"product": ("hadamard", "inner", "dynamic"), "weighting": (1,), "stack": (1,)}
@@ -62,6 +64,11 @@ class XVolution(SlidingModule):
             (`golden.pssa.unweighted_attention`): each widens what a pixel sees by ``shift``.
         branch_norm: whether the attention branch has a batch norm. Without it ``inner`` tends
             to diverge.
+        feature_norm: whether the attention branch sees each channel less its mean, over its
+            deviation, both as they run along in training. So a product of unlike features is
+            negative even after a ReLU. What lies outside the frame is a 0 before the norm. For
+            ``hadamard`` and ``inner`` with offsets inside the kernel, without ``weighting`` or
+            ``stack``: there the means become part of the convolution when it is merged.
         bias: whether the convolution has a bias, which its batch norm makes redundant.
         device: of the parameters.
         dtype: of the parameters.
@@ -95,6 +102,7 @@ class XVolution(SlidingModule):
         weighting: int = 1,
         stack: int = 1,
         branch_norm: bool = True,
+        feature_norm: bool = False,
         bias: bool = False,
         device: Any = None,
         dtype: torch.dtype | None = None,
@@ -107,6 +115,7 @@ class XVolution(SlidingModule):
         check_count("stack", stack)
         check_count("shift", shift)
         check_choice("branch_norm", branch_norm, (True, False))
+        check_choice("feature_norm", feature_norm, (True, False))
         check_choice("bias", bias, (True, False))
         self.product = product
         self.heads = self.check_heads(product, heads)
@@ -120,7 +129,10 @@ class XVolution(SlidingModule):
                 if getattr(self, name) != allowed:
                     raise UserError(f"{name} {getattr(self, name)} is not for product 'softmax', allowed is {allowed}")
             self.attn_offsets = ()
+        if feature_norm:
+            self._check_feature_norm()
         factory = {"device": device, "dtype": dtype}
+        self.feature_norm = nn.BatchNorm2d(in_channels, affine=False, **factory) if feature_norm else None
         self.conv = nn.Conv2d(
             in_channels, out_channels, kernel_size, stride, self.pad, groups=groups, bias=bias, **factory
         )
@@ -153,8 +165,36 @@ class XVolution(SlidingModule):
         centres = self.centres(x)
         y = self.conv_norm(self.conv(x))
         if self.has_attention:
-            y = y + self.attn_norm(self.attention(x, centres))
+            y = y + self.attn_norm(self._attended(x, centres))
         return y
+
+    def _attended(self, x: Tensor, centres: Centres) -> Tensor:
+        norm = self.feature_norm
+        if norm is None:
+            return self.attention(x, centres)
+        if self.training:
+            with torch.no_grad():
+                norm(x)  # moves the statistics along
+        reach = self._reach
+        padded = F.pad(x, (reach, reach, reach, reach))
+        normed = F.batch_norm(padded, norm.running_mean, norm.running_var, eps=norm.eps)
+        rows, columns = (slice(part.start + reach, part.stop + reach, part.step) for part in centres)
+        return self.attention(normed, (rows, columns))
+
+    @property
+    def _reach(self) -> int:
+        return max((abs(d) for offset in self.attn_offsets for d in offset), default=0)
+
+    def _check_feature_norm(self) -> None:
+        for name, allowed in (("product", ("hadamard", "inner")), ("weighting", (1,)), ("stack", (1,))):
+            if getattr(self, name) not in allowed:
+                choices = ", ".join(map(repr, allowed))
+                raise UserError(f"{name} {getattr(self, name)!r} is not for feature_norm, allowed: {choices}")
+        if self._reach > self.kernel_size // 2:
+            raise UserError(
+                f"feature_norm with shift {self.shift} reaches {self._reach} pixels, allowed are "
+                f"{self.kernel_size // 2}, those of kernel_size {self.kernel_size}"
+            )
 
     def merge(self) -> DynamicConv2d:
         """The same function as one dynamic convolution, both batch norms folded in.
@@ -184,6 +224,9 @@ class XVolution(SlidingModule):
             attn_scale, attn_shift = batch_norm_affine(self.attn_norm)
             attn_weight = attn_scale[:, None, None] * attn_weight
             bias = bias + attn_shift
+        if self.feature_norm is not None:
+            attn_weight, static, constant = self._without_means(attn_weight)
+            conv_weight, bias = conv_weight + static, bias + constant
         dynamic = self.product == "dynamic"
         merged = DynamicConv2d(
             self.in_channels,
@@ -204,6 +247,20 @@ class XVolution(SlidingModule):
                 if not parameter.isfinite().all():
                     raise UserError(f"merged {name} is not finite in {parameter.dtype}, check the batch norms")
         return merged.train(self.training)
+
+    def _without_means(self, weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """``weight (x0 - m)(x_t - m) / d^2`` as attention weight, convolution weight and bias."""
+        assert self.feature_norm is not None
+        scale, shift = batch_norm_affine(self.feature_norm)
+        by_channel = np.s_[None, :, None] if self.groups == 1 else np.s_[:, None, None]
+        mean = (-shift / scale)[by_channel]
+        weight = weight * (scale.square())[by_channel]
+        half = self.kernel_size // 2
+        static = weight.new_zeros(*weight.shape[:2], self.kernel_size, self.kernel_size)
+        for t, (dy, dx) in enumerate(self.attn_offsets):
+            for y, x in ((dy, dx), (0, 0)):
+                static[:, :, half + y, half + x] -= (weight * mean)[:, :, t]
+        return weight, static, (weight * mean.square()).sum((1, 2))
 
     def extra_repr(self) -> str:
         """The geometry and the attention's options, as ``repr`` shows them."""

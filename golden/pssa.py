@@ -168,7 +168,7 @@ def transformed_features(
     """
     features = []
     # Products are stacked, not factors: autograd then keeps views of one padded frame, not T copies of it.
-    for x0, xt in _shifted(x, offsets, centres):
+    for x0, xt in shifted_pixels(x, offsets, centres):
         feature = x0 * xt
         if product != "hadamard":
             feature = feature.unflatten(1, (heads, -1))
@@ -202,8 +202,8 @@ def unweighted_attention(x: Tensor, offsets: Sequence[Offset], *, product: str, 
     return y.repeat_interleave(size, dim=1) / size
 
 
-def _shifted(x: Tensor, offsets: Sequence[Offset], centres: Centres) -> Iterable[tuple[Tensor, Tensor]]:
-    """``x0`` and ``x_t`` for each offset, ``[N, C, Ho, Wo]`` each."""
+def shifted_pixels(x: Tensor, offsets: Sequence[Offset], centres: Centres) -> Iterable[tuple[Tensor, Tensor]]:
+    """``x0`` and ``x_t`` for each offset, ``[N, C, Ho, Wo]`` each, zeros outside the frame."""
     rows, columns = centres
     height, width = x.shape[2:]
     # A whole frame away everything is 0, however much farther: no need to pad for more.

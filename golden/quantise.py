@@ -63,6 +63,8 @@ def quantise(
     out_signed: bool | None = None,
     relu: bool = False,
     method: Method = "minmax",
+    in_scale: float | None = None,
+    out_scale: float | None = None,
     attn_shift: int | None = None,
     sim_bits: int | None = None,
     sim_shift: int | None = None,
@@ -80,6 +82,8 @@ def quantise(
         method: ``minmax`` gives activations, outputs and weights their full range. ``mse`` clips
             each where that lessens the squared error of the output on the calibration frames:
             one range for the inputs, one for the outputs, one for the weights of each channel.
+        in_scale, out_scale: value of one step, where the layers before and after have decided
+            it. None: as ``method`` says.
         attn_shift: None: the one with the least squared error of the output on the calibration
             frames, among those the accumulator bound accepts; 0 for a layer without offsets.
         sim_bits: format of similarities, for the ``dynamic`` product only. None: 8.
@@ -142,9 +146,11 @@ def quantise(
         return np.maximum(_float_output(double, frames), least)
 
     target = float_layer(x)
-    in_scale = activation_scale(x, config.in_range, method, float_layer)
-    # An output that is 0 on all frames says nothing of its scale; any will do.
-    out_scale = activation_scale(target, config.out_range, method) if target.any() else in_scale
+    if in_scale is None:
+        in_scale = activation_scale(x, config.in_range, method, float_layer)
+    if out_scale is None:
+        # An output that is 0 on all frames says nothing of its scale; any will do.
+        out_scale = activation_scale(target, config.out_range, method) if target.any() else in_scale
     config = dataclasses.replace(config, in_scale=in_scale, out_scale=out_scale)
     steps = to_steps(x, in_scale, config.in_range)
     problem = _Problem(
@@ -237,9 +243,8 @@ class _Problem:
 
     def _rounded_layer(self, config: LayerConfig, fraction: np.ndarray) -> Layer:
         """The integer layer of ``config`` whose weights span ``fraction`` ``[O]`` of their range."""
-        # Each weight's worth in output values, per step of what it multiplies.
-        conv = self.conv_weight * (self.in_scale / 2**config.attn_shift)
-        attn = self.attn_weight * self.in_scale * self._factor_step(config)
+        conv_worth, attn_worth = weight_worths(config)
+        conv, attn = self.conv_weight * conv_worth, self.attn_weight * attn_worth
         limit = config.weight_limit
         largest = np.maximum(_channel_peak(conv), _channel_peak(attn))
         bias_limit = 2 ** (BIAS_BITS - 1) - 1
@@ -256,16 +261,22 @@ class _Problem:
             multiplier=multiplier,
         )
 
-    def _factor_step(self, config: LayerConfig) -> float:
-        """Value of one step of what the tap of an attention weight is multiplied by: ``x0``, or ``sim``."""
-        form = config.similarity
-        # The float layer's similarity is a mean over the head, the integer layer's a sum.
-        return self.in_scale if form is None else self.in_scale**2 * 2**form.shift / form.head_channels
-
     def _channel_errors(self, layer: Layer) -> np.ndarray:
         """Mean squared output error ``[O]`` of ``layer`` on the calibration frames."""
         output = dequantise_output(layer, integer.run(layer, self.frames))
         return np.square(output - self.target).mean(axis=(0, 2, 3))
+
+
+def weight_worths(config: LayerConfig) -> tuple[float, float]:
+    """What a convolution and an attention weight of 1 are worth in output values, per step of what they multiply.
+
+    Divided by a channel's unit, the value of one step of its accumulator, they make integers of its weights.
+    """
+    assert config.in_scale is not None
+    form = config.similarity
+    # Of ``x0``, or ``sim``: the float layer's is a mean over the head, the integer layer's a sum.
+    factor = config.in_scale if form is None else config.in_scale**2 * 2**form.shift / form.head_channels
+    return config.in_scale / 2**config.attn_shift, config.in_scale * factor
 
 
 def choose_multipliers(needed: np.ndarray) -> tuple[np.ndarray, int]:

@@ -32,7 +32,9 @@ import scripts.fuzz
 import scripts.mutation
 import scripts.prove
 import scripts.registers
+import scripts.report
 import scripts.show_attention
+import scripts.study
 import scripts.train_digits
 import sim.replay
 import sim.run
@@ -52,6 +54,11 @@ from hw.synth.stages import STAGES
 from hw.synth.synthesis import Synthesis, find_goal
 from hw.target import ECP5, GENERIC, Target
 from hw.verilog import Core, generate
+from scripts.studies.catalogue import find_study
+from scripts.studies.plan import plan
+from scripts.studies.result import DONE, FAILED, Result
+from scripts.studies.store import Store
+from scripts.studies.worker import Job
 from sim.coverage import KINDS, REASONS, UnitCoverage
 from sim.reload_job import ReloadJob
 from sim.result import SimulationResult
@@ -152,6 +159,43 @@ def studied(plan: Plan, advance: Any) -> Study:
     )
 
 
+def ran(job: Job) -> Result:
+    """In place of a run: an accuracy, with seed 1 a failure."""
+    seed = job.settings["seed"]
+    wrong = seed == 1
+    return Result(
+        content=job.content,
+        code=job.code,
+        function=job.function_name,
+        status=FAILED if wrong else DONE,
+        settings=job.settings,
+        figures=None
+        if wrong
+        else {"units": {}}
+        if job.function_name == "rtl"
+        else {"float": 97.0 + seed, "ptq": {"8": 97.0, "4": 90.0 - seed}},
+        error="Traceback\nValueError: wrong" if wrong else "",
+        seconds=1.0,
+        host="here",
+        versions={"numpy": "2"},
+    )
+
+
+def all_ran(jobs: Sequence[Job], client: object, *, keep: Any, watch: Any) -> list[Result]:
+    """In place of `scripts.studies.engine.run_jobs`."""
+    results = [ran(job) for job in jobs]
+    for result in results:
+        watch.going(result.content, 0.5)
+        keep(result)
+        watch.ended(result)
+    return results
+
+
+async def nobody_answers(address: str) -> None:
+    """In place of a scheduler: none, wherever it is looked for."""
+    raise TimeoutError
+
+
 # --- what commands take ---
 
 #: What `furnish` puts into a folder, by name.
@@ -167,11 +211,13 @@ FURNITURE = (
     "locked",
     "digits",
     "kept",
+    "studies.sqlite",
 )
 PATHS = (*FURNITURE, "[/]", "folder/new", "new/deeper", "none/y.npy", "taken/y", ".")
 PATHS += ("x" * 250, "new/" + "x" * 300, "a/" * 3000)
 #: Names of files that commands write, each a folder in ``blocked``.
 OUTPUTS = ("xvolution.v", "xvolution.json", "report.json", "report.html", "bench.json", "manifest.json", "input.hex")
+OUTPUTS += ("runs.csv", "summary.csv")
 OUTPUTS += ("approximation.csv", "component.xml", "digits_network.npz", "digits_dynamic_network.npz")
 #: Small ones that are often allowed, then numbers of all sizes, of none, and written as no one would.
 NUMBERS = ("1", "2", "4", "0", "3", "4097", "1e3", "1.5", "nan", "inf", "-inf", "1e-320", "1e309", "0x10", "1_0", "٣")
@@ -180,6 +226,10 @@ LAYERS = ("tiny", "nosuch", *PATHS)
 TARGETS = ("generic", "ecp5", "xc7", "xcup", "mix")
 PACKS = ("auto", "none")
 SIMULATORS = ("verilator", "icarus", "mix")
+STUDIES = ("digits", "fashion", "helps", "nosuch")
+SETTINGS = ("seed=0", "seed=1", "seed=0,2", "seed=0,0", "seed=", "=", "seed", "operator=conv,inner", "operator=nosuch")
+SETTINGS += ("nosuch=1", "epochs=1e3", "epochs=NaN", "bits=[8],[4]", "bits=8", "learning_rate=[[", "data_path=none")
+STORES = ("new.sqlite", "sqlite:///new.sqlite", "nosuch://host/base", "://", "postgresql://host:port/base", *PATHS)
 DEVICES = ("ecp5-25f", "ecp5-85f")
 FOLDING = {"--simd": NUMBERS, "--pe": NUMBERS}
 LIMITS = ("0:7", "0:15", "3:2", "7", ":", "0:47", "-1:3")
@@ -310,6 +360,28 @@ COMMANDS = {
             "scripts.approximation._picture": lambda found: b"picture",
         },
     ),
+    "scripts.study": Command(
+        main=scripts.study.main,
+        works=["digits", "--set", "operator=conv", "--store", "new.sqlite", "--set", "seed=0"],
+        values={"--set": SETTINGS, "--workers": NUMBERS, "--scheduler": ("host:1", "tcp://host:99999", "mix")}
+        | {"--store": STORES, "--any-code": None, "--dry-run": None, "--list": None}
+        | {"--rtl": None, "--rtl-images": NUMBERS},
+        positional=STUDIES,
+        statuses=(0, 1),
+        stand_ins={
+            "scripts.study.local_client": contextlib.nullcontext,
+            "scripts.study.run_jobs": all_ran,
+            "sim.simulators.Simulator.check": mock.Mock(),
+            "scripts.studies.engine._answers": nobody_answers,
+        },
+    ),
+    "scripts.report": Command(
+        main=scripts.report.main,
+        works=["digits", "--set", "operator=conv", "--store", "studies.sqlite", "--out", "out"],
+        values={"--set": SETTINGS, "--store": STORES, "--any-code": None, "--out": PATHS, "--target": TARGETS},
+        positional=STUDIES,
+        stand_ins={"scripts.studies.page.plots": lambda report: {"picture": "<svg/>"}},
+    ),
     "scripts.fuzz": Command(
         main=scripts.fuzz.main,
         works=["--count", "2"],
@@ -412,5 +484,12 @@ def _contents() -> dict[str, bytes]:
     with tempfile.TemporaryDirectory() as folder:
         ReloadJob(config=unit, latency=9, seed=0).save(Path(folder))
         kept = {f"kept/{path.name}": path.read_bytes() for path in Path(folder).iterdir()}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "studies.sqlite"
+        with Store(str(path)) as store:
+            store.prepare()
+            for run in plan(find_study("digits").runs(), store):
+                store.put(ran(run.job))
+        kept["studies.sqlite"] = path.read_bytes()
     files = {"layer.npz": layer, "[/]": layer, "foul.npz": layer[:-9], "x.npy": frames, "foul.npy": frames[:-1]}
     return {**files, **digits, **kept, "taken": b"kept"}

@@ -22,6 +22,9 @@ PLACEHOLDERS = {
     "D": "ecp5-25f",
     "ROW,COLUMN": "1,1",
     "DIR": "d",
+    "NAME": "digits",
+    "KEY=VALUE": "seed=0",
+    "FILE": "f",
 }
 
 

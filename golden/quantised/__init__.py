@@ -1,0 +1,1 @@
+"""Whole networks in integers: as they run, quantised after training, and trained while quantised."""

@@ -1,0 +1,91 @@
+"""Write what a study has found: a page that needs nothing but itself, and its figures as CSV.
+
+Means with 95 % intervals, differences to the study's baseline paired by seed, plots, what the hardware
+takes, exact settings and seeds, and the command that repeats it all. It runs nothing: what the store lacks,
+the page names as missing.
+
+Examples:
+    python -m scripts.report digits
+    python -m scripts.report digits --set seed=0,1,2 --out build/first_three
+    python -m scripts.report bits --target ecp5
+    python -m scripts.report fashion --store results.sqlite --any-code
+
+Give the same --set as to python -m scripts.study. Without --out, files are written to build/report/NAME.
+
+Exit status: 0, or 2 for wrong input, also where the store has nothing of the study.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from golden import cli
+from golden.cli import UserError
+from hw.target import TARGETS
+from scripts.studies import store as stores
+from scripts.studies.catalogue import STUDIES, find_study
+from scripts.studies.page import mean_text, page
+from scripts.studies.plan import job_of, plan
+from scripts.studies.report import Report, csv_files, make_report
+from scripts.studies.store import Store
+
+
+def main(argv: list[str]) -> int:
+    options = _parser().parse_args(argv)
+    assignments = options.set or ()
+    study = find_study(options.name).replaced(assignments)
+    if options.target is not None:
+        study = dataclasses.replace(study, target=options.target)
+    runs = study.runs()
+    with Store(options.store) as store:
+        results = {run.job.content: run.result for run in plan(runs, store, any_code=options.any_code)}
+    found = [(run, results[job_of(run).content]) for run in runs]
+    report = make_report(study, repeat(study.name, assignments), found)
+    if report.missing == len(runs):
+        raise UserError(f"store {options.store} has no result of {study.name}, run: {report.command}")
+    folder = options.out or Path("build/report") / study.name
+    files: dict[str, str | bytes] = {f"{study.name}.html": page(report), **csv_files(report)}
+    cli.write_files(folder, files)
+    console = Console(markup=False, highlight=False, soft_wrap=True)
+    console.print(_table(report))
+    if report.missing or report.failed:
+        console.print(f"{report.missing} runs are missing, {len(report.failed)} failed: {report.command}")
+    console.print(f"files in {folder}: {', '.join(files)}")
+    return 0
+
+
+def repeat(name: str, assignments: Sequence[str]) -> str:
+    """The command that runs a study with ``assignments``."""
+    return shlex.join(["python", "-m", "scripts.study", name, *(w for text in assignments for w in ("--set", text))])
+
+
+def _table(report: Report) -> Table:
+    table = Table("", title=f"{report.study.name}: {report.study.description}")
+    for metric in report.metrics:
+        table.add_column(metric, justify="right")
+    for row in report.rows:
+        cells = (report.cells[metric].get(row.name) for metric in report.metrics)
+        table.add_row(row.name, *("" if cell is None else mean_text(cell.mean) for cell in cells))
+    return table
+
+
+def _parser() -> cli.Parser:
+    parser = cli.Parser(prog="python -m scripts.report", description=__doc__)
+    add = parser.add_argument
+    add("name", metavar="NAME", help=f"one of {', '.join(STUDIES)}")
+    add("--set", action="append", metavar="KEY=VALUE", help="as given to the study")
+    add("--target", choices=list(TARGETS), help="say what the integer networks take of this FPGA family")
+    add("--store", default=stores.DEFAULT, metavar="PATH_OR_URL", help=f"default: {stores.DEFAULT}")
+    add("--any-code", action="store_true", help="take what other versions of the code have stored, too")
+    add("--out", type=cli.file_path, metavar="DIR", help="where to write (default: build/report/NAME)")
+    return parser
+
+
+if __name__ == "__main__":
+    cli.run(main)

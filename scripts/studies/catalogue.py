@@ -1,0 +1,150 @@
+"""The studies there are: what each asks, and the grid that answers it.
+
+Settings of the function ``experiment`` are in `golden.experiment_settings`. Whoever looks for settings does
+it on validation images; studies that confirm count on test images. Subsets of a data set are fixed ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from golden.cli import UserError
+from scripts.studies.functions import Settings
+from scripts.studies.grid import Study
+
+#: What takes a convolution's place: the plain one, both controls of equal parameters, and each product.
+OPERATORS: dict[str, Settings] = {
+    "conv": {"variant": "conv"},
+    "wide": {"variant": "wide"},
+    "linear_shift": {"variant": "linear_shift"},
+    "hadamard": {"variant": "xvolution", "product": "hadamard"},
+    "inner": {"variant": "xvolution", "product": "inner", "heads": 8},
+    "dynamic": {"variant": "xvolution", "product": "dynamic", "heads": 8},
+}
+PRODUCTS = ("conv", "hadamard", "inner", "dynamic")
+BASELINE = {"operator": "conv"}
+
+DIGITS = {"task": "digits", "depth": 8, "epochs": 8}
+#: Fashion-MNIST as far as two cores take it: a third of its training images, three times.
+FASHION = {"task": "fashion_mnist", "depth": 8, "train_images": 20_000, "epochs": 3}
+SEEDS = (0, 1, 2, 3, 4)
+FEW_SEEDS = (0, 1, 2)
+ALL_BITS = [8, 6, 5, 4, 3, 2]
+
+#: One thing changed at a time, from `inner` in the last stage.
+CHANGES: dict[str, Settings] = {
+    "conv": {"variant": "conv"},
+    "inner": {},
+    "hadamard": {"product": "hadamard", "heads": None},
+    "dynamic": {"product": "dynamic"},
+    "softmax": {"product": "softmax"},
+    "2 heads": {"heads": 2},
+    "32 heads": {"heads": 32},
+    "stage 2": {"stages": [2]},
+    "stages 2 and 3": {"stages": [2, 3]},
+    "all stages": {"stages": [1, 2, 3]},
+    "first place": {"place": "first"},
+    "second place": {"place": "second"},
+    "4 directions": {"directions": 4},
+    "shift 2": {"shift": 2},
+    "stack 2": {"stack": 2},
+    "weighting 3": {"weighting": 3},
+    "starts as a convolution": {"zero_init": True},
+    "signed features": {"features": "signed"},
+    "normed features": {"features": "normed"},
+    "pre-activation, conv": {"variant": "conv", "block": "pre"},
+    "pre-activation": {"block": "pre"},
+    "pre-activation, signed": {"block": "pre", "features": "signed"},
+    "slower": {"learning_rate": 0.003},
+    "longer": {"epochs": 6},
+    "longer, conv": {"variant": "conv", "epochs": 6},
+}
+
+
+def _operators(names: Iterable[str]) -> dict[str, Settings]:
+    return {name: OPERATORS[name] for name in names}
+
+
+_ALL = (
+    Study(
+        name="digits",
+        description="The whole path in minutes: operators on small handwritten digits, in floats and 8, 6 and 4 bits.",
+        fixed=DIGITS | {"split": "test", "bits": [8, 6, 4]},
+        axes={"operator": _operators(PRODUCTS), "seed": FEW_SEEDS},
+        baseline=BASELINE,
+        metrics=("float", "ptq.?", "parameters"),
+    ),
+    Study(
+        name="fashion",
+        description="Does X-volution in the last stage beat a convolution on Fashion-MNIST, or controls of equal size?",
+        fixed=FASHION | {"split": "test"},
+        axes={"operator": OPERATORS, "seed": SEEDS},
+        baseline=BASELINE,
+        metrics=("float", "parameters"),
+    ),
+    Study(
+        name="stages",
+        description="In which stages X-volution is worth most: the ablation of its paper, on Fashion-MNIST.",
+        fixed=FASHION,
+        axes={
+            "where": {
+                "none": {"variant": "conv"},
+                **{
+                    f"stage {', '.join(map(str, stages))}": {**OPERATORS["inner"], "stages": stages}
+                    for stages in ([1], [2], [3], [2, 3], [1, 2, 3])
+                },
+            },
+            "seed": FEW_SEEDS,
+        },
+        baseline={"where": "none"},
+        metrics=("float", "parameters"),
+    ),
+    Study(
+        name="bits",
+        description="What few bits cost: post-training quantisation and training in them, 8 to 2 bits, Fashion-MNIST.",
+        fixed=FASHION | {"split": "test", "bits": ALL_BITS, "qat_bits": ALL_BITS[1:]},
+        axes={"operator": _operators(PRODUCTS), "seed": FEW_SEEDS},
+        baseline=BASELINE,
+        metrics=("float", "tuned", "ptq.?", "qat.?"),
+    ),
+    Study(
+        name="pareto",
+        description="Accuracy against what the hardware takes, by operator, bits and folding, on Fashion-MNIST.",
+        fixed=FASHION | {"split": "test", "bits": ALL_BITS[:-1]},
+        axes={"operator": _operators(PRODUCTS), "seed": FEW_SEEDS},
+        baseline=BASELINE,
+        metrics=("float", "ptq.?"),
+        target="xcup",
+    ),
+    Study(
+        name="approximation",
+        description="How well pixel shifts stand for self-attention that learned from images, by product and shift.",
+        function="approximation",
+        axes={"product": ("hadamard", "inner", "dynamic"), "seed": FEW_SEEDS},
+        baseline={"product": "hadamard"},
+        metrics=(
+            "error.* trained.convolution",
+            "error.* trained.pixel shifts, weighting 3, stack 1.?",
+            "error.* trained.both, weighting 3, stack 1.?",
+            "grows.*",
+        ),
+        numbered="shift in pixels",
+    ),
+    Study(
+        name="helps",
+        description="Which settings help X-volution most: one changed at a time, validation images of Fashion-MNIST.",
+        fixed={**FASHION, **OPERATORS["inner"]},
+        axes={"change": CHANGES, "seed": FEW_SEEDS},
+        baseline={"change": "conv"},
+        metrics=("float", "parameters"),
+    ),
+)
+
+STUDIES: dict[str, Study] = {study.name: study for study in _ALL}
+
+
+def find_study(name: str) -> Study:
+    """The study called ``name``. Raises `UserError` if there is none."""
+    if name not in STUDIES:
+        raise UserError(f"study {name!r} is not one of {', '.join(STUDIES)}")
+    return STUDIES[name]

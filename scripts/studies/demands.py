@@ -1,0 +1,62 @@
+"""What an experiment demands: its data set, and how much time where no stored run says so."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from golden.tasks import Examples, Task, load_task
+from scripts.studies.functions import Settings
+
+#: Settings that say which images of a data set there are.
+DATA = ("task", "data_path", "image_side", "train_images", "validation_images", "test_images", "subset_seed")
+#: Seconds of one core for each pixel that a ResNet-8 of plain convolutions learns from; measured on `load_digits`.
+SECONDS_PER_PIXEL = 7e-6
+#: What X-volution takes where a plain network takes 1.
+XVOLUTION_FACTOR = 1.4
+#: Epochs that take as long as quantising and measuring, and as an epoch of training in few bits.
+PTQ_EPOCHS, QAT_EPOCHS = 0.5, 2.0
+#: Seconds to choose scales and shifts of a whole network, whatever it was trained on.
+QUANTISATION_S = 5.0
+#: Images to train on unless settings say, and pixels of each.
+IMAGES = {"digits": 1200, "fashion_mnist": 55_000, "cifar10": 45_000, "image_folder": 10_000}
+PIXELS = {"digits": 8 * 8, "fashion_mnist": 28 * 28, "cifar10": 32 * 32}
+
+
+def check_data(settings: Settings) -> None:
+    """Raise `UserError` where the data set of checked ``settings`` is missing, and say what brings it."""
+    _task(*(settings[name] for name in DATA))
+
+
+def examples_of(settings: Settings) -> Examples:
+    """The images that an experiment with checked ``settings`` is measured on."""
+    task = _task(*(settings[name] for name in DATA))
+    return task.test if settings["split"] == "test" else task.validation
+
+
+@lru_cache(maxsize=1)
+def _task(
+    name: str, path: str | None, side: int, train: int | None, validation: int | None, test: int | None, seed: int
+) -> Task:
+    return load_task(
+        name,
+        path=path,
+        image_side=side,
+        train_images=train,
+        validation_images=validation,
+        test_images=test,
+        seed=seed,
+    )
+
+
+def seconds(settings: Settings) -> float:
+    """Roughly how long one core takes for checked ``settings``: in proportion to epochs, images, pixels and depth."""
+    task = settings["task"]
+    pixels = PIXELS.get(task, settings["image_side"] ** 2)
+    images = settings["train_images"] or IMAGES[task]
+    epochs = settings["epochs"] + PTQ_EPOCHS * len(settings["bits"])
+    if settings["qat_bits"]:
+        epochs += settings["qat_epochs"] * (1 + QAT_EPOCHS * len(settings["qat_bits"]))
+    factor = 1.0 if settings["variant"] == "conv" else XVOLUTION_FACTOR
+    learning = SECONDS_PER_PIXEL * pixels * images * epochs
+    quantising = QUANTISATION_S * (len(settings["bits"]) + len(settings["qat_bits"]))
+    return (learning + quantising) * factor * settings["depth"] / 8

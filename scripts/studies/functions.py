@@ -1,0 +1,90 @@
+"""What a run calls: functions from JSON settings to JSON figures, by name."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from golden.cli import UserError
+
+#: Anything that JSON can say; keys of objects are texts.
+Json = Any
+Settings = Mapping[str, Json]
+Figures = dict[str, Json]
+Advance = Callable[[float], object]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Function:
+    """A function of JSON settings, named ``module:name`` so that other processes find it.
+
+    Attributes:
+        run: ``run(settings, *, advance) -> figures``. It depends on its settings alone, and calls ``advance`` with
+            shares of its work, which add up to 1.
+        check: ``check(settings) -> settings``, which fills defaults in and raises `UserError` for an unknown key or
+            a value that is not allowed.
+        ready: ``ready(settings)``, which raises `UserError` where something that a run needs is not on this machine;
+            None where it needs nothing.
+        amount: ``amount(settings) -> float``, roughly how many seconds a run takes; None where nobody knows.
+    """
+
+    run: str
+    check: str
+    ready: str | None = None
+    amount: str | None = None
+
+    @property
+    def module(self) -> str:
+        """Where it is defined."""
+        return self.run.partition(":")[0]
+
+    def checked(self, settings: Settings) -> dict[str, Json]:
+        """``settings`` with all defaults. Raises `UserError`."""
+        return _find(self.check)(settings)
+
+    def call(self, settings: Settings, advance: Advance) -> Figures:
+        """The figures of checked ``settings``."""
+        return _find(self.run)(settings, advance=advance)
+
+    def look(self, settings: Settings) -> None:
+        """Raise `UserError` where this machine has not what a run with checked ``settings`` needs."""
+        if self.ready is not None:
+            _find(self.ready)(settings)
+
+    def guess(self, settings: Settings) -> float | None:
+        """Seconds that a run with checked ``settings`` takes by the function's own model; None without one."""
+        return None if self.amount is None else _find(self.amount)(settings)
+
+
+def _find(place: str) -> Callable[..., Any]:
+    module, _, name = place.partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
+FUNCTIONS: dict[str, Function] = {
+    "experiment": Function(
+        run="scripts.studies.experiment:run",
+        check="golden.experiment:check_settings",
+        ready="scripts.studies.demands:check_data",
+        amount="scripts.studies.demands:seconds",
+    ),
+    "approximation": Function(
+        run="scripts.studies.approximation:run",
+        check="scripts.studies.approximation:check",
+    ),
+    "rtl": Function(
+        run="scripts.studies.rtl:run",
+        check="scripts.studies.rtl:check",
+        ready="scripts.studies.rtl:ready",
+        amount="scripts.studies.demands:seconds",
+    ),
+}
+
+
+def find_function(name: str) -> Function:
+    """The function called ``name``. Raises `UserError` if there is none."""
+    if name not in FUNCTIONS:
+        raise UserError(f"function {name!r} is not one of {', '.join(FUNCTIONS)}")
+    return FUNCTIONS[name]

@@ -1,0 +1,52 @@
+"""How a study goes on, on the terminal: bars while someone is watching, a line for each run otherwise."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from scripts.studies.result import Result
+
+
+class Live:
+    """Shows the runs of a study, by their contents.
+
+    Args:
+        console: where to show it.
+        bars: what draws bars there; unused where the console is no terminal.
+        labels: of each run what it is called.
+    """
+
+    def __init__(self, console: Console, bars: Progress, labels: Mapping[str, str]) -> None:
+        self._console = console
+        self._bars = bars
+        self._labels = labels
+        self._ended = 0
+        self._all = bars.add_task("all runs", total=len(labels))
+        self._tasks: dict[str, TaskID] = {}
+
+    def going(self, content: str, share: float) -> None:
+        """See `scripts.studies.engine.Watch`."""
+        if content not in self._tasks:
+            self._tasks[content] = self._bars.add_task(self._labels[content], total=1.0)
+        self._bars.update(self._tasks[content], completed=share)
+
+    def ended(self, result: Result) -> None:
+        """See `scripts.studies.engine.Watch`."""
+        self._ended += 1
+        self._bars.advance(self._all)
+        if result.content in self._tasks:
+            self._bars.remove_task(self._tasks.pop(result.content))
+        how = f"{result.seconds:.1f} s" if result.done else f"failed: {result.complaint}"
+        self._console.print(f"{self._ended}/{len(self._labels)} {self._labels[result.content]}: {how}")
+
+
+@contextlib.contextmanager
+def live(console: Console, labels: Mapping[str, str]) -> Iterator[Live]:
+    """Show runs called ``labels``, by content, on ``console`` while the body runs."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
+        yield Live(console, bars, labels)

@@ -1,0 +1,99 @@
+"""What of a study is stored, what is left to do, and how long that will take."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from scripts.studies.content import code_version, content_key
+from scripts.studies.functions import Settings
+from scripts.studies.grid import SEED, Run
+from scripts.studies.result import Result
+from scripts.studies.store import Store
+from scripts.studies.worker import Job
+
+
+@dataclass(frozen=True, kw_only=True)
+class Forecast:
+    """How long a run will take.
+
+    Attributes:
+        seconds: None where nothing is known.
+        basis: what says so, in words.
+    """
+
+    seconds: float | None
+    basis: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Planned:
+    """A run of a study.
+
+    Attributes:
+        run: itself.
+        job: what a worker would do.
+        result: what is stored of it; None if nothing is.
+    """
+
+    run: Run
+    job: Job
+    result: Result | None
+
+    @property
+    def done(self) -> bool:
+        return self.result is not None and self.result.done
+
+
+def plan(runs: Iterable[Run], store: Store, *, any_code: bool = False) -> list[Planned]:
+    """All ``runs``, with what ``store`` has of them; with ``any_code`` of whatever version of the code.
+
+    Of runs with the same settings only the first one is there.
+    """
+    by_content: dict[str, tuple[Run, Job]] = {}
+    for run in runs:
+        job = job_of(run)
+        by_content.setdefault(job.content, (run, job))
+    jobs = list(by_content.values())
+    stored: dict[tuple[str, str], Result] = {}
+    for code in {job.code for _, job in jobs}:
+        contents = [job.content for _, job in jobs if job.code == code]
+        found = store.find(contents, None if any_code else code)
+        stored |= {(content, code): result for content, result in found.items()}
+    return [Planned(run=run, job=job, result=stored.get((job.content, job.code))) for run, job in jobs]
+
+
+def job_of(run: Run) -> Job:
+    """What a worker is to do for ``run``."""
+    return Job(
+        content=content_key(run.function_name, run.settings),
+        code=code_version(run.function),
+        function_name=run.function_name,
+        function=run.function,
+        settings=run.settings,
+    )
+
+
+def forecast(planned: Sequence[Planned], store: Store) -> list[Forecast]:
+    """How long each of ``planned`` will take, were it to run: as those stored that are most like it, by their median.
+
+    Where nothing of its function is stored, the function's own model says it.
+    """
+    stored = {name: store.of_function(name) for name in {run.run.function_name for run in planned}}
+    return [_forecast(run.run, stored[run.run.function_name]) for run in planned]
+
+
+def _forecast(run: Run, stored: Sequence[Result]) -> Forecast:
+    if not stored:
+        guess = run.function.guess(run.settings)
+        return Forecast(seconds=guess, basis="unknown" if guess is None else "model")
+    apart = [_differences(run.settings, result.settings) for result in stored]
+    alike = [result.seconds for result, count in zip(stored, apart, strict=True) if count == min(apart)]
+    other = f", {min(apart)} settings differ" if min(apart) else ""
+    return Forecast(seconds=statistics.median(alike), basis=f"{len(alike)} stored{other}")
+
+
+def _differences(one: Settings, other: Settings) -> int:
+    """How many settings differ, but for the seed."""
+    return sum(one.get(key) != other.get(key) for key in (one.keys() | other.keys()) - {SEED})

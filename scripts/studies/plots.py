@@ -1,0 +1,145 @@
+"""The pictures of a report, as SVG elements that stand in its page."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import re
+from collections.abc import Sequence
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
+
+from scripts.studies.hardware import COSTS, non_dominated
+from scripts.studies.report import Point, Report
+
+#: A metric with a number: what it is of, and how many.
+NUMBERED = re.compile(r"(.+)\.(\d+)")
+COLOURS = matplotlib.color_sequences["tab10"]
+COST_TITLES = {"dsp": "DSP", "lut": "LUT", "bram": "BRAM", "cycles": "cycles a frame"}
+
+
+def plots(report: Report) -> dict[str, str]:
+    """By title, all pictures for which the report has figures."""
+    found = {
+        "By row": means_picture(report),
+        f"Against {report.study.numbered}": numbered_picture(report),
+        "Against what the hardware takes": pareto_picture(report.points, report.unit),
+    }
+    return {title: picture for title, picture in found.items() if picture is not None}
+
+
+def means_picture(report: Report) -> str | None:
+    """A panel for each metric that has no number and that seeds change: means, intervals, and each run."""
+    metrics = [
+        metric
+        for metric, cells in report.cells.items()
+        if not NUMBERED.fullmatch(metric) and any(cell.mean.half != 0 for cell in cells.values())
+    ]
+    if not metrics:
+        return None
+    names = [row.name for row in report.rows]
+    figure = Figure(figsize=(4.8 * len(metrics) + 2, 1 + 0.35 * len(names)), layout="constrained")
+    panels = figure.subplots(1, len(metrics), sharey=True, squeeze=False)[0]
+    for axes, metric in zip(panels, metrics, strict=True):
+        for place, row in enumerate(report.rows):
+            if row.name not in report.cells[metric]:
+                continue
+            mean = report.cells[metric][row.name].mean
+            runs = list(row.values[metric].values())
+            axes.plot(runs, [place] * len(runs), ".", color="#9db8d2")
+            axes.errorbar(mean.mean, place, xerr=mean.half or 0, fmt="o", color="#1f4e79", capsize=3)
+        axes.set_title(metric)
+        axes.grid(axis="x", color="#eee")
+        _bare(axes)
+    panels[0].set_yticks(range(len(names)), names)
+    panels[0].invert_yaxis()
+    return _svg(figure)
+
+
+def numbered_picture(report: Report) -> str | None:
+    """A panel for each kind of metric with a number behind it, such as bits: each row against that number."""
+    kinds: dict[str, list[int]] = {}
+    for metric in report.cells:
+        if match := NUMBERED.fullmatch(metric):
+            kinds.setdefault(match[1], []).append(int(match[2]))
+    if not kinds:
+        return None
+    figure = Figure(figsize=(5.5 * len(kinds) + 2, 4.2), layout="constrained")
+    panels = figure.subplots(1, len(kinds), sharey=True, squeeze=False)[0]
+    for axes, (kind, bits) in zip(panels, kinds.items(), strict=True):
+        for row, colour in zip(report.rows, itertools.cycle(COLOURS), strict=False):
+            cells = [(b, report.cells[f"{kind}.{b}"].get(row.name)) for b in sorted(bits)]
+            there = [(b, cell.mean) for b, cell in cells if cell is not None]
+            if there:
+                means, halves = [mean.mean for _, mean in there], [mean.half or 0 for _, mean in there]
+                axes.errorbar(
+                    [b for b, _ in there], means, yerr=halves, fmt="o-", color=colour, capsize=3, label=row.name
+                )
+        axes.set_xticks(sorted(bits))
+        axes.set_xlabel(report.study.numbered)
+        axes.set_title(kind)
+        axes.grid(color="#eee")
+        _bare(axes)
+    panels[0].set_ylabel(report.unit)
+    panels[0].legend(frameon=False, fontsize=8)
+    return _svg(figure)
+
+
+def pareto_picture(points: Sequence[Point], unit: str) -> str | None:
+    """A panel for each cost: accuracy against it, with the front of that panel as a line."""
+    names = list(dict.fromkeys(point.row for point in points))
+    costs = [cost for cost in COSTS if all(getattr(point.cost, cost) is not None for point in points)]
+    if not points:
+        return None
+    figure = Figure(figsize=(4 * len(costs) + 1, 4.2), layout="constrained")
+    panels = figure.subplots(1, len(costs), sharey=True, squeeze=False)[0]
+    for axes, cost in zip(panels, costs, strict=True):
+        for name, colour in zip(names, itertools.cycle(COLOURS), strict=False):
+            own = [point for point in points if point.row == name]
+            for best, fill in ((True, colour), (False, "none")):
+                some = [point for point in own if point.best == best]
+                axes.scatter(
+                    [getattr(point.cost, cost) for point in some],
+                    [point.mean.mean for point in some],
+                    s=22,
+                    edgecolors=[colour],
+                    facecolors=fill if fill == "none" else [fill],
+                    label=name if best else None,
+                )
+        axes.plot(*_front(points, cost), color="#999", linewidth=1, zorder=0)
+        # Networks may need none of something.
+        if all(getattr(point.cost, cost) > 0 for point in points):
+            axes.set_xscale("log")
+            axes.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
+            axes.xaxis.set_major_formatter("{x:,g}")
+            axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.set_xlabel(COST_TITLES[cost])
+        axes.grid(color="#eee")
+        _bare(axes)
+    panels[0].set_ylabel(unit)
+    panels[0].legend(frameon=False, fontsize=8)
+    return _svg(figure)
+
+
+def _front(points: Sequence[Point], cost: str) -> tuple[list[float], list[float]]:
+    """The corners of what is the best accuracy for no more than some cost."""
+    table = [{"cost": float(getattr(point.cost, cost)), "accuracy": point.mean.mean} for point in points]
+    best = non_dominated(table, less=("cost",), more=("accuracy",))
+    front = sorted({(place["cost"], place["accuracy"]) for place, flag in zip(table, best, strict=True) if flag})
+    return [place for place, _ in front], [accuracy for _, accuracy in front]
+
+
+def _bare(axes: Axes) -> None:
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _svg(figure: Figure) -> str:
+    text = io.StringIO()
+    # Text stays text, and names of inner elements do not change from run to run.
+    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "xvolution"}):
+        figure.savefig(text, format="svg", metadata={"Date": None})
+    svg = text.getvalue()
+    return svg[svg.index("<svg") :]

@@ -1,0 +1,321 @@
+"""A study's results in tables: means over seeds, differences to the baseline, costs of the hardware."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any
+
+from golden.layer import LayerConfig
+from scripts.studies.functions import Json, Settings
+from scripts.studies.grid import SEED, Run, Study, shown
+from scripts.studies.hardware import COSTS, Cost, network_costs, non_dominated
+from scripts.studies.result import Result
+from scripts.studies.statistics import Difference, Mean, difference, holm, mean_of
+
+#: Figures that say what they are, not what was found.
+NO_METRICS = ("settings",)
+#: Figures of the layers' formats, see `scripts.studies.experiment`.
+LAYERS = "layers"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """Runs that differ in nothing but their seed.
+
+    Attributes:
+        name: what distinguishes them from other rows, in words.
+        point: that, by axis.
+        values: of each metric its values, by seed.
+        layers: of each kind of network that was quantised the configs of its layers, from any of the runs.
+    """
+
+    name: str
+    point: Settings
+    values: Mapping[str, Mapping[int, float]]
+    layers: Mapping[str, Sequence[LayerConfig]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """A metric of a row.
+
+    Attributes:
+        mean: over seeds.
+        to_baseline: difference to the baseline's row; None for that itself, and where it is not there.
+        p_holm: its p value, adjusted for all rows of this metric.
+    """
+
+    mean: Mean
+    to_baseline: Difference | None
+    p_holm: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Point:
+    """A network on an FPGA: a row with some number of bits and lanes.
+
+    Attributes:
+        row: its name.
+        metric: the accuracy, by its name.
+        mean: that, over seeds.
+        cost: what it takes.
+        best: whether no other point is better in all that counts: accuracy and `COSTS`.
+    """
+
+    row: str
+    metric: str
+    mean: Mean
+    cost: Cost
+    best: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """All that a study's page shows.
+
+    Attributes:
+        study: as it was run.
+        command: what repeats it.
+        runs: all of them, with results where there are some.
+        rows: in the order of the grid.
+        metrics: in the order of the study's patterns.
+        cells: by metric and row's name; a row may lack a metric.
+        points: of the hardware; empty where the study names no target.
+    """
+
+    study: Study
+    command: str
+    runs: Sequence[tuple[Run, Result | None]]
+    rows: Sequence[Row]
+    metrics: Sequence[str]
+    cells: Mapping[str, Mapping[str, Cell]]
+    points: Sequence[Point]
+
+    @property
+    def missing(self) -> int:
+        """Runs without a result."""
+        return sum(result is None for _, result in self.runs)
+
+    @property
+    def unit(self) -> str:
+        """What the accuracies count, by the first result that says so; empty if none does."""
+        texts = (result.figures["metric"] for _, result in self.runs if result and "metric" in (result.figures or ()))
+        return str(next(texts, ""))
+
+    @property
+    def compared(self) -> bool:
+        """Whether there is a row that has the baseline beside it."""
+        return any(cell.to_baseline for cells in self.cells.values() for cell in cells.values())
+
+    @property
+    def unequal(self) -> list[str]:
+        """Networks whose training in few bits did not give their integers exactly; there should be none."""
+        return [
+            f"{run.label([*self.study.varied, SEED])}: {how}.{bits}"
+            for run, result in self.runs
+            if result is not None and result.done
+            for how, networks in result.figures.items()
+            if isinstance(networks, dict)
+            for bits, network in networks.items()
+            if isinstance(network, dict) and network.get("equal") is False
+        ]
+
+    @property
+    def failed(self) -> list[tuple[Run, Result]]:
+        return [(run, result) for run, result in self.runs if result is not None and not result.done]
+
+
+def make_report(study: Study, command: str, runs: Sequence[tuple[Run, Result | None]]) -> Report:
+    """The report of ``runs``, one for each point of the study's grid."""
+    rows = _rows(study, runs)
+    found = dict.fromkeys(metric for row in rows for metric in row.values)
+    metrics = list(dict.fromkeys(m for pattern in study.metrics for m in found if fnmatchcase(m, pattern)))
+    baseline = _baselines(study, rows)
+    cells = {metric: _cells(metric, rows, baseline) for metric in metrics}
+    return Report(
+        study=study,
+        command=command,
+        runs=runs,
+        rows=rows,
+        metrics=metrics,
+        cells=cells,
+        points=_points(study, rows, cells),
+    )
+
+
+def metrics_of(figures: Json) -> dict[str, float]:
+    """All numbers among the figures by their path, such as ``ptq.8.metric``, whose last part goes; none in lists."""
+    return dict(_numbers(figures)) if isinstance(figures, dict) else {}
+
+
+def _numbers(figures: Mapping[str, Json], path: str = "") -> Iterator[tuple[str, float]]:
+    for key, value in figures.items():
+        if path + key in NO_METRICS:
+            continue
+        if isinstance(value, dict):
+            yield from _numbers(value, f"{path}{key}.")
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            yield (path + key).removesuffix(".metric"), float(value)
+
+
+def _rows(study: Study, runs: Iterable[tuple[Run, Result | None]]) -> list[Row]:
+    groups: dict[str, list[tuple[Run, Result]]] = {}
+    for run, result in runs:
+        if result is not None and result.done:
+            groups.setdefault(_name(study, run), []).append((run, result))
+    rows, seen = [], set[frozenset[str]]()
+    for name, group in groups.items():
+        # A setting that means nothing for some points makes rows of the same runs.
+        contents = frozenset(result.content for _, result in group)
+        if contents in seen and not _is_baseline(study, group[0][0].point):
+            continue
+        seen.add(contents)
+        values: dict[str, dict[int, float]] = {}
+        for run, result in group:
+            for metric, value in metrics_of(result.figures).items():
+                values.setdefault(metric, {})[run.point.get(SEED, 0)] = value
+        point = {axis: group[0][0].point[axis] for axis in study.varied}
+        rows.append(Row(name=name, point=point, values=values, layers=_layers(group[0][1].figures)))
+    return rows
+
+
+def _name(study: Study, run: Run) -> str:
+    """What a row is called: its only value, or several ones with their axes."""
+    if len(study.varied) == 1:
+        return shown(run.point[study.varied[0]])
+    return run.label(study.varied) or study.name
+
+
+def _is_baseline(study: Study, point: Settings) -> bool:
+    return bool(study.baseline) and all(point.get(axis) == value for axis, value in study.baseline.items())
+
+
+def _layers(figures: Json) -> dict[str, list[LayerConfig]]:
+    found = figures.get(LAYERS, {})
+    return {name: [LayerConfig.from_json(text) for text in configs] for name, configs in found.items()}
+
+
+def _baselines(study: Study, rows: Sequence[Row]) -> dict[str, Row]:
+    """Of each row the one to compare it with: the same point but for the baseline's axes."""
+    by_point = {_key(row.point): row for row in rows}
+    found = {}
+    for row in rows:
+        other = by_point.get(_key({**row.point, **{k: v for k, v in study.baseline.items() if k in row.point}}))
+        if other is not None and other is not row:
+            found[row.name] = other
+    return found
+
+
+def _key(point: Settings) -> str:
+    return ", ".join(f"{axis} {shown(value)}" for axis, value in sorted(point.items()))
+
+
+def _cells(metric: str, rows: Sequence[Row], baselines: Mapping[str, Row]) -> dict[str, Cell]:
+    having = [row for row in rows if metric in row.values]
+    differences = [
+        difference(row.values[metric], baselines[row.name].values.get(metric, {})) if row.name in baselines else None
+        for row in having
+    ]
+    adjusted = holm([None if found is None else found.p for found in differences])
+    return {
+        row.name: Cell(mean=mean_of(list(row.values[metric].values())), to_baseline=found, p_holm=p)
+        for row, found, p in zip(having, differences, adjusted, strict=True)
+    }
+
+
+def _points(study: Study, rows: Sequence[Row], cells: Mapping[str, Mapping[str, Cell]]) -> list[Point]:
+    if study.target is None:
+        return []
+    found = [
+        (row.name, metric, cells[metric][row.name].mean, cost)
+        for row in rows
+        for metric, layers in row.layers.items()
+        if layers and metric in cells and row.name in cells[metric]
+        for cost in network_costs(layers, target=study.target)
+    ]
+    table = [{"accuracy": mean.mean, **_counted(cost)} for _, _, mean, cost in found]
+    best = non_dominated(table, less=COSTS, more=("accuracy",))
+    return [
+        Point(row=row, metric=metric, mean=mean, cost=cost, best=flag)
+        for (row, metric, mean, cost), flag in zip(found, best, strict=True)
+    ]
+
+
+def _counted(cost: Cost) -> dict[str, float]:
+    """The costs as numbers; what synthesis is free to choose counts nothing."""
+    return {name: getattr(cost, name) or 0.0 for name in COSTS}
+
+
+# --- as CSV ---
+
+
+def csv_files(report: Report) -> dict[str, str]:
+    """Name and text of each file: every run, every cell, and every point of the hardware if there are some."""
+    files = {"runs.csv": _csv(_run_lines(report)), "summary.csv": _csv(_summary_lines(report))}
+    if report.points:
+        files["hardware.csv"] = _csv(_hardware_lines(report))
+    return files
+
+
+def _run_lines(report: Report) -> Iterator[dict[str, Any]]:
+    for run, result in report.runs:
+        point = {axis: shown(value) for axis, value in run.point.items()}
+        figures = metrics_of(result.figures) if result else {}
+        yield {
+            **point,
+            "status": result.status if result else "missing",
+            **{metric: figures.get(metric) for metric in report.metrics},
+            "seconds": result and f"{result.seconds:.1f}",
+            "host": result and result.host,
+            "code": result and result.code,
+            "content": result and result.content,
+        }
+
+
+def _summary_lines(report: Report) -> Iterator[dict[str, Any]]:
+    for metric, cells in report.cells.items():
+        for name, cell in cells.items():
+            other = cell.to_baseline
+            yield {
+                "metric": metric,
+                "row": name,
+                "count": cell.mean.count,
+                **_interval("mean", cell.mean),
+                "pairs": None if other is None else other.mean.count,
+                **_interval("difference", None if other is None else other.mean),
+                "p": None if other is None else other.p,
+                "p_holm": cell.p_holm,
+            }
+
+
+def _interval(name: str, mean: Mean | None) -> dict[str, float | None]:
+    half = None if mean is None else mean.half
+    low, high = (None, None) if mean is None or half is None else (mean.mean - half, mean.mean + half)
+    return {name: None if mean is None else mean.mean, f"{name}_low": low, f"{name}_high": high}
+
+
+def _hardware_lines(report: Report) -> Iterator[dict[str, Any]]:
+    for point in report.points:
+        yield {
+            "row": point.row,
+            "metric": point.metric,
+            **_interval("accuracy", point.mean),
+            **dataclasses.asdict(point.cost),
+            "target": report.study.target,
+            "best": int(point.best),
+        }
+
+
+def _csv(lines: Iterable[Mapping[str, Any]]) -> str:
+    rows = list(lines)
+    text = io.StringIO()
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()

@@ -1,0 +1,139 @@
+"""Layers of an experiment's integer networks again, in the generated Verilog: both must agree on every image.
+
+The network is trained again from its settings, which gives the same one; then the X-volution layers of each of its
+integer networks become units, which Verilator simulates on what the layers get from the images of the split.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+
+from golden.cli import UserError
+from golden.experiment import check_settings, run_experiment
+from golden.layer import Layer
+from golden.quantised.integer_network import IntegerNetwork
+from golden.streams import Folding
+from hw.verilog import generate
+from scripts.studies.demands import examples_of
+from scripts.studies.functions import Advance, Settings
+from scripts.studies.grid import Run
+from sim.bulk import simulate
+from sim.result import SimulationResult
+from sim.simulators import find_simulator
+
+#: Names of the functions.
+NAME, EXPERIMENT = "rtl", "experiment"
+#: The setting that an experiment has not: how many images; null for all of the split.
+IMAGES = "rtl_images"
+NOTHING = "nothing to simulate: no X-volution is quantised, which settings variant, bits and qat_bits decide"
+#: Images at a time: what layers get of more would not fit into memory.
+BATCH = 500
+#: Share of the work that the training is, roughly.
+TRAINING = 0.5
+
+
+def check(settings: Settings) -> dict[str, Any]:
+    """The settings of `golden.experiment.check_settings`, and `IMAGES`.
+
+    Raises `UserError` where nothing would be simulated.
+    """
+    images = settings.get(IMAGES)
+    if images is not None and (type(images) is not int or images < 1):
+        raise UserError(f"setting {IMAGES} {images!r} is not allowed, allowed is null or an integer from 1 up")
+    checked = check_settings({key: value for key, value in settings.items() if key != IMAGES})
+    if not _has_units(checked):
+        raise UserError(NOTHING)
+    return {**checked, IMAGES: images}
+
+
+def simulations(runs: Iterable[Run], images: int | None) -> list[Run]:
+    """Of each experiment among ``runs`` that has X-volution layers in integers the run that simulates these.
+
+    Args:
+        images: how many; None for all that an experiment is measured on.
+
+    Raises `UserError` where there are none.
+    """
+    found = [
+        Run(function_name=NAME, settings=check({**run.settings, IMAGES: images}), point=run.point)
+        for run in runs
+        if run.function_name == EXPERIMENT and _has_units(run.settings)
+    ]
+    if not found:
+        raise UserError(NOTHING)
+    return found
+
+
+def _has_units(settings: Settings) -> bool:
+    return settings["variant"] == "xvolution" and bool(settings["bits"] or settings["qat_bits"])
+
+
+def ready(settings: Settings) -> None:
+    """Raise `UserError` where there is no Verilator."""
+    find_simulator("verilator")
+
+
+def run(settings: Settings, *, advance: Advance) -> dict[str, Any]:
+    """By integer network and layer: images, output elements, how many are wrong, what is wrong, and cycles."""
+    experiment = {key: value for key, value in settings.items() if key != IMAGES}
+    networks: dict[str, IntegerNetwork] = {}
+
+    def keep(how: str, bits: int, network: IntegerNetwork) -> None:
+        networks[f"{how}.{bits}"] = network
+
+    run_experiment(experiment, advance=lambda share: advance(share * TRAINING), keep=keep)
+    images = examples_of(experiment).images(slice(settings[IMAGES])).numpy()
+    units = {}
+    for place, network in networks.items():
+        units[place] = simulated(network, images)
+        advance((1 - TRAINING) / len(networks))
+    return {"units": units, "mismatches": sum(u["mismatches"] for layers in units.values() for u in layers.values())}
+
+
+def simulated(network: IntegerNetwork, images: np.ndarray) -> dict[str, dict[str, Any]]:
+    """Of each X-volution layer of ``network`` what its unit makes of real ``images`` ``[N, C, H, W]``."""
+    found: dict[str, dict[str, Any]] = {}
+    for start in range(0, len(images), BATCH):
+        values = network.values(network.quantise_images(images[start : start + BATCH]))
+        for name in network.attended:
+            (source,) = next(step.inputs for step in network.steps if step.name == name)
+            part = network.parts[name]
+            assert isinstance(part, Layer)
+            result = _simulated(part, values[source])
+            unit = found.setdefault(name, {"images": 0, "elements": 0, "mismatches": 0, "complaints": [], "cycles": 0})
+            unit["images"] += len(values[source])
+            unit["elements"] += result.expected.size
+            unit["mismatches"] += _mismatches(result, values[name])
+            unit["complaints"] += result.complaints()
+            unit["cycles"] += result.cycles
+    return found
+
+
+def _simulated(layer: Layer, frames: np.ndarray) -> SimulationResult:
+    folding = Folding.choose(layer.config)
+    return simulate(generate(layer, folding), layer, folding, frames, simulator="verilator")
+
+
+def _mismatches(result: SimulationResult, outputs: np.ndarray) -> int:
+    """Elements that are not as in the network's own integers; where the streams broke a rule, all of them."""
+    if result.faults or result.frames is None:
+        return result.expected.size
+    return int(np.count_nonzero(result.frames != outputs))
+
+
+def complaints(figures: dict[str, Any]) -> Iterator[str]:
+    """A line for each unit that differs from the integer model."""
+    for place, layers in figures["units"].items():
+        for name, unit in layers.items():
+            if unit["mismatches"]:
+                yield f"{place}, {name}: {unit['mismatches']} of {unit['elements']} elements differ: " + "; ".join(
+                    unit["complaints"]
+                )
+
+
+def elements(figures: dict[str, Any]) -> int:
+    """How many output elements were compared."""
+    return sum(unit["elements"] for layers in figures["units"].values() for unit in layers.values())

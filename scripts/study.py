@@ -1,0 +1,193 @@
+"""Run a study: a grid of trainings, quantisations and measurements, on this machine or on a cluster.
+
+Results are kept in a store, by what was run and the version of the code. What is there is not run
+again, so an interrupted study goes on where it was, and studies share what they have in common. A
+worker that is killed costs the run it was at, which is tried again. Report: python -m scripts.report.
+
+Examples:
+    python -m scripts.study --list
+    python -m scripts.study digits --dry-run
+    python -m scripts.study digits --set seed=0,1,2 --set variant=conv,inner --workers 2
+    python -m scripts.study digits --set operator=inner --set seed=0 --set bits=[8] --rtl
+    python -m scripts.study fashion --scheduler tcp://10.0.0.7:8786 --store postgresql://team@host/studies
+
+--set takes JSON, or texts as they stand. Several values, separated by commas, make the setting an axis of the
+grid. A scheduler is Dask's: dask scheduler, and on each machine dask worker ADDRESS --nthreads 1, with this
+project installed. Store URLs are SQLAlchemy's; other databases than SQLite need their driver.
+
+Exit status: 0 if all runs are there, 1 if one failed or the Verilog differs from the integer model, 2 for
+wrong input.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from golden import cli
+from golden.cli import UserError, bounded
+from scripts.studies import store as stores
+from scripts.studies.catalogue import STUDIES, find_study
+from scripts.studies.engine import local_client, remote_client, run_jobs
+from scripts.studies.grid import SEED, Run, Study
+from scripts.studies.live import live
+from scripts.studies.plan import Forecast, Planned, forecast, plan
+from scripts.studies.result import Result
+from scripts.studies.store import Store
+
+#: More workers than a machine has any use for.
+MOST_WORKERS = 1024
+CORES = os.cpu_count() or 1
+
+
+def main(argv: list[str]) -> int:
+    options = _parser().parse_args(argv)
+    options.workers = options.workers or CORES
+    console = Console(markup=False, highlight=False, soft_wrap=True)
+    if options.list:
+        for study in STUDIES.values():
+            console.print(f"{study.name}: {study.size} runs. {study.description}")
+        return 0
+    if options.name is None:
+        raise UserError(f"no study is named, allowed are {', '.join(STUDIES)}")
+    if options.rtl_images is not None and not options.rtl:
+        raise UserError(f"--rtl-images {options.rtl_images} needs --rtl")
+    study = find_study(options.name).replaced(options.set or ())
+    with Store(options.store) as store:
+        planned = plan(_runs(study, options), store, any_code=options.any_code)
+        forecasts = forecast(planned, store)
+        if options.dry_run:
+            console.print(_table(study, planned, forecasts))
+            console.print(_cost(planned, forecasts, options))
+            return 0
+        return _run(study, planned, forecasts, store, options, console)
+
+
+def _runs(study: Study, options: argparse.Namespace) -> list[Run]:
+    """All that is to be there in the end."""
+    runs = study.runs()
+    if not options.rtl:
+        return runs
+    # Importing it takes a second.
+    from scripts.studies.rtl import simulations
+
+    return runs + simulations(runs, options.rtl_images)
+
+
+def _label(study: Study, run: Run) -> str:
+    label = run.label([*study.varied, SEED])
+    return label if run.function_name == study.function else f"{run.function_name}: {label}"
+
+
+def _run(
+    study: Study,
+    planned: Sequence[Planned],
+    forecasts: Sequence[Forecast],
+    store: Store,
+    options: argparse.Namespace,
+    console: Console,
+) -> int:
+    """Do what is not stored yet, and say what came of it."""
+    left = [run for run in planned if not run.done]
+    results = {run.job.content: run.result for run in planned if run.result is not None and run.done}
+    if left:
+        labels = {run.job.content: _label(study, run.run) for run in left}
+        jobs = [run.job for run in left]
+        if options.scheduler is None:
+            for job in jobs:
+                job.function.look(job.settings)
+        client = local_client(options.workers) if options.scheduler is None else remote_client(options.scheduler, jobs)
+        with client as cluster:
+            store.prepare()
+            console.print(_cost(planned, forecasts, options))
+            with live(console, labels) as watch:
+                results |= {result.content: result for result in run_jobs(jobs, cluster, keep=store.put, watch=watch)}
+    failed = [run for run in planned if not results[run.job.content].done]
+    console.print(
+        f"{study.name}: {len(planned)} runs, {len(planned) - len(left)} of them stored before, {len(failed)} failed"
+    )
+    for run in failed:
+        console.print(f"failed: {_label(study, run.run)}: {results[run.job.content].complaint}")
+    wrong = _compared(study, [(run.run, results[run.job.content]) for run in planned], console)
+    return 1 if failed or wrong else 0
+
+
+def _compared(study: Study, results: Sequence[tuple[Run, Result]], console: Console) -> bool:
+    """Say what simulations found; whether any unit's Verilog differs from the integer model."""
+    found = [(run, result) for run, result in results if run.function_name != study.function and result.done]
+    if not found:
+        return False
+    from scripts.studies.rtl import complaints, elements
+
+    lines = [f"differs: {_label(study, run)}: {text}" for run, result in found for text in complaints(result.figures)]
+    for line in lines:
+        console.print(line)
+    if not lines:
+        count = sum(elements(result.figures) for _, result in found)
+        console.print(f"all {count:,} output elements of the simulated units agree with the integer model")
+    return bool(lines)
+
+
+def _table(study: Study, planned: Sequence[Planned], forecasts: Sequence[Forecast]) -> Table:
+    axes = [*study.varied, SEED]
+    table = Table(*axes, "stored", "seconds", "by", title=f"{study.name}: {study.description}")
+    for run, guess in zip(planned, forecasts, strict=True):
+        point = (run.run.label([axis]).removeprefix(f"{axis} ") for axis in axes)
+        stored = run.result.status if run.result else ""
+        seconds = "" if guess.seconds is None else f"{guess.seconds:.1f}"
+        if run.done and run.result:
+            table.add_row(*point, stored, f"{run.result.seconds:.1f}", run.result.host)
+        else:
+            table.add_row(*point, stored, seconds, guess.basis)
+    return table
+
+
+def _cost(planned: Sequence[Planned], forecasts: Sequence[Forecast], options: argparse.Namespace) -> str:
+    left = [guess for run, guess in zip(planned, forecasts, strict=True) if not run.done]
+    known = [guess.seconds for guess in left if guess.seconds is not None]
+    text = f"{len(planned)} runs, {len(planned) - len(left)} stored, {len(left)} to do"
+    if len(known) < len(left):
+        return f"{text}, which take nobody knows how long"
+    where = f"on {options.workers} workers" if options.scheduler is None else "divided by the cluster's workers"
+    share = sum(known) / (options.workers if options.scheduler is None else 1)
+    return f"{text}: about {_duration(share)} {where}"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
+def _parser() -> cli.Parser:
+    parser = cli.Parser(prog="python -m scripts.study", description=__doc__)
+    add = parser.add_argument
+    add("name", nargs="?", metavar="NAME", help=f"one of {', '.join(STUDIES)}")
+    add("--set", action="append", metavar="KEY=VALUE", help="change a setting, or the values of an axis")
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument(
+        "--workers",
+        type=bounded(int, 1, MOST_WORKERS),
+        metavar="N",
+        help=f"processes of this machine (default: {CORES}, one for each core)",
+    )
+    where.add_argument("--scheduler", metavar="ADDRESS", help="of a cluster, HOST:PORT")
+    add("--store", default=stores.DEFAULT, metavar="PATH_OR_URL", help=f"default: {stores.DEFAULT}")
+    add(
+        "--rtl",
+        action="store_true",
+        help="simulate all X-volution layers in Verilator, too, on the images of the split",
+    )
+    add("--rtl-images", type=bounded(int, 1, 10**9), metavar="N", help="of them only the first N")
+    add("--any-code", action="store_true", help="take what other versions of the code have stored, too")
+    add("--dry-run", action="store_true", help="only say what would run, what is stored, and how long it takes")
+    add("--list", action="store_true", help="say which studies there are")
+    return parser
+
+
+if __name__ == "__main__":
+    cli.run(main)
