@@ -119,6 +119,8 @@ class Reference:
         ]
         self._chosen = 0
         self.pending: Apply | None = None
+        #: When it was ordered.
+        self._ordered = 0
         self._frame: Frame | None = None
         self._pads = False
         self._drops = False
@@ -245,7 +247,9 @@ class Reference:
             self._fail("a frame begins although the unit is held")
         if self._pads:  # they are all written
             self._pads = False
-            self._take_effect_if_due()
+            # An apply that is answered in this very cycle is too late for this frame, as it is without zeros.
+            if self._ordered < self._now:
+                self._take_effect_if_due()
         layer = self.in_force
         c = layer.config
         self._frame = Frame(
@@ -440,6 +444,7 @@ class Reference:
         self._guarded(write, "apply_refused", must=must, may=may)
         if write.okay:
             self._seen_free()
+            self._ordered = self._now
             self.pending = Apply(
                 parts=parts,
                 at=self.values["apply_at"]["apply_at"] if bits["wait"] else None,
