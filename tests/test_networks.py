@@ -151,6 +151,18 @@ def test_signed_features_are_negative_too(kind: str) -> None:
         assert least_input(network, f"stage2_block1_{place}") >= 0
 
 
+def test_shortcuts_come_from_where_the_papers_say() -> None:
+    def sources(block: str) -> dict[str, tuple[str, ...]]:
+        return {step.name: step.inputs for step in build(14, block=block).steps}
+
+    post, pre = sources("post"), sources("pre")
+    # The identity is of what came in, before the norm; a projection is of what came out of it.
+    assert pre["stage1_block1_add"] == ("stage1_block1_second", "stem") == post["stage1_block1_add"]
+    assert pre["stage2_block1_shortcut"] == ("stage2_block1_norm",)
+    assert post["stage2_block1_shortcut"] == ("stage1_block2_add",)
+    assert pre["stage2_block2_add"] == ("stage2_block2_second", "stage2_block1_add")
+
+
 def test_zero_init_starts_as_the_plain_network() -> None:
     for kind in ("xvolution", "linear_shift"):
         network = build(variant=variant(kind, zero_init=True))

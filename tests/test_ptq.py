@@ -153,3 +153,13 @@ def test_a_head_without_weights() -> None:
 def test_a_network_that_is_not_merged_is_refused() -> None:
     with pytest.raises(UserError, match="network is not merged"):
         quantise_network(resnet(8, in_channels=1, outputs=2), images(0), Precision(bits=8))
+
+
+def test_refusals_name_the_layer() -> None:
+    network = random_network(8, kind="conv")
+    with pytest.raises(UserError, match="layer 'stem': weight_bits 9 is not an integer from 2 to 8"):
+        quantise_network(network, images(8), Precision(bits=8, layers={"stem": 9}), "minmax")
+    with torch.no_grad():
+        network.parts["stage2_block1_first"].bias[3] = float("inf")
+    with pytest.raises(UserError, match="step 'stage2_block1_first' gives a value that is NaN or infinite"):
+        quantise_network(network, images(8), Precision(bits=8), "minmax")

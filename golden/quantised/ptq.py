@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 from golden.bounds import Range
 from golden.calibration import Method, activation_scale
 from golden.cli import UserError
-from golden.layer import FIELD_RANGES, MULTIPLIER_BITS
+from golden.layer import FIELD_RANGES, MULTIPLIER_BITS, Layer
 from golden.merge import DynamicConv2d, in_float64
 from golden.networks.network import Network
 from golden.networks.step import IMAGES, Step
@@ -50,8 +51,8 @@ def quantise_network(
             another result has bits enough for ``minmax`` in any case.
 
     Raises:
-        UserError: for a network that is not merged, calibration images that give no scale, and
-            as `golden.layer.LayerError` for all that the contract refuses.
+        UserError: for a network that is not merged, results that are not finite, and all that
+            the contract refuses, naming the layer.
     """
     if any(not isinstance(part, (DynamicConv2d, nn.Linear)) for part in network.parts.values()):
         raise UserError("network is not merged, allowed is what its merged() returns")
@@ -70,22 +71,38 @@ def quantise_network(
             pixels = values[step.inputs[0]][0, 0].numel()
             parts[step.name] = quantise_head(_linear(network, step), source.scale, pixels, bits)
         elif step.kind == "layer":
-            part, result = network.parts[step.name], formats[step.name]
-            assert isinstance(part, DynamicConv2d)
-            parts[step.name] = quantise(
-                part,
-                values[step.inputs[0]],
-                in_bits=source.bits,
-                in_signed=source.signed,
-                weight_bits=bits,
-                out_bits=result.bits,
-                out_signed=result.signed,
-                relu=step.relu,
-                method=method,
-                in_scale=source.scale,
-                out_scale=result.scale,
-            )
+            try:
+                parts[step.name] = _layer(network, step, values, source, formats[step.name], bits, method)
+            except UserError as error:
+                raise UserError(f"layer {step.name!r}: {error}") from None
     return IntegerNetwork(network.steps, parts, network.attended)
+
+
+def _layer(
+    network: Network,
+    step: Step,
+    values: Mapping[str, Tensor],
+    source: Format,
+    result: Format,
+    weight_bits: int,
+    method: Method,
+) -> Layer:
+    """A layer between the formats of what it takes and gives."""
+    part = network.parts[step.name]
+    assert isinstance(part, DynamicConv2d)
+    return quantise(
+        part,
+        values[step.inputs[0]],
+        in_bits=source.bits,
+        in_signed=source.signed,
+        weight_bits=weight_bits,
+        out_bits=result.bits,
+        out_signed=result.signed,
+        relu=step.relu,
+        method=method,
+        in_scale=source.scale,
+        out_scale=result.scale,
+    )
 
 
 def quantise_add(a: float, b: float, result: Format, *, relu: bool) -> IntegerAdd:
@@ -132,6 +149,8 @@ def _formats(network: Network, values: dict[str, Tensor], precision: Precision, 
             formats[name] = formats[pooled.inputs[0]]
             continue
         array = in_float64(values[name]).numpy()
+        if not np.isfinite(array).all():
+            raise UserError(f"step {name!r} gives a value that is NaN or infinite, allowed are finite numbers")
         signed = not relus[name] if name in relus else bool(array.min() < 0)
         full = name == IMAGES or precision.only_added(network, name)
         # A result that is 0 on all images says nothing of its scale; any will do.
