@@ -16,6 +16,8 @@ from sim.simulators import COVERAGE_FILE, HERE, find_simulator
 
 #: Random scenarios that follow where the named tests leave something open.
 MORE_SCENARIOS = 40
+#: Modules that have no part in it.
+OF_MUTANTS = ("equivalence", "mutants", "mutation")
 
 
 def measure_reloadable(name: str, *, seed: int = 0) -> UnitCoverage:
@@ -30,8 +32,8 @@ def measure_reloadable(name: str, *, seed: int = 0) -> UnitCoverage:
         unit = _measure(core, seed)
         (folder / "coverage.json").write_text(json.dumps(dataclasses.asdict(unit)))
 
-    # All benches: what these two depend on is spread over many files.
-    sources = (path.read_text() for path in sorted(HERE.glob("*.py")))
+    # What the two benches depend on is spread over many files.
+    sources = (path.read_text() for path in sorted(HERE.glob("*.py")) if path.stem not in OF_MUTANTS)
     key = ["reload_coverage", find_simulator("verilator").version(), core.verilog, str(seed), *sources]
     return UnitCoverage(**json.loads((cached(key, make) / "coverage.json").read_text()))
 
