@@ -48,7 +48,6 @@ SUITE: Mapping[str, int] = {
     "dynamic_head_over_beats": 120,
     "xcup_bits_3_6_signed": 80,
     RELOAD + "stride_2": 80,
-    RELOAD + "single_buffered_parallel": 40,
 }
 #: Mutants that are equivalent for a reason that `sim.equivalence` cannot see, by unit and text, and that reason.
 ARGUED: Mapping[tuple[str, str], str] = {
