@@ -5,10 +5,10 @@ Examples:
     python -m scripts.coverage --unit plain --unit reloadable/hadamard
     python -m scripts.coverage --json coverage.json
 
-Every named case runs the tests of ``sim/test_units.py``, every reloadable one those of ``sim/test_reloadable.py``, and
-many more frames or random scenarios where these leave something open. Points that cannot be reached are excluded,
-each for a reason that is checked; see ``sim/coverage.py``. Results are cached: what has not changed is not simulated
-again.
+Every named case runs the tests of ``sim/test_units.py``, and many more frames where these leave something open. A
+reloadable unit runs those of ``sim/test_reloadable.py``, and random scenarios; it takes minutes, and must be asked for.
+Points that cannot be reached are excluded, each for a reason that is checked; see ``sim/coverage.py``. Results are
+cached: what has not changed is not simulated again.
 
 Exit status: 0 if the goals are met, 1 if not, 2 for wrong input.
 """
@@ -41,7 +41,7 @@ SHOWN = 20
 def main(argv: list[str]) -> int:
     options = _parser().parse_args(argv)
     find_simulator("verilator")
-    names = list(dict.fromkeys(options.unit or UNITS))
+    names = list(dict.fromkeys(options.unit or CASES))
     units: dict[str, UnitCoverage] = {}
     with (
         cli.json_report(options.json) as write,
@@ -112,7 +112,7 @@ def _parser() -> cli.Parser:
         action="append",
         choices=UNITS,
         metavar="NAME",
-        help="a case of sim/cases.py, or reloadable/ and one of sim/reload_cases.py (all)",
+        help="a case of sim/cases.py (default: all of them), or reloadable/ and one of sim/reload_cases.py",
     )
     add("--seed", type=cli.bounded(int, 0, 2**31 - 1), default=0, help="of stimulus and pauses (default: 0)")
     add("--jobs", type=cli.bounded(int, 1, 64), default=os.cpu_count(), help="units at a time (default: one a core)")
