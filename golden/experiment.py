@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -11,19 +12,20 @@ import torch
 from golden.experiment_settings import build_network, check_settings
 from golden.networks.network import Network, parameter_count
 from golden.quantised.fake import FakeQuantised
-from golden.quantised.integer_network import IntegerNetwork
+from golden.quantised.integer_network import BATCH, IntegerNetwork
 from golden.quantised.precision import Precision
 from golden.quantised.ptq import quantise_network
 from golden.quantised.qat import train_quantised
 from golden.tasks import Examples, Task, load_task
 from golden.training import Schedule, evaluate, reproducible, train
 
-__all__ = ["check_settings", "run_experiment"]
+__all__ = ["check_settings", "measured_examples", "run_experiment", "task_of"]
 
-#: Images at a time through an integer network.
-INTEGER_BATCH = 250
 #: Parts of a training epoch that other work takes, about: a quantisation and its evaluation, and an epoch of QAT.
 PTQ_COST, QAT_COST = 0.5, 2.0
+
+#: Runs that follow each other mostly have the same images.
+_loaded = lru_cache(maxsize=1)(load_task)
 
 Advance = Callable[[float], object]
 #: Told of each integer network: ``("ptq" or "qat", bits, network)``.
@@ -65,8 +67,8 @@ def run_experiment(
             or damaged, training that diverges, and a network that the integer contract refuses.
     """
     checked = check_settings(settings)
-    task = _task(checked)
-    examples = task.test if checked["split"] == "test" else task.validation
+    task = task_of(checked)
+    examples = measured_examples(task, checked)
     part = _parts(checked, advance)
     with reproducible(checked["seed"]):
         channels, _, _ = task.input_shape
@@ -114,7 +116,7 @@ def run_experiment(
 
 def same_integers(fake: FakeQuantised, integers: IntegerNetwork, examples: Examples) -> bool:
     """Whether both networks give the same integers for all ``examples``, in every step."""
-    for batch in torch.arange(len(examples)).split(INTEGER_BATCH):
+    for batch in torch.arange(len(examples)).split(BATCH):
         images = examples.images(batch)
         with torch.no_grad():
             trained = fake.values(images)
@@ -128,7 +130,7 @@ def integer_metric(integers: IntegerNetwork, task: Task, examples: Examples) -> 
     """The task's metric of an integer network on ``examples``."""
     scores = [
         torch.from_numpy(integers.run(integers.quantise_images(examples.images(batch).numpy())))
-        for batch in torch.arange(len(examples)).split(INTEGER_BATCH)
+        for batch in torch.arange(len(examples)).split(BATCH)
     ]
     return task.metric(torch.cat(scores), examples.targets)
 
@@ -146,8 +148,9 @@ def _tuned(network: Network, task: Task, examples: Examples, settings: Mapping[s
     return evaluate(network, task, examples)
 
 
-def _task(settings: Mapping[str, Any]) -> Task:
-    return load_task(
+def task_of(settings: Mapping[str, Any]) -> Task:
+    """The task of checked ``settings``. Raises `UserError` for a data set that is missing or damaged."""
+    return _loaded(
         settings["task"],
         path=settings["data_path"],
         image_side=settings["image_side"],
@@ -156,6 +159,11 @@ def _task(settings: Mapping[str, Any]) -> Task:
         test_images=settings["test_images"],
         seed=settings["subset_seed"],
     )
+
+
+def measured_examples(task: Task, settings: Mapping[str, Any]) -> Examples:
+    """The images of ``task`` that an experiment with checked ``settings`` is measured on."""
+    return task.test if settings["split"] == "test" else task.validation
 
 
 def _schedule(settings: Mapping[str, Any], prefix: str) -> Schedule:

@@ -19,6 +19,7 @@ from golden.layer import NEIGHBOURS
 from golden.networks.network import Network
 from golden.networks.resnet import ARCHITECTURES, BLOCKS, resnet
 from golden.networks.variants import FEATURES, KINDS, PLACES, Variant
+from golden.operator import MERGED, UNSHIFTED
 from golden.tasks import TASKS
 from golden.training import AUGMENTATIONS, OPTIMISERS
 
@@ -31,7 +32,7 @@ OPERATOR = ("product", "heads", "directions", "shift", "weighting", "stack", "br
 #: What a plain network does not depend on.
 VARIANT = ("stages", "place", *OPERATOR, "zero_init", "features")
 #: What softmax, which shifts nothing, does not depend on.
-SHIFTS = ("directions", "shift", "weighting", "stack")
+SHIFTS = tuple(UNSHIFTED)
 #: What a run without quantisation does not depend on.
 QUANTISATION = ("mixed", "edge_bits", "method", "calibration_images", "check_images")
 QAT = ("qat_epochs", "qat_learning_rate", "qat_batch")
@@ -123,7 +124,7 @@ SETTINGS: dict[str, Setting] = {
     "variant": _one_of("conv", KINDS),
     "stages": _list([3], lambda value: _is_integer(value, 1, 4), "integers from 1 to 4"),
     "place": _one_of("both", PLACES),
-    "product": _one_of("hadamard", ("hadamard", "inner", "dynamic", "softmax")),
+    "product": _one_of("hadamard", (*MERGED["product"], "softmax")),
     "heads": _optional(_integer(1, 1, 4096)),
     "directions": Setting(
         default=8, valid=_are_directions, allowed="4, 8 or a list of different [dy, dx] from -3 to 3"
@@ -241,7 +242,7 @@ def _check_together(settings: Mapping[str, Any]) -> None:
             raise UserError(f"setting mixed names layer {name!r}, allowed are {', '.join(network.parts)}")
     quantised = settings["bits"] or settings["qat_bits"]
     if quantised and settings["variant"] == "xvolution":
-        for name, allowed in (("product", ("hadamard", "inner", "dynamic")), ("weighting", (1,)), ("stack", (1,))):
+        for name, allowed in MERGED.items():
             if settings[name] not in allowed:
                 choices = ", ".join(map(repr, allowed))
                 raise UserError(

@@ -40,6 +40,19 @@ def check_offsets(name: str, offsets: Iterable[Sequence[int]]) -> tuple[Offset, 
     return tuple(checked)
 
 
+def feature_count(in_channels: int, product: str, heads: int | None) -> int:
+    """F, the features that are weighted at each offset: the heads for ``inner``, else the channels."""
+    return heads if product == "inner" and heads is not None else in_channels
+
+
+def branch_weight(shape: Sequence[int], *, device: Any = None, dtype: torch.dtype | None = None) -> nn.Parameter:
+    """A new weight of a branch over offsets, ``[O, F, T, ...]``, drawn as Conv2d draws its own."""
+    weight = nn.Parameter(torch.empty(tuple(shape), device=device, dtype=dtype))
+    if weight.numel():
+        nn.init.kaiming_uniform_(weight, a=math.sqrt(5))
+    return weight
+
+
 class PixelShiftAttention(nn.Module):
     """The attention branch of `golden.operator.XVolution`: `pixel_shift_attention` and its weight.
 
@@ -81,12 +94,10 @@ class PixelShiftAttention(nn.Module):
         self.heads = heads
         self.groups = groups
         self.stack = stack
-        features = heads if product == "inner" and heads is not None else in_channels
+        features = feature_count(in_channels, product, heads)
         kernel = (weighting, weighting) if weighting > 1 else ()
         shape = (out_channels, features // groups, len(offsets), *kernel)
-        self.weight = nn.Parameter(torch.empty(shape, device=device, dtype=dtype))
-        if offsets:
-            nn.init.kaiming_uniform_(self.weight, a=math.sqrt(5))  # what Conv2d does
+        self.weight = branch_weight(shape, device=device, dtype=dtype)
 
     def forward(self, x: Tensor, centres: Centres) -> Tensor:
         """``[N, C, H, W]`` to ``[N, O, Ho, Wo]``: the outputs at rows and columns ``centres``."""

@@ -47,13 +47,17 @@ class Folding:
                 channels = "in_channels" if name == "simd" else "out_channels"
                 divisors = ", ".join(str(d) for d in range(1, total + 1) if total % d == 0)
                 raise UserError(f"{name} {value} does not divide {channels} {total}, allowed are {divisors}")
-        default_simd = _default_lanes(config.in_channels)
-        default_pe = _default_lanes(config.out_channels)
-        return cls(simd=default_simd if simd is None else simd, pe=default_pe if pe is None else pe)
+        default = cls.up_to(config, DEFAULT_LANES)
+        return cls(simd=default.simd if simd is None else simd, pe=default.pe if pe is None else pe)
 
-
-def _default_lanes(channels: int) -> int:
-    return max(d for d in range(1, DEFAULT_LANES + 1) if channels % d == 0)
+    @classmethod
+    def up_to(cls, config: LayerConfig, lanes: int) -> Folding:
+        """The folding with the most lanes on each side, but no more than ``lanes``."""
+        simd, pe = (
+            max(d for d in range(1, lanes + 1) if channels % d == 0)
+            for channels in (config.in_channels, config.out_channels)
+        )
+        return cls(simd=simd, pe=pe)
 
 
 @dataclass(frozen=True, kw_only=True)

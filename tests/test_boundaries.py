@@ -19,7 +19,7 @@ PACKAGES = ("golden", "hw", "sim", "scripts")
 #: Stages that change values; the others only carry them.
 ARITHMETIC = STAGES[1:-1]
 #: What the hardware may know of the models: the layer, its numbers, its streams; beside them what commands share.
-GOLDEN_FOR_HW = {"layer", "layers", "bounds", "extremes", "streams", "random_layer", "cli", "cache"}
+GOLDEN_FOR_HW = {"layer", "layers", "bounds", "extremes", "streams", "random_layer", "cli", "cache", "page"}
 #: Entry points and models that must run where PyTorch is not installed.
 WITHOUT_TORCH = (
     "golden.run",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 
 import torch
@@ -11,7 +10,8 @@ from torch import Tensor, nn
 
 from golden.layer import NEIGHBOURS
 from golden.merge import DynamicConv2d, batch_norm_affine, in_float64
-from golden.pssa import check_offsets
+from golden.operator import MERGED
+from golden.pssa import branch_weight, check_offsets, feature_count
 from golden.sliding import SlidingModule, check_choice, check_count
 
 
@@ -53,16 +53,15 @@ class LinearShift(SlidingModule):
     ) -> None:
         super().__init__(in_channels, out_channels, kernel_size=kernel_size, stride=stride, padding=padding, groups=1)
         check_choice("padding", padding, ("same",))
-        check_choice("product", product, ("hadamard", "inner", "dynamic"))
+        check_choice("product", product, MERGED["product"])
         check_count("shift", shift)
         self.product = product
         self.heads = self.check_heads(product, heads)
         self.offsets = tuple((shift * dy, shift * dx) for dy, dx in check_offsets("directions", directions))
         self.conv = nn.Conv2d(in_channels, out_channels, kernel_size, stride, self.pad, bias=False, device=device)
         self.conv_norm = nn.BatchNorm2d(out_channels, device=device)
-        features = self.heads if product == "inner" and self.heads is not None else in_channels
-        self.weight = nn.Parameter(torch.empty(out_channels, features, len(self.offsets), device=device))
-        nn.init.kaiming_uniform_(self.weight, a=math.sqrt(5))  # what the attention branch does
+        shape = (out_channels, feature_count(in_channels, product, self.heads), len(self.offsets))
+        self.weight = branch_weight(shape, device=device)
         self.attn_norm = nn.BatchNorm2d(out_channels, device=device)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-import io
 from typing import Any
 
-import jinja2
-import matplotlib
 from matplotlib.figure import Figure
 
+from golden.page import page_template, svg_element
 from hw.synth.report import rows
 from hw.synth.resources import RESOURCES
-
-_TEMPLATE = jinja2.Environment(
-    loader=jinja2.PackageLoader("hw.synth", "."),
-    autoescape=True,
-    trim_blocks=True,
-    lstrip_blocks=True,
-    keep_trailing_newline=True,
-)
 
 
 def page(figures: dict[str, Any]) -> str:
     """HTML of the figures that `hw.synth.report.report` gives."""
-    template = _TEMPLATE.get_template("page.html")
+    template = page_template("hw.synth")
     return template.render(figures=figures, rows=rows(figures), resources=RESOURCES, picture=picture(figures["stages"]))
 
 
@@ -41,9 +31,4 @@ def picture(stages: dict[str, dict[str, float]]) -> str:
         axes.spines[["top", "right"]].set_visible(False)
         axes.locator_params(axis="x", nbins=3)
     panels[0].invert_yaxis()
-    text = io.StringIO()
-    # Text stays text, and names of inner elements do not change from run to run.
-    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "xvolution"}):
-        figure.savefig(text, format="svg", metadata={"Date": None})
-    svg = text.getvalue()
-    return svg[svg.index("<svg") :]
+    return svg_element(figure)

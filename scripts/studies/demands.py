@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
-from golden.tasks import Examples, Task, load_task
+from golden.experiment import task_of
 from scripts.studies.functions import Settings
 
-#: Settings that say which images of a data set there are.
-DATA = ("task", "data_path", "image_side", "train_images", "validation_images", "test_images", "subset_seed")
 #: Seconds of one core for each pixel that a ResNet-8 of plain convolutions learns from; measured on `load_digits`.
 SECONDS_PER_PIXEL = 7e-6
 #: What X-volution takes where a plain network takes 1.
@@ -24,28 +20,7 @@ PIXELS = {"digits": 8 * 8, "fashion_mnist": 28 * 28, "cifar10": 32 * 32}
 
 def check_data(settings: Settings) -> None:
     """Raise `UserError` where the data set of checked ``settings`` is missing, and say what brings it."""
-    _task(*(settings[name] for name in DATA))
-
-
-def examples_of(settings: Settings) -> Examples:
-    """The images that an experiment with checked ``settings`` is measured on."""
-    task = _task(*(settings[name] for name in DATA))
-    return task.test if settings["split"] == "test" else task.validation
-
-
-@lru_cache(maxsize=1)
-def _task(
-    name: str, path: str | None, side: int, train: int | None, validation: int | None, test: int | None, seed: int
-) -> Task:
-    return load_task(
-        name,
-        path=path,
-        image_side=side,
-        train_images=train,
-        validation_images=validation,
-        test_images=test,
-        seed=seed,
-    )
+    task_of(settings)
 
 
 def seconds(settings: Settings) -> float:

@@ -58,7 +58,7 @@ def network_costs(layers: Iterable[Layer | LayerConfig], lanes: Sequence[int] = 
     units = list(layers)
     if not units:
         raise UserError("a network without layers costs nothing")
-    foldings = {tuple(_folding(_config(unit), most) for unit in units): most for most in reversed(lanes)}
+    foldings = {tuple(Folding.up_to(_config(unit), most) for unit in units): most for most in reversed(lanes)}
     return [_cost(units, count, target) for count in reversed(foldings.values())]
 
 
@@ -85,22 +85,13 @@ def _random(config: str) -> Layer:
 
 @cache
 def _unit(layer: Layer, lanes: int, target: str) -> dict[str, Any]:
-    folding = _folding(layer.config, lanes)
+    folding = Folding.up_to(layer.config, lanes)
     unit = estimate(UnitConfig(layer=layer, folding=folding, target=find_target(target)))
     return {"dsp": unit.dsp, "lut": unit.lut, "ff": unit.ff, "bram": unit.bram, "cycles": unit.frame_cycles}
 
 
 def _config(layer: Layer | LayerConfig) -> LayerConfig:
     return layer if isinstance(layer, LayerConfig) else layer.config
-
-
-def _folding(c: LayerConfig, lanes: int) -> Folding:
-    simd, pe = _divisor(c.in_channels, lanes), _divisor(c.out_channels, lanes)
-    return Folding(simd=simd, pe=simd if c.depthwise else pe)
-
-
-def _divisor(channels: int, most: int) -> int:
-    return max(divisor for divisor in range(1, most + 1) if channels % divisor == 0)
 
 
 def non_dominated(points: Sequence[Mapping[str, float]], *, less: Sequence[str], more: Sequence[str]) -> list[bool]:

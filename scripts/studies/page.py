@@ -4,27 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 
-import jinja2
-
+from golden.page import page_template
 from scripts.studies.functions import Json
 from scripts.studies.grid import SEED, shown
 from scripts.studies.plots import plots
 from scripts.studies.report import Report
 from scripts.studies.statistics import Mean
 
-_TEMPLATE = jinja2.Environment(
-    loader=jinja2.PackageLoader("scripts.studies", "."),
-    autoescape=True,
-    trim_blocks=True,
-    lstrip_blocks=True,
-    keep_trailing_newline=True,
-    undefined=jinja2.StrictUndefined,
-)
-
 
 def page(report: Report) -> str:
     """HTML of ``report``."""
-    return _TEMPLATE.get_template("page.html").render(
+    return page_template("scripts.studies").render(
         report=report,
         study=report.study,
         pictures=plots(report),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import itertools
 import re
 from collections.abc import Sequence
@@ -12,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
+from golden.page import svg_element
 from scripts.studies.hardware import COSTS, non_dominated
 from scripts.studies.report import Point, Report
 
@@ -56,7 +56,7 @@ def means_picture(report: Report) -> str | None:
         _bare(axes)
     panels[0].set_yticks(range(len(names)), names)
     panels[0].invert_yaxis()
-    return _svg(figure)
+    return svg_element(figure)
 
 
 def numbered_picture(report: Report) -> str | None:
@@ -85,7 +85,7 @@ def numbered_picture(report: Report) -> str | None:
         _bare(axes)
     panels[0].set_ylabel(report.unit)
     panels[0].legend(frameon=False, fontsize=8)
-    return _svg(figure)
+    return svg_element(figure)
 
 
 def pareto_picture(points: Sequence[Point], unit: str) -> str | None:
@@ -121,7 +121,7 @@ def pareto_picture(points: Sequence[Point], unit: str) -> str | None:
         _bare(axes)
     panels[0].set_ylabel(unit)
     panels[0].legend(frameon=False, fontsize=8)
-    return _svg(figure)
+    return svg_element(figure)
 
 
 def _front(points: Sequence[Point], cost: str) -> tuple[list[float], list[float]]:
@@ -134,12 +134,3 @@ def _front(points: Sequence[Point], cost: str) -> tuple[list[float], list[float]
 
 def _bare(axes: Axes) -> None:
     axes.spines[["top", "right"]].set_visible(False)
-
-
-def _svg(figure: Figure) -> str:
-    text = io.StringIO()
-    # Text stays text, and names of inner elements do not change from run to run.
-    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "xvolution"}):
-        figure.savefig(text, format="svg", metadata={"Date": None})
-    svg = text.getvalue()
-    return svg[svg.index("<svg") :]

@@ -12,12 +12,10 @@ from typing import Any
 import numpy as np
 
 from golden.cli import UserError
-from golden.experiment import check_settings, run_experiment
-from golden.layer import Layer
+from golden.experiment import check_settings, measured_examples, run_experiment, task_of
 from golden.quantised.integer_network import IntegerNetwork
 from golden.streams import Folding
 from hw.verilog import generate
-from scripts.studies.demands import examples_of
 from scripts.studies.functions import Advance, Settings
 from scripts.studies.grid import Run
 from sim.bulk import simulate
@@ -85,7 +83,7 @@ def run(settings: Settings, *, advance: Advance) -> dict[str, Any]:
         networks[f"{how}.{bits}"] = network
 
     run_experiment(experiment, advance=lambda share: advance(share * TRAINING), keep=keep)
-    images = examples_of(experiment).images(slice(settings[IMAGES])).numpy()
+    images = measured_examples(task_of(experiment), experiment).images(slice(settings[IMAGES])).numpy()
     units = {}
     for place, network in networks.items():
         units[place] = simulated(network, images)
@@ -95,26 +93,22 @@ def run(settings: Settings, *, advance: Advance) -> dict[str, Any]:
 
 def simulated(network: IntegerNetwork, images: np.ndarray) -> dict[str, dict[str, Any]]:
     """Of each X-volution layer of ``network`` what its unit makes of real ``images`` ``[N, C, H, W]``."""
+    layers = {name: layer for name, layer in network.layers.items() if name in network.attended}
+    cores = {name: generate(layer, Folding.choose(layer.config)) for name, layer in layers.items()}
+    sources = {step.name: step.inputs[0] for step in network.steps}
     found: dict[str, dict[str, Any]] = {}
     for start in range(0, len(images), BATCH):
         values = network.values(network.quantise_images(images[start : start + BATCH]))
-        for name in network.attended:
-            (source,) = next(step.inputs for step in network.steps if step.name == name)
-            part = network.parts[name]
-            assert isinstance(part, Layer)
-            result = _simulated(part, values[source])
+        for name, layer in layers.items():
+            frames = values[sources[name]]
+            result = simulate(cores[name], layer, Folding.choose(layer.config), frames, simulator="verilator")
             unit = found.setdefault(name, {"images": 0, "elements": 0, "mismatches": 0, "complaints": [], "cycles": 0})
-            unit["images"] += len(values[source])
+            unit["images"] += len(frames)
             unit["elements"] += result.expected.size
             unit["mismatches"] += _mismatches(result, values[name])
             unit["complaints"] += result.complaints()
             unit["cycles"] += result.cycles
     return found
-
-
-def _simulated(layer: Layer, frames: np.ndarray) -> SimulationResult:
-    folding = Folding.choose(layer.config)
-    return simulate(generate(layer, folding), layer, folding, frames, simulator="verilator")
 
 
 def _mismatches(result: SimulationResult, outputs: np.ndarray) -> int:
