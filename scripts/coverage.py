@@ -27,13 +27,12 @@ from rich.table import Table
 from golden import cli
 from golden.progress import progress
 from sim.cases import CASES
-from sim.coverage import GOALS, KINDS, REASONS, UnitCoverage, measure, percent
-from sim.reload_cases import RELOADABLE
-from sim.reload_coverage import measure_reloadable
+from sim.coverage import GOALS, KINDS, REASONS, UnitCoverage, percent
+from sim.measure import measure
+from sim.reload_cases import PREFIX, RELOADABLE
 from sim.simulators import find_simulator
 
-RELOAD = "reloadable/"
-UNITS = (*CASES, *(RELOAD + name for name in RELOADABLE))
+UNITS = (*CASES, *(PREFIX + name for name in RELOADABLE))
 #: Missed points that the table shows.
 SHOWN = 20
 
@@ -48,7 +47,7 @@ def main(argv: list[str]) -> int:
         ProcessPoolExecutor(options.jobs) as pool,
         progress("measuring", len(names)) as advance,
     ):
-        runs = {pool.submit(partial(_measured, name, options.seed)): name for name in names}
+        runs = {pool.submit(partial(measure, name, seed=options.seed)): name for name in names}
         for run in as_completed(runs):
             units[runs[run]] = run.result()
             advance(1)
@@ -62,12 +61,6 @@ def main(argv: list[str]) -> int:
     if len(missed) > SHOWN:
         console.print(f"missed {len(missed) - SHOWN} more, --json FILE names them")
     return 0 if all(figures[kind] >= GOALS[kind] for kind in KINDS) else 1
-
-
-def _measured(name: str, seed: int) -> UnitCoverage:
-    if name.startswith(RELOAD):
-        return measure_reloadable(name.removeprefix(RELOAD), seed=seed)
-    return measure(name, seed=seed)
 
 
 def _figures(units: Mapping[str, UnitCoverage], seed: int) -> dict[str, Any]:

@@ -8,27 +8,15 @@ assignments. A point in a module that has several instances counts once, for all
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
-import json
 import re
-import tempfile
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from golden.cache import cached
-from hw.verilog import Core, generate
 from sim.bench import UNIT_FILE
-from sim.bulk import simulate
-from sim.cases import Case, named_case
 from sim.gates import Gates, read_gates
-from sim.simulators import COVERAGE_FILE, HERE, find_simulator
-from sim.stimulus import extreme_frames, random_frames
-from sim.stream import exercise
 from sim.unreachable import Claim, never, never_becomes, proven
 
 KINDS = ("line", "branch", "toggle")
@@ -45,11 +33,6 @@ REASONS = (MEMORY_WORD, UNREACHABLE, COUNTED)
 #: Registers that count events, and the lowest bit of those that the regression need not reach.
 COUNTERS = re.compile(r"control\.counters\.total_\w+|frame_sets\.counted")
 COUNTER_BITS = 10
-#: Frames that are sent where the named tests leave something open.
-MORE_FRAMES = 60
-#: What the result depends on beside the unit and the simulator.
-SOURCES = ("bulk.v", "coverage.py", "gates.py", "stimulus.py", "stream_bench.py", "testbench.py", "unreachable.py")
-PAUSE = 0.3
 
 _RECORD = re.compile(r"C '(.*)' (\d+)")
 _TOGGLE = re.compile(r"(?P<name>.*?)(?P<index>(\[\d+\])*):[01]->(?P<value>[01])")
@@ -112,49 +95,14 @@ def read_points(text: str) -> Counter[Point]:
     return counts
 
 
-def measure(name: str, *, seed: int = 0) -> UnitCoverage:
-    """Coverage of the named case under the tests of ``sim/test_units.py``, from the cache if it is there.
-
-    Where they leave a point open that is not excluded, many more frames follow.
-    """
-    case = named_case(name)
-    core = generate(case.layer, case.folding, case.target, pack=case.pack)
-
-    def make(folder: Path) -> None:
-        unit = _measure(core, case, seed)
-        (folder / "coverage.json").write_text(json.dumps(dataclasses.asdict(unit)))
-
-    sources = ((HERE / name).read_text() for name in SOURCES)
-    folder = cached(["coverage", find_simulator("verilator").version(), core.verilog, str(seed), *sources], make)
-    return UnitCoverage(**json.loads((folder / "coverage.json").read_text()))
-
-
-def _measure(core: Core, case: Case, seed: int) -> UnitCoverage:
-    simulator = find_simulator("verilator")
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch)
-        failures = [m for m in exercise(core, case, simulator, folder, seed=seed, coverage=True).values() if m]
-        counts = read_points((folder / COVERAGE_FILE).read_text())
-        reasons = exclusions(core.verilog, _open(counts))
-        if _open(counts) != reasons.keys():
-            rng, config = np.random.default_rng(seed), case.layer.config
-            frames = rng.permutation(np.concatenate([random_frames(rng, config, MORE_FRAMES), extreme_frames(config)]))
-            more = folder / "more.dat"
-            result = simulate(core, case.layer, case.folding, frames, idle=PAUSE, stall=PAUSE, seed=seed, coverage=more)
-            failures += result.complaints()
-            counts.update(read_points(more.read_text()))
-    if failures:
-        raise RuntimeError(f"coverage of a unit that fails: {failures[0]}")
-    return summary(counts, {point: reason for point, reason in reasons.items() if not counts[point]})
-
-
-def _open(counts: Mapping[Point, int]) -> set[Point]:
+def open_points(counts: Mapping[Point, int]) -> set[Point]:
+    """Those that never ran."""
     return {point for point, count in counts.items() if not count}
 
 
 def summary(counts: Mapping[Point, int], reasons: Mapping[Point, str]) -> UnitCoverage:
     """What ``counts`` come to, when those in ``reasons`` are excluded."""
-    missed = sorted(_open(counts) - reasons.keys(), key=lambda point: (point.line, point.column, point.what))
+    missed = sorted(open_points(counts) - reasons.keys(), key=lambda point: (point.line, point.column, point.what))
     return UnitCoverage(
         points={kind: sum(point.kind == kind for point in counts) for kind in KINDS},
         hit={kind: sum(point.kind == kind and count > 0 for point, count in counts.items()) for kind in KINDS},

@@ -22,11 +22,11 @@ from golden.cache import cached
 from hw.verilog import Core, generate
 from sim.bench import SimulationError
 from sim.bulk import simulate
-from sim.cases import Case, named_case
+from sim.cases import Case
 from sim.equivalence import equivalent
 from sim.gates import read_gates
 from sim.mutants import INNER, SELECT, Mutant, draw, mutated, mutated_netlist
-from sim.reload_cases import reloadable_case
+from sim.reload_cases import PREFIX, any_case
 from sim.reloadable import ESSENTIAL, RELOADABLE_BENCH, SCENARIOS, exercise_reloadable
 from sim.simulators import HERE, find_simulator
 from sim.stimulus import extreme_frames, random_frames
@@ -39,15 +39,13 @@ TO_THE_LIMIT = (
 )
 ABOVE_THE_SUM = "of a chain whose sum is taken from the lower 22 bits, to which a higher bit never carries"
 NOT_ADDED = "of a slice that adds its cascade input (OPMODE Z is PCIN), not C"
-#: What the name of a unit of `sim.reload_cases` begins with here.
-RELOAD = "reloadable/"
-#: Units by their name in `sim.cases`, small ones that have every stage, and how many mutants are drawn from each.
+#: Units (`sim.reload_cases.any_case`), small ones that have every stage, and how many mutants are drawn from each.
 SUITE: Mapping[str, int] = {
     "fold_sequential": 120,
     "stride_2_even": 100,
     "dynamic_head_over_beats": 120,
     "xcup_bits_3_6_signed": 80,
-    RELOAD + "stride_2": 80,
+    PREFIX + "stride_2": 80,
 }
 #: Mutants that are equivalent for a reason that `sim.equivalence` cannot see, by unit and text, and that reason.
 ARGUED: Mapping[tuple[str, str], str] = {
@@ -71,10 +69,10 @@ ARGUED: Mapping[tuple[str, str], str] = {
     ("xcup_bits_3_6_signed", "const0 at PCOUT[24] of lane_0.tap_macs.U4 (lane_0.tap_macs.hand_on$31)"): ABOVE_THE_SUM,
     ("xcup_bits_3_6_signed", "const1 at C[23] of lane_0.tap_macs.U5"): NOT_ADDED,
     ("xcup_bits_3_6_signed", "const1 at C[10] of lane_0.tap_macs.U7"): NOT_ADDED,
-    (RELOAD + "stride_2", "const0 at B[50] of lane_1.requantise.ternary line 5148"): (
+    (PREFIX + "stride_2", "const0 at B[50] of lane_1.requantise.ternary line 5148"): (
         "of a shift to the left by 48 or more; the most is 47, for an out_shift of 0"
     ),
-    (RELOAD + "stride_2", "inv at A[0] of frame_writer.not line 3185"): (
+    (PREFIX + "stride_2", "inv at A[0] of frame_writer.not line 3185"): (
         "the slot after the last of four is never told to be 0, but two bits wrap to it"
     ),
 }
@@ -125,7 +123,7 @@ def campaign(
         jobs: simulations at a time.
         advance: called with the number of mutants that are done.
     """
-    case = reloadable_case(name.removeprefix(RELOAD)) if name.startswith(RELOAD) else named_case(name)
+    case = any_case(name)
     core = generate(case.layer, case.folding, case.target, pack=case.pack, reload=case.reload)
     tried = 0
 

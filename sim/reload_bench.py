@@ -132,8 +132,7 @@ async def sizes_at_full_rate(dut: Any) -> None:
         sizes += [(changed.config.height, changed.config.width)] * frames
     for number, changed in zip(numbers, groups, strict=True):
         await bench.switched()
-        await bench.within(bench.driver.write_settings(changed.config))
-        await bench.within(bench.driver.apply(("settings",), at=number))
+        await bench.apply_settings(changed, at=number)
         assert len(bench.reference.begun) <= number, "the change took too long for this test"
         if number == 0:
             await bench.within(bench.driver.wait_applied())
@@ -151,8 +150,7 @@ async def settings_every_frame(dut: Any) -> None:
     for number in range(8):
         changed = bench.changed(rng, layer)
         await bench.switched()
-        await bench.within(bench.driver.write_settings(changed.config))
-        await bench.within(bench.driver.apply(("settings",), at=number))
+        await bench.apply_settings(changed, at=number)
         bench.send(rng, changed)
     await bench.settle()
     assert bench.reference.completed == 8
@@ -171,8 +169,7 @@ async def apply_without_a_number(dut: Any) -> None:
     for at in (None, 0, 1):  # frames 0 and 1 have come out
         changed = bench.changed(rng, layer)
         await bench.switched()
-        await bench.within(bench.driver.write_settings(changed.config))
-        await bench.within(bench.driver.apply(("settings",), at=at))
+        await bench.apply_settings(changed, at=at)
         bench.send(rng, changed, 2)
         await bench.settle()
     height, width = changed.config.height, changed.config.width
@@ -181,8 +178,7 @@ async def apply_without_a_number(dut: Any) -> None:
         bench.send(rng, changed, 4)
         again = bench.resized(bench.changed(rng, layer), height, width)
         await bench.switched()
-        await bench.within(bench.driver.write_settings(again.config))
-        await bench.within(bench.driver.apply(("settings",)))
+        await bench.apply_settings(again)
     await bench.settle()
     assert bench.reference.completed == 20
     await bench.expect_errors()
@@ -196,16 +192,14 @@ async def far_numbers(dut: Any) -> None:
     for at in (0xFFFF_FFFF, 0xAAAA_AAAA):
         layer = bench.changed(rng, layer)
         await bench.switched()
-        await bench.within(bench.driver.write_settings(layer.config))
-        await bench.within(bench.driver.apply(("settings",), at=at))
+        await bench.apply_settings(layer, at=at)
         bench.send(rng, layer, 2)
         await bench.settle()
     await bench.switched()
     for at in (0x5555_5555, 0x7FFF_FFFF):
         await bench.within(bench.board.write(bench.table["apply_at"].address, at))
         assert await bench.within(bench.board.read(bench.table["apply_at"].address)) == at
-    await bench.within(bench.driver.write_settings(bench.changed(rng, layer).config))
-    await bench.within(bench.driver.apply(("settings",), at=0x7FFF_FFFF))
+    await bench.apply_settings(bench.changed(rng, layer), at=0x7FFF_FFFF)
     bench.send(rng, layer, 2)
     await bench.settle()
     assert (await bench.driver.status())["pending"]
@@ -596,8 +590,7 @@ async def busy(dut: Any) -> None:
     await bench.refused(driver.apply(("weights",)))  # they are in force already
     await bench.expect_errors("apply_refused")
     changed = bench.changed(rng, layer)
-    await bench.within(driver.write_settings(changed.config))
-    await bench.within(driver.apply(("settings",), at=3))
+    await bench.apply_settings(changed, at=3)
     await bench.refused(driver.write_settings(layer.config))
     await bench.refused(bench.board.write(table["apply_at"].address, 7))
     for window in table.windows:

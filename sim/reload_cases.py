@@ -17,8 +17,10 @@ from golden.streams import Folding
 from hw.config import UnitConfig
 from hw.reload import Reload
 from hw.target import GENERIC, TARGETS
-from sim.cases import BASE, Case, neighbours, random_case, spread
+from sim.cases import BASE, Case, named_case, neighbours, random_case, spread
 
+#: What the name of a reloadable unit begins with where frozen ones are named, too.
+PREFIX = "reloadable/"
 ALL_SHIFTS = Range(*FIELD_RANGES["out_shift"])
 #: Names of units and what they have that `BASE` has not; ``attn_range``, ``out_range`` and
 #: ``single_buffered`` are those of `Reload`.
@@ -72,6 +74,11 @@ def reloadable_case(name: str) -> Case:
     shift = int(np.clip(layer.config.out_shift, reload.out_shift.low, reload.out_shift.high))
     layer = dataclasses.replace(layer, config=dataclasses.replace(layer.config, out_shift=shift))
     return Case(layer=layer, folding=Folding.choose(layer.config, simd, pe), target=target, reload=reload)
+
+
+def any_case(name: str) -> Case:
+    """The case of `sim.cases` called ``name``, or behind `PREFIX` that of `RELOADABLE`."""
+    return reloadable_case(name.removeprefix(PREFIX)) if name.startswith(PREFIX) else named_case(name)
 
 
 #: Beats of the largest frame of a random unit, in and out, so that a scenario takes a second.

@@ -204,6 +204,11 @@ class ReloadTestbench:
         """Wait until the unit would take an apply."""
         await self.until_status(pending=False, switching=False)
 
+    async def apply_settings(self, layer: Layer, *, at: int | None = None) -> None:
+        """Order that the settings of ``layer`` be in force, with ``at`` not before that frame."""
+        await self.within(self.driver.write_settings(layer.config))
+        await self.within(self.driver.apply(("settings",), at=at))
+
     async def until_status(self, **wanted: bool) -> None:
         async def poll() -> None:
             while True:

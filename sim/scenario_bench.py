@@ -60,8 +60,7 @@ class Player:
         bench = self._bench
         changed = bench.changed(self._rng, self._current)
         await self._make_free()
-        await bench.within(bench.driver.write_settings(changed.config))
-        await bench.within(bench.driver.apply(("settings",), at=self._frame(when)))
+        await bench.apply_settings(changed, at=self._frame(when))
         self._layer = changed
 
     async def part(self, part: str, when: str) -> None:

@@ -136,7 +136,7 @@ def proven(arguments: Sequence[str], report: Path, console: Any) -> tuple[int, s
 
 
 def covered(name: str, seed: int) -> UnitCoverage:
-    """In place of `sim.coverage.measure`: one point of each kind, hit but with seed 1."""
+    """In place of `sim.measure.measure`: one point of each kind, hit but with seed 1."""
     counts = dict.fromkeys(KINDS, 1)
     excluded = {kind: dict.fromkeys(REASONS, 0) for kind in KINDS}
     missed = {kind: ["here"] * (seed == 1) for kind in KINDS}
