@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import json
 import os
 import stat
 import subprocess
@@ -220,3 +221,24 @@ def test_stdout_need_not_be_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SystemExit) as caught:
         cli.run(lambda argv: 0)
     assert caught.value.code == 0
+
+
+def test_a_report_is_opened_before_the_work_and_there_only_after_it(tmp_path: Path) -> None:
+    report = tmp_path / "report.json"
+    with cli.json_report(report) as write:
+        write({"found": [1, None]})
+    assert json.loads(report.read_text()) == {"found": [1, None]}
+    with pytest.raises(RuntimeError), cli.json_report(tmp_path / "other.json"):
+        raise RuntimeError("the work fails")
+    assert list(tmp_path.iterdir()) == [report]
+    began = False
+    with pytest.raises(cli.UserError), cli.json_report(tmp_path / "missing" / "report.json"):
+        began = True
+    assert not began
+
+
+def test_no_report_is_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with cli.json_report(None) as write:
+        write({"found": 1})
+    assert not list(tmp_path.iterdir())

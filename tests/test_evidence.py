@@ -17,6 +17,7 @@ CASES = [
     {"proof": "queue", "bug": None, "passed": True},
     {"proof": "queue", "bug": "loses one", "passed": True},
     {"proof": "queue", "bug": "swaps two", "passed": False},
+    {"proof": "walk", "bug": None, "passed": True},
     {"proof": "walk", "bug": None, "passed": False},
 ]
 COUNTS = {"mutants": 300, "equivalent": 20, "killed": 276, "survived": 4}
