@@ -228,3 +228,8 @@ def test_refusals_by_name() -> None:
         softmax.eval().merged()
     assert set(ARCHITECTURES) == {8, 14, 20, 34, 50}
     assert isinstance(build(variant=variant("xvolution")).parts["stage3_block1_first"], XVolution)
+
+
+def test_linear_shift_needs_a_shift() -> None:
+    with pytest.raises(UserError, match=r"^directions \(\) has no shift, allowed is at least one$"):
+        LinearShift(4, 3, directions=())

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from golden.cli import UserError
 from golden.layer import NEIGHBOURS
 from golden.merge import DynamicConv2d, batch_norm_affine, in_float64
 from golden.operator import MERGED
@@ -58,6 +59,8 @@ class LinearShift(SlidingModule):
         self.product = product
         self.heads = self.check_heads(product, heads)
         self.offsets = tuple((shift * dy, shift * dx) for dy, dx in check_offsets("directions", directions))
+        if not self.offsets:
+            raise UserError("directions () has no shift, allowed is at least one")
         self.conv = nn.Conv2d(in_channels, out_channels, kernel_size, stride, self.pad, bias=False, device=device)
         self.conv_norm = nn.BatchNorm2d(out_channels, device=device)
         shape = (out_channels, feature_count(in_channels, product, self.heads), len(self.offsets))
