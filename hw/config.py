@@ -106,6 +106,25 @@ class UnitConfig:
         return predict(self.geometry) if self.reload is None else predict(self.geometry, FrameCycleModel)
 
     @cached_property
+    def edge_columns(self) -> tuple[int, ...]:
+        """Distinct ``dx`` of the taps that lie outside the frame for some output, of a frame of some size."""
+        c = self.layer.config
+        columns = sorted({dx for _, dx in self.geometry.offsets})
+        if self.reload is not None:
+            return tuple(dx for dx in columns if abs(dx) > c.first_centre)
+        ends = [c.first_centre + c.stride * x for x in (0, c.out_width - 1)]
+        return tuple(dx for dx in columns if not all(0 <= x + dx < c.width for x in ends))
+
+    @cached_property
+    def centre_slots(self) -> frozenset[int]:
+        """Slots of the row store that rows of centres come to lie in."""
+        c, slots = self.layer.config, self.prediction.slots
+        if self.reload is not None:
+            return frozenset(range(slots))
+        rows = [self.geometry.centre_row(q) for q in range(c.out_height)]
+        return frozenset((frame * c.height + row) % slots for frame in range(slots) for row in rows)
+
+    @cached_property
     def bounding(self) -> Weighted:
         """What all bounds follow from: the layer where it is frozen, else the formats of what can be loaded."""
         if self.reload is None:

@@ -145,18 +145,12 @@ def _window(config: UnitConfig, family: Family) -> Area:
             # A block RAM has the register behind the read in it.
             total += words + Area(ff=kept * fast if not words.bram else 0)
     for (dy, dx), skew in zip(g.offsets, config.plan.skew, strict=True):
-        masked = not _always_inside(config, dx)
+        masked = dx in config.edge_columns
         plain = not masked and (dy, dx) != (0, 0)
         for late in config.plan.channel_skew:
             bits = element * simd // config.plan.group
             total += family.delay(bits, skew + late + plain) + Area(ff=0 if plain else bits)
     return total
-
-
-def _always_inside(config: UnitConfig, dx: int) -> bool:
-    """Whether a tap column lies inside the frame for every output."""
-    c = config.layer.config
-    return all(0 <= c.first_centre + c.stride * x + dx < c.width for x in (0, c.out_width - 1))
 
 
 def _weight_store(config: UnitConfig, family: Family, weights: WeightStore) -> Area:

@@ -33,12 +33,11 @@ def tag_layout(config: UnitConfig) -> data.StructLayout:
 
     Members:
         set: the number of its frame's set.
-        outside: for each distinct ``dx`` of the taps, whether it lies outside the frame.
+        outside: for each of ``config.edge_columns``, whether it lies outside the frame.
         frame_last: it is its frame's last.
         damaged: so is its frame; only with ``frame_last``.
     """
-    columns = len({dx for _, dx in config.geometry.offsets})
-    return data.StructLayout({"set": 1, "outside": columns, "frame_last": 1, "damaged": 1})
+    return data.StructLayout({"set": 1, "outside": len(config.edge_columns), "frame_last": 1, "damaged": 1})
 
 
 class FrameWalk(wiring.Component):
@@ -220,7 +219,7 @@ class FrameWalk(wiring.Component):
             ),
             read.release.eq(Mux(ends_row, Mux(last_row, advance + odd, stride), 0)),
             tag.set.eq(own),
-            tag.outside.eq(Cat(self._outside(left.value, right, dx) for dx in sorted({dx for _, dx in g.offsets}))),
+            tag.outside.eq(Cat(left.value < -dx if dx < 0 else right < dx for dx in self._config.edge_columns)),
             tag.frame_last.eq(frame_last),
             entry.beat.starts_output.eq(starts_output),
             entry.beat.ends_frame.eq(last_group & last_row),
@@ -233,10 +232,6 @@ class FrameWalk(wiring.Component):
         late = delay(m, entry, 1)
         m.d.sync += late.needed.rows.eq(needed.rows + distance)
         return late
-
-    def _outside(self, left: Value, right: Value, dx: int) -> Value:
-        """Whether the tap column ``dx`` of an output position lies outside the frame."""
-        return left < -dx if dx < 0 else right < dx if dx > 0 else Const(0)
 
 
 def follow(m: Module, walk: FrameWalk, writer: FrameWriter) -> None:

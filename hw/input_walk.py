@@ -149,7 +149,8 @@ class InputWalk(wiring.Component):
         with m.If(moved):
             m.d.sync += address.eq(Mux(ends, 0, address + 1))
             with m.If(ends):
-                within, across = (wrap_increment(slot, step, slots) for step in (c.stride, frame_advance))
+                centres = self._config.centre_slots
+                within, across = (wrap_increment(slot, step, slots, centres) for step in (c.stride, frame_advance))
                 m.d.sync += slot.eq(Mux(ends_frame, across, within))
         return address, slot
 

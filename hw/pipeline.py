@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from amaranth.hdl import Const, Module, Mux, Shape, Signal, Value, unsigned
 
@@ -66,10 +66,20 @@ class Counter:
                 m.d.sync += self.last.eq((self.value == size - 2) & ~self.last)
 
 
-def wrap_increment(value: Signal, step: int, modulus: int) -> Value:
-    """``(value + step) % modulus`` for ``0 <= value < modulus``, without a divider."""
+def wrap_increment(value: Signal, step: int, modulus: int, among: Iterable[int] | None = None) -> Value:
+    """``(value + step) % modulus`` for ``0 <= value < modulus``, without a divider.
+
+    Args:
+        among: the values there are, where these are not all.
+    """
     step %= modulus
-    return Mux(value >= modulus - step, value - (modulus - step), value + step) if step else value
+    if not step:
+        return value
+    wraps = {number + step >= modulus for number in (range(modulus) if among is None else among)}
+    wrapped, moved = value - (modulus - step), value + step
+    if len(wraps) == 1:
+        return wrapped if wraps.pop() else moved
+    return Mux(value >= modulus - step, wrapped, moved)
 
 
 def within(value: Signal, first: int, last: int, size: int) -> Value:
@@ -82,9 +92,17 @@ def within(value: Signal, first: int, last: int, size: int) -> Value:
     return result
 
 
-def pick(options: Sequence[Value], index: Value) -> Value:
-    """``options[index]`` as a tree of two-way choices; any option for an index beyond them."""
-    if len(options) == 1:
-        return options[0]
+def pick(options: Sequence[Value], index: Value, among: Iterable[int] | None = None) -> Value:
+    """``options[index]`` as a tree of two-way choices; any option for an index beyond them.
+
+    Args:
+        among: the indices there are, at least one, where these are not all.
+    """
+    numbers = sorted(range(len(options)) if among is None else among)
+    if len(numbers) == 1:
+        return options[numbers[0]]
     half = 1 << (len(options) - 1).bit_length() - 1
-    return Mux(index[half.bit_length() - 1], pick(options[half:], index), pick(options[:half], index))
+    lower = [number for number in numbers if number < half]
+    upper = [number - half for number in numbers if number >= half]
+    halves = [pick(part, index, kept) for part, kept in ((options[:half], lower), (options[half:], upper)) if kept]
+    return halves[0] if len(halves) == 1 else Mux(index[half.bit_length() - 1], halves[1], halves[0])

@@ -58,11 +58,11 @@ class Requantise(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         c, target = self._config.layer.config, self._config.target
-        scaled = shape_of(self._config.ranges.scaled)
-        product = multiply(m, target, self.i_acc, self.i_multiplier, proven=scaled)
+        scaled = self._config.ranges.scaled
+        product = multiply(m, target, self.i_acc, self.i_multiplier, proven=shape_of(scaled))
         reload, result = self._config.reload, self._config.result
         if reload is None:
-            y = rounded(m, product, c.out_shift, c.out_range, result, split=target.fast)
+            y = rounded(m, product, c.out_shift, c.out_range, result, split=target.fast, proven=scaled)
             m.d.comb += self.o_y.eq(y)
             return m
         largest = reload.out_shift.high

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value
 
 from golden.bounds import Range
@@ -19,6 +21,7 @@ def rounded(
     shape: Shape,
     *,
     split: bool,
+    proven: Range | None = None,
     relu: Value | None = None,
     cut: Signal | None = None,
 ) -> Value:
@@ -26,13 +29,21 @@ def rounded(
 
     Args:
         value: a signed number.
+        proven: the range it is known to keep to, if any: a limit beyond that takes no logic.
         limits: 0 or powers of two, the upper one less 1.
         split: whether what rounding carries, and where that ends, are cycles of their own.
         relu: whether the lower limit is 0 instead, wanted a cycle before the result.
         cut: driven with whether the result was cut at a limit other than 0, in step with it.
     """
     whole, carry = (delay(m, part, int(split)) for part in _round(value, shift))
-    return _saturate(m, whole, carry, limits, shape, relu, cut)
+    everything = Range.of_format(len(value) + 1, signed=True)
+    return _saturate(m, whole, carry, limits, _rounded_range(proven or everything, shift), shape, relu, cut)
+
+
+def _rounded_range(value: Range, shift: int) -> Range:
+    """What numbers of the range ``value`` are rounded to: rounding never decreases from one to a larger one."""
+    low, high = (round(Fraction(end, 1 << shift)) for end in (value.low, value.high))
+    return Range(low, high)
 
 
 def _round(value: Value, shift: int) -> tuple[Value, Value]:
@@ -50,9 +61,16 @@ def _round(value: Value, shift: int) -> tuple[Value, Value]:
 
 
 def _saturate(
-    m: Module, whole: Value, carry: Value, limits: Range, shape: Shape, relu: Value | None, cut: Signal | None
+    m: Module,
+    whole: Value,
+    carry: Value,
+    limits: Range,
+    reached: Range,
+    shape: Shape,
+    relu: Value | None,
+    cut: Signal | None,
 ) -> Value:
-    """``whole + carry`` within the limits.
+    """``whole + carry``, which is in the range ``reached``, within the limits.
 
     Only the bits of the result are added; whether the sum is beyond the limits follows from
     what the upper bits are and whether a carry reaches them.
@@ -68,15 +86,18 @@ def _saturate(
     minus_two, minus_one, zero, negative = known
     is_zero = Mux(reaches, minus_one, zero)
     is_minus_one = Mux(reaches, minus_two, minus_one)
-    below = negative & ~is_zero & ~(is_minus_one if limits.low else Const(0))
-    above = ~negative & ~is_zero
     result = Signal(shape, reset_less=True)
     kept = Cat(low, is_minus_one).as_signed() if limits.low else low
-    cut_low = below if limits.low else Const(0)
-    kept = Mux(below, limits.low, kept)
+    above, cut_low = Const(0), Const(0)
+    if reached.low < limits.low:
+        below = negative & ~is_zero & ~(is_minus_one if limits.low else Const(0))
+        kept, cut_low = Mux(below, limits.low, kept), below if limits.low else Const(0)
     if relu is not None:
         kept, cut_low = Mux(relu & negative & ~is_zero, 0, kept), cut_low & ~relu
-    m.d.sync += result.eq(Mux(above, limits.high, kept))
+    if reached.high > limits.high:
+        above = ~negative & ~is_zero
+        kept = Mux(above, limits.high, kept)
+    m.d.sync += result.eq(kept)
     if cut is not None:
         m.d.sync += cut.eq(above | cut_low)
     return result

@@ -190,9 +190,11 @@ class RowStore(wiring.Component):
         """Bring the slots into the order of the window's rows, and blank rows outside the frame."""
         slot = delay(m, self.i_slot, self.latency - 2)
         valid = delay(m, self.i_row_valid, self.latency - 1)
+        centres = self._config.centre_slots
         for index, dy in enumerate(self._config.geometry.rows):
             select = Signal(index_shape(self._slots), reset_less=True, name=f"select_{index}")
-            m.d.sync += select.eq(wrap_increment(slot, dy, self._slots))
+            m.d.sync += select.eq(wrap_increment(slot, dy, self._slots, centres))
+            selected = pick(rows, select, {(centre + dy) % self._slots for centre in centres})
             row = Signal(self._config.column_group, reset_less=True, name=f"row_{index}")
-            m.d.sync += row.eq(Mux(valid[index], pick(rows, select), 0))
+            m.d.sync += row.eq(Mux(valid[index], selected, 0))
             m.d.comb += self.o_column[index].eq(row)

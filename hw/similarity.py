@@ -79,8 +79,9 @@ class Similarity(wiring.Component):
         for place, pattern in enumerate(self._heads.completes):
             completes = self._heads.flag(pattern, flags)
             for tap in taps:
+                value, proven = sums[tap][place], ranges.sums[g.attn_taps[tap]]
                 shape, fast = shape_of(form.limits), self._config.target.fast
-                sim = rounded(m, sums[tap][place], form.shift, form.limits, shape, split=fast)
+                sim = rounded(m, value, form.shift, form.limits, shape, split=fast, proven=proven)
                 m.d.comb += self.o_sims[place][tap].eq(Mux(completes, sim, 0))
         return m
 

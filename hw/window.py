@@ -31,7 +31,7 @@ class Window(wiring.Component):
         i_push: it moves ``i_column`` into the window (and is used with it); with ``i_valid``.
         i_channel: its channel beat; with ``i_valid``.
         i_x: output column of the beat, a cycle before ``i_column``.
-        i_outside: instead of it in reloadable units, for each distinct ``dx`` of the taps whether it
+        i_outside: instead of it in reloadable units, for each of ``config.edge_columns`` whether it
             lies outside the frame.
         o_taps: masked taps ``[channel][offset]``, offsets in the order of ``geometry.offsets``,
             each as much later than ``latency`` says as ``config.plan`` skews it.
@@ -47,7 +47,6 @@ class Window(wiring.Component):
         #: Where the clock counts, reading the delay lines and masking the taps are cycles of their own.
         self.ahead = int(config.target.fast)
         self.latency = 1 + self.ahead
-        self._columns = sorted({dx for _, dx in config.geometry.offsets})
         super().__init__(
             {
                 "i_valid": In(1),
@@ -60,7 +59,7 @@ class Window(wiring.Component):
             | (
                 {"i_x": In(index_shape(config.layer.config.out_width))}
                 if config.reload is None
-                else {"i_outside": In(len(self._columns))}
+                else {"i_outside": In(len(config.edge_columns))}
             )
         )
 
@@ -70,13 +69,14 @@ class Window(wiring.Component):
         self._valid, self._push, self._channel = (
             delay(m, signal, self.ahead, reset_less=False) for signal in (self.i_valid, self.i_push, self.i_channel)
         )
-        outside = {dx: self._column_outside(m, dx) for dx in self._columns}
+        outside = {dx: self._column_outside(m, dx) for dx in self._config.edge_columns}
         lines = {dy: self._line(m, index, dy) for index, dy in enumerate(g.rows)}
         masked = []
         for channel in range(self._config.folding.simd):
             for dy, dx in g.offsets:
                 segment, column = g.cell(dx)
-                masked.append(Mux(outside[dx], 0, lines[dy][segment][column][channel]))
+                tap = lines[dy][segment][column][channel]
+                masked.append(Mux(outside[dx], 0, tap) if dx in outside else tap)
         # One register for all taps: event-driven simulators pay for every vector that changes.
         taps = Signal(self.o_taps.shape(), reset_less=True)
         m.d.sync += taps.eq(Cat(masked))
@@ -95,7 +95,7 @@ class Window(wiring.Component):
             columns = [x for x in range(c.out_width) if 0 <= c.first_centre + c.stride * x + dx < c.width]
             m.d.sync += outside.eq(~within(self.i_x, columns[0], columns[-1], c.out_width))
         else:
-            m.d.sync += outside.eq(self.i_outside[self._columns.index(dx)])
+            m.d.sync += outside.eq(self.i_outside[self._config.edge_columns.index(dx)])
         return delay(m, outside, self.ahead)
 
     def _line(self, m: Module, index: int, dy: int) -> list[data.View]:

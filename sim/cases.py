@@ -177,7 +177,15 @@ FAMILY_UNITS: Mapping[str, dict[str, Any]] = {
     "8_bit": {},
     "8_bit_signed": {"in_signed": True, "stride": 2, "kernel": 5, "simd": 1, "height": 6},
     "4_bit": {"in_bits": 4, "weight_bits": 4, "simd": 4, "pe": 4, "height": 4},
-    "2_bit_depthwise": {"in_bits": 2, "weight_bits": 2, "out_bits": 6, "groups": 4, "stride": 2},
+    "2_bit_depthwise": {
+        "in_bits": 2,
+        "weight_bits": 2,
+        "out_bits": 6,
+        "in_channels": 8,
+        "out_channels": 8,
+        "groups": 8,
+        "stride": 2,
+    },
     "mixed_widths": {
         "in_bits": 7,
         "weight_bits": 3,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
 import pytest
-from amaranth.hdl import Module, Shape, Signal, Value, signed, unsigned
+from amaranth.hdl import Const, Module, Shape, Signal, Value, signed, unsigned
 
 from components import simulate
 from golden.bounds import Range
@@ -107,6 +108,15 @@ def test_wrap_increment(modulus: int) -> None:
         assert shown == [(v + step) % modulus for v in range(modulus)], f"step {step}"
 
 
+@pytest.mark.parametrize("modulus", [1, 2, 5, 8])
+def test_wrap_increment_of_few_values(modulus: int) -> None:
+    """What no value needs is left out, what one needs is not."""
+    for step, among in itertools.product(range(-2, modulus), _subsets(modulus)):
+        m, value = Module(), Signal(index_shape(modulus))
+        shown = run(m, [value], wrap_increment(value, step, modulus, among), [[v] for v in among], 0)
+        assert shown == [(v + step) % modulus for v in among], f"step {step}, values {among}"
+
+
 @pytest.mark.parametrize("size", [1, 2, 5, 8])
 def test_within(size: int) -> None:
     for first in range(size):
@@ -122,6 +132,20 @@ def test_pick(count: int) -> None:
     options = [Signal(8, init=100 + i, name=f"option_{i}") for i in range(count)]
     shown = run(m, [index], pick(options, index), [[i] for i in range(count)], 0)
     assert shown == [100 + i for i in range(count)]
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 7])
+def test_pick_of_few(count: int) -> None:
+    """The options that there is no index of are left out, the others are where they were."""
+    for among in _subsets(count):
+        m, index = Module(), Signal(index_shape(count))
+        options = [Signal(8, init=100 + i, name=f"option_{i}") if i in among else Const(0, 8) for i in range(count)]
+        shown = run(m, [index], pick(options, index, among), [[i] for i in among], 0)
+        assert shown == [100 + i for i in among], f"indices {among}"
+
+
+def _subsets(count: int) -> list[tuple[int, ...]]:
+    return [chosen for size in range(1, count + 1) for chosen in itertools.combinations(range(count), size)]
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 8, 9])

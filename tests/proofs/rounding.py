@@ -24,6 +24,12 @@ from proofs.proof import Bug, Harness, Proof
 
 #: Results: unsigned, signed, and signed ones that are never negative.
 LIMITS = {"unsigned": Range(0, 7), "signed": Range(-4, 3), "relu": Range(0, 3)}
+#: Of an 8-bit value: ranges that go just up to the limits of a shift of 3, and one beyond, at either end.
+PROVEN = {
+    f"{name}, {ends}": (limits, Range(8 * limits.low - below, 8 * limits.high + above))
+    for name, limits in LIMITS.items()
+    for ends, below, above in (("within", 4, 3), ("below", 5, 3), ("above", 4, 4), ("both", 5, 4))
+}
 
 
 def claim_rounded(
@@ -44,16 +50,18 @@ def claim_rounded(
 
 
 class RoundingHarness(Harness):
-    def __init__(self, width: int, shift: int, limits: Range, split: bool) -> None:
-        self._shift, self._limits, self._split = shift, limits, split
+    def __init__(self, width: int, shift: int, limits: Range, split: bool, proven: Range | None = None) -> None:
+        self._shift, self._limits, self._split, self._proven = shift, limits, split, proven
         super().__init__({"value": In(signed(width))})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         low, high = self._limits.low, self._limits.high
         shape = signed(high.bit_length() + 1) if low else unsigned(high.bit_length())
-        y = Signal(shape)
-        m.d.comb += y.eq(rounded(m, self.value, self._shift, self._limits, shape, split=self._split))
+        y, how = Signal(shape), {"split": self._split, "proven": self._proven}
+        if self._proven is not None:
+            self.assume(m, (self.value >= self._proven.low) & (self.value <= self._proven.high))
+        m.d.comb += y.eq(rounded(m, self.value, self._shift, self._limits, shape, **how))
         claim_rounded(self, m, self.value, self._shift, self._limits, y, cycles=LATENCY + self._split)
         return m
 
@@ -73,8 +81,19 @@ PROOF = Proof(
             ((3, (0, 2, 5)), (8, (0, 1, 3, 8))), LIMITS.items(), (False, True)
         )
         for shift in shifts
+    }
+    | {
+        f"proven range, {name}{', split' * split}": partial(RoundingHarness, 8, 3, limits, split, proven)
+        for (name, (limits, proven)), split in itertools.product(PROVEN.items(), (False, True))
     },
     bugs=(
+        _bug(
+            "a range is rounded down",
+            "(round(Fraction(end, 1 << shift)) for end",
+            "(end >> shift for end",
+            "proven range, signed, above",
+        ),
+        _bug("nothing is ever below", "reached.low < limits.low", "False", "proven range, unsigned, below"),
         _bug("half rounds up", "Cat(odd, fraction)", "Cat(1, fraction)", "8 bit, shift 3, unsigned"),
         _bug("half rounds down", "Cat(odd, fraction)", "Cat(0, fraction)", "8 bit, shift 3, signed"),
         _bug(
