@@ -208,7 +208,7 @@ class FrameWalk(wiring.Component):
         starts_output = right >= first
         frame_last = starts_output & (right < stride + first) & last_row
         needs_end = frame_last & channel.last
-        reach = Mux(below < g.down, below, g.down)
+        reach = Mux(below < g.down, below, g.down) if g.down else Const(0)
         # The group's last column; an odd width ends with a single one.
         columns = bottom_beats + Mux(right == -first, 0, (stride - 1) * beats)
         m.d.sync += [
