@@ -38,7 +38,7 @@ def check(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def amount(settings: dict[str, Any]) -> float:
-    return 2.0
+    return 2.0 + settings["wait"]
 
 
 def ready(settings: dict[str, Any]) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from scripts.studies.functions import FUNCTIONS
 from scripts.studies.grid import Run
-from scripts.studies.plan import forecast, job_of, plan
+from scripts.studies.plan import _larger, forecast, job_of, plan
 from scripts.studies.result import DONE, FAILED, Result
 from scripts.studies.store import Store
 from study_stand_ins import STAND_IN, STUDY
@@ -62,7 +62,7 @@ def test_forecast_is_that_of_what_is_most_alike(store: Store) -> None:
     """Another seed is no difference; the median of those that are as much alike counts."""
     alike, others = STUDY.replaced(["variant=conv"]), STUDY.replaced(["variant=conv", "bits=[2]"])
     wanted = plan(STUDY.replaced(["seed=2", "variant=conv,inner", "wait=1"]).runs(), store)
-    assert [(guess.seconds, guess.basis) for guess in forecast(wanted, store)] == [(2.0, "model")] * 2
+    assert [(guess.seconds, guess.basis) for guess in forecast(wanted, store)] == [(3.0, "model")] * 2
     for study, all_seconds in ((alike, (10.0, 30.0, 11.0)), (others, (500.0, 500.0, 500.0))):
         for run, seconds in zip(study.runs(), all_seconds, strict=True):
             store.put(took(run, seconds))
@@ -72,6 +72,16 @@ def test_forecast_is_that_of_what_is_most_alike(store: Store) -> None:
         (11.0, "3 stored"),
         (11.0, "3 stored, 1 settings differ"),
     ]
+
+
+def test_forecast_of_longer_runs_is_in_proportion(store: Store) -> None:
+    """What was measured counts, times what the model says of both; not where it may not know the settings."""
+    run, *_ = STUDY.replaced(["wait=1"]).runs()
+    store.put(took(STUDY.runs()[0], 10.0))
+    (guess,) = forecast(plan([run], store), store)
+    assert (guess.seconds, guess.basis) == (15.0, "1 stored, 1 settings differ")
+    old = dataclasses.replace(took(run, 7.0), settings={"of": "an older version"}, content="old")
+    assert _larger(run, old.settings) == 1.0
 
 
 def test_nobody_knows(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,7 +29,8 @@ DIGITS = {"task": "digits", "depth": 8, "epochs": 8}
 FASHION = {"task": "fashion_mnist", "depth": 8, "train_images": 20_000, "epochs": 3}
 SEEDS = (0, 1, 2, 3, 4)
 FEW_SEEDS = (0, 1, 2)
-ALL_BITS = [8, 6, 5, 4, 3, 2]
+#: Widths that networks are quantised to, and those that they are trained in, too.
+BITS: Settings = {"bits": [8, 6, 5, 4, 3, 2], "qat_bits": [4, 3, 2]}
 
 #: One thing changed at a time, from `inner` in the last stage.
 CHANGES: dict[str, Settings] = {
@@ -102,19 +103,27 @@ _ALL = (
     Study(
         name="bits",
         description="What few bits cost: post-training quantisation and training in them, 8 to 2 bits, Fashion-MNIST.",
-        fixed=FASHION | {"split": "test", "bits": ALL_BITS, "qat_bits": ALL_BITS[1:]},
+        fixed={**FASHION, **BITS, "split": "test"},
         axes={"operator": _operators(PRODUCTS), "seed": FEW_SEEDS},
         baseline=BASELINE,
         metrics=("float", "tuned", "ptq.?", "qat.?"),
     ),
     Study(
         name="pareto",
-        description="Accuracy against what the hardware takes, by operator, bits and folding, on Fashion-MNIST.",
-        fixed=FASHION | {"split": "test", "bits": ALL_BITS[:-1]},
+        description="Accuracy against what the hardware takes, by operator, bits and folding; the runs of bits.",
+        fixed={**FASHION, **BITS, "split": "test"},
         axes={"operator": _operators(PRODUCTS), "seed": FEW_SEEDS},
         baseline=BASELINE,
-        metrics=("float", "ptq.?"),
+        metrics=("float", "ptq.?", "qat.?"),
         target="xcup",
+    ),
+    Study(
+        name="attention",
+        description="Where in images of Fashion-MNIST the attention of a trained network is at work.",
+        function="attention",
+        fixed={**FASHION, "split": "test"},
+        axes={"operator": _operators(PRODUCTS[1:]), "seed": (0,)},
+        metrics=("float", "ptq.?", "share.*"),
     ),
     Study(
         name="approximation",

@@ -74,6 +74,12 @@ FUNCTIONS: dict[str, Function] = {
         run="scripts.studies.approximation:run",
         check="scripts.studies.approximation:check",
     ),
+    "attention": Function(
+        run="scripts.studies.attention:run",
+        check="scripts.studies.attention:check",
+        ready="scripts.studies.demands:check_data",
+        amount="scripts.studies.demands:seconds",
+    ),
     "rtl": Function(
         run="scripts.studies.rtl:run",
         check="scripts.studies.rtl:check",

@@ -78,7 +78,8 @@ def job_of(run: Run) -> Job:
 def forecast(planned: Sequence[Planned], store: Store) -> list[Forecast]:
     """How long each of ``planned`` will take, were it to run: as those stored that are most like it, by their median.
 
-    Where nothing of its function is stored, the function's own model says it.
+    What the function's own model says of both makes up for what differs. Where nothing of the function is stored,
+    the model alone says it.
     """
     stored = {name: store.of_function(name) for name in {run.run.function_name for run in planned}}
     return [_forecast(run.run, stored[run.run.function_name]) for run in planned]
@@ -89,9 +90,21 @@ def _forecast(run: Run, stored: Sequence[Result]) -> Forecast:
         guess = run.function.guess(run.settings)
         return Forecast(seconds=guess, basis="unknown" if guess is None else "model")
     apart = [_differences(run.settings, result.settings) for result in stored]
-    alike = [result.seconds for result, count in zip(stored, apart, strict=True) if count == min(apart)]
+    alike = [
+        result.seconds * _larger(run, result.settings)
+        for result, count in zip(stored, apart, strict=True)
+        if count == min(apart)
+    ]
     other = f", {min(apart)} settings differ" if min(apart) else ""
     return Forecast(seconds=statistics.median(alike), basis=f"{len(alike)} stored{other}")
+
+
+def _larger(run: Run, stored: Settings) -> float:
+    """How many times longer than with ``stored`` settings ``run`` takes, by its function's model; 1 without one."""
+    if stored.keys() != run.settings.keys():
+        return 1.0  # of an older version: the model may not know its settings
+    own, other = run.function.guess(run.settings), run.function.guess(stored)
+    return 1.0 if own is None or other is None else own / other
 
 
 def _differences(one: Settings, other: Settings) -> int:

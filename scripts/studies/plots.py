@@ -27,6 +27,7 @@ def plots(report: Report) -> dict[str, str]:
         "By row": means_picture(report),
         f"Against {report.study.numbered}": numbered_picture(report),
         "Against what the hardware takes": pareto_picture(report.points, report.unit),
+        "Attention in percent of all accumulators": attention_picture(report),
     }
     return {title: picture for title, picture in found.items() if picture is not None}
 
@@ -121,6 +122,34 @@ def pareto_picture(points: Sequence[Point], unit: str) -> str | None:
         _bare(axes)
     panels[0].set_ylabel(unit)
     panels[0].legend(frameon=False, fontsize=8)
+    return svg_element(figure)
+
+
+def attention_picture(report: Report) -> str | None:
+    """A line of images for each run with maps of attention, and one for each of its layers' maps over them."""
+    lines = [
+        (run.label([*report.study.varied]) or layer, layer, result.figures["examples"])
+        for run, result in report.runs
+        if result is not None and result.done and "examples" in result.figures
+        for layer in result.figures["share"]
+    ]
+    if not lines:
+        return None
+    columns = max(len(examples) for _, _, examples in lines)
+    figure = Figure(figsize=(1.3 * columns + 2, 1.4 * len(lines) + 0.6), layout="constrained")
+    panels = figure.subplots(len(lines), columns, squeeze=False)
+    highest = max(max(map(max, example["maps"][layer])) for _, layer, examples in lines for example in examples)
+    for (name, layer, examples), row in zip(lines, panels, strict=True):
+        for axes, example in itertools.zip_longest(row, examples):
+            axes.set_axis_off()
+            if example is None:
+                continue
+            height, width = len(example["pixels"]), len(example["pixels"][0])
+            place = (0, width, height, 0)
+            axes.imshow(example["pixels"], cmap="gray", extent=place)
+            shown = axes.imshow(example["maps"][layer], cmap="inferno", alpha=0.6, vmin=0, vmax=highest, extent=place)
+        row[0].set_title(f"{name}, {layer}", fontsize=8, loc="left")
+    figure.colorbar(shown, ax=panels, shrink=0.6, label="%")
     return svg_element(figure)
 
 

@@ -1,0 +1,80 @@
+"""Where in real images the attention of a trained network is at work, as a run of a study.
+
+A network is trained and quantised as `golden.experiment` does it; then the accumulators of its X-volution
+layers are taken apart in exact integers: what comes from the attention weights, and what from the kernel.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from golden import integer
+from golden.cli import UserError
+from golden.experiment import check_settings, measured_examples, run_experiment, task_of
+from golden.layer import Layer
+from golden.quantised.integer_network import IntegerNetwork
+from scripts.studies.functions import Advance, Settings
+
+#: Images that are shown: the default, and how many there may be.
+IMAGES, MOST_IMAGES = 6, 32
+
+
+def check(settings: Settings) -> dict[str, Any]:
+    """All settings: those of an experiment with one number of bits, and ``images``. Raises `UserError`."""
+    images = settings.get("images", IMAGES)
+    if type(images) is not int or not 1 <= images <= MOST_IMAGES:
+        raise UserError(f"setting images {images!r} is not an integer from 1 to {MOST_IMAGES}")
+    rest = {name: value for name, value in settings.items() if name != "images"}
+    checked = check_settings({"bits": [8]} | rest)
+    if checked["variant"] != "xvolution":
+        raise UserError(f"setting variant {checked['variant']!r} has no attention, allowed is 'xvolution'")
+    if len(checked["bits"]) != 1 or checked["qat_bits"]:
+        raise UserError(f"setting bits {checked['bits']!r} is not one width, with qat_bits []")
+    return checked | {"images": images}
+
+
+def run(settings: Settings, *, advance: Advance) -> dict[str, Any]:
+    """The figures of a run with checked ``settings``::
+
+    metric, parameters, float, ptq    as of the experiment
+    share       by layer the mean of its maps, in percent
+    examples    of each image: label, pixels [H][W] (the mean of its channels), and maps, by layer
+                [Ho][Wo]: the percentage of the magnitude of all accumulators that is attention's
+    """
+    experiment = {name: value for name, value in settings.items() if name != "images"}
+    networks: list[IntegerNetwork] = []
+    figures = run_experiment(experiment, advance=advance, keep=lambda how, bits, integers: networks.append(integers))
+    (network,) = networks
+    examples = measured_examples(task_of(experiment), experiment).subset(slice(settings["images"]))
+    images = examples.images().numpy()
+    values = network.values(network.quantise_images(images))
+    inputs = {step.name: step.inputs[0] for step in network.steps}
+    maps = {name: attention_share(network.layers[name], values[inputs[name]]) for name in network.attended}
+    return {
+        **{name: figures[name] for name in ("metric", "parameters", "float", "ptq")},
+        "share": {name: float(shares.mean()) for name, shares in maps.items()},
+        "examples": [
+            {
+                "label": int(examples.targets[n]),
+                "pixels": images[n].mean(axis=0).round(3).tolist(),
+                "maps": {name: shares[n].round(1).tolist() for name, shares in maps.items()},
+            }
+            for n in range(len(examples))
+        ],
+    }
+
+
+def attention_share(layer: Layer, frames: np.ndarray) -> np.ndarray:
+    """Percentage of attention in ``sum_o |attention| + |convolution|`` at each position: ``[N, Ho, Wo]``.
+
+    0 where both are 0; the bias is in neither.
+    """
+    nothing = np.zeros_like(layer.bias)
+    no_conv, no_attn = np.zeros_like(layer.conv_weight), np.zeros_like(layer.attn_weight)
+    attention = dataclasses.replace(layer, conv_weight=no_conv, bias=nothing)
+    convolution = dataclasses.replace(layer, attn_weight=no_attn, bias=nothing)
+    own, other = (np.abs(integer.accumulate(part, frames)).sum(axis=1) for part in (attention, convolution))
+    return 100 * own / np.maximum(own + other, 1)
