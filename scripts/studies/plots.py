@@ -128,7 +128,7 @@ def pareto_picture(points: Sequence[Point], unit: str) -> str | None:
 def attention_picture(report: Report) -> str | None:
     """A line of images for each run with maps of attention, and one for each of its layers' maps over them."""
     lines = [
-        (run.label([*report.study.varied]) or layer, layer, result.figures["examples"])
+        (", ".join(filter(None, (run.label([*report.study.varied]), layer))), layer, result.figures["examples"])
         for run, result in report.runs
         if result is not None and result.done and "examples" in result.figures
         for layer in result.figures["share"]
@@ -148,7 +148,7 @@ def attention_picture(report: Report) -> str | None:
             place = (0, width, height, 0)
             axes.imshow(example["pixels"], cmap="gray", extent=place)
             shown = axes.imshow(example["maps"][layer], cmap="inferno", alpha=0.6, vmin=0, vmax=highest, extent=place)
-        row[0].set_title(f"{name}, {layer}", fontsize=8, loc="left")
+        row[0].set_title(name, fontsize=8, loc="left")
     figure.colorbar(shown, ax=panels, shrink=0.6, label="%")
     return svg_element(figure)
 
