@@ -88,8 +88,8 @@ PROOF = Proof(
         Bug(
             name="a product loses its upper bit",
             module="hw.requantise",
-            old="scaled = shape_of(self._config.ranges.scaled)",
-            new="scaled = shape_of(self._config.ranges.accumulator)",
+            old="proven=shape_of(scaled)",
+            new="proven=shape_of(self._config.ranges.accumulator)",
             build="xcup, unsigned",
         ),
         Bug(
