@@ -16,7 +16,7 @@ from golden.cli import output_directory
 #: Names another folder for the cache than ``build/cache`` of this repository.
 CACHE_VARIABLE = "XVOLUTION_CACHE"
 #: Entries that are kept; the least recently used ones go first.
-CAPACITY = 400
+CAPACITY = 1500
 
 
 def cache_folder() -> Path:

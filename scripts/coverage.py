@@ -2,13 +2,13 @@
 
 Examples:
     python -m scripts.coverage
+    python -m scripts.coverage --kind frozen --json coverage.json
     python -m scripts.coverage --unit plain --unit reloadable/hadamard
-    python -m scripts.coverage --json coverage.json
 
-Every named case runs the tests of ``sim/test_units.py``, and many more frames where these leave something open. A
-reloadable unit runs those of ``sim/test_reloadable.py``, and random scenarios; it takes minutes, and must be asked for.
-Points that cannot be reached are excluded, each for a reason that is checked; see ``sim/coverage.py``. Results are
-cached: what has not changed is not simulated again.
+Every frozen unit runs the tests of ``sim/test_units.py``, and many more frames where these leave something open. A
+reloadable unit runs those of ``sim/test_reloadable.py``, and random scenarios; it takes some minutes. Points that
+cannot be reached are excluded, each for a reason that is checked; see ``sim/coverage.py``. Results are cached: what
+has not changed is not simulated again.
 
 Exit status: 0 if the goals are met, 1 if not, 2 for wrong input.
 """
@@ -32,7 +32,9 @@ from sim.measure import measure
 from sim.reload_cases import PREFIX, RELOADABLE
 from sim.simulators import find_simulator
 
-UNITS = (*CASES, *(PREFIX + name for name in RELOADABLE))
+#: All units, by kind.
+KINDS_OF_UNITS = {"frozen": tuple(CASES), "reloadable": tuple(PREFIX + name for name in RELOADABLE)}
+UNITS = tuple(name for names in KINDS_OF_UNITS.values() for name in names)
 #: Missed points that the table shows.
 SHOWN = 20
 
@@ -40,7 +42,7 @@ SHOWN = 20
 def main(argv: list[str]) -> int:
     options = _parser().parse_args(argv)
     find_simulator("verilator")
-    names = list(dict.fromkeys(options.unit or CASES))
+    names = list(dict.fromkeys(options.unit or KINDS_OF_UNITS.get(options.kind, UNITS)))
     units: dict[str, UnitCoverage] = {}
     with (
         cli.json_report(options.json) as write,
@@ -55,7 +57,7 @@ def main(argv: list[str]) -> int:
         write(figures)
     Console().print(_table(figures))
     console = Console(markup=False, highlight=False, soft_wrap=True)
-    missed = [f"{kind}: {place}" for kind, places in figures["missed"].items() for place in places]
+    missed = [f"{kind}: {place}" for kind, places in figures["places"].items() for place in places]
     for place in missed[:SHOWN]:
         console.print(f"missed {place}")
     if len(missed) > SHOWN:
@@ -74,7 +76,8 @@ def _figures(units: Mapping[str, UnitCoverage], seed: int) -> dict[str, Any]:
             reason: {kind: sum(unit.excluded[kind][reason] for unit in units.values()) for kind in KINDS}
             for reason in REASONS
         },
-        "missed": {
+        "missed": {kind: sum(len(unit.missed[kind]) for unit in units.values()) for kind in KINDS},
+        "places": {
             kind: [f"{name} {place}" for name, unit in units.items() for place in unit.missed[kind]] for kind in KINDS
         },
     }
@@ -88,7 +91,7 @@ def _table(figures: Mapping[str, Any]) -> Table:
         "points": figures["points"],
         "hit": figures["hit"],
         **{f"excluded: {reason}": excluded for reason, excluded in figures["excluded"].items()},
-        "missed": {kind: len(places) for kind, places in figures["missed"].items()},
+        "missed": figures["missed"],
     }
     for label, of_kind in counts.items():
         table.add_row(label, *(f"{of_kind[kind]:,}" for kind in KINDS))
@@ -100,12 +103,13 @@ def _table(figures: Mapping[str, Any]) -> Table:
 def _parser() -> cli.Parser:
     parser = cli.Parser(prog="python -m scripts.coverage", description=__doc__)
     add = parser.add_argument
+    add("--kind", choices=("all", *KINDS_OF_UNITS), default="all", help="of units (default: all)")
     add(
         "--unit",
         action="append",
         choices=UNITS,
         metavar="NAME",
-        help="a case of sim/cases.py (default: all of them), or reloadable/ and one of sim/reload_cases.py",
+        help="only this one: a case of sim/cases.py, or reloadable/ and one of sim/reload_cases.py",
     )
     add("--seed", type=cli.bounded(int, 0, 2**31 - 1), default=0, help="of stimulus and pauses (default: 0)")
     add("--jobs", type=cli.bounded(int, 1, 64), default=os.cpu_count(), help="units at a time (default: one a core)")

@@ -4,10 +4,11 @@ Examples:
     python -m scripts.evidence
     python -m scripts.evidence --part coverage --part fuzz
     python -m scripts.evidence --list
+    python -m scripts.evidence --page
 
-Each part is a command of its own, which takes from minutes to an hour; what it found is kept in ``build/evidence/``.
-Without ``--part`` only parts are run that have nothing there yet; ``--part`` runs just those named. The page
-``evidence.md`` and its figures ``evidence.json`` say what there is then, and how to repeat it.
+Each part is a command of its own, which takes from half an hour to two hours on two cores. What it found is kept as
+``evidence/NAME.json`` beside the page ``evidence.md`` and its figures ``evidence.json``, which say what is there and
+how to repeat it. ``--part`` runs just those named, ``--page`` none: it writes the page anew.
 
 Exit status: 0 if every part that ran meets its goal, 1 if one does not, 2 for wrong input.
 """
@@ -17,6 +18,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,8 +30,10 @@ from sim.coverage import GOALS, KINDS
 from sim.mutation import GOAL
 
 Figures = Mapping[str, Any]
-#: Missed points that the page names; the others are in the part's own file.
+#: Missed points that are named.
 SHOWN = 50
+#: Parts that count together, as units of two kinds.
+COVERAGE = ("coverage", "coverage_reloadable")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,13 +42,15 @@ class Part:
 
     Attributes:
         arguments: behind ``python -m``, without ``--json FILE``.
-        keys: of its figures, those that ``evidence.json`` takes over.
-        describe: its lines of the page.
+        title: of its section of the page.
+        describe: the lines of that.
+        keys: of its figures, those that ``evidence.json`` takes over as they are.
     """
 
     arguments: Sequence[str]
-    keys: Sequence[str]
+    title: str
     describe: Callable[[Figures], Iterator[str]]
+    keys: Sequence[str] = ()
 
     @property
     def command(self) -> str:
@@ -57,11 +63,12 @@ def main(argv: list[str]) -> int:
         for name, part in PARTS.items():
             print(f"{name}: {part.command}")
         return 0
-    kept, out = cli.output_directory(options.kept), cli.output_directory(options.out)
+    out = cli.output_directory(options.out)
+    kept = cli.output_directory(out / "evidence")
     status = 0
-    for name in options.part or [name for name in PARTS if not _file(kept, name).exists()]:
+    for name in [] if options.page else options.part or PARTS:
         print(f"{name}: {PARTS[name].command}", flush=True)
-        status |= _run(name, _file(kept, name))
+        status |= _run(name, kept)
     found = {name: _read(_file(kept, name)) for name in PARTS if _file(kept, name).exists()}
     with cli.replacing(out / "evidence.md") as page:
         page.write(render(found))
@@ -79,20 +86,45 @@ def _read(path: Path) -> Figures:
     try:
         return json.loads(path.read_text())
     except ValueError as error:
-        raise UserError(f"{path} is not JSON ({error}); remove it, and the part runs again") from None
+        raise UserError(f"{path} is not JSON ({error}); run its part again: --part {path.stem}") from None
 
 
-def _run(name: str, path: Path) -> int:
-    """Run a part, whose figures go to ``path``; its exit status, 0 or 1."""
-    status = subprocess.run([sys.executable, "-m", *PARTS[name].arguments, "--json", str(path)]).returncode
-    if status not in (0, 1):
-        raise UserError(f"part {name} ended with status {status}: {PARTS[name].command}")
+def _run(name: str, kept: Path) -> int:
+    """Run a part, and keep its figures; its exit status, 0 or 1."""
+    with tempfile.TemporaryDirectory() as scratch:
+        path = _file(Path(scratch), name)
+        status = subprocess.run([sys.executable, "-m", *PARTS[name].arguments, "--json", str(path)]).returncode
+        if status not in (0, 1):
+            raise UserError(f"part {name} ended with status {status}: {PARTS[name].command}")
+        found = shortened(_read(path))
+    with cli.replacing(_file(kept, name)) as stream:
+        stream.write(json.dumps(found, indent=1) + "\n")
     return status
+
+
+def shortened(found: Figures) -> Figures:
+    """A part's figures with the names of some of the missed points, which may be thousands."""
+    if "places" not in found:
+        return found
+    places, left = {}, SHOWN
+    for kind, names in found["places"].items():
+        places[kind] = names[:left]
+        left -= len(places[kind])
+    return {**found, "places": places}
 
 
 def figures(found: Mapping[str, Figures]) -> dict[str, Any]:
     """What ``evidence.json`` holds, None for what was not measured."""
-    return {key: found[name][key] if name in found else None for name, part in PARTS.items() for key in part.keys}
+    measured = [found[name] for name in COVERAGE if name in found]
+    coverage = {kind: _covered(measured, kind) if measured else None for kind in KINDS}
+    others = {key: found[name][key] if name in found else None for name, part in PARTS.items() for key in part.keys}
+    return coverage | others
+
+
+def _covered(measured: Sequence[Figures], kind: str) -> float:
+    """Percentage of what is not excluded that was hit, of all units together."""
+    hit, missed = (sum(part[what][kind] for part in measured) for what in ("hit", "missed"))
+    return 100 * hit / (hit + missed)
 
 
 def render(found: Mapping[str, Figures]) -> str:
@@ -104,7 +136,7 @@ def render(found: Mapping[str, Figures]) -> str:
         "`python -m scripts.evidence`, which writes this page.",
     ]
     for name, part in PARTS.items():
-        lines += ["", f"## {name.capitalize()}", "", f"`{part.command}`", ""]
+        lines += ["", f"## {part.title}", "", f"`{part.command}`", ""]
         lines += part.describe(found[name]) if name in found else ["Not measured."]
     return "\n".join(lines) + "\n"
 
@@ -125,16 +157,16 @@ def _coverage(part: Figures) -> Iterator[str]:
         ["points", *part["points"].values()],
         ["hit", *part["hit"].values()],
         *(["excluded: " + reason, *counts.values()] for reason, counts in part["excluded"].items()),
-        ["missed", *map(len, part["missed"].values())],
+        ["missed", *part["missed"].values()],
         ["**covered**", *(f"**{part[kind]:.3f} %**" for kind in KINDS)],
         ["goal", *(f"{GOALS[kind]:g} %" for kind in KINDS)],
     ]
     yield from _table(["", *KINDS], rows)
-    missed = [f"- {kind}: `{place}`" for kind in KINDS for place in part["missed"][kind]]
-    if missed:
-        yield from ("", "Missed, unit, place and what:", "", *missed[:SHOWN])
-    if len(missed) > SHOWN:
-        yield f"- and {len(missed) - SHOWN} more"
+    named = [f"- {kind}: `{place}`" for kind in KINDS for place in part["places"][kind]]
+    if named:
+        yield from ("", "Missed, unit, place and what:", "", *named)
+    if more := sum(part["missed"].values()) - len(named):
+        yield f"- and {more:,} more"
 
 
 def _mutation(part: Figures) -> Iterator[str]:
@@ -183,31 +215,43 @@ def _prove(part: Figures) -> Iterator[str]:
 
 #: All parts, in the order of the page.
 PARTS: Mapping[str, Part] = {
-    "coverage": Part(arguments=["scripts.coverage"], keys=KINDS, describe=_coverage),
-    "mutation": Part(arguments=["scripts.mutation"], keys=["mutants", "equivalent", "killed"], describe=_mutation),
-    "fuzz": Part(
-        arguments=["scripts.fuzz", "--count", "210", "--stimuli", "20", "--seed", "2611"],
-        keys=["fuzz_cases", "fuzz_mismatches", "fuzz_hangs"],
-        describe=_fuzz,
+    "coverage": Part(
+        arguments=["scripts.coverage", "--kind", "frozen"], title="Coverage of frozen units", describe=_coverage
     ),
-    "proofs": Part(arguments=["scripts.prove"], keys=["proofs", "planted_bugs", "planted_bugs_found"], describe=_prove),
+    "coverage_reloadable": Part(
+        arguments=["scripts.coverage", "--kind", "reloadable"],
+        title="Coverage of reloadable units",
+        describe=_coverage,
+    ),
+    "mutation": Part(
+        arguments=["scripts.mutation"],
+        title="Mutation",
+        describe=_mutation,
+        keys=["mutants", "equivalent", "killed"],
+    ),
+    "fuzz": Part(
+        arguments=["scripts.fuzz", "--count", "200", "--stimuli", "20", "--seed", "2611"],
+        title="Random cases",
+        describe=_fuzz,
+        keys=["fuzz_cases", "fuzz_mismatches", "fuzz_hangs"],
+    ),
+    "proofs": Part(
+        arguments=["scripts.prove"],
+        title="Proofs",
+        describe=_prove,
+        keys=["proofs", "planted_bugs", "planted_bugs_found"],
+    ),
 }
 
 
 def _parser() -> cli.Parser:
     parser = cli.Parser(prog="python -m scripts.evidence", description=__doc__)
-    add = parser.add_argument
-    add("--part", action="append", choices=list(PARTS), help="run this part again, and no other than those named")
-    add("--list", action="store_true", help="only say what the parts run")
-    add(
-        "--kept",
-        type=cli.file_path,
-        default=Path("build/evidence"),
-        metavar="DIR",
-        help="where the parts' figures are kept (default: build/evidence)",
-    )
-    add(
-        "--out", type=cli.file_path, default=Path("docs"), metavar="DIR", help="where to write the page (default: docs)"
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--part", action="append", choices=list(PARTS), help="run this part, and no other")
+    which.add_argument("--page", action="store_true", help="run nothing, write the page of what is kept")
+    which.add_argument("--list", action="store_true", help="only say what the parts run")
+    parser.add_argument(
+        "--out", type=cli.file_path, default=Path("docs"), metavar="DIR", help="where to write (default: docs)"
     )
     return parser
 

@@ -399,7 +399,8 @@ COMMANDS = {
     "scripts.coverage": Command(
         main=scripts.coverage.main,
         works=["--unit", "plain"],
-        values={"--unit": ("plain", "valid", "nosuch"), "--seed": NUMBERS, "--jobs": NUMBERS, "--json": PATHS},
+        values={"--unit": ("plain", "valid", "nosuch"), "--kind": ("frozen", "all", "nosuch")}
+        | {"--seed": NUMBERS, "--jobs": NUMBERS, "--json": PATHS},
         statuses=(0, 1),
         stand_ins={
             "scripts.coverage.ProcessPoolExecutor": ThreadPoolExecutor,
@@ -427,9 +428,9 @@ COMMANDS = {
     ),
     "scripts.evidence": Command(
         main=scripts.evidence.main,
-        works=["--kept", "kept", "--out", "out"],
-        values={"--part": ("fuzz", "proofs", "nosuch"), "--list": None, "--kept": PATHS, "--out": PATHS},
-        stand_ins={"scripts.evidence._run": lambda name, path: 0},
+        works=["--out", "out"],
+        values={"--part": ("fuzz", "proofs", "nosuch"), "--list": None, "--page": None, "--out": PATHS},
+        stand_ins={"scripts.evidence._run": lambda name, kept: 0},
     ),
     "scripts.registers": Command(
         main=scripts.registers.main,

@@ -1,4 +1,4 @@
-"""The evidence page: what the parts found, and that nothing runs twice."""
+"""The evidence page: what the parts found, and that only what is wanted runs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from scripts import evidence
-from scripts.evidence import PARTS, figures, render
+from scripts.evidence import PARTS, SHOWN, figures, render, shortened
 
 CASES = [
     {"proof": "queue", "bug": None, "passed": True},
@@ -31,7 +31,20 @@ FOUND: dict[str, Any] = {
         "points": {"line": 10, "branch": 20, "toggle": 3000},
         "hit": {"line": 10, "branch": 18, "toggle": 1990},
         "excluded": {"a word of a memory": {"line": 0, "branch": 2, "toggle": 1000}},
-        "missed": {"line": [], "branch": [], "toggle": [f"plain window:{line} row[0]:0->1" for line in range(60)]},
+        "missed": {"line": 0, "branch": 0, "toggle": 60},
+        "places": {"line": [], "branch": [], "toggle": [f"plain window:{line} row[0]:0->1" for line in range(50)]},
+    },
+    "coverage_reloadable": {
+        "line": 100.0,
+        "branch": 50.0,
+        "toggle": 100.0,
+        "units": 1,
+        "seed": 0,
+        "points": {"line": 1, "branch": 4, "toggle": 10},
+        "hit": {"line": 1, "branch": 2, "toggle": 10},
+        "excluded": {},
+        "missed": {"line": 0, "branch": 2, "toggle": 0},
+        "places": {"line": [], "branch": ["reloadable/conv_3x3 :1 else", "reloadable/conv_3x3 :2 else"], "toggle": []},
     },
     "mutation": {
         **COUNTS,
@@ -57,7 +70,10 @@ REQUIRED = (
 
 def test_figures_of_all_parts() -> None:
     assert list(figures(FOUND)) == REQUIRED.split()
-    assert list(figures(FOUND).values()) == [100.0, 100.0, 99.5, 300, 20, 276, 1000, 1, 2, 12, 14, 13]
+    coverage = [100.0, 100 * 20 / 22, 100 * 2000 / 2060]
+    assert list(figures(FOUND).values()) == [*coverage, 300, 20, 276, 1000, 1, 2, 12, 14, 13]
+    alone = {name: found for name, found in FOUND.items() if name != "coverage_reloadable"}
+    assert list(figures(alone).values())[:3] == [100.0, 100.0, 100 * 1990 / 2050]
     assert set(figures({}).values()) == {None}
 
 
@@ -70,6 +86,7 @@ def test_page_says_everything() -> None:
         "| **covered** | **100.000 %** | **100.000 %** | **99.500 %** |",
         "- toggle: `plain window:49 row[0]:0->1`",
         "- and 10 more",
+        "- branch: `reloadable/conv_3x3 :2 else`",
         "**98.57 %**",
         "| window | 300 | 20 | 276 | 4 |",
         "`inv at A[0] of window.add line 7`: as it is",
@@ -86,36 +103,47 @@ def test_page_says_everything() -> None:
     assert render({}).count("Not measured.") == len(PARTS)
 
 
+def test_of_many_missed_points_some_are_kept() -> None:
+    places = {"line": ["a"], "branch": ["b"] * 30, "toggle": ["c"] * 1000}
+    kept = shortened({"missed": {"line": 1, "branch": 30, "toggle": 1000}, "places": places})
+    assert [len(names) for names in kept["places"].values()] == [1, 30, SHOWN - 31]
+    assert kept["missed"]["toggle"] == 1000
+    assert shortened(FOUND["fuzz"]) == FOUND["fuzz"]
+
+
 @pytest.fixture
-def kept(tmp_path: Path) -> Path:
-    folder = tmp_path / "kept"
-    folder.mkdir()
+def out(tmp_path: Path) -> Path:
+    """A folder with the figures of all parts."""
+    (tmp_path / "evidence").mkdir()
     for name, found in FOUND.items():
-        (folder / f"{name}.json").write_text(json.dumps(found))
-    return folder
+        (tmp_path / "evidence" / f"{name}.json").write_text(json.dumps(found))
+    return tmp_path
 
 
-def test_what_is_there_does_not_run_again(kept: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_what_is_wanted_runs(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ran: list[str] = []
 
-    def run(name: str, path: Path) -> int:
+    def run(command: list[str], **options: Any) -> subprocess.CompletedProcess[str]:
+        name = next(name for name, part in PARTS.items() if list(part.arguments) == command[2:-2])
         ran.append(name)
-        path.write_text(json.dumps(FOUND[name]))
-        return 1
+        Path(command[-1]).write_text(json.dumps(FOUND[name]))
+        return subprocess.CompletedProcess(command, 1 if name == "fuzz" else 0)
 
-    monkeypatch.setattr(evidence, "_run", run)
-    paths = ["--kept", str(kept), "--out", str(tmp_path / "out")]
-    assert evidence.main(paths) == 0 and ran == []
-    (kept / "fuzz.json").unlink()
-    assert evidence.main(paths) == 1 and ran == ["fuzz"]
-    assert evidence.main([*paths, "--part", "coverage"]) == 1 and ran == ["fuzz", "coverage"]
-    assert json.loads((tmp_path / "out" / "evidence.json").read_text()) == figures(FOUND)
-    assert (tmp_path / "out" / "evidence.md").read_text() == render(FOUND)
+    monkeypatch.setattr(subprocess, "run", run)
+    assert evidence.main(["--out", str(out), "--page"]) == 0 and ran == []
+    assert json.loads((out / "evidence.json").read_text()) == figures(FOUND)
+    assert (out / "evidence.md").read_text() == render(FOUND)
+    (out / "evidence" / "fuzz.json").unlink()
+    (out / "evidence" / "proofs.json").unlink()
+    assert evidence.main(["--out", str(out), "--part", "fuzz"]) == 1 and ran == ["fuzz"]
+    assert json.loads((out / "evidence.json").read_text())["proofs"] is None
+    assert evidence.main(["--out", str(out)]) == 1 and ran[1:] == list(PARTS)
+    assert (out / "evidence.md").read_text() == render(FOUND)
 
 
-def test_broken_file_is_refused(kept: Path, tmp_path: Path) -> None:
-    (kept / "proofs.json").write_text("{")
-    command = [sys.executable, "-m", "scripts.evidence", "--kept", str(kept), "--out", str(tmp_path / "out")]
+def test_broken_file_is_refused(out: Path) -> None:
+    (out / "evidence" / "proofs.json").write_text("{")
+    command = [sys.executable, "-m", "scripts.evidence", "--page", "--out", str(out)]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 2 and done.stderr.startswith("error: ") and "proofs.json is not JSON" in done.stderr
-    assert not list((tmp_path / "out").glob("evidence*"))
+    assert not list(out.glob("evidence.*"))
