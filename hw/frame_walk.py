@@ -210,7 +210,8 @@ class FrameWalk(wiring.Component):
         needs_end = frame_last & channel.last
         reach = Mux(below < g.down, below, g.down) if g.down else Const(0)
         # The group's last column; an odd width ends with a single one.
-        columns = bottom_beats + Mux(right == -first, 0, (stride - 1) * beats)
+        second = Mux(right == -first, 0, (stride - 1) * beats) if min(stride, c.width) > 1 else Const(0)
+        columns = bottom_beats + second
         m.d.sync += [
             read.address.eq(address),
             read.slot.eq(slot),

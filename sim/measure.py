@@ -21,19 +21,21 @@ from sim.coverage import Point, UnitCoverage, exclusions, open_points, read_poin
 from sim.reload_cases import any_case
 from sim.reloadable import RELOADABLE_BENCH, SCENARIOS, exercise_reloadable
 from sim.simulators import COVERAGE_FILE, HERE, find_simulator
-from sim.stimulus import extreme_frames, random_frames
+from sim.stimulus import extreme_frames, provoking_frames, random_frames
 from sim.stream import exercise
 
 #: Frames for a frozen unit, and random scenarios for a reloadable one, where the named tests leave something open.
 MORE_FRAMES = 60
 MORE_SCENARIOS = 40
-#: The same where a line or branch is open still: of 16-bit outputs, one in 2^17 is rounded up from all ones.
+#: The same, and frames that provoke extreme sums, where a line or branch is open still: of 16-bit outputs, one in 2^17
+#: is rounded up from all ones.
 MANY_FRAMES = 5000
 MANY_SCENARIOS = 120
 PAUSE = 0.3
 #: What the coverage of a frozen unit depends on beside the unit and the simulator.
 OF_FROZEN = {
     *("bulk.v", "coverage.py", "gates.py", "measure.py", "stimulus.py", "stream_bench.py", "testbench.py"),
+    "random_runs.py",
     "unreachable.py",
 }
 #: What that of a reloadable one does not: its benches are spread over many files.
@@ -54,7 +56,7 @@ def measure(name: str, *, seed: int = 0) -> UnitCoverage:
     files = sorted((*HERE.glob("*.py"), *HERE.glob("*.v")))
     if case.reload is None:
         parts = [partial(_tests, core, case, seed)]
-        parts += [partial(_frames, core, case, seed, count) for count in (MORE_FRAMES, MANY_FRAMES)]
+        parts += [partial(_more_frames, core, case, seed), partial(_many_frames, core, case, seed)]
         files = [path for path in files if path.name in OF_FROZEN]
     else:
         parts = [partial(_scenarios, core, seed, RELOADABLE_BENCH, 1)]
@@ -97,9 +99,19 @@ def _tests(core: Core, case: Case, seed: int, folder: Path) -> list[str]:
     return _failures(exercise(core, case, find_simulator("verilator"), folder, seed=seed, coverage=True))
 
 
-def _frames(core: Core, case: Case, seed: int, count: int, folder: Path) -> list[str]:
+def _more_frames(core: Core, case: Case, seed: int, folder: Path) -> list[str]:
     rng, config = np.random.default_rng(seed), case.layer.config
-    frames = rng.permutation(np.concatenate([random_frames(rng, config, count), extreme_frames(config)]))
+    frames = np.concatenate([random_frames(rng, config, MORE_FRAMES), extreme_frames(config)])
+    return _complaints(core, case, rng.permutation(frames), seed, folder)
+
+
+def _many_frames(core: Core, case: Case, seed: int, folder: Path) -> list[str]:
+    rng = np.random.default_rng(seed)
+    frames = np.concatenate([provoking_frames(rng, case.layer), random_frames(rng, case.layer.config, MANY_FRAMES)])
+    return _complaints(core, case, frames, seed, folder)
+
+
+def _complaints(core: Core, case: Case, frames: np.ndarray, seed: int, folder: Path) -> list[str]:
     file = folder / COVERAGE_FILE
     result = simulate(core, case.layer, case.folding, frames, idle=PAUSE, stall=PAUSE, seed=seed, coverage=file)
     return result.complaints()

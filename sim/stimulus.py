@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 
-from golden.layer import LayerConfig
+from golden.integer import accumulate
+from golden.layer import Layer, LayerConfig
 
 
 def random_frames(rng: np.random.Generator, config: LayerConfig, count: int) -> np.ndarray:
@@ -23,3 +26,31 @@ def extreme_frames(config: LayerConfig) -> np.ndarray:
     board = np.indices((config.in_channels, config.height, config.width)).sum(axis=0) % 2
     flat = np.ones_like(board)
     return np.stack([high * flat, 0 * flat, low * flat, np.where(board, high, low), np.where(board, low, high)])
+
+
+def provoking_frames(rng: np.random.Generator, layer: Layer) -> np.ndarray:
+    """Frames that bring accumulators near their bounds: int64 ``[2 O, C, H, W]``.
+
+    For each output channel, at the output position in the middle, one for its lowest and one for its highest, by
+    coordinate ascent on the integer model: element after element takes its lowest value, its highest or 0, as long
+    as that helps.
+    """
+    config = layer.config
+    limits = config.in_range
+    choices = sorted({limits.low, 0, limits.high})
+    row, column = config.out_height // 2, config.out_width // 2
+    frames = []
+    for channel, sign in itertools.product(range(config.out_channels), (-1, 1)):
+        (frame,) = random_frames(rng, config, 1)
+        best, better = None, True
+        while better:
+            better = False
+            for place in np.ndindex(frame.shape):
+                tried = np.stack([frame] * len(choices))
+                tried[(slice(None), *place)] = choices
+                reached = sign * accumulate(layer, tried)[:, channel, row, column]
+                if best is None or reached.max() > best:
+                    best, better = reached.max(), True
+                    frame = tried[reached.argmax()]
+        frames.append(frame)
+    return np.stack(frames)

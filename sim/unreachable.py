@@ -12,16 +12,16 @@ able to have any value. That can only make a proof fail, never let a false one p
 from __future__ import annotations
 
 import itertools
-import random
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from sim.gates import TRUE, Bit, Clauses, Gates
+from sim.random_runs import ALL, RandomRuns
 
 #: Registers of up to so many bits are asked for every value that they never have.
 SMALL = 5
-#: Random runs that claims must stand before they are tried: how many, and how long.
-LANES, CYCLES = 256, 100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,39 +64,26 @@ def proven(gates: Gates, claims: Iterable[Claim], fixed: Mapping[int, int] | Non
 
 def _plausible(gates: Gates, claims: Iterable[Claim], fixed: Mapping[int, int]) -> list[Claim]:
     """Those of ``claims`` that random runs do not refute, so that the proof need not find a state for each other."""
-    rng, ones = random.Random(0), 2**LANES - 1
-    alive = dict.fromkeys(claims)
-    before: dict[Bit, int] | None = None
-    state: dict[Bit, int] = {bit: ones if bit in gates.initial else 0 for bit in gates.flip_flops}
-    for _ in range(CYCLES):
-        values: dict[Bit, int] = {"0": 0, "1": ones, **state, **{bit: rng.getrandbits(LANES) for bit in gates.free}}
-        # Handshakes and reset: mostly 1, so that runs get somewhere.
-        for bits in gates.inputs.values():
-            if len(bits) == 1:
-                values[bits[0]] |= rng.getrandbits(LANES) | rng.getrandbits(LANES) | rng.getrandbits(LANES)
-        for bit, value in fixed.items():
-            values[bit] = ones if value else 0
-        for bit in gates.order:
-            if bit in gates.nots:
-                values[bit] = ones & ~values.get(gates.nots[bit], 0)
-            else:
-                a, b = gates.ands[bit]
-                values[bit] = values.get(a, 0) & values.get(b, 0)
-
-        for claim in list(alive):
-            now = before if claim.then else values
-            if now is not None and _refuted(claim, now, values, ones):
-                del alive[claim]
-        before, state = values, {q: values.get(d, 0) for q, d in gates.flip_flops.items()}
-    return list(alive)
+    runs = RandomRuns(gates, fixed)
+    alive = list(dict.fromkeys(claims))
+    before: np.ndarray | None = None
+    for values in runs.cycles():
+        first = before is None
+        alive = [claim for claim in alive if (first and claim.then) or not _refuted(runs, claim, before, values)]
+        before = values
+    return alive
 
 
-def _refuted(claim: Claim, now: Mapping[Bit, int], then: Mapping[Bit, int], lanes: int) -> bool:
-    """Whether one of ``lanes`` breaks ``claim`` in the cycle ``now`` or, for a claim about two, with the one behind."""
-    for values, bits in ((now, claim.now), (then, claim.then)):
+def _refuted(runs: RandomRuns, claim: Claim, before: np.ndarray | None, values: np.ndarray) -> bool:
+    """Whether a run breaks ``claim`` in the cycle of ``values`` or, for a claim about two, in the one before and it."""
+    now = before if claim.then else values
+    assert now is not None
+    lanes = ALL
+    for cycle, bits in ((now, claim.now), (values, claim.then)):
         for bit, value in bits:
-            lanes &= values.get(bit, 0) if value else ~values.get(bit, 0)
-    return lanes != 0
+            word = cycle[runs.place(bit)]
+            lanes = lanes & (word if value else ~word)
+    return bool(np.any(lanes))
 
 
 def _about_registers(gates: Gates) -> Iterable[Claim]:
