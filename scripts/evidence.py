@@ -7,8 +7,8 @@ Examples:
     python -m scripts.evidence --page
 
 Each part is a command of its own, which takes from half an hour to two hours on two cores. What it found is kept as
-``evidence/NAME.json`` beside the page ``evidence.md`` and its figures ``evidence.json``, which say what is there and
-how to repeat it. ``--part`` runs just those named, ``--page`` none: it writes the page anew.
+``evidence/NAME.json`` beside the page ``evidence.md`` and its figures ``evidence.json``, which say what is there, of
+which commit, and how to repeat it. ``--part`` runs just those named, ``--page`` none: it writes the page anew.
 
 Exit status: 0 if every part that ran meets its goal, 1 if one does not, 2 for wrong input.
 """
@@ -30,6 +30,7 @@ from sim.coverage import GOALS, KINDS
 from sim.mutation import GOAL
 
 Figures = Mapping[str, Any]
+ROOT = Path(__file__).parents[1]
 #: Missed points that are named.
 SHOWN = 50
 #: Parts that count together, as units of two kinds.
@@ -96,10 +97,20 @@ def _run(name: str, kept: Path) -> int:
         status = subprocess.run([sys.executable, "-m", *PARTS[name].arguments, "--json", str(path)]).returncode
         if status not in (0, 1):
             raise UserError(f"part {name} ended with status {status}: {PARTS[name].command}")
-        found = shortened(_read(path))
+        found = {"commit": _commit(), **shortened(_read(path))}
     with cli.replacing(_file(kept, name)) as stream:
         stream.write(json.dumps(found, indent=1) + "\n")
     return status
+
+
+def _commit() -> str | None:
+    """What of this repository runs, ``-dirty`` where files differ from it; None where that is not known."""
+    try:
+        command = ["git", "describe", "--always", "--dirty", "--exclude=*"]
+        said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    except FileNotFoundError:
+        return None
+    return said.stdout.strip() or None
 
 
 def shortened(found: Figures) -> Figures:
@@ -136,7 +147,9 @@ def render(found: Mapping[str, Figures]) -> str:
         "`python -m scripts.evidence`, which writes this page.",
     ]
     for name, part in PARTS.items():
-        lines += ["", f"## {part.title}", "", f"`{part.command}`", ""]
+        commit = found.get(name, {}).get("commit")
+        where = f", at commit {commit}" if commit else ""
+        lines += ["", f"## {part.title}", "", f"`{part.command}`{where}", ""]
         lines += part.describe(found[name]) if name in found else ["Not measured."]
     return "\n".join(lines) + "\n"
 
