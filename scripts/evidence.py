@@ -243,7 +243,7 @@ PARTS: Mapping[str, Part] = {
         keys=["mutants", "equivalent", "killed"],
     ),
     "fuzz": Part(
-        arguments=["scripts.fuzz", "--count", "200", "--stimuli", "20", "--seed", "2611"],
+        arguments=["scripts.fuzz", "--count", "210", "--stimuli", "20", "--seed", "2611"],
         title="Random cases",
         describe=_fuzz,
         keys=["fuzz_cases", "fuzz_mismatches", "fuzz_hangs"],
