@@ -92,25 +92,28 @@ def _read(path: Path) -> Figures:
 
 def _run(name: str, kept: Path) -> int:
     """Run a part, and keep its figures; its exit status, 0 or 1."""
+    commit = _commit()  # before the run, which takes long enough for another one
     with tempfile.TemporaryDirectory() as scratch:
         path = _file(Path(scratch), name)
         status = subprocess.run([sys.executable, "-m", *PARTS[name].arguments, "--json", str(path)]).returncode
         if status not in (0, 1):
             raise UserError(f"part {name} ended with status {status}: {PARTS[name].command}")
-        found = {"commit": _commit(), **shortened(_read(path))}
+        found = {"commit": commit, **shortened(_read(path))}
     with cli.replacing(_file(kept, name)) as stream:
         stream.write(json.dumps(found, indent=1) + "\n")
     return status
 
 
 def _commit() -> str | None:
-    """What of this repository runs, ``-dirty`` where files differ from it; None where that is not known."""
+    """What of this repository runs, ``-dirty`` where files but for the pages differ; None where that is not known."""
     try:
-        command = ["git", "describe", "--always", "--dirty", "--exclude=*"]
-        said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+        head, changed = (
+            subprocess.run(["git", *command], cwd=ROOT, capture_output=True, text=True).stdout.strip()
+            for command in (["rev-parse", "--short", "HEAD"], ["status", "--porcelain", "--", ".", ":!docs"])
+        )
     except FileNotFoundError:
         return None
-    return said.stdout.strip() or None
+    return head + "-dirty" * bool(changed) if head else None
 
 
 def shortened(found: Figures) -> Figures:

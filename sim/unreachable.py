@@ -68,8 +68,7 @@ def _plausible(gates: Gates, claims: Iterable[Claim], fixed: Mapping[int, int]) 
     alive = list(dict.fromkeys(claims))
     before: np.ndarray | None = None
     for values in runs.cycles():
-        first = before is None
-        alive = [claim for claim in alive if (first and claim.then) or not _refuted(runs, claim, before, values)]
+        alive = [claim for claim in alive if not _refuted(runs, claim, before, values)]
         before = values
     return alive
 
@@ -77,7 +76,8 @@ def _plausible(gates: Gates, claims: Iterable[Claim], fixed: Mapping[int, int]) 
 def _refuted(runs: RandomRuns, claim: Claim, before: np.ndarray | None, values: np.ndarray) -> bool:
     """Whether a run breaks ``claim`` in the cycle of ``values`` or, for a claim about two, in the one before and it."""
     now = before if claim.then else values
-    assert now is not None
+    if now is None:
+        return False
     lanes = ALL
     for cycle, bits in ((now, claim.now), (values, claim.then)):
         for bit, value in bits:

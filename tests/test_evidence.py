@@ -133,7 +133,7 @@ def test_only_what_is_wanted_runs(out: Path, monkeypatch: pytest.MonkeyPatch) ->
 
     def run(command: list[str], **options: Any) -> subprocess.CompletedProcess[str]:
         if command[0] == "git":
-            return subprocess.CompletedProcess(command, 0, "0123abc\n")
+            return subprocess.CompletedProcess(command, 0, "0123abc\n" if command[1] == "rev-parse" else "")
         name = next(name for name, part in PARTS.items() if list(part.arguments) == command[2:-2])
         ran.append(name)
         Path(command[-1]).write_text(json.dumps(FOUND[name]))

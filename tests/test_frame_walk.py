@@ -53,12 +53,14 @@ def test_masks(seed: int) -> None:
     """Each output position is told which columns of its taps lie outside its own frame."""
     config = _reloadable(100 + seed)
     frames = sizes_up_to(config, np.random.default_rng(seed), 4)
+    unmasked = {dx for _, dx in config.geometry.offsets} - set(config.edge_columns)
     expected: list[int] = []
     sums = config.geometry.output_beats * (config.geometry.channel_beats if config.layer.config.depthwise else 1)
     for g in frames:
         c = g.config
         for x in range(c.out_height * c.out_width):
             centre = c.first_centre + c.stride * (x % c.out_width)
+            assert all(0 <= centre + dx < c.width for dx in unmasked)
             mask = sum((not 0 <= centre + dx < c.width) << index for index, dx in enumerate(config.edge_columns))
             expected += [mask] * sums
     assert run(config, frames).outside == expected
