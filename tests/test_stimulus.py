@@ -37,3 +37,11 @@ def test_accumulators_go_further_than_at_random(fields: dict[str, object]) -> No
         lowest, highest = provoked[2 * channel, channel], provoked[2 * channel + 1, channel]
         assert low[channel] <= lowest < usual[:, channel].min()
         assert usual[:, channel].max() < highest <= high[channel]
+    # No element alone brings it further.
+    for number, frame in enumerate(frames):
+        channel, sign = number // 2, (-1, 1)[number % 2]
+        best = sign * provoked[number, channel]
+        for place in np.ndindex(frame.shape):
+            changed = np.stack([frame] * 3)
+            changed[(slice(None), *place)] = limits.low, 0, limits.high
+            assert (sign * accumulate(layer, changed)[:, channel, row, column] <= best).all()
