@@ -29,15 +29,15 @@ def rounded(
 
     Args:
         value: a signed number.
-        proven: the range it is known to keep to, if any: a limit beyond that takes no logic.
         limits: 0 or powers of two, the upper one less 1.
         split: whether what rounding carries, and where that ends, are cycles of their own.
+        proven: the range it is known to keep to, by default all of its bits: a limit beyond that takes no logic.
         relu: whether the lower limit is 0 instead, wanted a cycle before the result.
         cut: driven with whether the result was cut at a limit other than 0, in step with it.
     """
     whole, carry = (delay(m, part, int(split)) for part in _round(value, shift))
-    everything = Range.of_format(len(value) + 1, signed=True)
-    return _saturate(m, whole, carry, limits, _rounded_range(proven or everything, shift), shape, relu, cut)
+    reached = _rounded_range(proven or Range.of_format(len(value), signed=True), shift)
+    return _saturate(m, whole, carry, limits, reached, shape, relu, cut)
 
 
 def _rounded_range(value: Range, shift: int) -> Range:
