@@ -150,7 +150,7 @@ UNITS: Mapping[str, dict[str, Any]] = {
     "dynamic_long_heads_across_beats": {"heads": 2, "in_channels": 12, "simd": 4},
     "dynamic_short_heads_across_beats": {"heads": 3, "in_channels": 12, "simd": 6, "in_signed": True},
     "dynamic_single_channel": {"heads": 1, "in_channels": 1, "out_channels": 1, "simd": 1, "pe": 1},
-    "dynamic_bits_2": {"heads": 2, "sim_bits": 2, "in_bits": 2, "weight_bits": 2, "in_signed": True},
+    "dynamic_bits_2": {"heads": 2, "sim_bits": 2, "in_bits": 2, "weight_bits": 2, "in_signed": True, "out_bits": 6},
     "dynamic_bits_3_4_5": {"heads": 2, "sim_bits": 3, "in_bits": 4, "weight_bits": 5, "attn_shift": 0},
     "dynamic_sim_shift_0": {"heads": 2, "sim_shift": 0, "in_signed": True},
     "dynamic_sim_shift_31": {"heads": 2, "sim_shift": 31},
