@@ -57,33 +57,46 @@ def proven(gates: Gates, claims: Iterable[Claim], fixed: Mapping[int, int] | Non
     """
     known = {bit: TRUE if value else -TRUE for bit, value in (fixed or {}).items()}
     alive = _plausible(gates, dict.fromkeys([*claims, *_about_registers(gates)]), fixed or {})
-    alive = _Trial(gates, alive, known, from_start=True).surviving()
-    alive = _Trial(gates, alive, known, from_start=False).surviving()
+    for from_start in (True, False):
+        if alive:
+            alive = _Trial(gates, alive, known, from_start=from_start).surviving()
     return set(alive)
 
 
 def _plausible(gates: Gates, claims: Iterable[Claim], fixed: Mapping[int, int]) -> list[Claim]:
     """Those of ``claims`` that random runs do not refute, so that the proof need not find a state for each other."""
     runs = RandomRuns(gates, fixed)
-    alive = list(dict.fromkeys(claims))
+    alive = list(claims)
+    if not alive:
+        return []
+    place, later, inverted = _in_runs(runs, alive)
+    # Before the first cycle nothing is known, which is no cycle of a claim about two.
     before: np.ndarray | None = None
     for values in runs.cycles():
-        alive = [claim for claim in alive if not _refuted(runs, claim, before, values)]
+        if before is not None:
+            words = np.where(later[..., None], values[place], before[place])
+            refuted = np.bitwise_and.reduce(words ^ inverted[..., None], axis=1).any(axis=1)
+            alive = [claim for claim, gone in zip(alive, refuted, strict=True) if not gone]
+            place, later, inverted = (array[~refuted] for array in (place, later, inverted))
         before = values
     return alive
 
 
-def _refuted(runs: RandomRuns, claim: Claim, before: np.ndarray | None, values: np.ndarray) -> bool:
-    """Whether a run breaks ``claim`` in the cycle of ``values`` or, for a claim about two, in the one before and it."""
-    now = before if claim.then else values
-    if now is None:
-        return False
-    lanes = ALL
-    for cycle, bits in ((now, claim.now), (values, claim.then)):
-        for bit, value in bits:
-            word = cycle[runs.place(bit)]
-            lanes = lanes & (word if value else ~word)
-    return bool(np.any(lanes))
+def _in_runs(runs: RandomRuns, claims: Sequence[Claim]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of each bit that a claim is about, ``[claims, bits]``: where its values are, whether those of the cycle behind
+    are meant, and the words that turn the value it is about into 1."""
+    rows = [
+        [(runs.place(bit), later, value) for later, bits in ((0, claim.now), (1, claim.then)) for bit, value in bits]
+        for claim in claims
+    ]
+    place, later, value = _table(rows).reshape(len(rows), -1, 3).transpose(2, 0, 1)
+    return place, later.astype(bool), np.where(value, np.uint64(0), ALL)
+
+
+def _table(rows: Sequence[Sequence[object]]) -> np.ndarray:
+    """Rows of different lengths as an array: a short one has its last entry again, which changes no claim."""
+    longest = max(map(len, rows))
+    return np.array([[*row, *[row[-1]] * (longest - len(row))] for row in rows], np.int64)
 
 
 def _about_registers(gates: Gates) -> Iterable[Claim]:
@@ -119,40 +132,41 @@ class _Trial:
             self._cycles.append(self._clauses.cycle(gates, {**state, **known}))
             state = {q: self._clauses.literal(self._cycles[-1], d) for q, d in gates.flip_flops.items()}
         solver = self._clauses.solver
+        self._claims = claims
         #: For each claim: the literal that assumes it, and for each cycle that is tried the one that breaks it there
-        #: and what it breaks.
-        self._alive: dict[Claim, tuple[int, list[tuple[int, list[int]]]]] = {}
+        #: and the literals of which one keeps it.
+        assumes: list[int] = []
+        breaks: list[list[int]] = []
+        kept: list[list[list[int]]] = []
         for claim in claims:
-            assumes = self._clauses.new()
+            assumes.append(self._clauses.new())
             starts = range(len(self._cycles) - (1 if claim.then else 0))
             assumed, tried = ((), starts) if from_start else (starts[:-1], starts[-1:])
             for start in assumed:
-                solver.add_clause([-assumes, *self._clause(claim, start)])
-            trials = [(self._clauses.new(), self._clause(claim, start)) for start in tried]
-            for breaks, kept in trials:
-                solver.append_formula([-breaks, -literal] for literal in kept)
-            self._alive[claim] = assumes, trials
+                solver.add_clause([-assumes[-1], *self._clause(claim, start)])
+            kept.append([self._clause(claim, start) for start in tried])
+            breaks.append([self._clauses.new() for _ in tried])
+            for broken, clause in zip(breaks[-1], kept[-1], strict=True):
+                solver.append_formula([-broken, -literal] for literal in clause)
+        self._assumes, self._breaks = np.array(assumes, np.int64), _table(breaks)
+        trials = self._breaks.shape[-1]
+        clauses = _table([clause for row in kept for clause in [*row, *[row[-1]] * (trials - len(row))]])
+        self._kept = clauses.reshape(len(claims), trials, clauses.shape[-1])
 
     def surviving(self) -> list[Claim]:
         """What is left when all that can break is dropped."""
         solver = self._clauses.solver
-        while self._alive:
+        alive = np.ones(len(self._claims), bool)
+        while alive.any():
             some = self._clauses.new()
-            solver.add_clause([-some, *(breaks for _, trials in self._alive.values() for breaks, _ in trials)])
-            if not solver.solve(assumptions=[some, *(assumes for assumes, _ in self._alive.values())]):
+            solver.add_clause([-some, *self._breaks[alive].ravel().tolist()])
+            if not solver.solve(assumptions=[some, *self._assumes[alive].tolist()]):
                 break
-            model = solver.get_model()
-
-            def holds(kept: list[int], model: list[int] = model) -> bool:
-                return any((model[abs(literal) - 1] > 0) == (literal > 0) for literal in kept)
-
             # All that breaks here, not only what the solver set out to break.
-            self._alive = {
-                claim: (assumes, trials)
-                for claim, (assumes, trials) in self._alive.items()
-                if all(holds(kept) for _, kept in trials)
-            }
-        return list(self._alive)
+            model = np.array(solver.get_model()) > 0
+            holds = model[np.abs(self._kept) - 1] == (self._kept > 0)
+            alive &= holds.any(axis=2).all(axis=1)
+        return [claim for claim, is_alive in zip(self._claims, alive, strict=True) if is_alive]
 
     def _clause(self, claim: Claim, start: int) -> list[int]:
         """``claim`` about the cycle ``start``, and the one behind it if it is about two."""
