@@ -39,7 +39,7 @@ OF_FROZEN = {
     "unreachable.py",
 }
 #: What that of a reloadable one does not: its benches are spread over many files.
-OF_MUTANTS = {"equivalence.py", "mutants.py", "mutation.py"}
+OF_MUTANTS = {"argued.py", "equivalence.py", "mutants.py", "mutation.py"}
 
 #: Runs some tests, leaves `COVERAGE_FILE` in a folder, and returns what failed.
 Part = Callable[[Path], list[str]]
