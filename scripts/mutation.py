@@ -6,7 +6,7 @@ Examples:
     python -m scripts.mutation --json mutation.json
 
 Yosys draws the mutants; all of a unit's are in one program, which is simulated for each of them (``sim/mutation.py``).
-Survivors are proven to do what the unit does, or argued one by one to do so (`sim/argued.py`), or listed.
+Survivors are proven to do what the unit does, or argued one by one to do so (``sim/argued.py``), or listed.
 
 Exit status: 0 if enough of those not proven equivalent are killed, 1 if not, 2 for wrong input.
 """
