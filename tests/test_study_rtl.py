@@ -16,6 +16,7 @@ from golden.quantised.integer_network import IntegerNetwork
 from golden.streams import Folding
 from scripts import study
 from scripts.studies import rtl
+from scripts.studies.catalogue import find_study
 from scripts.studies.grid import Run
 from sim.result import SimulationResult
 
@@ -117,8 +118,13 @@ def test_only_what_is_in_integers_is_simulated() -> None:
     found = rtl.simulations(runs, None)
     assert [run.settings["bits"] for run in found] == [[4, 8], []]
     assert all(run.function_name == "rtl" and run.settings["rtl_images"] is None for run in found)
-    with pytest.raises(UserError, match="nothing to simulate"):
+    with pytest.raises(UserError, match="nothing to simulate: no X-volution is quantised"):
         rtl.simulations(runs[1:3], None)
+
+
+def test_a_study_of_something_else_is_refused_by_name() -> None:
+    with pytest.raises(UserError, match="all runs are of attention, none is of experiment"):
+        rtl.simulations(find_study("attention").runs(), None)
 
 
 @pytest.mark.parametrize("images", [0, -1, 1.5, "2", True])

@@ -6,7 +6,7 @@ integer networks become units, which Verilator simulates on what the layers get 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -47,7 +47,7 @@ def check(settings: Settings) -> dict[str, Any]:
     return {**checked, IMAGES: images}
 
 
-def simulations(runs: Iterable[Run], images: int | None) -> list[Run]:
+def simulations(runs: Sequence[Run], images: int | None) -> list[Run]:
     """Of each experiment among ``runs`` that has X-volution layers in integers the run that simulates these.
 
     Args:
@@ -55,6 +55,9 @@ def simulations(runs: Iterable[Run], images: int | None) -> list[Run]:
 
     Raises `UserError` where there are none.
     """
+    names = {run.function_name for run in runs}
+    if EXPERIMENT not in names:
+        raise UserError(f"nothing to simulate: all runs are of {', '.join(sorted(names))}, none is of {EXPERIMENT}")
     found = [
         Run(function_name=NAME, settings=check({**run.settings, IMAGES: images}), point=run.point)
         for run in runs
