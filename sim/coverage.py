@@ -158,6 +158,7 @@ class _Claims:
         self.gates: Gates = read_gates(verilog)
         self._lines = verilog.splitlines()
         self._scopes = {name.rpartition(".")[0] for name in self.gates.signals}
+        self._matching: dict[str, list[str]] = {}
 
     def about(self, point: Point) -> list[list[Claim]]:
         """For each instance claims of which one is enough; none where nothing is known about the point."""
@@ -185,13 +186,15 @@ class _Claims:
 
     def _bits(self, scope: str, name: str, index: int) -> list[int | str]:
         """The bit in each instance."""
-        pattern = re.compile(re.escape(scope).replace(r"\*", ".*"))
-        found = []
-        for place in sorted(self._scopes):
-            signal = self.gates.signals.get(f"{place}.{name}" if place else name)
-            if pattern.fullmatch(place) and signal is not None:
-                found.append(signal[index])
-        return found
+        names = [f"{place}.{name}" if place else name for place in self._instances(scope)]
+        return [self.gates.signals[signal][index] for signal in names if signal in self.gates.signals]
+
+    def _instances(self, scope: str) -> list[str]:
+        """What the pattern ``scope`` stands for, in order."""
+        if scope not in self._matching:
+            pattern = re.compile(re.escape(scope).replace(r"\*", ".*"))
+            self._matching[scope] = sorted(filter(pattern.fullmatch, self._scopes))
+        return self._matching[scope]
 
 
 def _plain(name: str) -> str:
