@@ -10,38 +10,32 @@ from collections.abc import Mapping
 from sim.reload_cases import PREFIX
 
 #: Reasons for several of `ARGUED`.
-TO_THE_LIMIT = (
-    "forgets that the upper bits are -2, which matters with a carry out of the lower: then these are 0, and the lower "
-    "limit, which is taken instead, is the same number"
+NO_TIE = (
+    "of a bit so far below the half that it only tells a tie from what is not one; every sum in the proven range was "
+    "tried, and none is rounded otherwise"
 )
-ABOVE_THE_SUM = "of a chain whose sum is taken from the lower 22 bits, to which a higher bit never carries"
-NOT_ADDED = "of a slice that adds its cascade input (OPMODE Z is PCIN), not C"
 #: The reason, by unit and text of the mutant.
 ARGUED: Mapping[tuple[str, str], str] = {
-    ("fold_sequential", "const0 at Y[0] of sequencer.not line 1131 (sequencer._006_)"): (
-        "asks whether the last group of a frame gives outputs; in a frame of more groups than wait it always does"
+    ("fold_sequential", "const1 at B[0] of sequencer.and line 1149 (sequencer._025_)"): (
+        "sets between_frames in earlier passes over a frame's first group, where it is asked for by kept_empty alone, "
+        "which the end of each pass clears; the last pass sets it anew"
     ),
-    ("fold_sequential", "inv at A[1] of row_store.ternary line 843"): (
-        "what is read instead of a centre row that lies outside the frame; a centre never does"
+    ("fold_sequential", "inv at D[0] of procdff1906 (delayed$22)"): (
+        "numbers the channels of the window otherwise, for reads and writes alike"
     ),
-    ("stride_2_even", "cnot0 by bit 241 at D[269] of weights.weights_1.procdff1944 (weights.weights_1.read__data)"): (
-        "changes words whose bit 241 is 0; it is 1 in all four words of this ROM"
+    ("fold_sequential", "const1 at A[10] of lane_0.requantise.add line 1989 (lane_0.requantise.product)"): NO_TIE,
+    ("fold_sequential", "inv at Q[18] of lane_0.requantise.procdff1726 (lane_0.requantise.product)"): NO_TIE,
+    ("stride_2_even", "const1 at A[0] of sequencer.input_walk.ternary line 1581 (sequencer.input_walk._005_)"): (
+        "numbers the last of three rows 3, not 2; rows are only asked whether they are 0, and whether they are 1"
     ),
-    ("stride_2_even", "inv at B[16] of lane_0.requantise.eq line 2111"): TO_THE_LIMIT,
-    ("stride_2_even", "const0 at D[0] of lane_1.requantise.procdff1919 (lane_1.requantise._19_)"): TO_THE_LIMIT,
-    ("stride_2_even", "cnot1 by bit 2 at A[15] of lane_1.tap_macs.mul line 2316"): (
-        "adds 2^15 times a weight to a product of 16 bits; this weight is even in all four words of its ROM"
+    ("stride_2_even", "const1 at D[7] of sequencer.input_walk.procdff1948 (sequencer.input_walk.register)"): (
+        "of the lowest row of a window, which lies in the frame for all three rows of outputs: the bit is 1 from the "
+        "first cycle behind power-up on, before any beat"
     ),
-    ("dynamic_head_over_beats", "const0 at D[0] of similarity.procdff2961 (similarity._179_)"): TO_THE_LIMIT,
-    ("xcup_bits_3_6_signed", "const0 at PCOUT[36] of lane_0.tap_macs.U0 (lane_0.tap_macs.hand_on)"): ABOVE_THE_SUM,
-    ("xcup_bits_3_6_signed", "const1 at PCOUT[42] of lane_0.tap_macs.U2 (lane_0.tap_macs.hand_on$29)"): ABOVE_THE_SUM,
-    ("xcup_bits_3_6_signed", "const0 at PCOUT[24] of lane_0.tap_macs.U4 (lane_0.tap_macs.hand_on$31)"): ABOVE_THE_SUM,
-    ("xcup_bits_3_6_signed", "const1 at C[23] of lane_0.tap_macs.U5"): NOT_ADDED,
-    ("xcup_bits_3_6_signed", "const1 at C[10] of lane_0.tap_macs.U7"): NOT_ADDED,
-    (PREFIX + "stride_2", "const0 at B[50] of lane_1.requantise.ternary line 5148"): (
-        "of a shift to the left by 48 or more; the most is 47, for an out_shift of 0"
+    ("dynamic_head_over_beats", "cnot1 by bit 1 at Y[0] of sequencer.add line 1386 (sequencer._001_)"): (
+        "of the pass behind the second, which is the last: 0 is taken instead"
     ),
-    (PREFIX + "stride_2", "inv at A[0] of frame_writer.not line 3185"): (
-        "the slot after the last of four is never told to be 0, but two bits wrap to it"
+    ("xcup_bits_3_6_signed", "const1 at PCOUT[32] of lane_1.tap_macs.U7 (lane_1.tap_macs.hand_on$34)"): (
+        "of a chain whose sum is taken from the lower 22 bits, to which a higher bit never carries"
     ),
 }
