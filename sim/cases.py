@@ -69,6 +69,12 @@ def _alternating(layer: Layer) -> Layer:
     return at_limits(layer, lambda array: 1 - 2 * (np.indices(array.shape).sum(axis=0) % 2))
 
 
+def _just_below_zero(layer: Layer) -> Layer:
+    """A frame of zeros gives half of the channels a sum that is rounded up to 0, through all bits of the result."""
+    upper = np.arange(len(layer.bias)) >= len(layer.bias) // 2
+    return dataclasses.replace(layer, bias=np.where(upper, -1, layer.bias))
+
+
 def _zero(layer: Layer) -> Layer:
     """No weights at all: the output is the bias."""
     return dataclasses.replace(
@@ -153,7 +159,7 @@ UNITS: Mapping[str, dict[str, Any]] = {
     "dynamic_bits_2": {"heads": 2, "sim_bits": 2, "in_bits": 2, "weight_bits": 2, "in_signed": True, "out_bits": 6},
     "dynamic_bits_3_4_5": {"heads": 2, "sim_bits": 3, "in_bits": 4, "weight_bits": 5, "attn_shift": 0},
     "dynamic_sim_shift_0": {"heads": 2, "sim_shift": 0, "in_signed": True},
-    "dynamic_sim_shift_31": {"heads": 2, "sim_shift": 31},
+    "dynamic_sim_shift_31": {"heads": 2, "sim_shift": 31, "in_signed": True},
     "dynamic_frame_1x1": {"heads": 2, "height": 1, "width": 1, "attn_offsets": ((0, 0), (0, 1))},
     "dynamic_no_tap_in_reach": {"heads": 2, "height": 1, "width": 1},
     "dynamic_no_attention": {"heads": 2, "attn_offsets": ()},
@@ -267,7 +273,7 @@ def named_case(name: str) -> Case:
     rng = np.random.default_rng(zlib.crc32(name.encode()))
     layer = random_layer(rng, **fields)
     if shape is not None:
-        layer = shape(layer)
+        layer = _just_below_zero(shape(layer))
     elif "out_shift" not in fields:
         layer = spread(rng, layer, multiplier_bits)
     return Case(layer=layer, folding=Folding.choose(layer.config, simd, pe), target=target, pack=pack)
