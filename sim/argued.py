@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sim.reload_cases import PREFIX
-
 #: Reasons for several of `ARGUED`.
 NO_TIE = (
     "of a bit so far below the half that it only tells a tie from what is not one; every sum in the proven range was "
