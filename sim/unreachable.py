@@ -14,11 +14,14 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
 from sim.gates import TRUE, Bit, Clauses, Gates
 from sim.random_runs import ALL, RandomRuns
+
+T = TypeVar("T")
 
 #: Registers of up to so many bits are asked for every value that they never have.
 SMALL = 5
@@ -70,15 +73,11 @@ def _plausible(gates: Gates, claims: Iterable[Claim], fixed: Mapping[int, int]) 
     if not alive:
         return []
     place, later, inverted = _in_runs(runs, alive)
-    # Before the first cycle nothing is known, which is no cycle of a claim about two.
-    before: np.ndarray | None = None
-    for values in runs.cycles():
-        if before is not None:
-            words = np.where(later[..., None], values[place], before[place])
-            refuted = np.bitwise_and.reduce(words ^ inverted[..., None], axis=1).any(axis=1)
-            alive = [claim for claim, gone in zip(alive, refuted, strict=True) if not gone]
-            place, later, inverted = (array[~refuted] for array in (place, later, inverted))
-        before = values
+    for values, following in itertools.pairwise(runs.cycles()):
+        words = np.where(later[..., None], following[place], values[place])
+        holds = ~np.bitwise_and.reduce(words ^ inverted[..., None], axis=1).any(axis=1)
+        alive = list(itertools.compress(alive, holds))
+        place, later, inverted = (array[holds] for array in (place, later, inverted))
     return alive
 
 
@@ -94,9 +93,14 @@ def _in_runs(runs: RandomRuns, claims: Sequence[Claim]) -> tuple[np.ndarray, np.
 
 
 def _table(rows: Sequence[Sequence[object]]) -> np.ndarray:
-    """Rows of different lengths as an array: a short one has its last entry again, which changes no claim."""
+    """Rows of different lengths as an array."""
     longest = max(map(len, rows))
-    return np.array([[*row, *[row[-1]] * (longest - len(row))] for row in rows], np.int64)
+    return np.array([_padded(row, longest) for row in rows], np.int64)
+
+
+def _padded(row: Sequence[T], length: int) -> list[T]:
+    """``row`` with its last entry again and again, which changes nothing where all of them, or one, must hold."""
+    return [*row, *[row[-1]] * (length - len(row))]
 
 
 def _about_registers(gates: Gates) -> Iterable[Claim]:
@@ -150,7 +154,7 @@ class _Trial:
                 solver.append_formula([-broken, -literal] for literal in clause)
         self._assumes, self._breaks = np.array(assumes, np.int64), _table(breaks)
         trials = self._breaks.shape[-1]
-        clauses = _table([clause for row in kept for clause in [*row, *[row[-1]] * (trials - len(row))]])
+        clauses = _table([clause for row in kept for clause in _padded(row, trials)])
         self._kept = clauses.reshape(len(claims), trials, clauses.shape[-1])
 
     def surviving(self) -> list[Claim]:
@@ -166,7 +170,7 @@ class _Trial:
             model = np.array(solver.get_model()) > 0
             holds = model[np.abs(self._kept) - 1] == (self._kept > 0)
             alive &= holds.any(axis=2).all(axis=1)
-        return [claim for claim, is_alive in zip(self._claims, alive, strict=True) if is_alive]
+        return list(itertools.compress(self._claims, alive))
 
     def _clause(self, claim: Claim, start: int) -> list[int]:
         """``claim`` about the cycle ``start``, and the one behind it if it is about two."""

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import numpy as np
 import pytest
 
 from hw.verilog import Core, generate
+from sim import mutation
 from sim.cases import Case, named_case
 from sim.conftest import installed
 from sim.mutants import Mutant, draw, mutated
 from sim.mutation import EQUIVALENT, try_all
+from sim.simulators import HERE
 
 #: A tiny unit.
 NAME = "frame_1x1"
@@ -46,6 +53,49 @@ def test_killed_or_equivalent(unit: tuple[Core, Case]) -> None:
     killed, alike = try_all(core, case, mutants, simulator=installed("icarus").name)
     assert killed.startswith("full rate: ") and "output elements are wrong" in killed
     assert alike == EQUIVALENT
+
+
+def test_what_short_runs_leave_is_starved_and_stalled(unit: tuple[Core, Case], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only a mutant that nothing before noticed goes through many frames, first with late input, then late output."""
+    core, case = unit
+    runs: list[tuple[bool, float, float]] = []
+    complaints: list[str] = []
+
+    def simulate(core: Core, layer: object, folding: object, frames: np.ndarray, **options: Any) -> Any:
+        runs.append((len(frames) >= mutation.MORE_FRAMES, options["idle"], options["stall"]))
+        last = len(runs) == 4
+        return SimpleNamespace(complaints=lambda: complaints if last else [], timing_complaints=lambda timing: [])
+
+    monkeypatch.setattr(mutation, "simulate", simulate)
+    monkeypatch.setattr(mutation, "exercise", lambda *args, **options: {"reset": None})
+    short = [(False, 0, 0), (False, mutation.PAUSE, mutation.PAUSE)]
+    assert mutation.kill(core, case, 1, 0, "icarus") is None
+    assert runs == [*short, (True, mutation.LONG_PAUSE, 0), (True, 0, mutation.LONG_PAUSE)]
+
+    runs.clear()
+    complaints.append("late")
+    assert mutation.kill(core, case, 1, 0, "icarus") == "pauses: late"
+
+    runs.clear()
+    monkeypatch.setattr(mutation, "exercise", lambda *args, **options: {"reset": "wrong"})
+    assert mutation.kill(core, case, 1, 0, "icarus") == "reset: wrong"
+    assert runs == short
+
+
+def test_arguments_about_mutants_renew_no_verdict(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What is argued about one is not in the key under which verdicts are kept; the benches are."""
+    keys: list[Sequence[str]] = []
+
+    def cached(key: Sequence[str], make: object) -> Path:
+        keys.append(key)
+        return tmp_path
+
+    monkeypatch.setattr(mutation, "cached", cached)
+    (tmp_path / mutation.FATES).write_text("[]")
+    simulator = installed("icarus").name
+    assert mutation.campaign(NAME, 1, seed=0, simulator=simulator, jobs=1, advance=lambda done: None) == []
+    assert (HERE / "stream_bench.py").read_text() in keys[0]
+    assert (HERE / "argued.py").read_text() not in keys[0]
 
 
 def test_a_mutant_says_where_it_is() -> None:

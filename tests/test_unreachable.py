@@ -82,3 +82,16 @@ endmodule
 """
     gates = read_gates(verilog)
     assert about(gates, "once") == {"never rises"}
+
+
+def test_claim_that_fails_at_the_start_only_and_rarely() -> None:
+    """No random run has the one input of 2^40 that breaks it, and no cycle that follows two others can."""
+    verilog = """
+module xvolution(input aclk, input [39:0] a, output out);
+    reg first = 1;
+    always @(posedge aclk) first <= 0;
+    assign out = first & (a == 40'hdeadbeef42);
+endmodule
+"""
+    gates = read_gates(verilog)
+    assert about(gates, "out") == {"never rises"}
