@@ -21,7 +21,14 @@ _SCRIPT = (
     "hierarchy -top {top}",
     "proc",
     "flatten",
-    "setattr -set keep 1 w:*",  # every signal keeps its name, used or not
+    # Every signal keeps its name, used or not; what Yosys writes memories through is none of the designer's.
+    "setattr -set keep 1 w:* w:$memwr$* %d",
+    # Bits of a word that are written by themselves, as in a netlist with mutants, are one write again. Undefined are
+    # an address and a value while nothing is written.
+    "opt_expr -mux_undef",
+    "opt_merge",
+    "opt_reduce",
+    "opt_expr",
     "memory -nordff",
     "setundef -zero",  # as in Verilator, like what nothing drives and registers without an initial value
     "opt_expr",
