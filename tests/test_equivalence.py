@@ -13,6 +13,7 @@ module xvolution(input aclk, input [3:0] select, input step, input [3:0] a, outp
     reg [2:0] place = 0;
     reg place_last = 0;
     reg [3:0] unread, held;
+    reg one = 0, other = 0;
     wire last = (place == 3) & (~place_last | (select == 1)) ^ (select == 2);
     wire [5:0] operand = {2'd0, a} ^ {(select == 3), 4'd0, (select == 4)} & {~select[0], 5'd31};
     wire [7:0] product = operand * a;
@@ -23,7 +24,9 @@ module xvolution(input aclk, input [3:0] select, input step, input [3:0] a, outp
         end
         unread <= a ^ (select == 5);
         held <= unread;
-        out <= product ^ (select == 6) ^ (place == 5 && select == 7) ^ (place == 4 && select == 8);
+        one <= a[0] & (select == 9 || select == 10);
+        other <= a[1] & (select != 9);
+        out <= product ^ (select == 6) ^ (place == 5 && select == 7) ^ (place == 4 && select == 8) ^ (one & other);
     end
     assign end_ = place_last;
 endmodule
@@ -39,6 +42,8 @@ FAULTS = {
     "an output": (6, False),
     "in a state that never comes": (7, True),
     "in a state that comes": (8, False),
+    "a register that moves, and one to hide it that does not": (9, True),
+    "a register that moves": (10, False),
 }
 
 
