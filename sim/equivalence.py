@@ -35,17 +35,16 @@ def equivalent(gates: Gates, select: str, numbers: Iterable[int]) -> Iterator[bo
         selected = {bit: TRUE if value else -TRUE for bit, value in values.items()}
         # What the mutant never does takes longer to find than most proofs need.
         yield _alike(gates, clauses, unit, selected, ()) or _alike(
-            gates, clauses, unit, selected, proven(gates, [*facts, *_stuck(gates, values)], values)
+            gates, clauses, unit, selected, proven(gates, [*facts, *_stuck(gates, selected)], values)
         )
 
 
-def _stuck(gates: Gates, fixed: Mapping[int, int]) -> Iterator[Claim]:
-    """Flip-flops that keep the value they power up with by what their gates fold to, for inputs that are ``fixed``."""
-    known = {bit: TRUE if value else -TRUE for bit, value in fixed.items()}
+def _stuck(gates: Gates, selected: Mapping[int, int]) -> Iterator[Claim]:
+    """Flip-flops of a mutant that keep the value they power up with, by what their gates fold to."""
     stuck = {bit: TRUE if bit in gates.initial else -TRUE for bit in gates.flip_flops}
     while True:
         clauses = Clauses()
-        cycle = clauses.cycle(gates, {**known, **stuck})
+        cycle = clauses.cycle(gates, {**stuck, **selected})
         left = {q for q, value in stuck.items() if clauses.literal(cycle, gates.flip_flops[q]) != value}
         if not left:
             return (never(bit, int(value == -TRUE)) for bit, value in stuck.items())
