@@ -1,4 +1,4 @@
-"""Write what a study has found: a page that needs nothing but itself, and its figures as CSV.
+"""Write what a study has found: a page that needs nothing but itself, its figures as CSV, its plots as SVG.
 
 Means with 95 % intervals, differences to the study's baseline paired by seed, plots, what the hardware
 takes, exact settings and seeds, and the command that repeats it all. It runs nothing: what the store lacks,
@@ -32,6 +32,7 @@ from scripts.studies import store as stores
 from scripts.studies.catalogue import STUDIES, find_study
 from scripts.studies.page import mean_text, page
 from scripts.studies.plan import job_of, plan
+from scripts.studies.plots import plots
 from scripts.studies.report import Report, csv_files, make_report
 from scripts.studies.store import Store
 
@@ -50,7 +51,12 @@ def main(argv: list[str]) -> int:
     if report.missing == len(runs):
         raise UserError(f"store {options.store} has no result of {study.name}, run: {report.command}")
     folder = options.out or Path("build/report") / study.name
-    files: dict[str, str | bytes] = {f"{study.name}.html": page(report), **csv_files(report)}
+    pictures = plots(report)
+    files: dict[str, str | bytes] = {
+        f"{study.name}.html": page(report, pictures),
+        **csv_files(report),
+        **{f"{picture.name}.svg": picture.svg for picture in pictures},
+    }
     cli.write_files(folder, files)
     console = Console(markup=False, highlight=False, soft_wrap=True)
     console.print(_table(report))

@@ -56,6 +56,7 @@ from hw.target import ECP5, GENERIC, Target
 from hw.verilog import Core, generate
 from scripts.studies.catalogue import find_study
 from scripts.studies.plan import plan
+from scripts.studies.plots import Picture
 from scripts.studies.result import DONE, FAILED, Result
 from scripts.studies.store import Store
 from scripts.studies.worker import Job
@@ -380,7 +381,7 @@ COMMANDS = {
         works=["digits", "--set", "operator=conv", "--store", "studies.sqlite", "--out", "out"],
         values={"--set": SETTINGS, "--store": STORES, "--any-code": None, "--out": PATHS, "--target": TARGETS},
         positional=STUDIES,
-        stand_ins={"scripts.studies.page.plots": lambda report: {"picture": "<svg/>"}},
+        stand_ins={"scripts.report.plots": lambda report: [Picture(name="picture", title="Picture", svg="<svg/>")]},
     ),
     "scripts.fuzz": Command(
         main=scripts.fuzz.main,

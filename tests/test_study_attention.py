@@ -104,6 +104,6 @@ def test_run_and_its_picture() -> None:
         host="here",
         versions={},
     )
-    pictures = plots(make_report(study, "again", [(planned, result)]))
-    picture = pictures["Attention in percent of all accumulators"]
+    pictures = {picture.name: picture.svg for picture in plots(make_report(study, "again", [(planned, result)]))}
+    picture = pictures["attention"]
     assert picture.startswith("<svg") and picture.count("<image") == 2 * 2 + 1  # and the scale

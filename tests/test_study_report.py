@@ -8,6 +8,7 @@ import html.parser
 import io
 import math
 import warnings
+import xml.etree.ElementTree
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,10 @@ def result_of(point: Run, **changes: Any) -> Result:
 
 def report_of(study: Study = STUDY) -> Report:
     return make_report(study, "python -m scripts.study quick", [(run, result_of(run)) for run in study.runs()])
+
+
+def page_of(report: Report) -> str:
+    return page(report, plots(report))
 
 
 # --- statistics ---
@@ -143,7 +148,7 @@ def test_rows_of_the_same_runs_are_shown_once() -> None:
 
 def test_without_its_baseline_there_are_no_differences() -> None:
     found = report_of(STUDY.replaced(["variant=inner,wide"]))
-    assert not found.compared and "Differences to" not in page(found)
+    assert not found.compared and "Differences to" not in page_of(found)
 
 
 # --- hardware ---
@@ -242,7 +247,7 @@ class Outside(html.parser.HTMLParser):
 
 
 def test_page_needs_nothing_else_and_says_everything() -> None:
-    text = page(hardware_report())
+    text = page_of(hardware_report())
     seen = Outside()
     seen.feed(text)
     assert seen.fetched == [] and seen.counts["svg"] == 3
@@ -265,13 +270,13 @@ def test_page_needs_nothing_else_and_says_everything() -> None:
 
 
 def test_page_is_the_same_every_time() -> None:
-    assert page(report_of()) == page(report_of())
+    assert page_of(report_of()) == page_of(report_of())
 
 
 def test_page_escapes_what_comes_from_outside() -> None:
     point = STUDY.runs()[0]
     failed = result_of(point, status=FAILED, figures=None, error="Traceback\nValueError: <b>&")
-    text = page(make_report(STUDY, "", [(point, failed)]))
+    text = page_of(make_report(STUDY, "", [(point, failed)]))
     assert "ValueError: &lt;b&gt;&amp;" in text and "<b>&" not in text
 
 
@@ -280,13 +285,16 @@ def test_page_tells_where_training_was_not_exact() -> None:
     results = [result_of(run, figures={"qat": {"4": {"metric": 80.0, "equal": run is runs[0]}}}) for run in runs]
     found = make_report(STUDY, "", list(zip(runs, results, strict=True)))
     assert found.unequal == ["variant inner, seed 0: qat.4"]
-    assert "Not exact" in page(found) and "Not exact" not in page(report_of())
+    assert "Not exact" in page_of(found) and "Not exact" not in page_of(report_of())
 
 
 def test_plots_only_of_what_there_is() -> None:
-    assert list(plots(report_of())) == ["By row", "Against bits of weights and activations"]
-    assert list(plots(report_of(dataclasses.replace(STUDY, metrics=("parameters",))))) == []
-    assert list(plots(report_of(dataclasses.replace(STUDY, metrics=("float",))))) == ["By row"]
+    found = {picture.name: picture for picture in plots(report_of())}
+    assert list(found) == ["means", "numbered"]
+    assert found["numbered"].title == "Against bits of weights and activations"
+    assert plots(report_of(dataclasses.replace(STUDY, metrics=("parameters",)))) == []
+    assert [p.name for p in plots(report_of(dataclasses.replace(STUDY, metrics=("float",))))] == ["means"]
+    assert [picture.name for picture in plots(hardware_report())][-1] == "hardware"
 
 
 def test_csv() -> None:
@@ -332,13 +340,17 @@ def place(tmp_path: Path) -> Path:
     return path
 
 
-def test_command_writes_page_and_csv(place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_command_writes_page_csv_and_plots(place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "out"
     assert command.main([STUDY.name, "--store", str(place), "--out", str(out)]) == 0
-    assert sorted(path.name for path in out.iterdir()) == ["quick.html", "runs.csv", "summary.csv"]
+    files = ["means.svg", "numbered.svg", "quick.html", "runs.csv", "summary.csv"]
+    assert sorted(path.name for path in out.iterdir()) == files
     assert "1 runs are missing, 1 failed: python -m scripts.study quick" in capsys.readouterr().out
     text = (out / "quick.html").read_text()
     assert "1 of 6 runs have no result yet" in text and "ValueError: no" in text
+    for path in out.glob("*.svg"):
+        assert xml.etree.ElementTree.parse(path).getroot().tag == "{http://www.w3.org/2000/svg}svg"
+        assert path.read_text().rstrip() in text
     statuses = [row["status"] for row in csv.DictReader(io.StringIO((out / "runs.csv").read_text()))]
     assert statuses == ["done"] * 4 + ["failed", "missing"]
 

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 from golden.page import page_template
 from scripts.studies.functions import Json
 from scripts.studies.grid import SEED, shown
-from scripts.studies.plots import plots
+from scripts.studies.plots import Picture
 from scripts.studies.report import Report
 from scripts.studies.statistics import Mean
 
 
-def page(report: Report) -> str:
-    """HTML of ``report``."""
+def page(report: Report, pictures: Sequence[Picture]) -> str:
+    """HTML of ``report`` with its ``pictures``."""
     return page_template("scripts.studies").render(
         report=report,
         study=report.study,
-        pictures=plots(report),
+        pictures=pictures,
         settings=common_settings(report),
         seeds=[shown(seed) for seed in dict.fromkeys(run.point.get(SEED, 0) for run, _ in report.runs)],
         origins=origins(report),

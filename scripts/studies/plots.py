@@ -1,10 +1,11 @@
-"""The pictures of a report, as SVG elements that stand in its page."""
+"""The pictures of a report, as SVG elements that stand in its page, or by themselves in files."""
 
 from __future__ import annotations
 
 import itertools
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import matplotlib
 from matplotlib.axes import Axes
@@ -21,15 +22,30 @@ COLOURS = matplotlib.color_sequences["tab10"]
 COST_TITLES = {"dsp": "DSP", "lut": "LUT", "bram": "BRAM", "cycles": "cycles a frame"}
 
 
-def plots(report: Report) -> dict[str, str]:
-    """By title, all pictures for which the report has figures."""
-    found = {
-        "By row": means_picture(report),
-        f"Against {report.study.numbered}": numbered_picture(report),
-        "Against what the hardware takes": pareto_picture(report.points, report.unit),
-        "Attention in percent of all accumulators": attention_picture(report),
-    }
-    return {title: picture for title, picture in found.items() if picture is not None}
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """A picture of a report.
+
+    Attributes:
+        name: of its file, without suffix.
+        title: of its section.
+        svg: the SVG element.
+    """
+
+    name: str
+    title: str
+    svg: str
+
+
+def plots(report: Report) -> list[Picture]:
+    """All pictures for which the report has figures."""
+    found = (
+        ("means", "By row", means_picture(report)),
+        ("numbered", f"Against {report.study.numbered}", numbered_picture(report)),
+        ("hardware", "Against what the hardware takes", pareto_picture(report.points, report.unit)),
+        ("attention", "Attention in percent of all accumulators", attention_picture(report)),
+    )
+    return [Picture(name=name, title=title, svg=svg) for name, title, svg in found if svg is not None]
 
 
 def means_picture(report: Report) -> str | None:

@@ -317,5 +317,10 @@ def _csv(lines: Iterable[Mapping[str, Any]]) -> str:
     columns = list(dict.fromkeys(key for row in rows for key in row))
     writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows({key: _rounded(value) for key, value in row.items()} for row in rows)
     return text.getvalue()
+
+
+def _rounded(value: Any) -> Any:
+    """Without the last digits of a float, which differ from machine to machine."""
+    return float(f"{value:.10g}") if isinstance(value, float) else value
