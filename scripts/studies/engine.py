@@ -29,6 +29,12 @@ from scripts.studies.worker import TOPIC, Job, execute
 #: What glibc is told in a worker of this machine. Dask has it hand freed memory back at once, and then each tensor
 #: costs its page faults again: a training takes twice as long.
 KEEP_MEMORY = {"MALLOC_TRIM_THRESHOLD_": 2**30, "MALLOC_MMAP_THRESHOLD_": 2**30}
+#: What Dask watches fifty times a second by default, which takes a tenth of a core from trainings that last minutes.
+SELDOM = {
+    "distributed.worker.profile.enabled": False,
+    "distributed.admin.tick.interval": "1s",
+    "distributed.admin.system-monitor.interval": "10s",
+}
 #: Seconds that a scheduler has to answer, and to have a worker.
 ANSWER_S = 5
 ADDRESS = re.compile(r"((tcp|tls)://)?[A-Za-z0-9._-]+:[0-9]{1,5}", re.ASCII)
@@ -97,7 +103,7 @@ def local_client(workers: int) -> Iterator[Client]:
     """So many worker processes of this machine, one run each at a time, gone afterwards."""
     _quiet()
     # A worker gets a run only when it is free, so that its death costs no other.
-    options = {"distributed.scheduler.worker-saturation": 1.0, "distributed.worker.daemon": True}
+    options = SELDOM | {"distributed.scheduler.worker-saturation": 1.0, "distributed.worker.daemon": True}
     options |= {f"distributed.nanny.pre-spawn-environ.{name}": value for name, value in KEEP_MEMORY.items()}
     with (
         dask.config.set(options),
