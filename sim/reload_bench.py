@@ -17,7 +17,7 @@ import numpy as np
 from cocotb.triggers import ClockCycles
 
 from hw.control.interface import APPLY_PARTS
-from hw.control.register_table import Access, Window
+from hw.control.register_table import WORD_BYTES, Access, RegisterTable, Window
 from hw.control.weight_image import weight_image
 from sim.job import JOB_VARIABLE
 from sim.reload_job import ReloadJob
@@ -522,6 +522,15 @@ async def malformed_images(dut: Any) -> None:
 # Accesses
 
 
+def one_bit_away(table: RegisterTable) -> list[int]:
+    """All unmapped addresses that differ from a register's in one bit, so that each bit is seen to be decoded."""
+    mapped = {register.address for register in table.registers}
+    for window in table.windows:
+        mapped.update(range(window.address, window.end, WORD_BYTES))
+    bits = range(WORD_BYTES.bit_length() - 1, table.address_bits)
+    return sorted({register.address ^ 1 << bit for register in table.registers for bit in bits} - mapped)
+
+
 @cocotb.test()
 async def bad_accesses(dut: Any) -> None:
     """SLVERR for everything that cannot be written or read, a bit of errors for it, and nothing changes."""
@@ -534,6 +543,7 @@ async def bad_accesses(dut: Any) -> None:
     windows = [w.address for w in table.windows]
     last = max(r.address for r in table.registers)
     unmapped = [last + 4, 0x4000, *(w.end for w in table.windows if w.end < 2**table.address_bits), 0x1FFFC]
+    unmapped += one_bit_away(table)
     height = table["height"].address
     for address in (*read_only[:3], *read_only[-3:], *unmapped):
         await bench.refused(board.write(address, 1))

@@ -21,6 +21,7 @@ from sim.reloadable import exercise_reloadable
 NAME = "conv_1x1"
 #: How the unit's top module says what the faults change.
 READ_DATA, ANSWER = ".s_axi_rdata(s_axi_rdata)", ".s_axi_bvalid(s_axi_bvalid)"
+READ_ADDRESS = ".araddr(s_axi_araddr)"
 RESPONSE, READY = ".s_axi_bresp(s_axi_bresp)", "assign s_axis_tready = o_ready & awake;"
 
 
@@ -53,6 +54,10 @@ FAULTS: Mapping[str, Fault] = {
     "no refusal": Fault(
         text=(RESPONSE, ".s_axi_bresp()"),
         state="assign s_axi_bresp = 0;",
+        found=("bad_accesses", "is accepted, which is a case of bad_access"),
+    ),
+    "second address": Fault(  # of the width, 0x44
+        text=(READ_ADDRESS, ".araddr(s_axi_araddr == 'h244 ? 'h44 : s_axi_araddr)"),
         found=("bad_accesses", "is accepted, which is a case of bad_access"),
     ),
     "answer falls": Fault(
