@@ -58,7 +58,7 @@ FAULTS: Mapping[str, Fault] = {
     ),
     "second address": Fault(  # of the width, 0x44
         text=(READ_ADDRESS, ".araddr(s_axi_araddr == 'h244 ? 'h44 : s_axi_araddr)"),
-        found=("bad_accesses", "is accepted, which is a case of bad_access"),
+        found=("bad_accesses", "read of 0x244 is accepted"),
     ),
     "answer falls": Fault(
         text=(ANSWER, ".s_axi_bvalid(plain)"),
