@@ -6,7 +6,7 @@ import contextlib
 import re
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
@@ -28,15 +28,15 @@ class SimulationError(UserError):
 
 @dataclass(frozen=True, kw_only=True)
 class Bench:
-    """A cocotb test module and the top module that it drives.
+    """Cocotb test modules and the top module that they drive.
 
     Attributes:
-        module: name of the Python module that holds the cocotb tests.
+        modules: names of the Python modules that hold the cocotb tests, in the order in which these run.
         top: top module; ``xvolution`` itself, or a wrapper around it.
         source: Verilog file of the wrapper, beside this file; None without one.
     """
 
-    module: str
+    modules: Sequence[str]
     top: str
     source: str | None = None
 
@@ -123,7 +123,7 @@ class Program:
         trace = self.simulator.wave_arguments(waves.resolve()) if waves else []
         with contextlib.suppress(RuntimeError, SystemExit):  # the results say what failed, or are missing
             runner.test(
-                test_module=self.bench.module,
+                test_module=list(self.bench.modules),
                 hdl_toplevel=self.bench.top,
                 hdl_toplevel_lang="verilog",
                 build_dir=self.folder,

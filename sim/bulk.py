@@ -23,7 +23,7 @@ from sim.simulators import COVERAGE_FILE, find_simulator
 if TYPE_CHECKING:
     from hw.verilog import Core
 
-BULK = Bench(module="sim.bulk_bench", top="bulk", source="bulk.v")
+BULK = Bench(modules=["sim.bulk_bench"], top="bulk", source="bulk.v")
 #: ``bulk.v`` takes probabilities in these steps.
 PROBABILITY_STEP = 2**-16
 #: Cycles without a transfer that pauses of the highest probability may cause.

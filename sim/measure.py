@@ -53,7 +53,7 @@ def measure(name: str, *, seed: int = 0) -> UnitCoverage:
     """
     case = any_case(name)
     core = generate(case.layer, case.folding, case.target, pack=case.pack, reload=case.reload)
-    files = sorted((*HERE.glob("*.py"), *HERE.glob("*.v")))
+    files = sorted((*HERE.rglob("*.py"), *HERE.rglob("*.v")))
     if case.reload is None:
         parts = [partial(_tests, core, case, seed)]
         parts += [partial(_more_frames, core, case, seed), partial(_many_frames, core, case, seed)]

@@ -3,7 +3,7 @@
 Every mutant goes through bulk runs of random and extreme frames, at full rate with the predicted cycle figures and with
 pauses, and if these do not kill it through the cycle-by-cycle tests of ``sim/stream_bench.py``, resets among them, and
 then through bulk runs of many more frames whose input, or output, mostly waits. One of a reloadable unit goes through
-the tests of ``sim/reload_bench.py``, and then through random scenarios. What survives is proven to be equivalent
+the tests of `sim.reload_bench`, and then through random scenarios. What survives is proven to be equivalent
 (`sim.equivalence`), or remains a survivor.
 """
 
@@ -109,7 +109,7 @@ def campaign(
         (folder / FATES).write_text(json.dumps(fates))
 
     # All benches: what a verdict depends on is spread over many files. What is argued about one comes after it.
-    files = sorted((*HERE.glob("*.py"), *HERE.glob("*.v")))
+    files = sorted((*HERE.rglob("*.py"), *HERE.rglob("*.v")))
     sources = (path.read_text() for path in files if path.name != "argued.py")
     version = find_simulator(simulator).version()
     folder = cached(["mutation", simulator, version, str(count), str(seed), core.verilog, *sources], make)

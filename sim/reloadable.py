@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING
 
 from sim.bench import Bench, Program
 from sim.job import JOB_VARIABLE
+from sim.reload_bench import MODULES
 from sim.reload_job import ReloadJob
 from sim.simulators import Simulator
 
 if TYPE_CHECKING:
     from hw.verilog import Core
 
-RELOADABLE_BENCH = Bench(module="sim.reload_bench", top="xvolution")
-SCENARIOS = Bench(module="sim.scenario_bench", top="xvolution")
+RELOADABLE_BENCH = Bench(modules=[f"sim.reload_bench.{name}" for name in MODULES], top="xvolution")
+SCENARIOS = Bench(modules=["sim.scenario_bench"], top="xvolution")
 #: What a test says when the unit hangs.
 NOTHING_MOVES = "nothing moves"
 #: Finds the tests that every unit must pass; the others depend less on what the unit is.

@@ -14,7 +14,7 @@ from sim.simulators import Simulator
 if TYPE_CHECKING:
     from hw.verilog import Core
 
-STREAM = Bench(module="sim.stream_bench", top="xvolution")
+STREAM = Bench(modules=["sim.stream_bench"], top="xvolution")
 
 
 def exercise(

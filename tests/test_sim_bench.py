@@ -15,7 +15,7 @@ from sim.bulk import BULK
 from sim.simulators import Simulator
 
 UNIT = "module xvolution; DSP48E1 #(.AREG(1)) first (); DSP48E1 second (); MULT18X18D_like third (); endmodule"
-PLAIN = Bench(module="no.bench", top="xvolution")
+PLAIN = Bench(modules=["no.bench"], top="xvolution")
 
 
 class Recorder(Simulator):
