@@ -23,7 +23,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from golden import cli
 from golden.cli import UserError
@@ -72,12 +72,18 @@ def repeat(name: str, assignments: Sequence[str]) -> str:
 
 
 def _table(report: Report) -> Table:
-    table = Table("", title=f"{report.study.name}: {report.study.description}")
-    for metric in report.metrics:
-        table.add_column(metric, justify="right")
-    for row in report.rows:
-        cells = (report.cells[metric].get(row.name) for metric in report.metrics)
-        table.add_row(row.name, *("" if cell is None else mean_text(cell.mean) for cell in cells))
+    """Means by row and metric; whichever there are fewer of are the columns, as terminals are narrow."""
+    rows, metrics = [row.name for row in report.rows], list(report.metrics)
+    lines, columns = (metrics, rows) if len(metrics) > len(rows) else (rows, metrics)
+    table = Table(
+        "",
+        *(Column(name, justify="right") for name in columns),
+        title=f"{report.study.name}: {report.study.description}",
+    )
+    for line in lines:
+        pairs = [(name, line) if columns is metrics else (line, name) for name in columns]
+        cells = (report.cells[metric].get(row) for metric, row in pairs)
+        table.add_row(line, *("" if cell is None else mean_text(cell.mean) for cell in cells))
     return table
 
 

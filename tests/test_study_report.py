@@ -345,7 +345,12 @@ def test_command_writes_page_csv_and_plots(place: Path, tmp_path: Path, capsys: 
     assert command.main([STUDY.name, "--store", str(place), "--out", str(out)]) == 0
     files = ["means.svg", "numbered.svg", "quick.html", "runs.csv", "summary.csv"]
     assert sorted(path.name for path in out.iterdir()) == files
-    assert "1 runs are missing, 1 failed: python -m scripts.study quick" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "1 runs are missing, 1 failed: python -m scripts.study quick" in said
+    cells = [[cell.strip() for cell in line.split("│")[1:-1]] for line in said.splitlines() if line.startswith("│")]
+    # More metrics than rows, so metrics are the lines.
+    assert [line[0] for line in cells] == ["float", "parameters", "ptq.4", "ptq.8"]
+    assert cells[0][1:] == ["88.17 ± 3.13", mean_text(mean_of([88.0]))]
     text = (out / "quick.html").read_text()
     assert "1 of 6 runs have no result yet" in text and "ValueError: no" in text
     for path in out.glob("*.svg"):
