@@ -294,7 +294,16 @@ def test_plots_only_of_what_there_is() -> None:
     assert found["numbered"].title == "Against bits of weights and activations"
     assert plots(report_of(dataclasses.replace(STUDY, metrics=("parameters",)))) == []
     assert [p.name for p in plots(report_of(dataclasses.replace(STUDY, metrics=("float",))))] == ["means"]
-    assert [picture.name for picture in plots(hardware_report())][-1] == "hardware"
+    hardware = plots(hardware_report())[-1]
+    assert hardware.name == "hardware" and " are below" not in hardware.svg
+
+
+def test_points_far_below_the_best_are_counted() -> None:
+    found = hardware_report()
+    mean = Mean(count=1, mean=10.0, half=None)
+    bad = [dataclasses.replace(point, mean=mean, best=False) for point in found.points[:3]]
+    svg = plots(dataclasses.replace(found, points=[*found.points, *bad]))[-1].svg
+    assert f"3 of {len(found.points) + 3} are below" in svg
 
 
 def test_csv() -> None:

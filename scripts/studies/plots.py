@@ -85,7 +85,8 @@ def numbered_picture(report: Report) -> str | None:
     if not kinds:
         return None
     figure = Figure(figsize=(5.5 * len(kinds) + 2, 4.2), layout="constrained")
-    panels = figure.subplots(1, len(kinds), sharey=True, squeeze=False)[0]
+    # Each has its own scale: at two bits one kind may lose half of what another keeps.
+    panels = figure.subplots(1, len(kinds), squeeze=False)[0]
     for axes, (kind, bits) in zip(panels, kinds.items(), strict=True):
         for row, colour in zip(report.rows, itertools.cycle(COLOURS), strict=False):
             cells = [(b, report.cells[f"{kind}.{b}"].get(row.name)) for b in sorted(bits)]
@@ -106,7 +107,10 @@ def numbered_picture(report: Report) -> str | None:
 
 
 def pareto_picture(points: Sequence[Point], unit: str) -> str | None:
-    """A panel for each cost: accuracy against it, with the front of that panel as a line."""
+    """A panel for each cost: accuracy against it, with the front of that panel as a line.
+
+    Points far less accurate than the best ones are only counted.
+    """
     names = list(dict.fromkeys(point.row for point in points))
     costs = [cost for cost in COSTS if all(getattr(point.cost, cost) is not None for point in points)]
     if not points:
@@ -138,6 +142,7 @@ def pareto_picture(points: Sequence[Point], unit: str) -> str | None:
         _bare(axes)
     panels[0].set_ylabel(unit)
     panels[0].legend(frameon=False, fontsize=8)
+    _from_the_best(panels[0], points)
     return svg_element(figure)
 
 
@@ -175,6 +180,16 @@ def _front(points: Sequence[Point], cost: str) -> tuple[list[float], list[float]
     best = non_dominated(table, less=("cost",), more=("accuracy",))
     front = sorted({(place["cost"], place["accuracy"]) for place, flag in zip(table, best, strict=True) if flag})
     return [place for place, _ in front], [accuracy for _, accuracy in front]
+
+
+def _from_the_best(axes: Axes, points: Sequence[Point]) -> None:
+    """Have the axis of accuracies begin a little below the least accurate of the best points."""
+    accuracies = [point.mean.mean for point in points]
+    lowest, highest = min(point.mean.mean for point in points if point.best), max(accuracies)
+    margin = 0.05 * (highest - lowest) + 0.05
+    axes.set_ylim(lowest - margin, highest + margin)
+    if below := sum(accuracy < lowest - margin for accuracy in accuracies):
+        axes.set_title(f"{below} of {len(points)} are below", fontsize=8, loc="left")
 
 
 def _bare(axes: Axes) -> None:
