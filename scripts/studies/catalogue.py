@@ -149,6 +149,17 @@ _ALL = (
         baseline={"change": "conv"},
         metrics=("float", "parameters"),
     ),
+    Study(
+        name="confirm",
+        description="What helped most on validation images, once on the test images of Fashion-MNIST.",
+        fixed=FASHION | {"split": "test"},
+        axes={
+            "operator": {"conv": OPERATORS["conv"], "inner, stage 2": {**OPERATORS["inner"], "stages": [2]}},
+            "seed": SEEDS,
+        },
+        baseline=BASELINE,
+        metrics=("float", "parameters"),
+    ),
 )
 
 STUDIES: dict[str, Study] = {study.name: study for study in _ALL}
