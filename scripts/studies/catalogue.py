@@ -43,6 +43,7 @@ CHANGES: dict[str, Settings] = {
     "softmax": {"product": "softmax"},
     "2 heads": {"heads": 2},
     "32 heads": {"heads": 32},
+    "stage 1": {"stages": [1]},
     "stage 2": {"stages": [2]},
     "stages 2 and 3": {"stages": [2, 3]},
     "all stages": {"stages": [1, 2, 3]},
@@ -147,17 +148,6 @@ _ALL = (
         fixed={**SEARCH, **OPERATORS["inner"]},
         axes={"change": CHANGES, "seed": FEW_SEEDS},
         baseline={"change": "conv"},
-        metrics=("float", "parameters"),
-    ),
-    Study(
-        name="confirm",
-        description="What helped most on validation images, once on the test images of Fashion-MNIST.",
-        fixed=FASHION | {"split": "test"},
-        axes={
-            "operator": {"conv": OPERATORS["conv"], "inner, stage 2": {**OPERATORS["inner"], "stages": [2]}},
-            "seed": SEEDS,
-        },
-        baseline=BASELINE,
         metrics=("float", "parameters"),
     ),
 )
