@@ -1,0 +1,66 @@
+"""The results that are checked in: files that their store gives again, and a page whose figures are theirs."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from scripts import report
+from scripts.studies.catalogue import STUDIES
+
+FOLDER = Path(__file__).parents[1] / "docs" / "studies"
+STORE = FOLDER / "store.sqlite"
+PAGE = FOLDER / "README.md"
+NAMES = sorted(path.name for path in FOLDER.iterdir() if path.is_dir())
+#: A figure with its interval, as reports write it.
+INTERVAL = re.compile(r"[+-]?[\d,]+\.\d+ ± \d+\.\d+")
+
+
+def lines(name: str, file: str) -> list[dict[str, str]]:
+    with (FOLDER / name / file).open(newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def intervals(name: str) -> Iterator[str]:
+    """All means and differences of a study, with half of their intervals, worked out from its file anew."""
+    for row in lines(name, "summary.csv"):
+        for what, sign in (("mean", ""), ("difference", "+")):
+            if row[what] and row[f"{what}_high"]:
+                mean, high = float(row[what]), float(row[f"{what}_high"])
+                yield f"{mean:{sign},.2f} ± {high - mean:.2f}"
+
+
+def test_every_result_is_on_the_page() -> None:
+    assert NAMES and set(NAMES) <= set(STUDIES)
+    text = PAGE.read_text()
+    for name in NAMES:
+        assert f"python -m scripts.study {name}" in text, name
+        for picture in (FOLDER / name).glob("*.svg"):
+            assert f"({name}/{picture.name})" in text, picture
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_files_are_what_the_store_gives(name: str, tmp_path: Path) -> None:
+    seeds = "seed=" + ",".join(dict.fromkeys(row["seed"] for row in lines(name, "runs.csv")))
+    assert report.main([name, "--set", seeds, "--store", str(STORE), "--any-code", "--out", str(tmp_path)]) == 0
+    made = {path.name: path.read_text() for path in tmp_path.glob("*.csv")}
+    assert made == {path.name: path.read_text() for path in (FOLDER / name).glob("*.csv")}
+    assert {path.name for path in (FOLDER / name).glob("*.svg")} <= {path.name for path in tmp_path.glob("*.svg")}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_run_is_missing_or_failed(name: str) -> None:
+    assert {row["status"] for row in lines(name, "runs.csv")} == {"done"}
+
+
+def test_intervals_on_the_page_are_those_of_the_files() -> None:
+    known = {text for name in NAMES for text in intervals(name)}
+    shown = [
+        match[0] for line in PAGE.read_text().splitlines() if line.startswith("|") for match in INTERVAL.finditer(line)
+    ]
+    assert len(shown) > 10
+    assert [text for text in shown if text not in known] == []
