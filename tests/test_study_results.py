@@ -16,8 +16,8 @@ FOLDER = Path(__file__).parents[1] / "docs" / "studies"
 STORE = FOLDER / "store.sqlite"
 PAGE = FOLDER / "README.md"
 NAMES = sorted(path.name for path in FOLDER.iterdir() if path.is_dir())
-#: A figure with its interval, as reports write it.
-INTERVAL = re.compile(r"[+-]?[\d,]+\.\d+ ± \d+\.\d+")
+#: An accuracy or a difference of two, perhaps with its interval, as a cell of a table.
+FIGURE = re.compile(r"[+-]?\d+\.\d\d( ± \d+\.\d\d)?")
 
 
 def lines(name: str, file: str) -> list[dict[str, str]]:
@@ -25,13 +25,13 @@ def lines(name: str, file: str) -> list[dict[str, str]]:
         return list(csv.DictReader(stream))
 
 
-def intervals(name: str) -> Iterator[str]:
+def figures(name: str) -> Iterator[str]:
     """All means and differences of a study, with half of their intervals, worked out from its file anew."""
     for row in lines(name, "summary.csv"):
         for what, sign in (("mean", ""), ("difference", "+")):
-            if row[what] and row[f"{what}_high"]:
-                mean, high = float(row[what]), float(row[f"{what}_high"])
-                yield f"{mean:{sign},.2f} ± {high - mean:.2f}"
+            if row[what]:
+                mean, high = float(row[what]), float(row[f"{what}_high"] or row[what])
+                yield f"{mean:{sign}.2f}" + (f" ± {high - mean:.2f}" if high > mean else "")
 
 
 def test_every_result_is_on_the_page() -> None:
@@ -57,10 +57,9 @@ def test_no_run_is_missing_or_failed(name: str) -> None:
     assert {row["status"] for row in lines(name, "runs.csv")} == {"done"}
 
 
-def test_intervals_on_the_page_are_those_of_the_files() -> None:
-    known = {text for name in NAMES for text in intervals(name)}
-    shown = [
-        match[0] for line in PAGE.read_text().splitlines() if line.startswith("|") for match in INTERVAL.finditer(line)
-    ]
-    assert len(shown) > 10
-    assert [text for text in shown if text not in known] == []
+def test_figures_on_the_page_are_those_of_the_files() -> None:
+    known = {text for name in NAMES for text in figures(name)}
+    cells = [cell.strip() for line in PAGE.read_text().splitlines() if line.startswith("|") for cell in line.split("|")]
+    shown = [cell for cell in cells if FIGURE.fullmatch(cell)]
+    assert sum("±" in cell for cell in shown) > 10
+    assert [cell for cell in shown if cell not in known] == []
