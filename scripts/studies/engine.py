@@ -29,7 +29,7 @@ from scripts.studies.worker import TOPIC, Job, execute
 #: What glibc is told in a worker of this machine. Dask has it hand freed memory back at once, and then each tensor
 #: costs its page faults again: a training takes twice as long.
 KEEP_MEMORY = {"MALLOC_TRIM_THRESHOLD_": 2**30, "MALLOC_MMAP_THRESHOLD_": 2**30}
-#: What Dask watches fifty times a second by default, which takes a tenth of a core from trainings that last minutes.
+#: What Dask watches fifty times a second by default, and takes a sixth of a core for, of trainings that last minutes.
 SELDOM = {
     "distributed.worker.profile.enabled": False,
     "distributed.admin.tick.interval": "1s",
