@@ -8,7 +8,7 @@ random weights that use them fully.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -63,9 +63,7 @@ def network_costs(layers: Iterable[Layer | LayerConfig], lanes: Sequence[int] = 
 
 
 def _cost(layers: Sequence[Layer | LayerConfig], lanes: int, target: str) -> Cost:
-    figures = [
-        _unit(_random(layer.to_json()) if isinstance(layer, LayerConfig) else layer, lanes, target) for layer in layers
-    ]
+    figures = [_unit(_weighted(layer), lanes, target) for layer in layers]
     dsp, bram = [[unit[name] for unit in figures] for name in ("dsp", "bram")]
     return Cost(
         lanes=lanes,
@@ -77,10 +75,16 @@ def _cost(layers: Sequence[Layer | LayerConfig], lanes: int, target: str) -> Cos
     )
 
 
+def _weighted(layer: Layer | LayerConfig) -> Layer:
+    """``layer`` itself, or if it is only formats, random weights; the same ones whatever its integers mean."""
+    if isinstance(layer, Layer):
+        return layer
+    return _random(replace(layer, in_scale=None, out_scale=None).to_json())
+
+
 @cache
 def _random(config: str) -> Layer:
-    fields = vars(LayerConfig.from_json(config))
-    return random_layer(np.random.default_rng(SEED), **fields)
+    return random_layer(np.random.default_rng(SEED), **vars(LayerConfig.from_json(config)))
 
 
 @cache
