@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from golden.cli import UserError
 from golden.random_layer import random_layer
@@ -28,7 +29,7 @@ from scripts.studies.grid import Run, Study
 from scripts.studies.hardware import network_costs, non_dominated
 from scripts.studies.page import mean_text, p_text, page
 from scripts.studies.plan import job_of
-from scripts.studies.plots import plots
+from scripts.studies.plots import numbered_picture, plots
 from scripts.studies.report import Report, csv_files, make_report, metrics_of
 from scripts.studies.result import DONE, FAILED, Result
 from scripts.studies.statistics import Mean, difference, holm, mean_of
@@ -296,6 +297,19 @@ def test_plots_only_of_what_there_is() -> None:
     assert [p.name for p in plots(report_of(dataclasses.replace(STUDY, metrics=("float",))))] == ["means"]
     hardware = plots(hardware_report())[-1]
     assert hardware.name == "hardware" and " are below" not in hardware.svg
+
+
+def test_panels_of_like_figures_share_their_scale(monkeypatch: pytest.MonkeyPatch) -> None:
+    figures = {"error": {kind: {"1": n, "2": n + 1} for n, kind in enumerate("abcd")}, "ptq": {"8": 90.0, "4": 80.0}}
+    runs = [(run, result_of(run, figures=figures)) for run in STUDY.runs()]
+    drawn: list[Figure] = []
+    monkeypatch.setattr("scripts.studies.plots.svg_element", lambda figure: drawn.append(figure) or "<svg/>")
+    numbered_picture(make_report(dataclasses.replace(STUDY, metrics=("error.*", "ptq.?")), "", runs))
+    panels = drawn[0].axes
+    assert [axes.get_title() for axes in panels[:5]] == ["error.a", "error.b", "error.c", "error.d", "ptq"]
+    assert [axes.axison for axes in panels] == [True] * 5 + [False] * 3
+    assert panels[0].get_ylim() == panels[3].get_ylim() and panels[0].get_ylim()[1] > 4
+    assert panels[4].get_ylim()[0] > 70
 
 
 def test_points_far_below_the_best_are_counted() -> None:

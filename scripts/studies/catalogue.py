@@ -63,6 +63,14 @@ CHANGES: dict[str, Settings] = {
     "longer": {"epochs": 6},
     "longer, conv": {"variant": "conv", "epochs": 6},
 }
+#: What helps by itself, together.
+COMBINED: dict[str, Settings] = {
+    "inner, signed, starts as a convolution": {"features": "signed", "zero_init": True},
+    "hadamard, signed": {**CHANGES["hadamard"], "features": "signed"},
+    "hadamard, starts as a convolution": {**CHANGES["hadamard"], "zero_init": True},
+    "hadamard, signed, starts as a convolution": {**CHANGES["hadamard"], "features": "signed", "zero_init": True},
+    "all of it, pre-activation": {**CHANGES["hadamard"], "features": "signed", "zero_init": True, "block": "pre"},
+}
 
 
 def _operators(names: Iterable[str]) -> dict[str, Settings]:
@@ -132,21 +140,25 @@ _ALL = (
         name="approximation",
         description="How well pixel shifts stand for self-attention that learned from images, by product and shift.",
         function="approximation",
-        axes={"product": ("hadamard", "inner", "dynamic"), "seed": FEW_SEEDS},
+        fixed={"stack": 4},
+        axes={"product": ("hadamard", "inner", "dynamic"), "seed": SEEDS},
         baseline={"product": "hadamard"},
         metrics=(
             "error.* trained.convolution",
-            "error.* trained.pixel shifts, weighting 3, stack 1.?",
+            "error.* trained.pixel shifts, weighting ?, stack [14].?",
             "error.* trained.both, weighting 3, stack 1.?",
+            "correlation.* trained.both, weighting 3, stack 1.?",
+            "sees.pixel shifts, weighting ?, stack [14].?",
+            "sees.self-attention",
             "grows.*",
         ),
         numbered="shift in pixels",
     ),
     Study(
         name="helps",
-        description="Which settings help X-volution most: one changed at a time, validation images of Fashion-MNIST.",
+        description="Which settings help X-volution most: one changed at a time, then several; validation images.",
         fixed={**SEARCH, **OPERATORS["inner"]},
-        axes={"change": CHANGES, "seed": FEW_SEEDS},
+        axes={"change": CHANGES | COMBINED, "seed": FEW_SEEDS},
         baseline={"change": "conv"},
         metrics=("float", "parameters"),
     ),

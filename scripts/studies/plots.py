@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from scripts.studies.report import Point, Report
 
 #: A metric with a number: what it is of, and how many.
 NUMBERED = re.compile(r"(.+)\.(\d+)")
+#: Panels beside each other, at most.
+PANELS = 4
 COLOURS = matplotlib.color_sequences["tab10"]
 COST_TITLES = {"dsp": "DSP", "lut": "LUT", "bram": "BRAM", "cycles": "cycles a frame"}
 
@@ -84,10 +87,17 @@ def numbered_picture(report: Report) -> str | None:
             kinds.setdefault(match[1], []).append(int(match[2]))
     if not kinds:
         return None
-    figure = Figure(figsize=(5.5 * len(kinds) + 2, 4.2), layout="constrained")
-    # Each has its own scale: at two bits one kind may lose half of what another keeps.
-    panels = figure.subplots(1, len(kinds), squeeze=False)[0]
-    for axes, (kind, bits) in zip(panels, kinds.items(), strict=True):
+    columns = min(len(kinds), PANELS)
+    lines = math.ceil(len(kinds) / columns)
+    figure = Figure(figsize=(5.5 * columns + 2, 4.2 * lines), layout="constrained")
+    panels = figure.subplots(lines, columns, squeeze=False).ravel()
+    for axes in panels[len(kinds) :]:
+        axes.set_axis_off()
+    # Only errors share a scale with errors: at two bits one kind may lose half of what another keeps.
+    scales: dict[str, Axes] = {}
+    for axes, (kind, bits) in zip(panels, kinds.items(), strict=False):
+        if (first := scales.setdefault(kind.split(".")[0], axes)) is not axes:
+            axes.sharey(first)
         for row, colour in zip(report.rows, itertools.cycle(COLOURS), strict=False):
             cells = [(b, report.cells[f"{kind}.{b}"].get(row.name)) for b in sorted(bits)]
             there = [(b, cell.mean) for b, cell in cells if cell is not None]
