@@ -162,6 +162,18 @@ _ALL = (
         baseline={"change": "conv"},
         metrics=("float", "parameters"),
     ),
+    Study(
+        name="confirm",
+        description="What helps most on validation images, once more on test images, beside what is in fashion.",
+        fixed=FASHION | {"split": "test"},
+        axes={
+            "operator": _operators(("conv", "wide", "linear_shift", "hadamard"))
+            | {"hadamard, signed": {**OPERATORS["hadamard"], "features": "signed"}},
+            "seed": SEEDS,
+        },
+        baseline=BASELINE,
+        metrics=("float", "parameters"),
+    ),
 )
 
 STUDIES: dict[str, Study] = {study.name: study for study in _ALL}
