@@ -141,7 +141,7 @@ _ALL = (
         description="How well pixel shifts stand for self-attention that learned from images, by product and shift.",
         function="approximation",
         fixed={"stack": 4},
-        axes={"product": ("hadamard", "inner", "dynamic"), "seed": SEEDS},
+        axes={"product": ("hadamard", "inner", "dynamic"), "seed": FEW_SEEDS},
         baseline={"product": "hadamard"},
         metrics=(
             "error.* trained.convolution",
@@ -168,7 +168,7 @@ _ALL = (
         fixed=FASHION | {"split": "test"},
         axes={
             "operator": _operators(("conv", "wide", "linear_shift", "hadamard"))
-            | {"hadamard, signed": {**OPERATORS["hadamard"], "features": "signed"}},
+            | {f"{name}, signed": {**OPERATORS[name], "features": "signed"} for name in ("linear_shift", "hadamard")},
             "seed": SEEDS,
         },
         baseline=BASELINE,
