@@ -145,10 +145,10 @@ _ALL = (
         baseline={"product": "hadamard"},
         metrics=(
             "error.* trained.convolution",
-            "error.* trained.pixel shifts, weighting ?, stack [14].?",
+            "error.* trained.pixel shifts, weighting ?, stack [12].?",
             "error.* trained.both, weighting 3, stack 1.?",
             "correlation.* trained.both, weighting 3, stack 1.?",
-            "sees.pixel shifts, weighting ?, stack [14].?",
+            "sees.pixel shifts, weighting ?, stack [12].?",
             "sees.self-attention",
             "grows.*",
         ),
