@@ -141,7 +141,7 @@ _ALL = (
         description="How well pixel shifts stand for self-attention that learned from images, by product and shift.",
         function="approximation",
         fixed={"stack": 4},
-        axes={"product": ("hadamard", "inner", "dynamic"), "seed": FEW_SEEDS},
+        axes={"product": ("hadamard", "inner", "dynamic"), "seed": SEEDS},
         baseline={"product": "hadamard"},
         metrics=(
             "error.* trained.convolution",
