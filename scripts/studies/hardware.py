@@ -79,12 +79,12 @@ def _weighted(layer: Layer | LayerConfig) -> Layer:
     """``layer`` itself, or if it is only formats, random weights; the same ones whatever its integers mean."""
     if isinstance(layer, Layer):
         return layer
-    return _random(replace(layer, in_scale=None, out_scale=None).to_json())
+    return _random(replace(layer, in_scale=None, out_scale=None))
 
 
 @cache
-def _random(config: str) -> Layer:
-    return random_layer(np.random.default_rng(SEED), **vars(LayerConfig.from_json(config)))
+def _random(config: LayerConfig) -> Layer:
+    return random_layer(np.random.default_rng(SEED), **vars(config))
 
 
 @cache

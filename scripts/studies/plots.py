@@ -93,7 +93,7 @@ def numbered_picture(report: Report) -> str | None:
     panels = figure.subplots(lines, columns, squeeze=False).ravel()
     for axes in panels[len(kinds) :]:
         axes.set_axis_off()
-    # Only errors share a scale with errors: at two bits one kind may lose half of what another keeps.
+    # Errors share a scale with errors, but not `ptq` with `qat`: at two bits one loses half of what the other keeps.
     scales: dict[str, Axes] = {}
     for axes, (kind, bits) in zip(panels, kinds.items(), strict=False):
         if (first := scales.setdefault(kind.split(".")[0], axes)) is not axes:
