@@ -1,0 +1,93 @@
+"""Whether units still become the same Verilog, byte for byte: hashes of their text, written down and compared.
+
+Examples:
+    python -m scripts.verilog_hashes                       compare with those that are kept
+    python -m scripts.verilog_hashes --unit ecp5_8_bit     one unit
+    python -m scripts.verilog_hashes --write               keep those of today
+
+A change of the generator that is to change no gateware is safe where all hashes stay. The units are all
+that are simulated, frozen and reloadable, and the layers with a name for each target.
+
+Exit status: 0 if all are the same, 1 if a unit is another or a hash is missing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+from rich.console import Console
+
+from golden import cli
+from golden.cli import UserError
+from golden.layers import FILES, load_layer
+from golden.progress import progress
+from golden.streams import Folding
+from hw.target import TARGETS
+from hw.verilog import generate
+from sim.cases import CASES, SMALL_CASES, Case
+from sim.reload_cases import PREFIX, RELOADABLE, any_case
+
+KEPT = Path(__file__).parents[1] / "docs" / "evidence" / "verilog_hashes.json"
+#: What the name of a layer's unit begins with.
+LAYER = "layer/"
+
+
+def main(argv: list[str]) -> int:
+    options = _parser().parse_args(argv)
+    names = options.unit or unit_names()
+    for name in names:
+        if name not in unit_names():
+            raise UserError(f"unit {name!r} is not one that is simulated, see sim.cases")
+    with ProcessPoolExecutor(os.cpu_count()) as pool, progress(f"{len(names)} units", len(names)) as advance:
+        hashes = {}
+        for name, digest in zip(names, pool.map(verilog_hash, names), strict=True):
+            hashes[name] = digest
+            advance(1)
+    if options.write:
+        with cli.replacing(KEPT) as stream:
+            stream.write(json.dumps(hashes, indent=0) + "\n")
+        return 0
+    kept = json.loads(KEPT.read_text())
+    different = [name for name, digest in hashes.items() if kept.get(name) != digest]
+    console = Console(markup=False, highlight=False, soft_wrap=True)
+    for name in different:
+        console.print(f"{name}: {'another text' if name in kept else 'no hash is kept'}")
+    console.print(f"{len(hashes) - len(different)} of {len(hashes)} units are the same.")
+    return 1 if different else 0
+
+
+def unit_names() -> list[str]:
+    """Names of all units, as `verilog_hash` takes them."""
+    layers = [f"{LAYER}{name}/{target}" for name in FILES for target in TARGETS]
+    return [*CASES, *SMALL_CASES, *(PREFIX + name for name in RELOADABLE), *layers]
+
+
+def verilog_hash(name: str) -> str:
+    """The sha256 of a unit's Verilog."""
+    case = _case(name)
+    core = generate(case.layer, case.folding, case.target, pack=case.pack, reload=case.reload)
+    return hashlib.sha256(core.verilog.encode()).hexdigest()
+
+
+def _case(name: str) -> Case:
+    if not name.startswith(LAYER):
+        return any_case(name)
+    _, layer_name, target = name.split("/")
+    layer = load_layer(layer_name)
+    return Case(layer=layer, folding=Folding.choose(layer.config), target=TARGETS[target])
+
+
+def _parser() -> cli.Parser:
+    parser = cli.Parser(prog="python -m scripts.verilog_hashes", description=__doc__)
+    add = parser.add_argument
+    add("--unit", action="append", metavar="NAME", help="only this one; may be given several times")
+    add("--write", action="store_true", help="keep the hashes of today")
+    return parser
+
+
+if __name__ == "__main__":
+    cli.run(main)
