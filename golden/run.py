@@ -11,10 +11,11 @@ is int32 of the same rank, [O, Ho, Wo] or [N, O, Ho, Wo].
 
 from __future__ import annotations
 
-from golden import cli, integer
-from golden.arrays import read_array, write_array
 from golden.layers import DEFAULT, NAMES, activations, load_layer
-from golden.progress import progress
+from golden.model import integer
+from golden.support import cli
+from golden.support.arrays import read_array, write_array
+from golden.support.progress import progress
 
 
 def main(argv: list[str]) -> int:

@@ -24,12 +24,14 @@ from typing import Any
 
 import numpy as np
 
-from golden import cli, integer
-from golden.arrays import array_bytes, read_array
-from golden.layer import Layer
+from golden.contract.folding import Folding
+from golden.contract.layer import Layer
+from golden.contract.streams import Payload, hex_lines, to_beats
 from golden.layers import DEFAULT, NAMES, activations, load_layer
-from golden.progress import progress
-from golden.streams import Folding, Payload, hex_lines, to_beats
+from golden.model import integer
+from golden.support import cli
+from golden.support.arrays import array_bytes, read_array
+from golden.support.progress import progress
 
 FORMAT = 1
 DEFAULT_FRAMES = 4

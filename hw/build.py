@@ -10,20 +10,21 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from golden import cli
-from golden.cli import UserError
-from golden.layer import Layer
+from golden.contract.folding import Folding
+from golden.contract.layer import Layer
 from golden.layers import DEFAULT, NAMES, load_layer
-from golden.streams import Folding
-from hw.config import UnitConfig
+from golden.support import cli
+from golden.support.cli import UserError
 from hw.control.files import register_files
-from hw.estimate import Estimate, estimate
-from hw.folding import CAPACITY, DEVICE_TARGET, Wish, choose_folding
-from hw.integration import integration_files
-from hw.multiplier_count import multiplier_counts
-from hw.reload_options import add_reload_options, reload_of
-from hw.target import TARGETS, find_target
-from hw.verilog import Core, generate
+from hw.estimate.choose_folding import Wish, choose_folding
+from hw.estimate.estimate import Estimate, estimate
+from hw.export import integration_files
+from hw.export.verilog import Core, generate
+from hw.options import add_reload_options, reload_of
+from hw.plan.config import UnitConfig
+from hw.plan.multiplier_count import multiplier_counts
+from hw.targets.devices import CAPACITY, DEVICE_TARGET
+from hw.targets.families import TARGETS, find_target
 
 #: Clock that ``--fps`` counts with where none is said.
 CLOCK_MHZ = 200.0

@@ -18,15 +18,15 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from golden import integer
-from golden.cli import Parser, bounded, file_path, run
+from golden.contract.folding import Folding
 from golden.layers import FOLDER
 from golden.layers.digits import LAYER_NAMES, read_digits
-from golden.progress import progress
-from golden.streams import Folding
-from hw.verilog import generate
-from sim.bulk import simulate
-from sim.simulators import SIMULATORS, find_simulator
+from golden.model import integer
+from golden.support.cli import Parser, bounded, file_path, run
+from golden.support.progress import progress
+from hw.export.verilog import generate
+from sim.bulk.simulate import simulate
+from sim.simulator.simulators import SIMULATORS, find_simulator
 
 
 def main(argv: list[str]) -> int:

@@ -30,11 +30,11 @@ from rich.console import Console
 from rich.table import Table
 from threadpoolctl import threadpool_limits
 
-from golden.approximation_study import TIMED_CHANNELS, WEIGHTINGS, Cost, Field, Fit, Plan, Study, study
-from golden.cli import Parser, bounded, file_path, output_directory, run, write_files
-from golden.growth import exponent
-from golden.images import LARGEST_TILE
-from golden.progress import progress
+from golden.experiments.approximation.growth import exponent
+from golden.experiments.approximation.images import LARGEST_TILE
+from golden.experiments.approximation.study import TIMED_CHANNELS, WEIGHTINGS, Cost, Field, Fit, Plan, Study, study
+from golden.support.cli import Parser, bounded, file_path, output_directory, run, write_files
+from golden.support.progress import progress
 from hw.synth.toolchain import require
 
 

@@ -25,16 +25,16 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from golden import cli
-from golden.random_layer import random_layer
-from golden.streams import Folding
+from golden.contract.folding import Folding
+from golden.layers.random_layer import random_layer
+from golden.support import cli
+from hw.export.verilog import Core, generate
 from hw.synth.performance import Performance, useful_macs
 from hw.synth.synthesis import PLACEABLE, synthesise
-from hw.target import TARGETS
-from hw.verilog import Core, generate
-from sim.bulk import simulate
-from sim.simulators import SIMULATORS
-from sim.stimulus import random_frames
+from hw.targets.families import TARGETS
+from sim.bulk.simulate import simulate
+from sim.cases.stimulus import random_frames
+from sim.simulator.simulators import SIMULATORS
 
 SEED = 16
 FRAMES = 2

@@ -22,10 +22,11 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from golden import cli, integer
-from golden.layer import Layer
-from golden.merge import DynamicConv2d
-from golden.random_layer import random_layer
+from golden.contract.layer import Layer
+from golden.layers.random_layer import random_layer
+from golden.model import integer
+from golden.operators.dynamic_conv import DynamicConv2d
+from golden.support import cli
 from golden.vectors import random_frames
 
 CHANNELS = 64

@@ -5,9 +5,9 @@ Examples:
     python -m scripts.coverage --kind frozen --json coverage.json
     python -m scripts.coverage --unit plain --unit reloadable/hadamard
 
-Every frozen unit runs the tests of ``sim/test_units.py``, and many more frames where these leave something open. A
-reloadable unit runs those of ``sim/test_reloadable.py``, and random scenarios; it takes some minutes. Points that
-cannot be reached are excluded, each for a reason that is checked; see ``sim/coverage.py``. Results are cached: what
+Every frozen unit runs the tests of ``sim/tests/test_units.py``, and many more frames where these leave something open. A
+reloadable unit runs those of ``sim/tests/test_reloadable.py``, and random scenarios; it takes some minutes. Points that
+cannot be reached are excluded, each for a reason that is checked; see ``sim/evidence/coverage.py``. Results are cached: what
 has not changed is not simulated again.
 
 Exit status: 0 if the goals are met, 1 if not, 2 for wrong input.
@@ -24,13 +24,13 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from golden import cli
-from golden.progress import progress
-from sim.cases import CASES
-from sim.coverage import GOALS, KINDS, REASONS, UnitCoverage, percent
-from sim.measure import measure
-from sim.reload_cases import PREFIX, RELOADABLE
-from sim.simulators import find_simulator
+from golden.support import cli
+from golden.support.progress import progress
+from sim.cases.frozen import CASES
+from sim.cases.reloadable import PREFIX, RELOADABLE
+from sim.evidence.coverage import GOALS, KINDS, REASONS, UnitCoverage, percent
+from sim.evidence.measure_coverage import measure
+from sim.simulator.simulators import find_simulator
 
 #: All units, by kind.
 KINDS_OF_UNITS = {"frozen": tuple(CASES), "reloadable": tuple(PREFIX + name for name in RELOADABLE)}
@@ -109,7 +109,7 @@ def _parser() -> cli.Parser:
         action="append",
         choices=UNITS,
         metavar="NAME",
-        help="only this one: a case of sim/cases.py, or reloadable/ and one of sim/reload_cases.py",
+        help="only this one: a case of sim/cases/frozen.py, or reloadable/ and one of sim/cases/reloadable.py",
     )
     add("--seed", type=cli.bounded(int, 0, 2**31 - 1), default=0, help="of stimulus and pauses (default: 0)")
     add("--jobs", type=cli.bounded(int, 1, 64), default=os.cpu_count(), help="units at a time (default: one a core)")

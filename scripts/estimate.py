@@ -1,4 +1,4 @@
-"""``python -m scripts.estimate``: the estimates of `hw.estimate` beside what Yosys makes of the same units.
+"""``python -m scripts.estimate``: the estimates of `hw.estimate.estimate` beside what Yosys makes of the same units.
 
 All layers are 16 -> 16 channels, 32x32 pixels, 3x3, 8 bit, all eight directions and signed
 input where not said. Exit status 1 if LUTs or flip-flops are more than 20 % off, or
@@ -19,15 +19,16 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from golden import cli
-from golden.random_layer import random_layer
-from golden.streams import Folding
-from hw.config import UnitConfig
-from hw.estimate import Estimate, estimate
+from golden.contract.folding import Folding
+from golden.layers.random_layer import random_layer
+from golden.support import cli
+from hw.estimate.estimate import Estimate, estimate
+from hw.export.verilog import generate
+from hw.plan.config import UnitConfig
 from hw.synth.mapping import map_to_cells
-from hw.synth.resources import Area, area_of_stages
-from hw.target import TARGETS
-from hw.verilog import generate
+from hw.synth.resources import area_of_stages
+from hw.targets.area import Area
+from hw.targets.families import TARGETS
 
 SEED = 16
 #: Largest error of LUTs and flip-flops.

@@ -24,10 +24,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from golden import cli
-from golden.cli import UserError
-from sim.coverage import GOALS, KINDS
-from sim.mutation import GOAL
+from golden.support import cli
+from golden.support.cli import UserError
+from sim.evidence.coverage import GOALS, KINDS
+from sim.evidence.mutation import GOAL
 
 Figures = Mapping[str, Any]
 ROOT = Path(__file__).parents[1]
@@ -198,7 +198,7 @@ def _mutation(part: Figures) -> Iterator[str]:
     yield from _table(["killed by", "mutants"], list(part["killed_by"].items()))
     proven = part["equivalent"] - len(part["argued"])
     yield ""
-    yield f"Of the equivalent ones {proven} are proven to be (`sim/equivalence.py`), the others argued one by one:"
+    yield f"Of the equivalent ones {proven} are proven to be (`sim/evidence/equivalence.py`), the others argued one by one:"
     yield ""
     for argued in part["argued"]:
         yield f"- {argued['unit']}, {argued['stage']}: `{argued['mutant']}`: {argued['reason']}"

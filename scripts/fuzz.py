@@ -34,18 +34,18 @@ import numpy as np
 from rich.console import Console
 from rich.progress import Progress
 
-from golden import cli
-from golden.arrays import write_array
-from golden.layer_file import write_layer
-from hw.target import TARGETS
-from hw.verilog import generate
-from sim.bulk import simulate
-from sim.cases import Case, random_case
-from sim.recording import FAULTS
-from sim.reload_cases import random_reloadable_case
-from sim.reloadable import NOTHING_MOVES, SCENARIOS, exercise_reloadable
-from sim.simulators import SIMULATORS, find_simulator
-from sim.stimulus import extreme_frames, random_frames
+from golden.contract.layer_file import write_layer
+from golden.support import cli
+from golden.support.arrays import write_array
+from hw.export.verilog import generate
+from hw.targets.families import TARGETS
+from sim.bulk.recording import FAULTS
+from sim.bulk.simulate import simulate
+from sim.cases.frozen import Case, random_case
+from sim.cases.reloadable import random_reloadable_case
+from sim.cases.stimulus import extreme_frames, random_frames
+from sim.reloadable.exercise import NOTHING_MOVES, SCENARIOS, exercise_reloadable
+from sim.simulator.simulators import SIMULATORS, find_simulator
 
 #: ``--simulator mix`` runs one of so many frozen units on Verilator, which compiles slowly, and the others on Icarus.
 MIX = 5

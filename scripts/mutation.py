@@ -5,8 +5,8 @@ Examples:
     python -m scripts.mutation --unit fold_sequential --count 20
     python -m scripts.mutation --json mutation.json
 
-Yosys draws the mutants; all of a unit's are in one program, which is simulated for each of them (``sim/mutation.py``).
-Survivors are proven to do what the unit does, or argued one by one to do so (``sim/argued.py``), or listed.
+Yosys draws the mutants; all of a unit's are in one program, which is simulated for each of them (``sim/evidence/mutation.py``).
+Survivors are proven to do what the unit does, or argued one by one to do so (``sim/evidence/argued.py``), or listed.
 
 Exit status: 0 if enough of those not proven equivalent are killed, 1 if not, 2 for wrong input.
 """
@@ -20,11 +20,11 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from golden import cli
-from golden.progress import progress
+from golden.support import cli
+from golden.support.progress import progress
 from hw.synth.stages import STAGES
-from sim.mutation import EQUIVALENT, GOAL, SUITE, Fate, campaign
-from sim.simulators import SIMULATORS, find_simulator
+from sim.evidence.mutation import EQUIVALENT, GOAL, SUITE, Fate, campaign
+from sim.simulator.simulators import SIMULATORS, find_simulator
 
 
 def main(argv: list[str]) -> int:
@@ -99,7 +99,11 @@ def _parser() -> cli.Parser:
     add(
         "--unit", action="append", choices=list(SUITE), metavar="NAME", help=f"one of {', '.join(SUITE)} (default: all)"
     )
-    add("--count", type=cli.bounded(int, 1, 10_000), help="mutants of each unit (default: as sim/mutation.py says)")
+    add(
+        "--count",
+        type=cli.bounded(int, 1, 10_000),
+        help="mutants of each unit (default: as sim/evidence/mutation.py says)",
+    )
     add("--seed", type=cli.bounded(int, 0, 2**31 - 1), default=0, help="of the draw and of stimulus (default: 0)")
     add("--simulator", choices=list(SIMULATORS), default="verilator", help="(default: verilator)")
     add("--jobs", type=cli.bounded(int, 1, 64), default=os.cpu_count(), help="simulations at a time (default: cores)")

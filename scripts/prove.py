@@ -25,7 +25,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from golden import cli
+from golden.support import cli
 
 ROOT = Path(__file__).parents[1]
 #: The test that proves, and the one that looks for a planted bug; the report that each writes.

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from golden import cli
-from golden.bounds import Range
-from golden.layer import FIELD_RANGES
+from golden.contract.folding import Folding
+from golden.contract.layer_config import FIELD_RANGES
+from golden.contract.ranges import Range
 from golden.layers import DEFAULT, load_layer
-from golden.streams import Folding
-from hw.config import UnitConfig
+from golden.support import cli
 from hw.control.register_page import register_markdown
 from hw.control.registers import register_table
-from hw.reload import Reload
+from hw.plan.config import UnitConfig
+from hw.plan.reload import Reload
 
 PAGE = Path(__file__).parents[1] / "docs" / "registers.md"
 

@@ -25,9 +25,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Column, Table
 
-from golden import cli
-from golden.cli import UserError
-from hw.target import TARGETS
+from golden.support import cli
+from golden.support.cli import UserError
+from hw.targets.families import TARGETS
 from scripts.studies import store as stores
 from scripts.studies.catalogue import STUDIES, find_study
 from scripts.studies.page import mean_text, page

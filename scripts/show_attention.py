@@ -20,9 +20,9 @@ from typing import Any
 
 import numpy as np
 
-from golden.cli import Parser, UserError, bounded, file_path, output_directory, replacing, run
-from golden.fused import FusedKernel, fused_kernel
 from golden.layers.digits import LAYER_NAMES, Digits, read_digits
+from golden.model.fused import FusedKernel, fused_kernel
+from golden.support.cli import Parser, UserError, bounded, file_path, output_directory, replacing, run
 from hw.synth.toolchain import require
 
 PARTS = ("static", "dynamic", "total")

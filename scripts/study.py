@@ -28,8 +28,8 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
-from golden import cli
-from golden.cli import UserError, bounded
+from golden.support import cli
+from golden.support.cli import UserError, bounded
 from scripts.studies import store as stores
 from scripts.studies.catalogue import STUDIES, find_study
 from scripts.studies.engine import local_client, remote_client, run_jobs

@@ -28,14 +28,14 @@ from sklearn.model_selection import train_test_split
 from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 
-from golden import integer
-from golden.cli import Parser, bounded, file_path, output_directory, run
+from golden.contract.scales import quantise_input
 from golden.layers import FOLDER
 from golden.layers.digits import CLASSES, LAYER_NAMES, POOL, Digits, write_digits
-from golden.operator import XVolution
-from golden.progress import progress
-from golden.quantise import quantise
-from golden.scales import quantise_input
+from golden.model import integer
+from golden.operators.xvolution import XVolution
+from golden.quantise.layer import quantise
+from golden.support.cli import Parser, bounded, file_path, output_directory, run
+from golden.support.progress import progress
 
 CHANNELS = 16
 SIDE = 8

@@ -21,15 +21,15 @@ from pathlib import Path
 
 from rich.console import Console
 
-from golden import cli
-from golden.cli import UserError
+from golden.contract.folding import Folding
 from golden.layers import FILES, load_layer
-from golden.progress import progress
-from golden.streams import Folding
-from hw.target import TARGETS
-from hw.verilog import generate
-from sim.cases import CASES, SMALL_CASES, Case
-from sim.reload_cases import PREFIX, RELOADABLE, any_case
+from golden.support import cli
+from golden.support.cli import UserError
+from golden.support.progress import progress
+from hw.export.verilog import generate
+from hw.targets.families import TARGETS
+from sim.cases.frozen import CASES, SMALL_CASES, Case
+from sim.cases.reloadable import PREFIX, RELOADABLE, any_case
 
 KEPT = Path(__file__).parents[1] / "docs" / "evidence" / "verilog_hashes.json"
 #: What the name of a layer's unit begins with.
@@ -41,7 +41,7 @@ def main(argv: list[str]) -> int:
     names = options.unit or unit_names()
     for name in names:
         if name not in unit_names():
-            raise UserError(f"unit {name!r} is not one that is simulated, see sim.cases")
+            raise UserError(f"unit {name!r} is not one that is simulated, see sim.cases.frozen")
     with ProcessPoolExecutor(os.cpu_count()) as pool, progress(f"{len(names)} units", len(names)) as advance:
         hashes = {}
         for name, digest in zip(names, pool.map(verilog_hash, names), strict=True):

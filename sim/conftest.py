@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from golden.cli import output_directory
-from sim.simulators import SIMULATORS, MissingTool, Simulator, find_simulator
+from golden.support.cli import output_directory
+from sim.simulator.simulators import SIMULATORS, MissingTool, Simulator, find_simulator
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -14,12 +14,12 @@ from pathlib import Path
 
 from rich.console import Console
 
-from golden import cli
-from golden.cli import UserError
-from hw.verilog import generate
-from sim.reload_job import ReloadJob
-from sim.reloadable import SCENARIOS, exercise_reloadable
-from sim.simulators import SIMULATORS, find_simulator
+from golden.support import cli
+from golden.support.cli import UserError
+from hw.export.verilog import generate
+from sim.reloadable.exercise import SCENARIOS, exercise_reloadable
+from sim.simulator.reload_job import ReloadJob
+from sim.simulator.simulators import SIMULATORS, find_simulator
 
 
 def main(argv: list[str]) -> int:

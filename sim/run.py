@@ -21,17 +21,17 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from golden import cli
-from golden.arrays import read_array, write_array
-from golden.cli import UserError
+from golden.contract.folding import Folding
 from golden.layers import DEFAULT, NAMES, activations, load_layer
-from golden.progress import progress
-from golden.streams import Folding
-from hw.target import GENERIC, TARGETS
-from hw.verilog import generate
-from sim.bulk import MAX_PROBABILITY, simulate
-from sim.result import SimulationResult
-from sim.simulators import SIMULATORS, find_simulator
+from golden.support import cli
+from golden.support.arrays import read_array, write_array
+from golden.support.cli import UserError
+from golden.support.progress import progress
+from hw.export.verilog import generate
+from hw.targets.families import GENERIC, TARGETS
+from sim.bulk.result import SimulationResult
+from sim.bulk.simulate import MAX_PROBABILITY, simulate
+from sim.simulator.simulators import SIMULATORS, find_simulator
 
 
 def main(argv: list[str]) -> int:

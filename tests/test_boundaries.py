@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from golden import fixed_point
-from units import STAGES
+from golden.model import fixed_point
+from support.places import ROOT
+from support.units import STAGES
 
-ROOT = Path(__file__).parents[1]
 PACKAGES = ("golden", "hw", "sim", "scripts")
 #: Stages that change values; the others only carry them.
 ARITHMETIC = STAGES[1:-1]
@@ -24,13 +24,13 @@ GOLDEN_FOR_HW = {"layer", "layers", "bounds", "extremes", "streams", "random_lay
 WITHOUT_TORCH = (
     "golden.run",
     "golden.vectors",
-    "golden.integer",
-    "golden.fixed_point",
+    "golden.model.integer",
+    "golden.model.fixed_point",
     "hw.build",
-    "hw.driver",
+    "hw.control.driver",
     "hw.synth.__main__",
-    "hw.top",
-    "hw.verilog",
+    "hw.unit.unit",
+    "hw.export.verilog",
     "sim.run",
 )
 

@@ -15,10 +15,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from commands import COMMANDS, Command, furnish
-from foul import ODD_TEXTS, archive, layer_files, npy, npy_files, texts
 from golden.layers.digits import NETWORK_ARRAYS
-from workplace import Outcome, assert_refusal, workplace
+from support.commands import COMMANDS, Command, furnish
+from support.foul import ODD_TEXTS, archive, layer_files, npy, npy_files, texts
+from support.places import ROOT
+from support.workplace import Outcome, assert_refusal, workplace
 
 #: The same random cases every time: what fails here fails everywhere.
 quick = settings(
@@ -27,7 +28,6 @@ quick = settings(
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
-ROOT = Path(__file__).parents[1]
 TIMEOUT = 120
 
 every_command = pytest.mark.parametrize("name", COMMANDS)

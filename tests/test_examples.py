@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 import shlex
-from pathlib import Path
 
 import pytest
 
-from commands import COMMANDS
-from golden.cli import Parser, UserError
+from golden.support.cli import Parser, UserError
+from support.commands import COMMANDS
+from support.places import ROOT
 
-ROOT = Path(__file__).parents[1]
 #: Values for the placeholders of the README's table.
 PLACEHOLDERS = {
     "LAYER": "tiny",

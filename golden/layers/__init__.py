@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from golden.layer import Layer, LayerError
-from golden.layer_file import read_layer
-from golden.random_layer import random_layer
+from golden.contract.layer import Layer
+from golden.contract.layer_config import LayerError
+from golden.contract.layer_file import read_layer
+from golden.layers.random_layer import random_layer
 
 FOLDER = Path(__file__).parent
 DEFAULT = "digits"

@@ -17,12 +17,12 @@ from pathlib import Path
 
 import numpy as np
 
-from golden.arrays import Archive, array_bytes, read_array
-from golden.cli import UserError, write_files
-from golden.layer import Layer
-from golden.layer_file import layer_bytes, read_layer
+from golden.contract.layer import Layer
+from golden.contract.layer_file import layer_bytes, read_layer
+from golden.contract.scales import dequantise_output
 from golden.layers import FOLDER
-from golden.scales import dequantise_output
+from golden.support.arrays import Archive, array_bytes, read_array
+from golden.support.cli import UserError, write_files
 
 #: The layer's name with each product.
 LAYER_NAMES = {"hadamard": "digits", "dynamic": "digits_dynamic"}

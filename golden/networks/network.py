@@ -10,12 +10,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from golden.merge import DynamicConv2d, batch_norm_affine
 from golden.networks.step import IMAGES, POOL, Step
+from golden.operators.dynamic_conv import DynamicConv2d, batch_norm_affine
 
 
 class Unit(Protocol):
-    """A part with a merged form: `golden.operator.XVolution` and its like."""
+    """A part with a merged form: `golden.operators.xvolution.XVolution` and its like."""
 
     def merge(self) -> DynamicConv2d: ...
 

@@ -17,11 +17,11 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from golden.cli import UserError
 from golden.networks.network import Network, parameter_count
 from golden.networks.step import IMAGES, Step
 from golden.networks.variants import Variant, plain_unit
-from golden.sliding import check_choice
+from golden.operators.sliding import check_choice
+from golden.support.cli import UserError
 
 #: Where the activation stands in a block.
 BLOCKS = ("post", "pre")

@@ -8,10 +8,10 @@ from typing import Any
 
 from torch import nn
 
-from golden.cli import UserError
-from golden.networks.linear_shift import LinearShift
-from golden.operator import XVolution
-from golden.sliding import check_choice
+from golden.operators.linear_shift import LinearShift
+from golden.operators.sliding import check_choice
+from golden.operators.xvolution import XVolution
+from golden.support.cli import UserError
 
 #: Kinds of variants.
 KINDS = ("conv", "wide", "linear_shift", "xvolution")

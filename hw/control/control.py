@@ -15,25 +15,16 @@ from amaranth.hdl import Cat, Module, ResetInserter, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.config import UnitConfig
+from hw.blocks.pipeline import index_shape
 from hw.control.axi_lite import AxiLite, axi_lite_members
 from hw.control.counters import Counters
-from hw.control.interface import (
-    APPLY_PARTS,
-    WORD,
-    Apply,
-    InputErrors,
-    Parts,
-    constant_write,
-    counts,
-    settings_layout,
-)
+from hw.control.interface import APPLY_PARTS, WORD, Apply, InputErrors, Parts, constant_write, counts, settings_layout
 from hw.control.register_file import RegisterFile
 from hw.control.registers import ADDRESS_BITS, register_table
 from hw.control.weight_image import BEAT_BITS, weight_banks
 from hw.control.weight_loader import WeightLoader
-from hw.pipeline import index_shape
-from hw.weight_store import bank_write
+from hw.plan.config import UnitConfig
+from hw.unit.weight_store import bank_write
 
 PREFIX = "s_axi_"
 

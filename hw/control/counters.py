@@ -6,8 +6,8 @@ from amaranth.hdl import Module, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.config import UnitConfig
 from hw.control.interface import WORD, counts
+from hw.plan.config import UnitConfig
 
 
 class Counters(wiring.Component):

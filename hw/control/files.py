@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from hw.config import UnitConfig
 from hw.control.header import header
 from hw.control.register_page import register_html, register_markdown
 from hw.control.registers import register_table
 from hw.control.systemrdl import systemrdl
+from hw.plan.config import UnitConfig
 
 
 def register_files(config: UnitConfig) -> dict[str, str]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from amaranth.hdl import unsigned
 from amaranth.lib import data
 
-from hw.config import UnitConfig
-from hw.pipeline import index_shape
+from hw.blocks.pipeline import index_shape
+from hw.plan.config import UnitConfig
 
 #: Which parts of the new set an apply puts in force: the settings, the weights, biases and multipliers.
 APPLY_PARTS = ("settings", "weights", "constants")

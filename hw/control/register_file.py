@@ -13,11 +13,11 @@ from amaranth.hdl import Cat, Const, Module, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from golden.bounds import Range
+from golden.contract.ranges import Range
+from hw.blocks.pipeline import index_shape, pick
 from hw.control.axi_lite import RegisterBus
 from hw.control.interface import WORD
 from hw.control.register_table import WORD_BYTES, Access, Register, RegisterTable, Window
-from hw.pipeline import index_shape, pick
 
 
 class RegisterFile(wiring.Component):

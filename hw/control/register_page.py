@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from html import escape
 
-from golden.bounds import Range
+from golden.contract.ranges import Range
 from hw.control.register_table import Access, Field, Register, RegisterTable, Window
 
 _RULES = (

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from golden.bounds import Range
+from golden.contract.ranges import Range
 
 WORD_BYTES = 4
 

@@ -11,12 +11,12 @@ import json
 import zlib
 from collections.abc import Iterable
 
-from golden.bounds import Range
-from golden.layer import MULTIPLIER_BITS
-from hw.config import UnitConfig
+from golden.contract.layer_config import MULTIPLIER_BITS
+from golden.contract.ranges import Range
 from hw.control.interface import APPLY_PARTS, WORD
 from hw.control.register_table import Access, Field, Register, RegisterTable, Window
 from hw.control.weight_image import bank_members, image_beats, weight_banks
+from hw.plan.config import UnitConfig
 
 #: The letters XVOL.
 IDENTITY = 0x58564F4C

@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from golden.streams import Payload
-from hw.config import UnitConfig
-from hw.weight_store import memory_elements, weight_skew, weight_words
+from golden.contract.streams import Payload
+from hw.plan.config import UnitConfig
+from hw.unit.weight_store import memory_elements, weight_skew, weight_words
 
 BEAT_BITS = 32
 

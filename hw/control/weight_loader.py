@@ -12,9 +12,9 @@ from amaranth.hdl import Const, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from hw.blocks.pipeline import Counter, index_shape, pick
 from hw.control.weight_image import BEAT_BITS, beats_of_word
-from hw.pipeline import Counter, index_shape, pick
-from hw.weight_store import bank_write
+from hw.unit.weight_store import bank_write
 
 #: A beat of the stream: TDATA and TLAST.
 WeightBeat = data.StructLayout({"data": BEAT_BITS, "last": 1})
@@ -31,7 +31,7 @@ class WeightLoader(wiring.Component):
         i_free: whether the set not in use may be written; otherwise no beat is taken.
         i_restart: strobe: drop the load under way.
         i_used: strobe: what was loaded has been put in force.
-        o_write: words, as in `hw.weight_store.bank_write`.
+        o_write: words, as in `hw.unit.weight_store.bank_write`.
         o_loading: some beats of an image have come.
         o_loaded: a whole image has come and is neither in force nor overwritten.
         o_short, o_long: strobes: TLAST came before an image's last beat, or not with it.

@@ -9,17 +9,17 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from golden import cli
+from golden.contract.folding import Folding
 from golden.layers import DEFAULT, NAMES, load_layer
-from golden.streams import Folding
-from hw.reload_options import add_reload_options, reload_of
+from golden.support import cli
+from hw.export.verilog import generate
+from hw.options import add_reload_options, reload_of
 from hw.synth.placement import DEVICES, SPEEDS
 from hw.synth.report import report, rows
-from hw.synth.resources import RESOURCES
 from hw.synth.synthesis import find_goal, synthesise
 from hw.synth.toolchain import require
-from hw.target import TARGETS, find_target
-from hw.verilog import generate
+from hw.targets.area import RESOURCES
+from hw.targets.families import TARGETS, find_target
 
 EXAMPLES = """\
 examples:

@@ -7,12 +7,12 @@ import json
 import re
 from pathlib import Path
 
-from golden.cache import cached
+from golden.support.cache import cached
+from hw.export.verilog import TOP_MODULE, Core
 from hw.synth.netlist import Netlist
 from hw.synth.stages import ATTRIBUTE, stage_of_module
 from hw.synth.toolchain import YOSYS
-from hw.target import Target
-from hw.verilog import TOP_MODULE, Core
+from hw.targets.families import Target
 
 _VERILOG, _JSON, _NETLIST = "unit.v", "netlist.json", "netlist.json.gz"
 

@@ -6,9 +6,9 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from golden.page import page_template, svg_element
+from golden.support.page import page_template, svg_element
 from hw.synth.report import rows
-from hw.synth.resources import RESOURCES
+from hw.targets.area import RESOURCES
 
 
 def page(figures: dict[str, Any]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from golden.layer import LayerConfig
+from golden.contract.layer_config import LayerConfig
 
 
 def useful_macs(config: LayerConfig) -> int:

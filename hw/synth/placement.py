@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from golden.cache import cached
-from golden.cli import UserError
+from golden.support.cache import cached
+from golden.support.cli import UserError
+from hw.export.verilog import TOP_MODULE
 from hw.synth.floorplan import floorplanned
 from hw.synth.netlist import Netlist
 from hw.synth.ties import tied
 from hw.synth.toolchain import NEXTPNR
-from hw.verilog import TOP_MODULE
 
 #: What the user calls a device, and nextpnr's option for it.
 DEVICES = {"ecp5-25f": "--25k", "ecp5-45f": "--45k", "ecp5-85f": "--85k"}

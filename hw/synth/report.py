@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+from hw.export.verilog import Core
 from hw.synth.mapping import synthesis_command
 from hw.synth.performance import Performance, useful_macs
 from hw.synth.placement import place_options
 from hw.synth.synthesis import Synthesis
 from hw.synth.toolchain import NEXTPNR
-from hw.verilog import Core
 
 
 def report(layer: str, core: Core, synthesis: Synthesis) -> dict[str, Any]:

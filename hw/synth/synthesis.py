@@ -6,15 +6,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from golden.cli import UserError
+from golden.support.cli import UserError
+from hw.export.verilog import Core
 from hw.synth.critical_path import CriticalPath, critical_path
 from hw.synth.harness import harnessed
 from hw.synth.mapping import map_to_cells
 from hw.synth.netlist import Netlist
 from hw.synth.placement import Goal, place
-from hw.synth.resources import Area, area_of_stages
+from hw.synth.resources import area_of_stages
 from hw.synth.toolchain import NEXTPNR, YOSYS, require
-from hw.verilog import Core
+from hw.targets.area import Area
 
 #: Targets that can be placed and routed; the generic one as what it would be on an ECP5.
 PLACEABLE = ("ecp5", "generic")

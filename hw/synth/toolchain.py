@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from subprocess import PIPE, STDOUT
 
-from golden.cli import UserError
+from golden.support.cli import UserError
 
 #: What installs everything that synthesis needs.
 INSTALL = "pip install -e '.[synth]'"

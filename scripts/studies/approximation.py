@@ -1,4 +1,4 @@
-"""How well pixel shifts stand for self-attention, as a run of a study: `golden.approximation_study` by its settings."""
+"""How well pixel shifts stand for self-attention, as a run of a study: `golden.experiments.approximation.study` by its settings."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Any
 
 from threadpoolctl import threadpool_limits
 
-from golden.approximation_study import Plan, Study, study
-from golden.cli import UserError
-from golden.growth import exponent
-from golden.images import LARGEST_TILE
+from golden.experiments.approximation.growth import exponent
+from golden.experiments.approximation.images import LARGEST_TILE
+from golden.experiments.approximation.study import Plan, Study, study
+from golden.support.cli import UserError
 from scripts.studies.functions import Advance, Settings
 
 PRODUCTS = ("hadamard", "inner", "dynamic")
@@ -30,7 +30,7 @@ NUMBERS = {
 
 
 def check(settings: Settings) -> dict[str, Any]:
-    """All settings, see `golden.approximation_study.Plan`. Raises `UserError` for one that is not allowed."""
+    """All settings, see `golden.experiments.approximation.study.Plan`. Raises `UserError` for one that is not allowed."""
     checked: dict[str, Any] = {"product": PRODUCTS[0]} | {name: default for name, (default, _, _) in NUMBERS.items()}
     for name, value in settings.items():
         if name not in checked:

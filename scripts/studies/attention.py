@@ -1,6 +1,6 @@
 """Where in real images the attention of a trained network is at work, as a run of a study.
 
-A network is trained and quantised as `golden.experiment` does it; then the accumulators of its X-volution
+A network is trained and quantised as `golden.experiments.experiment` does it; then the accumulators of its X-volution
 layers are taken apart in exact integers: what comes from the attention weights, and what from the kernel.
 """
 
@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from golden import integer
-from golden.cli import UserError
-from golden.experiment import check_settings, measured_examples, run_experiment, task_of
-from golden.layer import Layer
-from golden.quantised.integer_network import IntegerNetwork
+from golden.contract.layer import Layer
+from golden.experiments.experiment import check_settings, measured_examples, run_experiment, task_of
+from golden.model import integer
+from golden.quantise.integer_network import IntegerNetwork
+from golden.support.cli import UserError
 from scripts.studies.functions import Advance, Settings
 
 #: Images that are shown: the default, and how many there may be.

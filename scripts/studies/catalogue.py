@@ -1,6 +1,6 @@
 """The studies there are: what each asks, and the grid that answers it.
 
-Settings of the function ``experiment`` are in `golden.experiment_settings`. Whoever looks for settings does
+Settings of the function ``experiment`` are in `golden.experiments.settings`. Whoever looks for settings does
 it on validation images; studies that confirm count on test images. Subsets of a data set are fixed ones.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from golden.cli import UserError
+from golden.support.cli import UserError
 from scripts.studies.functions import Settings
 from scripts.studies.grid import Study
 

@@ -20,7 +20,7 @@ from scripts.studies.functions import Function, Settings
 
 ROOT = Path(__file__).parents[2]
 #: Modules that have no part in any figure.
-NEUTRAL = frozenset({"golden.cli", "golden.progress", "golden.cache"})
+NEUTRAL = frozenset({"golden.support.cli", "golden.support.progress", "golden.support.cache"})
 #: Packages whose modules count; where a function's own module is in none of them, it counts too.
 COUNTED = ("golden", "hw", "sim")
 

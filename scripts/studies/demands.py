@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from golden.experiment import task_of
+from golden.experiments.experiment import task_of
 from scripts.studies.functions import Settings
 
 #: Seconds of one core for each pixel that a ResNet-8 of plain convolutions learns from; measured on `load_digits`.

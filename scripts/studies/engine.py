@@ -21,7 +21,7 @@ import dask
 from distributed import Client, Future, KilledWorker, LocalCluster, as_completed
 from distributed.comm import connect
 
-from golden.cli import UserError
+from golden.support.cli import UserError
 from scripts.studies.content import code_version
 from scripts.studies.result import FAILED, Result
 from scripts.studies.worker import TOPIC, Job, execute

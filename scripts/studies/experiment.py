@@ -1,16 +1,16 @@
-"""An experiment as studies run it: `golden.experiment`, and the formats of all layers of its integer networks."""
+"""An experiment as studies run it: `golden.experiments.experiment`, and the formats of all layers of its integer networks."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from golden.experiment import run_experiment
-from golden.quantised.integer_network import IntegerNetwork
+from golden.experiments.experiment import run_experiment
+from golden.quantise.integer_network import IntegerNetwork
 from scripts.studies.functions import Advance, Settings
 
 
 def run(settings: Settings, *, advance: Advance) -> dict[str, Any]:
-    """The figures of `golden.experiment.run_experiment`, and beside them ``layers``.
+    """The figures of `golden.experiments.experiment.run_experiment`, and beside them ``layers``.
 
     These are by integer network, such as ``ptq.8``, the configs of all its layers as layer files have them: what
     the hardware's estimator needs.

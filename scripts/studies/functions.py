@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from golden.cli import UserError
+from golden.support.cli import UserError
 
 #: Anything that JSON can say; keys of objects are texts.
 Json = Any
@@ -66,7 +66,7 @@ def _find(place: str) -> Callable[..., Any]:
 FUNCTIONS: dict[str, Function] = {
     "experiment": Function(
         run="scripts.studies.experiment:run",
-        check="golden.experiment:check_settings",
+        check="golden.experiments.experiment:check_settings",
         ready="scripts.studies.demands:check_data",
         amount="scripts.studies.demands:seconds",
     ),

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from reprlib import repr as brief
 
-from golden.cli import UserError
+from golden.support.cli import UserError
 from scripts.studies.functions import Function, Json, Settings, find_function
 
 #: The axis whose values only repeat a run.

@@ -14,13 +14,14 @@ from typing import Any
 
 import numpy as np
 
-from golden.cli import UserError
-from golden.layer import Layer, LayerConfig
-from golden.random_layer import random_layer
-from golden.streams import Folding
-from hw.config import UnitConfig
-from hw.estimate import estimate
-from hw.target import find_target
+from golden.contract.folding import Folding
+from golden.contract.layer import Layer
+from golden.contract.layer_config import LayerConfig
+from golden.layers.random_layer import random_layer
+from golden.support.cli import UserError
+from hw.estimate.estimate import estimate
+from hw.plan.config import UnitConfig
+from hw.targets.families import find_target
 
 #: Lanes at each end of a unit, at most, from the smallest to the fastest.
 LANES = (1, 2, 4, 8)
@@ -36,7 +37,7 @@ class Cost:
 
     Attributes:
         lanes: input and output channels that each unit takes a cycle, at most.
-        dsp, lut, ff, bram: of all its units, in the units of `hw.synth.resources.Area`; the multipliers and block
+        dsp, lut, ff, bram: of all its units, in the units of `hw.targets.area.Area`; the multipliers and block
             RAMs are None where synthesis is free to choose.
         cycles: from frame to frame.
     """

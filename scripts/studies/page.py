@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from golden.page import page_template
+from golden.support.page import page_template
 from scripts.studies.functions import Json
 from scripts.studies.grid import SEED, shown
 from scripts.studies.plots import Picture

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from golden.page import svg_element
+from golden.support.page import svg_element
 from scripts.studies.hardware import COSTS, non_dominated
 from scripts.studies.report import Point, Report
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
-from golden.layer import LayerConfig
+from golden.contract.layer_config import LayerConfig
 from scripts.studies.functions import Json, Settings
 from scripts.studies.grid import SEED, Run, Study, shown
 from scripts.studies.hardware import COSTS, Cost, network_costs, non_dominated

@@ -11,16 +11,16 @@ from typing import Any
 
 import numpy as np
 
-from golden.cli import UserError
-from golden.experiment import check_settings, measured_examples, run_experiment, task_of
-from golden.quantised.integer_network import IntegerNetwork
-from golden.streams import Folding
-from hw.verilog import generate
+from golden.contract.folding import Folding
+from golden.experiments.experiment import check_settings, measured_examples, run_experiment, task_of
+from golden.quantise.integer_network import IntegerNetwork
+from golden.support.cli import UserError
+from hw.export.verilog import generate
 from scripts.studies.functions import Advance, Settings
 from scripts.studies.grid import Run
-from sim.bulk import simulate
-from sim.result import SimulationResult
-from sim.simulators import find_simulator
+from sim.bulk.result import SimulationResult
+from sim.bulk.simulate import simulate
+from sim.simulator.simulators import find_simulator
 
 #: Names of the functions.
 NAME, EXPERIMENT = "rtl", "experiment"
@@ -34,7 +34,7 @@ TRAINING = 0.5
 
 
 def check(settings: Settings) -> dict[str, Any]:
-    """The settings of `golden.experiment.check_settings`, and `IMAGES`.
+    """The settings of `golden.experiments.experiment.check_settings`, and `IMAGES`.
 
     Raises `UserError` where nothing would be simulated.
     """

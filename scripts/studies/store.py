@@ -19,7 +19,7 @@ from typing import Any, Self
 import sqlalchemy as sql
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
-from golden.cli import UserError, output_directory
+from golden.support.cli import UserError, output_directory
 from scripts.studies.result import DONE, FAILED, Result
 
 #: Where results are kept if nobody says.

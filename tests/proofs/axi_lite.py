@@ -17,9 +17,9 @@ from __future__ import annotations
 from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib.wiring import In
 
+from hw.blocks.pipeline import delay
 from hw.control.axi_lite import AxiLite, Response, axi_lite_members
 from hw.control.interface import WORD
-from hw.pipeline import delay
 from proofs.inside import Inside
 from proofs.proof import Bug, Harness, Proof
 

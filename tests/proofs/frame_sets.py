@@ -21,13 +21,13 @@ from __future__ import annotations
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib.wiring import In
 
-from front_end import reloadable
+from hw.blocks.pipeline import delay
 from hw.control.interface import APPLY_PARTS, WORD
-from hw.frame_sets import FrameSets
-from hw.pipeline import delay
+from hw.reloadable.frame_sets import FrameSets
 from proofs.inside import Inside
 from proofs.proof import Bug, Harness, Proof
 from proofs.row_store import small_config
+from support.front_end import reloadable
 
 #: Frames under way at most; for the simulated latency of the pipeline, which is no matter here.
 MOST, LATENCY = 8, 1
@@ -164,7 +164,7 @@ class FrameSetsHarness(Harness):
 
 
 def _bug(name: str, old: str, new: str) -> Bug:
-    return Bug(name=name, module="hw.frame_sets", old=old, new=new, build="two sets", depth=12)
+    return Bug(name=name, module="hw.reloadable.frame_sets", old=old, new=new, build="two sets", depth=12)
 
 
 PROOF = Proof(

@@ -4,7 +4,7 @@ Proven for `DEPTH` cycles after power-up (bounded model checking), not for ever,
 reuse of a slot in small frames, and no more: each further cycle doubles the solver's time. Frames may have any
 size up to that of the build, software change it whenever it may, the source pause, end frames
 too early or too late, and the sink stall, as they like. The real frame sets, writer and walk are
-wired as in `hw.reloadable`; the sequencer between walk and sink may take a beat in any cycle in which there
+wired as in `hw.reloadable.reloadable_unit`; the sequencer between walk and sink may take a beat in any cycle in which there
 is one. What is claimed:
 
 - every beat is written to its own slot, column and address, in order;
@@ -30,13 +30,13 @@ from typing import Any
 from amaranth.hdl import Cat, Const, Module, Mux, ResetSignal, Signal, Value
 from amaranth.lib.wiring import In
 
-from front_end import reloadable
-from hw.frame_sets import FrameSets
-from hw.frame_walk import FrameWalk
-from hw.frame_writer import FrameWriter, frames_at_once
-from hw.pipeline import delay
+from hw.blocks.pipeline import delay
+from hw.reloadable.frame_sets import FrameSets
+from hw.reloadable.frame_walk import FrameWalk
+from hw.reloadable.frame_writer import FrameWriter, frames_at_once
 from proofs.proof import Bug, Harness, Proof
 from proofs.row_store import small_config
+from support.front_end import reloadable
 
 #: Cycles looked at, more where the first read is later; the latency only says how many frames may be under way.
 DEPTH, DEPTH_VALID, LATENCY = 14, 20, 8
@@ -246,7 +246,7 @@ def _bug(name: str, module: str, old: str, new: str, build: str) -> Bug:
 
 BOTTOM = (
     "a read does not wait for the bottom row",
-    "hw.frame_walk",
+    "hw.reloadable.frame_walk",
     "distance.eq(Mux(needs_end, below + 1, reach))",
     "distance.eq(Mux(needs_end, below + 1, 0))",
 )
@@ -269,14 +269,14 @@ PROOF = Proof(
     bugs=(
         _bug(
             "room for a row too many",
-            "hw.frame_writer",
+            "hw.reloadable.frame_writer",
             "init=g.rows_of_room(slots) - 1",
             "init=g.rows_of_room(slots)",
             "2x2",
         ),
         _bug(
             "each group releases a row",
-            "hw.frame_walk",
+            "hw.reloadable.frame_walk",
             "Mux(ends_row, Mux(last_row, advance + odd, stride), 0)",
             "Mux(last_row, advance + odd, stride)",
             "1x2",
@@ -284,35 +284,35 @@ PROOF = Proof(
         _bug(*BOTTOM, "2x2"),
         _bug(
             "the walk's size is that of the other set",
-            "hw.frame_walk",
+            "hw.reloadable.frame_walk",
             "pick_set(self._config, self.i_sets, self.i_frame_set)",
             "pick_set(self._config, self.i_sets, ~self.i_frame_set)",
             "1x2",
         ),
         _bug(
             "slots do not run on across frames",
-            "hw.frame_walk",
+            "hw.reloadable.frame_walk",
             "slot.eq(Mux(odd, wrapped[1], wrapped[0]))",
             "slot.eq(slot.init)",
             "2x2",
         ),
         _bug(
             "the set changes within a frame",
-            "hw.frame_sets",
+            "hw.reloadable.frame_sets",
             "pending & self.i_boundary & (due | ~waits)",
             "pending & (due | ~waits)",
             "1x2",
         ),
         _bug(
             "a group's second column is not waited for",
-            "hw.frame_walk",
+            "hw.reloadable.frame_walk",
             "Mux(right == -first, 0, (stride - 1) * beats)",
             "0",
             "3x3, stride 2",
         ),
         _bug(
             "an odd height counts as an even one",
-            "hw.frame_walk",
+            "hw.reloadable.frame_walk",
             "odd = (below > first) if stride == 2 else Const(0)",
             "odd = Const(0)",
             "3x3, stride 2",
@@ -336,7 +336,7 @@ VALID = Proof(
         _bug(*BOTTOM, "4x3"),
         _bug(
             "the first row of centres is the frame's first",
-            "hw.frame_walk",
+            "hw.reloadable.frame_walk",
             'Signal(position["rows"].shape, init=first)',
             'Signal(position["rows"].shape, init=0)',
             "3x3",

@@ -14,12 +14,14 @@ from pathlib import Path
 from types import CodeType, ModuleType
 from typing import TYPE_CHECKING
 
+from support.places import ROOT
+
 if TYPE_CHECKING:
     from proofs.proof import Bug
 
 
 #: Packages and modules of the project that a harness may import.
-PROJECT = ("front_end", "golden", "hw", "proofs", "units")
+PROJECT = ("golden", "hw", "proofs", "support")
 
 
 class _Planted(SourceFileLoader):
@@ -73,7 +75,7 @@ def main(out: str, proof: str, bug: str, *builds: str) -> None:
         harness = chosen.builds[build]()
         harness.lemmas = not bug
         # Where a claim stands is told by its line, wherever the project lies.
-        text = rtlil.convert(harness).replace(f"{Path(__file__).parents[2]}/", "")
+        text = rtlil.convert(harness).replace(f"{ROOT}/", "")
         (Path(out) / f"{number}.il").write_text(text)
 
 

@@ -7,9 +7,9 @@ the source may pause, the sink stall and the reset come, as they like. From any 
 - the sink is willing and an output is due of a frame that is in completely, whatever the source does,
 
 an output is offered no later than the first one of a unit at full rate is: after the cycles from
-the first input beat to the issue that the cycle model states (`hw.cycles`), and the pipeline's latency.
+the first input beat to the issue that the cycle model states (`hw.plan.schedule`), and the pipeline's latency.
 
-The control of the unit is real (row store, sequencer, output stream, wired as in `hw.top`); what
+The control of the unit is real (row store, sequencer, output stream, wired as in `hw.unit.unit`); what
 lies between issue and output stream never stalls and is a delay here.
 """
 
@@ -21,10 +21,10 @@ from typing import Any
 from amaranth.hdl import Module, Mux, Signal, Value, signed
 from amaranth.lib.wiring import In
 
-from hw.output_stream import OutputStream
-from hw.pipeline import delay
-from hw.row_store import RowStore
-from hw.sequencer import Sequencer
+from hw.blocks.pipeline import delay
+from hw.unit.output_stream import OutputStream
+from hw.unit.row_store import RowStore
+from hw.unit.sequencer import Sequencer
 from proofs.proof import Bug, Harness, Proof
 from proofs.row_store import small_config
 
@@ -101,25 +101,25 @@ PROOF = Proof(
     bugs=(
         _bug(
             "credits never come back",
-            "hw.sequencer",
+            "hw.unit.sequencer",
             "for event in (self.i_popped, self.o_last))",
             "for event in (self.i_popped & 0, self.o_last))",
         ),
         _bug(
             "a frame's last outputs wait for the next frame",
-            "hw.sequencer",
+            "hw.unit.sequencer",
             "between_frames & (True if flush_always else ~walk.o_arrived)",
             "between_frames & 0",
         ),
         _bug(
             "a beat more is waited for than needed",
-            "hw.input_walk",
+            "hw.frozen.input_walk",
             "missing.eq(Cat((written - beat.needed)[sign] for beat in front))",
             "missing.eq(Cat((written - beat.needed - 1)[sign] for beat in front))",
         ),
         _bug(
             "groups release no room",
-            "hw.row_store",
+            "hw.unit.row_store",
             "amount.eq(pick(amounts, Value.cast(self.i_release)) - 1)",
             "amount.eq(-1)",
         ),

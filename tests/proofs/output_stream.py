@@ -17,11 +17,11 @@ from functools import partial
 from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib.wiring import In
 
-from front_end import reloadable
-from hw.output_stream import OutputStream
+from hw.unit.output_stream import OutputStream
 from proofs.inside import Inside
 from proofs.proof import Bug, Harness, Proof
-from units import unit_config
+from support.front_end import reloadable
+from support.units import unit_config
 
 
 class OutputStreamHarness(Harness):
@@ -97,7 +97,7 @@ class OutputStreamHarness(Harness):
         return m
 
 
-def _bug(name: str, old: str, new: str, build: str = "depth 4", module: str = "hw.output_stream") -> Bug:
+def _bug(name: str, old: str, new: str, build: str = "depth 4", module: str = "hw.unit.output_stream") -> Bug:
     return Bug(name=name, module=module, old=old, new=new, build=build, depth=10)
 
 
@@ -115,9 +115,9 @@ PROOF = Proof(
             "head stays at its end",
             "first.eq(wrap_increment(first, 1, depth))",
             "first.eq(first + (first < 3))",
-            module="hw.queue",
+            module="hw.blocks.queue",
         ),
-        _bug("the last entry is forgotten", "self.level > 1", "self.level > 2", module="hw.queue"),
+        _bug("the last entry is forgotten", "self.level > 1", "self.level > 2", module="hw.blocks.queue"),
         _bug(
             "an entry that becomes free is not reported",
             "self.o_popped.eq(pop)",

@@ -1,9 +1,9 @@
 """Packed multiply-add: two sums out of one sum of products, for all weights and operands.
 
-Proven for ever, by k-induction: words of two weights (`hw.packed.join`), their products with
-an operand summed by `hw.dot_product` in a cascade or in multipliers and adders, come apart
-(`hw.packed.split`) into ``sum low * x`` and ``sum high * x``, for all weights and operands of
-few bits and the fewest bits for the low field that hold every sum (`hw.packing`).
+Proven for ever, by k-induction: words of two weights (`hw.blocks.packed.join`), their products with
+an operand summed by `hw.blocks.dot_product` in a cascade or in multipliers and adders, come apart
+(`hw.blocks.packed.split`) into ``sum low * x`` and ``sum high * x``, for all weights and operands of
+few bits and the fewest bits for the low field that hold every sum (`hw.plan.packing`).
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from amaranth.hdl import Module, Shape, Signal, signed, unsigned
 from amaranth.lib import data
 from amaranth.lib.wiring import In
 
-from golden.bounds import Range
-from hw.dot_product import dot_product, dot_product_latency
-from hw.packed import join, split
-from hw.pipeline import delay
+from golden.contract.ranges import Range
+from hw.blocks.dot_product import dot_product, dot_product_latency
+from hw.blocks.packed import join, split
+from hw.blocks.pipeline import delay
 from proofs.proof import Bug, Harness, Proof
-from units import SIMULATED
+from support.units import SIMULATED
 
 #: Bits of a weight and of an operand.
 WEIGHT, OPERAND = 3, 2
@@ -90,24 +90,30 @@ PROOF = Proof(
         f"{target}, 3 taps, {kind}" for target in ("ecp5", "generic", "xcup") for kind in ("signed", "unsigned")
     ),
     bugs=(
-        _bug("the borrow is not given back", "hw.packed", ">> shift) + low[-1])", ">> shift))", "xcup, 2 taps, signed"),
+        _bug(
+            "the borrow is not given back",
+            "hw.blocks.packed",
+            ">> shift) + low[-1])",
+            ">> shift))",
+            "xcup, 2 taps, signed",
+        ),
         _bug(
             "a low weight is not sign-extended",
-            "hw.packed",
+            "hw.blocks.packed",
             "sign = low[-1] if",
             "sign = Const(0) if",
             "ecp5, 2 taps, signed",
         ),
         _bug(
             "a cascade forgets a product",
-            "hw.multiplier",
+            "hw.blocks.multiplier",
             "product if chain is None else product + chain",
             "product",
             "xcup, 3 taps, unsigned",
         ),
         _bug(
             "a tree forgets a product",
-            "hw.pipeline",
+            "hw.blocks.pipeline",
             "sum(terms[first : first + radix]",
             "sum(terms[first : first + 2]",
             "generic, 3 taps, signed",

@@ -19,7 +19,7 @@ class Bug:
 
     Attributes:
         name: unique among those of its proof.
-        module: dotted name of the module, ``hw.output_stream``.
+        module: dotted name of the module, ``hw.unit.output_stream``.
         old, new: text that occurs exactly once in it, and what takes its place.
         build: the build in which it must be found.
         depth: cycles within which it must be found; None as many as the proof's.

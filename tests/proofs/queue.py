@@ -15,7 +15,7 @@ from amaranth.hdl import Module, Mux, Signal, unsigned
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.queue import Queue
+from hw.blocks.queue import Queue
 from proofs.inside import Inside
 from proofs.proof import Bug, Harness, Proof
 
@@ -86,7 +86,7 @@ class QueueHarness(Harness):
 
 
 def _bug(name: str, old: str, new: str) -> Bug:
-    return Bug(name=name, module="hw.queue", old=old, new=new, build="depth 3", depth=10)
+    return Bug(name=name, module="hw.blocks.queue", old=old, new=new, build="depth 3", depth=10)
 
 
 PROOF = Proof(

@@ -17,11 +17,11 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In
 
-from golden.bounds import Range
+from golden.contract.ranges import Range
+from hw.blocks.pipeline import delay
 from hw.control.axi_lite import AxiLite, axi_lite_members
 from hw.control.register_file import RegisterFile
 from hw.control.register_table import Access, Field, Register, RegisterTable, Window
-from hw.pipeline import delay
 from proofs.inside import Inside
 from proofs.proof import Bug, Harness, Proof
 

@@ -2,7 +2,7 @@
 
 Proven for ever, by k-induction, for every sum within the unit's proven range and every
 multiplier up to its largest, on every target with its own latency and rounding. The numbers
-are small, as are the builds; that the wide ones behave alike is what `tests/test_requantise.py`
+are small, as are the builds; that the wide ones behave alike is what `tests/hw/unit/test_requantise.py`
 samples.
 """
 
@@ -16,11 +16,11 @@ import numpy as np
 from amaranth.hdl import Module, Signal
 from amaranth.lib.wiring import In
 
-from hw.config import UnitConfig, shape_of
-from hw.requantise import Requantise
+from hw.plan.config import UnitConfig, shape_of
+from hw.unit.requantise import Requantise
 from proofs.proof import Bug, Harness, Proof
 from proofs.rounding import claim_rounded
-from units import SIMULATED, unit_config
+from support.units import SIMULATED, unit_config
 
 #: The largest multiplier.
 MULTIPLIER = 13
@@ -80,21 +80,21 @@ PROOF = Proof(
     bugs=(
         Bug(
             name="the shift is one too small",
-            module="hw.requantise",
+            module="hw.unit.requantise",
             old="c.out_shift, c.out_range",
             new="c.out_shift - 1, c.out_range",
             build="generic, signed",
         ),
         Bug(
             name="a product loses its upper bit",
-            module="hw.requantise",
+            module="hw.unit.requantise",
             old="proven=shape_of(scaled)",
             new="proven=shape_of(self._config.ranges.accumulator)",
             build="xcup, unsigned",
         ),
         Bug(
             name="rounds half up",
-            module="hw.rounding",
+            module="hw.blocks.rounding",
             old="Cat(odd, fraction)",
             new="Cat(1, fraction)",
             build="ecp5, signed",

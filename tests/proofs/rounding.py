@@ -17,9 +17,9 @@ from functools import partial
 from amaranth.hdl import Module, Signal, Value, signed, unsigned
 from amaranth.lib.wiring import In
 
-from golden.bounds import Range
-from hw.pipeline import delay
-from hw.rounding import LATENCY, rounded
+from golden.contract.ranges import Range
+from hw.blocks.pipeline import delay
+from hw.blocks.rounding import LATENCY, rounded
 from proofs.proof import Bug, Harness, Proof
 
 #: Results: unsigned, signed, and signed ones that are never negative.
@@ -67,7 +67,7 @@ class RoundingHarness(Harness):
 
 
 def _bug(name: str, old: str, new: str, build: str) -> Bug:
-    return Bug(name=name, module="hw.rounding", old=old, new=new, build=build)
+    return Bug(name=name, module="hw.blocks.rounding", old=old, new=new, build=build)
 
 
 PROOF = Proof(

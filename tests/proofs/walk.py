@@ -1,6 +1,6 @@
 """Walk: the order in which beats read the row store, as gateware that is as simple as it can be.
 
-A reference for harnesses. It shares nothing with `hw.input_walk` but the geometry.
+A reference for harnesses. It shares nothing with `hw.frozen.input_walk` but the geometry.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from amaranth.hdl import Cat, Module, Mux, Signal, Value
 
-from hw.config import UnitConfig
+from hw.plan.config import UnitConfig
 
 
 def table(values: list[int], index: Value) -> Value:

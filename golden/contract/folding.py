@@ -1,0 +1,52 @@
+"""Folding: how many channels a unit works on at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from golden.contract.layer_config import LayerConfig
+from golden.support.cli import UserError
+
+#: Lanes of a folding that nobody chose: the largest divisor up to this.
+DEFAULT_LANES = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Folding:
+    """How many channels a unit works on at once.
+
+    Attributes:
+        simd: input channels per beat, a divisor of ``in_channels``.
+        pe: output channels per beat, a divisor of ``out_channels`` (depthwise: equal to simd).
+    """
+
+    simd: int
+    pe: int
+
+    @classmethod
+    def choose(cls, config: LayerConfig, simd: int | None = None, pe: int | None = None) -> Folding:
+        """The folding asked for, with defaults for what is None.
+
+        Raises `UserError` where it does not divide the channels.
+        """
+        if config.depthwise:
+            simd = pe if simd is None else simd
+            pe = simd if pe is None else pe
+            if simd != pe:
+                raise UserError(f"pe {pe} differs from simd {simd}, which a depthwise layer does not allow")
+        for name, value, total in (("simd", simd, config.in_channels), ("pe", pe, config.out_channels)):
+            if value is not None and (value < 1 or total % value):
+                channels = "in_channels" if name == "simd" else "out_channels"
+                divisors = ", ".join(str(d) for d in range(1, total + 1) if total % d == 0)
+                raise UserError(f"{name} {value} does not divide {channels} {total}, allowed are {divisors}")
+        default = cls.up_to(config, DEFAULT_LANES)
+        return cls(simd=default.simd if simd is None else simd, pe=default.pe if pe is None else pe)
+
+    @classmethod
+    def up_to(cls, config: LayerConfig, lanes: int) -> Folding:
+        """The folding with the most lanes on each side, but no more than ``lanes``."""
+        simd, pe = (
+            max(d for d in range(1, lanes + 1) if channels % d == 0)
+            for channels in (config.in_channels, config.out_channels)
+        )
+        return cls(simd=simd, pe=pe)

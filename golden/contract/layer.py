@@ -1,0 +1,103 @@
+"""The integer layer: its description, and every refusal by name.
+
+A layer computes, for output channel ``o`` at output position ``q`` (centre
+``p = stride*q - pad + kernel//2`` in the input, zeros outside the frame),
+
+    acc[o] = bias[o] + 2^attn_shift * sum_{c,i} conv_weight[o,c,i] x[c,p+i]
+                     + sum_{c,t} attn_weight[o,c,t] x[c,p] x[c,p+attn_offsets[t]]
+    y[o]   = saturate(round_half_even(acc[o] * multiplier[o] / 2^out_shift))
+
+in exact integers: the merged form of X-volution (arXiv 2106.02253) with the ``hadamard``
+product. With the ``dynamic`` product the content decides through a similarity of each head
+``h`` (consecutive channels) at each tap, the one intermediate that is rounded:
+
+    sim[t,h] = saturate(round_half_even(sum_{c in h} x[c,p] x[c,p+attn_offsets[t]] / 2^sim_shift))
+    acc[o]   = bias[o] + 2^attn_shift * sum_{c,i} conv_weight[o,c,i] x[c,p+i]
+                       + sum_{c,t} attn_weight[o,c,t] sim[t,h(c)] x[c,p+attn_offsets[t]]
+
+`golden.contract.layer_file` keeps a layer in a file.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from golden.contract.bounds import accumulator_ranges
+from golden.contract.layer_config import BIAS_BITS, MULTIPLIER_BITS, LayerConfig, LayerError
+from golden.contract.ranges import ACCUMULATOR_BITS, Range
+from golden.support.cli import UserError
+
+
+def check_header(name: str, shape: tuple[int, ...], dtype: np.dtype[Any], wanted: tuple[int, ...]) -> None:
+    """Raise `LayerError` unless array ``name`` holds integers in the shape ``wanted``."""
+    if dtype.kind not in "iu":
+        raise LayerError(f"{name} has dtype {dtype}, allowed are integer dtypes")
+    if shape != wanted:
+        raise LayerError(f"{name} has shape {list(shape)}, the config needs {list(wanted)}")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Layer:
+    """A quantised layer: `LayerConfig` and its integer arrays (kept as int64).
+
+    Attributes:
+        config: geometry and formats.
+        conv_weight: ``[O, C/groups, K, K]``, magnitude at most ``config.weight_limit``.
+        attn_weight: ``[O, C/groups, T]``, ditto; ``T = len(config.attn_offsets)``.
+        bias: ``[O]``, fits 32 bits signed.
+        multiplier: ``[O]``, 1 to 65535.
+
+    Raises `LayerError` for arrays outside the contract, and for weights whose proven bound
+    on ``|acc|`` reaches 2^47.
+    """
+
+    config: LayerConfig
+    conv_weight: np.ndarray
+    attn_weight: np.ndarray
+    bias: np.ndarray
+    multiplier: np.ndarray
+
+    def __post_init__(self) -> None:
+        c = self.config
+        limit = c.weight_limit
+        bias_range = Range.of_format(BIAS_BITS, True)
+        self._check_array("conv_weight", -limit, limit)
+        self._check_array("attn_weight", -limit, limit)
+        self._check_array("bias", bias_range.low, bias_range.high)
+        self._check_array("multiplier", 1, 2**MULTIPLIER_BITS - 1)
+        low, high = accumulator_ranges(self)
+        bound = max(-int(low.min()), int(high.max()))
+        if bound >= 2 ** (ACCUMULATOR_BITS - 1):
+            raise LayerError(f"the proven bound on |acc| is {bound}, allowed is less than 2^{ACCUMULATOR_BITS - 1}")
+
+    def _check_array(self, name: str, low: int, high: int) -> None:
+        array = np.asarray(getattr(self, name))
+        check_header(name, array.shape, array.dtype, self.config.array_shapes[name])
+        if array.size and (array.min() < low or array.max() > high):
+            worst = int(array.min() if array.min() < low else array.max())
+            raise LayerError(f"{name} has a value {worst}, allowed are {low} to {high}")
+        frozen = array.astype(np.int64)
+        frozen.flags.writeable = False
+        object.__setattr__(self, name, frozen)
+
+    def check_input(self, x: np.ndarray) -> np.ndarray:
+        """Frames as int64 ``[N, C, H, W]`` from integers ``[C, H, W]`` or ``[N, C, H, W]``.
+
+        Raises `UserError` for another shape, a non-integer dtype or a value outside the format.
+        """
+        c = self.config
+        frame = (c.in_channels, c.height, c.width)
+        if x.dtype.kind not in "iu":
+            raise UserError(f"input has dtype {x.dtype}, allowed are integer dtypes")
+        if x.ndim not in (3, 4) or x.shape[-3:] != frame or x.size == 0:
+            frames = f"[N, {', '.join(map(str, frame))}] with N >= 1"
+            raise UserError(f"input has shape {list(x.shape)}, allowed are {list(frame)} and {frames}")
+        low, high = c.in_range.low, c.in_range.high
+        if x.min() < low or x.max() > high:
+            worst = int(x.min() if x.min() < low else x.max())
+            source = f"in_bits {c.in_bits}, in_signed {c.in_signed}"
+            raise UserError(f"input has a value {worst}, allowed are {low} to {high} ({source})")
+        return x.astype(np.int64).reshape(-1, *frame)

@@ -1,0 +1,66 @@
+"""Layer files: one ``.npz`` with a JSON text ``config`` and the four integer arrays of a layer."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+
+import numpy as np
+
+from golden.contract.layer import Layer, check_header
+from golden.contract.layer_config import LayerConfig, LayerError
+from golden.support.arrays import Archive
+from golden.support.cli import UserError, replacing
+
+#: Arrays of a layer file, beside ``config``.
+ARRAYS = ("conv_weight", "attn_weight", "bias", "multiplier")
+#: Characters that a config may have; every field at its longest takes few of them.
+MAX_CONFIG = 100_000
+
+
+def read_layer(path: str | os.PathLike[str]) -> Layer:
+    """Read and validate a layer file. Raises `LayerError` that names file, field and value."""
+    path = Path(path)
+    try:
+        with path.open("rb") as stream:
+            return _read(Archive(stream, ("config", *ARRAYS)))
+    except UserError as error:
+        raise LayerError(f"layer file {path}: {error}") from None
+    except OSError as error:
+        raise LayerError(f"layer file {path}: cannot be read: {error.strerror or error}") from None
+
+
+def _read(archive: Archive) -> Layer:
+    shape, dtype = archive.header("config")
+    if shape or dtype.kind != "U":
+        found = f"an array of shape {list(shape)} and dtype {dtype}"
+        raise LayerError(f"config is {found}, allowed is one JSON text")
+    characters = dtype.itemsize // np.dtype("U1").itemsize
+    if characters > MAX_CONFIG:
+        raise LayerError(f"config has {characters} characters, allowed are {MAX_CONFIG}")
+    config = LayerConfig.from_json(str(archive.read("config")))
+    # All headers before the first array: what is refused is refused at once.
+    for name, wanted in config.array_shapes.items():
+        check_header(name, *archive.header(name), wanted)
+    return Layer(config=config, **{name: archive.read(name) for name in ARRAYS})
+
+
+def write_layer(path: str | os.PathLike[str], layer: Layer) -> None:
+    """Write ``layer`` so that `read_layer` returns it, the whole file or none."""
+    with replacing(path, "wb") as stream:
+        stream.write(layer_bytes(layer))
+
+
+def layer_bytes(layer: Layer) -> bytes:
+    """What `write_layer` writes: narrow integer dtypes."""
+    buffer = io.BytesIO()
+    np.savez_compressed(
+        buffer,
+        config=np.array(layer.config.to_json()),
+        conv_weight=layer.conv_weight.astype(np.int8),
+        attn_weight=layer.attn_weight.astype(np.int8),
+        bias=layer.bias.astype(np.int32),
+        multiplier=layer.multiplier.astype(np.uint16),
+    )
+    return buffer.getvalue()

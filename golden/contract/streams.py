@@ -1,0 +1,68 @@
+"""Frames as stream beats, and beats as bits: the one place that packs.
+
+A stream carries a frame in raster order with the channels innermost: for y, for x, for
+channel group g one beat of ``lanes`` channels, channel ``g*lanes + j`` in element ``j``;
+element ``j`` sits at bit ``j*bits`` and TDATA is padded with zeros to whole bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from golden.contract.folding import Folding
+from golden.contract.layer_config import LayerConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class Payload:
+    """Bit layout of one beat: ``lanes`` elements of ``bits`` bits, padded to whole bytes."""
+
+    lanes: int
+    bits: int
+    signed: bool
+
+    @classmethod
+    def of_input(cls, config: LayerConfig, folding: Folding) -> Payload:
+        return cls(lanes=folding.simd, bits=config.in_bits, signed=config.in_signed)
+
+    @classmethod
+    def of_output(cls, config: LayerConfig, folding: Folding) -> Payload:
+        return cls(lanes=folding.pe, bits=config.out_bits, signed=config.out_signed)
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of TDATA."""
+        return -(-self.lanes * self.bits // 8)
+
+    def pack(self, elements: np.ndarray) -> np.ndarray:
+        """Integers ``[..., lanes]`` to little-endian bytes ``[..., bytes]`` (uint8)."""
+        bits = (elements[..., None].astype(np.int64) >> np.arange(self.bits)) & 1
+        flat = bits.astype(np.uint8).reshape(*elements.shape[:-1], self.lanes * self.bits)
+        return np.packbits(flat, axis=-1, bitorder="little")
+
+    def unpack(self, data: np.ndarray) -> np.ndarray:
+        """Bytes ``[..., bytes]`` (uint8) back to int64 ``[..., lanes]``."""
+        flat = np.unpackbits(data, axis=-1, bitorder="little", count=self.lanes * self.bits)
+        bits = flat.reshape(*data.shape[:-1], self.lanes, self.bits).astype(np.int64)
+        weights = 2 ** np.arange(self.bits, dtype=np.int64)
+        if self.signed:
+            weights[-1] = -weights[-1]
+        return bits @ weights
+
+
+def to_beats(frames: np.ndarray, lanes: int) -> np.ndarray:
+    """Frames ``[N, C, H, W]`` in stream order: ``[N*H*W*C/lanes, lanes]``."""
+    return frames.transpose(0, 2, 3, 1).reshape(-1, lanes)
+
+
+def from_beats(beats: np.ndarray, channels: int, height: int, width: int) -> np.ndarray:
+    """Inverse of `to_beats`: beats ``[..., lanes]`` of whole frames to ``[N, C, H, W]``."""
+    return beats.reshape(-1, height, width, channels).transpose(0, 3, 1, 2)
+
+
+def hex_lines(data: np.ndarray) -> Iterable[str]:
+    """Beats ``[n, bytes]`` as lines for ``$readmemh``: one beat a line, most significant digit first."""
+    return (bytes(beat[::-1]).hex() for beat in data)

@@ -1,0 +1,112 @@
+"""The control of X-volution without its product: the same shifts, the same parameters, but linear."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from golden.contract.layer_config import NEIGHBOURS
+from golden.operators.dynamic_conv import DynamicConv2d, batch_norm_affine, in_float64
+from golden.operators.pixel_shift import branch_weight, check_offsets, feature_count
+from golden.operators.sliding import SlidingModule, check_choice, check_count
+from golden.operators.xvolution import MERGED
+from golden.support.cli import UserError
+
+
+class LinearShift(SlidingModule):
+    """`golden.operators.xvolution.XVolution` whose attention branch is a weighted sum of shifted features::
+
+        y = BN_c(conv(x)) + BN_a(shifts(x))
+        shifts(x)[o] = sum_{f,t} weight[o,f,t] x_t[f]
+
+    ``x_t[f]`` is the channel ``f`` at tap offset ``t``, or for the ``inner`` product the sum of
+    head ``f``'s channels there. It has as many parameters as the X-volution of the same options, and
+    merges into a convolution: what X-volution gains over it, it gains by the product.
+
+    Args:
+        product: ``"hadamard"``, ``"inner"`` or ``"dynamic"``: whose number of parameters.
+        heads: a divisor of C, not for ``hadamard``.
+        directions: unit shifts ``(dy, dx)``, at least one.
+        shift: L >= 1, tap offset = L * direction.
+
+    The others are `SlidingModule`'s; the layer is dense.
+
+    Raises:
+        UserError: naming the argument, its value and what is allowed.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        *,
+        kernel_size: int = 3,
+        stride: int = 1,
+        padding: str = "same",
+        product: str = "hadamard",
+        heads: int | None = None,
+        directions: Iterable[Sequence[int]] = NEIGHBOURS,
+        shift: int = 1,
+        device: str | None = None,
+    ) -> None:
+        super().__init__(in_channels, out_channels, kernel_size=kernel_size, stride=stride, padding=padding, groups=1)
+        check_choice("padding", padding, ("same",))
+        check_choice("product", product, MERGED["product"])
+        check_count("shift", shift)
+        self.product = product
+        self.heads = self.check_heads(product, heads)
+        self.offsets = tuple((shift * dy, shift * dx) for dy, dx in check_offsets("directions", directions))
+        if not self.offsets:
+            raise UserError("directions () has no shift, allowed is at least one")
+        self.conv = nn.Conv2d(in_channels, out_channels, kernel_size, stride, self.pad, bias=False, device=device)
+        self.conv_norm = nn.BatchNorm2d(out_channels, device=device)
+        shape = (out_channels, feature_count(in_channels, product, self.heads), len(self.offsets))
+        self.weight = branch_weight(shape, device=device)
+        self.attn_norm = nn.BatchNorm2d(out_channels, device=device)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``[N, C, H, W]`` to ``[N, O, Ho, Wo]``. Raises `UserError` for another shape."""
+        self.centres(x)
+        kernel = self._kernel(self.weight)
+        shifts = F.conv2d(x, kernel, stride=self.stride, padding=kernel.shape[-1] // 2)
+        return self.conv_norm(self.conv(x)) + self.attn_norm(shifts)
+
+    def merge(self) -> DynamicConv2d:
+        """The same function as one convolution, wide enough for the farthest shift, without attention.
+
+        Raises `UserError` in training mode, where the batch norms have no fixed scale yet.
+        """
+        conv_scale, conv_bias = batch_norm_affine(self.conv_norm)
+        attn_scale, attn_bias = batch_norm_affine(self.attn_norm)
+        kernel = attn_scale[:, None, None, None] * self._kernel(in_float64(self.weight))
+        static = conv_scale[:, None, None, None] * in_float64(self.conv.weight)
+        size = max(kernel.shape[-1], self.kernel_size)
+        merged = DynamicConv2d(
+            self.in_channels,
+            self.out_channels,
+            kernel_size=size,
+            stride=self.stride,
+            attn_offsets=(),
+            dtype=self.weight.dtype,
+        )
+        with torch.no_grad():
+            merged.conv_weight.copy_(_widened(kernel, size) + _widened(static, size))
+            merged.bias.copy_(conv_bias + attn_bias)
+        return merged.train(self.training)
+
+    def _kernel(self, weight: Tensor) -> Tensor:
+        """``[O, F, T]`` as a kernel ``[O, C, K, K]`` with zeros where no shift leads."""
+        full = weight.repeat_interleave(self.in_channels // weight.shape[1], dim=1)
+        reach = max(abs(d) for offset in self.offsets for d in offset)
+        size = 2 * reach + 1
+        places = torch.tensor([(dy + reach) * size + dx + reach for dy, dx in self.offsets])
+        flat = full.new_zeros(*full.shape[:2], size * size).index_copy(2, places, full)
+        return flat.unflatten(2, (size, size))
+
+
+def _widened(kernel: Tensor, size: int) -> Tensor:
+    rim = (size - kernel.shape[-1]) // 2
+    return F.pad(kernel, (rim, rim, rim, rim))

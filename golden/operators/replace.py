@@ -1,0 +1,175 @@
+"""X-volution in the place of convolutions of any network, and merged for inference."""
+
+from __future__ import annotations
+
+import copy
+import fnmatch
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from torch import nn
+
+from golden.operators.sliding import check_choice
+from golden.operators.xvolution import XVolution
+from golden.support.cli import UserError
+
+#: Options of `XVolution` that each replaced Conv2d decides.
+FROM_CONV = ("kernel_size", "stride", "padding", "groups", "bias", "device", "dtype")
+#: Options of `XVolution` that the caller decides.
+OPTIONS = tuple(
+    parameter.name
+    for parameter in inspect.signature(XVolution).parameters.values()
+    if parameter.kind is parameter.KEYWORD_ONLY and parameter.name not in FROM_CONV
+)
+
+Choice = str | Iterable[str] | Callable[[str, nn.Conv2d], bool]
+
+
+def replace_convolutions(module: nn.Module, chosen: Choice, **options: Any) -> nn.Module:
+    """Replace chosen convolutions of ``module`` by `XVolution`, in place: all of them or, on error, none.
+
+    Each takes over the shape of its Conv2d, and its weight and bias as they are (the same
+    Parameters, frozen or shared as before) into the static branch. The attention branch is
+    new, so the network needs training afterwards; make its optimiser after this call.
+
+    Args:
+        module: any network, or a single Conv2d.
+        chosen: qualified names as in ``module.named_modules()``, one or several. The name of a
+            Conv2d chooses it, that of another module all convolutions inside; a name with
+            ``*``, ``?`` or ``[]`` is a pattern for the names of convolutions (``*`` matches dots
+            too). Or a function ``(name, conv) -> bool``, asked about each convolution. Those
+            inside an `XVolution` are not replaced again.
+        options: of `XVolution`: product, heads, directions, shift, branch_norm, ...
+
+    Returns:
+        ``module``, or its replacement where it is itself a chosen Conv2d.
+
+    Raises:
+        UserError: naming the Conv2d that X-volution cannot express, the name or predicate that
+            chooses no Conv2d, or the option that is unknown.
+    """
+    for option in options:
+        if option in FROM_CONV:
+            raise UserError(f"option {option!r} is taken from each Conv2d, allowed are {', '.join(OPTIONS)}")
+        if option not in OPTIONS:
+            raise UserError(f"option {option!r} is unknown, allowed are {', '.join(OPTIONS)}")
+    replacements: dict[nn.Module, nn.Module] = {}
+    for name, conv in _chosen(module, chosen).items():
+        try:
+            replacements[conv] = _as_xvolution(conv, options)
+        except UserError as error:
+            raise UserError(f"{_quoted(name)}: {error}") from None
+    return _substitute(module, replacements)
+
+
+def merge_all(module: nn.Module) -> nn.Module:
+    """A copy of ``module`` with each `XVolution` in its merged form; ``module`` stays as it was.
+
+    Raises `UserError` where there is no XVolution, or naming one that cannot be merged (`XVolution.merge`).
+    """
+    merged = copy.deepcopy(module)
+    replacements: dict[nn.Module, nn.Module] = {}
+    for name, part in merged.named_modules():
+        if isinstance(part, XVolution):
+            try:
+                _check_no_hooks(part)
+                replacements[part] = part.merge()
+            except UserError as error:
+                raise UserError(f"{_quoted(name)}: {error}") from None
+    if not replacements:
+        raise UserError(f"there is no XVolution to merge in this {type(module).__name__}")
+    return _substitute(merged, replacements)
+
+
+def _chosen(module: nn.Module, chosen: Choice) -> dict[str, nn.Conv2d]:
+    """The chosen convolutions by qualified name."""
+    # A module shared by several parents has several names: it can be chosen by each.
+    modules = dict(module.named_modules(remove_duplicate=False))
+    taken = {part for xvolution in modules.values() if isinstance(xvolution, XVolution) for part in xvolution.modules()}
+    convs = {name: part for name, part in modules.items() if isinstance(part, nn.Conv2d) and part not in taken}
+    if callable(chosen):
+        found = {name: conv for name, conv in convs.items() if chosen(name, conv)}
+        if not found:
+            raise UserError(f"the predicate chooses none of the {len(convs)} Conv2d of this {type(module).__name__}")
+        return found
+    names = [chosen] if isinstance(chosen, str) else list(chosen) if isinstance(chosen, Iterable) else []
+    if not names:
+        raise UserError(f"chosen {chosen!r} is neither a name, nor a list of at least one, nor a predicate")
+    found = {}
+    for name in names:
+        matching = _matching(name, modules, convs)
+        if not matching:
+            what = f"is a {type(modules[name]).__name__} with" if name in modules else "matches"
+            raise UserError(f"{_quoted(name)} {what} no Conv2d that could be replaced in this {type(module).__name__}")
+        found |= matching
+    return found
+
+
+def _matching(name: Any, modules: Mapping[str, nn.Module], convs: Mapping[str, nn.Conv2d]) -> dict[str, nn.Conv2d]:
+    """Convolutions that a name or pattern chooses; a name that exists is never a pattern."""
+    if not isinstance(name, str):
+        raise UserError(f"name {name!r} is a {type(name).__name__}, allowed is text")
+    if name in modules:
+        inside = f"{name}." if name else ""
+        return {key: conv for key, conv in convs.items() if key == name or key.startswith(inside)}
+    return {key: conv for key, conv in convs.items() if fnmatch.fnmatchcase(key, name)}
+
+
+def _as_xvolution(conv: nn.Conv2d, options: Mapping[str, Any]) -> XVolution:
+    """An `XVolution` around the Parameters of ``conv``, which is left as it is."""
+    if type(conv) is not nn.Conv2d:
+        # It may compute something else (parametrised, lazy or quantisation-aware).
+        raise UserError(f"is a {type(conv).__name__}, allowed is Conv2d itself, not a subclass")
+    _check_no_hooks(conv)
+    check_choice("dilation", conv.dilation, ((1, 1),))
+    check_choice("padding_mode", conv.padding_mode, ("zeros",))
+    for name, (vertical, horizontal) in (("kernel_size", conv.kernel_size), ("stride", conv.stride)):
+        if vertical != horizontal:
+            raise UserError(f"{name} {(vertical, horizontal)} is not the same in both directions")
+    kernel_size = conv.kernel_size[0]
+    xvolution = XVolution(
+        conv.in_channels,
+        conv.out_channels,
+        kernel_size=kernel_size,
+        stride=conv.stride[0],
+        padding=_padding(conv, kernel_size),
+        groups=conv.groups,
+        bias=conv.bias is not None,
+        device=conv.weight.device,
+        dtype=conv.weight.dtype,
+        **options,
+    )
+    xvolution.conv.weight = conv.weight
+    xvolution.conv.bias = conv.bias
+    xvolution.train(conv.training)
+    return xvolution
+
+
+def _padding(conv: nn.Conv2d, kernel_size: int) -> str:
+    if isinstance(conv.padding, str):
+        return conv.padding
+    half = kernel_size // 2
+    for padding, zeros in (("same", half), ("valid", 0)):
+        if tuple(conv.padding) == (zeros, zeros):
+            return padding
+    raise UserError(f"padding {tuple(conv.padding)} is neither {(half, half)} ('same') nor (0, 0) ('valid')")
+
+
+def _check_no_hooks(part: nn.Module) -> None:
+    # Weight normalisation of the older kind is such a hook: dropped, the weight would be another.
+    if part._forward_pre_hooks or part._forward_hooks or part._backward_pre_hooks or part._backward_hooks:
+        raise UserError("has hooks, which its replacement would lose, remove them first")
+
+
+def _substitute(module: nn.Module, replacements: Mapping[nn.Module, nn.Module]) -> nn.Module:
+    """``module`` with each key replaced by its value wherever it is registered; nothing can fail half-way."""
+    for parent in list(module.modules()):
+        for name, child in list(parent._modules.items()):
+            if child is not None and child in replacements:
+                parent._modules[name] = replacements[child]
+    return replacements.get(module, module)
+
+
+def _quoted(name: str) -> str:
+    return f"module {name!r}" if name else "the module itself"

@@ -1,0 +1,270 @@
+"""X-volution in floating point: the layer as it is trained (arXiv 2106.02253)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from golden.contract.layer_config import NEIGHBOURS
+from golden.operators.dynamic_conv import DynamicConv2d, batch_norm_affine, in_float64
+from golden.operators.pixel_shift import PixelShiftAttention, check_offsets
+from golden.operators.self_attention import SelfAttention
+from golden.operators.sliding import Centres, SlidingModule, check_choice, check_count
+from golden.support.cli import UserError
+
+#: What has a merged form, option by option; a layer with anything else is for floats only.
+MERGED: dict[str, tuple[Any, ...]] = {"product": ("hadamard", "inner", "dynamic"), "weighting": (1,), "stack": (1,)}
+#: What ``softmax``, which shifts nothing, allows of the options of pixel shifts.
+UNSHIFTED = {"directions": NEIGHBOURS, "shift": 1, "weighting": 1, "stack": 1}
+
+
+class XVolution(SlidingModule):
+    """Convolution and self-attention side by side, each with its batch norm::
+
+        y = BN_c(conv(x)) + BN_a(attention(x))
+
+    It takes the place of a `torch.nn.Conv2d` in any network; once trained, `merge` turns it
+    into one dynamic convolution that computes the same. With ``x0`` the centre pixel, ``x_t``
+    the one at tap offset ``t`` and ``<,>_h`` the inner product over head ``h`` (consecutive
+    channels), the attention branch is pixel-shift attention (`golden.operators.pixel_shift`), one of::
+
+        hadamard   attention(x)[o] = sum_{c,t} weight[o,c,t] x0[c] x_t[c]
+        inner      attention(x)[o] = sum_{h,t} weight[o,h,t] <x0, x_t>_h
+        dynamic    attention(x)[o] = sum_{c,t} weight[o,c,t] sim_t[h(c)] x_t[c]
+
+    where the similarity ``sim_t[h] = <x0, x_t>_h heads / C`` is a mean over the head. Its scale is
+    fixed. The batch norm of the branch makes training the same whatever it is; without one, a
+    mean keeps the attention of wide heads, cubic in ``x``, from outweighing the convolution.
+
+    Or it is what this stands for, attention over all pixels (`golden.operators.self_attention`)::
+
+        softmax    attention(x)[o] = sum_i softmax_i(<q_h, k_h[i]>) v_h[i][o]
+
+    Then the layer is the paper's X-volution(SA), a reference in floats: it cannot be merged.
+    Nor can a layer with ``weighting`` or ``stack`` above 1.
+
+    Where ``groups`` is C, output channel ``o`` sees only input channel ``o``, in both branches.
+
+    Args:
+        product: ``"hadamard"``, ``"inner"``, ``"dynamic"`` or ``"softmax"``. The last two are
+            for dense layers only.
+        heads: not for ``hadamard``, a divisor of C, for ``softmax`` of O, too; by default
+            ``groups``, which is also the only choice of a depthwise layer.
+        directions: unit shifts ``(dy, dx)``, no pair twice; none make a plain convolution. They
+            and the next three are for pixel shifts only: ``softmax`` refuses all but the defaults.
+        shift: L >= 1, tap offset = L * direction.
+        weighting: kernel size of the weighted sum, 1 or 3. With 3 the attention at a pixel is a
+            weighted sum of what 1 would make at each of the 3x3 pixels around it, step 4 of the paper.
+        stack: N >= 1, attention layers on top of each other. The first N - 1 are unweighted
+            (`golden.operators.pixel_shift.unweighted_attention`): each widens what a pixel sees by ``shift``.
+        branch_norm: whether the attention branch has a batch norm. Without it ``inner`` tends
+            to diverge.
+        feature_norm: whether the attention branch sees each channel less its mean, over its
+            deviation, both as they run along in training. So a product of unlike features is
+            negative even after a ReLU. What lies outside the frame is a 0 before the norm. For
+            ``hadamard`` and ``inner`` with offsets inside the kernel, without ``weighting`` or
+            ``stack``: there the means become part of the convolution when it is merged.
+        bias: whether the convolution has a bias, which its batch norm makes redundant.
+        device: of the parameters.
+        dtype: of the parameters.
+
+    The others are `SlidingModule`'s.
+
+    Attributes:
+        conv: the convolution, `torch.nn.Conv2d`.
+        conv_norm: its batch norm.
+        attention: the attention branch, `PixelShiftAttention` or, for ``softmax``, `SelfAttention`.
+        attn_norm: its batch norm, or the identity.
+        attn_offsets: the T tap offsets, none for ``softmax``.
+
+    Raises:
+        UserError: naming the argument, its value and what is allowed.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        *,
+        kernel_size: int = 3,
+        stride: int = 1,
+        padding: str = "same",
+        groups: int = 1,
+        product: str = "hadamard",
+        heads: int | None = None,
+        directions: Iterable[Sequence[int]] = NEIGHBOURS,
+        shift: int = 1,
+        weighting: int = 1,
+        stack: int = 1,
+        branch_norm: bool = True,
+        feature_norm: bool = False,
+        bias: bool = False,
+        device: Any = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__(
+            in_channels, out_channels, kernel_size=kernel_size, stride=stride, padding=padding, groups=groups
+        )
+        check_choice("product", product, (*MERGED["product"], "softmax"))
+        check_choice("weighting", weighting, (1, 3))
+        check_count("stack", stack)
+        check_count("shift", shift)
+        check_choice("branch_norm", branch_norm, (True, False))
+        check_choice("feature_norm", feature_norm, (True, False))
+        check_choice("bias", bias, (True, False))
+        self.product = product
+        self.heads = self.check_heads(product, heads)
+        self.directions = check_offsets("directions", directions)
+        self.shift = shift
+        self.weighting = weighting
+        self.stack = stack
+        self.attn_offsets = tuple((shift * dy, shift * dx) for dy, dx in self.directions)
+        if product == "softmax":
+            for name, allowed in UNSHIFTED.items():
+                if getattr(self, name) != allowed:
+                    raise UserError(f"{name} {getattr(self, name)} is not for product 'softmax', allowed is {allowed}")
+            self.attn_offsets = ()
+        if feature_norm:
+            self._check_feature_norm()
+        factory = {"device": device, "dtype": dtype}
+        self.feature_norm = nn.BatchNorm2d(in_channels, affine=False, **factory) if feature_norm else None
+        self.conv = nn.Conv2d(
+            in_channels, out_channels, kernel_size, stride, self.pad, groups=groups, bias=bias, **factory
+        )
+        self.conv_norm = nn.BatchNorm2d(out_channels, **factory)
+        self.attention: PixelShiftAttention | SelfAttention
+        if product == "softmax":
+            self.attention = SelfAttention(in_channels, out_channels, heads=self.heads or 1, **factory)
+        else:
+            self.attention = PixelShiftAttention(
+                in_channels,
+                out_channels,
+                self.attn_offsets,
+                product=product,
+                heads=self.heads,
+                groups=groups,
+                weighting=weighting,
+                stack=stack,
+                **factory,
+            )
+        normed = branch_norm and self.has_attention
+        self.attn_norm = nn.BatchNorm2d(out_channels, **factory) if normed else nn.Identity()
+
+    @property
+    def has_attention(self) -> bool:
+        """False for pixel shifts without directions: a plain convolution and its batch norm."""
+        return self.product == "softmax" or bool(self.attn_offsets)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``[N, C, H, W]`` to ``[N, O, Ho, Wo]``. Raises `UserError` for another shape."""
+        centres = self.centres(x)
+        y = self.conv_norm(self.conv(x))
+        if self.has_attention:
+            y = y + self.attn_norm(self._attended(x, centres))
+        return y
+
+    def _attended(self, x: Tensor, centres: Centres) -> Tensor:
+        norm = self.feature_norm
+        if norm is None:
+            return self.attention(x, centres)
+        if self.training:
+            with torch.no_grad():
+                norm(x)  # moves the statistics along
+        reach = self._reach
+        padded = F.pad(x, (reach, reach, reach, reach))
+        normed = F.batch_norm(padded, norm.running_mean, norm.running_var, eps=norm.eps)
+        rows, columns = (slice(part.start + reach, part.stop + reach, part.step) for part in centres)
+        return self.attention(normed, (rows, columns))
+
+    @property
+    def _reach(self) -> int:
+        return max((abs(d) for offset in self.attn_offsets for d in offset), default=0)
+
+    def _check_feature_norm(self) -> None:
+        for name, allowed in (("product", ("hadamard", "inner")), ("weighting", (1,)), ("stack", (1,))):
+            if getattr(self, name) not in allowed:
+                choices = ", ".join(map(repr, allowed))
+                raise UserError(f"{name} {getattr(self, name)!r} is not for feature_norm, allowed: {choices}")
+        if self._reach > self.kernel_size // 2:
+            raise UserError(
+                f"feature_norm with shift {self.shift} reaches {self._reach} pixels, allowed are "
+                f"{self.kernel_size // 2}, those of kernel_size {self.kernel_size}"
+            )
+
+    def merge(self) -> DynamicConv2d:
+        """The same function as one dynamic convolution, both batch norms folded in.
+
+        The parameters are new ones, folded in float64, of the convolution's dtype and device.
+
+        Raises:
+            UserError: for a ``product``, ``weighting`` or ``stack`` without a merged form; in
+                training mode, where the batch norms have no fixed scale yet; and for statistics
+                that make a merged parameter infinite or not a number.
+        """
+        for name, allowed in MERGED.items():
+            if getattr(self, name) not in allowed:
+                choices = ", ".join(map(repr, allowed))
+                raise UserError(
+                    f"{name} {getattr(self, name)!r} has no merged form and no hardware, allowed: {choices}"
+                )
+        assert isinstance(self.attention, PixelShiftAttention)
+        conv_scale, bias = batch_norm_affine(self.conv_norm)
+        if self.conv.bias is not None:
+            bias = bias + conv_scale * in_float64(self.conv.bias)
+        conv_weight = conv_scale[:, None, None, None] * in_float64(self.conv.weight)
+        attn_weight = in_float64(self.attention.weight)
+        if self.product == "inner" and self.heads is not None:
+            attn_weight = attn_weight.repeat_interleave(self.in_channels // self.heads, dim=1)
+        if isinstance(self.attn_norm, nn.BatchNorm2d):
+            attn_scale, attn_shift = batch_norm_affine(self.attn_norm)
+            attn_weight = attn_scale[:, None, None] * attn_weight
+            bias = bias + attn_shift
+        if self.feature_norm is not None:
+            attn_weight, static, constant = self._without_means(attn_weight)
+            conv_weight, bias = conv_weight + static, bias + constant
+        dynamic = self.product == "dynamic"
+        merged = DynamicConv2d(
+            self.in_channels,
+            self.out_channels,
+            kernel_size=self.kernel_size,
+            stride=self.stride,
+            padding=self.padding,
+            groups=self.groups,
+            product="dynamic" if dynamic else "hadamard",
+            heads=self.heads if dynamic else None,
+            attn_offsets=self.attn_offsets,
+            device=self.conv.weight.device,
+            dtype=self.conv.weight.dtype,
+        )
+        with torch.no_grad():
+            for name, value in (("conv_weight", conv_weight), ("attn_weight", attn_weight), ("bias", bias)):
+                parameter = merged.get_parameter(name).copy_(value)
+                if not parameter.isfinite().all():
+                    raise UserError(f"merged {name} is not finite in {parameter.dtype}, check the batch norms")
+        return merged.train(self.training)
+
+    def _without_means(self, weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """``weight (x0 - m)(x_t - m) / d^2`` as attention weight, convolution weight and bias."""
+        assert self.feature_norm is not None
+        scale, shift = batch_norm_affine(self.feature_norm)
+        by_channel = np.s_[None, :, None] if self.groups == 1 else np.s_[:, None, None]
+        mean = (-shift / scale)[by_channel]
+        weight = weight * (scale.square())[by_channel]
+        half = self.kernel_size // 2
+        static = weight.new_zeros(*weight.shape[:2], self.kernel_size, self.kernel_size)
+        for t, (dy, dx) in enumerate(self.attn_offsets):
+            for y, x in ((dy, dx), (0, 0)):
+                static[:, :, half + y, half + x] -= (weight * mean)[:, :, t]
+        return weight, static, (weight * mean.square()).sum((1, 2))
+
+    def extra_repr(self) -> str:
+        """The geometry and the attention's options, as ``repr`` shows them."""
+        names = ("product", "heads", "directions", "shift", "weighting", "stack")
+        options = {name: getattr(self, name) for name in names if self.product != "softmax" or name not in UNSHIFTED}
+        shown = (f", {name}={value!r}" for name, value in options.items() if value is not None)
+        return super().extra_repr() + "".join(shown)

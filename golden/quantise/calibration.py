@@ -1,0 +1,73 @@
+"""What calibration frames decide: the scale of activations, and the shift of similarities."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Literal
+
+import numpy as np
+
+from golden.contract.layer_config import LayerConfig, SimilarityFormat
+from golden.contract.ranges import Range
+from golden.contract.scales import to_steps
+from golden.model.similarity import similarity_sums
+from golden.model.tiles import Scratch, Window
+from golden.support.cli import UserError
+
+Method = Literal["minmax", "mse"]
+
+#: Clipped ranges of activations that ``mse`` tries, as fractions of the full range.
+ACTIVATION_FRACTIONS = 2.0 ** (-np.arange(49) / 8)
+
+
+def activation_scale(
+    values: np.ndarray,
+    limits: Range,
+    method: Method,
+    result: Callable[[np.ndarray], np.ndarray] = lambda values: values,
+) -> float:
+    """Value of one step for ``values`` in an integer format.
+
+    ``minmax``: the smallest scale at which nothing saturates. ``mse``: among `ACTIVATION_FRACTIONS`
+    of it, the one at which rounding and saturation leave the least squared error in
+    ``result(values)``.
+
+    Raises `UserError` for values that are all 0: no scale follows from them.
+    """
+    full = max(_steps_needed(float(values.max()), limits.high), _steps_needed(float(values.min()), limits.low))
+    if full == 0:
+        raise UserError("calibration is 0 everywhere, which gives no scale")
+    if method == "minmax":
+        return full
+    wanted = result(values)
+
+    def loss(scale: float) -> float:
+        return float(np.square(result(to_steps(values, scale, limits) * scale) - wanted).mean())
+
+    return min((float(full * fraction) for fraction in ACTIVATION_FRACTIONS), key=loss)
+
+
+def _steps_needed(extreme: float, limit: int) -> float:
+    """Scale at which ``extreme`` is ``limit`` steps; 0 where it lies on the other side of 0."""
+    return max(0.0, extreme / limit) if limit else 0.0
+
+
+def full_sim_shift(config: LayerConfig, form: SimilarityFormat, frames: np.ndarray) -> int:
+    """The smallest ``sim_shift`` at which no similarity of ``frames`` saturates.
+
+    Args:
+        config: a layer's; its ``sim_shift`` does not matter.
+        form: ``config.similarity``.
+        frames: integers ``[N, C, H, W]``.
+    """
+    scratch = Scratch()
+    low = high = 0
+    for frame in frames if config.attn_offsets else ():
+        window = Window(config, frame[None], slice(0, config.out_height), scratch)
+        sums = similarity_sums(config, [window], form.heads, scratch)
+        low, high = min(low, int(sums.min())), max(high, int(sums.max()))
+    shift = 0
+    while round(Fraction(low, 2**shift)) < form.limits.low or round(Fraction(high, 2**shift)) > form.limits.high:
+        shift += 1
+    return shift

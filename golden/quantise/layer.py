@@ -1,0 +1,328 @@
+"""Post-training quantisation: a merged float layer and calibration frames to an integer layer.
+
+One step of the accumulator of output channel ``o`` is worth ``unit[o]`` in output values.
+With activation scale ``s_x``, weight scale ``s_c[o]``, the tied attention scale
+``s_a[o] = s_c[o] 2^-n / s_x`` (n = ``attn_shift``) and output scale ``s_y``,
+
+    unit[o] = s_x s_c[o] / 2^n = s_x^2 s_a[o]
+    multiplier[o] / 2^out_shift = unit[o] / s_y
+
+(with the ``dynamic`` product, one step of a similarity of heads of ``m`` channels is worth
+``s_x^2 2^sim_shift / m`` in place of ``s_x``, so ``unit[o] = s_x^3 2^sim_shift s_a[o] / m``)
+so that both sums and the bias of a channel count the same steps. A channel *needs* a unit in
+which its weights fit the symmetric format and its bias fits 32 bits. The units are not
+approximated by the multipliers but follow from them:
+
+1. ``out_shift`` is the largest at which the multiplier of the coarsest channel fits 16 bits;
+   that one lies in its upper half, unless the contract's limit of 47 comes first.
+2. Each channel takes the smallest multiplier, at least 1, that gives it the unit it needs, and
+   its unit is then exactly what this multiplier makes.
+
+So rounding a multiplier up makes the weights of its channel coarser, never wrong in scale;
+that is also what becomes of a channel with tiny weights, and of one with a huge bias. Where
+no multiplier is large enough the layer is refused. A channel without any weight would fit
+the finest unit, with a bias that widens the accumulator of the whole layer: it asks for the
+coarsest unit of the others instead, or for `ZERO_CHANNEL_UNIT` where that is finer.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import get_args
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from golden.contract.layer import Layer
+from golden.contract.layer_config import BIAS_BITS, FIELD_RANGES, MULTIPLIER_BITS, LayerConfig, LayerError
+from golden.contract.ranges import Range
+from golden.contract.scales import dequantise_output, to_steps
+from golden.model import integer
+from golden.operators.dynamic_conv import DynamicConv2d, in_float64
+from golden.quantise.calibration import Method, activation_scale, full_sim_shift
+from golden.support.cli import UserError
+
+#: Unit, in output steps, that a channel whose weights are all zero asks for at most.
+ZERO_CHANNEL_UNIT = 2.0**-8
+#: Clipped ranges of weights that ``mse`` tries, as fractions of the full range.
+WEIGHT_FRACTIONS = 2.0 ** (-np.arange(9) / 4)
+
+
+def quantise(
+    merged: DynamicConv2d,
+    calibration: Tensor,
+    *,
+    in_bits: int = 8,
+    in_signed: bool | None = None,
+    weight_bits: int = 8,
+    out_bits: int = 8,
+    out_signed: bool | None = None,
+    relu: bool = False,
+    method: Method = "minmax",
+    in_scale: float | None = None,
+    out_scale: float | None = None,
+    attn_shift: int | None = None,
+    sim_bits: int | None = None,
+    sim_shift: int | None = None,
+) -> Layer:
+    """The integer layer that stands for ``merged`` on data like ``calibration``.
+
+    Args:
+        merged: the float layer, the atomic form of X-volution (arXiv 2106.02253).
+        calibration: its input frames, real ``[N, C, H, W]``; H and W become the layer's.
+        in_bits, weight_bits, out_bits: number formats.
+        in_signed: None: signed where the calibration frames hold a negative value.
+        out_signed: None: signed where the output does and ``relu`` is off. An unsigned output
+            saturates at 0, which is a ReLU.
+        relu: the layer ends in a ReLU.
+        method: ``minmax`` gives activations, outputs and weights their full range. ``mse`` clips
+            each where that lessens the squared error of the output on the calibration frames:
+            one range for the inputs, one for the outputs, one for the weights of each channel.
+        in_scale, out_scale: value of one step, where the layers before and after have decided
+            it. None: as ``method`` says.
+        attn_shift: None: the one with the least squared error of the output on the calibration
+            frames, among those the accumulator bound accepts; 0 for a layer without offsets.
+        sim_bits: format of similarities, for the ``dynamic`` product only. None: 8.
+        sim_shift: ditto. None: the smallest at which no similarity of the calibration frames
+            saturates, and less as long as that lessens the squared error of the output on them:
+            few similarities are large, and to round all is often worse than to clip those.
+
+    Returns:
+        A `Layer` with ``in_scale`` and ``out_scale`` recorded.
+
+    Raises:
+        UserError: for a layer that is not merged; for calibration data that is not
+            ``[N, C, H, W]``, empty, not finite, zero everywhere or negative where ``in_signed``
+            is False; for weights that are not finite; for an unknown method; and as
+            `LayerError` for all that the contract refuses.
+    """
+    if not isinstance(merged, DynamicConv2d):
+        raise UserError(f"merged is a {type(merged).__name__}, allowed is the DynamicConv2d that its merge() returns")
+    if method not in get_args(Method):
+        raise UserError(f"method {method!r} is not one of {', '.join(map(repr, get_args(Method)))}")
+    x = _checked_frames(merged, calibration)
+    conv_weight, attn_weight, bias = (
+        _finite(name, merged.get_parameter(name)) for name in ("conv_weight", "attn_weight", "bias")
+    )
+    negative_in = bool(x.min() < 0)
+    if in_signed is False and negative_in:
+        raise UserError(
+            f"calibration has a value {x.min():g}, which an unsigned input (in_signed False) does not allow"
+        )
+    config = LayerConfig(
+        product=merged.product,
+        in_channels=merged.in_channels,
+        out_channels=merged.out_channels,
+        height=x.shape[2],
+        width=x.shape[3],
+        kernel=merged.kernel_size,
+        stride=merged.stride,
+        padding=merged.padding,
+        groups=merged.groups,
+        attn_offsets=merged.attn_offsets,
+        in_bits=in_bits,
+        in_signed=negative_in if in_signed is None else in_signed,
+        weight_bits=weight_bits,
+        out_bits=out_bits,
+        out_signed=False if out_signed is None else out_signed,
+        relu=relu,
+        attn_shift=0 if attn_shift is None else attn_shift,
+        out_shift=0,
+        heads=merged.heads,
+        sim_bits=8 if sim_bits is None and merged.product == "dynamic" else sim_bits,
+        sim_shift=0 if sim_shift is None and merged.product == "dynamic" else sim_shift,
+    )
+    double = copy.deepcopy(merged).cpu().double()
+    if out_signed is None:
+        negative_out = bool(_float_output(double, x).min() < 0)
+        config = dataclasses.replace(config, out_signed=negative_out and not relu)
+    least = 0.0 if config.out_range.low == 0 else -np.inf
+
+    def float_layer(frames: np.ndarray) -> np.ndarray:
+        return np.maximum(_float_output(double, frames), least)
+
+    target = float_layer(x)
+    if in_scale is None:
+        in_scale = activation_scale(x, config.in_range, method, float_layer)
+    if out_scale is None:
+        # An output that is 0 on all frames says nothing of its scale; any will do.
+        out_scale = activation_scale(target, config.out_range, method) if target.any() else in_scale
+    config = dataclasses.replace(config, in_scale=in_scale, out_scale=out_scale)
+    steps = to_steps(x, in_scale, config.in_range)
+    problem = _Problem(
+        in_scale=in_scale,
+        out_scale=out_scale,
+        conv_weight=conv_weight,
+        attn_weight=attn_weight,
+        bias=bias,
+        frames=steps,
+        fractions=WEIGHT_FRACTIONS if method == "mse" else np.ones(1),
+        target=target,
+    )
+    low, high = FIELD_RANGES["attn_shift"]
+    searched = attn_shift is None and config.attn_offsets
+    attn_shifts = range(low, high + 1) if searched else range(config.attn_shift, config.attn_shift + 1)
+    if sim_shift is None and config.similarity is not None:
+        full = full_sim_shift(config, config.similarity, steps)
+        return problem.least_sim_shift(dataclasses.replace(config, sim_shift=full), attn_shifts)
+    return problem.best_layer(config, attn_shifts)[1]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Problem:
+    """All that is settled before weights are rounded.
+
+    Attributes:
+        in_scale, out_scale: values of one step.
+        conv_weight, attn_weight, bias: the float layer's, float64.
+        frames: calibration frames as the layer takes them, int64 ``[N, C, H, W]``.
+        target: the float layer's output for the unrounded frames, float64 ``[N, O, Ho, Wo]``.
+        fractions: what weights may be clipped to, parts of their full range.
+    """
+
+    in_scale: float
+    out_scale: float
+    conv_weight: np.ndarray
+    attn_weight: np.ndarray
+    bias: np.ndarray
+    frames: np.ndarray
+    target: np.ndarray
+    fractions: np.ndarray
+
+    def least_sim_shift(self, config: LayerConfig, attn_shifts: range) -> Layer:
+        """The layer whose ``sim_shift`` is as far below that of ``config`` as the output error lessens.
+
+        One bit less rounds similarities half as coarsely, saturates more of them, and makes the
+        tied scale of the attention weights twice as coarse, which one more ``attn_shift`` undoes.
+        """
+        loss, layer = self.best_layer(config, attn_shifts)
+        while layer.config.sim_shift:
+            finer = dataclasses.replace(layer.config, sim_shift=layer.config.sim_shift - 1)
+            near = (n for n in attn_shifts if 0 <= n - finer.attn_shift <= 2)
+            try:
+                finer_loss, finer_layer = self.best_layer(finer, near)
+            except LayerError:
+                break
+            if finer_loss >= loss:
+                break
+            loss, layer = finer_loss, finer_layer
+        return layer
+
+    def best_layer(self, config: LayerConfig, attn_shifts: Iterable[int]) -> tuple[float, Layer]:
+        """The least output error over ``attn_shifts``, and its layer; the first shift wins a tie.
+
+        Raises the `LayerError` of the last shift where the contract refuses all of them.
+        """
+        best: tuple[float, Layer] | None = None
+        refusal: LayerError | None = None
+        for shift in attn_shifts:
+            try:
+                layer = self._clipped_layer(dataclasses.replace(config, attn_shift=shift))
+            except LayerError as error:
+                refusal = error
+                continue
+            loss = float(self._channel_errors(layer).mean())
+            if best is None or loss < best[0]:
+                best = loss, layer
+        if best is None:
+            assert refusal is not None
+            raise refusal
+        return best
+
+    def _clipped_layer(self, config: LayerConfig) -> Layer:
+        """Each output channel's weights clipped to that fraction of their range which serves it best."""
+        uniform = [self._rounded_layer(config, np.full(config.out_channels, part)) for part in self.fractions]
+        if len(uniform) == 1:
+            return uniform[0]
+        errors = np.stack([self._channel_errors(layer) for layer in uniform])
+        return self._rounded_layer(config, self.fractions[errors.argmin(axis=0)])
+
+    def _rounded_layer(self, config: LayerConfig, fraction: np.ndarray) -> Layer:
+        """The integer layer of ``config`` whose weights span ``fraction`` ``[O]`` of their range."""
+        conv_worth, attn_worth = weight_worths(config)
+        conv, attn = self.conv_weight * conv_worth, self.attn_weight * attn_worth
+        limit = config.weight_limit
+        largest = np.maximum(_channel_peak(conv), _channel_peak(attn))
+        bias_limit = 2 ** (BIAS_BITS - 1) - 1
+        needed = np.maximum(fraction * largest / limit, np.abs(self.bias) / bias_limit) / self.out_scale
+        idle = min(float(needed.max()), ZERO_CHANNEL_UNIT)
+        needed = np.where(largest == 0, np.maximum(needed, idle), needed)
+        multiplier, out_shift = choose_multipliers(needed)
+        unit = self.out_scale * np.ldexp(multiplier, -out_shift)
+        return Layer(
+            config=dataclasses.replace(config, out_shift=out_shift),
+            conv_weight=to_steps(conv, unit[:, None, None, None], Range(-limit, limit)),
+            attn_weight=to_steps(attn, unit[:, None, None], Range(-limit, limit)),
+            bias=np.rint(self.bias / unit).astype(np.int64),
+            multiplier=multiplier,
+        )
+
+    def _channel_errors(self, layer: Layer) -> np.ndarray:
+        """Mean squared output error ``[O]`` of ``layer`` on the calibration frames."""
+        output = dequantise_output(layer, integer.run(layer, self.frames))
+        return np.square(output - self.target).mean(axis=(0, 2, 3))
+
+
+def weight_worths(config: LayerConfig) -> tuple[float, float]:
+    """What a convolution and an attention weight of 1 are worth in output values, per step of what they multiply.
+
+    Divided by a channel's unit, the value of one step of its accumulator, they make integers of its weights.
+    """
+    assert config.in_scale is not None
+    form = config.similarity
+    # Of ``x0``, or ``sim``: the float layer's is a mean over the head, the integer layer's a sum.
+    factor = config.in_scale if form is None else config.in_scale**2 * 2**form.shift / form.head_channels
+    return config.in_scale / 2**config.attn_shift, config.in_scale * factor
+
+
+def choose_multipliers(needed: np.ndarray) -> tuple[np.ndarray, int]:
+    """Multipliers ``[O]`` (int64) and the shift they share, for units of at least ``needed``.
+
+    Args:
+        needed: ``[O]``, the smallest unit of each channel's accumulator, in output steps.
+
+    Raises:
+        LayerError: where a unit would have to be more output steps than the largest multiplier.
+    """
+    largest = 2**MULTIPLIER_BITS - 1
+    low, high = FIELD_RANGES["out_shift"]
+    top = float(needed.max())
+    if top > largest:
+        raise LayerError(
+            f"output channel {int(needed.argmax())} needs an accumulator step (from its weights, or its bias in "
+            f"{BIAS_BITS} bits) of {top:g} output steps, allowed is at most {largest}"
+        )
+    out_shift = next(s for s in range(high, low - 1, -1) if math.ceil(math.ldexp(top, s)) <= largest)
+    multiplier = np.ceil(np.ldexp(needed, out_shift)).astype(np.int64)
+    return np.maximum(multiplier, 1), out_shift
+
+
+def _channel_peak(weight: np.ndarray) -> np.ndarray:
+    """Largest magnitude of each output channel's weights: ``[O]``, 0 where it has none."""
+    return np.abs(weight).reshape(weight.shape[0], -1).max(axis=1, initial=0.0)
+
+
+def _checked_frames(merged: DynamicConv2d, calibration: Tensor) -> np.ndarray:
+    shape = list(calibration.shape)
+    if len(shape) != 4 or shape[1] != merged.in_channels or 0 in shape:
+        allowed = f"[N, {merged.in_channels}, H, W] with none of them 0"
+        raise UserError(f"calibration has shape {shape}, allowed is {allowed}")
+    if not calibration.is_floating_point():
+        raise UserError(f"calibration has dtype {calibration.dtype}, allowed are floating-point dtypes")
+    return _finite("calibration", calibration)
+
+
+def _float_output(double: DynamicConv2d, x: np.ndarray) -> np.ndarray:
+    return _finite("output for the calibration frames", double(torch.from_numpy(x)))
+
+
+def _finite(name: str, tensor: Tensor) -> np.ndarray:
+    array = in_float64(tensor).numpy()
+    if not np.isfinite(array).all():
+        raise UserError(f"{name} has a value that is NaN or infinite, allowed are finite numbers")
+    return array

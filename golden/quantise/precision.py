@@ -1,0 +1,76 @@
+"""How many bits the weights and activations of a network get."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from golden.networks.network import Network
+from golden.networks.step import IMAGES, Step
+from golden.operators.dynamic_conv import DynamicConv2d
+
+#: Of images, and of the stream around pre-activation blocks: activations that are not a layer's alone.
+STREAM_BITS = 8
+#: Bits that a result which is only added to another has more than a layer's input, up to 16: as
+#: an operand of the sum it is rounded once more.
+BRANCH_BITS = 4
+MOST_BITS = 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class Precision:
+    """Bits of each layer: of its weights and of the activations it takes.
+
+    Exceptions: images have 8 bits. So has what a batch norm that stands alone takes, the
+    residual stream of a pre-activation network, and so have its weights.
+
+    Attributes:
+        bits: of all that is not said below.
+        edge_bits: of the weights of the first layer and the head; None: ``bits``.
+        layers: bits of single layers, by name.
+    """
+
+    bits: int
+    edge_bits: int | None = 8
+    layers: Mapping[str, int] = field(default_factory=dict)
+
+    def weights(self, network: Network, step: Step) -> int:
+        """Bits of the weights of ``step``."""
+        if _is_norm(network, step):
+            return self.layers.get(step.name, STREAM_BITS)
+        edge = step.kind == "head" or IMAGES in step.inputs
+        return self.layers.get(step.name, self.edge_bits if edge and self.edge_bits is not None else self.bits)
+
+    def result(self, network: Network, name: str) -> int:
+        """Bits of the result of a step (or the images): the most that any layer which takes it asks for."""
+        if name == IMAGES:
+            return STREAM_BITS
+        wanted = [self._taken(network, step) for step in _takers(network, name)]
+        return max(wanted) if wanted else min(self.bits + BRANCH_BITS, MOST_BITS)
+
+    def only_added(self, network: Network, name: str) -> bool:
+        """Whether no layer takes the result of a step, only additions."""
+        return name != IMAGES and not _takers(network, name)
+
+    def _taken(self, network: Network, step: Step) -> int:
+        return self.layers.get(step.name, STREAM_BITS if _is_norm(network, step) else self.bits)
+
+
+def _takers(network: Network, name: str) -> list[Step]:
+    """Layers and heads that take a result, also through a pool."""
+    takers = []
+    for step in network.steps:
+        if name not in step.inputs:
+            continue
+        if step.kind == "max_pool":
+            takers += _takers(network, step.name)
+        elif step.kind in ("layer", "head"):
+            takers.append(step)
+    return takers
+
+
+def _is_norm(network: Network, step: Step) -> bool:
+    if step.kind != "layer":
+        return False
+    part = network.parts[step.name]
+    return isinstance(part, DynamicConv2d) and part.kernel_size == 1 and part.groups > 1

@@ -1,0 +1,107 @@
+"""Integer arrays in ``.npy`` and ``.npz`` files, read without trust and written whole."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import zipfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from golden.support.cli import UserError, replacing
+
+_MAGIC = b"\x93NUMPY"
+_HEADERS: dict[tuple[int, int], Any] = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+}
+
+
+def read_array(path: str | os.PathLike[str]) -> np.ndarray:
+    """The array in an ``.npy`` file, of whatever dtype and shape.
+
+    Raises `UserError` that names the file: missing, a directory, unreadable, no ``.npy``,
+    truncated, pickled objects, or bytes after the array.
+    """
+    path = Path(path)
+    try:
+        with path.open("rb") as stream:
+            array = np.lib.format.read_array(stream, allow_pickle=False)
+            surplus = stream.read(1)
+    except OSError as error:
+        raise UserError(f"array file {path} cannot be read: {error.strerror or error}") from None
+    except Exception as error:  # numpy raises several types for bytes that are no array
+        raise UserError(f"array file {path} is not a .npy of plain numbers: {error}") from None
+    if surplus:
+        raise UserError(f"array file {path} goes on after its array, allowed is one array")
+    return array
+
+
+def write_array(path: str | os.PathLike[str], array: np.ndarray) -> None:
+    """Write ``array`` as ``.npy``, the whole file or none. Raises `UserError` where ``path`` cannot be."""
+    with replacing(path, "wb") as stream:
+        stream.write(array_bytes(array))
+
+
+def array_bytes(array: np.ndarray) -> bytes:
+    """What `write_array` writes."""
+    buffer = io.BytesIO()
+    np.save(buffer, array, allow_pickle=False)
+    return buffer.getvalue()
+
+
+class Archive:
+    """The arrays of an open ``.npz`` file.
+
+    A few kilobytes of such a file can be gigabytes of zeros. So `header` says first what
+    `read` would bring, for the caller to refuse.
+
+    Raises `UserError`, here and in the methods, that names the array, but not the file.
+    """
+
+    def __init__(self, stream: IO[bytes], names: Sequence[str]) -> None:
+        """``names`` are the arrays that must be there; no others may."""
+        if stream.read(len(_MAGIC)) == _MAGIC:
+            raise UserError("is a single array, allowed is an .npz archive")
+        try:
+            self._zip = zipfile.ZipFile(stream)
+        except Exception as error:  # zipfile raises several types for bytes that are no archive
+            raise UserError(f"is not an .npz archive of plain arrays ({type(error).__name__}: {error})") from None
+        self._members: dict[str, str] = {}
+        for member in self._zip.namelist():
+            name = member.removesuffix(".npy")
+            if name in self._members:
+                raise UserError(f"array {name!r} is there twice")
+            self._members[name] = member
+        for name in sorted(self._members.keys() ^ set(names)):
+            state = "is missing" if name in names else f"is unknown, allowed are {', '.join(sorted(names))}"
+            raise UserError(f"array {name!r} {state}")
+
+    def header(self, name: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
+        """Shape and dtype of an array."""
+        with self._open(name) as stream:
+            shape, _, dtype = _HEADERS[np.lib.format.read_magic(stream)](stream)
+        return shape, dtype
+
+    def read(self, name: str) -> np.ndarray:
+        """An array."""
+        with self._open(name) as stream:
+            array = np.lib.format.read_array(stream, allow_pickle=False)
+            if stream.read(1):
+                raise UserError(f"array {name!r} goes on after its end")
+        return array
+
+    @contextlib.contextmanager
+    def _open(self, name: str) -> Iterator[IO[bytes]]:
+        try:
+            with self._zip.open(self._members[name]) as stream:
+                yield stream
+        except UserError:
+            raise
+        except Exception as error:  # numpy and zipfile raise a dozen types: truncated, pickled, encrypted, bad header
+            cause = f"{type(error).__name__}: {error}"
+            raise UserError(f"array {name!r} is corrupt, pickled or not an array ({cause})") from None

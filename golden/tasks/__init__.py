@@ -1,8 +1,0 @@
-"""What networks are trained for: `load_task` gives a `Task` by name, with its images in memory."""
-
-from __future__ import annotations
-
-from golden.tasks.catalogue import TASKS, load_task
-from golden.tasks.task import Examples, Task
-
-__all__ = ["TASKS", "Examples", "Task", "load_task"]

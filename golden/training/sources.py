@@ -1,0 +1,147 @@
+"""Data sets on disk: training examples, test examples and number of classes of each."""
+
+from __future__ import annotations
+
+import gzip
+import math
+import zlib
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from golden.support.cli import UserError
+from golden.training.task import Examples, first_examples
+
+#: Where Debian's package dataset-fashion-mnist keeps its files.
+FASHION_FOLDERS = (Path("/usr/share/datasets/fashion-mnist"), Path("/usr/share/dataset-fashion-mnist"))
+FASHION_HINT = "the Debian package dataset-fashion-mnist brings it (apt install dataset-fashion-mnist), or data_path"
+#: Held-out images of the digits; scikit-learn does not say which are for testing.
+DIGITS_TEST = 500
+
+Sets = tuple[Examples, Examples, int]
+
+
+def digits(path: str | None, side: int) -> Sets:
+    """scikit-learn's 1797 handwritten digits, 8x8; 500 drawn at random, always the same, are the test set."""
+    from sklearn.datasets import load_digits
+
+    if path is not None:
+        raise UserError(f"data_path {path!r} is not for task 'digits', which scikit-learn brings; allowed is none")
+    data = load_digits()
+    pixels = torch.from_numpy(data.images.astype(np.uint8))[:, None]
+    mixed = first_examples(Examples(pixels, torch.from_numpy(data.target).long(), 16), len(pixels), seed=0)
+    return mixed.subset(slice(DIGITS_TEST, None)), mixed.subset(slice(DIGITS_TEST)), 10
+
+
+def fashion_mnist(path: str | None, side: int) -> Sets:
+    """Fashion-MNIST, 60,000 and 10,000 images of 28x28 in ten classes, from its four IDX files."""
+    folders = FASHION_FOLDERS if path is None else (Path(path),)
+    folder = next((folder for folder in folders if folder.is_dir()), None)
+    if folder is None:
+        raise UserError(f"data set fashion_mnist is not in {folders[0]}; {FASHION_HINT}")
+
+    def examples(prefix: str) -> Examples:
+        images = _idx_array(folder / f"{prefix}-images-idx3-ubyte", 3)
+        labels = _idx_array(folder / f"{prefix}-labels-idx1-ubyte", 1)
+        if len(images) != len(labels) or labels.max(initial=0) > 9:
+            raise UserError(f"data set in {folder} is damaged: {len(images)} images, {len(labels)} labels ({prefix})")
+        return Examples(torch.from_numpy(images)[:, None], torch.from_numpy(labels).long())
+
+    return examples("train"), examples("t10k"), 10
+
+
+def cifar10(path: str | None, side: int) -> Sets:
+    """CIFAR-10, 50,000 and 10,000 images of 32x32 in colour in ten classes, from its binary version.
+
+    The Python version is made of pickles, which may hold any program: it is not read.
+    """
+    hint = "data_path is the folder with data_batch_1.bin ..., of cifar-10-binary.tar.gz"
+    if path is None:
+        raise UserError(f"data_path is missing for task 'cifar10', {hint}")
+    # A byte for the class, then red, green and blue planes.
+    record = 1 + 3 * 32 * 32
+
+    def examples(*names: str) -> Examples:
+        arrays = []
+        for name in names:
+            file = Path(path) / name
+            try:
+                data = np.fromfile(file, np.uint8)
+            except OSError as error:
+                raise UserError(f"data set file {file} cannot be read: {error.strerror}; {hint}") from None
+            if data.size == 0 or data.size % record or data[::record].max() > 9:
+                raise UserError(f"data set file {file} is damaged: no classes and images of {record} bytes together")
+            arrays.append(data.reshape(-1, record))
+        whole = np.concatenate(arrays)
+        pixels = torch.from_numpy(whole[:, 1:].reshape(-1, 3, 32, 32).copy())
+        return Examples(pixels, torch.from_numpy(whole[:, 0]).long())
+
+    return examples(*(f"data_batch_{i}.bin" for i in range(1, 6))), examples("test_batch.bin"), 10
+
+
+def image_folder(path: str | None, side: int) -> Sets:
+    """Images of any size in ``train/CLASS`` and ``test/CLASS`` (or ``val/CLASS``) of a folder.
+
+    Each is scaled to ``side`` pixels on its shorter side, and its centre cut out, in colour.
+    """
+    hint = "data_path is a folder with train/CLASS/*.png (or jpg ...) and test/CLASS or val/CLASS"
+    if path is None:
+        raise UserError(f"data_path is missing for task 'image_folder', {hint}")
+    root = Path(path)
+    held_out = "test" if (root / "test").is_dir() else "val"
+    names = {}
+    for part in ("train", held_out):
+        if not (root / part).is_dir():
+            raise UserError(f"data set image_folder is not in {path}: no folder {part}; {hint}")
+        names[part] = sorted(folder.name for folder in (root / part).iterdir() if folder.is_dir())
+    classes = names["train"]
+    if names[held_out] != classes or not classes:
+        raise UserError(f"the classes of {root / 'train'} and {root / held_out} differ, allowed are the same folders")
+    return (
+        _folder_examples(root / "train", classes, side),
+        _folder_examples(root / held_out, classes, side),
+        len(classes),
+    )
+
+
+def _folder_examples(folder: Path, classes: list[str], side: int) -> Examples:
+    """All files in the folders of the classes, sorted by name, that have the name of an image."""
+    from PIL import Image, ImageOps
+
+    known = Image.registered_extensions()
+    files = [
+        (file, label)
+        for label, name in enumerate(classes)
+        for file in sorted((folder / name).rglob("*"))
+        if file.suffix.lower() in known and file.is_file()
+    ]
+    if not files:
+        raise UserError(f"data set folder {folder} holds no image, allowed are {', '.join(sorted(known))}")
+    pixels = torch.empty(len(files), 3, side, side, dtype=torch.uint8)
+    for i, (file, _) in enumerate(files):
+        try:
+            with Image.open(file) as image:
+                square = ImageOps.fit(image.convert("RGB"), (side, side), Image.Resampling.BILINEAR)
+        except (OSError, ValueError, Image.DecompressionBombError) as error:
+            raise UserError(f"image {file} cannot be read: {error}") from None
+        pixels[i] = torch.from_numpy(np.array(square)).permute(2, 0, 1)
+    return Examples(pixels, torch.tensor([label for _, label in files]))
+
+
+def _idx_array(path: Path, dimensions: int) -> np.ndarray:
+    """Bytes of an IDX file, as they are or packed by gzip: uint8 with ``dimensions`` axes."""
+    packed = path.with_name(path.name + ".gz")
+    try:
+        data = packed.read_bytes() if packed.exists() else path.read_bytes()
+        if packed.exists():
+            data = gzip.decompress(data)
+    except (OSError, EOFError, zlib.error) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"data set file {packed} cannot be read: {reason}; {FASHION_HINT}") from None
+    # Two zeros, the type (8: unsigned bytes), the number of axes, then their lengths.
+    start = 4 * (1 + dimensions)
+    shape = [int.from_bytes(data[i : i + 4], "big") for i in range(4, start, 4)]
+    if data[:4] != bytes([0, 0, 8, dimensions]) or len(data) != start + math.prod(shape):
+        raise UserError(f"data set file {packed} is damaged: no IDX file of bytes with {dimensions} axes")
+    return np.frombuffer(bytearray(data), np.uint8, offset=start).reshape(shape)

@@ -1,0 +1,43 @@
+"""Dot product: products and their sum, in chained multipliers or in multipliers and adders."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from amaranth.hdl import Module, Shape, Value
+
+from hw.blocks.multiplier import cascade, multiply
+from hw.blocks.pipeline import adder_tree, delay, tree_latency
+from hw.targets.families import Target
+
+
+def dot_product(
+    m: Module,
+    target: Target,
+    terms: Sequence[tuple[Value, Value]],
+    total: Shape,
+    *,
+    cycles: int,
+    cascaded: bool,
+    in_fabric: bool = False,
+) -> Value:
+    """``sum a*b`` over ``terms``, ``cycles`` after the first.
+
+    Args:
+        total: holds every sum that can occur.
+        cycles: `dot_product_latency`, or more.
+        cascaded: whether `cascade` makes it: then each term comes a cycle after the one before.
+        in_fabric: see `multiply`; not for a cascade.
+    """
+    if cascaded:
+        value = cascade(m, target, terms, total)
+    else:
+        products = [multiply(m, target, a, b, in_fabric=in_fabric) for a, b in terms]
+        value = adder_tree(m, products, total, target.radix(len(products)))
+    return delay(m, value, cycles - dot_product_latency(target, len(terms), cascaded=cascaded))
+
+
+def dot_product_latency(target: Target, products: int, *, cascaded: bool) -> int:
+    """Cycles of `dot_product` at least. Fewer products may take more, as wide trees have nodes of more inputs."""
+    sums = max(0, products - 1) if cascaded else tree_latency(products, target.radix(products))
+    return target.multiply_latency + sums

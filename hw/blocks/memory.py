@@ -1,0 +1,137 @@
+"""Storage: memories with a registered output in what the target keeps them in best.
+
+    words                     1          few                 more
+    read-only (weights)    constant   LUTs (`rom_depth`)   block RAM
+    row store                 -       LUT RAM (`ram_depth`)  block RAM
+
+Where the target's block RAM is left to synthesis, memories carry the attribute that
+synthesis tools look for. Every word comes `LATENCY` cycles after its address.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from amaranth.hdl import Cat, Const, Module, Value, unsigned
+from amaranth.lib import memory
+
+from hw.blocks.pipeline import delay, index_shape, pick
+from hw.targets.families import Target
+from hw.targets.primitives import DP16KD_SHAPES, dp16kd_ram, dp16kd_rom
+
+#: Cycles from address to word: the memory's own, and a register, as a block RAM's bare output is slow.
+LATENCY = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Block:
+    """How a memory is made of block RAMs of one shape.
+
+    Attributes:
+        banks: blocks on top of each other, chosen by the upper bits of the address.
+        columns: blocks side by side.
+        bits: word of one block.
+        ports: words that one block gives a read-only memory at once.
+    """
+
+    banks: int
+    columns: int
+    bits: int
+    ports: int
+
+    @property
+    def blocks(self) -> int:
+        return self.banks * -(-self.columns // self.ports)
+
+
+def kind(target: Target, depth: int, *, read_only: bool) -> str:
+    """``constant``, ``lut`` or ``block``: what a memory of ``depth`` words is kept in."""
+    if read_only and depth == 1:
+        return "constant"
+    return "lut" if depth <= (target.rom_depth if read_only else target.ram_depth) else "block"
+
+
+def dp16kd_layout(depth: int, width: int, *, read_only: bool) -> Block:
+    """The DP16KD blocks of a memory."""
+    deepest = max(DP16KD_SHAPES)
+    words, bits = next(((d, b) for d, b in DP16KD_SHAPES.items() if d >= depth), (deepest, DP16KD_SHAPES[deepest]))
+    # A read-only memory of at most half a block's words lies in it twice, one half for each port.
+    ports = 2 if read_only and depth <= words // 2 else 1
+    return Block(banks=-(-depth // deepest), columns=-(-width // bits), bits=bits, ports=ports)
+
+
+def read_only(m: Module, target: Target, image: Sequence[int], width: int, address: Value, *, name: str) -> Value:
+    """The word of ``image`` (unsigned, ``width`` bits each, at least two) at ``address``, `LATENCY` cycles later."""
+    depth = len(image)
+    if target.block_memory is None or kind(target, depth, read_only=True) == "lut":
+        store = memory.Memory(
+            shape=unsigned(width), depth=depth, init=image, attrs=_style(target, depth, read_only=True)
+        )
+        m.submodules[name] = store
+        read = store.read_port()
+        m.d.comb += [read.addr.eq(address), read.en.eq(1)]
+        return delay(m, read.data, 1)
+    layout = dp16kd_layout(depth, width, read_only=True)
+    half = next(d for d, bits in DP16KD_SHAPES.items() if bits == layout.bits) // 2
+    banks = []
+    for bank in range(layout.banks):
+        rows = image[bank * max(DP16KD_SHAPES) :][: max(DP16KD_SHAPES)]
+        columns: list[Value] = []
+        for first in range(0, layout.columns, layout.ports):
+            slices = [_column(rows, layout.bits, column) for column in range(first, first + layout.ports)]
+            content = slices[0] if layout.ports == 1 else [*slices[0], *[0] * (half - len(rows)), *slices[1]]
+            ports = [address] if layout.ports == 1 else [_in_half(address, half, n) for n in range(2)]
+            columns += dp16kd_rom(m, bits=layout.bits, addresses=ports, image=content)
+        banks.append(Cat(columns)[:width])
+    return _choose(m, banks, address)
+
+
+def random_access(
+    m: Module, target: Target, *, depth: int, width: int, write: tuple[Value, Value, Value], address: Value, name: str
+) -> Value:
+    """The word at ``address``, `LATENCY` cycles later, of a memory that ``write`` (enable, address, data) fills.
+
+    A word that is written in the cycle of its address may come as it was before, or torn.
+    """
+    enable, write_address, data = write
+    if target.block_memory is None or kind(target, depth, read_only=False) == "lut":
+        attrs = _style(target, depth, read_only=False)
+        store = memory.Memory(shape=unsigned(width), depth=depth, init=[], attrs=attrs)
+        m.submodules[name] = store
+        writer, read = store.write_port(), store.read_port()
+        m.d.comb += [writer.en.eq(enable), writer.addr.eq(write_address), writer.data.eq(data)]
+        m.d.comb += [read.addr.eq(address), read.en.eq(1)]
+        return delay(m, read.data, 1)
+    layout = dp16kd_layout(depth, width, read_only=False)
+    banks = []
+    for bank in range(layout.banks):
+        here = enable if layout.banks == 1 else enable & (write_address[14:] == bank)
+        columns = []
+        for column in range(layout.columns):
+            bits = data[column * layout.bits : (column + 1) * layout.bits]
+            padded = Cat(bits, Const(0, layout.bits))[: layout.bits]
+            columns.append(dp16kd_ram(m, bits=layout.bits, write=(here, write_address, padded), read_address=address))
+        banks.append(Cat(columns)[:width])
+    return _choose(m, banks, address)
+
+
+def _style(target: Target, depth: int, *, read_only: bool) -> dict[str, str]:
+    """The attribute that tells synthesis where a memory belongs; none where it is left to choose."""
+    where = kind(target, depth, read_only=read_only)
+    if target.multiplier is None or (read_only and where == "lut"):
+        return {}  # constants in LUTs are logic, which needs no telling
+    return {"rom_style" if read_only else "ram_style": "block" if where == "block" else "distributed"}
+
+
+def _column(rows: Sequence[int], bits: int, column: int) -> list[int]:
+    return [row >> column * bits & (1 << bits) - 1 for row in rows]
+
+
+def _in_half(address: Value, half: int, number: int) -> Value:
+    low = index_shape(half).width
+    return Cat(Cat(address, Const(0, low))[:low], Const(number, 1))
+
+
+def _choose(m: Module, banks: Sequence[Value], address: Value) -> Value:
+    return banks[0] if len(banks) == 1 else pick(banks, delay(m, address[14:], LATENCY))

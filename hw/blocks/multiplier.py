@@ -1,0 +1,147 @@
+"""The multiplier that all stages use: one product, or a cascade that sums several, on any target.
+
+``a * b`` where the target leaves it to synthesis; else its hard multiplier with every
+register in use. An operand wider than the multiplier is cut into limbs, the lower ones
+unsigned and one bit narrower, the last one signed:
+
+    a * b = (a mod 2^k) * b + 2^k * (a >> k) * b          k = a_bits - 1
+
+Operands and limbs of very few bits are not worth a hard multiplier and become adders, and so
+does a whole product that is asked for ``in_fabric``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from amaranth.hdl import Cat, Module, Mux, Shape, Signal, Value
+
+from hw.blocks.pipeline import adder_tree, delay, tree_latency
+from hw.targets.families import Target
+from hw.targets.primitives import HARD_LATENCY, MULTIPLIERS
+
+#: Signed operands up to this width are multiplied by adders.
+NARROW_OPERAND = 2
+#: The same for the last limb of a wide operand, of which a unit has few.
+NARROW_LIMB = 4
+
+
+def signed_width(shape: Shape) -> int:
+    """Bits of ``shape`` as a signed number."""
+    return shape.width + (not shape.signed)
+
+
+def is_hard(target: Target, a: Shape, b: Shape) -> bool:
+    """Whether a product of these operands takes a multiplier, not adders."""
+    return target.a_bits is None or min(signed_width(a), signed_width(b)) > NARROW_OPERAND
+
+
+def latency(target: Target, a: Shape, b: Shape, *, in_fabric: bool = False) -> int:
+    """Cycles that `multiply` takes: those of one multiplier, and one per further limb."""
+    return target.multiply_latency + len(_limbs(target, a, b, in_fabric)) - 1
+
+
+def multipliers(target: Target, a: Shape, b: Shape) -> int:
+    """Multipliers that `multiply` takes."""
+    return sum(limb.hard for limb in _limbs(target, a, b, False))
+
+
+def multiply(
+    m: Module, target: Target, a: Value, b: Value, *, proven: Shape | None = None, in_fabric: bool = False
+) -> Value:
+    """The exact product of ``a`` and ``b``, `latency` cycles later.
+
+    ``proven`` is a shape that holds every product that occurs, where that is narrower than
+    what the operands' shapes allow. ``in_fabric`` makes it of adders, whatever multipliers the
+    target has; its ``multiply_latency`` must suffice for the bits of the narrower operand.
+    """
+    shape = proven or (a * b).shape()
+    limbs = _limbs(target, a.shape(), b.shape(), in_fabric)
+    wide, narrow = sorted((a, b), key=lambda value: signed_width(value.shape()), reverse=True)
+    product = _limb_product(m, target, limbs[0].of(wide), narrow, limbs[0])
+    for number, limb in enumerate(limbs[1:], 1):
+        term = _limb_product(m, target, delay(m, limb.of(wide), number - 1), delay(m, narrow, number - 1), limb)
+        # What lies below this limb is final; what lies above it fits the rest of the shape.
+        below = Signal(limb.offset, reset_less=True, name="below")
+        above = Signal(Shape(max(1, shape.width - limb.offset), signed=shape.signed), reset_less=True, name="above")
+        m.d.sync += [below.eq(product), above.eq((product >> limb.offset) + term)]
+        product = Cat(below, above).as_signed()
+    exact = Signal(shape, name="exact")
+    m.d.comb += exact.eq(product)
+    return exact
+
+
+def cascade(m: Module, target: Target, terms: Sequence[tuple[Value, Value]], total: Shape) -> Value:
+    """``sum a*b`` over ``terms`` in chained multipliers, without an adder in the fabric.
+
+    Each multiplier adds what the one before it hands on, so term ``i`` is wanted ``i`` cycles
+    after the first, and the sum is there ``multiply_latency + len(terms) - 1`` cycles after it.
+    ``total`` must hold the sum.
+    """
+    chain = value = None
+    for a, b in terms:
+        if target.multiplier is not None:
+            value, chain = MULTIPLIERS[target.multiplier](m, a, b, chain)
+        else:
+            product = _registered(m, a * b, (a * b).shape(), target.multiply_latency - 1)
+            value = chain = _registered(m, product if chain is None else product + chain, total, 1)
+    assert value is not None
+    exact = Signal(total, name="exact")
+    m.d.comb += exact.eq(value)
+    return exact
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Limb:
+    """A part of the wider operand: its lowest bit, its shape, and whether a multiplier takes it."""
+
+    offset: int
+    shape: Shape
+    hard: bool
+
+    def of(self, operand: Value) -> Value:
+        bits = operand[self.offset : self.offset + self.shape.width]
+        return bits.as_signed() if self.shape.signed else bits
+
+
+def _limbs(target: Target, a: Shape, b: Shape, in_fabric: bool) -> list[_Limb]:
+    wide = max(a, b, key=signed_width)
+    if target.a_bits is None or in_fabric or not is_hard(target, a, b):
+        return [_Limb(offset=0, shape=wide, hard=target.a_bits is None)]
+    limbs, offset = [], 0
+    while signed_width(wide) - offset > target.a_bits:
+        limbs.append(_Limb(offset=offset, shape=Shape(target.a_bits - 1), hard=True))
+        offset += target.a_bits - 1
+    rest = Shape(wide.width - offset, signed=wide.signed)
+    return [*limbs, _Limb(offset=offset, shape=rest, hard=not limbs or signed_width(rest) > NARROW_LIMB)]
+
+
+def _limb_product(m: Module, target: Target, part: Value, factor: Value, limb: _Limb) -> Value:
+    if not limb.hard:
+        return _add_up(m, part, factor, target.multiply_latency)
+    if target.multiplier is None:
+        return _registered(m, part * factor, (part * factor).shape(), target.multiply_latency)
+    return delay(m, MULTIPLIERS[target.multiplier](m, part, factor, None)[0], target.multiply_latency - HARD_LATENCY)
+
+
+def _add_up(m: Module, a: Value, b: Value, cycles: int) -> Value:
+    """``a * b`` after ``cycles``: a tree of one gated term for each bit of the narrower operand."""
+    few, many = sorted((a, b), key=lambda value: signed_width(value.shape()))
+    # What time is left separates many gates from the adders, and brings the operands near.
+    spare = cycles - tree_latency(len(few), 2)
+    gates = int(spare > 0 and len(few) > NARROW_LIMB)
+    few, many = (delay(m, operand, spare - gates) for operand in (few, many))
+    if few.shape().signed and not many.shape().signed:
+        many = Cat(many, 0).as_signed()
+    terms = [delay(m, Mux(few[bit], many, 0), gates) << bit for bit in range(len(few))]
+    if few.shape().signed:
+        terms[-1] = -terms[-1]
+    return adder_tree(m, terms, (a * b).shape(), 2)
+
+
+def _registered(m: Module, value: Value, shape: Shape, cycles: int) -> Value:
+    """``value`` in ``shape``, ``cycles`` cycles later."""
+    register = Signal(shape, reset_less=True, name="product")
+    m.d.sync += register.eq(value)
+    return delay(m, register, cycles - 1)

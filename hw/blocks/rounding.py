@@ -1,0 +1,103 @@
+"""Rounding: divide by a power of two half to even, and saturate, in an adder as wide as the result."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value
+
+from golden.contract.ranges import Range
+from hw.blocks.pipeline import delay
+
+#: Cycles of `rounded` without a register inside the rounding.
+LATENCY = 2
+
+
+def rounded(
+    m: Module,
+    value: Value,
+    shift: int,
+    limits: Range,
+    shape: Shape,
+    *,
+    split: bool,
+    proven: Range | None = None,
+    relu: Value | None = None,
+    cut: Signal | None = None,
+) -> Value:
+    """``saturate(round_half_even(value / 2^shift))`` in ``shape``, ``LATENCY + split`` cycles later.
+
+    Args:
+        value: a signed number.
+        limits: 0 or powers of two, the upper one less 1.
+        split: whether what rounding carries, and where that ends, are cycles of their own.
+        proven: the range it is known to keep to, by default all of its bits: a limit beyond that takes no logic.
+        relu: whether the lower limit is 0 instead, wanted a cycle before the result.
+        cut: driven with whether the result was cut at a limit other than 0, in step with it.
+    """
+    whole, carry = (delay(m, part, int(split)) for part in _round(value, shift))
+    reached = _rounded_range(proven or Range.of_format(len(value), signed=True), shift)
+    return _saturate(m, whole, carry, limits, reached, shape, relu, cut)
+
+
+def _rounded_range(value: Range, shift: int) -> Range:
+    """What numbers of the range ``value`` are rounded to: rounding never decreases from one to a larger one."""
+    low, high = (round(Fraction(end, 1 << shift)) for end in (value.low, value.high))
+    return Range(low, high)
+
+
+def _round(value: Value, shift: int) -> tuple[Value, Value]:
+    """``value / 2^shift`` rounded down, and whether rounding half to even adds one."""
+    whole = value.as_signed() >> shift
+    if not shift:
+        return whole, Const(0)
+    # Adding just under one half, plus one if the integer part is odd, carries into the
+    # integer part exactly where rounding half to even goes up.
+    fraction = Cat(value, value[-1].replicate(max(0, shift - len(value))))[:shift]
+    odd = value.as_signed()[min(shift, len(value) - 1)]
+    half = (1 << (shift - 1)) - 1
+    # The odd bit goes in as the carry of a position below, so that this is one adder.
+    return whole, (Cat(odd, fraction) + (2 * half + 1))[shift + 1]
+
+
+def _saturate(
+    m: Module,
+    whole: Value,
+    carry: Value,
+    limits: Range,
+    reached: Range,
+    shape: Shape,
+    relu: Value | None,
+    cut: Signal | None,
+) -> Value:
+    """``whole + carry``, which is in the range ``reached``, within the limits.
+
+    Only the bits of the result are added; whether the sum is beyond the limits follows from
+    what the upper bits are and whether a carry reaches them.
+    """
+    bits = limits.high.bit_length()
+    whole = Cat(whole, whole[-1].replicate(max(0, bits + 1 - len(whole)))).as_signed()
+    low, reaches = Signal(bits, reset_less=True), Signal(reset_less=True)
+    upper = whole >> bits
+    # The upper bits are -2, -1, 0, or something else that is negative or not.
+    flags = Cat(upper == -2, upper == -1, ~upper.any(), upper[-1])
+    known = Signal(len(flags), reset_less=True)
+    m.d.sync += [Cat(low, reaches).eq(whole[:bits] + carry), known.eq(flags)]
+    minus_two, minus_one, zero, negative = known
+    is_zero = Mux(reaches, minus_one, zero)
+    is_minus_one = Mux(reaches, minus_two, minus_one)
+    result = Signal(shape, reset_less=True)
+    kept = Cat(low, is_minus_one).as_signed() if limits.low else low
+    above, cut_low = Const(0), Const(0)
+    if reached.low < limits.low:
+        below = negative & ~is_zero & ~(is_minus_one if limits.low else Const(0))
+        kept, cut_low = Mux(below, limits.low, kept), below if limits.low else Const(0)
+    if relu is not None:
+        kept, cut_low = Mux(relu & negative & ~is_zero, 0, kept), cut_low & ~relu
+    if reached.high > limits.high:
+        above = ~negative & ~is_zero
+        kept = Mux(above, limits.high, kept)
+    m.d.sync += result.eq(kept)
+    if cut is not None:
+        m.d.sync += cut.eq(above | cut_low)
+    return result

@@ -1,0 +1,318 @@
+"""Driver of a reloadable unit: loads layers, streams frames, reads counters and errors.
+
+It reaches the unit through a `Board`, whose methods are coroutines: on simulated AXI masters they
+wait for the clock. Where they never wait, as on memory-mapped hardware, `complete` runs the
+driver's coroutines without an event loop:
+
+    class Mapped:                                      # AXI4-Lite registers and two DMA channels
+        async def read(self, address): return self.words[address // 4]
+        ...
+
+    driver = Driver(config, Mapped())
+    complete(driver.load(layer))
+    outputs = complete(driver.run(layer, frames))
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Coroutine, Iterable, Mapping
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+
+from golden.contract.layer import Layer
+from golden.contract.layer_config import LayerConfig
+from golden.contract.streams import from_beats, to_beats
+from golden.layers import load_layer
+from golden.support.cli import UserError
+from hw.control.interface import APPLY_PARTS, WORD
+from hw.control.register_table import Access
+from hw.control.registers import offset_bits, register_table
+from hw.control.weight_image import weight_image
+from hw.plan.config import UnitConfig
+
+#: Reads of a status bit after which it counts as stuck.
+PATIENCE = 100_000
+COUNTERS = ("frames", "starved", "stalled", "saturated")
+#: What the unit's constants must equal for a layer to fit; heights, widths, shifts and offsets have rules of their own.
+_FROZEN = (
+    "product",
+    "in_channels",
+    "out_channels",
+    "kernel",
+    "stride",
+    "padding",
+    "groups",
+    "in_bits",
+    "in_signed",
+    "out_bits",
+    "out_signed",
+    "heads",
+    "sim_bits",
+    "sim_shift",
+)
+
+Result = TypeVar("Result")
+
+
+class AccessRefused(Exception):
+    """A `Board` raises it for an access that the unit answers with SLVERR."""
+
+
+class Board(Protocol):
+    """How the driver reaches a unit. Addresses count bytes from the unit's first register."""
+
+    async def read(self, address: int) -> int:
+        """The 32-bit word of a register. Raises `AccessRefused`."""
+
+    async def write(self, address: int, value: int) -> None:
+        """Write a 32-bit word. Raises `AccessRefused`."""
+
+    async def send_weights(self, beats: np.ndarray) -> None:
+        """Send beats, uint32 ``[n]``, to the weight stream, TLAST with the last one."""
+
+    async def send_frame(self, beats: np.ndarray) -> None:
+        """Send beats, uint8 ``[n, bytes]``, to the input stream, TLAST with the last one.
+
+        May return before they are taken, and must not wait for anybody to receive outputs.
+        """
+
+    async def receive_frame(self, beats: int) -> np.ndarray:
+        """The next output beats up to TLAST, uint8 ``[beats, bytes]``."""
+
+
+def complete(coroutine: Coroutine[Any, Any, Result]) -> Result:
+    """The result of a coroutine that waits for nothing."""
+    try:
+        coroutine.send(None)
+    except StopIteration as end:
+        return end.value
+    coroutine.close()
+    raise RuntimeError("the board's methods wait for something, which needs an event loop")
+
+
+class Driver:
+    """Software's side of the unit that was built from ``config``.
+
+    Every method raises `UserError` for what the unit refuses or does not allow.
+    """
+
+    def __init__(self, config: UnitConfig, board: Board) -> None:
+        self._config, self._board = config, board
+        self._table = register_table(config)
+
+    async def check_unit(self) -> dict[str, int]:
+        """Compare what the unit says it is with ``config``; returns its `constants`."""
+        found, expected = await self.constants(), self._table.constants
+        if found["identity"] != expected["identity"]:
+            raise UserError(
+                f"identity {found['identity']:#010x} is not that of an X-volution unit, {expected['identity']:#010x}"
+            )
+        # Last of all, as it differs wherever anything does.
+        for name in sorted(expected, key=lambda name: name == "fingerprint"):
+            if found[name] != expected[name]:
+                raise UserError(f"{name} of the unit is {found[name]}, the configuration has {expected[name]}")
+        return found
+
+    async def constants(self) -> dict[str, int]:
+        """All fields of the unit's constant registers, as it tells them itself."""
+        values: dict[str, int] = {}
+        for register in self._table.of_access(Access.CONSTANT):
+            values |= register.unpack(await self._board.read(register.address))
+        return values
+
+    async def load_file(self, layer: str, *, at: int | None = None) -> Layer:
+        """`load` the layer of a file, or one of the project's by its name; returns the layer."""
+        loaded = load_layer(layer)
+        await self.load(loaded, at=at)
+        return loaded
+
+    async def load(self, layer: Layer, *, at: int | None = None) -> None:
+        """Write a whole set and apply it, at once or from frame ``at`` on; waits only until it may be written."""
+        single_buffered = await self.check_layer(layer.config)
+        if single_buffered:
+            if at is not None:
+                raise UserError(f"frame number {at} cannot be waited for by a single-buffered unit")
+            await self.hold(True)
+        await self.wait_free()
+        await self.write_settings(layer.config)
+        await self.write_weights(layer)
+        await self.write_constants(layer)
+        await self.apply(APPLY_PARTS, at=at)
+        if single_buffered:
+            await self.hold(False)
+
+    async def check_layer(self, c: LayerConfig) -> bool:
+        """Raise `UserError` if a layer does not fit the unit, by what it says of itself.
+
+        Returns whether the unit is single-buffered.
+        """
+        unit = await self.check_unit()
+        built = _layer_fields(unit)
+        for name in _FROZEN:
+            if getattr(c, name) != built[name]:
+                raise UserError(
+                    f"{name} {getattr(c, name)!r} of the layer does not fit the unit, built for {built[name]!r}"
+                )
+        least = c.smallest_frame
+        limits = {
+            "height": (least, unit["max_height"]),
+            "width": (least, unit["max_width"]),
+            "weight_bits": (2, unit["weight_bits"]),
+            "attn_shift": (unit["attn_shift_min"], unit["attn_shift_max"]),
+            "out_shift": (unit["out_shift_min"], unit["out_shift_max"]),
+        }
+        for name, (low, high) in limits.items():
+            if not low <= getattr(c, name) <= high:
+                raise UserError(
+                    f"{name} {getattr(c, name)} of the layer does not fit the unit, allowed are {low} to {high}"
+                )
+        if offset_bits(c.attn_offsets) != unit["attn_offsets_0"] | unit["attn_offsets_1"] << WORD:
+            offsets = self._config.layer.config.attn_offsets
+            raise UserError(f"attn_offsets {c.attn_offsets} of the layer do not fit the unit, built for {offsets}")
+        return bool(unit["single_buffered"])
+
+    async def write_settings(self, c: LayerConfig) -> None:
+        """Height, width, relu and shifts of the next set."""
+        for name in ("height", "width", "relu", "attn_shift", "out_shift"):
+            await self._write(name, int(getattr(c, name)))
+
+    async def write_weights(self, layer: Layer) -> None:
+        """Weights of the next set; drops a load that was left unfinished."""
+        await self._command("restart_load")
+        await self._board.send_weights(weight_image(self._as_built(layer)))
+        await self._until("loaded", 1)
+
+    async def write_constants(self, layer: Layer) -> None:
+        """Biases and multipliers of the next set."""
+        for name in ("bias", "multiplier"):
+            window = self._table.window(name)
+            for channel, value in enumerate(getattr(layer, name).tolist()):
+                await self._write_word(f"{name} {value} of channel {channel}", window.word_address(channel), value)
+
+    async def apply(self, parts: Iterable[str] = APPLY_PARTS, *, at: int | None = None) -> None:
+        """Put ``parts`` of the next set in force at the next frame boundary, with ``at`` not before that frame."""
+        fields = dict.fromkeys(parts, 1)
+        what = f"apply of {', '.join(fields) or 'nothing'}"
+        if at is not None:
+            await self._write("apply_at", at)
+            fields["wait"] = 1
+        register = self._table["apply"]
+        await self._write_word(what, register.address, register.pack(fields))
+
+    async def wait_free(self) -> None:
+        """Wait until the next set may be written and applied."""
+        await self._until("free", 1)
+
+    async def wait_applied(self) -> None:
+        """Wait until no apply is pending."""
+        await self._until("pending", 0)
+
+    async def run(self, layer: Layer, frames: np.ndarray) -> np.ndarray:
+        """Outputs, int64 ``[N, O, Ho, Wo]``, of frames ``[N, C, H, W]`` or ``[C, H, W]``, once the set is in force."""
+        await self.wait_applied()
+        frames = layer.check_input(frames)
+        for frame in frames:
+            await self.send(layer, frame)
+        return np.concatenate([await self.receive(layer) for _frame in frames])
+
+    async def send(self, layer: Layer, frame: np.ndarray) -> None:
+        """Send one frame, integers ``[C, H, W]``."""
+        payload = self._config.input_payload
+        await self._board.send_frame(payload.pack(to_beats(layer.check_input(frame), payload.lanes)))
+
+    async def receive(self, layer: Layer) -> np.ndarray:
+        """The next output frame, int64 ``[1, O, Ho, Wo]``."""
+        c, payload = layer.config, self._config.output_payload
+        expected = c.out_channels * c.out_height * c.out_width // payload.lanes
+        beats = await self._board.receive_frame(expected)
+        if len(beats) != expected:
+            raise UserError(f"an output frame has {len(beats)} beats, the layer gives {expected}")
+        return from_beats(payload.unpack(beats), c.out_channels, c.out_height, c.out_width)
+
+    async def hold(self, on: bool) -> None:
+        """Whether the unit begins no new frame."""
+        await self._control("hold", on)
+
+    async def ignore_tlast(self, on: bool) -> None:
+        """Whether TLAST of input frames is not compared with the frame size."""
+        await self._control("ignore_tlast", on)
+
+    async def status(self) -> dict[str, bool]:
+        """Fields of the register ``status``."""
+        return {name: bool(value) for name, value in (await self._read("status")).items()}
+
+    async def frames_begun(self) -> int:
+        """Frames begun since the reset: the number of the next one."""
+        return (await self._read("frames_begun"))["frames_begun"]
+
+    async def counters(self) -> dict[str, int]:
+        """`COUNTERS` and their values."""
+        return {name: (await self._read(name))[name] for name in COUNTERS}
+
+    async def clear_counters(self) -> None:
+        await self._command("clear_counters")
+
+    async def errors(self) -> list[str]:
+        """Names of the errors since they were cleared."""
+        return [name for name, value in (await self._read("errors")).items() if value]
+
+    async def clear_errors(self, names: Iterable[str] | None = None) -> None:
+        """Clear these errors, or all."""
+        register = self._table["errors"]
+        await self._write("errors", register.mask if names is None else register.pack(dict.fromkeys(names, 1)))
+
+    async def soft_reset(self) -> None:
+        """Restart the unit; it must be loaded again."""
+        await self._command("soft_reset")
+
+    def _as_built(self, layer: Layer) -> UnitConfig:
+        """The unit with the weights of ``layer``, tap by tap in the order that it was built for."""
+        built = self._config.layer.config
+        order = [layer.config.attn_offsets.index(offset) for offset in built.attn_offsets]
+        config = dataclasses.replace(built, attn_shift=layer.config.attn_shift)
+        weights = dataclasses.replace(layer, config=config, attn_weight=layer.attn_weight[..., order])
+        return dataclasses.replace(self._config, layer=weights)
+
+    async def _control(self, name: str, on: bool) -> None:
+        register = self._table["control"]
+        await self._write("control", register.pack(await self._read("control") | {name: int(on)}))
+
+    async def _command(self, name: str) -> None:
+        await self._write("command", self._table["command"].pack({name: 1}))
+
+    async def _read(self, name: str) -> dict[str, int]:
+        register = self._table[name]
+        return register.unpack(await self._board.read(register.address))
+
+    async def _write(self, name: str, value: int) -> None:
+        await self._write_word(f"{name} {value}", self._table[name].address, value)
+
+    async def _write_word(self, what: str, address: int, value: int) -> None:
+        try:
+            await self._board.write(address, value & (2**WORD - 1))
+        except AccessRefused:
+            raise UserError(f"{what} is refused by the unit, its errors: {', '.join(await self.errors())}") from None
+
+    async def _until(self, flag: str, value: int) -> None:
+        """Wait until a bit of the status has this value."""
+        for _poll in range(PATIENCE):
+            status = await self._read("status")
+            if status[flag] == value:
+                return
+        errors = ", ".join(await self.errors()) or "none"
+        raise UserError(f"{flag} of the unit stays {1 - value}; its errors: {errors}")
+
+
+def _layer_fields(unit: Mapping[str, int]) -> dict[str, Any]:
+    """What the constants of a unit mean in terms of `LayerConfig`."""
+    dynamic = bool(unit["dynamic"])
+    fields: dict[str, Any] = {name: unit[name] for name in _FROZEN if name in unit}
+    fields |= {name: bool(unit[name]) for name in ("in_signed", "out_signed")}
+    fields |= {name: unit[name] if dynamic else None for name in ("heads", "sim_bits", "sim_shift")}
+    return fields | {
+        "product": "dynamic" if dynamic else "hadamard",
+        "padding": "valid" if unit["valid"] else "same",
+        "groups": unit["in_channels"] if unit["depthwise"] else 1,
+    }

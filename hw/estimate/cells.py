@@ -1,0 +1,165 @@
+"""Family: what adders, delays, memories and products take of an FPGA, as Yosys maps them.
+
+`hw.estimate.estimate` counts with it. What has no closed form is a factor fitted to synthesised units,
+named where it stands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from amaranth.hdl import Shape
+
+from golden.contract.ranges import Range
+from hw.blocks import multiplier
+from hw.blocks.memory import dp16kd_layout
+from hw.blocks.multiplier import HARD_LATENCY, is_hard, signed_width
+from hw.targets.area import Area
+from hw.targets.families import Target
+
+#: Shapes of Xilinx block RAMs as simple dual-port or read-only memory, bits a word: words, of half a block and a whole.
+_HALF_BLOCK = {36: 512, 18: 1024, 9: 2048, 4: 4096, 2: 8192, 1: 16384}
+_BLOCK = {72: 512, 36: 1024, 18: 2048, 9: 4096, 4: 8192, 2: 16384, 1: 32768}
+#: What Yosys takes a half and a whole block to cost: it chooses the cheapest.
+_HALF_COST, _BLOCK_COST = 129, 257
+#: A chain of at least so many registers becomes a shift register where there are any.
+_SHIFT_REGISTER = 3
+
+
+class Family:
+    """How a family's cells hold adders, delays and memories.
+
+    Attributes:
+        six: whether LUTs have six inputs, with the carry logic beside them and not instead of them.
+    """
+
+    def __init__(self, target: Target) -> None:
+        self.target, self.fabric = target, target.fabric
+        self.six = self.fabric.lut_inputs == 6
+
+    def adder(self, terms: int, bits: int) -> int:
+        """LUTs of the sum of ``terms`` terms in ``bits`` bits."""
+        if terms < 2:
+            return 0
+        if self.six:
+            # The LUT in front of the carry chain adds two terms; a third one takes a LUT a bit more.
+            return bits * (terms - 1)
+        # Two bits to a carry cell; what compresses further terms to two takes as much for each again.
+        return 2 * -(-bits // 2) * (1 if terms == 2 else terms)
+
+    def delay(self, bits: int, cycles: int) -> Area:
+        """Registers without reset or enable, one behind the other."""
+        longest = self.fabric.shift_register
+        if longest and cycles >= _SHIFT_REGISTER:
+            return Area(lut=bits * -(-cycles // longest))
+        return Area(ff=bits * cycles)
+
+    def memory(self, depth: int, width: int) -> Area:
+        """A memory without attribute, which synthesis keeps in LUTs or block RAM, whichever it takes for cheaper."""
+        # The thresholds are Yosys's, found by trying depths and widths. What one row of LUT RAM holds stays there.
+        small = self.lut_memory(depth, width)
+        if self.six:
+            blocks = self.block(depth, width)
+            in_block = depth > 64 and small.lut * 2 > blocks * _BLOCK_COST
+        else:
+            # With separate ports a block has words of 36 bits.
+            blocks = -(-width // 36)
+            in_block = depth > 16 and small.lut > 152 * blocks
+        return Area(bram=blocks) if in_block else small
+
+    def lut_memory(self, depth: int, width: int) -> Area:
+        """A memory in LUTs with a read port of its own."""
+        words, bits = self.fabric.ram_words, self.fabric.ram_bits
+        if self.fabric.ram_deepens and depth > words:
+            words, bits = words * 2, bits // 2
+        return Area(lut=self.fabric.ram_luts * -(-width // bits) * -(-depth // words))
+
+    def block(self, depth: int, width: int, *, read_only: bool = False) -> float:
+        """Block RAMs of a memory that lies in them."""
+        if not self.six:
+            return dp16kd_layout(depth, width, read_only=read_only).blocks
+
+        def cheapest(shapes: Mapping[int, int]) -> int:
+            return min(-(-width // bits) * -(-depth // words) for bits, words in shapes.items())
+
+        half, whole = cheapest(_HALF_BLOCK), cheapest(_BLOCK)
+        return half / 2 if half * _HALF_COST <= whole * _BLOCK_COST else whole
+
+    def product(self, a: Shape, b: Shape, bits: int, *, alike: float = 0, in_fabric: bool = False) -> Area:
+        """`multiplier.multiply` with ``bits`` bits of result; a share ``alike`` of the narrower operand is fixed."""
+        target = self.target
+        wide, narrow = sorted((signed_width(a), signed_width(b)), reverse=True)
+        wait = target.multiply_latency - HARD_LATENCY if target.multiplier else target.multiply_latency
+        hard = is_hard(target, a, b)
+        if in_fabric and target.a_bits is not None:
+            return self._gates(wide, min(a, b, key=signed_width).width)
+        if target.a_bits is None or (hard and wide <= target.a_bits):
+            # The sign bit that an unsigned operand lacks is none of the product's.
+            return self._limb(True, min(bits, wide + narrow - (not (a.signed and b.signed))), narrow, wait)
+        if not hard:
+            return self._limb(False, wide, narrow, wait)
+        # Every further limb adds to what lies above the ones before it.
+        step, offset = target.a_bits - 1, target.a_bits - 1
+        total = self._limb(True, min(bits, step + narrow), narrow, wait)
+        number = 1
+        while wide > offset:
+            last = wide - offset <= target.a_bits
+            rest = wide - offset if last else step
+            is_multiplier = not last or rest > multiplier.NARROW_LIMB
+            limb = self._limb(is_multiplier, rest + narrow if is_multiplier else narrow, rest, wait)
+            # A sum of gated bits that are fixed fits few LUTs: fitted.
+            total += replace(limb, lut=round(limb.lut * (1 - 0.63 * alike)))
+            total += self.delay(rest + narrow, number - 1) + Area(ff=bits)
+            if not self.fabric.adds_in_multiplier:
+                total += Area(lut=self.adder(2, bits - offset))
+            if last:
+                break
+            offset, number = offset + step, number + 1
+        return total
+
+    def _limb(self, hard: bool, bits: int, narrow: int, wait: int) -> Area:
+        if hard:
+            return Area(ff=bits * wait, dsp=1)
+        halves = 2 if narrow > 2 else 1
+        return Area(
+            lut=bits * (narrow + halves - 1),
+            ff=(bits + 2) * (halves + self.target.multiply_latency - 1),
+        )
+
+    def rounded(self, bits: int, shift: int, limits: Range, result: int) -> Area:
+        """`rounding.rounded` of a number of ``bits`` bits to one of ``result`` bits."""
+        whole, kept = max(1, bits - shift), limits.high.bit_length()
+        # The whole part and the carry; the kept bits of their sum, its carry, and four flags of the
+        # bits above; the result.
+        registers = (whole + 1) * self.target.fast + kept + 5 + result
+        if self.six:
+            return Area(lut=result + 2, ff=registers)
+        return Area(lut=self.adder(2, shift + 1) + self.adder(2, kept + 1) + whole - kept + result, ff=registers)
+
+    def _gates(self, wide: int, narrow: int) -> Area:
+        """A product of adders, with registers between its gates and a tree of two-input nodes."""
+        total, nodes, grown = Area(lut=wide * narrow, ff=wide * narrow), narrow, 1
+        while nodes > 1:
+            nodes, grown = -(-nodes // 2), 2 * grown
+            total += Area(lut=self.adder(2, wide + grown), ff=wide + grown).times(nodes)
+        return total
+
+    def tree(self, widths: Sequence[int], limit: int, radix: int, *, moves: bool = False) -> Area:
+        """`pipeline.adder_tree` of terms of these widths, with sums of at most ``limit`` bits.
+
+        Where the last sum ``moves`` into a multiplier's block, registers of two of its terms go with it.
+        """
+        total, terms = Area(), list(widths)
+        while len(terms) > 1:
+            sums: list[int] = []
+            nodes = -(-len(terms) // radix)
+            for first in range(0, len(terms), radix):
+                node = terms[first : first + radix]
+                bits = min(limit, max(node) + (len(node) - 1).bit_length())
+                moved = moves and (nodes == 1 or (nodes <= radix and len(sums) < 2))
+                lut = 0 if moves and nodes == 1 else self.adder(len(node), bits)
+                total += Area(lut=lut, ff=0 if moved else bits)
+                sums.append(bits)
+            terms = sums
+        return total

@@ -1,0 +1,94 @@
+"""Automatic folding: the cheapest unit of a layer that reaches a frame rate on a device."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from golden.contract.folding import Folding
+from golden.contract.layer import Layer
+from golden.contract.layer_config import LayerConfig
+from golden.support.cli import UserError
+from hw.blocks.multiplier import NARROW_OPERAND
+from hw.estimate.estimate import Estimate, estimate
+from hw.plan.config import UnitConfig
+from hw.plan.geometry import Geometry
+from hw.plan.schedule import predict
+from hw.targets.devices import CAPACITY, DEVICE_TARGET
+from hw.targets.families import TARGETS
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wish:
+    """What a unit is to reach.
+
+    Attributes:
+        device: one of `CAPACITY`.
+        fps: frames a second, at least.
+        clock_mhz: clock that the unit is expected to run at.
+    """
+
+    device: str
+    fps: float
+    clock_mhz: float
+
+
+def legal_foldings(config: LayerConfig) -> Iterator[Folding]:
+    """All foldings of a layer."""
+    for simd in _divisors(config.in_channels):
+        for pe in [simd] if config.depthwise else _divisors(config.out_channels):
+            yield Folding(simd=simd, pe=pe)
+
+
+def choose_folding(layer: Layer, wish: Wish, *, pack: bool = True) -> Estimate:
+    """The unit with the fewest multipliers, then LUTs, that reaches ``wish`` and fits its device.
+
+    Raises `UserError` if there is none, and says what the device can reach.
+    """
+    rates = {
+        folding: 1e6 * wish.clock_mhz / predict(Geometry(config=layer.config, folding=folding)).frame_cycles
+        for folding in legal_foldings(layer.config)
+    }
+    enough = [
+        unit for folding, rate in rates.items() if rate >= wish.fps and (unit := _fitting(layer, folding, wish, pack))
+    ]
+    if enough:
+        return min(enough, key=lambda unit: (unit.dsp, unit.lut))
+    asked = f"fps {wish.fps:g} is out of reach on {wish.device} at {wish.clock_mhz:g} MHz"
+    for folding, rate in sorted(rates.items(), key=lambda item: -item[1]):
+        if _fitting(layer, folding, wish, pack):
+            raise UserError(f"{asked}, at most {rate:.1f} frames/s are (simd {folding.simd}, pe {folding.pe})")
+    raise UserError(f"{asked}: no folding of the layer fits")
+
+
+def fits(unit: Estimate, device: str) -> bool:
+    """Whether the estimate says that a unit fits into ``device``."""
+    has = CAPACITY[device]
+    assert unit.dsp is not None and unit.bram is not None
+    return unit.lut <= has.lut and unit.ff <= has.ff and unit.dsp <= has.dsp and unit.bram <= has.bram
+
+
+def _fitting(layer: Layer, folding: Folding, wish: Wish, pack: bool) -> Estimate | None:
+    """The unit with ``folding`` if it can be built and fits the device."""
+    if _is_hopeless(layer.config, folding, wish.device):
+        return None
+    try:
+        config = UnitConfig(layer=layer, folding=folding, target=TARGETS[DEVICE_TARGET], pack=pack)
+    except UserError:  # more lanes than a vector holds
+        return None
+    unit = estimate(config)
+    return unit if fits(unit, wish.device) else None
+
+
+def _is_hopeless(config: LayerConfig, folding: Folding, device: str) -> bool:
+    """Whether a device cannot hold the products of a cycle, two to a multiplier; far quicker to say than `fits`."""
+    geometry, has = Geometry(config=config, folding=folding), CAPACITY[device]
+    lanes = folding.simd * (1 if config.depthwise else folding.pe)
+    products = lanes * (len(geometry.conv_taps) + len(geometry.attn_taps))
+    hard = min(config.weight_bits, config.in_bits) > NARROW_OPERAND
+    # A product of adders takes at least a LUT.
+    return -(-products // 2) > has.dsp if hard else products > has.lut
+
+
+def _divisors(count: int) -> list[int]:
+    return [d for d in range(1, count + 1) if count % d == 0]

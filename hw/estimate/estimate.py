@@ -1,0 +1,317 @@
+"""Estimate: what a unit will take of an FPGA, from its shapes alone, in milliseconds.
+
+Stage by stage it counts the bits of registers, adders and memories as `hw` builds them and
+as Yosys maps them (`hw.estimate.cells`, counted as in `hw.synth.resources`). Multipliers and block RAMs
+are exact; LUTs and flip-flops are within 20 % (``python -m scripts.estimate`` measures it). What has
+no closed form (control logic, what sharing saves) is a factor fitted to synthesised units,
+named where it stands. A target without primitives is estimated as what an ECP5 makes of it; which
+multipliers and memories synthesis picks there is not known, so those figures are None.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from amaranth.hdl import Elaboratable
+
+from hw.blocks import multiplier
+from hw.blocks.memory import LATENCY, kind
+from hw.blocks.pipeline import index_shape, tree_latency
+from hw.estimate.cells import Family
+from hw.estimate.similarity import chain_area, combine_area, group_macs_area, similarity_area
+from hw.export.manifest import manifest
+from hw.plan.config import UnitConfig, shape_of
+from hw.targets.area import Area
+from hw.unit.unit import Unit
+from hw.unit.weight_store import WeightStore
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """What a unit will cost and how fast it is.
+
+    Attributes:
+        config: the unit.
+        frame_cycles, latency: cycles from frame to frame, and from the first input to the first output; exact.
+        stages: estimated area of each of `hw.synth.stages.STAGES`.
+        dsp, bram: numbers of multipliers and block RAMs (`hw.targets.area.Area`), exact but for Xilinx memories
+            of over 1024 wide words, where Yosys mixes shapes of blocks; None where
+            synthesis is free to choose.
+    """
+
+    config: UnitConfig
+    frame_cycles: int
+    latency: int
+    stages: Mapping[str, Area]
+    dsp: int | None
+    bram: float | None
+
+    @property
+    def lut(self) -> int:
+        return sum(area.lut for area in self.stages.values())
+
+    @property
+    def ff(self) -> int:
+        return sum(area.ff for area in self.stages.values())
+
+
+def estimate(config: UnitConfig) -> Estimate:
+    """The figures of the unit of ``config``, without generating it."""
+    unit = Unit(config)
+    _only_asked(unit)
+    figures = manifest(config, unit)
+    family = Family(config.target)
+    stages = {
+        "sequencer": _sequencer(family, unit),
+        "row_store": _row_store(config, family),
+        "window": _window(config, family),
+        "similarity": Area() if config.heads is None else similarity_area(config, family),
+        "weight_store": _weight_store(config, family, unit.weights),
+        "tap_macs": _tap_macs(config, family),
+        "attention_combine": _attention_combine(config, family),
+        "channel_accumulate": _channel_accumulate(config, family),
+        "requantise": _requantise(config, family),
+        "output_stream": _output_stream(config, family, unit.fifo_depth),
+        "top": _top(config, family, unit),
+    }
+    total = sum(stages.values(), Area())
+    free = config.target.multiplier is None
+    return Estimate(
+        config=config,
+        frame_cycles=figures["timing"]["predicted_frame_cycles"],
+        latency=figures["timing"]["predicted_latency"],
+        stages=stages,
+        dsp=None if free else total.dsp,
+        bram=None if free else total.bram,
+    )
+
+
+def _only_asked(part: object) -> None:
+    """Tell Amaranth, which warns of components that nobody generates, that this one and its parts need not be."""
+    if isinstance(part, list):
+        for item in part:
+            _only_asked(item)
+    elif isinstance(part, Elaboratable):
+        vars(part)["_MustUse__used"] = True
+        _only_asked(list(vars(part).values()))
+
+
+def _sequencer(family: Family, unit: Unit) -> Area:
+    # Control logic follows the widths of its queues: fitted.
+    bits = sum(width for _, width in unit.sequencer.input_walk.queues)
+    return Area(lut=round(bits * (5.4 if family.six else 9.6)), ff=8 * bits)
+
+
+def _row_store(config: UnitConfig, family: Family) -> Area:
+    g, stride, slots = config.geometry, config.layer.config.stride, config.prediction.slots
+    rows, pixel, depth = len(g.rows), config.pixel.size, config.row_depth
+    group = pixel * stride
+    address, select = index_shape(depth).width, index_shape(slots).width
+    in_block = kind(config.target, depth, read_only=False) == "block"
+    # Behind a memory in LUTs a word has all its registers in fabric; a block RAM keeps one, an ECP5's two.
+    fabric = LATENCY + config.target.fast - (0 if not in_block else 1 if family.six else LATENCY)
+    words = family.delay(slots * group, fabric)
+    registers = rows * group + 2 * pixel
+    control = 4 * address + rows * (3 + select) + slots + 3 * select + 9
+    # A four-to-one choice takes a LUT6, or two LUT4.
+    choice = -(-slots // 4) if family.six else -(-slots // 2)
+    fitted = (12 + 2 * address + 6 * rows) if family.six else (22 + 4 * address + 5.5 * rows)
+    logic = words + Area(lut=round(rows * group * choice + fitted + 40 * (stride - 1)), ff=registers + control)
+    if in_block:
+        return logic + Area(bram=family.block(depth, pixel)).times(slots * stride)
+    return logic + family.lut_memory(depth, pixel).times(slots * stride)
+
+
+def _window(config: UnitConfig, family: Family) -> Area:
+    g, element, simd = config.geometry, config.element.width, config.folding.simd
+    fast = int(config.target.fast)
+    total = Area(lut=10, ff=10)
+    dropped = int(g.output_beats == 1)
+    for dy in g.rows:
+        # Of a group, only those columns are kept that a tap still reads.
+        longest: dict[int, int] = {}
+        for y, dx in g.offsets:
+            segment, column = g.cell(dx)
+            if y == dy:
+                longest[column] = max(longest.get(column, 0), segment)
+        cells = sum(segment + 1 for segment in longest.values()) * element * simd
+        kept = cells - dropped * len(longest) * element * simd
+        total += Area(lut=0 if dropped else cells, ff=cells * fast)
+        if g.channel_beats == 1:
+            total += Area(ff=kept)
+        elif kept:
+            words = family.memory(g.channel_beats, config.window_line(dy).size)
+            # A block RAM has the register behind the read in it.
+            total += words + Area(ff=kept * fast if not words.bram else 0)
+    for (dy, dx), skew in zip(g.offsets, config.plan.skew, strict=True):
+        masked = dx in config.edge_columns
+        plain = not masked and (dy, dx) != (0, 0)
+        for late in config.plan.channel_skew:
+            bits = element * simd // config.plan.group
+            total += family.delay(bits, skew + late + plain) + Area(ff=0 if plain else bits)
+    return total
+
+
+def _weight_store(config: UnitConfig, family: Family, weights: WeightStore) -> Area:
+    depth, width, address = config.weight_depth, config.weight.width, index_shape(config.weight_depth).width
+    total = Area()
+    if depth > 1:
+        bits = [elements * width for elements in weights.bank_elements]
+        if config.target.lane_registers:
+            bank = sum((_words(family, depth, b) + Area(ff=address) for b in bits), Area())
+            total += bank.times(config.lanes)
+        elif kind(config.target, depth, read_only=True) == "block":
+            bank = sum((_words(family, depth, b) for b in bits), Area())
+            total += bank.times(config.lanes) + Area(ff=address * 2)
+        else:
+            total += sum((_words(family, depth, b * config.lanes) for b in bits), Area()) + Area(ff=address * 3)
+    constants = config.constant_depth
+    if constants > 1:
+        for shape in (config.bias, config.multiplier):
+            if kind(config.target, constants, read_only=True) == "block":
+                total += _words(family, constants, shape.width).times(config.folding.pe)
+            else:
+                total += _words(family, constants, shape.width * config.folding.pe)
+            total += Area(ff=index_shape(constants).width)
+    return total
+
+
+def _words(family: Family, depth: int, bits: int) -> Area:
+    """A read-only memory of ``bits`` bits a word, with what is registered behind it."""
+    if kind(family.target, depth, read_only=True) == "block":
+        in_block = family.target.block_memory is not None
+        return Area(bram=family.block(depth, bits, read_only=True), ff=0 if in_block else bits)
+    different = _different(depth, bits)
+    luts = different * -(-depth // (64 if family.six else 16)) if depth > 4 else different // 3
+    return Area(lut=luts, ff=2 * different)
+
+
+def _different(depth: int, bits: int) -> int:
+    """Bits that are not alike in each of ``depth`` words, of ``bits`` random ones: the others share their logic."""
+    columns = max(1, 2**depth - 2)
+    return min(bits, round(columns * (1 - (1 - 1 / columns) ** bits))) if depth <= 32 else bits
+
+
+def _fixed(config: UnitConfig) -> float:
+    """Share of the bits of biases and multipliers that are the same in all words, where synthesis sees them."""
+    return 0 if config.target.lane_registers else 2.0 ** (1 - config.constant_depth)
+
+
+def _tap_macs(config: UnitConfig, family: Family) -> Area:
+    if config.heads is not None:
+        return group_macs_area(config, family)
+    plan, target = config.plan, config.target
+    summing = {
+        chain: len(chain.products)
+        if plan.cascaded
+        else tree_latency(len(chain.products), target.radix(len(chain.products)))
+        for chain in plan.chains
+    }
+    total = Area()
+    lows, highs = [], []
+    attending = sum(chain.high is not None for chain in plan.chains) if config.geometry.attn_taps else 0
+    # The attention's last sum stands in front of the centre's multiplier.
+    moves = family.fabric.adds_in_multiplier and attending > 1
+    for chain in plan.chains:
+        total += chain_area(config, family, chain)
+        cycles = int(plan.packed) + max(summing.values()) - summing[chain]
+        if chain.shift is None:
+            total += family.delay(chain.total.width, cycles)
+        if chain.low is not None:
+            lows.append(chain.low.signed_bits)
+        if chain.high is not None:
+            highs.append(chain.high.signed_bits)
+            if chain.shift is not None:
+                stays = not moves or attending > target.radix(attending) or len(highs) > 2
+                total += Area(
+                    ff=chain.high.signed_bits * stays,
+                    lut=1 if family.six else family.adder(2, chain.high.signed_bits),
+                )
+                # The low field waits with the static sum in the same shift register.
+                total += Area() if family.six and len(plan.chains) == 1 else Area(ff=chain.shift)
+    attn = shape_of(config.ranges.attn_sum).width
+    conv = shape_of(config.ranges.conv_sum).width
+    trees = [(lows, conv), (highs, conv if plan.outputs == 2 else attn)]
+    depths = [tree_latency(len(terms), target.radix(len(terms))) for terms, _ in trees]
+    for (terms, width), depth in zip(trees, depths, strict=True):
+        total += family.tree(terms, width, target.radix(len(terms)), moves=moves and terms is highs)
+        if terms:
+            total += family.delay(width, max(depths) - depth)
+    return total.times(config.lanes * config.lane_channels)
+
+
+def _attention_combine(config: UnitConfig, family: Family) -> Area:
+    if not config.geometry.attn_taps:
+        return Area()
+    if config.heads is not None:
+        return combine_area(config, family)
+    attn, conv = shape_of(config.ranges.attn_sum), shape_of(config.ranges.conv_sum).width
+    combined = shape_of(config.ranges.combined).width
+    in_fabric = config.attention_in_fabric
+    cycles = multiplier.latency(config.target, attn, config.element, in_fabric=in_fabric)
+    upper = max(0, combined - config.layer.config.attn_shift)
+    channel = family.product(attn, config.element, attn.width + config.element.width, in_fabric=in_fabric)
+    channel += family.delay(conv, cycles) + Area(lut=family.adder(2, upper), ff=combined)
+    return channel.times(config.lanes * config.lane_channels)
+
+
+def _channel_accumulate(config: UnitConfig, family: Family) -> Area:
+    acc, terms = shape_of(config.ranges.accumulator).width, config.combined.length
+    tree = family.tree([config.combined.elem_shape.width] * terms, acc, config.target.radix(terms))
+    if config.beats_per_output == 1:
+        lane = Area(lut=family.adder(2, acc), ff=acc)
+    elif config.target.fast:
+        # Bias and its sum with the beat; each half in its loop and beside it, one of both a cycle later; the carry.
+        low, high = acc // 2, acc - acc // 2
+        # Half the fixed bits of the bias are zero, and need no LUT in front of a carry chain beside it.
+        first = round(family.adder(2, acc) * (1 - _fixed(config) / 2 if family.six else 1))
+        adders = first + family.adder(2, low + 1) + family.adder(2, high)
+        bias = (
+            config.bias.width if config.target.lane_registers else _different(config.constant_depth, config.bias.width)
+        )
+        lane = Area(lut=adders, ff=bias + acc + 3 * low + 3 * high + 1)
+    else:
+        lane = Area(lut=2 * acc, ff=acc)
+    return (tree + lane).times(config.folding.pe)
+
+
+def _requantise(config: UnitConfig, family: Family) -> Area:
+    acc, scaled = shape_of(config.ranges.accumulator), shape_of(config.ranges.scaled).width
+    c = config.layer.config
+    area = family.product(acc, config.multiplier, scaled, alike=_fixed(config))
+    area += family.rounded(scaled, c.out_shift, c.out_range, config.result.width)
+    return area.times(config.folding.pe)
+
+
+def _output_stream(config: UnitConfig, family: Family, depth: int) -> Area:
+    entry = config.folding.pe * config.result.width + 1
+    pointer = index_shape(depth).width
+    return family.memory(depth, entry) + Area(lut=6 * pointer, ff=entry + 3 * pointer + 2)
+
+
+def _top(config: UnitConfig, family: Family, unit: Unit) -> Area:
+    """Each lane's copy of its operands, and what waits for its stage."""
+    lane, element = unit.lane, config.element.width
+    at_lane = unit.latency - lane.latency - 2
+    total = Area(lut=4, ff=4)
+    if config.target.lane_registers:
+        operands = config.lane_taps.size + (config.lane_weights.size if config.weight_depth > 1 else 0)
+        operands += config.multiplier.width * config.plan.outputs if config.constant_depth > 1 else 0
+        if config.heads is not None:
+            operands += config.sims.size
+        elif config.geometry.attn_taps:
+            operands += element * config.lane_channels
+        total += Area(ff=operands).times(config.lanes)
+    if config.heads is not None:
+        total += family.delay(config.channel_taps.size * config.folding.simd, unit.sims_wait)
+    elif config.geometry.attn_taps:
+        total += family.delay(element * config.folding.simd, lane.centre_latency)
+    constant = index_shape(config.constant_depth).width if config.constant_depth > 1 else 0
+    beat = index_shape(config.geometry.channel_beats).width + index_shape(config.layer.config.out_width).width
+    total += family.delay(beat + index_shape(config.weight_depth).width, max(0, at_lane - 3))
+    total += family.delay(constant, max(0, at_lane + lane.multiplier_latency - 3))
+    if config.beats_per_output > 1:
+        total += family.delay(2, at_lane + lane.bias_latency)
+    # What marks data as valid has a reset, and is never in a shift register.
+    return total + Area(ff=unit.latency) + family.delay(1, unit.latency)

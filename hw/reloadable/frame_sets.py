@@ -1,0 +1,172 @@
+"""Frame sets: the two sets of numbers that frames are computed with, and when one takes over from the other.
+
+Software prepares a set and asks to *apply* it; it takes effect at a frame boundary of the
+input. Each frame carries the number of its set (0 or 1) through the unit, so that the frames
+before are computed entirely with the old one and those after with the new one, without a
+gap. Until the last frame of the old set has left the pipeline, its memories must not be
+overwritten: the unit is *switching*.
+"""
+
+from __future__ import annotations
+
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed, unsigned
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from hw.blocks.pipeline import delay
+from hw.control.interface import APPLY_PARTS, WORD, Apply, settings_layout
+from hw.plan.config import UnitConfig
+
+
+def set_layout(config: UnitConfig) -> data.StructLayout:
+    """What is in force for a frame.
+
+    Members:
+        right, below: columns right of the first output's centre column and rows below its row.
+        one_group, one_row: the frame has a single column group, a single row of outputs.
+        width_last, height_last: index of the last column and row.
+        relu, attn_shift, out_shift: as in the layer.
+        weights, constants: which set of these in memory.
+    """
+    settings = settings_layout(config)
+    sizes = {"right": "width", "below": "height", "width_last": "width", "height_last": "height"}
+    return data.StructLayout(
+        {name: settings.members[size] for name, size in sizes.items()}
+        | {name: settings.members[name] for name in ("relu", "attn_shift", "out_shift")}
+        | {"one_group": 1, "one_row": 1, "weights": 1, "constants": 1}
+    )
+
+
+def pick_set(config: UnitConfig, sets: data.View, number: Value) -> data.View:
+    """Set ``number`` of the two."""
+    return data.View(set_layout(config), Mux(number, sets[1], sets[0]))
+
+
+class FrameSets(wiring.Component):
+    """The sets, and the change between them.
+
+    Members:
+        i_settings: what software has prepared; it stays until it is in force.
+        i_apply: an order to put parts of it in force; only while none is pending or has just been
+            applied (``o_applied``, before ``o_switching`` can tell), and the unit is not switching.
+            Its frame number is there four cycles earlier, and stays, too.
+        i_boundary: no frame is being written after this cycle: its last beat is taken in it, or
+            none has begun and none begins.
+        i_begins: a frame's first beat is taken.
+        i_done: a frame's last output is complete; nothing is read for it any more.
+        o_set: the number of the set that the next frame to begin gets.
+        o_sets: both sets.
+        o_free_weights, o_free_constants: the sets in memory that may be written.
+        o_pending: an apply waits for its frame boundary.
+        o_switching: frames of the set before are under way; known two cycles after the change.
+        o_configured: a set is in force.
+        o_idle: no frame is under way.
+        o_applied: an apply took effect in the cycle before; a bit for each of `APPLY_PARTS`.
+        o_begun: frames begun since reset, modulo 2^32.
+    """
+
+    def __init__(self, config: UnitConfig, *, latency: int) -> None:
+        """``latency`` is that from the issue of a frame's last beat to ``i_done``."""
+        assert config.reload is not None
+        self._config = config
+        self._buffered = not config.reload.single_buffered
+        #: Frames have a row at least, and a beat in the pipeline.
+        self._flight = unsigned((config.prediction.slots + config.geometry.lead + latency + 8).bit_length())
+        super().__init__(
+            {
+                "i_settings": In(settings_layout(config)),
+                "i_apply": In(Apply),
+                "i_boundary": In(1),
+                "i_begins": In(1),
+                "i_done": In(1),
+                "o_set": Out(1),
+                "o_sets": Out(data.ArrayLayout(set_layout(config), 2)),
+                "o_free_weights": Out(1),
+                "o_free_constants": Out(1),
+                "o_pending": Out(1),
+                "o_switching": Out(1),
+                "o_configured": Out(1),
+                "o_idle": Out(1),
+                "o_applied": Out(len(APPLY_PARTS)),
+                "o_begun": Out(WORD),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        number, configured = Signal(), Signal()
+        parts = Signal(len(APPLY_PARTS))
+        waits = Signal()
+        order, at = self.i_apply, self.i_apply.at
+        with m.If(order.strobe):
+            m.d.sync += [parts.eq(Cat(order[name] for name in APPLY_PARTS)), waits.eq(order.wait)]
+
+        pending = Signal()
+        begun, due = self._wait_for(m, at)
+        takes_effect = Signal()
+        m.d.comb += takes_effect.eq(pending & self.i_boundary & (due | ~waits))
+        m.d.sync += [
+            pending.eq(order.strobe | (pending & ~takes_effect)),
+            self.o_applied.eq(parts & takes_effect.replicate(len(parts))),
+            number.eq(number ^ takes_effect),
+            configured.eq(configured | takes_effect),
+        ]
+        self._count_frames(m, delay(m, takes_effect, 1, reset_less=False))
+        self._keep_sets(m, number, pending, parts)
+        m.d.comb += [
+            self.o_set.eq(number),
+            self.o_pending.eq(pending),
+            self.o_configured.eq(configured),
+            self.o_begun.eq(begun),
+        ]
+        return m
+
+    def _wait_for(self, m: Module, at: Value) -> tuple[Value, Value]:
+        """The frames begun so far, and whether the next one to begin has at least the number ``at``.
+
+        The numbers are compared three cycles behind; those that have begun since are added to the outcome.
+        """
+        recent = [self.i_begins, *(delay(m, self.i_begins, late, reset_less=False) for late in (1, 2, 3))]
+        counted = Signal(WORD)
+        ahead = Signal(signed(WORD), reset_less=True)
+        m.d.sync += [counted.eq(counted + recent[1]), ahead.eq(at - counted)]
+        passed, near, few = Signal(reset_less=True), Signal(reset_less=True), Signal(3, reset_less=True)
+        m.d.sync += [passed.eq(ahead < 0), near.eq(~ahead[3:].any()), few.eq(ahead[:3])]
+        return (counted + recent[1])[:WORD], passed | (near & (few <= sum(recent[1:], start=recent[0])))
+
+    def _count_frames(self, m: Module, changed: Value) -> None:
+        """Count the frames under way, and of these the ones of the set before, a cycle after the change."""
+        flight = Signal(self._flight)
+        old = Signal(self._flight)
+        m.d.sync += flight.eq(flight + self.i_begins - self.i_done)
+        with m.If(changed):
+            m.d.sync += old.eq(flight - self.i_done)
+        with m.Elif(self.i_done & old.any()):
+            m.d.sync += old.eq(old - 1)
+        m.d.comb += [self.o_switching.eq(old.any()), self.o_idle.eq(~flight.any())]
+
+    def _keep_sets(self, m: Module, number: Value, pending: Value, parts: Value) -> None:
+        """The set that is to take effect is that in force but for the ``parts`` that change."""
+        c, settings = self._config.layer.config, self.i_settings
+        sets = Signal(data.ArrayLayout(set_layout(self._config), 2), reset_less=True)
+        current = pick_set(self._config, sets, number)
+        new = Signal(set_layout(self._config))
+        m.d.comb += new.eq(current)
+        with m.If(parts[0]):
+            m.d.comb += [
+                new.right.eq(settings.width - (1 + c.first_centre)),
+                new.below.eq(settings.height - (1 + c.first_centre)),
+                new.one_group.eq(settings.width <= c.stride),
+                new.one_row.eq(settings.height < c.smallest_frame + c.stride),
+                new.width_last.eq(settings.width - 1),
+                new.height_last.eq(settings.height - 1),
+                *(new[name].eq(settings[name]) for name in ("relu", "attn_shift", "out_shift")),
+            ]
+        if self._buffered:
+            m.d.comb += [new.weights.eq(current.weights ^ parts[1]), new.constants.eq(current.constants ^ parts[2])]
+            m.d.comb += [self.o_free_weights.eq(~current.weights), self.o_free_constants.eq(~current.constants)]
+        with m.If(pending):
+            for index in range(2):
+                with m.If(number != index):
+                    m.d.sync += sets[index].eq(new)
+        m.d.comb += self.o_sets.eq(sets)

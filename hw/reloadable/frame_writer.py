@@ -1,0 +1,172 @@
+"""Frame writer: takes the beats of frames of changing size, and decides where in the row store each goes.
+
+Rows lie in the row store's slots in turn, as in a frozen unit, but here a whole row is
+reserved at a time: its length depends on the frame.
+
+TLAST must come with a frame's last beat. Where it comes too early, the frame is completed
+with zeros. Where it does not come, everything up to the next TLAST is dropped: the beat
+after it begins the next frame. Either way the frame is marked as damaged.
+"""
+
+from __future__ import annotations
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from hw.blocks.pipeline import Counter, index_shape
+from hw.blocks.queue import Queue
+from hw.control.interface import InputErrors
+from hw.plan.config import UnitConfig
+from hw.reloadable.frame_sets import set_layout
+from hw.unit.row_store import group_address, row_write
+
+#: Rows that the reader may be behind the writer's count, and ahead of it: the beats in its queues, and rows skipped.
+READER_ROWS = 64
+
+
+def position_layout(config: UnitConfig) -> data.StructLayout:
+    """A place in the input: rows complete, counted on across frames, and beats of the row begun."""
+    # Numbers of rows are compared by their difference, which is less than half of what they count to.
+    rows = 1 + (config.prediction.slots + READER_ROWS).bit_length()
+    return data.StructLayout({"beats": index_shape(config.row_beats + 1), "rows": rows})
+
+
+def frames_at_once(config: UnitConfig) -> int:
+    """Frames that may have begun before the reader comes to them: each takes a row at least."""
+    return config.prediction.slots + 2
+
+
+class FrameWriter(wiring.Component):
+    """Input beats on their way into the row store.
+
+    Members:
+        i_valid, i_beat, i_last, o_ready: the input stream.
+        i_sets, i_set: see `hw.reloadable.frame_sets`.
+        i_run: a frame may begin.
+        i_ignore_tlast: the geometry alone decides where frames end.
+        i_release: rows that the reader has read for the last time.
+        o_write: to the row store.
+        o_position: everything before it is in memory, or will be when a beat is read that is issued now.
+        o_begins: a frame's first beat is taken.
+        o_boundary: see `hw.reloadable.frame_sets`.
+        o_errors: see `hw.control.interface`.
+        i_next_frame, o_frame, o_frame_set: the oldest frame begun, and its set; ``i_next_frame`` drops it.
+        i_next_end, o_end, o_end_damaged: the same for complete frames, and whether they are damaged.
+    """
+
+    def __init__(self, config: UnitConfig) -> None:
+        self._config = config
+        g = config.geometry
+        super().__init__(
+            {
+                "i_valid": In(1),
+                "i_beat": In(config.pixel),
+                "i_last": In(1),
+                "o_ready": Out(1),
+                "i_sets": In(data.ArrayLayout(set_layout(config), 2)),
+                "i_set": In(1),
+                "i_run": In(1),
+                "i_ignore_tlast": In(1),
+                "i_release": In(index_shape(g.frame_advance_limit + 1)),
+                "o_write": Out(row_write(config)),
+                "o_position": Out(position_layout(config)),
+                "o_begins": Out(1),
+                "o_boundary": Out(1),
+                "o_errors": Out(InputErrors),
+                "i_next_frame": In(1),
+                "o_frame": Out(1),
+                "o_frame_set": Out(1),
+                "i_next_end": In(1),
+                "o_end": Out(1),
+                "o_end_damaged": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        takes, ends_row = Signal(), Signal()
+        allocated = self._reserve(m, takes & ends_row)
+
+        # What is taken: a beat that is offered, or a zero for one that is missing.
+        at_start, padding, dropping, damaged = Signal(init=1), Signal(), Signal(), Signal()
+        last_beat, late, early = Signal(), Signal(), Signal()
+        strict = ~self.i_ignore_tlast
+        writes = allocated & ~padding & (~at_start | self.i_run)
+        m.d.comb += [
+            self.o_ready.eq(dropping | writes),
+            takes.eq((self.i_valid & writes & ~dropping) | (padding & allocated)),
+            early.eq(takes & ~padding & self.i_last & ~last_beat & strict),
+            late.eq(takes & ~padding & ~self.i_last & last_beat & strict),
+        ]
+        m.d.sync += [
+            padding.eq(early | (padding & ~(takes & last_beat))),
+            dropping.eq(late | (dropping & ~(self.i_valid & self.i_last) & strict)),
+            self.o_errors.tlast_early.eq(early),
+            self.o_errors.tlast_late.eq(late),
+        ]
+        with m.If(takes):
+            m.d.sync += [at_start.eq(last_beat), damaged.eq(~last_beat & (damaged | early))]
+        begins, ends = Signal(), Signal()
+        m.d.comb += [
+            begins.eq(takes & at_start),
+            ends.eq(takes & last_beat),
+            self.o_begins.eq(begins),
+            self.o_boundary.eq(Mux(takes, last_beat, at_start)),
+        ]
+        self._walk(m, takes, padding, ends_row, last_beat)
+        frames = {"shape": self.o_frame_set.shape(), "depth": frames_at_once(self._config)}
+        begun = Queue(m, push=begins, entry=self.i_set, pop=self.i_next_frame, name="begun", **frames)
+        complete = Queue(m, push=ends, entry=damaged | late, pop=self.i_next_end, name="complete", **frames)
+        m.d.comb += [
+            self.o_frame.eq(begun.some),
+            self.o_frame_set.eq(begun.head),
+            self.o_end.eq(complete.some),
+            self.o_end_damaged.eq(complete.head),
+        ]
+        return m
+
+    def _reserve(self, m: Module, row_ends: Value) -> Signal:
+        """Whether the row being written has a slot; the next gets one as soon as one is free."""
+        g = self._config.geometry
+        slots = self._config.prediction.slots
+        free = Signal(range(slots + g.frame_advance_limit + 1), init=g.rows_of_room(slots) - 1)
+        allocated = Signal(init=1)
+        wants, gets = row_ends | ~allocated, Signal()
+        m.d.comb += gets.eq(wants & free.any())
+        m.d.sync += [allocated.eq(~wants | gets), free.eq(free + self.i_release - gets)]
+        return allocated
+
+    def _walk(self, m: Module, takes: Value, padding: Value, ends_row: Signal, last_beat: Signal) -> None:
+        """Count through the beats of the frame, and place each."""
+        g, c = self._config.geometry, self._config.layer.config
+        channel = Counter(m, g.channel_beats, takes, name="channel")
+        x, y = (Signal(index_shape(size), name=name) for name, size in (("x", c.width), ("y", c.height)))
+        slot = Counter(m, self._config.prediction.slots, takes & ends_row, name="slot")
+        # Which set is in force changes only between frames.
+        last_x, last_y = (
+            Mux(self.i_set, value == self.i_sets[1][name], value == self.i_sets[0][name])
+            for value, name in ((x, "width_last"), (y, "height_last"))
+        )
+        m.d.comb += [ends_row.eq(channel.last & last_x), last_beat.eq(ends_row & last_y)]
+        position = self.o_position
+        with m.If(takes):
+            m.d.sync += position.beats.eq(Mux(ends_row, 0, position.beats + 1))
+            with m.If(channel.last):
+                m.d.sync += x.eq(Mux(last_x, 0, x + 1))
+            with m.If(ends_row):
+                m.d.sync += [y.eq(Mux(last_y, 0, y + 1)), position.rows.eq(position.rows + 1)]
+
+        write = self.o_write
+        if c.stride == 1 or c.width == 1:
+            columns: Value = Const(1, c.stride)
+            address: Value = position.beats
+        else:
+            columns = Cat(~x[0], x[0])
+            address = group_address(m, self._config, takes, odd=x[0], ends_pixel=channel.last, ends_row=last_x)
+        m.d.sync += [
+            write.enable.eq(columns & takes.replicate(c.stride)),
+            write.slot.eq(slot.value),
+            write.address.eq(address),
+            write.beat.eq(Mux(padding, 0, Value.cast(self.i_beat))),
+        ]

@@ -1,0 +1,143 @@
+"""Targets: what each FPGA family multiplies and stores with, and how deep its pipeline is.
+
+Everything that depends on the family is decided from the numbers here; stages ask the
+target for a property and never for its name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from golden.support.cli import UserError
+
+#: From so many terms on adder trees use four-input nodes everywhere: depth counts more than the clock.
+WIDE_TREE = 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fabric:
+    """A family's logic cells and memories, as far as estimates depend on them.
+
+    Attributes:
+        lut_inputs: inputs of a LUT.
+        shift_register: registers without reset that a LUT replaces; 0 where it cannot.
+        ram_words, ram_bits, ram_luts: a LUT RAM of so many words and bits takes so many LUTs.
+        ram_deepens: whether it may have twice the words at half the bits.
+        block_kbit: size of a block RAM.
+        adds_in_multiplier: whether synthesis moves adders beside a product into the multiplier's block.
+    """
+
+    lut_inputs: int = 4
+    shift_register: int = 0
+    ram_words: int = 16
+    ram_bits: int = 4
+    ram_luts: int = 6
+    ram_deepens: bool = False
+    block_kbit: int = 18
+    adds_in_multiplier: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """An FPGA family as the generator sees it.
+
+    Attributes:
+        name: what the user calls it.
+        multiplier: module of its hard multiplier; None where ``a * b`` is left to synthesis.
+        a_bits, b_bits: signed operands of one multiplier, the wider one first; None where
+            operands may have any width.
+        packs: whether one multiplier may make two products that share an operand.
+        cascade: products that chained multipliers sum without fabric; 1 where there are no chains.
+        multiply_latency: cycles from operands to product.
+        most_multipliers: those of the family's largest device; None where that has more than a unit wants.
+        block_memory: module of its block RAM; None where memories are left to synthesis.
+        rom_depth, ram_depth: words up to which a memory is better kept in LUTs.
+        tree_radix: inputs of an adder tree's nodes.
+        fast: whether registers that only serve the clock frequency are worth their latency.
+        lane_registers: whether each output lane has its own copy of the operands.
+        fabric: what surrounds the multipliers; an ECP5's where the target is no family.
+    """
+
+    name: str
+    multiplier: str | None = None
+    a_bits: int | None = None
+    b_bits: int | None = None
+    packs: bool = False
+    cascade: int = 1
+    multiply_latency: int = 1
+    most_multipliers: int | None = None
+    block_memory: str | None = None
+    rom_depth: int = 64
+    ram_depth: int = 32
+    tree_radix: int = 4
+    fast: bool = False
+    lane_registers: bool = False
+    fabric: Fabric = Fabric()
+
+    def radix(self, terms: int) -> int:
+        """Inputs of each node of an adder tree of ``terms`` terms."""
+        return self.tree_radix if terms < WIDE_TREE else max(self.tree_radix, 4)
+
+
+_XC7_FABRIC = Fabric(
+    lut_inputs=6,
+    shift_register=32,
+    ram_words=32,
+    ram_bits=6,
+    ram_luts=4,
+    ram_deepens=True,
+    block_kbit=36,
+    adds_in_multiplier=True,
+)
+_XCUP_FABRIC = replace(_XC7_FABRIC, ram_bits=14, ram_luts=8, adds_in_multiplier=False)
+
+GENERIC = Target(name="generic")
+ECP5 = Target(
+    name="ecp5",
+    multiplier="MULT18X18D",
+    a_bits=18,
+    b_bits=18,
+    packs=True,
+    most_multipliers=156,
+    multiply_latency=4,  # the multiplier's three, and a register on the way from it
+    block_memory="DP16KD",
+    rom_depth=16,
+    ram_depth=16,
+    tree_radix=2,
+    fast=True,
+    lane_registers=True,
+)
+XC7 = Target(
+    name="xc7",
+    multiplier="DSP48E1",
+    a_bits=25,
+    b_bits=18,
+    packs=True,
+    cascade=9,
+    multiply_latency=3,
+    tree_radix=3,
+    fast=True,
+    fabric=_XC7_FABRIC,
+)
+XCUP = Target(
+    name="xcup",
+    multiplier="DSP48E2",
+    a_bits=27,
+    b_bits=18,
+    packs=True,
+    cascade=9,
+    multiply_latency=3,
+    tree_radix=3,
+    fast=True,
+    fabric=_XCUP_FABRIC,
+)
+
+TARGETS: Mapping[str, Target] = {target.name: target for target in (GENERIC, ECP5, XC7, XCUP)}
+
+
+def find_target(name: str) -> Target:
+    """The target called ``name``. Raises `UserError` if there is none."""
+    if name not in TARGETS:
+        raise UserError(f"target {name!r} is not one of {', '.join(TARGETS)}")
+    return TARGETS[name]

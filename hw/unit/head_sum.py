@@ -1,0 +1,101 @@
+"""Head sums: sums over the channels of each head, over as many beats as a head takes.
+
+groups of a beat -> trees of those that a head has in it -> + what is kept of it -> sums of completed heads
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value
+from amaranth.lib import data
+
+from hw.blocks.pipeline import adder_tree, delay, pick, tree_latency
+from hw.plan.heads import Heads
+
+#: Cycles that a beat's control comes before its values.
+CONTROL_AHEAD = 2
+
+
+def head_control(heads: Heads) -> data.StructLayout:
+    """What `HeadSum` must know of a beat: whether there is one, whether it is the first of a sum, and the flags."""
+    return data.StructLayout({"valid": 1, "first": 1, "flags": len(heads.patterns)})
+
+
+class HeadSum:
+    """Sums of one value per group and tap; one for each head that a beat may complete.
+
+    Attributes:
+        latency: cycles from values to sums.
+    """
+
+    def __init__(self, heads: Heads, *, parts: int, radix: int) -> None:
+        """``parts``: terms that each group's value comes in."""
+        self._heads, self._radix = heads, radix
+        most = max(sum(map(bool, patterns)) for patterns in (*heads.members, heads.begun))
+        self._tree = tree_latency(parts * most, radix)
+        self.latency = self._tree + heads.spans
+
+    def flags(self, m: Module, control: Value, cycles: int) -> Value:
+        """The flags of a beat, ``cycles`` cycles after its values."""
+        return delay(m, data.View(head_control(self._heads), control).flags, cycles + CONTROL_AHEAD)
+
+    def sums(
+        self, m: Module, terms: Sequence[Sequence[Sequence[Value]]], shapes: Sequence[Shape], control: Value
+    ) -> list[list[Value]]:
+        """The sums ``[tap][place]``; what a place holds in beats that complete fewer heads means nothing.
+
+        Args:
+            terms: the terms of each tap's groups.
+            shapes: for each tap, what holds every sum and partial sum.
+            control: `head_control` of the beat, `CONTROL_AHEAD` cycles before its terms.
+        """
+        heads, flags = self._heads, self.flags(m, control, 0)
+        trees = [
+            [self._tree_of(m, groups, shape, patterns, flags) for patterns in heads.members]
+            for groups, shape in zip(terms, shapes, strict=True)
+        ]
+        if not heads.spans:
+            return trees
+        beat = data.View(head_control(heads), control)
+        valid, starts = delay(m, beat.valid, self._tree + 2), delay(m, beat.valid & beat.first, self._tree)
+        # A head begins with nothing kept: cleared a cycle ahead, so that only an adder is in the loop.
+        begins = any(heads.begun)
+        if begins:
+            ends = heads.flag(heads.completes[0], self.flags(m, control, self._tree))
+            clear = delay(m, starts, 1)
+        else:
+            ends = heads.flag(heads.completes[0], self.flags(m, control, self._tree - 1))
+            clear = delay(m, starts | (ends & delay(m, beat.valid, self._tree + 1)), 1)
+        sums = []
+        for groups, shape, (first, *others) in zip(terms, shapes, trees, strict=True):
+            kept, total = (Signal(shape, reset_less=True, name=name) for name in ("kept", "total"))
+            grown = kept + first
+            after = Mux(ends, self._tree_of(m, groups, shape, heads.begun, flags), grown) if begins else grown
+            m.d.sync += total.eq(grown)
+            with m.If(valid):
+                m.d.sync += kept.eq(after)
+            with m.If(clear):
+                m.d.sync += kept.eq(0)
+            sums.append([total, *(delay(m, tree, 1) for tree in others)])
+        return sums
+
+    def _tree_of(
+        self, m: Module, terms: Sequence[Sequence[Value]], shape: Shape, patterns: Sequence[int], flags: Value
+    ) -> Value:
+        """Sum of the terms of the groups that the beat's flags choose."""
+        chosen: list[Value] = []
+        for pattern, group in zip(patterns, terms, strict=True):
+            if pattern:
+                flag = self._heads.flag(pattern, flags)
+                chosen += [term if isinstance(flag, Const) else Mux(flag, term, 0) for term in group]
+        if not chosen:
+            return Const(0, shape)
+        return delay(m, adder_tree(m, chosen, shape, self._radix), self._tree - tree_latency(len(chosen), self._radix))
+
+
+def control_word(heads: Heads, *, valid: Value, first: Value, channel: Value) -> Value:
+    """`head_control` of the beat whose channel beat is ``channel``."""
+    bits = [[Const(pattern >> beat & 1, 1) for beat in range(heads.beats)] for pattern in heads.patterns]
+    flags = [pick(options, channel) for options in bits]
+    return Cat(valid, first, *flags)

@@ -1,0 +1,126 @@
+"""Tap MACs: per input channel, the sums over the taps, two products to a multiplier where the plan packs.
+
+operands, weights -> multipliers -> sum of a chain -> unpack -> sum of the chains
+"""
+
+from __future__ import annotations
+
+from amaranth.hdl import Const, Module, Shape, Value
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from hw.blocks.dot_product import dot_product
+from hw.blocks.packed import join, split
+from hw.blocks.pipeline import adder_tree, delay, tree_latency
+from hw.plan.config import UnitConfig, shape_of
+from hw.plan.packing import Chain, Product
+
+
+class TapMacs(wiring.Component):
+    """``conv_sum[c] = sum_i Wc[c,i] x[c,p+i]`` and ``attn_sum[c] = sum_t Wa[c,t] x[c,p+t]`` of one output lane.
+
+    With the ``dynamic`` product a group of channels takes the place of a channel
+    (`hw.plan.heads`), and each attention tap has a sum of its own,
+    ``attn_sum[group,t] = sum_c Wa[c,t] x[c,p+t]``.
+
+    Both sums of a tap share the operand ``x``. One beat per cycle. Where operands are
+    skewed (``config.plan``, see `hw.plan.packing`) an operand and its weights come as many
+    cycles after the beat.
+
+    Members:
+        i_taps: operands of one beat.
+        i_weights: its weights, as `hw.unit.weight_store` keeps them.
+        o_conv_sum: the static sums per channel or group, for each of the lane's output channels.
+        o_attn_sum: the attention's sums per channel or group (only with attention taps).
+
+    Attributes:
+        latency: cycles from operands to sums.
+        conv_latency: the same for ``o_conv_sum``, which may come later with the ``dynamic`` product.
+    """
+
+    def __init__(self, config: UnitConfig) -> None:
+        self._config = config
+        self._plan = config.plan
+        groups = config.lane_groups
+        if config.heads is None:
+            self._conv, self._attn = shape_of(config.ranges.conv_sum), shape_of(config.ranges.attn_sum)
+            sums = data.ArrayLayout(self._attn, groups)
+        else:
+            self._conv, self._attn = shape_of(config.group_ranges.conv), shape_of(config.group_ranges.attn)
+            sums = config.group_sums
+        static, dynamic = (self._chains_latency(count) for count in self._most_chains)
+        self.latency = dynamic if config.heads is not None else max(static, dynamic)
+        self.conv_latency = static if config.heads is not None else self.latency
+        ports = {
+            "i_taps": In(config.lane_taps),
+            "i_weights": In(config.lane_weights),
+            "o_conv_sum": Out(data.ArrayLayout(self._conv, groups)).array(self._plan.outputs),
+        }
+        if config.geometry.attn_taps:
+            ports["o_attn_sum"] = Out(sums)
+        super().__init__(ports)
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        for group in range(self._config.lane_groups):
+            static: list[Value] = []
+            dynamic: dict[int | None, list[Value]] = {chain.tap: [] for chain in self._plan.chains if chain.high}
+            for chain in self._plan.chains:
+                low, high = self._unpack(m, chain, self._sum_chain(m, chain, group))
+                static += [low] if low is not None else []
+                if high is not None:
+                    dynamic[chain.tap].append(high)
+            self._sum_up(m, self.o_conv_sum[0][group], static, self._conv, self.conv_latency)
+            if self._plan.outputs == 2:
+                self._sum_up(m, self.o_conv_sum[1][group], dynamic.get(None, []), self._conv, self.latency)
+            elif self._config.heads is not None:
+                for tap in range(len(self._config.geometry.attn_taps)):
+                    self._sum_up(m, self.o_attn_sum[group][tap], dynamic.get(tap, []), self._attn, self.latency)
+            elif self._config.geometry.attn_taps:
+                self._sum_up(m, self.o_attn_sum[group], dynamic.get(None, []), self._attn, self.latency)
+        return m
+
+    def _sum_up(self, m: Module, output: Value, terms: list[Value], shape: Shape, latency: int) -> None:
+        """``output`` is the sum of chains, ``latency`` cycles after the beat."""
+        radix = self._config.target.radix(len(terms))
+        total = adder_tree(m, terms, shape, radix) if terms else Const(0)
+        m.d.comb += output.eq(delay(m, total, latency - self._chains_latency(len(terms))))
+
+    @property
+    def _most_chains(self) -> tuple[int, int]:
+        """Chains that a sum of the low fields comes from, and one of the high fields, at most."""
+        taps = [chain.tap for chain in self._plan.chains if chain.high is not None]
+        return sum(c.low is not None for c in self._plan.chains), max(map(taps.count, taps), default=0)
+
+    def _chains_latency(self, chains: int) -> int:
+        """Cycles from the beat to a sum of ``chains``."""
+        target = self._config.target
+        return self._plan.latency(target) + self._plan.packed + tree_latency(chains, target.radix(chains))
+
+    def _sum_chain(self, m: Module, chain: Chain, group: int) -> Value:
+        """The sum of a chain's words times operands, when all chains have theirs."""
+        target, first = self._config.target, group * self._plan.group
+        terms = [
+            (self._word(chain, p, first + p.channel), self.i_taps[first + p.channel][p.offset]) for p in chain.products
+        ]
+        cycles = self._plan.latency(target)
+        return dot_product(m, target, terms, chain.total, cycles=cycles, cascaded=self._plan.cascaded)
+
+    def _word(self, chain: Chain, product: Product, channel: int) -> Value:
+        """What an operand is multiplied with: one weight, or two of them packed."""
+        weights = self.i_weights[channel]
+        low = weights[product.low] if product.low is not None else None
+        high = weights[product.high] if product.high is not None else None
+        if high is None or chain.shift is None:
+            only = low if low is not None else high
+            assert only is not None
+            return only
+        return join(Const(0, 1) if low is None else low, high, chain.shift)
+
+    def _unpack(self, m: Module, chain: Chain, total: Value) -> tuple[Value | None, Value | None]:
+        """``(low, high)`` sums of a chain, in the next cycle if the plan packs at all."""
+        if chain.shift is None:
+            only = delay(m, total, int(self._plan.packed))
+            return (only, None) if chain.low is not None else (None, only)
+        assert chain.high is not None
+        return split(m, total, chain.shift, shape_of(chain.high))

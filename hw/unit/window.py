@@ -1,0 +1,135 @@
+"""Window: delay lines that turn columns into the taps of one output position.
+
+Each window row is a line of column groups, the newest first, with one word for each
+channel beat. A beat reads its word, moves the new column group in if it *pushes*, hands
+the taps on and writes the word back; further output groups reuse the words as they are.
+
+    segment       0            1            2
+    push:    column -> [group n] -> [group n-1] -> [group n-2]
+    taps:          dx=+1         dx=0          dx=-1            (3x3, stride 1)
+
+At a row's end the next row's first groups move in behind: taps outside the frame's
+columns are masked.
+"""
+
+from __future__ import annotations
+
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.lib import data, memory, wiring
+from amaranth.lib.wiring import In, Out
+
+from hw.blocks.pipeline import delay, index_shape, within
+from hw.plan.config import UnitConfig
+
+
+class Window(wiring.Component):
+    """Taps of the current output position, one beat of channels per cycle.
+
+    Members:
+        i_column: the column read for a beat.
+        i_valid: a beat of a step is here, ``ahead`` cycles before its column.
+        i_push: it moves ``i_column`` into the window (and is used with it); with ``i_valid``.
+        i_channel: its channel beat; with ``i_valid``.
+        i_x: output column of the beat, a cycle before ``i_column``.
+        i_outside: instead of it in reloadable units, for each of ``config.edge_columns`` whether it
+            lies outside the frame.
+        o_taps: masked taps ``[channel][offset]``, offsets in the order of ``geometry.offsets``,
+            each as much later than ``latency`` says as ``config.plan`` skews it.
+        o_centre: the taps at ``(0, 0)``, without skew.
+
+    Attributes:
+        ahead: cycles that reading the delay lines takes before the column is needed.
+        latency: cycles from column to taps.
+    """
+
+    def __init__(self, config: UnitConfig) -> None:
+        self._config = config
+        #: Where the clock counts, reading the delay lines and masking the taps are cycles of their own.
+        self.ahead = int(config.target.fast)
+        self.latency = 1 + self.ahead
+        super().__init__(
+            {
+                "i_valid": In(1),
+                "i_push": In(1),
+                "i_channel": In(index_shape(config.geometry.channel_beats)),
+                "i_column": In(config.column),
+                "o_taps": Out(data.ArrayLayout(config.channel_taps, config.folding.simd)),
+                "o_centre": Out(data.ArrayLayout(config.element, config.folding.simd)),
+            }
+            | (
+                {"i_x": In(index_shape(config.layer.config.out_width))}
+                if config.reload is None
+                else {"i_outside": In(len(config.edge_columns))}
+            )
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        g, plan = self._config.geometry, self._config.plan
+        self._valid, self._push, self._channel = (
+            delay(m, signal, self.ahead, reset_less=False) for signal in (self.i_valid, self.i_push, self.i_channel)
+        )
+        outside = {dx: self._column_outside(m, dx) for dx in self._config.edge_columns}
+        lines = {dy: self._line(m, index, dy) for index, dy in enumerate(g.rows)}
+        masked = []
+        for channel in range(self._config.folding.simd):
+            for dy, dx in g.offsets:
+                segment, column = g.cell(dx)
+                tap = lines[dy][segment][column][channel]
+                masked.append(Mux(outside[dx], 0, tap) if dx in outside else tap)
+        # One register for all taps: event-driven simulators pay for every vector that changes.
+        taps = Signal(self.o_taps.shape(), reset_less=True)
+        m.d.sync += taps.eq(Cat(masked))
+        for channel in range(self._config.folding.simd):
+            m.d.comb += self.o_centre[channel].eq(taps[channel][g.offsets.index((0, 0))])
+            late = plan.channel_skew[channel % plan.group]
+            for offset, cycles in enumerate(plan.skew):
+                m.d.comb += self.o_taps[channel][offset].eq(delay(m, taps[channel][offset], cycles + late))
+        return m
+
+    def _column_outside(self, m: Module, dx: int) -> Value:
+        """Whether the tap column ``dx`` of the beat lies outside the frame, in step with the beat's groups."""
+        c = self._config.layer.config
+        outside = Signal(name=f"outside_{dx:+d}".replace("+", "right_").replace("-", "left_"), reset_less=True)
+        if self._config.reload is None:
+            columns = [x for x in range(c.out_width) if 0 <= c.first_centre + c.stride * x + dx < c.width]
+            m.d.sync += outside.eq(~within(self.i_x, columns[0], columns[-1], c.out_width))
+        else:
+            m.d.sync += outside.eq(self.i_outside[self._config.edge_columns.index(dx)])
+        return delay(m, outside, self.ahead)
+
+    def _line(self, m: Module, index: int, dy: int) -> list[data.View]:
+        """The delay line of one window row; returns a beat's segments, ``ahead`` cycles after its column."""
+        g = self._config.geometry
+        reused = g.output_beats > 1
+        words = self._config.window_line(dy)
+        kept, keep = self._storage(m, f"row_{index}", words)
+
+        used = []
+        for segment in range(g.segments(dy)):
+            pushed = self.i_column[index] if segment == 0 else kept[segment - 1]
+            group = Signal(self._config.column_group, name=f"row_{index}_segment_{segment}")
+            m.d.comb += group.eq(Mux(self._push, pushed, kept[segment]) if reused else pushed)
+            if segment < words.length:
+                m.d.comb += keep[segment].eq(group)
+            used.append(delay(m, group, self.ahead))
+        return used
+
+    def _storage(self, m: Module, name: str, words: data.ArrayLayout) -> tuple[data.View, data.View]:
+        """What is kept of the column's channel beat, and what to keep of it: ``(read, write)``."""
+        depth = self._config.geometry.channel_beats
+        keep = Signal(words, name=f"{name}_keep")
+        kept = Signal(words, name=f"{name}_kept", reset_less=True)
+        if depth == 1:
+            with m.If(self._valid):
+                m.d.sync += kept.eq(keep)
+        elif words.length:
+            # LUT RAM. A word is read again `depth` beats later: by then it is written back, even with a
+            # register behind the read (`ahead`) and one more before the write where there is time for it.
+            late = int(self.ahead and depth > 2)
+            m.submodules[name] = store = memory.Memory(shape=words, depth=depth, init=[])
+            read, write = store.read_port(domain="comb"), store.write_port()
+            m.d.comb += [read.addr.eq(self.i_channel), kept.eq(delay(m, read.data, self.ahead))]
+            m.d.comb += [write.addr.eq(delay(m, self._channel, late)), write.data.eq(delay(m, keep, late))]
+            m.d.comb += write.en.eq(delay(m, self._valid, late, reset_less=False))
+        return kept, keep

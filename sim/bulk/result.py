@@ -1,0 +1,91 @@
+"""What came out of a simulation, held against the integer model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from golden.contract.layer_config import LayerConfig
+from golden.contract.streams import from_beats
+
+
+@dataclass(frozen=True, kw_only=True)
+class SimulationResult:
+    """What a unit did with some frames.
+
+    Attributes:
+        config: geometry of the layer.
+        beats: output beats that came, int64 ``[n, pe]``.
+        expected: output beats of the integer model, ``[N*Ho*Wo*O/pe, pe]``.
+        first_output_latency: cycles from the first input transfer to the first output
+            transfer; None without output.
+        frame_cycles: per frame, cycles since the last output beat of the frame before;
+            None for the first.
+        faults: violations of the stream protocol, and hanging; empty if all is well.
+        cycles: length of the simulation.
+        seconds: time that took the simulator.
+    """
+
+    config: LayerConfig
+    beats: np.ndarray
+    expected: np.ndarray
+    first_output_latency: int | None
+    frame_cycles: list[int | None]
+    faults: list[str]
+    cycles: int
+    seconds: float
+
+    @property
+    def passed(self) -> bool:
+        """True if every bit is right and the streams kept their rules."""
+        return not self.complaints()
+
+    def complaints(self) -> list[str]:
+        """What is wrong, one sentence each; empty if nothing is."""
+        found = list(self.faults)
+        if self.mismatches:
+            where = f", first {self.first_mismatch}" if self.first_mismatch else ""
+            found.append(f"{self.mismatches} of {self.expected.size} output elements are wrong or missing{where}")
+        return found
+
+    def timing_complaints(self, predicted: Mapping[str, int]) -> list[str]:
+        """Where the cycle figures of a run at full rate differ from those in a manifest's ``timing``."""
+        found = []
+        latency, interval = predicted["predicted_latency"], predicted["predicted_frame_cycles"]
+        if self.first_output_latency != latency:
+            found.append(f"first output latency {self.first_output_latency}, predicted {latency}")
+        if set(self.frame_cycles) - {None, interval}:
+            found.append(f"frame cycles {self.frame_cycles[1:]}, predicted {interval}")
+        return found
+
+    @property
+    def mismatches(self) -> int:
+        """Output elements that are wrong or missing."""
+        missing = self.expected[len(self.beats) :].size
+        return len(self._wrong) + missing
+
+    @property
+    def first_mismatch(self) -> str | None:
+        """Place and values of the first wrong element; None if all elements that came are right."""
+        if not len(self._wrong):
+            return None
+        beat, lane = map(int, self._wrong[0])
+        c = self.config
+        shape = (len(self.expected), c.out_height, c.out_width, c.out_channels)
+        frame, y, x, channel = np.unravel_index(beat * self.beats.shape[1] + lane, shape)
+        values = f"{self.beats[beat, lane]} instead of {self.expected[beat, lane]}"
+        return f"frame {frame}, channel {channel}, y {y}, x {x}: {values}"
+
+    @property
+    def frames(self) -> np.ndarray | None:
+        """Output frames, int64 ``[N, O, Ho, Wo]``; None unless all have come."""
+        if self.beats.shape != self.expected.shape:
+            return None
+        return from_beats(self.beats, self.config.out_channels, self.config.out_height, self.config.out_width)
+
+    @property
+    def _wrong(self) -> np.ndarray:
+        count = min(len(self.beats), len(self.expected))
+        return np.argwhere(self.beats[:count] != self.expected[:count])

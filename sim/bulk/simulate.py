@@ -1,0 +1,167 @@
+"""Whole frames through the generated unit at simulator speed."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from golden.contract.folding import Folding
+from golden.contract.layer import Layer
+from golden.contract.streams import Payload, to_beats
+from golden.model import integer
+from sim.bulk.recording import Recording
+from sim.bulk.result import SimulationResult
+from sim.simulator.program import Bench, Program, SimulationError
+from sim.simulator.simulators import COVERAGE_FILE, find_simulator
+
+if TYPE_CHECKING:
+    from hw.export.verilog import Core
+
+BULK = Bench(modules=["sim.bulk.bench"], top="bulk", source="bulk/bulk.v")
+#: ``bulk.v`` takes probabilities in these steps.
+PROBABILITY_STEP = 2**-16
+#: Cycles without a transfer that pauses of the highest probability may cause.
+PATIENCE = 20_000
+MAX_PROBABILITY = 0.99
+#: Cycles to watch for surplus output, at most.
+MAX_DRAIN = 10_000
+
+
+def simulate(
+    core: Core,
+    layer: Layer,
+    folding: Folding,
+    frames: np.ndarray,
+    *,
+    simulator: str = "verilator",
+    idle: float = 0.0,
+    stall: float = 0.0,
+    seed: int = 0,
+    waves: Path | None = None,
+    coverage: Path | None = None,
+    plusargs: Mapping[str, int] | None = None,
+    advance: Callable[[float], object] = lambda share: None,
+) -> SimulationResult:
+    """Stream ``frames`` through a unit and compare what comes out with the integer model.
+
+    Args:
+        core: the unit that was generated for ``layer`` and ``folding``.
+        frames: integers ``[N, C, H, W]`` in the layer's input format.
+        simulator: ``verilator`` or ``icarus``.
+        idle: probability of a cycle without input, 0 to 0.99.
+        stall: probability of a cycle that does not take output, 0 to 0.99.
+        seed: of these two random patterns.
+        waves: waveform file to write.
+        coverage: file to write that says what was exercised, see `sim.evidence.coverage`.
+        plusargs: for the unit's side.
+        advance: called now and then with the share of the output that has come since; they
+            add up to 1.
+
+    Raises:
+        UserError: for frames outside the format, or without the simulator's tools.
+        SimulationError: if the simulator is stopped or crashes.
+    """
+    frames = layer.check_input(frames)
+    expected = to_beats(integer.run(layer, frames), folding.pe)
+    source, sink = Payload.of_input(layer.config, folding), Payload.of_output(layer.config, folding)
+    stimulus = source.pack(to_beats(frames, folding.simd))
+    timing = core.manifest["timing"]
+    idle_seed, stall_seed = np.random.SeedSequence(seed).generate_state(2) | 1
+    frame_time = timing["predicted_latency"] + timing["predicted_frame_cycles"]
+    settings = {
+        "beats": len(expected),
+        "drain": min(frame_time, MAX_DRAIN),
+        "patience": frame_time + PATIENCE,
+        "idle": round(idle / PROBABILITY_STEP),
+        "stall": round(stall / PROBABILITY_STEP),
+        "idle_seed": int(idle_seed),
+        "stall_seed": int(stall_seed),
+        **(plusargs or {}),
+    }
+    widths = {"IN_BITS": 8 * source.bytes, "OUT_BITS": 8 * sink.bytes}
+    with tempfile.TemporaryDirectory(prefix="xvolution-") as scratch:
+        folder = Path(scratch)
+        (folder / "stimulus.bin").write_bytes(stimulus[:, ::-1].tobytes())
+        with _following(folder / "outputs.hex", 2 * sink.bytes * len(expected), advance):
+            program = Program.build(
+                find_simulator(simulator),
+                BULK,
+                core.verilog,
+                widths,
+                waves=waves is not None,
+                coverage=coverage is not None,
+            )
+            verdicts = program.run(folder, settings, waves=waves)
+        for trouble in filter(None, verdicts.values()):
+            raise SimulationError(f"{simulator} failed: {trouble}")
+        recording = Recording.read(folder, sink.bytes)
+        if coverage:
+            shutil.copy(folder / COVERAGE_FILE, coverage)
+
+    beats = sink.unpack(recording.data)
+    ends = [cycle for cycle, _ in recording.ends]
+    latency = None
+    if recording.first_input is not None and recording.first_output is not None:
+        latency = recording.first_output - recording.first_input
+    return SimulationResult(
+        config=layer.config,
+        beats=beats,
+        expected=expected,
+        first_output_latency=latency,
+        frame_cycles=[None, *np.diff(ends).tolist()] if ends else [],
+        faults=_faults(recording, len(stimulus), len(expected) // len(frames), sink.pack(beats)),
+        cycles=recording.cycles,
+        seconds=recording.seconds,
+    )
+
+
+def _faults(recording: Recording, inputs: int, frame_beats: int, packed: np.ndarray) -> list[str]:
+    """What ``recording`` has against it, apart from wrong elements.
+
+    Args:
+        inputs: input beats that were there to take.
+        frame_beats: output beats of a frame.
+        packed: the elements of ``recording.data``, packed again.
+    """
+    found = [recording.fault] if recording.fault else []
+    count = len(recording.data)
+    if recording.undefined:
+        found.append(f"m_axis_tdata is undefined in beat {count}")
+    padded = np.flatnonzero((packed != recording.data).any(axis=1))
+    if len(padded):
+        found.append(f"m_axis_tdata has padding bits that are not 0 in beat {padded[0]}")
+    wrong = {beat for _, beat in recording.ends} ^ set(range(frame_beats - 1, count, frame_beats))
+    if wrong and not recording.undefined:
+        found.append(f"m_axis_tlast is wrong in beat {min(wrong)}, a frame has {frame_beats}")
+    if not found and recording.taken < inputs:
+        found.append(f"{inputs - recording.taken} input beats are not taken")
+    return found
+
+
+@contextlib.contextmanager
+def _following(path: Path, size: int, advance: Callable[[float], object]) -> Iterator[None]:
+    """While the body runs, report what share of ``size`` bytes ``path`` has gained."""
+    finished = threading.Event()
+
+    def follow() -> None:
+        seen = 0
+        while not finished.wait(0.2):
+            written = path.stat().st_size if path.exists() else 0
+            advance((written - seen) / size)
+            seen = written
+        advance(1 - seen / size)
+
+    thread = threading.Thread(target=follow)
+    thread.start()
+    try:
+        yield
+    finally:
+        finished.set()
+        thread.join()

@@ -1,0 +1,57 @@
+"""Input frames that find faults."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+
+from golden.contract.layer import Layer
+from golden.contract.layer_config import LayerConfig
+from golden.model.integer import accumulate
+
+
+def random_frames(rng: np.random.Generator, config: LayerConfig, count: int) -> np.ndarray:
+    """Uniform over the whole input format: int64 ``[count, C, H, W]``."""
+    shape = (count, config.in_channels, config.height, config.width)
+    return rng.integers(config.in_range.low, config.in_range.high, shape, endpoint=True)
+
+
+def extreme_frames(config: LayerConfig) -> np.ndarray:
+    """Frames at the limits of the format: int64 ``[5, C, H, W]``.
+
+    Highest, zero (whatever a unit keeps of a frame shows in one of zeros), lowest, and
+    both checkerboards of highest and lowest.
+    """
+    high, low = config.in_range.high, config.in_range.low
+    board = np.indices((config.in_channels, config.height, config.width)).sum(axis=0) % 2
+    flat = np.ones_like(board)
+    return np.stack([high * flat, 0 * flat, low * flat, np.where(board, high, low), np.where(board, low, high)])
+
+
+def provoking_frames(rng: np.random.Generator, layer: Layer) -> np.ndarray:
+    """Frames that bring accumulators near their bounds: int64 ``[2 O, C, H, W]``.
+
+    For each output channel, at the output position in the middle, one for its lowest and one for its highest, by
+    coordinate ascent on the integer model: element after element takes its lowest value, its highest or 0, as long
+    as that helps.
+    """
+    config = layer.config
+    limits = config.in_range
+    choices = sorted({limits.low, 0, limits.high})
+    row, column = config.out_height // 2, config.out_width // 2
+    frames = []
+    for channel, sign in itertools.product(range(config.out_channels), (-1, 1)):
+        (frame,) = random_frames(rng, config, 1)
+        best, better = None, True
+        while better:
+            better = False
+            for place in np.ndindex(frame.shape):
+                tried = np.stack([frame] * len(choices))
+                tried[(slice(None), *place)] = choices
+                reached = sign * accumulate(layer, tried)[:, channel, row, column]
+                if best is None or reached.max() > best:
+                    best, better = reached.max(), True
+                    frame = tried[reached.argmax()]
+        frames.append(frame)
+    return np.stack(frames)

@@ -1,0 +1,204 @@
+"""What the regression exercises of a unit's Verilog, and why the rest cannot be.
+
+Verilator counts how often each line ran, each branch was taken and each bit of each signal rose and fell. Of what it
+counts zero, a point is *excluded* only for one of `REASONS`, each of which is checked for each point; what is left is
+*missed* and named. A branch is an ``if`` or a ``?:``, of which the text has many: all combinational logic is
+assignments. A point in a module that has several instances counts once, for all of them together.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from sim.evidence.gates import Gates, read_gates
+from sim.evidence.unreachable import Claim, never, never_becomes, proven
+from sim.simulator.program import UNIT_FILE
+
+KINDS = ("line", "branch", "toggle")
+#: What the regression must reach, in percent.
+GOALS = {"line": 100.0, "branch": 100.0, "toggle": 98.0}
+#: Why a point that never ran is excluded.
+MEMORY_WORD = "a word of a memory: what is written to it and read from it are signals, which count"
+UNREACHABLE = (
+    "unreachable, proven by induction over the unit's gates with all inputs free (sim/evidence/unreachable.py)"
+)
+COUNTED = (
+    "needs a count of 1,024 frames, cycles or elements in a 32-bit counter that software reads, proven as the last, "
+    "with the counter's upper bits at 0; that these are set by a carry only is proven, too"
+)
+REASONS = (MEMORY_WORD, UNREACHABLE, COUNTED)
+#: Registers that count events, and the lowest bit of those that the regression need not reach.
+COUNTERS = re.compile(r"control\.counters\.total_\w+|frame_sets\.counted")
+COUNTER_BITS = 10
+
+_RECORD = re.compile(r"C '(.*)' (\d+)")
+_TOGGLE = re.compile(r"(?P<name>.*?)(?P<index>(\[\d+\])*):[01]->(?P<value>[01])")
+_CONDITION = re.compile(r"(?:= |if \()(?P<not>!?)(?P<name>\\\S+ |\w+)(?:\[(?P<bit>\d+)\])?(?: \?|\))")
+#: What Verilator calls the two ways of a branch, and the value of the condition that each is for.
+_WAYS = {"cond_then": 1, "cond_else": 0, "if": 1, "else": 0}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Point:
+    """Something that Verilator counts.
+
+    Attributes:
+        kind: of `KINDS`.
+        scope: the instance that it is in, ``*`` for any text.
+        line, column: in the unit's Verilog.
+        what: its comment: for a toggle the bit and its direction, for a branch the way.
+    """
+
+    kind: str
+    scope: str
+    line: int
+    column: int
+    what: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnitCoverage:
+    """Coverage of one unit. All mappings are by kind.
+
+    Attributes:
+        points: how many there are.
+        hit: how many of them ran.
+        excluded: how many are excluded for each of `REASONS`.
+        missed: names of the others.
+    """
+
+    points: Mapping[str, int]
+    hit: Mapping[str, int]
+    excluded: Mapping[str, Mapping[str, int]]
+    missed: Mapping[str, list[str]]
+
+
+def read_points(text: str) -> Counter[Point]:
+    """The counts in a ``coverage.dat`` of Verilator that are about the unit."""
+    counts: Counter[Point] = Counter()
+    for record in _RECORD.finditer(text):
+        fields = dict(field.split("\2", 1) for field in record[1].split("\1") if field)
+        if Path(fields["f"]).name != UNIT_FILE:
+            continue
+        point = Point(
+            kind=fields["page"].split("/")[0].removeprefix("v_"),
+            # The same unit may be the top or inside a bench.
+            scope=re.sub(r"^(bulk\.unit|xvolution)\.?", "", fields["h"]),
+            line=int(fields["l"]),
+            column=int(fields["n"]),
+            what=fields["o"],
+        )
+        counts[point] += int(record[2])
+    return counts
+
+
+def open_points(counts: Mapping[Point, int]) -> set[Point]:
+    """Those that never ran."""
+    return {point for point, count in counts.items() if not count}
+
+
+def summary(counts: Mapping[Point, int], reasons: Mapping[Point, str]) -> UnitCoverage:
+    """What ``counts`` come to, when those in ``reasons`` are excluded."""
+    missed = sorted(open_points(counts) - reasons.keys(), key=lambda point: (point.line, point.column, point.what))
+    return UnitCoverage(
+        points={kind: sum(point.kind == kind for point in counts) for kind in KINDS},
+        hit={kind: sum(point.kind == kind and count > 0 for point, count in counts.items()) for kind in KINDS},
+        excluded={
+            kind: {why: sum(p.kind == kind and r == why for p, r in reasons.items()) for why in REASONS}
+            for kind in KINDS
+        },
+        missed={kind: [f"{p.scope}:{p.line} {p.what}" for p in missed if p.kind == kind] for kind in KINDS},
+    )
+
+
+def percent(units: Iterable[UnitCoverage], kind: str) -> float:
+    """Share of the points that are not excluded that ran, over all ``units``."""
+    units = list(units)
+    hit = sum(unit.hit[kind] for unit in units)
+    counted = sum(unit.points[kind] - sum(unit.excluded[kind].values()) for unit in units)
+    return 100 * hit / counted if counted else 100.0
+
+
+def exclusions(verilog: str, points: Iterable[Point]) -> dict[Point, str]:
+    """Those of ``points`` for which one of `REASONS` holds."""
+    points = list(points)
+    found = {point: MEMORY_WORD for point in points if _is_memory_word(point)}
+    left = [point for point in points if point not in found]
+    if left:
+        claims = _Claims(verilog)
+        carries = claims.about_counters()
+        sufficient = {point: claims.about(point) for point in left}
+        wanted = dict.fromkeys(claim for choices in sufficient.values() for group in choices for claim in group)
+        sure = proven(claims.gates, [*wanted, *carries])
+        found |= {point: UNREACHABLE for point in left if _follows(sufficient[point], sure)}
+        upper = {bit: 0 for claim, bit in carries.items() if claim in sure}
+        if upper:
+            sure = proven(claims.gates, wanted, fixed=upper)
+            found |= {p: COUNTED for p in left if p not in found and _follows(sufficient[p], sure)}
+    return found
+
+
+def _follows(sufficient: list[list[Claim]], sure: set[Claim]) -> bool:
+    """Whether in each instance one of the claims that would do is ``sure``."""
+    return bool(sufficient) and all(any(claim in sure for claim in group) for group in sufficient)
+
+
+def _is_memory_word(point: Point) -> bool:
+    match = _TOGGLE.fullmatch(point.what) if point.kind == "toggle" else None
+    return match is not None and match["index"].count("[") > 1
+
+
+class _Claims:
+    """What has to be proven so that a point is unreachable."""
+
+    def __init__(self, verilog: str) -> None:
+        self.gates: Gates = read_gates(verilog)
+        self._lines = verilog.splitlines()
+        self._scopes = {name.rpartition(".")[0] for name in self.gates.signals}
+        self._matching: dict[str, list[str]] = {}
+
+    def about(self, point: Point) -> list[list[Claim]]:
+        """For each instance claims of which one is enough; none where nothing is known about the point."""
+        if point.kind == "toggle" and (match := _TOGGLE.fullmatch(point.what)):
+            bit = int(match["index"].strip("[]") or 0)
+            value = int(match["value"])
+            bits = self._bits(point.scope, _plain(match["name"]), bit)
+            return [[never_becomes(b, value), never(b, value), never(b, 1 - value)] for b in bits]
+        condition = _CONDITION.search(self._lines[point.line - 1])
+        if point.kind == "branch" and condition and point.what in _WAYS:
+            value = _WAYS[point.what] ^ bool(condition["not"])
+            name = condition["name"].strip().removeprefix("\\")
+            return [[never(b, value)] for b in self._bits(point.scope, name, int(condition["bit"] or 0))]
+        return []
+
+    def about_counters(self) -> dict[Claim, int]:
+        """That an upper bit of a counter is set only by a carry, for each such bit."""
+        return {
+            Claim(now=((below, 0), (bit, 0)), then=((bit, 1),)): bit
+            for name, bits in self.gates.signals.items()
+            if COUNTERS.fullmatch(name)
+            for below, bit in itertools.pairwise(bits[COUNTER_BITS - 1 :])
+            if isinstance(bit, int)
+        }
+
+    def _bits(self, scope: str, name: str, index: int) -> list[int | str]:
+        """The bit in each instance."""
+        names = [f"{place}.{name}" if place else name for place in self._instances(scope)]
+        return [self.gates.signals[signal][index] for signal in names if signal in self.gates.signals]
+
+    def _instances(self, scope: str) -> list[str]:
+        """What the pattern ``scope`` stands for, in order."""
+        if scope not in self._matching:
+            pattern = re.compile(re.escape(scope).replace(r"\*", ".*"))
+            self._matching[scope] = sorted(filter(pattern.fullmatch, self._scopes))
+        return self._matching[scope]
+
+
+def _plain(name: str) -> str:
+    """A name without Verilator's replacements of what C++ does not allow in one."""
+    return re.sub(r"__0([0-9A-F]{2})", lambda match: chr(int(match[1], 16)), name)

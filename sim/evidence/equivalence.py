@@ -1,0 +1,100 @@
+"""Which mutants do what the unit does, proven by induction over its gates.
+
+Unit and mutant get the same inputs, and start from any state that `sim.evidence.unreachable` does not rule out. Flip-flops
+that hold the same in both and still do a cycle later stay alike for ever. All are assumed to; one that comes apart is
+dropped, and may then hold anything that `sim.evidence.unreachable` does not rule out for the mutant. The mutant is equivalent if
+in the end no output can differ. Multipliers and primitives are left as they are: the same operands, the same result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from sim.evidence.gates import TRUE, Bit, Clauses, Gates
+from sim.evidence.unreachable import Claim, never, proven
+
+#: Times that more may come apart before the proof is given up.
+ROUNDS = 40
+
+
+def equivalent(gates: Gates, select: str, numbers: Iterable[int]) -> Iterator[bool]:
+    """For each of ``numbers`` whether the mutant can be proven to be the unit.
+
+    Args:
+        gates: a unit with an input ``select`` that chooses a mutant, or the unit itself if it is 0.
+    """
+    choice = gates.inputs[select]
+    # A flip-flop that keeps the value it powers up with is what most often makes a fault harmless.
+    constant = [never(bit, 0 if bit in gates.initial else 1) for bit in gates.flip_flops]
+    clauses = Clauses()
+    unit = clauses.cycle(gates, dict.fromkeys(choice, -TRUE))
+    facts = proven(gates, constant, dict.fromkeys(choice, 0))
+    _assume(clauses, unit, facts)
+    for number in numbers:
+        values = {bit: number >> index & 1 for index, bit in enumerate(choice)}
+        selected = {bit: TRUE if value else -TRUE for bit, value in values.items()}
+        # What the mutant never does takes longer to find than most proofs need.
+        yield _alike(gates, clauses, unit, selected, ()) or _alike(
+            gates, clauses, unit, selected, proven(gates, [*facts, *_stuck(gates, selected)], values)
+        )
+
+
+def _stuck(gates: Gates, selected: Mapping[int, int]) -> Iterator[Claim]:
+    """Flip-flops of a mutant that keep the value they power up with, by what their gates fold to."""
+    stuck = {bit: TRUE if bit in gates.initial else -TRUE for bit in gates.flip_flops}
+    while True:
+        clauses = Clauses()
+        cycle = clauses.cycle(gates, {**stuck, **selected})
+        left = {q for q, value in stuck.items() if clauses.literal(cycle, gates.flip_flops[q]) != value}
+        if not left:
+            return (never(bit, int(value == -TRUE)) for bit, value in stuck.items())
+        stuck = {bit: value for bit, value in stuck.items() if bit not in left}
+
+
+def _assume(clauses: Clauses, cycle: dict[Bit, int], claims: Iterable[Claim]) -> None:
+    """Rule out in ``cycle`` what ``claims`` say about one cycle."""
+    for claim in claims:
+        if not claim.then:
+            literals = ((clauses.literal(cycle, bit), value) for bit, value in claim.now)
+            clauses.solver.add_clause([-literal if value else literal for literal, value in literals])
+
+
+def _alike(
+    gates: Gates, clauses: Clauses, unit: dict[Bit, int], selected: Mapping[int, int], facts: Iterable[Claim]
+) -> bool:
+    """Whether the outputs of a mutant, of which ``facts`` are known, are always those of the unit."""
+    apart: set[int] = set()
+    for _ in range(ROUNDS):
+        # What only hands on what came apart needs no solver.
+        while more := {q for q, d in gates.flip_flops.items() if d in apart and q not in apart}:
+            apart |= more
+        known = {bit: unit[bit] for bit in (*gates.free, *gates.flip_flops) if bit not in apart}
+        mutant = clauses.cycle(gates, {**known, **selected})
+        _assume(clauses, mutant, facts)
+
+        def differ(bit: Bit, mutant: dict[Bit, int] = mutant) -> int:
+            return clauses.differ(clauses.literal(unit, bit), clauses.literal(mutant, bit))
+
+        #: What comes apart if a literal is true; nothing may where it is an output.
+        consequences: dict[int, set[int]] = {}
+        for q, d in gates.flip_flops.items():
+            if q not in apart and (literal := differ(d)) != -TRUE:
+                consequences.setdefault(literal, set()).add(q)
+        for reads, drives in gates.opaque:
+            if not apart.issuperset(drives):
+                for bit in reads:
+                    if (literal := differ(bit)) != -TRUE:
+                        consequences.setdefault(literal, set()).update(drives)
+        outputs = {literal for bits in gates.outputs.values() for bit in bits if (literal := differ(bit)) != -TRUE}
+        if not consequences and not outputs:
+            return True
+        some = clauses.new()
+        clauses.solver.add_clause([-some, *consequences, *outputs])
+        if not clauses.solver.solve(assumptions=[some]):
+            return True
+        model = clauses.solver.get_model()
+        happens = {literal for literal in (*consequences, *outputs) if (model[abs(literal) - 1] > 0) == (literal > 0)}
+        if happens & outputs:
+            return False
+        apart |= set().union(*(consequences[literal] for literal in happens))
+    return False

@@ -1,0 +1,128 @@
+"""Coverage of a unit under its part of the regression, and under more where that leaves something open."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from golden.support.cache import cached
+from hw.export.verilog import Core, generate
+from sim.bulk.simulate import simulate
+from sim.cases.frozen import Case
+from sim.cases.reloadable import any_case
+from sim.cases.stimulus import extreme_frames, provoking_frames, random_frames
+from sim.evidence.coverage import Point, UnitCoverage, exclusions, open_points, read_points, summary
+from sim.frozen.exercise import exercise
+from sim.reloadable.exercise import RELOADABLE_BENCH, SCENARIOS, exercise_reloadable
+from sim.simulator.program import Bench
+from sim.simulator.simulators import COVERAGE_FILE, SIM, find_simulator
+
+#: Frames for a frozen unit, and random scenarios for a reloadable one, where the named tests leave something open.
+MORE_FRAMES = 60
+MORE_SCENARIOS = 40
+#: The same, and frames that provoke extreme sums, where a line or branch is open still: of 16-bit outputs, one in 2^17
+#: is rounded up from all ones.
+MANY_FRAMES = 5000
+MANY_SCENARIOS = 120
+PAUSE = 0.3
+#: What the coverage of a frozen unit depends on beside the unit and the simulator.
+OF_FROZEN = {
+    *("bulk.v", "coverage.py", "gates.py", "measure.py", "stimulus.py", "stream_bench.py", "testbench.py"),
+    "random_runs.py",
+    "unreachable.py",
+}
+#: What that of a reloadable one does not: its benches are spread over many files.
+OF_MUTANTS = {"argued.py", "equivalence.py", "mutants.py", "mutation.py"}
+
+#: Runs some tests, leaves `COVERAGE_FILE` in a folder, and returns what failed.
+Part = Callable[[Path], list[str]]
+
+
+def measure(name: str, *, seed: int = 0) -> UnitCoverage:
+    """Coverage of a unit (`sim.cases.reloadable.any_case`) under the tests of ``sim/tests/test_units.py`` or
+    ``sim/tests/test_reloadable.py``, from the cache if it is there.
+
+    Where they leave a point open that is not excluded, many more frames or random scenarios follow.
+    """
+    case = any_case(name)
+    core = generate(case.layer, case.folding, case.target, pack=case.pack, reload=case.reload)
+    files = sorted((*SIM.rglob("*.py"), *SIM.rglob("*.v")))
+    if case.reload is None:
+        parts = [partial(_tests, core, case, seed)]
+        parts += [partial(_more_frames, core, case, seed), partial(_many_frames, core, case, seed)]
+        files = [path for path in files if path.name in OF_FROZEN]
+    else:
+        parts = [partial(_scenarios, core, seed, RELOADABLE_BENCH, 1)]
+        parts += [partial(_scenarios, core, seed, SCENARIOS, count) for count in (MORE_SCENARIOS, MANY_SCENARIOS)]
+        files = [path for path in files if path.name not in OF_MUTANTS]
+
+    def make(folder: Path) -> None:
+        (folder / "coverage.json").write_text(json.dumps(dataclasses.asdict(_measured(core, parts))))
+
+    sources = (path.read_text() for path in files)
+    folder = cached(["coverage", find_simulator("verilator").version(), core.verilog, str(seed), *sources], make)
+    return UnitCoverage(**json.loads((folder / "coverage.json").read_text()))
+
+
+def _measured(core: Core, parts: Sequence[Part]) -> UnitCoverage:
+    """Coverage by as many of ``parts`` as it takes to leave nothing open but what is excluded.
+
+    The last one is not for toggles, of which some always stay open.
+    """
+    counts: Counter[Point] = Counter()
+    reasons: dict[Point, str] | None = None
+    for part in parts:
+        if part is parts[-1] and all(point.kind == "toggle" for point in open_points(counts) - (reasons or {}).keys()):
+            break
+        with tempfile.TemporaryDirectory() as scratch:
+            failures = part(Path(scratch))
+            if failures:
+                raise RuntimeError(f"coverage of a unit that fails: {failures[0]}")
+            counts.update(read_points((Path(scratch) / COVERAGE_FILE).read_text()))
+        left = open_points(counts)
+        if reasons is None:
+            reasons = exclusions(core.verilog, left)
+        reasons = {point: reason for point, reason in reasons.items() if point in left}
+        if reasons.keys() == left:
+            break
+    return summary(counts, reasons or {})
+
+
+def _tests(core: Core, case: Case, seed: int, folder: Path) -> list[str]:
+    return _failures(exercise(core, case, find_simulator("verilator"), folder, seed=seed, coverage=True))
+
+
+def _more_frames(core: Core, case: Case, seed: int, folder: Path) -> list[str]:
+    rng, config = np.random.default_rng(seed), case.layer.config
+    frames = np.concatenate([random_frames(rng, config, MORE_FRAMES), extreme_frames(config)])
+    return _complaints(core, case, rng.permutation(frames), seed, folder)
+
+
+def _many_frames(core: Core, case: Case, seed: int, folder: Path) -> list[str]:
+    rng = np.random.default_rng(seed)
+    frames = np.concatenate([provoking_frames(rng, case.layer), random_frames(rng, case.layer.config, MANY_FRAMES)])
+    return _complaints(core, case, frames, seed, folder)
+
+
+def _complaints(core: Core, case: Case, frames: np.ndarray, seed: int, folder: Path) -> list[str]:
+    file = folder / COVERAGE_FILE
+    result = simulate(core, case.layer, case.folding, frames, idle=PAUSE, stall=PAUSE, seed=seed, coverage=file)
+    return result.complaints()
+
+
+def _scenarios(core: Core, seed: int, bench: Bench, stimuli: int, folder: Path) -> list[str]:
+    verilator = find_simulator("verilator")
+    return _failures(
+        exercise_reloadable(core, verilator, folder, bench=bench, seed=seed, stimuli=stimuli, coverage=True)
+    )
+
+
+def _failures(verdicts: dict[str, str | None]) -> list[str]:
+    return [message for message in verdicts.values() if message]

@@ -1,0 +1,157 @@
+"""Mutants: a unit's netlist with one small fault each, all of them in one program.
+
+Yosys draws the faults (``mutate -list``) over the unit's flat netlist: a bit of a cell's port is inverted, stuck, or
+inverted where another bit of the port is 0 or 1. All go into one Verilog text, and the plusarg ``mutant`` says at the
+start of a simulation which of them is there: 0 for none. So one compiled program runs them all.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hw.export.verilog import TOP_MODULE, Core
+from hw.synth.netlist import Netlist
+from hw.synth.stages import ATTRIBUTE, cell_stages, stage_of_module
+from hw.synth.toolchain import YOSYS
+from sim.evidence.gates import read_primitives
+
+#: Plusarg of a simulation, and the signal behind it: the mutant to run.
+SELECT = "mutant"
+#: Bits of the signal that selects it.
+SELECT_BITS = 16
+#: Module of the netlist, as ``xvolution`` is the wrapper that selects.
+INNER = "mutated"
+#: Ports that are no logic of the unit: clocks.
+CLOCK = re.compile(r"CLK\w?|\w+_CLK")
+#: Mutants are drawn in this surplus, as some are of clocks.
+SURPLUS = 1.5
+
+_UNIT = "unit.v"
+_DRAWN = "drawn.txt"
+_MUTANTS = "mutants.v"
+_NETLIST = "netlist.json"
+_WRAPPER = f"""
+module {TOP_MODULE} (
+    {{declarations}}
+);
+    reg [{SELECT_BITS - 1}:0] {SELECT} = 0;
+    initial if (!$value$plusargs("{SELECT}=%d", {SELECT})) {SELECT} = 0;
+    {INNER} unit (.{SELECT}({SELECT}), {{connections}});
+endmodule
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mutant:
+    """A fault.
+
+    Attributes:
+        mode: what happens to the bit: ``inv``, ``const0``, ``const1``, ``cnot0``, ``cnot1`` (inverted where the
+            control bit is 0 or 1).
+        cell: name in the flat netlist.
+        port, bit: where in the cell.
+        control: bit of the same port that ``cnot0`` and ``cnot1`` look at.
+        wire: the designer's signal at that place; empty if there is none.
+        stage: of `hw.synth.stages.STAGES`.
+    """
+
+    mode: str
+    cell: str
+    port: str
+    bit: int
+    control: int | None
+    wire: str
+    stage: str
+
+    def __str__(self) -> str:
+        control = f" by bit {self.control}" if self.control is not None else ""
+        return f"{self.mode}{control} at {self.port}[{self.bit}] of {readable(self.cell)}" + (
+            f" ({self.wire})" if self.wire else ""
+        )
+
+    def command(self, select: int) -> str:
+        """The Yosys command that builds it in, where the select signal has the value ``select``."""
+        control = "" if self.control is None else f" -ctrlbit {self.control}"
+        return (
+            f"mutate -ctrl {SELECT} {SELECT_BITS} {select} -mode {self.mode} -module {TOP_MODULE} -cell {self.cell} "
+            f"-port {self.port} -portbit {self.bit}{control}"
+        )
+
+
+def readable(cell: str) -> str:
+    """``window.and line 1284`` for ``$flatten\\window.$and$unit.v:1284$870``."""
+    scope, _, rest = cell.removeprefix("$flatten").rpartition("$" + _UNIT + ":")
+    if not scope:
+        return cell.removeprefix("$flatten").replace("\\", "").replace("$", "")
+    return f"{scope.replace(chr(92), '').replace('$', '')} line {rest.split('$')[0]}"
+
+
+def draw(core: Core, count: int, *, seed: int) -> list[Mutant]:
+    """``count`` different mutants of a unit (fewer where Yosys finds fewer), the same for the same ``seed``."""
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        listing = f"mutate -list {round(SURPLUS * count)} -seed {seed} -o {_DRAWN}"
+        _yosys(core, [f"write_json -noscopeinfo {_NETLIST}", listing], folder)
+        module = json.loads((folder / _NETLIST).read_text())["modules"][TOP_MODULE]
+        lines = (folder / _DRAWN).read_text().splitlines()
+    stages = cell_stages(Netlist(module))
+    drawn = dict.fromkeys(_mutant(line, stages) for line in lines)
+    return [mutant for mutant in drawn if not CLOCK.fullmatch(mutant.port)][:count]
+
+
+def mutated(core: Core, mutants: Sequence[Mutant]) -> str:
+    """Verilog of a unit that has the mutant that the plusarg `SELECT` says, counted from 1; 0 is the unit itself."""
+    ports = core.manifest["ports"]
+    declarations = [f"{port['direction']} [{port['width'] - 1}:0] {port['name']}" for port in ports]
+    connections = [f".{port['name']}({port['name']})" for port in ports]
+    wrapper = _WRAPPER.format(declarations=",\n    ".join(declarations), connections=", ".join(connections))
+    return mutated_netlist(core, mutants) + wrapper
+
+
+def mutated_netlist(core: Core, mutants: Sequence[Mutant]) -> str:
+    """The same, but as the module `INNER`, which has `SELECT` as an input."""
+    assert len(mutants) < 2**SELECT_BITS
+    commands = [mutant.command(number) for number, mutant in enumerate(mutants, start=1)]
+    commands += ["delete =A:blackbox", f"rename {TOP_MODULE} {INNER}", f"write_verilog -noattr {_MUTANTS}"]
+    with tempfile.TemporaryDirectory() as scratch:
+        _yosys(core, commands, Path(scratch))
+        return (Path(scratch) / _MUTANTS).read_text()
+
+
+def _yosys(core: Core, commands: Sequence[str], folder: Path) -> None:
+    """Run ``commands`` on the flat netlist of a unit, whose cells know their stage."""
+    (folder / _UNIT).write_text(core.verilog)
+    modules = re.findall(r"^module (\w+)", core.verilog, re.MULTILINE)
+    script = [
+        *read_primitives(core.verilog, folder),
+        f"read_verilog {_UNIT}",
+        "proc",
+        *(f'setattr -set {ATTRIBUTE} "{stage_of_module(module)}" {module}/c:*' for module in modules),
+        f"hierarchy -top {TOP_MODULE}",
+        "flatten",
+        "opt_clean",
+        "memory_collect",
+        *commands,
+    ]
+    (folder / "script.ys").write_text("\n".join(script) + "\n")
+    YOSYS.run("-q", "-s", "script.ys", folder=folder)
+
+
+def _mutant(line: str, stages: Mapping[str, str]) -> Mutant:
+    """A line of Yosys' list."""
+    words = line.split()
+    fields = dict(zip(words[1::2], words[2::2], strict=True))
+    return Mutant(
+        mode=fields["-mode"],
+        cell=fields["-cell"],
+        port=fields["-port"].removeprefix("\\"),
+        bit=int(fields["-portbit"]),
+        control=int(fields["-ctrlbit"]) if "-ctrlbit" in fields else None,
+        wire=fields.get("-wire", "").removeprefix("\\"),
+        stage=stages[fields["-cell"].removeprefix("\\")],
+    )

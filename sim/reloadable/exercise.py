@@ -1,0 +1,60 @@
+"""A reloadable unit put through ``reload_bench``: its ports driven by cocotb and the driver, cycle by cycle."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sim.reloadable.tests import MODULES
+from sim.simulator.job import JOB_VARIABLE
+from sim.simulator.program import Bench, Program
+from sim.simulator.reload_job import ReloadJob
+from sim.simulator.simulators import Simulator
+
+if TYPE_CHECKING:
+    from hw.export.verilog import Core
+
+RELOADABLE_BENCH = Bench(modules=[f"sim.reloadable.tests.{name}" for name in MODULES], top="xvolution")
+SCENARIOS = Bench(modules=["sim.reloadable.scenario_bench"], top="xvolution")
+#: What a test says when the unit hangs.
+NOTHING_MOVES = "nothing moves"
+#: Finds the tests that every unit must pass; the others depend less on what the unit is.
+ESSENTIAL = (
+    "load_and_run|swap_at_frame|settings_every_frame|single_buffered|paused/port=all|tlast_early/place=1|tlast_late"
+    "|hard_reset/index=0|soft_reset/moment=frames"
+)
+
+
+def exercise_reloadable(
+    core: Core,
+    simulator: Simulator,
+    folder: Path,
+    *,
+    bench: Bench = RELOADABLE_BENCH,
+    tests: str | None = None,
+    seed: int = 0,
+    stimuli: int = 1,
+    waves: Path | None = None,
+    coverage: bool = False,
+    plusargs: Mapping[str, int] | None = None,
+) -> dict[str, str | None]:
+    """Run tests of a bench on a reloadable unit.
+
+    Args:
+        folder: an empty folder, for the log.
+        tests: regular expression that finds the tests to run; all if None.
+        seed: of stimulus and pauses.
+        stimuli: number of random scenarios (only for ``scenario_bench``).
+        waves: waveform file to write.
+        coverage: whether to leave `sim.simulator.simulators.COVERAGE_FILE` in ``folder``.
+        plusargs: for the Verilog side.
+
+    Returns:
+        For each test its failure message, None if it passed.
+    """
+    latency = core.manifest["timing"]["predicted_latency"] - core.config.prediction.first_output_issue
+    ReloadJob(config=core.config, latency=latency, seed=seed, stimuli=stimuli).save(folder)
+    program = Program.build(simulator, bench, core.verilog, waves=waves is not None, coverage=coverage)
+    environment = {JOB_VARIABLE: str(folder.resolve())} | ({"COCOTB_TEST_FILTER": tests} if tests else {})
+    return program.run(folder, plusargs, environment=environment, seed=seed, waves=waves)

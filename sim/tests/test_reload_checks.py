@@ -1,0 +1,122 @@
+"""Planted faults: what the benches of reloadable units must notice, each at a port of a unit."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from golden.contract.ranges import Range
+from golden.layers.random_layer import random_layer
+from hw.export.verilog import generate
+from sim.cases.reloadable import reloadable_case
+from sim.conftest import installed
+from sim.reloadable.exercise import exercise_reloadable
+from sim.reloadable.reference import count_cut
+
+NAME = "conv_1x1"
+#: How the unit's top module says what the faults change.
+READ_DATA, ANSWER = ".s_axi_rdata(s_axi_rdata)", ".s_axi_bvalid(s_axi_bvalid)"
+READ_ADDRESS = ".araddr(s_axi_araddr)"
+RESPONSE, READY = ".s_axi_bresp(s_axi_bresp)", "assign s_axis_tready = o_ready & awake;"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fault:
+    """A planted fault.
+
+    Attributes:
+        text: what is replaced in the Verilog, and by what.
+        found: a test of ``reload_bench`` that must fail, and a word of its message.
+        state: Verilog declarations and processes.
+    """
+
+    text: tuple[str, str]
+    found: tuple[str, str]
+    state: str = ""
+
+
+FAULTS: Mapping[str, Fault] = {
+    "wrong register": Fault(
+        text=(READ_DATA, ".s_axi_rdata(plain)"),
+        state="wire [31:0] plain; assign s_axi_rdata = plain + (plain > 1000);",
+        found=("load_and_run", "reads as"),
+    ),
+    "wrong counter": Fault(
+        text=(READ_DATA, ".s_axi_rdata(plain)"),
+        state="wire [31:0] plain; assign s_axi_rdata = plain == 4 ? 5 : plain;",
+        found=("stalled", "reads as 5, not 4"),
+    ),
+    "no refusal": Fault(
+        text=(RESPONSE, ".s_axi_bresp()"),
+        state="assign s_axi_bresp = 0;",
+        found=("bad_accesses", "is accepted, which is a case of bad_access"),
+    ),
+    "second address": Fault(  # of the width, 0x44
+        text=(READ_ADDRESS, ".araddr(s_axi_araddr == 'h244 ? 'h44 : s_axi_araddr)"),
+        found=("bad_accesses", "read of 0x244 is accepted"),
+    ),
+    "answer falls": Fault(
+        text=(ANSWER, ".s_axi_bvalid(plain)"),
+        state="wire plain; reg late = 0; always @(posedge aclk) late <= plain; assign s_axi_bvalid = plain & ~late;",
+        found=("paused/port=bus", "fell before"),
+    ),
+    "surplus answer": Fault(
+        text=(ANSWER, ".s_axi_bvalid(plain)"),
+        state="""wire plain; reg more = 0; assign s_axi_bvalid = plain | more;
+        always @(posedge aclk) more <= plain & s_axi_bready;""",
+        found=("load_and_run", "b answers without aw"),
+    ),
+    "taken too early": Fault(
+        text=(READY, "assign s_axis_tready = awake;"), found=("nothing_before_a_load", "although nothing is in force")
+    ),
+    "taken and lost": Fault(
+        text=(READY, "assign s_axis_tready = (o_ready | s_axis_tvalid) & awake;"),
+        found=("swap_at_frame", "beats are wrong"),
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
+def test_fault_is_found(fault: Fault, tmp_path: Path) -> None:
+    case = reloadable_case(NAME)
+    core = generate(case.layer, case.folding, case.target, pack=case.pack, reload=case.reload)
+    sound, planted = fault.text
+    assert core.verilog.count(sound) == 1
+    head, top = core.verilog.split("module xvolution(")
+    ports, body = top.split(");", 1)
+    body, tail = body.replace(sound, planted).split("endmodule", 1)
+    verilog = f"{head}module xvolution({ports});{body}{fault.state}\nendmodule{tail}"
+    test, word = fault.found
+    wrong = dataclasses.replace(core, verilog=verilog)
+    (message,) = exercise_reloadable(wrong, installed("icarus"), tmp_path, tests=rf"\.{test}$").values()
+    assert message is not None and word in message, message
+
+
+@pytest.mark.parametrize("relu", [False, True])
+@pytest.mark.parametrize("signed", [False, True])
+def test_elements_that_are_cut(signed: bool, relu: bool, seed: int) -> None:
+    """Counted with numbers of any size: beyond a limit, which is not 0."""
+    rng = np.random.default_rng(seed)
+    fields = {"in_channels": 1, "out_channels": 2, "height": 4, "width": 5, "kernel": 1, "attn_offsets": ()}
+    layer = random_layer(rng, **fields, out_bits=4, out_signed=signed, relu=relu, out_shift=9)
+    limits = Range.of_format(4, signed)
+    x = rng.integers(0, 255, (3, 1, 4, 5))
+    cut = 0
+    for channel in range(2):
+        for pixel in x.ravel().tolist():
+            acc = (
+                int(layer.bias[channel]) + 2**layer.config.attn_shift * int(layer.conv_weight[channel, 0, 0, 0]) * pixel
+            )
+            y = round_to_even(acc * int(layer.multiplier[channel]), 9)
+            cut += y > limits.high or (y < limits.low < 0 and not relu)
+    assert count_cut(layer, x) == cut > 0
+
+
+def round_to_even(value: int, shift: int) -> int:
+    low, rest = value >> shift, value % 2**shift
+    return low + (rest > 2 ** (shift - 1) or (rest == 2 ** (shift - 1) and low % 2 == 1))

@@ -1,0 +1,45 @@
+"""Every named case, cycle by cycle in a real simulator: bits, stream rules, predicted cycle figures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hw.export.verilog import generate
+from sim.cases.frozen import CASES, named_case
+from sim.conftest import check_verdicts, installed, waves
+from sim.frozen.exercise import exercise
+from sim.simulator.simulators import Simulator
+
+#: Cases that also run on Icarus, whatever simulator the others run on.
+ON_ICARUS = (
+    "conv_1x1",
+    "frame_1xn",
+    "depthwise_stride_2",
+    "offsets_only_below",
+    "bits_2_signed",
+    "ecp5_2_bit_depthwise",
+    "xc7_2_bit_depthwise",
+    "xcup_2_bit_depthwise",
+)
+
+
+def verify(name: str, simulator: Simulator, folder: Path, request: pytest.FixtureRequest) -> None:
+    seed = request.config.getoption("--seed")
+    case = named_case(name)
+    core = generate(case.layer, case.folding, case.target, pack=case.pack)
+    verdicts = exercise(core, case, simulator, folder, seed=seed, waves=waves(request, name, simulator))
+    check_verdicts(verdicts, 11, f"{name} on {simulator.name}, seed {seed}, log in {folder}")
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_unit(name: str, simulator: Simulator, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    verify(name, simulator, tmp_path, request)
+
+
+@pytest.mark.parametrize("name", ON_ICARUS)
+def test_unit_on_icarus(name: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    if request.config.getoption("--simulator") == "icarus":
+        pytest.skip("--simulator icarus runs all cases on Icarus")
+    verify(name, installed("icarus"), tmp_path, request)

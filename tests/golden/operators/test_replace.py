@@ -1,0 +1,281 @@
+"""X-volution plugged into networks that know nothing of it, and merged again."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from golden.operators.dynamic_conv import DynamicConv2d
+from golden.operators.replace import merge_all, replace_convolutions
+from golden.operators.xvolution import XVolution
+from golden.support.cli import UserError
+
+
+class Block(nn.Module):
+    """A residual block as everybody writes it."""
+
+    def __init__(self, channels: int, out_channels: int, stride: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, out_channels, 3, stride, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(out_channels)
+        self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding="same")
+        self.bn2 = nn.BatchNorm2d(out_channels)
+        self.down = nn.Conv2d(channels, out_channels, 1, stride) if stride > 1 else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.bn2(self.conv2(self.bn1(self.conv1(x)).relu()))
+        return (y + (x if self.down is None else self.down(x))).relu()
+
+
+class ResNet(nn.Module):
+    """Two stages on images [N, 3, H, W], ten classes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 4, 7, stride=2, padding=3)
+        self.layer1 = nn.Sequential(Block(4, 4, 1), Block(4, 4, 1))
+        self.layer2 = nn.ModuleDict({"first": Block(4, 8, 2)})
+        self.fc = nn.Linear(8, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc(self.layer2["first"](self.layer1(self.stem(x))).mean((2, 3)))
+
+
+CONVS = {
+    "stem",
+    "layer1.0.conv1",
+    "layer1.0.conv2",
+    "layer1.1.conv1",
+    "layer1.1.conv2",
+    "layer2.first.conv1",
+    "layer2.first.conv2",
+    "layer2.first.down",
+}
+
+
+@pytest.fixture(autouse=True)
+def _seed() -> None:
+    torch.manual_seed(0)
+
+
+def xvolutions(module: nn.Module) -> set[str]:
+    return {name for name, part in module.named_modules() if isinstance(part, XVolution)}
+
+
+def silence_attention(module: nn.Module) -> None:
+    """Leave only the static branches, as they were: no attention, batch norms that change nothing."""
+    for part in module.modules():
+        if isinstance(part, XVolution):
+            part.conv_norm.eps = 0
+            if isinstance(part.attn_norm, nn.BatchNorm2d):
+                nn.init.zeros_(part.attn_norm.weight)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "expected"),
+    [
+        ("layer1.0.conv2", {"layer1.0.conv2"}),
+        (["stem", "layer1.1.conv1"], {"stem", "layer1.1.conv1"}),
+        ("layer2", {"layer2.first.conv1", "layer2.first.conv2", "layer2.first.down"}),
+        ("layer1.1", {"layer1.1.conv1", "layer1.1.conv2"}),
+        ("layer1.?.conv2", {"layer1.0.conv2", "layer1.1.conv2"}),
+        ("*.conv[12]", CONVS - {"stem", "layer2.first.down"}),
+        (("*1", "layer1.0"), {"layer1.0.conv1", "layer1.0.conv2", "layer1.1.conv1", "layer2.first.conv1"}),
+        ("", CONVS),
+        (lambda name, conv: conv.kernel_size == (3, 3) and "layer1" in name, {n for n in CONVS if "layer1" in n}),
+    ],
+)
+def test_names_patterns_and_predicates_choose(chosen: Any, expected: set[str]) -> None:
+    net = ResNet()
+    assert replace_convolutions(net, chosen) is net
+    assert xvolutions(net) == expected
+    assert {name for name, part in net.named_modules() if type(part) is nn.Conv2d} == (
+        CONVS - expected | {f"{name}.conv" for name in expected}
+    )
+
+
+def test_static_branch_is_the_convolution_it_replaces() -> None:
+    net: nn.Module = ResNet().double().eval()
+    x = torch.randn(2, 3, 17, 15, dtype=torch.float64)
+    expected = net(x)
+    net = replace_convolutions(net, "", product="inner", directions=[(0, 1), (1, 1)])
+    silence_attention(net)
+    torch.testing.assert_close(net(x), expected)
+
+
+def test_depthwise_and_valid_convolutions_keep_their_geometry() -> None:
+    net = nn.Sequential(
+        nn.Conv2d(4, 4, 5, groups=4, dtype=torch.float64),
+        nn.Conv2d(4, 4, 3, 2, padding="valid", bias=False, dtype=torch.float64),
+    )
+    x = torch.randn(1, 4, 11, 12, dtype=torch.float64)
+    expected = net(x)
+    replace_convolutions(net.eval(), ["0", "1"], product="inner")
+    silence_attention(net)
+    torch.testing.assert_close(net(x), expected)
+    first, second = net
+    assert isinstance(first, XVolution) and isinstance(second, XVolution)
+    assert (first.groups, first.heads, first.padding, first.kernel_size, first.stride) == (4, 4, "valid", 5, 1)
+    assert (second.groups, second.heads, second.padding, second.conv.bias) == (1, 1, "valid", None)
+
+
+def test_options_reach_every_xvolution() -> None:
+    net = replace_convolutions(
+        ResNet(), "layer1", product="inner", heads=2, directions=[(0, 1)], shift=2, branch_norm=False
+    )
+    for name in xvolutions(net):
+        layer = net.get_submodule(name)
+        assert (layer.product, layer.heads, layer.attn_offsets) == ("inner", 2, ((0, 2),))
+        assert isinstance(layer.attn_norm, nn.Identity)
+
+
+def test_parameters_are_taken_over_with_dtype_mode_and_frozenness() -> None:
+    conv = nn.Conv2d(2, 3, 3, padding=1, dtype=torch.bfloat16).eval()
+    conv.weight.requires_grad_(False)
+    layer = replace_convolutions(conv, "")
+    assert isinstance(layer, XVolution) and not layer.training
+    assert layer.conv.weight is conv.weight and layer.conv.bias is conv.bias
+    assert {p.dtype for p in layer.parameters()} == {torch.bfloat16}
+    assert not layer.conv.weight.requires_grad and layer.attention.weight.requires_grad
+
+
+def test_a_name_is_not_a_prefix() -> None:
+    net = nn.Sequential(*(nn.Conv2d(1, 1, 1) for _ in range(11)))
+    replace_convolutions(net, "1")
+    assert xvolutions(net) == {"1"}
+
+
+def test_a_pointwise_convolution_is_same_rather_than_valid() -> None:
+    layer = replace_convolutions(nn.Conv2d(2, 2, 1), "")
+    assert isinstance(layer, XVolution) and layer.padding == "same"
+
+
+def test_a_shared_convolution_stays_shared() -> None:
+    conv = nn.Conv2d(2, 2, 3, padding=1)
+    net = nn.Sequential(conv, nn.Sequential(nn.ReLU(), conv), conv)
+    replace_convolutions(net, "1.1")
+    assert isinstance(net[0], XVolution) and net[0] is net[2] and net[0] is net.get_submodule("1.1")
+    merged = merge_all(net.eval())
+    first, second = merged.get_submodule("0"), merged.get_submodule("1.1")
+    assert isinstance(first, DynamicConv2d) and first is second
+
+
+@pytest.mark.parametrize("product", ["hadamard", "inner", "dynamic"])
+def test_a_replaced_network_trains_and_merges(product: str) -> None:
+    net = replace_convolutions(ResNet(), lambda name, conv: name.startswith("layer"), product=product)
+    x, labels = torch.randn(8, 3, 16, 16), torch.arange(8)
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.02)
+    before = {name: p.detach().clone() for name, p in net.named_parameters()}
+    losses = []
+    for _ in range(4):
+        loss = nn.functional.cross_entropy(net(x), labels)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < losses[0]
+    # The bias of a convolution before a batch norm has no effect, hence no gradient but rounding noise.
+    still = {name for name, p in net.named_parameters() if torch.equal(p, before[name])}
+    assert all(name.endswith(".conv.bias") for name in still), still
+
+    net.eval()
+    state = copy.deepcopy(net.state_dict())
+    merged = merge_all(net)
+    assert not xvolutions(merged) and sum(isinstance(part, DynamicConv2d) for part in merged.modules()) == 7
+    torch.testing.assert_close(merged(x), net(x), rtol=1e-5, atol=1e-5)
+    assert len(xvolutions(net)) == 7, "the training form is left as it was"
+    torch.testing.assert_close(dict(net.state_dict()), dict(state), rtol=0, atol=0)
+    merged.load_state_dict(merge_all(net).state_dict())
+
+
+def test_merging_a_single_layer_returns_it_merged() -> None:
+    layer = XVolution(2, 2).eval()
+    assert isinstance(merge_all(layer), DynamicConv2d) and isinstance(layer, XVolution)
+
+
+def test_what_is_inside_an_xvolution_is_not_replaced_again() -> None:
+    net = replace_convolutions(ResNet(), "layer1")
+    replace_convolutions(net, "*")
+    assert xvolutions(net) == CONVS
+    with pytest.raises(UserError, match=r"module 'stem.conv' is a Conv2d with no Conv2d that could be replaced"):
+        replace_convolutions(net, "stem.conv")
+
+
+def weight_normed() -> nn.Module:
+    return nn.utils.parametrizations.weight_norm(nn.Conv2d(4, 4, 3, padding=1))
+
+
+def hooked() -> nn.Module:
+    conv = nn.Conv2d(4, 4, 3, padding=1)
+    conv.register_forward_pre_hook(lambda module, args: None)
+    return conv
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda: nn.Conv2d(4, 4, 3, padding=2, dilation=2), r"dilation \(2, 2\) is not one of \(1, 1\)"),
+        (lambda: nn.Conv2d(4, 4, (3, 5), padding=(1, 2)), r"kernel_size \(3, 5\) is not the same in both"),
+        (lambda: nn.Conv2d(4, 4, 3, stride=(1, 2), padding=1), r"stride \(1, 2\) is not the same in both"),
+        (lambda: nn.Conv2d(4, 4, 4, stride=4), "kernel_size 4 is not one of 1, 3, 5, 7"),
+        (lambda: nn.Conv2d(4, 4, 3, stride=3), "stride 3 is not one of 1, 2"),
+        (lambda: nn.Conv2d(4, 4, 3, padding=2), r"padding \(2, 2\) is neither \(1, 1\) \('same'\) nor \(0, 0\)"),
+        (lambda: nn.Conv2d(4, 4, 3, padding=(0, 1)), r"padding \(0, 1\) is neither"),
+        (lambda: nn.Conv2d(4, 4, 3, padding=1, padding_mode="reflect"), "padding_mode 'reflect' is not one of 'zeros'"),
+        (lambda: nn.Conv2d(4, 4, 3, padding=1, groups=2), r"groups 2 is neither 1 nor in_channels \(4\)"),
+        (lambda: nn.Conv2d(4, 8, 3, padding=1, groups=4), "out_channels 8 differs from in_channels 4"),
+        (lambda: nn.LazyConv2d(4, 3, padding=1), "is a LazyConv2d, allowed is Conv2d itself"),
+        (weight_normed, "is a ParametrizedConv2d, allowed is Conv2d itself"),
+        (hooked, "has hooks"),
+    ],
+)
+def test_inexpressible_convolutions_are_refused_and_nothing_is_replaced(
+    build: Callable[[], nn.Module], message: str
+) -> None:
+    net = nn.Sequential(nn.Conv2d(4, 4, 3, padding=1), nn.Sequential(build()))
+    before = list(net.named_modules())
+    with pytest.raises(UserError, match=rf"^module '1\.0': {message}"):
+        replace_convolutions(net, ["0", "1.0"])
+    assert list(net.named_modules()) == before
+    replace_convolutions(net, "0")
+    assert xvolutions(net) == {"0"}
+
+
+@pytest.mark.parametrize(
+    ("chosen", "options", "message"),
+    [
+        ("layer3", {}, "module 'layer3' matches no Conv2d that could be replaced in this ResNet"),
+        (["stem", "layer?"], {}, r"module 'layer\?' matches no Conv2d"),
+        ("fc", {}, "module 'fc' is a Linear with no Conv2d"),
+        (lambda name, conv: False, {}, "the predicate chooses none of the 8 Conv2d of this ResNet"),
+        ([], {}, r"chosen \[\] is neither a name"),
+        (3, {}, "chosen 3 is neither a name"),
+        (["stem", 3], {}, "name 3 is a int, allowed is text"),
+        ("stem", {"stride": 1}, "option 'stride' is taken from each Conv2d, allowed are product, heads, directions"),
+        ("stem", {"head": 1}, "option 'head' is unknown, allowed are product"),
+        (["layer1", "stem"], {"product": "inner", "heads": 2}, "module 'stem': heads 2 does not divide in_channels 3"),
+        ("stem", {"product": "dynamic", "heads": 2}, "module 'stem': heads 2 does not divide in_channels 3"),
+    ],
+)
+def test_wrong_choices_are_refused_and_nothing_is_replaced(chosen: Any, options: dict[str, Any], message: str) -> None:
+    net = ResNet()
+    with pytest.raises(UserError, match=message):
+        replace_convolutions(net, chosen, **options)
+    assert not xvolutions(net)
+
+
+def test_merging_refuses_by_name() -> None:
+    with pytest.raises(UserError, match="there is no XVolution to merge in this ResNet"):
+        merge_all(ResNet())
+    net = replace_convolutions(ResNet(), ["stem", "layer1.0.conv1"]).eval()
+    net.get_submodule("layer1.0.conv1").train()
+    with pytest.raises(UserError, match=r"^module 'layer1\.0\.conv1': batch norm is in training mode"):
+        merge_all(net)
+    net.eval().get_submodule("stem").register_forward_hook(lambda module, args, output: None)
+    with pytest.raises(UserError, match=r"^module 'stem': has hooks"):
+        merge_all(net)

@@ -1,0 +1,410 @@
+"""Driver: what it loads through the control plane is the layer, what does not fit is refused by name before that."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import numpy as np
+import pytest
+
+from golden.contract.layer import Layer
+from golden.contract.layer_config import NEIGHBOURS
+from golden.contract.layer_file import write_layer
+from golden.contract.streams import from_beats, to_beats
+from golden.layers.random_layer import random_layer
+from golden.model import integer
+from golden.support.cli import UserError
+from hw.control.control import Control
+from hw.control.driver import AccessRefused, Board, Driver, complete
+from hw.control.interface import APPLY_PARTS
+from hw.control.register_table import Access
+from hw.control.registers import register_table
+from hw.control.weight_image import weight_banks
+from hw.plan.config import UnitConfig
+from hw.unit.weight_store import weight_words
+from support.control_bench import OKAY, DataPath, Master, reloadable, run_control, send_weights
+
+
+class Frames:
+    """The streams of a board, with the integer model of ``layer`` between them."""
+
+    def __init__(self, config: UnitConfig) -> None:
+        self._config = config
+        self.layer = config.layer
+        self._outputs: list[np.ndarray] = []
+
+    async def send_frame(self, beats: np.ndarray) -> None:
+        c, payload = self.layer.config, self._config.input_payload
+        assert beats.dtype == np.uint8 and beats.shape[1] == payload.bytes
+        frame = from_beats(payload.unpack(beats), c.in_channels, c.height, c.width)
+        out = self._config.output_payload
+        self._outputs.append(out.pack(to_beats(integer.run(self.layer, frame), out.lanes)))
+
+    async def receive_frame(self, beats: int) -> np.ndarray:
+        return self._outputs.pop(0)
+
+
+class SimulatedBoard(Frames):
+    """Registers and weights of a simulated control plane."""
+
+    def __init__(self, ctx: Any, dut: Control, config: UnitConfig) -> None:
+        super().__init__(config)
+        self._ctx, self._dut = ctx, dut
+        self._master = Master(ctx, dut, np.random.default_rng(0))
+
+    async def read(self, address: int) -> int:
+        word, response = await self._master.read(address)
+        if response != OKAY:
+            raise AccessRefused
+        return word
+
+    async def write(self, address: int, value: int) -> None:
+        if await self._master.write(address, value) != OKAY:
+            raise AccessRefused
+
+    async def send_weights(self, beats: np.ndarray) -> None:
+        assert beats.dtype == np.uint32
+        await send_weights(self._ctx, self._dut, beats.tolist())
+
+
+class WordBoard(Frames):
+    """Registers that are plain words: what is written is recorded; weights are loaded at once.
+
+    Attributes:
+        writes: ``(address, value)`` of all.
+    """
+
+    def __init__(self, config: UnitConfig) -> None:
+        super().__init__(config)
+        self.table = register_table(config)
+        self.words = {r.address: r.reset for r in self.table.registers if r.access.readable}
+        self.set_status("free", "idle")
+        self.writes: list[tuple[int, int]] = []
+
+    def set_status(self, *flags: str) -> None:
+        status = self.table["status"]
+        self.words[status.address] = status.pack(dict.fromkeys(flags, 1))
+
+    async def read(self, address: int) -> int:
+        return self.words[address]
+
+    async def write(self, address: int, value: int) -> None:
+        assert 0 <= value < 2**32
+        self.writes.append((address, value))
+        if address in self.words:
+            self.words[address] = value
+
+    async def send_weights(self, beats: np.ndarray) -> None:
+        self.set_status("free", "idle", "loaded")
+
+
+def run_driver(
+    config: UnitConfig, body: Callable[[Driver, SimulatedBoard, DataPath], Coroutine[Any, Any, None]]
+) -> None:
+    async def with_driver(ctx: Any, dut: Control, path: DataPath) -> None:
+        board = SimulatedBoard(ctx, dut, config)
+        await body(Driver(config, board), board, path)
+
+    run_control(config, with_driver)
+
+
+def other_layer(config: UnitConfig, seed: int = 1, **fields: Any) -> Layer:
+    """Other weights for a unit; ``fields`` of its config changed."""
+    c = dataclasses.asdict(config.layer.config)
+    return random_layer(np.random.default_rng(seed), **(c | fields))
+
+
+def in_force(config: UnitConfig, path: DataPath) -> tuple[np.ndarray, dict[str, list[int]]]:
+    """What the data path has: weight words as `weight_words` gives them, for units with a memory a lane; constants."""
+    width, elements = config.weight.width, config.lane_channels * config.channel_weights.length
+    assert weight_banks(config) == [width * elements] * config.lanes
+    values = [
+        [
+            [path.weights[lane, word] >> width * e & (1 << width) - 1 for e in range(elements)]
+            for lane in range(config.lanes)
+        ]
+        for word in range(config.weight_depth)
+    ]
+    constants = {
+        name: [
+            path.constants[name, o // config.folding.pe, o % config.folding.pe]
+            for o in range(config.layer.config.out_channels)
+        ]
+        for name in ("bias", "multiplier")
+    }
+    return np.array(values), constants
+
+
+def check_in_force(config: UnitConfig, path: DataPath, layer: Layer, *, same_order: bool = True) -> None:
+    """The set in force is ``layer``."""
+    c = layer.config
+    assert path.settings == {n: int(getattr(c, n)) for n in ("height", "width", "relu", "attn_shift", "out_shift")}
+    words, constants = in_force(config, path)
+    assert constants["bias"] == [int(value) % 2**32 for value in layer.bias]
+    assert constants["multiplier"] == layer.multiplier.tolist()
+    if same_order:
+        built = dataclasses.replace(c, height=config.layer.config.height, width=config.layer.config.width)
+        unit = dataclasses.replace(config, layer=dataclasses.replace(layer, config=built))
+        assert (words == weight_words(unit) % 2**config.weight.width).all()
+
+
+UNITS: dict[str, dict[str, Any]] = {
+    "default": {},
+    "gaps": {"out_channels": 6, "pe": 3},
+    "depthwise": {"groups": 4, "kernel": 5, "stride": 2},
+    "valid": {"padding": "valid", "out_bits": 5},
+    "plain": {"attn_offsets": (), "in_bits": 3, "in_signed": True},
+    "dynamic": {"product": "dynamic", "heads": 2},
+}
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_layers_after_each_other(unit: str) -> None:
+    """Layers of other sizes and shifts: the set in force is the layer's, and its frames come out bit for bit."""
+    config = reloadable(**UNITS[unit])
+    c, limits = config.layer.config, config.reload
+    least = c.kernel if c.padding == "valid" else 1
+    layers = [
+        config.layer,
+        other_layer(config, 2, height=least, width=c.width, attn_shift=1, out_shift=limits.out_shift.low),
+        other_layer(config, 3, width=least, relu=False, attn_shift=6, out_shift=limits.out_shift.high),
+    ]
+
+    async def body(driver: Driver, board: SimulatedBoard, path: DataPath) -> None:
+        rng = np.random.default_rng(4)
+        for layer in layers:
+            await driver.load(layer)
+            await driver.wait_applied()
+            check_in_force(config, path, layer)
+            board.layer = layer
+            low, high = layer.config.in_range.low, layer.config.in_range.high
+            shape = (2, layer.config.in_channels, layer.config.height, layer.config.width)
+            frames = rng.integers(low, high, shape, endpoint=True)
+            assert (await driver.run(layer, frames) == integer.run(layer, frames)).all()
+        assert await driver.errors() == []
+        assert path.applies == [(APPLY_PARTS, None)] * 3
+
+    run_driver(config, body)
+
+
+def test_from_a_frame_number_on() -> None:
+    config = reloadable()
+
+    async def body(driver: Driver, board: SimulatedBoard, path: DataPath) -> None:
+        await driver.load(config.layer)
+        await driver.load(other_layer(config), at=0x12345)
+        await driver.wait_applied()
+        assert path.applies == [(APPLY_PARTS, None), (APPLY_PARTS, 0x12345)]
+        await driver.wait_free()
+        path.delay = None
+        await driver.apply(["constants"])
+        with pytest.raises(UserError, match=r"^apply of settings is refused by the unit, its errors: apply_refused$"):
+            await driver.apply(["settings"])
+        with pytest.raises(
+            UserError, match=r"^bias -3 of channel 0 is refused by the unit, its errors: busy, apply_refused$"
+        ):
+            await driver.write_constants(dataclasses.replace(config.layer, bias=np.array([-3, 0, 0, 0])))
+
+    run_driver(config, body)
+
+
+def test_a_smaller_format_of_weights_fits() -> None:
+    config = reloadable(weight_bits=8)
+    layer = other_layer(config, weight_bits=3)
+
+    async def body(driver: Driver, board: SimulatedBoard, path: DataPath) -> None:
+        await driver.load(layer)
+        await driver.wait_applied()
+        check_in_force(config, path, layer, same_order=False)
+        words, _constants = in_force(config, path)
+        wide = dataclasses.replace(layer, config=dataclasses.replace(layer.config, weight_bits=8))
+        assert (words == weight_words(dataclasses.replace(config, layer=wide)) % 256).all()
+
+    run_driver(config, body)
+
+
+def test_offsets_in_another_order() -> None:
+    """The weights go where the unit has the offset, whatever the order in the layer."""
+    config = reloadable()
+    layer = other_layer(config)
+    order = np.random.default_rng(5).permutation(len(NEIGHBOURS))
+    shuffled = dataclasses.replace(
+        layer,
+        config=dataclasses.replace(layer.config, attn_offsets=tuple(NEIGHBOURS[i] for i in order)),
+        attn_weight=layer.attn_weight[..., order],
+    )
+
+    async def body(driver: Driver, board: SimulatedBoard, path: DataPath) -> None:
+        await driver.load(shuffled)
+        await driver.wait_applied()
+        check_in_force(config, path, layer)
+
+    run_driver(config, body)
+
+
+def test_single_buffered() -> None:
+    """Held while it is loaded, and not any more afterwards; a frame number is refused."""
+    config = reloadable(single_buffered=True)
+
+    async def body(driver: Driver, board: SimulatedBoard, path: DataPath) -> None:
+        with pytest.raises(UserError, match=r"^frame number 4 cannot be waited for by a single-buffered unit$"):
+            await driver.load(config.layer, at=4)
+        await driver.ignore_tlast(True)
+        await driver.load(config.layer)
+        await driver.wait_applied()
+        check_in_force(config, path, config.layer)
+        table = register_table(config)
+        assert table["control"].unpack(await board.read(table["control"].address)) == {"hold": 0, "ignore_tlast": 1}
+
+    run_driver(config, body)
+
+
+def test_errors_counters_and_reset() -> None:
+    config = reloadable()
+
+    async def body(driver: Driver, board: SimulatedBoard, path: DataPath) -> None:
+        tall = other_layer(config, height=config.layer.config.height + 1).config
+        with pytest.raises(UserError, match=r"^height 6 is refused by the unit, its errors: bad_value$"):
+            await driver.write_settings(tall)
+        with pytest.raises(AccessRefused):
+            await board.read(0x7FFC)
+        assert await driver.errors() == ["bad_access", "bad_value"]
+        await driver.clear_errors(["bad_value"])
+        assert await driver.errors() == ["bad_access"]
+        await driver.clear_errors()
+        assert await driver.errors() == []
+        await driver.clear_counters()
+        assert await driver.counters() == dict.fromkeys(("frames", "starved", "stalled", "saturated"), 0)
+        assert await driver.frames_begun() == 0
+        await driver.load(config.layer)
+        await driver.wait_applied()
+        assert (await driver.status())["configured"]
+        await driver.soft_reset()
+        assert not (await driver.status())["configured"] and path.resets == 1
+
+    run_driver(config, body)
+
+
+MISFITS: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
+    "in_channels": ({}, {"in_channels": 8}, "in_channels 8 .* built for 4"),
+    "out_channels": ({}, {"out_channels": 2}, "out_channels 2 .* built for 4"),
+    "kernel": ({}, {"kernel": 5}, "kernel 5 .* built for 3"),
+    "stride": ({}, {"stride": 2}, "stride 2 .* built for 1"),
+    "padding": ({}, {"padding": "valid"}, "padding 'valid' .* built for 'same'"),
+    "groups": ({}, {"groups": 4}, "groups 4 .* built for 1"),
+    "in_bits": ({}, {"in_bits": 7}, "in_bits 7 .* built for 8"),
+    "in_signed": ({}, {"in_signed": True}, "in_signed True .* built for False"),
+    "out_bits": ({}, {"out_bits": 9}, "out_bits 9 .* built for 8"),
+    "out_signed": ({}, {"out_signed": True}, "out_signed True .* built for False"),
+    "weight_bits": ({"weight_bits": 4}, {"weight_bits": 5}, "weight_bits 5 .* allowed are 2 to 4"),
+    "product": (
+        {},
+        {"product": "dynamic", "heads": 1, "sim_bits": 4, "sim_shift": 1},
+        "product 'dynamic' .* 'hadamard'",
+    ),
+    "heads": ({"product": "dynamic", "heads": 2}, {"heads": 4}, "heads 4 .* built for 2"),
+    "sim_bits": ({"product": "dynamic", "heads": 2}, {"sim_bits": 7}, "sim_bits 7 .* built for 8"),
+    "sim_shift": ({"product": "dynamic", "heads": 2, "sim_shift": 7}, {"sim_shift": 6}, "sim_shift 6 .* built for 7"),
+    "height": ({}, {"height": 6}, "height 6 .* allowed are 1 to 5"),
+    "width": ({"padding": "valid"}, {"width": 7}, "width 7 .* allowed are 3 to 6"),
+    "attn_shift": ({}, {"attn_shift": 7}, "attn_shift 7 .* allowed are 1 to 6"),
+    "attn_shift_least": ({}, {"attn_shift": 0}, "attn_shift 0 .* allowed are 1 to 6"),
+    "out_shift": ({}, {"out_shift": 47}, "out_shift 47 .* allowed are"),
+    "attn_offsets": ({}, {"attn_offsets": NEIGHBOURS[1:]}, "attn_offsets .* built for"),
+    "plain": ({}, {"attn_offsets": ()}, "attn_offsets .* built for"),
+}
+
+
+@pytest.mark.parametrize("what", MISFITS)
+def test_a_layer_that_does_not_fit(what: str) -> None:
+    """Refused in one line that names the field, its value and what is allowed, before anything is written."""
+    built, fields, message = MISFITS[what]
+    config = reloadable(**built)
+    board = WordBoard(config)
+    with pytest.raises(UserError, match=f"^{message}") as caught:
+        complete(Driver(config, board).load(other_layer(config, **fields)))
+    assert "\n" not in str(caught.value)
+    assert board.writes == []
+
+
+def test_another_unit() -> None:
+    """The unit is not what the driver was told: the first constant that differs is named."""
+    config = reloadable()
+    for other, message in (
+        (reloadable(simd=4), "simd of the unit is 4, the configuration has 2"),
+        (reloadable(height=6), "max_height of the unit is 6, the configuration has 5"),
+        (reloadable(pack=False), "fingerprint of the unit is .*, the configuration has .*"),
+    ):
+        board = WordBoard(other)
+        with pytest.raises(UserError, match=f"^{message}$"):
+            complete(Driver(config, board).load(config.layer))
+        assert board.writes == []
+    board = WordBoard(config)
+    board.words[0] = 0xFFFFFFFF
+    with pytest.raises(UserError, match=r"^identity 0xffffffff is not that of an X-volution unit, 0x58564f4c$"):
+        complete(Driver(config, board).check_unit())
+
+
+def test_every_constant_is_compared() -> None:
+    config = reloadable(product="dynamic", heads=2)
+    for register in register_table(config).of_access(Access.CONSTANT):
+        for field in register.fields:
+            board = WordBoard(config)
+            board.words[register.address] ^= 1 << field.low
+            with pytest.raises(UserError, match=f"^{field.name} "):
+                complete(Driver(config, board).check_unit())
+
+
+def test_a_stuck_unit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hw.control.driver.PATIENCE", 10)
+    config = reloadable()
+    board = WordBoard(config)
+    board.set_status("pending")
+    with pytest.raises(UserError, match=r"^free of the unit stays 0; its errors: none$"):
+        complete(Driver(config, board).load(config.layer))
+    with pytest.raises(UserError, match=r"^pending of the unit stays 1; its errors: none$"):
+        complete(Driver(config, board).wait_applied())
+
+
+def test_an_output_frame_of_a_wrong_length() -> None:
+    config = reloadable()
+    board = WordBoard(config)
+    board.layer = other_layer(config, height=2)
+    frame = np.zeros((4, 2, 6), np.int64)
+    driver = Driver(config, board)
+    complete(driver.send(board.layer, frame))
+    with pytest.raises(UserError, match=r"^an output frame has 24 beats, the layer gives 60$"):
+        complete(driver.receive(config.layer))
+    with pytest.raises(UserError, match=r"^input has shape"):
+        complete(driver.run(config.layer, frame))
+
+
+def test_a_layer_file(tmp_path: Any) -> None:
+    config = reloadable()
+    layer = other_layer(config)
+    write_layer(tmp_path / "layer.npz", layer)
+    by_file, by_layer = WordBoard(config), WordBoard(config)
+    loaded = complete(Driver(config, by_file).load_file(str(tmp_path / "layer.npz")))
+    complete(Driver(config, by_layer).load(layer))
+    assert loaded.config == layer.config
+    assert by_file.writes == by_layer.writes != []
+    with pytest.raises(UserError, match="neither a file nor"):
+        complete(Driver(config, by_file).load_file("nowhere.npz"))
+
+
+def test_a_board_that_waits_needs_an_event_loop() -> None:
+    class Waiting(WordBoard):
+        async def read(self, address: int) -> int:
+            await Forever()
+            return 0
+
+    class Forever:
+        def __await__(self) -> Any:
+            yield
+
+    config = reloadable()
+    board: Board = Waiting(config)
+    with pytest.raises(RuntimeError, match="event loop"):
+        complete(Driver(config, board).check_unit())

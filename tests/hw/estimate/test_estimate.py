@@ -1,0 +1,166 @@
+"""Estimates against synthesis, and the folding that is chosen by them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from golden.contract.folding import Folding
+from golden.contract.layer import Layer
+from golden.contract.layer_file import write_layer
+from golden.layers.random_layer import random_layer
+from golden.support.cli import UserError
+from hw import build
+from hw.estimate.choose_folding import Wish, choose_folding, fits, legal_foldings
+from hw.estimate.estimate import estimate
+from hw.export.verilog import generate
+from hw.plan.config import UnitConfig
+from hw.plan.multiplier_count import multiplier_counts
+from hw.synth.mapping import map_to_cells
+from hw.synth.resources import area_of_stages
+from hw.targets.area import Area
+from hw.targets.devices import CAPACITY
+from hw.targets.families import TARGETS
+from support.refusals import Refuse, refusal
+
+TOLERANCE = 0.2
+
+
+def small_layer(**fields: Any) -> Layer:
+    """4 -> 4 channels, 8x8 pixels, signed input where not said."""
+    defaults = {"in_channels": 4, "out_channels": 4, "height": 8, "width": 8, "in_signed": True}
+    return random_layer(np.random.default_rng(2), **(defaults | fields))
+
+
+# --- the figures ---
+
+
+@pytest.mark.parametrize(
+    ("target", "simd", "pe", "fields"),
+    [
+        ("ecp5", 1, 1, {"height": 32, "width": 32}),
+        ("ecp5", 2, 2, {"stride": 2, "in_bits": 4, "weight_bits": 4}),
+        ("xcup", 2, 4, {"in_channels": 16, "height": 32, "width": 32, "attn_offsets": ()}),
+    ],
+    ids=["ecp5", "ecp5_stride_2_4_bit", "xcup_plain"],
+)
+def test_against_synthesis(target: str, simd: int, pe: int, fields: dict[str, Any]) -> None:
+    layer, folding = small_layer(**fields), Folding(simd=simd, pe=pe)
+    guess = estimate(UnitConfig(layer=layer, folding=folding, target=TARGETS[target]))
+    core = generate(layer, folding, TARGETS[target])
+    truth = sum(area_of_stages(map_to_cells(core)).values(), Area())
+    assert (guess.dsp, guess.bram) == (truth.dsp, truth.bram)
+    assert guess.lut == pytest.approx(truth.lut, rel=TOLERANCE)
+    assert guess.ff == pytest.approx(truth.ff, rel=TOLERANCE)
+    assert guess.frame_cycles == core.manifest["timing"]["predicted_frame_cycles"]
+    assert guess.latency == core.manifest["timing"]["predicted_latency"]
+
+
+@pytest.mark.parametrize("target", ["ecp5", "xc7", "xcup"])
+@pytest.mark.parametrize("pack", [False, True])
+@pytest.mark.parametrize("fields", [{}, {"attn_offsets": ()}, {"groups": 4}, {"weight_bits": 2}], ids=str)
+def test_multipliers_of_each_kind_add_up(target: str, pack: bool, fields: dict[str, Any]) -> None:
+    config = UnitConfig(layer=small_layer(**fields), folding=Folding(simd=2, pe=2), target=TARGETS[target], pack=pack)
+    assert sum(multiplier_counts(config, in_fabric=config.attention_in_fabric).values()) == estimate(config).dsp
+
+
+def test_nothing_is_said_where_synthesis_chooses() -> None:
+    guess = estimate(UnitConfig(layer=small_layer(), folding=Folding(simd=1, pe=1)))
+    assert (guess.dsp, guess.bram) == (None, None)
+    assert guess.lut > 0 and guess.ff > 0
+
+
+# --- the folding ---
+
+
+@pytest.mark.parametrize("fps", [1, 400_000, 800_000, 1_500_000])
+@pytest.mark.parametrize("fields", [{}, {"groups": 4}, {"attn_offsets": (), "weight_bits": 4}], ids=str)
+def test_folding_against_brute_force(fps: float, fields: dict[str, Any]) -> None:
+    layer, wish = small_layer(**fields), Wish(device="ecp5-45f", fps=fps, clock_mhz=200)
+    units = [
+        estimate(UnitConfig(layer=layer, folding=Folding(simd=simd, pe=pe), target=TARGETS["ecp5"]))
+        for simd in (1, 2, 4)
+        for pe in (1, 2, 4)
+        if not layer.config.depthwise or simd == pe
+    ]
+    assert sorted(map(str, legal_foldings(layer.config))) == sorted(str(unit.config.folding) for unit in units)
+    fitting = [unit for unit in units if fits(unit, wish.device)]
+    enough = [unit for unit in fitting if 200e6 / unit.frame_cycles >= fps]
+    if enough:
+        best = min(enough, key=lambda unit: (unit.dsp, unit.lut))
+        assert choose_folding(layer, wish).config.folding == best.config.folding
+    else:
+        most = max(200e6 / unit.frame_cycles for unit in fitting)
+        with pytest.raises(UserError, match=rf"at most {most:.1f} frames/s are \(simd \d, pe \d\)$"):
+            choose_folding(layer, wish)
+
+
+def test_what_fits() -> None:
+    unit = estimate(UnitConfig(layer=small_layer(), folding=Folding(simd=2, pe=2), target=TARGETS["ecp5"]))
+    assert unit.dsp is not None and unit.dsp > CAPACITY["ecp5-45f"].dsp
+    assert [fits(unit, device) for device in CAPACITY] == [False, False, True]
+
+
+# --- the commands ---
+
+
+@pytest.fixture
+def layer_file(tmp_path: Path) -> str:
+    write_layer(tmp_path / "layer.npz", small_layer())
+    return str(tmp_path / "layer.npz")
+
+
+@pytest.fixture
+def refuse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Refuse:
+    monkeypatch.chdir(tmp_path)
+    return refusal(build.main, lambda: sorted(map(str, tmp_path.rglob("*"))), monkeypatch, capfd)
+
+
+@pytest.mark.parametrize("options", [(), ("--device", "ecp5-25f", "--fps", "1000")], ids=["folding", "fps"])
+def test_estimate_writes_nothing(
+    layer_file: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    options: tuple[str, ...],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert build.main([layer_file, "--estimate", *options]) == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["layer.npz"]
+    shown = capsys.readouterr().out
+    assert all(word in shown for word in ("LUT", "FF", "DSP", "BRAM", "first output", "frame"))
+    assert ("200 MHz" in shown) == bool(options)
+
+
+def test_chosen_folding_is_built(layer_file: str, tmp_path: Path) -> None:
+    assert build.main([layer_file, "--device", "ecp5-25f", "--fps", "1000", "--out", str(tmp_path / "out")]) == 0
+    assert "MULT18X18D" in (tmp_path / "out" / "xvolution.v").read_text()
+
+
+def test_out_of_reach(refuse: Refuse, layer_file: str) -> None:
+    line = refuse(layer_file, "--device", "ecp5-25f", "--fps", "1e9", "--clock", "100")
+    assert line.startswith("error: fps 1e+09 is out of reach on ecp5-25f at 100 MHz, at most ")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--fps", "1000"), "--device"),
+        (("--device", "ecp5-25f"), "--fps"),
+        (("--clock", "100"), "--fps"),
+        (("--device", "ecp5-25f", "--fps", "1", "--simd", "2"), "--simd 2"),
+        (("--device", "ecp5-25f", "--fps", "1", "--pe", "2"), "--pe 2"),
+        (("--device", "ecp5-25f", "--fps", "1", "--target", "xc7"), "target xc7"),
+        (("--device", "ecp5-12f", "--fps", "1"), "ecp5-12f"),
+        (("--device", "ecp5-25f", "--fps", "0"), "'0'"),
+        (("--device", "ecp5-25f", "--fps", "nan"), "'nan'"),
+        (("--device", "ecp5-25f", "--fps", "1", "--clock", "0"), "'0'"),
+        (("--target", "ice40"), "'ice40'"),
+        (("--pack", "some"), "'some'"),
+    ],
+)
+def test_refused(refuse: Refuse, layer_file: str, options: tuple[str, ...], said: str) -> None:
+    assert said in refuse(layer_file, *options)

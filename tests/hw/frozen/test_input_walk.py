@@ -1,0 +1,168 @@
+"""Input walk: what each beat reads, in order, and in every cycle whether the next one can be read."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from amaranth.hdl import ResetInserter, Signal
+
+from hw.frozen.input_walk import DEPTH, LATENCY, InputWalk
+from hw.plan.config import UnitConfig
+from hw.unit.row_store import Release
+from support.components import simulate
+from support.schedule import Beat, beats_needed, beats_released, schedule
+from support.units import UNITS, random_unit, unit_config
+
+FRAMES = 3
+#: The queue's entries come round so often at least, however few beats a frame has.
+ROUNDS = 3
+#: Cycles in which the walk works, before and after each reset in mid-stream.
+UNTIL_RESET = (1, 2, 3, 5, 9, 40, 101)
+#: How likely a beat is written, and the next one read where it can be, in a cycle.
+PACES = {"full_rate": (1, 1), "slow_source": (0.3, 1), "slow_reader": (1, 0.2), "both_pause": (0.6, 0.6)}
+
+
+def frames_of(config: UnitConfig) -> int:
+    g = config.geometry
+    beats = config.layer.config.out_height * g.groups * g.channel_beats
+    return max(FRAMES, -(-ROUNDS * DEPTH // beats))
+
+
+def reads(config: UnitConfig, frames: int) -> Iterator[Beat]:
+    """The beats that read the row store, in order; those of empty groups do not."""
+    steps = schedule(config.geometry, frames)
+    options = next(steps)
+    while True:
+        if options[0].group is not None:
+            yield options[0]
+        try:
+            options = steps.send(options[0])
+        except StopIteration:
+            return
+
+
+def place(beat: Beat) -> tuple[int, int, int]:
+    assert beat.group is not None
+    return beat.group
+
+
+def starts_frame(beat: Beat) -> int:
+    """Whether the group of ``beat`` is a frame's first, in all beats of it."""
+    return int(place(beat)[1:] == (0, 0))
+
+
+def expected_read(config: UnitConfig, beat: Beat) -> dict[str, int]:
+    """What the row store must be told of ``beat``."""
+    g, c = config.geometry, config.layer.config
+    frame, q, group = place(beat)
+    centre = c.first_centre + c.stride * q
+    release = Release.NOTHING
+    if beat.channel == g.channel_beats - 1:
+        end_of_row = Release.FRAME if q == c.out_height - 1 else Release.ROW
+        release = end_of_row if group == g.groups - 1 else Release.GROUP
+    return {
+        "address": group * g.channel_beats + beat.channel,
+        "slot": (frame * c.height + centre) % config.prediction.slots,
+        "row_valid": sum((0 <= centre + dy < c.height) << index for index, dy in enumerate(g.rows)),
+        "release": release.value,
+    }
+
+
+class Walk:
+    """An input walk between a writer, who never has more beats in store than fit, and a reader, at random paces."""
+
+    def __init__(self, config: UnitConfig, seed: int, *, write: float, step: float) -> None:
+        self.config, self.seed, self.write, self.step = config, seed, write, step
+        self.rng = np.random.default_rng(seed)
+        self.walk = InputWalk(config)
+        self.reset = Signal()
+        self.dut = ResetInserter(self.reset)(self.walk)
+
+    async def bench(self, ctx: Any) -> None:
+        await self.run(ctx, cycles=None)
+
+    async def bench_with_resets(self, ctx: Any) -> None:
+        """Each reset may meet a beat that is written and one that is read; both must be forgotten."""
+        for cycles in UNTIL_RESET:
+            await self.run(ctx, cycles=cycles)
+            ctx.set(self.reset, 1)
+            ctx.set(self.walk.i_written, int(self.rng.integers(2)))
+            ctx.set(self.walk.i_step, ctx.get(self.walk.o_arrived))
+            await ctx.tick()
+            ctx.set(self.reset, 0)
+        await self.run(ctx, cycles=None)
+
+    async def run(self, ctx: Any, *, cycles: int | None) -> None:
+        """Check every cycle from a reset on: all of them until the last frame has been read, or so many."""
+        dut, g, c = self.walk, self.config.geometry, self.config.layer.config
+        frames = frames_of(self.config)
+        row = c.width * g.channel_beats
+        total = frames * c.height * row
+        oldest = (g.centre_row(0) - g.up) * row
+        writes: list[bool] = []
+        # A frame more than is written, so that there is a beat behind the last one.
+        beats = reads(self.config, frames + 1)
+        head, behind = next(beats), next(beats)
+        issued: Beat | None = None
+        for cycle in itertools.count() if cycles is None else range(cycles):
+            fits = sum(writes) < min(total, oldest + self.config.prediction.slots * row)
+            write = bool(fits and self.rng.random() < self.write)
+            written = sum(writes[: max(0, cycle - LATENCY + 1)])
+            arrived = written >= beats_needed(g, head)
+            step = bool(arrived and self.rng.random() < self.step)
+            ctx.set(dut.i_written, write)
+            ctx.set(dut.i_step, step)
+
+            where = f"seed {self.seed}, cycle {cycle}, {head}"
+            assert ctx.get(dut.o_arrived) == arrived, where
+            assert ctx.get(dut.o_starts_output) == (place(head)[2] < c.out_width), where
+            assert ctx.get(dut.o_starts_frame) == starts_frame(head), where
+            assert ctx.get(dut.o_next_starts_frame) == starts_frame(behind), where
+            if issued is None:
+                assert ctx.get(dut.o_read.release) == Release.NOTHING.value, where
+            else:
+                expected = expected_read(self.config, issued)
+                shown = {name: ctx.get(getattr(dut.o_read, name)) for name in expected}
+                assert shown == expected, f"{where}, after {issued}"
+            await ctx.tick()
+
+            writes.append(write)
+            issued = head if step else None
+            if step:
+                released = beats_released(g, head)
+                oldest = oldest if released is None else released
+                head, behind = behind, next(beats)
+            if place(head)[0] == frames and issued is None and cycles is None:
+                assert sum(writes) <= total
+                return
+
+
+@pytest.mark.parametrize("pace", PACES)
+@pytest.mark.parametrize("unit", UNITS)
+def test_every_beat_in_order_and_in_its_cycle(unit: str, pace: str) -> None:
+    write, step = PACES[pace]
+    walk = Walk(unit_config(**UNITS[unit]), seed=31, write=write, step=step)
+    simulate(walk.dut, walk.bench)
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_every_beat_in_any_geometry(seed: int) -> None:
+    write, step = PACES[list(PACES)[seed % len(PACES)]]
+    walk = Walk(random_unit(100 + seed), seed, write=write, step=step)
+    simulate(walk.dut, walk.bench)
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_starts_anew_after_a_reset_in_mid_stream(unit: str) -> None:
+    walk = Walk(unit_config(**UNITS[unit]), seed=32, write=0.9, step=0.8)
+    simulate(walk.dut, walk.bench_with_resets)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_starts_anew_after_a_reset_in_any_geometry(seed: int) -> None:
+    walk = Walk(random_unit(200 + seed), seed, write=1, step=1 - 0.3 * (seed % 2))
+    simulate(walk.dut, walk.bench_with_resets)

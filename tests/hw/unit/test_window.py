@@ -1,0 +1,165 @@
+"""Window: the taps of every output position are those of the fixed-point model's window."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from golden.model import fixed_point
+from hw.plan.config import UnitConfig
+from hw.unit.window import Window
+from sim.cases.stimulus import random_frames
+from support.components import look, put, simulate
+from support.schedule import Beat, schedule
+from support.units import UNITS, random_unit, unit_config
+
+FRAMES = 2
+
+
+def beats_in_order(config: UnitConfig, rng: np.random.Generator, empty: float) -> list[Beat]:
+    """The beats of all frames; an empty group comes first with probability ``empty`` wherever one may."""
+    steps = schedule(config.geometry, FRAMES)
+    options = next(steps)
+    beats: list[Beat] = []
+    while True:
+        beats.append(options[-1] if rng.random() < empty else options[0])
+        try:
+            options = steps.send(beats[-1])
+        except StopIteration:
+            return beats
+
+
+class Stimulus:
+    """Ports of one beat, and the taps that it must bring."""
+
+    def __init__(self, config: UnitConfig, rng: np.random.Generator) -> None:
+        self.config, self.rng = config, rng
+        frames = random_frames(rng, config.layer.config, FRAMES)
+        c = config.layer.config
+        #: ``[N, C, H, W]`` with room for a column right of the frame, which nobody looks at.
+        self.frames = np.concatenate([frames, self.garbage(FRAMES, c.in_channels, c.height, 1)], axis=-1)
+        #: ``[N, C, Ho, Wo, 2R+1, 2R+1]``
+        self.windows = np.stack([fixed_point.window(config.layer, frame).val for frame in frames]).astype(int)
+
+    def garbage(self, *shape: int) -> np.ndarray:
+        limits = self.config.layer.config.in_range
+        return self.rng.integers(limits.low, limits.high, shape, endpoint=True)
+
+    def channels(self, beat: Beat) -> slice:
+        simd = self.config.folding.simd
+        return slice(beat.channel * simd, (beat.channel + 1) * simd)
+
+    def column(self, beat: Beat | None) -> list[Any]:
+        """``[row][column][lane]``: a column group where one is pushed, else anything."""
+        g, c = self.config.geometry, self.config.layer.config
+        column = self.garbage(len(g.rows), c.stride, self.config.folding.simd)
+        if beat is not None and beat.group is not None:
+            frame, q, group = beat.group
+            xs = slice(group * c.stride, (group + 1) * c.stride)
+            for index, dy in enumerate(g.rows):
+                y = c.first_centre + c.stride * q + dy
+                column[index] = self.frames[frame, self.channels(beat), y, xs].T if 0 <= y < c.height else 0
+        return column.tolist()
+
+    def taps(self, beat: Beat) -> list[list[int]]:
+        """``[channel][offset]``"""
+        radius = self.config.layer.config.radius
+        assert beat.output is not None
+        frame, y, x = beat.output
+        window = self.windows[frame, self.channels(beat), y, x]
+        return [[int(of_channel[radius + dy, radius + dx]) for dy, dx in self.offsets] for of_channel in window]
+
+    @property
+    def offsets(self) -> tuple[tuple[int, int], ...]:
+        return self.config.geometry.offsets
+
+
+def check(config: UnitConfig, seed: int, *, idle: float, empty: float = 0.5) -> None:
+    """Check the taps of all beats, and the cycles from a beat's column to its taps."""
+    rng = np.random.default_rng(seed)
+    stimulus = Stimulus(config, rng)
+    g, c = config.geometry, config.layer.config
+    dut = Window(config)
+    line: list[Beat | None] = []
+    for beat in beats_in_order(config, rng, empty):
+        while rng.random() < idle:
+            line.append(None)
+        line.append(beat)
+    shown: list[Any] = []
+    centres: list[Any] = []
+    plan = config.plan
+    skew = [
+        [cycles + plan.channel_skew[channel % plan.group] for cycles in plan.skew]
+        for channel in range(config.folding.simd)
+    ]
+    latest = max(map(max, skew))
+    # Cycle 1 brings the first beat, as its column number comes a cycle before its column.
+    idle_line: list[Beat | None] = [None] * (8 + latest)
+    columns = [None, *[None] * dut.ahead, *line, *idle_line]
+    controls = columns[dut.ahead :]
+
+    async def bench(ctx: Any) -> None:
+        for cycle in range(len(line) + dut.ahead + 7 + latest):
+            control, beat, following = controls[cycle], columns[cycle], columns[cycle + 1]
+            ctx.set(dut.i_valid, control is not None)
+            ctx.set(dut.i_push, control.push if control else int(rng.integers(2)))
+            ctx.set(dut.i_channel, control.channel if control else int(rng.integers(g.channel_beats)))
+            x = following.output[2] if following and following.output else int(rng.integers(c.out_width))
+            ctx.set(dut.i_x, x)
+            put(ctx, dut.i_column, stimulus.column(beat))
+            shown.append(look(ctx, dut.o_taps))
+            centres.append(look(ctx, dut.o_centre))
+            await ctx.tick()
+
+    simulate(dut, bench)
+    expected = {
+        cycle: stimulus.taps(beat) for cycle, beat in enumerate(columns) if beat is not None and beat.output is not None
+    }
+    centre = g.offsets.index((0, 0))
+    for latency in range(4):
+        right = all(
+            shown[cycle + latency + skew[channel][o]][channel][o] == value
+            for cycle, taps in expected.items()
+            for channel, values in enumerate(taps)
+            for o, value in enumerate(values)
+        )
+        if right and all(
+            centres[cycle + latency] == [values[centre] for values in taps] for cycle, taps in expected.items()
+        ):
+            assert latency == dut.latency
+            return
+    raise AssertionError(f"seed {seed}: taps are wrong at every latency")
+
+
+@pytest.mark.parametrize("unit", UNITS)
+@pytest.mark.parametrize("target", ["generic", "ecp5", "xcup"])
+def test_taps_and_latency(unit: str, target: str) -> None:
+    check(unit_config(target=target, **UNITS[unit]), seed=2, idle=0.2)
+
+
+@pytest.mark.parametrize("target", ["generic", "ecp5", "xcup"])
+@pytest.mark.parametrize("seed", range(10))
+def test_taps_in_any_geometry(seed: int, target: str) -> None:
+    check(random_unit(seed, target), seed, idle=0.3 * (seed % 2))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_channels_of_a_group_in_turn(seed: int) -> None:
+    """With the ``dynamic`` product chains run over channels, so these are skewed, and all taps of one alike."""
+    config = random_unit(seed, "xcup", similar=True)
+    check(config, seed, idle=0.2)
+
+
+@pytest.mark.parametrize("unit", ["dynamic_head_is_a_beat", "dynamic_long_heads_across_beats"])
+def test_channel_skew_is_there(unit: str) -> None:
+    plan = unit_config(target="xcup", **UNITS[unit]).plan
+    assert plan.cascaded and plan.group == 2 and plan.channel_skew == (0, 1)
+
+
+@pytest.mark.parametrize("empty", [0, 1])
+@pytest.mark.parametrize("unit", ["same", "stride_2_odd", "distance_3", "depthwise", "parallel"])
+def test_frames_may_follow_with_and_without_a_gap(unit: str, empty: float) -> None:
+    """Taps of a frame's last outputs, whether the next frame's head or nothing pushes them through."""
+    check(unit_config(**UNITS[unit]), seed=3, idle=0, empty=empty)

@@ -1,0 +1,69 @@
+"""The results that are checked in: files that their store gives again, and a page whose figures are theirs."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from scripts import report
+from scripts.studies.catalogue import STUDIES
+from support.places import ROOT
+
+FOLDER = ROOT / "docs" / "studies"
+STORE = FOLDER / "store.sqlite"
+PAGE = FOLDER / "README.md"
+NAMES = sorted(path.name for path in FOLDER.iterdir() if path.is_dir())
+#: An accuracy or a difference of two, perhaps with its interval, as a cell of a table.
+FIGURE = re.compile(r"[+-]?\d+\.\d\d( ± \d+\.\d\d)?")
+
+
+def lines(name: str, file: str) -> list[dict[str, str]]:
+    with (FOLDER / name / file).open(newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def figures(name: str) -> Iterator[str]:
+    """All means and differences of a study, with half of their intervals, worked out from its file anew."""
+    for row in lines(name, "summary.csv"):
+        for what, sign in (("mean", ""), ("difference", "+")):
+            if row[what]:
+                mean, high = float(row[what]), float(row[f"{what}_high"] or row[what])
+                yield f"{mean:{sign}.2f}" + (f" ± {high - mean:.2f}" if high > mean else "")
+
+
+def test_every_study_is_on_the_page() -> None:
+    assert set(NAMES) == set(STUDIES)
+    text = PAGE.read_text()
+    for name in NAMES:
+        assert f"python -m scripts.study {name}" in text, name
+        for picture in (FOLDER / name).glob("*.svg"):
+            assert f"({name}/{picture.name})" in text, picture
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_files_are_what_the_store_gives(name: str, tmp_path: Path) -> None:
+    seeds = "seed=" + ",".join(dict.fromkeys(row["seed"] for row in lines(name, "runs.csv")))
+    assert report.main([name, "--set", seeds, "--store", str(STORE), "--any-code", "--out", str(tmp_path)]) == 0
+    made = {path.name: path.read_text() for path in tmp_path.glob("*.csv")}
+    assert made == {path.name: path.read_text() for path in (FOLDER / name).glob("*.csv")}
+    assert {path.name for path in (FOLDER / name).glob("*.svg")} <= {path.name for path in tmp_path.glob("*.svg")}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_run_is_missing_or_failed(name: str) -> None:
+    assert {row["status"] for row in lines(name, "runs.csv")} == {"done"}
+
+
+def test_figures_on_the_page_are_those_of_the_files() -> None:
+    shown = []
+    for section in PAGE.read_text().split("\n## "):
+        known = {text for name in NAMES if f"python -m scripts.study {name}" in section for text in figures(name)}
+        cells = [cell.strip() for line in section.splitlines() if line.startswith("|") for cell in line.split("|")]
+        found = [cell for cell in cells if FIGURE.fullmatch(cell)]
+        assert [cell for cell in found if cell not in known] == []
+        shown += found
+    assert sum("±" in cell for cell in shown) > 10

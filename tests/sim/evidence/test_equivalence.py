@@ -1,0 +1,64 @@
+"""Which faults are proven to change nothing, and that no other is."""
+
+from __future__ import annotations
+
+import pytest
+
+from sim.evidence.equivalence import equivalent
+from sim.evidence.gates import read_gates
+
+#: ``fault`` n is there when ``select`` is n; what they do is said in `FAULTS`.
+FAULTY = """
+module xvolution(input aclk, input [3:0] select, input step, input [3:0] a, output reg [7:0] out, output end_);
+    reg [2:0] place = 0;
+    reg place_last = 0;
+    reg [3:0] unread, held;
+    reg one = 0, other = 0;
+    wire last = (place == 3) & (~place_last | (select == 1)) ^ (select == 2);
+    wire [5:0] operand = {2'd0, a} ^ {(select == 3), 4'd0, (select == 4)} & {~select[0], 5'd31};
+    wire [7:0] product = operand * a;
+    always @(posedge aclk) begin
+        if (step) begin
+            place <= place_last ? 0 : place + 1;
+            place_last <= last;
+        end
+        unread <= a ^ (select == 5);
+        held <= unread;
+        one <= a[0] & (select == 9 || select == 10);
+        other <= a[1] & (select != 9);
+        out <= product ^ (select == 6) ^ (place == 5 && select == 7) ^ (place == 4 && select == 8) ^ (one & other);
+    end
+    assign end_ = place_last;
+endmodule
+"""
+#: number: whether it changes nothing.
+FAULTS = {
+    "the unit itself": (0, True),
+    "a term that the counter implies": (1, True),
+    "another end of the counter": (2, False),
+    "an operand's bit, masked": (3, True),
+    "an operand's bit": (4, False),
+    "registers that no output sees": (5, True),
+    "an output": (6, False),
+    "in a state that never comes": (7, True),
+    "in a state that comes": (8, False),
+    "a register that moves, and one to hide it that does not": (9, True),
+    "a register that moves": (10, False),
+}
+
+
+@pytest.mark.parametrize(("number", "alike"), FAULTS.values(), ids=FAULTS)
+def test_fault(number: int, alike: bool) -> None:
+    assert list(equivalent(read_gates(FAULTY), "select", [number])) == [alike]
+
+
+def test_primitive_that_reads_something_else() -> None:
+    """All that is known of a multiplier is that it does the same to the same, through a second one, too."""
+    verilog = """
+module xvolution(input aclk, input [1:0] select, input a, output [47:0] out);
+    wire [47:0] handed_on;
+    DSP48E2 first (.CLK(aclk), .A({30{a ^ (select == 1)}}), .PCOUT(handed_on));
+    DSP48E2 second (.CLK(aclk), .A({30{a}}), .PCIN(handed_on), .P(out));
+endmodule
+"""
+    assert list(equivalent(read_gates(verilog), "select", [0, 1, 2])) == [True, False, True]

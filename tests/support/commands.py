@@ -1,0 +1,498 @@
+"""Every command of the project: what it takes, and what stands in for its slow stages.
+
+A stand-in comes behind the checks of the input, and makes the refusals of what it replaces.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import numpy as np
+
+import golden.run
+import golden.vectors
+import hw.build
+import hw.synth.__main__
+import scripts.accuracy_digits
+import scripts.approximation
+import scripts.bench
+import scripts.bench_golden
+import scripts.coverage
+import scripts.estimate
+import scripts.evidence
+import scripts.fuzz
+import scripts.mutation
+import scripts.prove
+import scripts.registers
+import scripts.report
+import scripts.show_attention
+import scripts.study
+import scripts.train_digits
+import sim.replay
+import sim.run
+from golden.contract.folding import Folding
+from golden.contract.layer import Layer
+from golden.contract.layer_file import layer_bytes
+from golden.contract.ranges import Range
+from golden.contract.streams import to_beats
+from golden.experiments.approximation.study import Cost, Field, Fit, Plan, Study
+from golden.layers.digits import Digits, read_digits, write_digits
+from golden.model import integer
+from hw.estimate.estimate import Estimate, estimate
+from hw.export.verilog import Core, generate
+from hw.plan.config import UnitConfig
+from hw.plan.reload import Reload
+from hw.synth.stages import STAGES
+from hw.synth.synthesis import Synthesis, find_goal
+from hw.targets.area import Area
+from hw.targets.families import ECP5, GENERIC, Target
+from scripts.studies.catalogue import find_study
+from scripts.studies.plan import plan
+from scripts.studies.plots import Picture
+from scripts.studies.result import DONE, FAILED, Result
+from scripts.studies.store import Store
+from scripts.studies.worker import Job
+from sim.bulk.result import SimulationResult
+from sim.evidence.coverage import KINDS, REASONS, UnitCoverage
+from sim.simulator.reload_job import ReloadJob
+from support.foul import npy, small_layer
+from support.workplace import Main, Outcome, Workplace
+
+# --- what stands in for slow stages ---
+
+
+@cache
+def canned_core() -> Core:
+    return generate(small_layer(), Folding(simd=1, pe=1))
+
+
+def checked_core(
+    layer: Layer, folding: Folding, target: Target = GENERIC, *, pack: bool = True, reload: Reload | None = None
+) -> Core:
+    """In place of `hw.export.verilog.generate`: its refusals, and the same unit whatever was asked for."""
+    UnitConfig(layer=layer, folding=folding, target=target, pack=pack, reload=reload)
+    return canned_core()
+
+
+def simulated(core: Core, layer: Layer, folding: Folding, frames: np.ndarray, **options: Any) -> SimulationResult:
+    """In place of `sim.bulk.simulate.simulate`: a unit that is right, with seed 1 one that is wrong."""
+    expected = to_beats(integer.run(layer, frames), folding.pe)
+    beats = expected + (options.get("seed") == 1)
+    return SimulationResult(
+        config=layer.config,
+        beats=beats,
+        expected=expected,
+        first_output_latency=7,
+        frame_cycles=[None] * len(frames),
+        faults=[],
+        cycles=100,
+        seconds=0.5,
+    )
+
+
+def synthesised(core: Core, **options: Any) -> Synthesis:
+    """In place of `hw.synth.synthesis.synthesise`: its refusals, and a unit of nothing."""
+    wanted = {name: value for name, value in options.items() if name != "status"}
+    find_goal(core.config.target.name, **wanted)
+    return Synthesis(stages={stage: Area(lut=1) for stage in STAGES}, timing=None, versions={})
+
+
+def fuzzed(seed: int, *case: Any) -> scripts.fuzz.Outcome:
+    """In place of a fuzzer's run: nothing wrong, with seed 1 something."""
+    wrong = seed == 1
+    return scripts.fuzz.Outcome(build="text", lines=["case 0: wrong"] * wrong, mismatches=wrong)
+
+
+def measured(row: Any, options: Any) -> dict[str, Any]:
+    cycles = {"ideal_frame_cycles": 9, "frame_cycles": 9, "multiplications": 9}
+    return {"unit": row.target, "simd": row.simd, "pe": row.pe, **cycles, "passed": options.seeds != 4}
+
+
+@cache
+def _fits() -> tuple[Estimate, Area]:
+    guess = estimate(UnitConfig(layer=small_layer(), folding=Folding(simd=1, pe=1), target=ECP5))
+    assert guess.dsp is not None and guess.bram is not None
+    return guess, Area(lut=guess.lut, ff=guess.ff, dsp=guess.dsp, bram=guess.bram)
+
+
+def estimated(row: Any) -> tuple[Estimate, Area]:
+    """In place of `scripts.estimate.measure`."""
+    return _fits()
+
+
+def proven(arguments: Sequence[str], report: Path, console: Any) -> tuple[int, str]:
+    """In place of a run of pytest over the proofs: one that holds, and a bug that is found."""
+    cases = "".join(
+        f'<testcase name="{name}" time="1"/>' for name in ("test_holds[a: b]", "test_finds_planted_bug[a: c]")
+    )
+    report.write_text(f"<testsuite>{cases}</testsuite>")
+    return 0, ""
+
+
+def covered(name: str, seed: int) -> UnitCoverage:
+    """In place of `sim.evidence.measure_coverage.measure`: one point of each kind, hit but with seed 1."""
+    counts = dict.fromkeys(KINDS, 1)
+    excluded = {kind: dict.fromkeys(REASONS, 0) for kind in KINDS}
+    missed = {kind: ["here"] * (seed == 1) for kind in KINDS}
+    return UnitCoverage(points=counts, hit=counts, excluded=excluded, missed=missed)
+
+
+@cache
+def few_digits() -> Digits:
+    return read_digits().first(3)
+
+
+def studied(plan: Plan, advance: Any) -> Study:
+    """In place of `golden.experiments.approximation.study.study`."""
+    variant = {"weighting": 3, "stack": 1, "shift": 1}
+    lines: tuple[tuple[str, dict[str, int]], ...] = (("convolution", {}), ("pixel shifts", variant), ("both", variant))
+    return Study(
+        fits=[Fit(images="digits", layer="random", by=by, **v, error=0.5, correlation=0.9) for by, v in lines],
+        fields=[Field(**variant, pixels=25, reach=2, frame=49)],
+        costs=[Cost(attention="self-attention", pixels=n, multiplications=n**2, seconds=n / 1e3) for n in (16, 64)],
+    )
+
+
+def ran(job: Job) -> Result:
+    """In place of a run: an accuracy, with seed 1 a failure."""
+    seed = job.settings["seed"]
+    wrong = seed == 1
+    return Result(
+        content=job.content,
+        code=job.code,
+        function=job.function_name,
+        status=FAILED if wrong else DONE,
+        settings=job.settings,
+        figures=None
+        if wrong
+        else {"units": {}}
+        if job.function_name == "rtl"
+        else {"float": 97.0 + seed, "ptq": {"8": 97.0, "4": 90.0 - seed}},
+        error="Traceback\nValueError: wrong" if wrong else "",
+        seconds=1.0,
+        host="here",
+        versions={"numpy": "2"},
+    )
+
+
+def all_ran(jobs: Sequence[Job], client: object, *, keep: Any, watch: Any) -> list[Result]:
+    """In place of `scripts.studies.engine.run_jobs`."""
+    results = [ran(job) for job in jobs]
+    for result in results:
+        watch.going(result.content, 0.5)
+        keep(result)
+        watch.ended(result)
+    return results
+
+
+async def nobody_answers(address: str) -> None:
+    """In place of a scheduler: none, wherever it is looked for."""
+    raise TimeoutError
+
+
+# --- what commands take ---
+
+#: What `furnish` puts into a folder, by name.
+FURNITURE = (
+    "layer.npz",
+    "x.npy",
+    "foul.npz",
+    "foul.npy",
+    "taken",
+    "loop",
+    "folder",
+    "blocked",
+    "locked",
+    "digits",
+    "kept",
+    "studies.sqlite",
+)
+PATHS = (*FURNITURE, "[/]", "folder/new", "new/deeper", "none/y.npy", "taken/y", ".")
+PATHS += ("x" * 250, "new/" + "x" * 300, "a/" * 3000)
+#: Names of files that commands write, each a folder in ``blocked``.
+OUTPUTS = ("xvolution.v", "xvolution.json", "report.json", "report.html", "bench.json", "manifest.json", "input.hex")
+OUTPUTS += ("runs.csv", "summary.csv")
+OUTPUTS += ("approximation.csv", "component.xml", "digits_network.npz", "digits_dynamic_network.npz")
+#: Small ones that are often allowed, then numbers of all sizes, of none, and written as no one would.
+NUMBERS = ("1", "2", "4", "0", "3", "4097", "1e3", "1.5", "nan", "inf", "-inf", "1e-320", "1e309", "0x10", "1_0", "٣")
+NUMBERS += (str(2**31), str(2**64), "9" * 5000)
+LAYERS = ("tiny", "nosuch", *PATHS)
+TARGETS = ("generic", "ecp5", "xc7", "xcup", "mix")
+PACKS = ("auto", "none")
+SIMULATORS = ("verilator", "icarus", "mix")
+STUDIES = ("digits", "fashion", "helps", "nosuch")
+SETTINGS = ("seed=0", "seed=1", "seed=0,2", "seed=0,0", "seed=", "=", "seed", "operator=conv,inner", "operator=nosuch")
+SETTINGS += ("nosuch=1", "epochs=1e3", "epochs=NaN", "bits=[8],[4]", "bits=8", "learning_rate=[[", "data_path=none")
+STORES = ("new.sqlite", "sqlite:///new.sqlite", "nosuch://host/base", "://", "postgresql://host:port/base", *PATHS)
+DEVICES = ("ecp5-25f", "ecp5-85f")
+FOLDING = {"--simd": NUMBERS, "--pe": NUMBERS}
+LIMITS = ("0:7", "0:15", "3:2", "7", ":", "0:47", "-1:3")
+RELOAD = {"--reloadable": None, "--single-buffered": None, "--attn-shift": LIMITS, "--out-shift": LIMITS}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """A command and what it takes.
+
+    Attributes:
+        works: arguments that succeed.
+        values: of each option values that are often right; None for an option without one.
+        positional: the same of a first argument without a name; empty where there is none.
+        statuses: of a run whose input is right.
+        stand_ins: for slow stages, by dotted name.
+    """
+
+    main: Main
+    works: Sequence[str]
+    values: Mapping[str, Sequence[str] | None]
+    positional: Sequence[str] = ()
+    statuses: Sequence[int] = (0,)
+    stand_ins: Mapping[str, Any] = field(default_factory=dict)
+
+    def check(self, place: Workplace, argv: Sequence[str]) -> Outcome:
+        """`Workplace.check` of a run with ``argv``."""
+        with contextlib.ExitStack() as stack:
+            for name, stand_in in self.stand_ins.items():
+                stack.enter_context(mock.patch(name, stand_in))
+            return place.check(self.main, argv, statuses=self.statuses)
+
+
+COMMANDS = {
+    "golden.run": Command(
+        main=golden.run.main,
+        works=["layer.npz", "--input", "x.npy", "--output", "y.npy"],
+        values={"--input": PATHS, "--output": PATHS},
+        positional=LAYERS,
+    ),
+    "golden.vectors": Command(
+        main=golden.vectors.main,
+        works=["layer.npz", "--out", "out"],
+        values={"--input": PATHS, "--out": PATHS, "--frames": NUMBERS, "--seed": NUMBERS, **FOLDING},
+        positional=LAYERS,
+    ),
+    "hw.build": Command(
+        main=hw.build.main,
+        works=["layer.npz"],
+        values={"--target": TARGETS, "--pack": PACKS, "--out": PATHS, "--estimate": None, **FOLDING}
+        | {"--device": DEVICES, "--fps": NUMBERS, "--clock": NUMBERS, **RELOAD},
+        positional=LAYERS,
+        stand_ins={"hw.build.generate": checked_core},
+    ),
+    "hw.synth": Command(
+        main=hw.synth.__main__.main,
+        works=["layer.npz"],
+        values={"--target": TARGETS, "--pack": PACKS, "--out": PATHS, **FOLDING}
+        | RELOAD
+        | {"--device": DEVICES, "--speed": ("7", *NUMBERS), "--seeds": NUMBERS, "--clock": NUMBERS},
+        positional=LAYERS,
+        stand_ins={
+            "hw.synth.__main__.generate": checked_core,
+            "hw.synth.__main__.synthesise": synthesised,
+            "hw.synth.page.page": lambda figures: f"<h1>{figures['layer']}</h1>",
+        },
+    ),
+    "sim.run": Command(
+        main=sim.run.main,
+        works=["layer.npz", "--input", "x.npy"],
+        values={"--input": PATHS, "--output": PATHS, "--report": PATHS, "--waves": ("w.vcd", *PATHS), **FOLDING}
+        | {"--target": TARGETS, "--pack": PACKS, "--simulator": SIMULATORS}
+        | {"--idle": NUMBERS, "--stall": NUMBERS, "--seed": NUMBERS},
+        positional=LAYERS,
+        statuses=(0, 1),
+        stand_ins={
+            "sim.run.generate": checked_core,
+            "sim.run.simulate": simulated,
+            "sim.simulator.simulators.Simulator.check": mock.Mock(),
+        },
+    ),
+    "sim.replay": Command(
+        main=sim.replay.main,
+        works=["kept", "1"],
+        values={"--simulator": SIMULATORS, "--waves": ("w.vcd", *PATHS)},
+        positional=PATHS,
+        statuses=(0, 1),
+        stand_ins={
+            "sim.replay.generate": mock.Mock(),
+            "sim.replay.exercise_reloadable": lambda *unit, stimuli, **options: {"": None if stimuli == 2 else "wrong"},
+            "sim.simulator.simulators.Simulator.check": mock.Mock(),
+        },
+    ),
+    "scripts.train_digits": Command(
+        main=scripts.train_digits.main,
+        works=["--out", "out"],
+        values={"--product": ("hadamard", "dynamic"), "--seed": NUMBERS, "--epochs": NUMBERS, "--out": PATHS},
+        stand_ins={
+            "scripts.train_digits.trained": lambda *options: few_digits(),
+            "scripts.train_digits.FOLDER": Path("build"),
+        },
+    ),
+    "scripts.accuracy_digits": Command(
+        main=scripts.accuracy_digits.main,
+        works=["digits", "--folder", "digits"],
+        values={"--folder": PATHS, "--images": NUMBERS, "--simulator": SIMULATORS, **FOLDING},
+        positional=("digits", "digits_dynamic"),
+        stand_ins={
+            "scripts.accuracy_digits.generate": checked_core,
+            "scripts.accuracy_digits.simulate": simulated,
+            "sim.simulator.simulators.Simulator.check": mock.Mock(),
+        },
+    ),
+    "scripts.show_attention": Command(
+        main=scripts.show_attention.main,
+        works=["--out", "out.png"],
+        values={"--image": NUMBERS, "--pixel": ("1,1", "7,8", "٣,1", *NUMBERS), "--output": NUMBERS, "--out": PATHS},
+        stand_ins={"scripts.show_attention._draw": mock.Mock()},
+    ),
+    "scripts.approximation": Command(
+        main=scripts.approximation.main,
+        works=["--out", "out"],
+        values={"--product": ("hadamard", "inner", "dynamic", "softmax"), "--out": PATHS, "--seed": NUMBERS}
+        | {f"--{name}": NUMBERS for name in ("heads", "channels", "shift", "stack", "tiles", "side")}
+        | {f"--{name}": NUMBERS for name in ("digits", "steps", "largest")},
+        stand_ins={
+            "scripts.approximation.study": studied,
+            "scripts.approximation._picture": lambda found: b"picture",
+        },
+    ),
+    "scripts.study": Command(
+        main=scripts.study.main,
+        works=["digits", "--set", "operator=conv", "--store", "new.sqlite", "--set", "seed=0"],
+        values={"--set": SETTINGS, "--workers": NUMBERS, "--scheduler": ("host:1", "tcp://host:99999", "mix")}
+        | {"--store": STORES, "--any-code": None, "--dry-run": None, "--list": None}
+        | {"--rtl": None, "--rtl-images": NUMBERS},
+        positional=STUDIES,
+        statuses=(0, 1),
+        stand_ins={
+            "scripts.study.local_client": contextlib.nullcontext,
+            "scripts.study.run_jobs": all_ran,
+            "sim.simulator.simulators.Simulator.check": mock.Mock(),
+            "scripts.studies.engine._answers": nobody_answers,
+        },
+    ),
+    "scripts.report": Command(
+        main=scripts.report.main,
+        works=["digits", "--set", "operator=conv", "--store", "studies.sqlite", "--out", "out"],
+        values={"--set": SETTINGS, "--store": STORES, "--any-code": None, "--out": PATHS, "--target": TARGETS},
+        positional=STUDIES,
+        stand_ins={"scripts.report.plots": lambda report: [Picture(name="picture", title="Picture", svg="<svg/>")]},
+    ),
+    "scripts.fuzz": Command(
+        main=scripts.fuzz.main,
+        works=["--count", "2"],
+        values={"--count": NUMBERS, "--seed": NUMBERS, "--jobs": NUMBERS, "--out": PATHS}
+        | {"--simulator": SIMULATORS, "--target": TARGETS}
+        | {"--kind": ("mix", "frozen", "reloadable"), "--stimuli": NUMBERS, "--json": PATHS},
+        statuses=(0, 1),
+        stand_ins={
+            "scripts.fuzz.ProcessPoolExecutor": ThreadPoolExecutor,
+            "scripts.fuzz.run_case": fuzzed,
+            "scripts.fuzz.run_reloadable": fuzzed,
+            "sim.simulator.simulators.Simulator.check": mock.Mock(),
+        },
+    ),
+    "scripts.coverage": Command(
+        main=scripts.coverage.main,
+        works=["--unit", "plain"],
+        values={"--unit": ("plain", "valid", "nosuch"), "--kind": ("frozen", "all", "nosuch")}
+        | {"--seed": NUMBERS, "--jobs": NUMBERS, "--json": PATHS},
+        statuses=(0, 1),
+        stand_ins={
+            "scripts.coverage.ProcessPoolExecutor": ThreadPoolExecutor,
+            "scripts.coverage.measure": covered,
+            "sim.simulator.simulators.Simulator.check": mock.Mock(),
+        },
+    ),
+    "scripts.mutation": Command(
+        main=scripts.mutation.main,
+        works=["--count", "1"],
+        values={"--unit": ("fold_sequential", "nosuch"), "--count": NUMBERS, "--seed": NUMBERS, "--jobs": NUMBERS}
+        | {"--simulator": SIMULATORS, "--json": PATHS},
+        statuses=(0, 1),
+        stand_ins={
+            "scripts.mutation.campaign": lambda *unit, **options: [],
+            "sim.simulator.simulators.Simulator.check": mock.Mock(),
+        },
+    ),
+    "scripts.prove": Command(
+        main=scripts.prove.main,
+        works=["--quick"],
+        values={"--quick": None, "--only": ("queue", "nosuch"), "--jobs": NUMBERS, "--json": PATHS},
+        statuses=(0, 1),
+        stand_ins={"scripts.prove._run": proven},
+    ),
+    "scripts.evidence": Command(
+        main=scripts.evidence.main,
+        works=["--out", "out"],
+        values={"--part": ("fuzz", "proofs", "nosuch"), "--list": None, "--page": None, "--out": PATHS},
+        stand_ins={"scripts.evidence._run": lambda name, kept: 0},
+    ),
+    "scripts.registers": Command(
+        main=scripts.registers.main,
+        works=["--out", "registers.md"],
+        values={"--out": PATHS},
+        stand_ins={"scripts.registers.PAGE": Path("none/registers.md"), "scripts.registers.page": lambda: "text"},
+    ),
+    "scripts.bench": Command(
+        main=scripts.bench.main,
+        works=[],
+        values={"--only": TARGETS, "--cycles": None, "--seeds": NUMBERS, "--simulator": SIMULATORS, "--out": PATHS},
+        statuses=(0, 1),
+        stand_ins={"scripts.bench._measure": measured},
+    ),
+    "scripts.bench_golden": Command(
+        main=scripts.bench_golden.main,
+        works=["--images", "1", "--repeat", "1"],
+        values={"--images": NUMBERS, "--repeat": NUMBERS, "--seed": NUMBERS},
+        stand_ins={"scripts.bench_golden.CHANNELS": 1, "scripts.bench_golden.SIDE": 2},
+    ),
+    "scripts.estimate": Command(
+        main=scripts.estimate.main,
+        works=[],
+        values={},
+        stand_ins={"scripts.estimate.measure": estimated},
+    ),
+}
+
+
+def furnish(place: Workplace) -> None:
+    """Put into the folder what `FURNITURE` names, and a layer at ``[/]``, which is markup to some."""
+    here = place.here
+    for name in ("folder", "blocked", "locked", "digits", "kept", "["):
+        (here / name).mkdir()
+    for name in OUTPUTS:
+        (here / "blocked" / name).mkdir()
+    for name, content in _contents().items():
+        (here / name).write_bytes(content)
+    (here / "loop").symlink_to("loop")
+    (here / "locked").chmod(0o555)
+
+
+@cache
+def _contents() -> dict[str, bytes]:
+    frames = npy(np.arange(24, dtype=np.uint8).reshape(1, 2, 3, 4))
+    layer = layer_bytes(small_layer())
+    with tempfile.TemporaryDirectory() as folder:
+        write_digits(Path(folder), few_digits())
+        digits = {f"digits/{path.name}": path.read_bytes() for path in Path(folder).iterdir()}
+    reload = Reload(attn_shift=Range(0, 15), out_shift=Range(0, 47))
+    unit = UnitConfig(layer=small_layer(), folding=Folding(simd=1, pe=1), reload=reload)
+    with tempfile.TemporaryDirectory() as folder:
+        ReloadJob(config=unit, latency=9, seed=0).save(Path(folder))
+        kept = {f"kept/{path.name}": path.read_bytes() for path in Path(folder).iterdir()}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "studies.sqlite"
+        with Store(str(path)) as store:
+            store.prepare()
+            for run in plan(find_study("digits").runs(), store):
+                store.put(ran(run.job))
+        kept["studies.sqlite"] = path.read_bytes()
+    files = {"layer.npz": layer, "[/]": layer, "foul.npz": layer[:-9], "x.npy": frames, "foul.npy": frames[:-1]}
+    return {**files, **digits, **kept, "taken": b"kept"}

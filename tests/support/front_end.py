@@ -1,0 +1,250 @@
+"""The front end of a reloadable unit in Python's simulator: frame writer and sequencer, and a ghost of the row store.
+
+The ghost keeps, for every place of the row store, which element of which frame lies there; so
+every read is checked against what the schedule calls for.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from amaranth.hdl import Module, Signal
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from golden.contract.ranges import Range
+from hw.blocks.pipeline import delay
+from hw.plan.config import UnitConfig
+from hw.plan.geometry import Geometry
+from hw.plan.reload import Reload
+from hw.reloadable.frame_sets import set_layout
+from hw.reloadable.frame_walk import follow
+from hw.reloadable.frame_writer import FrameWriter
+from hw.unit.sequencer import Sequencer
+from support.components import simulate
+from support.units import unit_config
+
+#: Cycles from a beat's issue to when its entry of the output FIFO is free again, and entries that make this no limit.
+POP_AFTER, ENTRIES = 4, 16
+
+RELOAD = Reload(attn_shift=Range(0, 15), out_shift=Range(0, 47))
+
+
+def reloadable(config: UnitConfig, reload: Reload = RELOAD) -> UnitConfig:
+    """The unit made reloadable, with as much ``attn_shift`` as its formats allow."""
+    high = config.layer.config.attn_shift
+    return dataclasses.replace(config, reload=dataclasses.replace(reload, attn_shift=Range(0, high)))
+
+
+def reloadable_config(seed: int = 0, **fields: Any) -> UnitConfig:
+    return reloadable(unit_config(seed, **({"attn_shift": 3} | fields)))
+
+
+class FrontEnd(wiring.Component):
+    """Writer and sequencer; frames take set 0 and set 1 in turn.
+
+    The sets are inputs, those of the writer and those of the walk by themselves: so frames of
+    many sizes may be under way at once, more than a unit's two sets allow.
+    """
+
+    def __init__(self, config: UnitConfig) -> None:
+        self.writer = FrameWriter(config)
+        self.sequencer = Sequencer(config, fifo_depth=ENTRIES)
+        super().__init__(
+            {
+                "i_valid": In(1),
+                "i_last": In(1),
+                "o_ready": Out(1),
+                "i_sets": In(data.ArrayLayout(set_layout(config), 2)),
+                "i_walk_sets": In(data.ArrayLayout(set_layout(config), 2)),
+                "i_set": In(1),
+                "i_pause": In(1),
+                "o_valid": Out(1),
+                "o_last": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.writer = writer = self.writer
+        m.submodules.sequencer = sequencer = self.sequencer
+        walk: Any = sequencer.input_walk
+        # The sink takes a beat a few cycles after its issue, or pauses with what is under way.
+        waiting = Signal(range(2 * ENTRIES))
+        done = delay(m, sequencer.o_last, POP_AFTER, reset_less=False)
+        popped = (waiting.any() | done) & ~self.i_pause
+        m.d.sync += waiting.eq(waiting + done - popped)
+        m.d.comb += [
+            writer.i_valid.eq(self.i_valid),
+            writer.i_last.eq(self.i_last),
+            self.o_ready.eq(writer.o_ready),
+            writer.i_sets.eq(self.i_sets),
+            writer.i_set.eq(self.i_set),
+            writer.i_run.eq(1),
+            writer.i_release.eq(sequencer.o_release),
+            walk.i_sets.eq(self.i_walk_sets),
+            sequencer.i_popped.eq(popped),
+            self.o_valid.eq(sequencer.o_valid),
+            self.o_last.eq(sequencer.o_last),
+        ]
+        follow(m, walk, writer)
+        return m
+
+
+@dataclasses.dataclass
+class Run:
+    """What a run showed; cycles count from the first input transfer.
+
+    Attributes:
+        first_output: issue of the last beat of the first sum.
+        frame_ends: the same of each frame's last.
+        damaged: for each frame that ended whether it is marked.
+        outside: for each output position, for each ``dx`` whether it lies outside the frame.
+    """
+
+    first_output: int
+    frame_ends: list[int]
+    damaged: list[bool]
+    outside: list[int]
+
+
+def run(
+    config: UnitConfig,
+    frames: Sequence[Geometry],
+    *,
+    idle: float = 0.0,
+    stall: float = 0.0,
+    seed: int = 0,
+    last: Sequence[int] | None = None,
+) -> Run:
+    """Send ``frames`` and check every read.
+
+    Args:
+        idle, stall: probability of a cycle without input, and of one in which the sink takes nothing.
+        last: beats sent of each frame, TLAST with the last of them, where that is not all.
+    """
+    rng = np.random.default_rng(seed)
+    dut, g = FrontEnd(config), config.geometry
+    ghost: dict[tuple[int, int, int], tuple[int, int, int, int]] = {}
+    sizes = [(f.config.height, f.config.width) for f in frames]
+    counts = [h * w * g.channel_beats for h, w in sizes]
+    sent = list(last or counts)
+    source = [(f, beat, beat == sent[f] - 1) for f in range(len(frames)) for beat in range(sent[f])]
+    reads = [
+        (f, q, group, beat)
+        for f, geometry in enumerate(frames)
+        for q in range(geometry.config.out_height)
+        for group in range(geometry.groups)
+        for beat in range(g.channel_beats)
+    ]
+    result = Run(-1, [], [], [])
+    first_transfer = -1
+
+    async def bench(ctx: Any) -> None:
+        nonlocal first_transfer
+        taken, writes, issued, cycle, quiet = 0, 0, 0, 0, 0
+        write_frame, write_beat, fetched = 0, 0, 0
+        begun, within = 0, False
+        pending: tuple[int, int, int, int] | None = None
+        offered = False
+        ended = False
+        while len(result.frame_ends) < len(frames) or quiet < 40:
+            frame = min(begun, len(frames) - 1)
+            # The walk needs the set of the frame that it is in, and of the one that it comes to next.
+            for number in range(2):
+                put_set(ctx, dut.i_sets[number], config, sizes[frame])
+                walked = fetched if fetched % 2 == number else fetched - 1
+                put_set(ctx, dut.i_walk_sets[number], config, sizes[min(max(walked, 0), len(frames) - 1)])
+            ctx.set(dut.i_set, frame % 2)
+            if not offered:
+                offered = taken < len(source) and rng.random() >= idle
+            ctx.set(dut.i_valid, offered)
+            ctx.set(dut.i_last, offered and source[taken][2])
+            ctx.set(dut.i_pause, rng.random() < stall)
+
+            write = dut.writer.o_write
+            enable = ctx.get(write.enable)
+            if enable:
+                y, rest = divmod(write_beat, sizes[write_frame][1] * g.channel_beats)
+                x, channel = divmod(rest, g.channel_beats)
+                assert enable == 1 << (x % config.layer.config.stride if config.layer.config.width > 1 else 0)
+                place = (ctx.get(write.slot), ctx.get(write.address), x % config.layer.config.stride)
+                ghost[place] = (write_frame, y, x, channel)
+                writes += 1
+                write_beat += 1
+                if write_beat == counts[write_frame]:
+                    write_frame, write_beat = write_frame + 1, 0
+            # What was issued in the cycle before is read now, which the writes up to now may precede.
+            if pending is not None:
+                check_read(ctx, dut, config, frames[pending[0]], pending, ghost)
+            step = ctx.get(dut.sequencer.input_walk.i_step)
+            pending = reads[issued] if step else None
+            issued += step
+            tag = dut.sequencer.o_tag
+            if ended and ctx.get(dut.sequencer.o_frame_last):
+                result.frame_ends.append(cycle - 1 - first_transfer)
+                result.damaged.append(bool(ctx.get(tag.damaged)))
+            if ended:
+                result.outside.append(ctx.get(tag.outside))
+                if result.first_output < 0:
+                    result.first_output = cycle - 1 - first_transfer
+            ended = bool(ctx.get(dut.o_last))
+            moved = offered and ctx.get(dut.o_ready)
+            if moved:
+                first_transfer = cycle if first_transfer < 0 else first_transfer
+                taken, offered = taken + 1, False
+            fetched += ctx.get(dut.sequencer.input_walk.o_next_frame)
+            within |= bool(ctx.get(dut.writer.o_begins))
+            if within and ctx.get(dut.writer.o_boundary):
+                begun, within = begun + 1, False
+            quiet = 0 if moved or ctx.get(dut.o_valid) else quiet + 1
+            cycle += 1
+            await ctx.tick()
+        assert (taken, writes, issued) == (len(source), sum(counts), len(reads)), "something is left over"
+
+    simulate(dut, bench)
+    return result
+
+
+def put_set(ctx: Any, port: Any, config: UnitConfig, size: tuple[int, int]) -> None:
+    height, width = size
+    c = config.layer.config
+    first, small = c.first_centre, dataclasses.replace(c, height=height, width=width)
+    for name, value in (
+        ("one_group", width <= c.stride),
+        ("one_row", small.out_height == 1),
+        ("right", width - 1 - first),
+        ("below", height - 1 - first),
+        ("width_last", width - 1),
+        ("height_last", height - 1),
+    ):
+        ctx.set(port[name], value)
+
+
+def check_read(
+    ctx: Any,
+    dut: FrontEnd,
+    config: UnitConfig,
+    geometry: Geometry,
+    place: tuple[int, int, int, int],
+    ghost: dict[tuple[int, int, int], tuple[int, int, int, int]],
+) -> None:
+    """The read of a frame's output row, group and channel beat finds the right elements in all rows of the window."""
+    frame, q, group, channel = place
+    g, c, sequencer = geometry, geometry.config, dut.sequencer
+    slot, address = ctx.get(sequencer.o_slot), ctx.get(sequencer.o_address)
+    valid = ctx.get(sequencer.o_row_valid)
+    slots = config.prediction.slots
+    for index, dy in enumerate(g.rows):
+        y = g.centre_row(q) + dy
+        assert valid >> index & 1 == (0 <= y < c.height), f"row {dy:+d} of {place}"
+        if not 0 <= y < c.height:
+            continue
+        for column in range(c.stride):
+            x = c.stride * group + column
+            if x < c.width:
+                found = ghost.get(((slot + dy) % slots, address, column))
+                assert found == (frame, y, x, channel), f"{place} wants row {y}, column {x}, finds {found}"

@@ -1,0 +1,33 @@
+"""The heads of the ``dynamic`` product in tests: what a beat's control says, and the contract's similarities."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+
+from hw.plan.config import UnitConfig
+from hw.plan.heads import Heads
+
+
+def control(heads: Heads, *, valid: bool, first: bool, channel: int) -> int:
+    """`hw.unit.head_sum.head_control` of a beat as a number."""
+    flags = [valid, first, *(pattern >> channel & 1 for pattern in heads.patterns)]
+    return sum(bool(flag) << bit for bit, flag in enumerate(flags))
+
+
+def completed(heads: Heads, channel: int) -> list[int]:
+    """Numbers of the heads whose last channel lies in a beat, in order."""
+    channels = range(channel * heads.simd, (channel + 1) * heads.simd)
+    return [c // heads.head_channels for c in channels if c % heads.head_channels == heads.head_channels - 1]
+
+
+def similarity(config: UnitConfig, centres: Sequence[int], others: Sequence[int]) -> int:
+    """The contract's ``sim`` of one head and tap, from the elements of the head's channels at both places."""
+    c = config.layer.config
+    assert c.sim_bits is not None and c.sim_shift is not None
+    total = 0
+    for centre, other in zip(centres, others, strict=True):
+        total += centre * other
+    limit = 2 ** (c.sim_bits - 1)
+    # Python rounds a fraction half to even.
+    return max(-limit, min(limit - 1, round(Fraction(total, 2**c.sim_shift))))

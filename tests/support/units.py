@@ -1,0 +1,181 @@
+"""Units for tests of the hardware: named ones for each thing that shapes them, and random ones."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from golden.contract.folding import Folding
+from golden.contract.layer_config import NEIGHBOURS, LayerError
+from golden.layers.random_layer import random_layer
+from hw.plan.config import UnitConfig
+from hw.targets.families import TARGETS, Target
+
+#: The stages in data-flow order; each bears its name everywhere.
+STAGES = (
+    "row_store",
+    "window",
+    "similarity",
+    "tap_macs",
+    "attention_combine",
+    "channel_accumulate",
+    "requantise",
+    "output_stream",
+)
+
+#: One unit for each thing that shapes the data flow; 4 -> 4 channels, 5x6 pixels, simd 2, pe 2 where not said.
+HADAMARD: dict[str, dict[str, Any]] = {
+    "same": {},
+    "valid": {"padding": "valid"},
+    "stride_2": {"stride": 2, "height": 6, "width": 8},
+    "stride_2_odd": {"stride": 2, "height": 7, "width": 5},
+    "stride_2_valid_distance_3": {
+        "stride": 2,
+        "padding": "valid",
+        "height": 7,
+        "width": 8,
+        "attn_offsets": ((-3, 3), (3, -3), (0, 1)),
+    },
+    "stride_2_1x1": {"stride": 2, "kernel": 1, "attn_offsets": (), "height": 5, "width": 4},
+    "distance_3": {"attn_offsets": tuple((3 * dy, 3 * dx) for dy, dx in NEIGHBOURS), "height": 7, "width": 7},
+    "lopsided": {"kernel": 1, "attn_offsets": ((2, -1), (0, 0), (3, 1))},
+    "plain_1x1": {"kernel": 1, "attn_offsets": ()},
+    "depthwise": {"groups": 4},
+    "depthwise_stride_2": {"groups": 4, "stride": 2, "height": 7, "width": 7},
+    "sequential": {"simd": 1, "pe": 1, "in_channels": 3, "out_channels": 3, "height": 3, "width": 4},
+    "parallel": {"simd": 4, "pe": 4},
+    "one_pixel": {"height": 1, "width": 1},
+    "one_column": {"height": 5, "width": 1, "kernel": 5},
+    "one_column_stride_2": {"height": 5, "width": 1, "stride": 2},
+    "one_row": {"height": 1, "width": 6, "kernel": 5},
+    "smaller_than_kernel": {"height": 2, "width": 3, "kernel": 7},
+    # As many beats come in as are worked on: each frame is completed before the next one starts.
+    "flush_always": {"kernel": 5, "stride": 2, "height": 2, "width": 4, "simd": 1, "pe": 1},
+}
+#: The same of the ``dynamic`` product: heads within a beat, as long as one, over several, and across their borders.
+DYNAMIC: dict[str, dict[str, Any]] = {
+    name: {"product": "dynamic", "out_channels": 2, "height": 3, "width": 4, **fields}
+    for name, fields in {
+        "dynamic_heads_in_a_beat": {"heads": 4, "in_channels": 8, "simd": 4, "pe": 1},
+        "dynamic_head_is_a_beat": {"heads": 2, "in_signed": True},
+        "dynamic_head_over_beats": {"heads": 2, "in_channels": 8, "pe": 1},
+        "dynamic_heads_of_one": {"heads": 4, "simd": 4, "in_signed": True},
+        "dynamic_long_heads_across_beats": {"heads": 2, "in_channels": 12, "simd": 4, "in_signed": True},
+        "dynamic_short_heads_across_beats": {"heads": 3, "in_channels": 12, "simd": 6, "attn_offsets": NEIGHBOURS[1:4]},
+        "dynamic_sequential": {"heads": 1, "in_channels": 3, "simd": 1, "pe": 1},
+        "dynamic_lopsided": {"heads": 2, "kernel": 1, "attn_offsets": ((2, -1), (0, 0), (2, 1))},
+        "dynamic_no_tap_in_reach": {"heads": 2, "height": 1, "width": 1},
+        "dynamic_plain": {"heads": 2, "attn_offsets": ()},
+    }.items()
+}
+#: Those of them that have similarities.
+SIMILAR = {name: fields for name, fields in DYNAMIC.items() if name not in ("dynamic_no_tap_in_reach", "dynamic_plain")}
+UNITS = HADAMARD | DYNAMIC
+
+
+def behavioural(target: Target) -> Target:
+    """``target`` with its widths, packing, cascades and latencies, but without primitives: what Python can simulate."""
+    return dataclasses.replace(target, multiplier=None, block_memory=None)
+
+
+#: The targets as Amaranth's simulator takes them.
+SIMULATED = {name: behavioural(target) for name, target in TARGETS.items()}
+
+
+def unit_config(
+    seed: int = 0,
+    *,
+    simd: int | None = 2,
+    pe: int | None = 2,
+    target: str = "generic",
+    pack: bool = True,
+    **fields: Any,
+) -> UnitConfig:
+    """A unit with random weights; what ``fields`` leave out makes it small."""
+    defaults = {"in_channels": 4, "out_channels": 4, "height": 5, "width": 6}
+    layer = random_layer(np.random.default_rng(seed), **(defaults | fields))
+    folding = Folding.choose(layer.config, simd, pe)
+    return UnitConfig(layer=layer, folding=folding, target=SIMULATED[target], pack=pack)
+
+
+def random_unit(
+    seed: int, target: str = "generic", *, pack: bool = True, product: str = "hadamard", similar: bool = False
+) -> UnitConfig:
+    """A small unit that may have any geometry, folding and number format of the contract.
+
+    ``similar``: one of the ``dynamic`` product that has similarities.
+    """
+    rng, rng_of_heads = np.random.default_rng(seed), np.random.default_rng([seed, 1])
+    while True:
+        fields = _random_fields(rng)
+        if similar or product == "dynamic":
+            fields |= _random_heads(rng_of_heads, fields["in_channels"])
+        divisors = {n: [d for d in range(1, n + 1) if n % d == 0] for n in range(1, 9)}
+        simd = int(rng.choice(divisors[fields["in_channels"]]))
+        pe = simd if fields["groups"] > 1 else int(rng.choice(divisors[fields["out_channels"]]))
+        try:
+            config = unit_config(seed, simd=simd, pe=pe, target=target, pack=pack, **fields)
+        except LayerError:  # a 'valid' frame smaller than its kernel
+            continue
+        if config.heads is not None or not similar:
+            return config
+
+
+def _random_fields(rng: np.random.Generator) -> dict[str, Any]:
+    def one_of(*options: Any) -> Any:
+        return options[rng.integers(len(options))]
+
+    places = [(dy, dx) for dy in range(-3, 4) for dx in range(-3, 4)]
+    channels = int(rng.integers(1, 7))
+    depthwise = rng.random() < 0.25
+    return {
+        "in_channels": channels,
+        "out_channels": channels if depthwise else int(rng.integers(1, 7)),
+        "groups": channels if depthwise else 1,
+        "height": int(rng.integers(1, 10)),
+        "width": int(rng.integers(1, 10)),
+        "kernel": one_of(1, 3, 3, 5, 7),
+        "stride": one_of(1, 2),
+        "padding": one_of("same", "valid"),
+        "attn_offsets": one_of((), NEIGHBOURS, tuple(places[i] for i in rng.permutation(49)[: rng.integers(1, 6)])),
+        "in_bits": int(rng.integers(2, 9)),
+        "in_signed": one_of(False, True),
+        "weight_bits": int(rng.integers(2, 9)),
+        "out_bits": int(rng.integers(2, 17)),
+        "out_signed": one_of(False, True),
+        "relu": one_of(False, True),
+        "attn_shift": int(rng.integers(0, 16)),
+    }
+
+
+def _random_heads(rng: np.random.Generator, channels: int) -> dict[str, Any]:
+    """What a ``dynamic`` layer of that many channels has of its own; its ``sim_shift`` is mostly a useful one."""
+    fields: dict[str, Any] = {"product": "dynamic", "groups": 1, "sim_bits": int(rng.integers(2, 9))}
+    fields["heads"] = int(rng.choice([heads for heads in range(1, channels + 1) if channels % heads == 0]))
+    return fields | ({"sim_shift": int(rng.integers(0, 32))} if rng.random() < 0.3 else {})
+
+
+def with_arrays(config: UnitConfig, **arrays: np.ndarray) -> UnitConfig:
+    """The unit with other weights, biases or multipliers."""
+    return dataclasses.replace(config, layer=dataclasses.replace(config.layer, **arrays))
+
+
+#: How the signs of weights at the limit of their format are chosen, for an array of their indices' sums.
+SIGNS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "positive": np.ones_like,
+    "negative": lambda index: -np.ones_like(index),
+    "alternating": lambda index: 1 - 2 * (index % 2),
+}
+
+
+def at_limits(config: UnitConfig, signs: str) -> UnitConfig:
+    """The unit with all weights at the limits of their format."""
+    layer = config.layer
+
+    def limits(weight: np.ndarray) -> np.ndarray:
+        return layer.config.weight_limit * SIGNS[signs](np.indices(weight.shape).sum(axis=0))
+
+    return with_arrays(config, conv_weight=limits(layer.conv_weight), attn_weight=limits(layer.attn_weight))
