@@ -15,6 +15,7 @@ from golden.layers import DEFAULT, NAMES, activations, load_layer
 from golden.model import integer
 from golden.support import cli
 from golden.support.arrays import read_array, write_array
+from golden.support.options import add_layer
 from golden.support.progress import progress
 
 
@@ -37,7 +38,7 @@ def main(argv: list[str]) -> int:
 def _parser() -> cli.Parser:
     parser = cli.Parser(prog="python -m golden.run", description=__doc__)
     add = parser.add_argument
-    add("layer", nargs="?", default=DEFAULT, help=f"layer file, or one of {', '.join(NAMES)} (default: {DEFAULT})")
+    add_layer(parser, NAMES, DEFAULT)
     add("--input", type=cli.file_path, help="input frames, .npy (default: the layer's recorded activations)")
     add("--output", type=cli.file_path, required=True, help="where to write the output frames, .npy")
     return parser

@@ -31,6 +31,7 @@ from golden.layers import DEFAULT, NAMES, activations, load_layer
 from golden.model import integer
 from golden.support import cli
 from golden.support.arrays import array_bytes, read_array
+from golden.support.options import add_folding, add_layer
 from golden.support.progress import progress
 
 FORMAT = 1
@@ -127,11 +128,10 @@ def _parser() -> cli.Parser:
     parser = cli.Parser(prog="python -m golden.vectors", description=__doc__)
     count = cli.bounded(int, 1, float("inf"))
     add = parser.add_argument
-    add("layer", nargs="?", default=DEFAULT, help=f"layer file, or one of {', '.join(NAMES)} (default: {DEFAULT})")
+    add_layer(parser, NAMES, DEFAULT)
     add("--out", type=cli.file_path, required=True, metavar="DIR", help="folder to write to, made if needed")
     add("--input", type=cli.file_path, help="input frames, .npy of integers [C, H, W] or [N, C, H, W]")
-    add("--simd", type=count, help="input channels per beat, a divisor of in_channels")
-    add("--pe", type=count, help="output channels per beat, a divisor of out_channels")
+    add_folding(parser)
     add("--frames", type=count, metavar="N", help=f"how many frames (default: all; {DEFAULT_FRAMES} random ones)")
     add("--seed", type=cli.bounded(int, 0, 2**32 - 1), help="of random frames (default: 0)")
     return parser

@@ -5,14 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-from golden.contract.folding import Folding
-from golden.contract.layer import Layer
-from golden.layers import DEFAULT, NAMES, load_layer
+from golden.layers import load_layer
 from golden.support import cli
 from golden.support.cli import UserError
 from hw.control.files import register_files
@@ -20,11 +20,11 @@ from hw.estimate.choose_folding import Wish, choose_folding
 from hw.estimate.estimate import Estimate, estimate
 from hw.export import integration_files
 from hw.export.verilog import Core, generate
-from hw.options import add_reload_options, reload_of
-from hw.plan.config import UnitConfig
-from hw.plan.multiplier_count import multiplier_counts
+from hw.options import add_unit_options, unit_config
+from hw.plan.dsp_count import dsp_counts
+from hw.plan.shapes import Shapes
 from hw.targets.devices import CAPACITY, DEVICE_TARGET
-from hw.targets.families import TARGETS, find_target
+from hw.targets.families import GENERIC, TARGETS
 
 #: Clock that ``--fps`` counts with where none is said.
 CLOCK_MHZ = 200.0
@@ -37,51 +37,53 @@ examples:
   python -m hw.build --target ecp5 --estimate     what it will cost, no files
   python -m hw.build --device ecp5-85f --fps 500  the cheapest folding that is fast enough
   python -m hw.build --reloadable                 weights, frame size and shifts come over AXI
+  python -m hw.build --name edge --out rtl/       edge.v: beside other units in one design
 """
 
 
 def main(argv: list[str]) -> int:
     args = _parser().parse_args(argv)
     wish = _wish(args)
-    pack = args.pack == "auto"
     console = Console(stderr=True)
     with console.status("choosing the folding" if wish else "generating Verilog"):
-        layer = load_layer(args.layer)
-        reload = reload_of(args, layer.config)
-        if reload is not None and (args.estimate or wish):
+        config = unit_config(args, load_layer(args.layer))
+        if config.reload is not None and (args.estimate or wish):
             raise UserError(
                 f"--reloadable cannot go with --{'estimate' if args.estimate else 'fps'}, which is for frozen units"
             )
-        config = _config(layer, args, wish)
+        if wish:
+            config = choose_folding(replace(config, target=TARGETS[DEVICE_TARGET]), wish).config
         if args.estimate:
             Console(markup=False).print(_estimate_table(args.layer, estimate(config), wish))
             return 0
-        core = generate(layer, config.folding, config.target, pack=pack, reload=reload)
-    write(core, args.out)
+        core = generate(config)
+    files = unit_files(core)
+    cli.write_files(args.out, files)
     Console(markup=False).print(_summary(args.layer, core))
-    print(f"wrote {args.out / 'xvolution.v'} and {args.out / 'xvolution.json'}")
-    if reload is not None:
-        print(f"and beside them, of its registers, {', '.join(register_files(core.config))}")
-    print("and beside them, for FuseSoC, IP-XACT and Vivado, xvolution.core, component.xml and package_ip.tcl")
+    _say_files(core, args.out, files)
     return 0
 
 
-def write(core: Core, folder: Path) -> None:
-    """Write ``xvolution.v``, ``xvolution.json`` and what other tools need of them, all or nothing."""
-    manifest = json.dumps(core.manifest, indent=2) + "\n"
-    files = {"xvolution.v": core.verilog, "xvolution.json": manifest} | integration_files(core.manifest)
-    files |= register_files(core.config)
-    cli.write_files(folder, files)
+def unit_files(core: Core) -> dict[str, str]:
+    """Verilog, manifest and what other tools need of them, by file name."""
+    name = core.config.name
+    files = {f"{name}.v": core.verilog, f"{name}.json": json.dumps(core.manifest, indent=2) + "\n"}
+    return files | integration_files(core.manifest) | register_files(Shapes(core.config))
+
+
+def _say_files(core: Core, folder: Path, files: Mapping[str, str]) -> None:
+    verilog, manifest, *_ = files
+    print(f"wrote {folder / verilog} and {folder / manifest}")
+    if registers := register_files(Shapes(core.config)):
+        print(f"and beside them, of its registers, {', '.join(registers)}")
+    *others, last = integration_files(core.manifest)
+    print(f"and beside them, for FuseSoC, IP-XACT and Vivado, {', '.join(others)} and {last}")
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = cli.Parser(prog="python -m hw.build", description=__doc__, epilog=EXAMPLES)
-    add, named, devices = parser.add_argument, ", ".join(NAMES), ", ".join(CAPACITY)
-    add("layer", nargs="?", default=DEFAULT, metavar="LAYER", help=f"a layer file, or {named} (default: {DEFAULT})")
-    add("--target", help=f"one of {', '.join(TARGETS)} (default: generic)")
-    add("--pack", choices=["auto", "none"], default="auto", help="whether products share multipliers (default: auto)")
-    add("--simd", type=int, help="input channels per cycle, a divisor of in_channels")
-    add("--pe", type=int, help="output channels per cycle, a divisor of out_channels")
+    add, devices = parser.add_argument, ", ".join(CAPACITY)
+    add_unit_options(parser, target=GENERIC.name)
     add("--device", choices=list(CAPACITY), metavar="DEVICE", help=f"with --fps: {devices}; implies --target ecp5")
     add(
         "--fps",
@@ -95,7 +97,6 @@ def _parser() -> argparse.ArgumentParser:
         dest="clock_mhz",
         help=f"with --fps: clock to expect (default: {CLOCK_MHZ:g})",
     )
-    add_reload_options(parser)
     add("--estimate", action="store_true", help="only say what the unit will cost, write nothing")
     add("--out", type=cli.file_path, default=Path("build"), metavar="DIR", help="where to write (default: build)")
     return parser
@@ -118,16 +119,8 @@ def _wish(args: argparse.Namespace) -> Wish | None:
     return Wish(device=args.device, fps=args.fps, clock_mhz=args.clock_mhz or CLOCK_MHZ)
 
 
-def _config(layer: Layer, args: argparse.Namespace, wish: Wish | None) -> UnitConfig:
-    pack = args.pack == "auto"
-    if wish:
-        return choose_folding(layer, wish, pack=pack).config
-    target = find_target(args.target or "generic")
-    return UnitConfig(layer=layer, folding=Folding.choose(layer.config, args.simd, args.pe), target=target, pack=pack)
-
-
 def _summary(name: str, core: Core) -> Table:
-    config, timing = core.config, core.manifest["timing"]
+    config, timing, shapes = core.config, core.manifest["timing"], Shapes(core.config)
     c = config.layer.config
     table = Table(title=f"xvolution: {name}", show_header=False)
     rows = {
@@ -135,9 +128,9 @@ def _summary(name: str, core: Core) -> Table:
         "kernel": f"{c.kernel}x{c.kernel}, stride {c.stride}, {c.padding}, groups {c.groups}",
         "attention": f"{len(c.attn_offsets)} offsets",
         **_reload_rows(core),
-        **_build_rows(config),
-        "row store": f"{config.prediction.slots} rows of {config.row_depth} x {config.column_group.size} bit",
-        "accumulator": f"{config.ranges.accumulator.signed_bits} bit, from the "
+        **_build_rows(shapes),
+        "row store": f"{shapes.schedule.slots} rows of {shapes.row_depth} x {shapes.column_group.size} bit",
+        "accumulator": f"{shapes.ranges.accumulator.signed_bits} bit, from the "
         + ("weights" if config.reload is None else "formats"),
         "first output": f"{timing['predicted_latency']} cycles after the first input",
         "frame": f"{timing['predicted_frame_cycles']} cycles (ideal {timing['ideal_frame_cycles']})",
@@ -158,22 +151,20 @@ def _reload_rows(core: Core) -> dict[str, str]:
     return {"reloadable": f"{sets} of weights, each of {beats} beats; {', '.join(shifts)}"}
 
 
-def _build_rows(config: UnitConfig) -> dict[str, str]:
+def _build_rows(shapes: Shapes) -> dict[str, str]:
     """What was chosen for the layer, and the multipliers that follow from it."""
-    counts = {
-        kind: count for kind, count in multiplier_counts(config, in_fabric=config.attention_in_fabric).items() if count
-    }
+    counts = {kind: count for kind, count in dsp_counts(shapes).items() if count}
     parts = ", ".join(f"{count} {kind}" for kind, count in counts.items())
     return {
-        "target": f"{config.target.name}, {'two products in a multiplier' if config.plan.packed else 'not packed'}",
-        "folding": f"simd {config.folding.simd}, pe {config.folding.pe}",
+        "target": f"{shapes.target.name}, {'two products in a multiplier' if shapes.plan.packed else 'not packed'}",
+        "folding": f"simd {shapes.folding.simd}, pe {shapes.folding.pe}",
         "multipliers": f"{sum(counts.values())}: {parts}" if counts else "0",
     }
 
 
 def _estimate_table(name: str, unit: Estimate, wish: Wish | None) -> Table:
     table = Table(title=f"xvolution: {name}, estimated", show_header=False)
-    rows = _build_rows(unit.config) | {
+    rows = _build_rows(unit.shapes) | {
         "first output": f"{unit.latency} cycles after the first input",
         "frame": f"{unit.frame_cycles} cycles (exact)",
     }
@@ -190,7 +181,7 @@ def _estimate_table(name: str, unit: Estimate, wish: Wish | None) -> Table:
         "DSP": "-" if unit.dsp is None else f"{unit.dsp:,}{of('dsp')} (exact)",
         "BRAM": "-"
         if unit.bram is None
-        else f"{unit.bram:,g}{of('bram')} of {unit.config.target.fabric.block_kbit} kbit",
+        else f"{unit.bram:,g}{of('bram')} of {unit.shapes.target.fabric.block_kbit} kbit",
     }
     for label, value in rows.items():
         table.add_row(label, value)

@@ -1,4 +1,4 @@
-"""The command-line options of a reloadable unit, the same for every command that builds one."""
+"""Options: how a unit is asked for on the command line, the same for every command that builds one."""
 
 from __future__ import annotations
 
@@ -6,16 +6,57 @@ import argparse
 import re
 from collections.abc import Callable
 
+from golden.contract.folding import Folding
+from golden.contract.layer import Layer
 from golden.contract.layer_config import FIELD_RANGES, LayerConfig
 from golden.contract.ranges import Range
+from golden.layers import DEFAULT, NAMES
 from golden.support.cli import UserError
+from golden.support.options import add_folding, add_layer
+from hw.plan.config import DEFAULT_NAME, UnitConfig, check_name
 from hw.plan.reload import Reload
+from hw.targets.families import TARGETS
 
 #: ``--attn-shift`` without a say, where the layer does not need more: wider shifts make wider accumulators.
 ATTN_SHIFT = Range(0, 7)
 
 
-def add_reload_options(parser: argparse.ArgumentParser) -> None:
+def add_unit_options(parser: argparse.ArgumentParser, *, target: str, reloadable: bool = True) -> None:
+    """Everything that `unit_config` reads.
+
+    Args:
+        target: the default one.
+        reloadable: whether the command takes reloadable units.
+    """
+    add = parser.add_argument
+    add_layer(parser, NAMES, DEFAULT)
+    add_folding(parser)
+    add("--target", choices=list(TARGETS), help=f"FPGA family (default: {target})")
+    add("--pack", choices=["auto", "none"], default="auto", help="whether products share multipliers (default: auto)")
+    add(
+        "--name",
+        type=_name,
+        default=DEFAULT_NAME,
+        help=f"of the top module; other modules and all files begin with it (default: {DEFAULT_NAME})",
+    )
+    parser.set_defaults(default_target=target, reloadable=False)
+    if reloadable:
+        _add_reload_options(parser)
+
+
+def unit_config(args: argparse.Namespace, layer: Layer) -> UnitConfig:
+    """The unit of ``layer`` that the options ask for. Raises `UserError` where they do not go together."""
+    return UnitConfig(
+        layer=layer,
+        folding=Folding.choose(layer.config, args.simd, args.pe),
+        target=TARGETS[args.target or args.default_target],
+        pack=args.pack == "auto",
+        reload=_reload(args, layer.config),
+        name=args.name,
+    )
+
+
+def _add_reload_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("a unit whose layer comes at run time")
     group.add_argument(
         "--reloadable", action="store_true", help="weights, constants, frame size and shifts come over AXI"
@@ -27,11 +68,10 @@ def add_reload_options(parser: argparse.ArgumentParser) -> None:
         )
 
 
-def reload_of(args: argparse.Namespace, config: LayerConfig) -> Reload | None:
-    """What the options ask for; None without ``--reloadable``. Raises `UserError` where they do not go together."""
+def _reload(args: argparse.Namespace, config: LayerConfig) -> Reload | None:
     if not args.reloadable:
         for option in ("single_buffered", "attn_shift", "out_shift"):
-            if getattr(args, option):
+            if getattr(args, option, None):
                 raise UserError(f"--{option.replace('_', '-')} needs --reloadable")
         return None
     attn_shift = args.attn_shift or Range(0, max(ATTN_SHIFT.high, config.attn_shift))
@@ -49,3 +89,10 @@ def _limits_text(option: str) -> Callable[[str], Range]:
         return Range(int(match[1]), int(match[2]))
 
     return parse
+
+
+def _name(text: str) -> str:
+    try:
+        return check_name(text)
+    except UserError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None

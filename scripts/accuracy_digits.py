@@ -25,6 +25,7 @@ from golden.model import integer
 from golden.support.cli import Parser, bounded, file_path, run
 from golden.support.progress import progress
 from hw.export.verilog import generate
+from hw.plan.config import UnitConfig
 from sim.bulk.simulate import simulate
 from sim.simulator.simulators import SIMULATORS, find_simulator
 
@@ -39,9 +40,9 @@ def main(argv: list[str]) -> int:
     folding = Folding.choose(layer.config, options.simd, options.pe)
 
     expected = digits.logits(integer.run(layer, digits.frames))
-    core = generate(layer, folding)
+    core = generate(UnitConfig(layer=layer, folding=folding))
     with progress(f"{images} images in {simulator.name}", 1.0) as advance:
-        result = simulate(core, layer, folding, digits.frames, simulator=simulator.name, advance=advance)
+        result = simulate(core, digits.frames, simulator=simulator.name, advance=advance)
     logits = None if result.frames is None else digits.logits(result.frames)
 
     predictions = {"float": digits.float_prediction, "integer model": expected.argmax(axis=1)}

@@ -29,6 +29,8 @@ from golden.contract.folding import Folding
 from golden.layers.random_layer import random_layer
 from golden.support import cli
 from hw.export.verilog import Core, generate
+from hw.plan.config import UnitConfig
+from hw.plan.shapes import Shapes
 from hw.synth.performance import Performance, useful_macs
 from hw.synth.synthesis import PLACEABLE, synthesise
 from hw.targets.families import TARGETS
@@ -137,14 +139,9 @@ def _measure(row: Row, options: Any) -> dict[str, Any]:
     """Simulate and synthesise one unit; its figures, None where there is none."""
     rng = np.random.default_rng(SEED)
     layer = random_layer(rng, **({"in_channels": 16, "out_channels": 16, "height": 32, "width": 32} | dict(row.fields)))
-    core = generate(layer, Folding(simd=row.simd, pe=row.pe), TARGETS[row.target], pack=row.pack)
-    result = simulate(
-        core,
-        layer,
-        core.config.folding,
-        random_frames(rng, layer.config, FRAMES),
-        simulator=options.simulator,
-    )
+    folding = Folding(simd=row.simd, pe=row.pe)
+    core = generate(UnitConfig(layer=layer, folding=folding, target=TARGETS[row.target], pack=row.pack))
+    result = simulate(core, random_frames(rng, layer.config, FRAMES), simulator=options.simulator)
     timing = core.manifest["timing"]
     cycles = result.frame_cycles[-1]
     figures: dict[str, Any] = {
@@ -177,13 +174,14 @@ def _measure(row: Row, options: Any) -> dict[str, Any]:
 
 def _multiplications(core: Core) -> int:
     """Multiplications of a cycle but for requantisation, whatever makes them."""
-    config, g = core.config, core.config.geometry
+    shapes = Shapes(core.config)
+    g, folding = shapes.geometry, shapes.folding
     taps = len(g.attn_taps)
-    products = config.folding.pe * config.lane_channels * (len(g.conv_taps) + taps)
-    if config.heads is not None:
+    products = folding.pe * shapes.lane_channels * (len(g.conv_taps) + taps)
+    if shapes.heads is not None:
         # Similarities of all lanes, and what they multiply in each.
-        return products + taps * (config.folding.simd + config.heads.at_once * config.folding.pe)
-    return products + (config.folding.pe * config.lane_channels if taps else 0)
+        return products + taps * (folding.simd + shapes.heads.at_once * folding.pe)
+    return products + (folding.pe * shapes.lane_channels if taps else 0)
 
 
 def _table(figures: list[dict[str, Any]]) -> Table:

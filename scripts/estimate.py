@@ -106,9 +106,9 @@ def measure(row: Row) -> tuple[Estimate, Area]:
     """A unit's estimate, and what synthesis makes of it."""
     fields = {"in_channels": 16, "out_channels": 16, "height": 32, "width": 32, "in_signed": True} | dict(row.fields)
     layer = random_layer(np.random.default_rng(SEED), **fields)
-    folding, target = Folding(simd=row.simd, pe=row.pe), TARGETS[row.target]
-    truth = sum(area_of_stages(map_to_cells(generate(layer, folding, target))).values(), Area())
-    return estimate(UnitConfig(layer=layer, folding=folding, target=target)), truth
+    config = UnitConfig(layer=layer, folding=Folding(simd=row.simd, pe=row.pe), target=TARGETS[row.target])
+    truth = sum(area_of_stages(map_to_cells(generate(config))).values(), Area())
+    return estimate(config), truth
 
 
 def holds(guess: Estimate, truth: Area) -> bool:

@@ -38,10 +38,11 @@ from golden.contract.layer_file import write_layer
 from golden.support import cli
 from golden.support.arrays import write_array
 from hw.export.verilog import generate
+from hw.plan.config import UnitConfig
 from hw.targets.families import TARGETS
 from sim.bulk.recording import FAULTS
 from sim.bulk.simulate import simulate
-from sim.cases.frozen import Case, random_case
+from sim.cases.frozen import random_case
 from sim.cases.reloadable import random_reloadable_case
 from sim.cases.stimulus import extreme_frames, random_frames
 from sim.reloadable.exercise import NOTHING_MOVES, SCENARIOS, exercise_reloadable
@@ -129,12 +130,10 @@ def run_case(seed: int, index: int, simulator: str, target: str, folder: Path) -
     idle = stall = 0.0
     build, wrong = None, []
     try:
-        core = generate(case.layer, case.folding, case.target, pack=case.pack)
+        core = generate(case)
         build = hashlib.sha256(core.verilog.encode()).hexdigest()
         for idle, stall in ((0.0, 0.0), pauses):
-            result = simulate(
-                core, case.layer, case.folding, frames, simulator=simulator, idle=idle, stall=stall, seed=index
-            )
+            result = simulate(core, frames, simulator=simulator, idle=idle, stall=stall, seed=index)
             wrong = result.complaints()
             if not (idle or stall):
                 wrong += result.timing_complaints(core.manifest["timing"])
@@ -162,7 +161,7 @@ def run_reloadable(seed: int, index: int, simulator: str, target: str, folder: P
     build = None
     with tempfile.TemporaryDirectory() as scratch:
         try:
-            core = generate(case.layer, case.folding, case.target, pack=case.pack, reload=case.reload)
+            core = generate(case)
             build = hashlib.sha256(core.verilog.encode()).hexdigest()
             verdicts = exercise_reloadable(
                 core, find_simulator(simulator), Path(scratch), bench=SCENARIOS, seed=index, stimuli=stimuli
@@ -182,7 +181,7 @@ def run_reloadable(seed: int, index: int, simulator: str, target: str, folder: P
     return Outcome(build=build, lines=lines, cases=len(verdicts), hangs=hangs, mismatches=len(wrong) - hangs)
 
 
-def _keep(case: Case, frames: np.ndarray, folder: Path) -> str:
+def _keep(case: UnitConfig, frames: np.ndarray, folder: Path) -> str:
     """Save the case; the command that simulates it."""
     cli.output_directory(folder)
     write_layer(folder / "layer.npz", case.layer)

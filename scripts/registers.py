@@ -18,6 +18,7 @@ from hw.control.register_page import register_markdown
 from hw.control.registers import register_table
 from hw.plan.config import UnitConfig
 from hw.plan.reload import Reload
+from hw.plan.shapes import Shapes
 
 PAGE = Path(__file__).parents[1] / "docs" / "registers.md"
 
@@ -28,7 +29,7 @@ def page() -> str:
     attn_shift, out_shift = (Range(*FIELD_RANGES[name]) for name in ("attn_shift", "out_shift"))
     reload = Reload(attn_shift=attn_shift, out_shift=out_shift)
     config = UnitConfig(layer=layer, folding=Folding.choose(layer.config), reload=reload)
-    return register_markdown(register_table(config))
+    return register_markdown(register_table(Shapes(config)))
 
 
 def main(argv: list[str]) -> int:

@@ -27,8 +27,9 @@ from golden.support import cli
 from golden.support.cli import UserError
 from golden.support.progress import progress
 from hw.export.verilog import generate
+from hw.plan.config import UnitConfig
 from hw.targets.families import TARGETS
-from sim.cases.frozen import CASES, SMALL_CASES, Case
+from sim.cases.frozen import CASES, SMALL_CASES
 from sim.cases.reloadable import PREFIX, RELOADABLE, any_case
 
 KEPT = Path(__file__).parents[1] / "docs" / "evidence" / "verilog_hashes.json"
@@ -68,17 +69,15 @@ def unit_names() -> list[str]:
 
 def verilog_hash(name: str) -> str:
     """The sha256 of a unit's Verilog."""
-    case = _case(name)
-    core = generate(case.layer, case.folding, case.target, pack=case.pack, reload=case.reload)
-    return hashlib.sha256(core.verilog.encode()).hexdigest()
+    return hashlib.sha256(generate(_config(name)).verilog.encode()).hexdigest()
 
 
-def _case(name: str) -> Case:
+def _config(name: str) -> UnitConfig:
     if not name.startswith(LAYER):
         return any_case(name)
     _, layer_name, target = name.split("/")
     layer = load_layer(layer_name)
-    return Case(layer=layer, folding=Folding.choose(layer.config), target=TARGETS[target])
+    return UnitConfig(layer=layer, folding=Folding.choose(layer.config), target=TARGETS[target])
 
 
 def _parser() -> cli.Parser:

@@ -8,7 +8,6 @@ Exit status: 0 if it passes, 1 if it fails, 2 for wrong input.
 
 from __future__ import annotations
 
-import dataclasses
 import tempfile
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from golden.support import cli
 from golden.support.cli import UserError
 from hw.export.verilog import generate
 from sim.reloadable.exercise import SCENARIOS, exercise_reloadable
-from sim.simulator.reload_job import ReloadJob
+from sim.simulator.job import Job
 from sim.simulator.simulators import SIMULATORS, find_simulator
 
 
@@ -26,12 +25,12 @@ def main(argv: list[str]) -> int:
     options = _parser().parse_args(argv)
     simulator = find_simulator(options.simulator)
     try:
-        job = ReloadJob.load(options.folder)
+        job = Job.load(options.folder)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"folder {options.folder} is not one that scripts.fuzz has kept: {error}") from None
     if options.waves is not None and options.waves.suffix != simulator.wave_suffix:
         raise UserError(f"waves file {options.waves}: {simulator.name} writes {simulator.wave_suffix} files")
-    core = generate(**{field.name: getattr(job.config, field.name) for field in dataclasses.fields(job.config)})
+    core = generate(job.config)
     with tempfile.TemporaryDirectory() as scratch:
         verdicts = exercise_reloadable(
             core,

@@ -21,14 +21,14 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from golden.contract.folding import Folding
-from golden.layers import DEFAULT, NAMES, activations, load_layer
+from golden.layers import activations, load_layer
 from golden.support import cli
 from golden.support.arrays import read_array, write_array
 from golden.support.cli import UserError
 from golden.support.progress import progress
 from hw.export.verilog import generate
-from hw.targets.families import GENERIC, TARGETS
+from hw.options import add_unit_options, unit_config
+from hw.targets.families import GENERIC
 from sim.bulk.result import SimulationResult
 from sim.bulk.simulate import MAX_PROBABILITY, simulate
 from sim.simulator.simulators import SIMULATORS, find_simulator
@@ -38,7 +38,7 @@ def main(argv: list[str]) -> int:
     options = _parser().parse_args(argv)
     simulator = find_simulator(options.simulator)
     layer = load_layer(options.layer)
-    folding = Folding.choose(layer.config, options.simd, options.pe)
+    config = unit_config(options, layer)
     x = read_array(_input_path(options))
     frames = layer.check_input(x)
     for path in (options.output, options.report, options.waves):
@@ -46,12 +46,10 @@ def main(argv: list[str]) -> int:
     if options.waves is not None and options.waves.suffix != simulator.wave_suffix:
         raise UserError(f"waves file {options.waves}: {simulator.name} writes {simulator.wave_suffix} files")
 
-    core = generate(layer, folding, TARGETS[options.target], pack=options.pack == "auto")
+    core = generate(config)
     with progress(f"{len(frames)} frames in {simulator.name}", 1.0) as advance:
         result = simulate(
             core,
-            layer,
-            folding,
             frames,
             simulator=simulator.name,
             idle=options.idle,
@@ -63,9 +61,9 @@ def main(argv: list[str]) -> int:
     timing = core.manifest["timing"]
     report = {
         "layer": options.layer,
-        "simd": folding.simd,
-        "pe": folding.pe,
-        "target": options.target,
+        "simd": config.folding.simd,
+        "pe": config.folding.pe,
+        "target": config.target.name,
         "pack": options.pack,
         "simulator": simulator.name,
         "idle": options.idle,
@@ -96,17 +94,13 @@ def _parser() -> cli.Parser:
     parser = cli.Parser(prog="python -m sim.run", description=__doc__)
     probability = cli.bounded(float, 0, MAX_PROBABILITY)
     add = parser.add_argument
-    add("layer", nargs="?", default=DEFAULT, help=f"layer file, or one of {', '.join(NAMES)} (default: {DEFAULT})")
+    add_unit_options(parser, target=GENERIC.name, reloadable=False)
     add(
         "--input",
         type=cli.file_path,
         help="frames, .npy of integers [N, C, H, W] (default: the layer's recorded activations)",
     )
     add("--output", type=cli.file_path, help="where to write the unit's output, .npy [N, O, Ho, Wo]")
-    add("--simd", type=cli.bounded(int, 1, float("inf")), help="input channels per beat")
-    add("--pe", type=cli.bounded(int, 1, float("inf")), help="output channels per beat")
-    add("--target", choices=list(TARGETS), default=GENERIC.name, help=f"FPGA family (default: {GENERIC.name})")
-    add("--pack", choices=["auto", "none"], default="auto", help="none: one product a multiplier (default: auto)")
     add("--simulator", choices=list(SIMULATORS), default="verilator", help="(default: verilator)")
     add("--idle", type=probability, default=0.0, metavar="P", help="share of cycles without input (default: 0)")
     add("--stall", type=probability, default=0.0, metavar="P", help="share of cycles that take no output (default: 0)")

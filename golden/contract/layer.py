@@ -73,6 +73,12 @@ class Layer:
         if bound >= 2 ** (ACCUMULATOR_BITS - 1):
             raise LayerError(f"the proven bound on |acc| is {bound}, allowed is less than 2^{ACCUMULATOR_BITS - 1}")
 
+    @classmethod
+    def stand_in(cls, config: LayerConfig) -> Layer:
+        """A layer of ``config`` without weights, where only the config counts."""
+        zeros = {name: np.zeros(shape, np.int64) for name, shape in config.array_shapes.items()}
+        return cls(config=config, **(zeros | {"multiplier": np.ones(config.out_channels, np.int64)}))
+
     def _check_array(self, name: str, low: int, high: int) -> None:
         array = np.asarray(getattr(self, name))
         check_header(name, array.shape, array.dtype, self.config.array_shapes[name])

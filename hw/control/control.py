@@ -18,26 +18,35 @@ from amaranth.lib.wiring import In, Out
 from hw.blocks.pipeline import index_shape
 from hw.control.axi_lite import AxiLite, axi_lite_members
 from hw.control.counters import Counters
-from hw.control.interface import APPLY_PARTS, WORD, Apply, InputErrors, Parts, constant_write, counts, settings_layout
+from hw.control.interface import (
+    APPLY_PARTS,
+    WORD,
+    Apply,
+    InputErrors,
+    Parts,
+    bank_write,
+    constant_write,
+    counts,
+    settings_layout,
+)
 from hw.control.register_file import RegisterFile
 from hw.control.registers import ADDRESS_BITS, register_table
-from hw.control.weight_image import BEAT_BITS, weight_banks
 from hw.control.weight_loader import WeightLoader
-from hw.plan.config import UnitConfig
-from hw.unit.weight_store import bank_write
+from hw.plan.shapes import Shapes
+from hw.plan.weight_layout import BEAT_BITS, weight_banks
 
 PREFIX = "s_axi_"
 
 
 class Control(wiring.Component):
-    """The control plane of the reloadable unit ``config``.
+    """The control plane of a reloadable unit.
 
     A soft reset restarts everything but the AXI4-Lite slave, which answers it: settings, errors and
     counters return to their reset values, and nothing is loaded or in force any more.
 
     Members:
         s_axi_*: AXI4-Lite slave with `ADDRESS_BITS` bits of address and 32 of data.
-        s_axis_weights_*: weight images, see `hw.control.weight_image`.
+        s_axis_weights_*: weight images, see `hw.plan.weight_layout`.
         o_settings: settings of the next set, always within their limits. They do not change from
             ``o_apply.strobe`` to ``i_applied``.
         o_apply: see `Apply`; valid with its strobe.
@@ -54,15 +63,14 @@ class Control(wiring.Component):
         i_errors, i_counts: what happens at the data path's streams.
     """
 
-    def __init__(self, config: UnitConfig) -> None:
-        assert config.reload is not None, "only a reloadable unit has a control plane"
-        self._single_buffered = config.reload.single_buffered
-        banks = weight_banks(config)
+    def __init__(self, shapes: Shapes) -> None:
+        self._single_buffered = shapes.config.limits.single_buffered
+        banks = weight_banks(shapes)
         self._axi = AxiLite(ADDRESS_BITS)
-        self._table = register_table(config)
+        self._table = register_table(shapes)
         self._registers = RegisterFile(self._table)
-        self._loader = WeightLoader(banks, config.weight_depth)
-        self._counters = Counters(config)
+        self._loader = WeightLoader(banks, shapes.weight_depth)
+        self._counters = Counters(shapes)
         super().__init__(
             {
                 **{PREFIX + name: member for name, member in axi_lite_members(ADDRESS_BITS).items()},
@@ -70,13 +78,13 @@ class Control(wiring.Component):
                 "s_axis_weights_tready": Out(1),
                 "s_axis_weights_tdata": In(BEAT_BITS),
                 "s_axis_weights_tlast": In(1),
-                "o_settings": Out(settings_layout(config)),
+                "o_settings": Out(settings_layout(shapes)),
                 "o_apply": Out(Apply),
                 "o_soft_reset": Out(1),
                 "o_hold": Out(1),
                 "o_ignore_tlast": Out(1),
-                "o_constant": Out(constant_write(config)),
-                "o_weight": Out(bank_write(banks, index_shape(config.weight_depth))),
+                "o_constant": Out(constant_write(shapes)),
+                "o_weight": Out(bank_write(banks, index_shape(shapes.weight_depth))),
                 "i_pending": In(1),
                 "i_applied": In(1),
                 "i_applied_parts": In(Parts),
@@ -85,7 +93,7 @@ class Control(wiring.Component):
                 "i_idle": In(1),
                 "i_begun": In(WORD),
                 "i_errors": In(InputErrors),
-                "i_counts": In(counts(config)),
+                "i_counts": In(counts(shapes)),
             }
         )
 

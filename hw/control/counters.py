@@ -7,7 +7,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.control.interface import WORD, counts
-from hw.plan.config import UnitConfig
+from hw.plan.shapes import Shapes
 
 
 class Counters(wiring.Component):
@@ -19,8 +19,8 @@ class Counters(wiring.Component):
         o_totals: a number for each member of `i_counts`.
     """
 
-    def __init__(self, config: UnitConfig) -> None:
-        layout = counts(config)
+    def __init__(self, shapes: Shapes) -> None:
+        layout = counts(shapes)
         self._names = list(layout.members)
         totals = data.StructLayout(dict.fromkeys(self._names, WORD))
         super().__init__({"i_counts": In(layout), "i_clear": In(1), "o_totals": Out(totals)})

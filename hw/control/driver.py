@@ -8,7 +8,7 @@ driver's coroutines without an event loop:
         async def read(self, address): return self.words[address // 4]
         ...
 
-    driver = Driver(config, Mapped())
+    driver = Driver.from_manifest("xvolution.json", Mapped())
     complete(driver.load(layer))
     outputs = complete(driver.run(layer, frames))
 """
@@ -16,6 +16,7 @@ driver's coroutines without an event loop:
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Coroutine, Iterable, Mapping
 from typing import Any, Protocol, TypeVar
 
@@ -29,8 +30,10 @@ from golden.support.cli import UserError
 from hw.control.interface import APPLY_PARTS, WORD
 from hw.control.register_table import Access
 from hw.control.registers import offset_bits, register_table
-from hw.control.weight_image import weight_image
 from hw.plan.config import UnitConfig
+from hw.plan.config_file import read_manifest_config
+from hw.plan.shapes import Shapes
+from hw.plan.weight_layout import weight_image
 
 #: Reads of a status bit after which it counts as stuck.
 PATIENCE = 100_000
@@ -99,8 +102,16 @@ class Driver:
     """
 
     def __init__(self, config: UnitConfig, board: Board) -> None:
-        self._config, self._board = config, board
-        self._table = register_table(config)
+        self._shapes, self._board = Shapes(config), board
+        self._table = register_table(self._shapes)
+
+    @classmethod
+    def from_manifest(cls, path: str | os.PathLike[str], board: Board) -> Driver:
+        """The driver of the unit that the manifest at ``path`` describes. Needs no other file.
+
+        Raises `UserError` where the manifest cannot be read, or is that of a frozen unit.
+        """
+        return cls(read_manifest_config(path), board)
 
     async def check_unit(self) -> dict[str, int]:
         """Compare what the unit says it is with ``config``; returns its `constants`."""
@@ -169,7 +180,7 @@ class Driver:
                     f"{name} {getattr(c, name)} of the layer does not fit the unit, allowed are {low} to {high}"
                 )
         if offset_bits(c.attn_offsets) != unit["attn_offsets_0"] | unit["attn_offsets_1"] << WORD:
-            offsets = self._config.layer.config.attn_offsets
+            offsets = self._shapes.layer.config.attn_offsets
             raise UserError(f"attn_offsets {c.attn_offsets} of the layer do not fit the unit, built for {offsets}")
         return bool(unit["single_buffered"])
 
@@ -219,12 +230,12 @@ class Driver:
 
     async def send(self, layer: Layer, frame: np.ndarray) -> None:
         """Send one frame, integers ``[C, H, W]``."""
-        payload = self._config.input_payload
+        payload = self._shapes.input_payload
         await self._board.send_frame(payload.pack(to_beats(layer.check_input(frame), payload.lanes)))
 
     async def receive(self, layer: Layer) -> np.ndarray:
         """The next output frame, int64 ``[1, O, Ho, Wo]``."""
-        c, payload = layer.config, self._config.output_payload
+        c, payload = layer.config, self._shapes.output_payload
         expected = c.out_channels * c.out_height * c.out_width // payload.lanes
         beats = await self._board.receive_frame(expected)
         if len(beats) != expected:
@@ -267,13 +278,13 @@ class Driver:
         """Restart the unit; it must be loaded again."""
         await self._command("soft_reset")
 
-    def _as_built(self, layer: Layer) -> UnitConfig:
+    def _as_built(self, layer: Layer) -> Shapes:
         """The unit with the weights of ``layer``, tap by tap in the order that it was built for."""
-        built = self._config.layer.config
+        built = self._shapes.layer.config
         order = [layer.config.attn_offsets.index(offset) for offset in built.attn_offsets]
         config = dataclasses.replace(built, attn_shift=layer.config.attn_shift)
         weights = dataclasses.replace(layer, config=config, attn_weight=layer.attn_weight[..., order])
-        return dataclasses.replace(self._config, layer=weights)
+        return Shapes(self._shapes.config.of_layer(weights))
 
     async def _control(self, name: str, on: bool) -> None:
         register = self._table["control"]

@@ -6,14 +6,14 @@ from hw.control.header import header
 from hw.control.register_page import register_html, register_markdown
 from hw.control.registers import register_table
 from hw.control.systemrdl import systemrdl
-from hw.plan.config import UnitConfig
+from hw.plan.shapes import Shapes
 
 
-def register_files(config: UnitConfig) -> dict[str, str]:
+def register_files(shapes: Shapes) -> dict[str, str]:
     """C header, SystemRDL and documents by file name; none for a frozen unit."""
-    if config.reload is None:
+    if shapes.config.reload is None:
         return {}
-    table = register_table(config)
+    table = register_table(shapes)
     return {
         "xvolution.h": header(table),
         "xvolution.rdl": systemrdl(table),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import unsigned
+from collections.abc import Sequence
+
+from amaranth.hdl import Shape, unsigned
 from amaranth.lib import data
 
 from hw.blocks.pipeline import index_shape
-from hw.plan.config import UnitConfig
+from hw.plan.shapes import Shapes
 
 #: Which parts of the new set an apply puts in force: the settings, the weights, biases and multipliers.
 APPLY_PARTS = ("settings", "weights", "constants")
@@ -14,17 +16,16 @@ APPLY_PARTS = ("settings", "weights", "constants")
 WORD = 32
 
 
-def settings_layout(config: UnitConfig) -> data.StructLayout:
+def settings_layout(shapes: Shapes) -> data.StructLayout:
     """The numbers that software may change, always within the limits of the build."""
-    c, reload = config.layer.config, config.reload
-    assert reload is not None
+    c, settings = shapes.layer.config, shapes.settings
     return data.StructLayout(
         {
             "height": unsigned(c.height.bit_length()),
             "width": unsigned(c.width.bit_length()),
             "relu": 1,
-            "attn_shift": reload.attn_shift_shape,
-            "out_shift": reload.out_shift_shape,
+            "attn_shift": settings.attn_shift.shape,
+            "out_shift": settings.out_shift.shape,
         }
     )
 
@@ -37,24 +38,29 @@ Apply = data.StructLayout({"strobe": 1, **dict.fromkeys(APPLY_PARTS, 1), "wait":
 InputErrors = data.StructLayout({"tlast_early": 1, "tlast_late": 1})
 
 
-def constant_write(config: UnitConfig) -> data.StructLayout:
+def constant_write(shapes: Shapes) -> data.StructLayout:
     """Write ``value`` as bias or multiplier of channel ``word * pe + lane``, in the set not in use."""
     return data.StructLayout(
         {
             "bias": 1,
             "multiplier": 1,
-            "word": index_shape(config.constant_depth),
-            "lane": index_shape(config.folding.pe),
+            "word": index_shape(shapes.constant_depth),
+            "lane": index_shape(shapes.folding.pe),
             "value": WORD,
         }
     )
 
 
-def counts(config: UnitConfig) -> data.StructLayout:
+def counts(shapes: Shapes) -> data.StructLayout:
     """What happens in a cycle, for the counters.
 
     ``frames``: an output frame's last beat is transferred. ``starved``: the input could take a
     beat and none is offered. ``stalled``: an output beat is offered and not taken.
     ``saturated``: output elements that the pipeline has just cut at a limit other than 0.
     """
-    return data.StructLayout({"frames": 1, "starved": 1, "stalled": 1, "saturated": index_shape(config.folding.pe + 1)})
+    return data.StructLayout({"frames": 1, "starved": 1, "stalled": 1, "saturated": index_shape(shapes.folding.pe + 1)})
+
+
+def bank_write(widths: Sequence[int], address: Shape) -> data.StructLayout:
+    """Write ``value`` (its lower bits) to ``word`` of memory ``bank``, where memories have words of ``widths`` bits."""
+    return data.StructLayout({"enable": 1, "bank": index_shape(len(widths)), "word": address, "value": max(widths)})

@@ -15,8 +15,8 @@ from golden.contract.layer_config import MULTIPLIER_BITS
 from golden.contract.ranges import Range
 from hw.control.interface import APPLY_PARTS, WORD
 from hw.control.register_table import Access, Field, Register, RegisterTable, Window
-from hw.control.weight_image import bank_members, image_beats, weight_banks
-from hw.plan.config import UnitConfig
+from hw.plan.shapes import Shapes
+from hw.plan.weight_layout import bank_members, image_beats, weight_banks
 
 #: The letters XVOL.
 IDENTITY = 0x58564F4C
@@ -31,14 +31,14 @@ _NOT_BUILT = ("relu", "attn_shift", "out_shift", "in_scale", "out_scale")
 _PENDING = "an apply is pending"
 
 
-def register_table(config: UnitConfig) -> RegisterTable:
-    """The registers of the unit ``config``, which must have ``config.reload``."""
+def register_table(shapes: Shapes) -> RegisterTable:
+    """The registers of a reloadable unit."""
     return RegisterTable(
         name="xvolution",
         description="Reloadable X-volution unit",
         address_bits=ADDRESS_BITS,
-        registers=(*_constants(config), *_settings(config), *_operation(), *_counters()),
-        windows=_windows(config),
+        registers=(*_constants(shapes), *_settings(shapes), *_operation(), *_counters()),
+        windows=_windows(shapes),
     )
 
 
@@ -53,17 +53,16 @@ def offset_bits(offsets: Iterable[tuple[int, int]]) -> int:
     return sum(1 << offset_bit(*offset) for offset in offsets)
 
 
-def fingerprint(config: UnitConfig) -> int:
+def fingerprint(shapes: Shapes) -> int:
     """32 bits that differ between builds whose weight images or limits differ: a CRC of all that these follow from."""
-    assert config.reload is not None
-    layer = json.loads(config.layer.config.to_json())
+    layer = json.loads(shapes.layer.config.to_json())
     build = {
         "layer": {name: value for name, value in layer.items() if name not in _NOT_BUILT},
-        "folding": dataclasses.asdict(config.folding),
-        "target": config.target.name,
-        "pack": config.pack,
-        "reload": dataclasses.asdict(config.reload),
-        "banks": bank_members(config),
+        "folding": dataclasses.asdict(shapes.folding),
+        "target": shapes.target.name,
+        "pack": shapes.config.pack,
+        "reload": dataclasses.asdict(shapes.config.limits),
+        "banks": bank_members(shapes),
     }
     return zlib.crc32(json.dumps(build, sort_keys=True).encode())
 
@@ -91,10 +90,9 @@ def _number(
     )
 
 
-def _constants(config: UnitConfig) -> tuple[Register, ...]:
+def _constants(shapes: Shapes) -> tuple[Register, ...]:
     """What the unit is: software reads it to see whether a layer fits."""
-    c, reload = config.layer.config, config.reload
-    assert reload is not None
+    c, reload = shapes.layer.config, shapes.config.limits
     offsets = offset_bits(c.attn_offsets)
 
     def register(name: str, address: int, description: str, *fields: Field) -> Register:
@@ -115,7 +113,7 @@ def _constants(config: UnitConfig) -> tuple[Register, ...]:
             field("minor", 0, 16, VERSION["minor"], "Grows when something is added."),
             field("major", 16, 16, VERSION["major"], "Grows when something changes its meaning."),
         ),
-        whole("fingerprint", 0x08, fingerprint(config), "Differs between builds that take different weight images."),
+        whole("fingerprint", 0x08, fingerprint(shapes), "Differs between builds that take different weight images."),
         register(
             "channels",
             0x0C,
@@ -158,8 +156,8 @@ def _constants(config: UnitConfig) -> tuple[Register, ...]:
             "folding",
             0x1C,
             "Channels of a beat.",
-            field("simd", 0, 16, config.folding.simd, "Input channels of a beat."),
-            field("pe", 16, 16, config.folding.pe, "Output channels of a beat."),
+            field("simd", 0, 16, shapes.folding.simd, "Input channels of a beat."),
+            field("pe", 16, 16, shapes.folding.pe, "Output channels of a beat."),
         ),
         register(
             "largest_frame",
@@ -184,17 +182,16 @@ def _constants(config: UnitConfig) -> tuple[Register, ...]:
             f"Offset (dy, dx) of an attention tap: bit (dy + {REACH}) * {2 * REACH + 1} + dx + {REACH}.",
         ),
         whole("attn_offsets_1", 0x2C, offsets >> WORD, f"The same, bits from {WORD} up."),
-        whole("weight_beats", 0x30, image_beats(config), "Beats of a weight image."),
-        whole("weight_depth", 0x34, config.weight_depth, "Words of each weight memory."),
-        whole("weight_memories", 0x38, len(weight_banks(config)), "Weight memories."),
-        whole("constant_depth", 0x3C, config.constant_depth, "Rows of the windows of biases and multipliers."),
+        whole("weight_beats", 0x30, image_beats(shapes), "Beats of a weight image."),
+        whole("weight_depth", 0x34, shapes.weight_depth, "Words of each weight memory."),
+        whole("weight_memories", 0x38, len(weight_banks(shapes)), "Weight memories."),
+        whole("constant_depth", 0x3C, shapes.constant_depth, "Rows of the windows of biases and multipliers."),
     )
 
 
-def _settings(config: UnitConfig) -> tuple[Register, ...]:
+def _settings(shapes: Shapes) -> tuple[Register, ...]:
     """Numbers of the next set; an apply puts them in force."""
-    c, reload = config.layer.config, config.reload
-    assert reload is not None
+    c, reload = shapes.layer.config, shapes.config.limits
     least = c.smallest_frame
 
     def register(name: str, address: int, allowed: Range, reset: int, description: str) -> Register:
@@ -318,9 +315,8 @@ def _counters() -> tuple[Register, ...]:
     )
 
 
-def _windows(config: UnitConfig) -> tuple[Window, ...]:
-    reload = config.reload
-    assert reload is not None
+def _windows(shapes: Shapes) -> tuple[Window, ...]:
+    reload = shapes.config.limits
     closed = (
         "the unit is not held and idle" if reload.single_buffered else "frames of the set before are in the pipeline"
     )
@@ -329,8 +325,8 @@ def _windows(config: UnitConfig) -> tuple[Window, ...]:
         return Window(
             name=name,
             address=address,
-            rows=config.constant_depth,
-            lanes=config.folding.pe,
+            rows=shapes.constant_depth,
+            lanes=shapes.folding.pe,
             allowed=allowed,
             description=description,
             refused_while=f"{_PENDING}, or {closed}",

@@ -1,6 +1,6 @@
 """Weight loader: the beats of a weight image, assembled into words of the weight memories.
 
-See `hw.control.weight_image` for the order. One register, as wide as the widest memory, takes the
+See `hw.plan.weight_layout` for the order. One register, as wide as the widest memory, takes the
 beats of a word; a word is written in the cycle after its last beat, while the next one begins.
 """
 
@@ -13,8 +13,8 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.blocks.pipeline import Counter, index_shape, pick
-from hw.control.weight_image import BEAT_BITS, beats_of_word
-from hw.unit.weight_store import bank_write
+from hw.control.interface import bank_write
+from hw.plan.weight_layout import BEAT_BITS, beats_of_word
 
 #: A beat of the stream: TDATA and TLAST.
 WeightBeat = data.StructLayout({"data": BEAT_BITS, "last": 1})

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from golden.contract.folding import Folding
-from golden.contract.layer import Layer
 from golden.contract.layer_config import LayerConfig
 from golden.support.cli import UserError
 from hw.blocks.multiplier import NARROW_OPERAND
 from hw.estimate.estimate import Estimate, estimate
 from hw.plan.config import UnitConfig
 from hw.plan.geometry import Geometry
-from hw.plan.schedule import predict
-from hw.targets.devices import CAPACITY, DEVICE_TARGET
-from hw.targets.families import TARGETS
+from hw.plan.schedule import find_schedule
+from hw.targets.devices import CAPACITY
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,23 +38,24 @@ def legal_foldings(config: LayerConfig) -> Iterator[Folding]:
             yield Folding(simd=simd, pe=pe)
 
 
-def choose_folding(layer: Layer, wish: Wish, *, pack: bool = True) -> Estimate:
-    """The unit with the fewest multipliers, then LUTs, that reaches ``wish`` and fits its device.
+def choose_folding(config: UnitConfig, wish: Wish) -> Estimate:
+    """The unit like ``config``, but for its folding, with the fewest multipliers, then LUTs, that reaches ``wish``.
 
     Raises `UserError` if there is none, and says what the device can reach.
     """
+    layer = config.layer.config
     rates = {
-        folding: 1e6 * wish.clock_mhz / predict(Geometry(config=layer.config, folding=folding)).frame_cycles
-        for folding in legal_foldings(layer.config)
+        folding: 1e6 * wish.clock_mhz / find_schedule(Geometry(config=layer, folding=folding)).frame_cycles
+        for folding in legal_foldings(layer)
     }
     enough = [
-        unit for folding, rate in rates.items() if rate >= wish.fps and (unit := _fitting(layer, folding, wish, pack))
+        unit for folding, rate in rates.items() if rate >= wish.fps and (unit := _fitting(config, folding, wish.device))
     ]
     if enough:
         return min(enough, key=lambda unit: (unit.dsp, unit.lut))
     asked = f"fps {wish.fps:g} is out of reach on {wish.device} at {wish.clock_mhz:g} MHz"
     for folding, rate in sorted(rates.items(), key=lambda item: -item[1]):
-        if _fitting(layer, folding, wish, pack):
+        if _fitting(config, folding, wish.device):
             raise UserError(f"{asked}, at most {rate:.1f} frames/s are (simd {folding.simd}, pe {folding.pe})")
     raise UserError(f"{asked}: no folding of the layer fits")
 
@@ -68,16 +67,15 @@ def fits(unit: Estimate, device: str) -> bool:
     return unit.lut <= has.lut and unit.ff <= has.ff and unit.dsp <= has.dsp and unit.bram <= has.bram
 
 
-def _fitting(layer: Layer, folding: Folding, wish: Wish, pack: bool) -> Estimate | None:
+def _fitting(config: UnitConfig, folding: Folding, device: str) -> Estimate | None:
     """The unit with ``folding`` if it can be built and fits the device."""
-    if _is_hopeless(layer.config, folding, wish.device):
+    if _is_hopeless(config.layer.config, folding, device):
         return None
     try:
-        config = UnitConfig(layer=layer, folding=folding, target=TARGETS[DEVICE_TARGET], pack=pack)
+        unit = estimate(replace(config, folding=folding))
     except UserError:  # more lanes than a vector holds
         return None
-    unit = estimate(config)
-    return unit if fits(unit, wish.device) else None
+    return unit if fits(unit, device) else None
 
 
 def _is_hopeless(config: LayerConfig, folding: Folding, device: str) -> bool:

@@ -13,18 +13,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from amaranth.hdl import Elaboratable
-
 from hw.blocks import multiplier
 from hw.blocks.memory import LATENCY, kind
 from hw.blocks.pipeline import index_shape, tree_latency
 from hw.estimate.cells import Family
 from hw.estimate.similarity import chain_area, combine_area, group_macs_area, similarity_area
-from hw.export.manifest import manifest
-from hw.plan.config import UnitConfig, shape_of
+from hw.frozen.input_order import InputOrder
+from hw.plan.config import UnitConfig
+from hw.plan.dsp_count import attention_in_fabric
+from hw.plan.shapes import Shapes, shape_of
+from hw.plan.weight_layout import bank_members
 from hw.targets.area import Area
-from hw.unit.unit import Unit
-from hw.unit.weight_store import WeightStore
+from hw.unit.timetable import Timetable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +32,7 @@ class Estimate:
     """What a unit will cost and how fast it is.
 
     Attributes:
-        config: the unit.
+        shapes: the unit.
         frame_cycles, latency: cycles from frame to frame, and from the first input to the first output; exact.
         stages: estimated area of each of `hw.synth.stages.STAGES`.
         dsp, bram: numbers of multipliers and block RAMs (`hw.targets.area.Area`), exact but for Xilinx memories
@@ -40,12 +40,16 @@ class Estimate:
             synthesis is free to choose.
     """
 
-    config: UnitConfig
+    shapes: Shapes
     frame_cycles: int
     latency: int
     stages: Mapping[str, Area]
     dsp: int | None
     bram: float | None
+
+    @property
+    def config(self) -> UnitConfig:
+        return self.shapes.config
 
     @property
     def lut(self) -> int:
@@ -57,60 +61,48 @@ class Estimate:
 
 
 def estimate(config: UnitConfig) -> Estimate:
-    """The figures of the unit of ``config``, without generating it."""
-    unit = Unit(config)
-    _only_asked(unit)
-    figures = manifest(config, unit)
-    family = Family(config.target)
+    """The figures of the frozen unit of ``config``, without generating it."""
+    shapes = Shapes(config)
+    times, family = Timetable(shapes), Family(config.target)
     stages = {
-        "sequencer": _sequencer(family, unit),
-        "row_store": _row_store(config, family),
-        "window": _window(config, family),
-        "similarity": Area() if config.heads is None else similarity_area(config, family),
-        "weight_store": _weight_store(config, family, unit.weights),
-        "tap_macs": _tap_macs(config, family),
-        "attention_combine": _attention_combine(config, family),
-        "channel_accumulate": _channel_accumulate(config, family),
-        "requantise": _requantise(config, family),
-        "output_stream": _output_stream(config, family, unit.fifo_depth),
-        "top": _top(config, family, unit),
+        "sequencer": _sequencer(shapes, family),
+        "row_store": _row_store(shapes, family),
+        "window": _window(shapes, family),
+        "similarity": Area() if shapes.heads is None else similarity_area(shapes, family),
+        "weight_store": _weight_store(shapes, family),
+        "tap_macs": _tap_macs(shapes, family),
+        "attention_combine": _attention_combine(shapes, family),
+        "channel_accumulate": _channel_accumulate(shapes, family),
+        "requantise": _requantise(shapes, family),
+        "output_stream": _output_stream(shapes, family, times.fifo_depth),
+        "top": _top(shapes, family, times),
     }
     total = sum(stages.values(), Area())
     free = config.target.multiplier is None
     return Estimate(
-        config=config,
-        frame_cycles=figures["timing"]["predicted_frame_cycles"],
-        latency=figures["timing"]["predicted_latency"],
+        shapes=shapes,
+        frame_cycles=shapes.schedule.frame_cycles,
+        latency=shapes.schedule.first_output_issue + times.latency,
         stages=stages,
         dsp=None if free else total.dsp,
         bram=None if free else total.bram,
     )
 
 
-def _only_asked(part: object) -> None:
-    """Tell Amaranth, which warns of components that nobody generates, that this one and its parts need not be."""
-    if isinstance(part, list):
-        for item in part:
-            _only_asked(item)
-    elif isinstance(part, Elaboratable):
-        vars(part)["_MustUse__used"] = True
-        _only_asked(list(vars(part).values()))
-
-
-def _sequencer(family: Family, unit: Unit) -> Area:
+def _sequencer(shapes: Shapes, family: Family) -> Area:
     # Control logic follows the widths of its queues: fitted.
-    bits = sum(width for _, width in unit.sequencer.input_walk.queues)
+    bits = sum(width for _, width in InputOrder(shapes).queues)
     return Area(lut=round(bits * (5.4 if family.six else 9.6)), ff=8 * bits)
 
 
-def _row_store(config: UnitConfig, family: Family) -> Area:
-    g, stride, slots = config.geometry, config.layer.config.stride, config.prediction.slots
-    rows, pixel, depth = len(g.rows), config.pixel.size, config.row_depth
+def _row_store(shapes: Shapes, family: Family) -> Area:
+    g, stride, slots = shapes.geometry, shapes.layer.config.stride, shapes.schedule.slots
+    rows, pixel, depth = len(g.rows), shapes.pixel.size, shapes.row_depth
     group = pixel * stride
     address, select = index_shape(depth).width, index_shape(slots).width
-    in_block = kind(config.target, depth, read_only=False) == "block"
+    in_block = kind(shapes.target, depth, read_only=False) == "block"
     # Behind a memory in LUTs a word has all its registers in fabric; a block RAM keeps one, an ECP5's two.
-    fabric = LATENCY + config.target.fast - (0 if not in_block else 1 if family.six else LATENCY)
+    fabric = LATENCY + shapes.target.fast - (0 if not in_block else 1 if family.six else LATENCY)
     words = family.delay(slots * group, fabric)
     registers = rows * group + 2 * pixel
     control = 4 * address + rows * (3 + select) + slots + 3 * select + 9
@@ -123,9 +115,9 @@ def _row_store(config: UnitConfig, family: Family) -> Area:
     return logic + family.lut_memory(depth, pixel).times(slots * stride)
 
 
-def _window(config: UnitConfig, family: Family) -> Area:
-    g, element, simd = config.geometry, config.element.width, config.folding.simd
-    fast = int(config.target.fast)
+def _window(shapes: Shapes, family: Family) -> Area:
+    g, element, simd = shapes.geometry, shapes.element.width, shapes.folding.simd
+    fast = int(shapes.target.fast)
     total = Area(lut=10, ff=10)
     dropped = int(g.output_beats == 1)
     for dy in g.rows:
@@ -141,38 +133,38 @@ def _window(config: UnitConfig, family: Family) -> Area:
         if g.channel_beats == 1:
             total += Area(ff=kept)
         elif kept:
-            words = family.memory(g.channel_beats, config.window_line(dy).size)
+            words = family.memory(g.channel_beats, shapes.window_line(dy).size)
             # A block RAM has the register behind the read in it.
             total += words + Area(ff=kept * fast if not words.bram else 0)
-    for (dy, dx), skew in zip(g.offsets, config.plan.skew, strict=True):
-        masked = dx in config.edge_columns
+    for (dy, dx), skew in zip(g.offsets, shapes.plan.skew, strict=True):
+        masked = dx in shapes.edge_columns
         plain = not masked and (dy, dx) != (0, 0)
-        for late in config.plan.channel_skew:
-            bits = element * simd // config.plan.group
+        for late in shapes.plan.channel_skew:
+            bits = element * simd // shapes.plan.group
             total += family.delay(bits, skew + late + plain) + Area(ff=0 if plain else bits)
     return total
 
 
-def _weight_store(config: UnitConfig, family: Family, weights: WeightStore) -> Area:
-    depth, width, address = config.weight_depth, config.weight.width, index_shape(config.weight_depth).width
+def _weight_store(shapes: Shapes, family: Family) -> Area:
+    depth, width, address = shapes.weight_depth, shapes.weight.width, index_shape(shapes.weight_depth).width
     total = Area()
     if depth > 1:
-        bits = [elements * width for elements in weights.bank_elements]
-        if config.target.lane_registers:
+        bits = [len(members) * width for members in bank_members(shapes)]
+        if shapes.target.lane_registers:
             bank = sum((_words(family, depth, b) + Area(ff=address) for b in bits), Area())
-            total += bank.times(config.lanes)
-        elif kind(config.target, depth, read_only=True) == "block":
+            total += bank.times(shapes.lanes)
+        elif kind(shapes.target, depth, read_only=True) == "block":
             bank = sum((_words(family, depth, b) for b in bits), Area())
-            total += bank.times(config.lanes) + Area(ff=address * 2)
+            total += bank.times(shapes.lanes) + Area(ff=address * 2)
         else:
-            total += sum((_words(family, depth, b * config.lanes) for b in bits), Area()) + Area(ff=address * 3)
-    constants = config.constant_depth
+            total += sum((_words(family, depth, b * shapes.lanes) for b in bits), Area()) + Area(ff=address * 3)
+    constants = shapes.constant_depth
     if constants > 1:
-        for shape in (config.bias, config.multiplier):
-            if kind(config.target, constants, read_only=True) == "block":
-                total += _words(family, constants, shape.width).times(config.folding.pe)
+        for shape in (shapes.bias, shapes.multiplier):
+            if kind(shapes.target, constants, read_only=True) == "block":
+                total += _words(family, constants, shape.width).times(shapes.folding.pe)
             else:
-                total += _words(family, constants, shape.width * config.folding.pe)
+                total += _words(family, constants, shape.width * shapes.folding.pe)
             total += Area(ff=index_shape(constants).width)
     return total
 
@@ -193,15 +185,15 @@ def _different(depth: int, bits: int) -> int:
     return min(bits, round(columns * (1 - (1 - 1 / columns) ** bits))) if depth <= 32 else bits
 
 
-def _fixed(config: UnitConfig) -> float:
+def _fixed(shapes: Shapes) -> float:
     """Share of the bits of biases and multipliers that are the same in all words, where synthesis sees them."""
-    return 0 if config.target.lane_registers else 2.0 ** (1 - config.constant_depth)
+    return 0 if shapes.target.lane_registers else 2.0 ** (1 - shapes.constant_depth)
 
 
-def _tap_macs(config: UnitConfig, family: Family) -> Area:
-    if config.heads is not None:
-        return group_macs_area(config, family)
-    plan, target = config.plan, config.target
+def _tap_macs(shapes: Shapes, family: Family) -> Area:
+    if shapes.heads is not None:
+        return group_macs_area(shapes, family)
+    plan, target = shapes.plan, shapes.target
     summing = {
         chain: len(chain.products)
         if plan.cascaded
@@ -210,11 +202,11 @@ def _tap_macs(config: UnitConfig, family: Family) -> Area:
     }
     total = Area()
     lows, highs = [], []
-    attending = sum(chain.high is not None for chain in plan.chains) if config.geometry.attn_taps else 0
+    attending = sum(chain.high is not None for chain in plan.chains) if shapes.geometry.attn_taps else 0
     # The attention's last sum stands in front of the centre's multiplier.
     moves = family.fabric.adds_in_multiplier and attending > 1
     for chain in plan.chains:
-        total += chain_area(config, family, chain)
+        total += chain_area(shapes, family, chain)
         cycles = int(plan.packed) + max(summing.values()) - summing[chain]
         if chain.shift is None:
             total += family.delay(chain.total.width, cycles)
@@ -230,88 +222,88 @@ def _tap_macs(config: UnitConfig, family: Family) -> Area:
                 )
                 # The low field waits with the static sum in the same shift register.
                 total += Area() if family.six and len(plan.chains) == 1 else Area(ff=chain.shift)
-    attn = shape_of(config.ranges.attn_sum).width
-    conv = shape_of(config.ranges.conv_sum).width
+    attn = shape_of(shapes.ranges.attn_sum).width
+    conv = shape_of(shapes.ranges.conv_sum).width
     trees = [(lows, conv), (highs, conv if plan.outputs == 2 else attn)]
     depths = [tree_latency(len(terms), target.radix(len(terms))) for terms, _ in trees]
     for (terms, width), depth in zip(trees, depths, strict=True):
         total += family.tree(terms, width, target.radix(len(terms)), moves=moves and terms is highs)
         if terms:
             total += family.delay(width, max(depths) - depth)
-    return total.times(config.lanes * config.lane_channels)
+    return total.times(shapes.lanes * shapes.lane_channels)
 
 
-def _attention_combine(config: UnitConfig, family: Family) -> Area:
-    if not config.geometry.attn_taps:
+def _attention_combine(shapes: Shapes, family: Family) -> Area:
+    if not shapes.geometry.attn_taps:
         return Area()
-    if config.heads is not None:
-        return combine_area(config, family)
-    attn, conv = shape_of(config.ranges.attn_sum), shape_of(config.ranges.conv_sum).width
-    combined = shape_of(config.ranges.combined).width
-    in_fabric = config.attention_in_fabric
-    cycles = multiplier.latency(config.target, attn, config.element, in_fabric=in_fabric)
-    upper = max(0, combined - config.layer.config.attn_shift)
-    channel = family.product(attn, config.element, attn.width + config.element.width, in_fabric=in_fabric)
+    if shapes.heads is not None:
+        return combine_area(shapes, family)
+    attn, conv = shape_of(shapes.ranges.attn_sum), shape_of(shapes.ranges.conv_sum).width
+    combined = shape_of(shapes.ranges.combined).width
+    in_fabric = attention_in_fabric(shapes)
+    cycles = multiplier.latency(shapes.target, attn, shapes.element, in_fabric=in_fabric)
+    upper = max(0, combined - shapes.layer.config.attn_shift)
+    channel = family.product(attn, shapes.element, attn.width + shapes.element.width, in_fabric=in_fabric)
     channel += family.delay(conv, cycles) + Area(lut=family.adder(2, upper), ff=combined)
-    return channel.times(config.lanes * config.lane_channels)
+    return channel.times(shapes.lanes * shapes.lane_channels)
 
 
-def _channel_accumulate(config: UnitConfig, family: Family) -> Area:
-    acc, terms = shape_of(config.ranges.accumulator).width, config.combined.length
-    tree = family.tree([config.combined.elem_shape.width] * terms, acc, config.target.radix(terms))
-    if config.beats_per_output == 1:
+def _channel_accumulate(shapes: Shapes, family: Family) -> Area:
+    acc, terms = shape_of(shapes.ranges.accumulator).width, shapes.combined.length
+    tree = family.tree([shapes.combined.elem_shape.width] * terms, acc, shapes.target.radix(terms))
+    if shapes.beats_per_output == 1:
         lane = Area(lut=family.adder(2, acc), ff=acc)
-    elif config.target.fast:
+    elif shapes.target.fast:
         # Bias and its sum with the beat; each half in its loop and beside it, one of both a cycle later; the carry.
         low, high = acc // 2, acc - acc // 2
         # Half the fixed bits of the bias are zero, and need no LUT in front of a carry chain beside it.
-        first = round(family.adder(2, acc) * (1 - _fixed(config) / 2 if family.six else 1))
+        first = round(family.adder(2, acc) * (1 - _fixed(shapes) / 2 if family.six else 1))
         adders = first + family.adder(2, low + 1) + family.adder(2, high)
         bias = (
-            config.bias.width if config.target.lane_registers else _different(config.constant_depth, config.bias.width)
+            shapes.bias.width if shapes.target.lane_registers else _different(shapes.constant_depth, shapes.bias.width)
         )
         lane = Area(lut=adders, ff=bias + acc + 3 * low + 3 * high + 1)
     else:
         lane = Area(lut=2 * acc, ff=acc)
-    return (tree + lane).times(config.folding.pe)
+    return (tree + lane).times(shapes.folding.pe)
 
 
-def _requantise(config: UnitConfig, family: Family) -> Area:
-    acc, scaled = shape_of(config.ranges.accumulator), shape_of(config.ranges.scaled).width
-    c = config.layer.config
-    area = family.product(acc, config.multiplier, scaled, alike=_fixed(config))
-    area += family.rounded(scaled, c.out_shift, c.out_range, config.result.width)
-    return area.times(config.folding.pe)
+def _requantise(shapes: Shapes, family: Family) -> Area:
+    acc, scaled = shape_of(shapes.ranges.accumulator), shape_of(shapes.ranges.scaled).width
+    c = shapes.layer.config
+    area = family.product(acc, shapes.multiplier, scaled, alike=_fixed(shapes))
+    area += family.rounded(scaled, c.out_shift, c.out_range, shapes.result.width)
+    return area.times(shapes.folding.pe)
 
 
-def _output_stream(config: UnitConfig, family: Family, depth: int) -> Area:
-    entry = config.folding.pe * config.result.width + 1
+def _output_stream(shapes: Shapes, family: Family, depth: int) -> Area:
+    entry = shapes.folding.pe * shapes.result.width + 1
     pointer = index_shape(depth).width
     return family.memory(depth, entry) + Area(lut=6 * pointer, ff=entry + 3 * pointer + 2)
 
 
-def _top(config: UnitConfig, family: Family, unit: Unit) -> Area:
+def _top(shapes: Shapes, family: Family, times: Timetable) -> Area:
     """Each lane's copy of its operands, and what waits for its stage."""
-    lane, element = unit.lane, config.element.width
-    at_lane = unit.latency - lane.latency - 2
+    lane, element = times.lane, shapes.element.width
+    at_lane = times.latency - lane.latency - 2
     total = Area(lut=4, ff=4)
-    if config.target.lane_registers:
-        operands = config.lane_taps.size + (config.lane_weights.size if config.weight_depth > 1 else 0)
-        operands += config.multiplier.width * config.plan.outputs if config.constant_depth > 1 else 0
-        if config.heads is not None:
-            operands += config.sims.size
-        elif config.geometry.attn_taps:
-            operands += element * config.lane_channels
-        total += Area(ff=operands).times(config.lanes)
-    if config.heads is not None:
-        total += family.delay(config.channel_taps.size * config.folding.simd, unit.sims_wait)
-    elif config.geometry.attn_taps:
-        total += family.delay(element * config.folding.simd, lane.centre_latency)
-    constant = index_shape(config.constant_depth).width if config.constant_depth > 1 else 0
-    beat = index_shape(config.geometry.channel_beats).width + index_shape(config.layer.config.out_width).width
-    total += family.delay(beat + index_shape(config.weight_depth).width, max(0, at_lane - 3))
-    total += family.delay(constant, max(0, at_lane + lane.multiplier_latency - 3))
-    if config.beats_per_output > 1:
-        total += family.delay(2, at_lane + lane.bias_latency)
+    if shapes.target.lane_registers:
+        operands = shapes.lane_taps.size + (shapes.lane_weights.size if shapes.weight_depth > 1 else 0)
+        operands += shapes.multiplier.width * shapes.plan.outputs if shapes.constant_depth > 1 else 0
+        if shapes.heads is not None:
+            operands += shapes.sims.size
+        elif shapes.geometry.attn_taps:
+            operands += element * shapes.lane_channels
+        total += Area(ff=operands).times(shapes.lanes)
+    if shapes.heads is not None:
+        total += family.delay(shapes.channel_taps.size * shapes.folding.simd, times.sims_wait)
+    elif shapes.geometry.attn_taps:
+        total += family.delay(element * shapes.folding.simd, lane.centre)
+    constant = index_shape(shapes.constant_depth).width if shapes.constant_depth > 1 else 0
+    beat = index_shape(shapes.geometry.channel_beats).width + index_shape(shapes.layer.config.out_width).width
+    total += family.delay(beat + index_shape(shapes.weight_depth).width, max(0, at_lane - 3))
+    total += family.delay(constant, max(0, at_lane + lane.multiplier - 3))
+    if shapes.beats_per_output > 1:
+        total += family.delay(2, at_lane + lane.bias)
     # What marks data as valid has a reset, and is never in a shift register.
-    return total + Area(ff=unit.latency) + family.delay(1, unit.latency)
+    return total + Area(ff=times.latency) + family.delay(1, times.latency)

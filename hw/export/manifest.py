@@ -1,23 +1,25 @@
-"""The unit's manifest, ``xvolution.json``: what a user, a test bench or a script must know of it."""
+"""The unit's manifest: what a user, a test bench or a script must know of it."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
+from amaranth.hdl import Shape
+from amaranth.lib import wiring
+
 from golden.contract.ranges import Range
 from golden.contract.streams import Payload
 from hw.blocks.memory import kind
-from hw.control.weight_image import image_beats
-from hw.plan import frame_schedule as frame_cycles
-from hw.plan import schedule as cycles
-from hw.plan.config import UnitConfig
-from hw.plan.reload import Reload
-from hw.unit.output_stream import OutputStream
+from hw.plan.config_file import config_fields
+from hw.plan.shapes import Shapes
+from hw.plan.weight_layout import bank_members, image_beats
+from hw.unit import row_store
 from hw.unit.unit import Unit
 
 FORMAT = 1
 
+#: What each port is for.
 _PORTS = {
     "aclk": "clock, rising edge",
     "aresetn": "synchronous reset, active low",
@@ -28,9 +30,7 @@ _PORTS = {
     "m_axis_tready": "output beat taken",
     "m_axis_tdata": "output elements, element j at bit j*out_bits",
     "m_axis_tlast": "last beat of a frame",
-}
-#: The same of ports that only a reloadable unit has.
-_RELOAD_PORTS = {
+    # of a reloadable unit
     "s_axis_tlast": "last beat of a frame",
     "m_axis_tuser": "with m_axis_tlast: the frame is damaged",
     "s_axi_awaddr": "address of a write, in bytes",
@@ -59,58 +59,52 @@ _RELOAD_PORTS = {
 }
 
 
-def manifest(config: UnitConfig, unit: Unit) -> dict[str, Any]:
-    """Plain data of ``unit``: configuration, ports, streams, widths and their bounds, latencies, cycles."""
-    c = config.layer.config
-    p = config.prediction
-    ports = unit.signature.members
+def manifest(unit: Unit, ports: wiring.Signature) -> dict[str, Any]:
+    """Plain data of a unit behind these ports: configuration, ports, streams, widths and bounds, latencies, cycles."""
+    shapes, times = unit.shapes, unit.timetable
+    config, c = shapes.config, shapes.layer.config
     return {
         "format": FORMAT,
-        "top": "xvolution",
+        "top": config.name,
+        "config": config_fields(config),
         "layer": json.loads(c.to_json()),
         "folding": {"simd": config.folding.simd, "pe": config.folding.pe},
-        "target": {"name": config.target.name, "packed": config.plan.packed},
-        "ports": [
-            {
-                "name": name,
-                "direction": "input" if ports[name].flow.name == "In" else "output",
-                "width": ports[name].shape if isinstance(ports[name].shape, int) else ports[name].shape.width,
-                "description": text,
-            }
-            for name, text in (_PORTS | ({} if config.reload is None else _RELOAD_PORTS)).items()
-        ],
+        "target": {"name": config.target.name, "packed": shapes.plan.packed},
+        "ports": [_port(name, member) for name, member in ports.members.items()],
         "streams": {
-            "s_axis": _stream(config.input_payload, c.in_channels * c.height * c.width),
-            "m_axis": _stream(config.output_payload, c.out_channels * c.out_height * c.out_width),
+            "s_axis": _stream(shapes.input_payload, c.in_channels * c.height * c.width),
+            "m_axis": _stream(shapes.output_payload, c.out_channels * c.out_height * c.out_width),
         },
-        **({} if config.reload is None else {"reload": _reload(config, config.reload)}),
-        "widths": _widths(config),
-        "memories": _memories(config, unit),
+        **({} if config.reload is None else {"reload": _reload(shapes)}),
+        "widths": _widths(shapes),
+        "memories": _memories(unit),
         "stages": {
-            "row_store": (frame_cycles if config.reload else cycles).WRITE_TO_ISSUE + 1 + unit.row_store.latency,
-            "window": unit.window.latency,
-            **({} if unit.similarity is None else {"similarity": unit.sims_wait}),
-            **unit.lane.stage_latencies,
-            "output_stream": OutputStream.latency,
+            "row_store": shapes.scope.cycle_model.write_to_issue + 1 + row_store.latency(config.target),
+            **times.stages,
         },
         "timing": {
-            "predicted_latency": p.first_output_issue + unit.latency,
-            "predicted_frame_cycles": p.frame_cycles,
-            "ideal_frame_cycles": config.geometry.ideal_frame_cycles,
+            "predicted_latency": shapes.schedule.first_output_issue + times.latency,
+            "predicted_frame_cycles": shapes.schedule.frame_cycles,
+            "ideal_frame_cycles": shapes.geometry.ideal_frame_cycles,
         },
     }
 
 
-def _reload(config: UnitConfig, reload: Reload) -> dict[str, Any]:
-    """What software may change; registers are those of ``xvolution.h`` and its like."""
-    c = config.layer.config
+def _port(name: str, member: wiring.Member) -> dict[str, Any]:
+    direction = "input" if member.flow is wiring.In else "output"
+    return {"name": name, "direction": direction, "width": Shape.cast(member.shape).width, "description": _PORTS[name]}
+
+
+def _reload(shapes: Shapes) -> dict[str, Any]:
+    """What software may change; registers are those of the C header and its like."""
+    c, limits = shapes.layer.config, shapes.config.limits
     return {
         "height": [c.smallest_frame, c.height],
         "width": [c.smallest_frame, c.width],
-        "attn_shift": [reload.attn_shift.low, reload.attn_shift.high],
-        "out_shift": [reload.out_shift.low, reload.out_shift.high],
-        "single_buffered": reload.single_buffered,
-        "weight_image_beats": image_beats(config),
+        "attn_shift": [limits.attn_shift.low, limits.attn_shift.high],
+        "out_shift": [limits.out_shift.low, limits.out_shift.high],
+        "single_buffered": limits.single_buffered,
+        "weight_image_beats": image_beats(shapes),
     }
 
 
@@ -124,24 +118,24 @@ def _stream(payload: Payload, elements: int) -> dict[str, Any]:
     }
 
 
-def _widths(config: UnitConfig) -> list[dict[str, Any]]:
+def _widths(shapes: Shapes) -> list[dict[str, Any]]:
     """Every intermediate's proven range, its bits, and what the bound follows from."""
-    c, ranges = config.layer.config, config.ranges
+    c, ranges = shapes.layer.config, shapes.ranges
     taps = "largest sum over a channel's {} taps, each weight with its worst input"
     rows: list[tuple[str, str, Range, int, str]] = [("window", "x", c.in_range, c.in_bits, "in_bits, in_signed")]
 
     def proven(stage: str, signal: str, values: Range, why: str) -> None:
         rows.append((stage, signal, values, values.signed_bits, why))
 
-    if config.heads is None:
+    if shapes.heads is None:
         proven("tap_macs", "conv_sum", ranges.conv_sum, taps.format("kernel"))
-        if config.geometry.attn_taps:
+        if shapes.geometry.attn_taps:
             proven("tap_macs", "attn_sum", ranges.attn_sum, taps.format("attention"))
         worst = "2^attn_shift * conv_sum + centre * attn_sum, each weight with its worst product of inputs"
         proven("attention_combine", "combined", ranges.combined, worst)
     else:
         assert ranges.similarity is not None
-        grouped, sums = config.group_ranges, [ranges.similarity.sums[t] for t in config.geometry.attn_taps]
+        grouped, sums = shapes.group_ranges, [ranges.similarity.sums[t] for t in shapes.geometry.attn_taps]
         products = Range(min(s.low for s in sums), max(s.high for s in sums))
         proven("similarity", "sum", products, "a head's products of inputs, each at its worst")
         proven("similarity", "sim", grouped.sim, "sum, rounded and saturated to sim_bits")
@@ -157,27 +151,26 @@ def _widths(config: UnitConfig) -> list[dict[str, Any]]:
     ]
 
 
-def _memories(config: UnitConfig, unit: Unit) -> list[dict[str, Any]]:
+def _memories(unit: Unit) -> list[dict[str, Any]]:
     """The memories of the unit, and whether its target keeps them in LUTs or block RAM; single words are constants."""
-    g, stride, target = config.geometry, config.layer.config.stride, config.target
-    rows = [("row_store", config.prediction.slots * stride, config.row_depth, config.pixel.size)]
-    rows += [("window", 1, g.channel_beats, config.window_line(dy).size) for dy in g.rows]
-    rows += [("sequencer", 1, depth, bits) for depth, bits in unit.sequencer.input_walk.queues]
+    shapes, keeper = unit.shapes, unit.keeper
+    g, stride, target = shapes.geometry, shapes.layer.config.stride, shapes.target
+    rows = [("row_store", shapes.schedule.slots * stride, shapes.row_depth, shapes.pixel.size)]
+    rows += [("window", 1, g.channel_beats, shapes.window_line(dy).size) for dy in g.rows]
+    rows += [("sequencer", 1, depth, bits) for depth, bits in unit.sequencer.walk.queues]
+    words, constants = (keeper.words(depth) for depth in (shapes.weight_depth, shapes.constant_depth))
+    rows += [("weights", shapes.lanes, words, len(members) * shapes.weight.width) for members in bank_members(shapes)]
     rows += [
-        ("weights", config.lanes, unit.weights.words, elements * config.weight.width)
-        for elements in unit.weights.bank_elements
-    ]
-    rows += [
-        ("biases", config.folding.pe, unit.biases.words, config.bias.width),
-        ("multipliers", config.folding.pe, unit.multipliers.words, config.multiplier.width),
-        ("output_stream", 1, unit.fifo_depth, config.output_payload.lanes * config.output_payload.bits + 1),
+        ("biases", shapes.folding.pe, constants, shapes.bias.width),
+        ("multipliers", shapes.folding.pe, constants, shapes.multiplier.width),
+        ("output_stream", 1, unit.timetable.fifo_depth, shapes.output_payload.lanes * shapes.output_payload.bits + 1),
     ]
 
     def kept_in(name: str, depth: int) -> str:
         # The pipeline's own memories are read in the cycle of their address.
         if name not in ("row_store", "weights", "biases", "multipliers"):
             return "lut"
-        return kind(target, depth, read_only=name != "row_store" and config.reload is None)
+        return kind(target, depth, read_only=name != "row_store" and keeper.read_only)
 
     return [
         {"name": name, "count": count, "depth": depth, "width": width, "kept_in": kept_in(name, depth)}

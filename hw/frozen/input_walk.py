@@ -22,22 +22,18 @@ later, one before the earliest step.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
-from amaranth.hdl import Cat, Module, Mux, Shape, Signal, Value, unsigned
+from amaranth.hdl import Cat, Module, Mux, Shape, Signal, Value
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.blocks.pipeline import Counter, delay, index_shape, wrap_increment
-from hw.plan.config import UnitConfig
-from hw.unit.row_store import Release
+from hw.blocks.pipeline import Counter, delay, wrap_increment
+from hw.frozen.beat_writer import Release
+from hw.frozen.input_order import DEPTH, ENOUGH, FIRST, InputOrder
+from hw.plan.shapes import Shapes
 
 #: Cycles from ``i_written`` to the issue that it allows.
 LATENCY = 3
-#: Entries of the queue, and how many are enough.
-DEPTH, ENOUGH = 16, 8
-#: The beat that the counters begin with: those before it are in registers.
-FIRST = 3
 
 
 class InputWalk(wiring.Component):
@@ -56,23 +52,10 @@ class InputWalk(wiring.Component):
         queues: depth and width of each queue.
     """
 
-    def __init__(self, config: UnitConfig) -> None:
-        self._config = config
-        g = config.geometry
-        first = [self._needed(n) for n in range(FIRST + 1)]
-        # Beats written are at most all slots ahead of a threshold, thresholds three advances ahead of them.
-        span = max(config.prediction.slots * self._row_beats, first[-1] + FIRST * max(self._needs)) + 1
-        self._count_shape = unsigned(span.bit_length() + 1)
-        self._gate = data.StructLayout({"needed": self._count_shape, "starts_output": 1, "starts_frame": 1})
-        self._read = data.StructLayout(
-            {
-                "address": index_shape(g.groups * g.channel_beats),
-                "slot": index_shape(config.prediction.slots),
-                "row_valid": len(g.rows),
-                "release": Release,
-            }
-        )
-        self.queues = [(DEPTH, self._gate.size), (DEPTH, self._read.size)]
+    def __init__(self, shapes: Shapes) -> None:
+        self._shapes = shapes
+        self._order = InputOrder(shapes)
+        self.queues = self._order.queues
         super().__init__(
             {
                 "i_written": In(1),
@@ -81,7 +64,7 @@ class InputWalk(wiring.Component):
                 "o_starts_output": Out(1),
                 "o_starts_frame": Out(1),
                 "o_next_starts_frame": Out(1),
-                "o_read": Out(self._read),
+                "o_read": Out(self._order.read),
             }
         )
 
@@ -89,16 +72,16 @@ class InputWalk(wiring.Component):
         m = Module()
         step = delay(m, self.i_step, 1, reset_less=False)
         push, gate, read = self._walk(m, step)
-        self._compare(m, step, self._queue(m, push, gate, self._gate, self.i_step, "gate"))
-        head, *_ = self._queue(m, push, read, self._read, step, "read")
+        self._compare(m, step, self._queue(m, push, gate, self._order.gate, self.i_step, "gate"))
+        head, *_ = self._queue(m, push, read, self._order.read, step, "read")
         m.d.comb += [self.o_read.eq(head), self.o_read.release.eq(Mux(step, head.release, Release.NOTHING))]
         return m
 
     def _walk(self, m: Module, step: Value) -> tuple[Value, Value, Value]:
         """Count through the beats: ``(push, gate, read)``, a beat for the queues in each cycle that pushes."""
-        g, c = self._config.geometry, self._config.layer.config
+        g, c = self._shapes.geometry, self._shapes.layer.config
         run = Signal(init=1)
-        _, q, group_index, channel_index = self._place(FIRST)
+        _, q, group_index, channel_index = self._order.place(FIRST)
         channel = Counter(m, g.channel_beats, run, init=channel_index, name="channel")
         group = Counter(m, g.groups, run & channel.last, init=group_index, name="group")
         row = Counter(m, c.out_height, run & channel.last & group.last, init=q, name="row")
@@ -110,16 +93,18 @@ class InputWalk(wiring.Component):
         ends_beat, ends_row, ends_frame, before_last, starts = (
             delay(m, value, 1) for value in (channel.last, group.last, row.last, before_last, starts)
         )
-        row_valid, row_need = (self._of_row(m, row.value, values) for values in (self._row_valid, self._row_need))
+        row_valid, row_need = (
+            self._of_row(m, row.value, values) for values in (self._order.row_valid, self._order.row_need)
+        )
         address, slot = self._address(m, moved, ends_beat, ends_row, ends_frame)
-        within_row = Mux(before_last, self._group_need(g.groups - 2), self._group_need(0))
-        need = Signal(range(min(0, *self._needs), max(self._needs) + 1), reset_less=True)
+        within_row = Mux(before_last, self._order.group_need(g.groups - 2), self._order.group_need(0))
+        need = Signal(range(min(0, *self._order.needs), max(self._order.needs) + 1), reset_less=True)
         release = Mux(ends_row, Mux(ends_frame, Release.FRAME.value, Release.ROW.value), Release.GROUP.value)
 
         # Another cycle later: the entries.
         push = delay(m, moved, 1, reset_less=False)
-        read, gate = Signal(self._read, reset_less=True), Signal(self._gate)
-        needed = Signal(self._count_shape, init=self._needed(FIRST) % 2**self._count_shape.width)
+        read, gate = Signal(self._order.read, reset_less=True), Signal(self._order.gate)
+        needed = Signal(self._order.count, init=self._order.needed(FIRST) % 2**self._order.count.width)
         m.d.sync += [
             read.address.eq(address),
             read.slot.eq(slot),
@@ -140,23 +125,23 @@ class InputWalk(wiring.Component):
         self, m: Module, moved: Value, ends_beat: Value, ends_row: Value, ends_frame: Value
     ) -> tuple[Value, Value]:
         """Address and slot of the beat, which moves on with ``moved``."""
-        c, slots = self._config.layer.config, self._config.prediction.slots
-        first = self._read_of(FIRST)
-        address = Signal(self._read.members["address"], init=first["address"])
-        slot = Signal(self._read.members["slot"], init=first["slot"])
+        c, slots = self._shapes.layer.config, self._shapes.schedule.slots
+        first = self._order.read_of(FIRST)
+        address = Signal(self._order.read.members["address"], init=first["address"])
+        slot = Signal(self._order.read.members["slot"], init=first["slot"])
         ends = ends_beat & ends_row
         frame_advance = c.height - c.stride * (c.out_height - 1)
         with m.If(moved):
             m.d.sync += address.eq(Mux(ends, 0, address + 1))
             with m.If(ends):
-                centres = self._config.centre_slots
+                centres = self._shapes.centre_slots
                 within, across = (wrap_increment(slot, step, slots, centres) for step in (c.stride, frame_advance))
                 m.d.sync += slot.eq(Mux(ends_frame, across, within))
         return address, slot
 
     def _of_row(self, m: Module, row: Value, values: Callable[[int], int]) -> Signal:
         """What depends on the row, a cycle later."""
-        table = [values(q) for q in range(self._config.layer.config.out_height)]
+        table = [values(q) for q in range(self._shapes.layer.config.out_height)]
         register = Signal(Shape.cast(range(min(0, *table), max(1, *table) + 1)), reset_less=True)
         m.d.sync += register.eq(_lookup(table, row))
         return register
@@ -165,7 +150,7 @@ class InputWalk(wiring.Component):
         self, m: Module, push: Value, entry: Value, layout: data.StructLayout, step: Value, name: str
     ) -> list[Signal]:
         """The `FIRST` beats at the front of a queue of ``entry``, moved on by ``step``."""
-        inits = [self._gate_of(n) if layout is self._gate else self._read_of(n) for n in range(FIRST)]
+        inits = [self._order.gate_of(n) if layout is self._order.gate else self._order.read_of(n) for n in range(FIRST)]
         front = [Signal(layout, init=init, name=f"{name}_{n}") for n, init in enumerate(inits)]
         m.submodules[f"{name}_queue"] = store = memory.Memory(shape=layout, depth=DEPTH, init=[])
         write, read = store.write_port(), store.read_port(domain="comb")
@@ -179,9 +164,9 @@ class InputWalk(wiring.Component):
 
     def _compare(self, m: Module, step: Value, front: list[Signal]) -> None:
         """Whether the head can be issued, from comparisons that are two steps old at most."""
-        written = Signal(self._count_shape)
+        written = Signal(self._order.count)
         m.d.sync += written.eq(written + self.i_written)
-        sign = self._count_shape.width - 1
+        sign = self._order.count.width - 1
         # Kept as the subtractions give it, without an inverter behind them.
         missing = Signal(len(front), init=-1)
         arrived = Signal()
@@ -196,76 +181,6 @@ class InputWalk(wiring.Component):
             self.o_starts_frame.eq(front[0].starts_frame),
             self.o_next_starts_frame.eq(front[1].starts_frame),
         ]
-
-    @property
-    def _row_beats(self) -> int:
-        return self._config.layer.config.width * self._config.geometry.channel_beats
-
-    def _place(self, n: int) -> tuple[int, int, int, int]:
-        """Frame, output row, group and channel beat of beat ``n``."""
-        g = self._config.geometry
-        rest, channel = divmod(n, g.channel_beats)
-        rest, group = divmod(rest, g.groups)
-        frame, q = divmod(rest, self._config.layer.config.out_height)
-        return frame, q, group, channel
-
-    def _needed(self, n: int) -> int:
-        """Input beats that must be written before beat ``n`` can be read."""
-        g, c = self._config.geometry, self._config.layer.config
-        frame, q, group, channel = self._place(n)
-        row = frame * c.height + g.bottom_row(q)
-        column = min((group + 1) * c.stride, c.width) - 1
-        return (row * c.width + column) * g.channel_beats + channel + 1
-
-    def _group_need(self, group: int) -> int:
-        """More beats that the first beat of the group behind ``group`` needs than the last of that."""
-        g, c = self._config.geometry, self._config.layer.config
-        columns = min((group + 2) * c.stride, c.width) - min((group + 1) * c.stride, c.width)
-        return (columns - 1) * g.channel_beats + 1
-
-    def _row_need(self, q: int) -> int:
-        """The same for the first beat of the row behind row ``q``."""
-        g, c = self._config.geometry, self._config.layer.config
-        last = q == c.out_height - 1
-        bottom = c.height + g.bottom_row(0) if last else g.bottom_row(q + 1)
-        columns = g.last_column_of_first_group - (c.width - 1)
-        return (bottom - g.bottom_row(q)) * self._row_beats + (columns - 1) * g.channel_beats + 1
-
-    @property
-    def _needs(self) -> Sequence[int]:
-        g, c = self._config.geometry, self._config.layer.config
-        groups = [self._group_need(group) for group in {0, max(0, g.groups - 2)}]
-        return [1, *groups, *(self._row_need(q) for q in range(c.out_height))]
-
-    def _row_valid(self, q: int) -> int:
-        """A bit for each window row: whether it lies inside the frame."""
-        g, c = self._config.geometry, self._config.layer.config
-        return sum((0 <= g.centre_row(q) + dy < c.height) << index for index, dy in enumerate(g.rows))
-
-    def _gate_of(self, n: int) -> dict[str, int]:
-        """What decides on the issue of beat ``n``."""
-        _, q, group, _ = self._place(n)
-        return {
-            "needed": self._needed(n) % 2**self._count_shape.width,
-            "starts_output": int(group < self._config.layer.config.out_width),
-            "starts_frame": int(group == 0 and q == 0),
-        }
-
-    def _read_of(self, n: int) -> dict[str, Any]:
-        """``o_read`` of beat ``n``."""
-        g, c = self._config.geometry, self._config.layer.config
-        frame, q, group, channel = self._place(n)
-        release = Release.NOTHING
-        if channel == g.channel_beats - 1:
-            release = Release.GROUP
-            if group == g.groups - 1:
-                release = Release.FRAME if q == c.out_height - 1 else Release.ROW
-        return {
-            "address": group * g.channel_beats + channel,
-            "slot": (frame * c.height + g.centre_row(q)) % self._config.prediction.slots,
-            "row_valid": self._row_valid(q),
-            "release": release,
-        }
 
 
 def _lookup(table: Sequence[int], index: Value) -> Value:

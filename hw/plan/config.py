@@ -1,61 +1,43 @@
-"""Everything a unit is built from: the layer, its folding, and what follows from them."""
+"""Config: what a unit is asked to be, in one object from the command line to the simulation.
+
+What follows from it stands in `hw.plan.shapes`, its text form in `hw.plan.config_file`.
+"""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache
 
-from amaranth.hdl import Shape, signed, unsigned
-from amaranth.lib import data
+from pygments.lexers.hdl import SystemVerilogLexer
+from pygments.token import Token
 
-from golden.contract.bounds import StageRanges, Weighted, stage_ranges
-from golden.contract.extremes import Extremes
 from golden.contract.folding import Folding
 from golden.contract.layer import Layer
-from golden.contract.ranges import ACCUMULATOR_BITS, Range, weighted_sum
-from golden.contract.streams import Payload
 from golden.support.cli import UserError
-from hw.plan.frame_schedule import FrameCycleModel
-from hw.plan.geometry import Geometry
-from hw.plan.group_packing import group_plan
-from hw.plan.heads import Heads
-from hw.plan.multiplier_count import multiplier_counts
-from hw.plan.packing import TapPlan, tap_plan
 from hw.plan.reload import Reload
-from hw.plan.schedule import Prediction, predict
-from hw.targets.families import GENERIC, Target
+from hw.targets.families import GENERIC, PRIMITIVES, Target
 
-#: The generator's limit on the width of a vector.
-MAX_VECTOR_BITS = 2**16 - 1
-
-
-def shape_of(values: Range) -> Shape:
-    """The narrowest signed shape that holds ``values``."""
-    return signed(values.signed_bits)
-
-
-@dataclass(frozen=True, kw_only=True)
-class GroupRanges:
-    """What the ``dynamic`` product adds to the proven ranges, over all outputs and groups or heads.
-
-    Attributes:
-        conv: ``sum_i conv_weight x_i`` over a group of channels.
-        attn: ``sum_c attn_weight x_t`` over the channels of a group or a head, and all partial sums.
-        sim: all similarities.
-    """
-
-    conv: Range
-    attn: Range
-    sim: Range
+DEFAULT_NAME = "xvolution"
+#: Characters of a name: file names that begin with it stay within what file systems allow.
+MAX_NAME = 64
 
 
 @dataclass(frozen=True, kw_only=True)
 class UnitConfig:
-    """A layer, its folding and target, and the shapes and figures that every stage derives from them.
+    """A unit as it is asked for.
 
     Attributes:
+        layer: what it computes. A reloadable unit takes the config of it, which gives the largest
+            frame and the number formats; the arrays come at run time.
+        folding: channels that it takes and gives at once.
+        target: family whose primitives it is built from.
         pack: whether two products may share a multiplier.
-        reload: what software may change at run time; None where everything is frozen.
+        reload: what software may change at run time; None for a frozen unit.
+        name: of the top module. Names of inner modules, of files and of C macros begin with it.
+
+    Raises `UserError` for a name that Verilog does not take, and for shifts of the layer beyond the limits in
+    ``reload``.
     """
 
     layer: Layer
@@ -63,261 +45,38 @@ class UnitConfig:
     target: Target = GENERIC
     pack: bool = True
     reload: Reload | None = None
+    name: str = DEFAULT_NAME
 
     def __post_init__(self) -> None:
-        if self.reload is not None:
-            self._check_reload(self.reload)
-        g = self.geometry
-        segments = max(g.segments(dy) for dy in g.rows)
-        widest = {
-            "simd": max(
-                self.column.size,
-                self.column_group.size * segments,
-                self.channel_taps.size * self.folding.simd,
-                self.lane_weights.size,
-                self.combined.size,
-                *self._similarity_bits,
-            ),
-            "pe": self.output_payload.lanes * self.output_payload.bits + 1,
-        }
-        for name, bits in widest.items():
-            if bits > MAX_VECTOR_BITS:
-                raise UserError(
-                    f"{name} {getattr(self.folding, name)} needs a vector of {bits} bits, allowed are {MAX_VECTOR_BITS}"
-                )
-
-    def _check_reload(self, reload: Reload) -> None:
-        c = self.layer.config
-        for name, limits in (("attn_shift", reload.attn_shift), ("out_shift", reload.out_shift)):
-            if not limits.low <= getattr(c, name) <= limits.high:
-                allowed = f"{limits.low} to {limits.high}"
-                raise UserError(f"{name} {getattr(c, name)} of the layer is not among those of the unit, {allowed}")
-        acc = self.ranges.accumulator
-        if max(-acc.low, acc.high) >= 2 ** (ACCUMULATOR_BITS - 1):
-            raise UserError(
-                f"attn_shift {reload.attn_shift.high} lets |acc| reach {max(-acc.low, acc.high)} with any weights, "
-                f"allowed is less than 2^{ACCUMULATOR_BITS - 1}"
-            )
-
-    @cached_property
-    def geometry(self) -> Geometry:
-        return Geometry(config=self.layer.config, folding=self.folding)
-
-    @cached_property
-    def prediction(self) -> Prediction:
-        return predict(self.geometry) if self.reload is None else predict(self.geometry, FrameCycleModel)
-
-    @cached_property
-    def edge_columns(self) -> tuple[int, ...]:
-        """Distinct ``dx`` of the taps that lie outside the frame for some output, of a frame of some size."""
-        c = self.layer.config
-        columns = sorted({dx for _, dx in self.geometry.offsets})
-        if self.reload is not None:
-            return tuple(dx for dx in columns if abs(dx) > c.first_centre)
-        ends = [c.first_centre + c.stride * x for x in (0, c.out_width - 1)]
-        return tuple(dx for dx in columns if not all(0 <= x + dx < c.width for x in ends))
-
-    @cached_property
-    def centre_slots(self) -> frozenset[int]:
-        """Slots of the row store that rows of centres come to lie in."""
-        c, slots = self.layer.config, self.prediction.slots
-        if self.reload is not None:
-            return frozenset(range(slots))
-        rows = [self.geometry.centre_row(q) for q in range(c.out_height)]
-        return frozenset((frame * c.height + row) % slots for frame in range(slots) for row in rows)
-
-    @cached_property
-    def bounding(self) -> Weighted:
-        """What all bounds follow from: the layer where it is frozen, else the formats of what can be loaded."""
+        check_name(self.name)
         if self.reload is None:
-            return self.layer
-        return Extremes(config=replace(self.layer.config, attn_shift=self.reload.attn_shift.high))
-
-    @cached_property
-    def ranges(self) -> StageRanges:
-        return stage_ranges(self.bounding)
-
-    @cached_property
-    def heads(self) -> Heads | None:
-        """How the heads of the ``dynamic`` product lie in the beats; None where there are no similarities."""
-        form = self.layer.config.similarity
-        if form is None or not self.geometry.attn_taps:
-            return None
-        return Heads(simd=self.folding.simd, beats=self.geometry.channel_beats, head_channels=form.head_channels)
-
-    @cached_property
-    def group_ranges(self) -> GroupRanges:
-        """Only with `heads`."""
-        assert self.heads is not None and self.ranges.similarity is not None
-        c, g = self.layer.config, self.geometry
-        element, outputs = c.in_range, len(self.bounding.bias)
-        conv = self.bounding.conv_weight.reshape(outputs, c.in_channels, -1)[..., list(g.conv_taps)]
-        attn = self.bounding.attn_weight[..., list(g.attn_taps)]
-        per_head = attn.reshape(outputs, -1, self.heads.head_channels, len(g.attn_taps)).swapaxes(2, 3)
-        sims = [self.ranges.similarity.sims[t] for t in g.attn_taps]
-        return GroupRanges(
-            conv=Range.hull(*weighted_sum(conv.reshape(outputs, c.in_channels // self.heads.group, -1), element)),
-            attn=Range.hull(*weighted_sum(per_head, element)),
-            sim=Range(min(s.low for s in sims), max(s.high for s in sims)),
-        )
-
-    @cached_property
-    def plan(self) -> TapPlan:
-        if self.heads is not None:
-            return group_plan(self.bounding, self.geometry, self.heads, self.target, pack=self.pack)
-        return tap_plan(self.bounding, self.geometry, self.target, pe=self.folding.pe, pack=self.pack)
-
-    @cached_property
-    def attention_in_fabric(self) -> bool:
-        """Whether the attention's products beside its taps are adders: where only then the largest device will do."""
-        most = self.target.most_multipliers
-        if most is None:
-            return False
-        hard, soft = (sum(multiplier_counts(self, in_fabric=where).values()) for where in (False, True))
-        return hard > most >= soft
+            return
+        for name, limits in (("attn_shift", self.reload.attn_shift), ("out_shift", self.reload.out_shift)):
+            value = getattr(self.layer.config, name)
+            if not limits.low <= value <= limits.high:
+                allowed = f"{limits.low} to {limits.high}"
+                raise UserError(f"{name} {value} of the layer is not among those of the unit, {allowed}")
 
     @property
-    def lanes(self) -> int:
-        """Output lanes, each of ``plan.outputs`` output channels."""
-        return self.folding.pe // self.plan.outputs
+    def limits(self) -> Reload:
+        """What software may change. Only of a reloadable unit."""
+        assert self.reload is not None, "nothing of a frozen unit changes at run time"
+        return self.reload
 
-    @property
-    def lane_channels(self) -> int:
-        """Input channels that one output lane sums in a beat (depthwise: its own)."""
-        return 1 if self.layer.config.depthwise else self.folding.simd
+    def of_layer(self, layer: Layer) -> UnitConfig:
+        """The same for another layer."""
+        return replace(self, layer=layer)
 
-    @property
-    def weight_parts(self) -> int:
-        """Memories that the weights of a lane with the same skew are divided into."""
-        return self.lane_channels if self.target.lane_registers else 1
 
-    @property
-    def lane_groups(self) -> int:
-        """Groups of channels (`TapPlan`) that one output lane sums in a beat."""
-        return self.lane_channels // self.plan.group
-
-    @property
-    def beats_per_output(self) -> int:
-        """Beats that one output beat sums over."""
-        return 1 if self.layer.config.depthwise else self.geometry.channel_beats
-
-    @property
-    def row_beats(self) -> int:
-        """Beats of an input row."""
-        return self.layer.config.width * self.geometry.channel_beats
-
-    @property
-    def row_depth(self) -> int:
-        """Words of a row slot: one per beat that reads a row, and at least two so that there is an address."""
-        return max(2, self.geometry.groups * self.geometry.channel_beats)
-
-    @property
-    def weight_depth(self) -> int:
-        """Weight words: one per beat of a step."""
-        return self.geometry.channel_beats * self.geometry.output_beats
-
-    @property
-    def constant_depth(self) -> int:
-        """Words of bias and multiplier: one per output beat of a step."""
-        return self.weight_depth // self.beats_per_output
-
-    @property
-    def input_payload(self) -> Payload:
-        return Payload.of_input(self.layer.config, self.folding)
-
-    @property
-    def output_payload(self) -> Payload:
-        return Payload.of_output(self.layer.config, self.folding)
-
-    @property
-    def element(self) -> Shape:
-        """One input element."""
-        c = self.layer.config
-        return signed(c.in_bits) if c.in_signed else unsigned(c.in_bits)
-
-    @property
-    def result(self) -> Shape:
-        """One output element."""
-        c = self.layer.config
-        return signed(c.out_bits) if c.out_signed else unsigned(c.out_bits)
-
-    @property
-    def weight(self) -> Shape:
-        """One weight."""
-        return signed(self.layer.config.weight_bits)
-
-    @property
-    def pixel(self) -> data.ArrayLayout:
-        """One input beat."""
-        return data.ArrayLayout(self.element, self.folding.simd)
-
-    @property
-    def column_group(self) -> data.ArrayLayout:
-        """What the row store reads for one window row: ``stride`` columns of one beat each."""
-        return data.ArrayLayout(self.pixel, self.layer.config.stride)
-
-    @property
-    def column(self) -> data.ArrayLayout:
-        """A column group of all window rows, in the order of ``geometry.rows``."""
-        return data.ArrayLayout(self.column_group, len(self.geometry.rows))
-
-    def window_line(self, dy: int) -> data.ArrayLayout:
-        """What the delay line of window row ``dy`` keeps of a channel beat.
-
-        Where each window is used once, every beat pushes, and the oldest group need not stay.
-        """
-        dropped = 1 if self.geometry.output_beats == 1 else 0
-        return data.ArrayLayout(self.column_group, self.geometry.segments(dy) - dropped)
-
-    @property
-    def channel_taps(self) -> data.ArrayLayout:
-        """All taps of one channel, in the order of ``geometry.offsets``."""
-        return data.ArrayLayout(self.element, len(self.geometry.offsets))
-
-    @property
-    def channel_weights(self) -> data.ArrayLayout:
-        """Weights of one channel: those of ``geometry.conv_taps`` for each output, then those of ``attn_taps``."""
-        taps = self.plan.outputs * len(self.geometry.conv_taps) + len(self.geometry.attn_taps)
-        return data.ArrayLayout(self.weight, taps)
-
-    @property
-    def lane_taps(self) -> data.ArrayLayout:
-        """Operands of one output lane."""
-        return data.ArrayLayout(self.channel_taps, self.lane_channels)
-
-    @property
-    def lane_weights(self) -> data.ArrayLayout:
-        """Weights of one output lane."""
-        return data.ArrayLayout(self.channel_weights, self.lane_channels)
-
-    @property
-    def combined(self) -> data.ArrayLayout:
-        """What a lane's channels, with `heads` all of a beat's together, come to before they are accumulated."""
-        if self.heads is not None:
-            return data.ArrayLayout(shape_of(self.ranges.accumulator), 1)
-        return data.ArrayLayout(shape_of(self.ranges.combined), self.lane_channels)
-
-    @property
-    def sims(self) -> data.ArrayLayout:
-        """Similarities ``[place][attention tap]`` of the heads that a beat completes."""
-        assert self.heads is not None
-        taps = data.ArrayLayout(shape_of(self.group_ranges.sim), len(self.geometry.attn_taps))
-        return data.ArrayLayout(taps, self.heads.at_once)
-
-    @property
-    def group_sums(self) -> data.ArrayLayout:
-        """Sums ``[group][attention tap]`` of a lane, only with `heads`."""
-        taps = data.ArrayLayout(shape_of(self.group_ranges.attn), len(self.geometry.attn_taps))
-        return data.ArrayLayout(taps, self.lane_groups)
-
-    @property
-    def _similarity_bits(self) -> list[int]:
-        return [] if self.heads is None else [self.sims.size, self.group_sums.size]
-
-    @property
-    def bias(self) -> Shape:
-        return shape_of(Range(int(self.bounding.bias.min()), int(self.bounding.bias.max())))
-
-    @property
-    def multiplier(self) -> Shape:
-        return unsigned(int(self.bounding.multiplier.max()).bit_length())
+@cache
+def check_name(name: str) -> str:
+    """``name``, if a Verilog module can bear it everywhere. Raises `UserError` otherwise."""
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name, re.ASCII) or len(name) > MAX_NAME:
+        allowed = f"letters, digits and _, no digit first, at most {MAX_NAME} characters"
+        raise UserError(f"name {name[:MAX_NAME]!r} is no Verilog identifier, allowed are {allowed}")
+    ((kind, _), *_) = SystemVerilogLexer().get_tokens(f"{name} x")
+    if kind is not Token.Name:
+        raise UserError(f"name {name!r} is a word of Verilog's own, allowed is any other identifier")
+    if name in PRIMITIVES:
+        raise UserError(f"name {name!r} is that of an FPGA's primitive, allowed is any other identifier")
+    return name

@@ -16,8 +16,6 @@ from hw.plan.schedule import CycleModel, Writer
 
 #: Cycles from a frame's first input transfer to the issue of its first beat, at the earliest.
 BEGIN_TO_ISSUE = 7
-#: Cycles from the transfer of an input beat to the first issue that may read it.
-WRITE_TO_ISSUE = 2
 
 
 class FrameCycleModel(CycleModel):
@@ -25,6 +23,9 @@ class FrameCycleModel(CycleModel):
 
     ``frames`` is a number of frames of the size that the unit is built for, or the geometry of each.
     """
+
+    #: The walk sees the writer's position itself, not a count that lags.
+    write_to_issue = 2
 
     def __init__(self, geometry: Geometry, *, slots: int, flush_always: bool, frames: int | Sequence[Geometry]) -> None:
         self._frames = [geometry] * frames if isinstance(frames, int) else list(frames)
@@ -48,12 +49,12 @@ class FrameCycleModel(CycleModel):
         g, base = self._frames[frame], self._bases[frame]
         c = g.config
         last_columns = np.minimum(np.arange(1, g.groups + 1) * c.stride, c.width) - 1
-        available = self._writer.row(base + g.bottom_row(q))[last_columns] + WRITE_TO_ISSUE
+        available = self._writer.row(base + g.bottom_row(q))[last_columns] + self.write_to_issue
         if q == 0:
             available[0] = max(available[0], self._writer.row(base)[0] + BEGIN_TO_ISSUE)
         if q == c.out_height - 1:
             # The last beat of the frame's last output, so the first of its group is `beats - 1` earlier.
-            complete = self._writer.row(base + c.height - 1)[-1] + WRITE_TO_ISSUE
+            complete = self._writer.row(base + c.height - 1)[-1] + self.write_to_issue
             available[c.out_width - 1] = max(available[c.out_width - 1], complete)
         return available
 

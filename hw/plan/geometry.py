@@ -81,6 +81,11 @@ class Geometry:
         """Distinct ``dy`` of all taps, upmost first."""
         return tuple(sorted({dy for dy, _ in self.offsets}))
 
+    @cached_property
+    def columns(self) -> tuple[int, ...]:
+        """Distinct ``dx`` of all taps, leftmost first."""
+        return tuple(sorted({dx for _, dx in self.offsets}))
+
     @property
     def up(self) -> int:
         return -self.rows[0]

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from amaranth.hdl import Shape
-
 from golden.contract.ranges import Range
-from hw.blocks.pipeline import index_shape
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,14 +23,6 @@ class Reload:
     attn_shift: Range
     out_shift: Range
     single_buffered: bool = False
-
-    @property
-    def attn_shift_shape(self) -> Shape:
-        return index_shape(self.attn_shift.high + 1)
-
-    @property
-    def out_shift_shape(self) -> Shape:
-        return index_shape(self.out_shift.high + 1)
 
     @property
     def set_bits(self) -> int:

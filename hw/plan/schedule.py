@@ -15,9 +15,6 @@ import numpy as np
 
 from hw.plan.geometry import Geometry
 
-#: Cycles from the transfer of an input beat to the first issue that may read it: input
-#: register, count of beats written, comparison, choice.
-WRITE_TO_ISSUE = 4
 #: Cycles from the issue that reads a beat for the last time to the one in which its place counts as free.
 READ_TO_ROOM = 3
 #: Frames that a prediction looks at, beside those that fit into the row store at once.
@@ -35,7 +32,11 @@ class CycleModel:
     Attributes:
         first_output: cycle in which the last beat of the first output beat's sum is issued.
         frame_ends: the same for the last output beat of each frame.
+        write_to_issue: cycles from the transfer of an input beat to the first issue that may read it: input
+            register, count of beats written, comparison, choice.
     """
+
+    write_to_issue = 4
 
     def __init__(self, geometry: Geometry, *, slots: int, flush_always: bool, frames: int) -> None:
         self._geometry = geometry
@@ -79,7 +80,7 @@ class CycleModel:
         g, c = self._geometry, self._geometry.config
         row = self._writer.row(frame * c.height + g.bottom_row(q))
         last_columns = np.minimum(np.arange(1, g.groups + 1) * c.stride, c.width) - 1
-        return row[last_columns] + WRITE_TO_ISSUE
+        return row[last_columns] + self.write_to_issue
 
     def _flush(self, next_frame: int | None) -> None:
         """Complete a frame's last outputs with empty groups while the next frame's first group is not there."""
@@ -176,7 +177,7 @@ class _BeatWriter:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Prediction:
+class Schedule:
     """Cycle figures of a unit (operator.md's definitions), up to the issue of a sum's last beat.
 
     Attributes:
@@ -193,7 +194,7 @@ class Prediction:
     frame_cycles: int
 
 
-def predict(geometry: Geometry, model: type[CycleModel] = CycleModel) -> Prediction:
+def find_schedule(geometry: Geometry, model: type[CycleModel] = CycleModel) -> Schedule:
     """The fewest row slots at which no cycle is lost, and the cycle figures with them.
 
     The search starts at the rows without which nothing moves. Where the sequencer is the bottleneck it
@@ -219,7 +220,7 @@ def predict(geometry: Geometry, model: type[CycleModel] = CycleModel) -> Predict
             cycles = model(geometry, slots=slots, flush_always=flush_always, frames=frames)
             longest, shortest = max(cycles.intervals), min(cycles.intervals)
             if longest == shortest <= target + (flush if flush_always else 0):
-                return Prediction(
+                return Schedule(
                     slots=slots,
                     flush_always=flush_always,
                     first_output_issue=cycles.first_output,

@@ -15,10 +15,10 @@ from amaranth.lib.wiring import In, Out
 
 from hw.blocks.pipeline import delay
 from hw.control.interface import APPLY_PARTS, WORD, Apply, settings_layout
-from hw.plan.config import UnitConfig
+from hw.plan.shapes import Shapes
 
 
-def set_layout(config: UnitConfig) -> data.StructLayout:
+def set_layout(shapes: Shapes) -> data.StructLayout:
     """What is in force for a frame.
 
     Members:
@@ -28,7 +28,7 @@ def set_layout(config: UnitConfig) -> data.StructLayout:
         relu, attn_shift, out_shift: as in the layer.
         weights, constants: which set of these in memory.
     """
-    settings = settings_layout(config)
+    settings = settings_layout(shapes)
     sizes = {"right": "width", "below": "height", "width_last": "width", "height_last": "height"}
     return data.StructLayout(
         {name: settings.members[size] for name, size in sizes.items()}
@@ -37,9 +37,9 @@ def set_layout(config: UnitConfig) -> data.StructLayout:
     )
 
 
-def pick_set(config: UnitConfig, sets: data.View, number: Value) -> data.View:
+def pick_set(shapes: Shapes, sets: data.View, number: Value) -> data.View:
     """Set ``number`` of the two."""
-    return data.View(set_layout(config), Mux(number, sets[1], sets[0]))
+    return data.View(set_layout(shapes), Mux(number, sets[1], sets[0]))
 
 
 class FrameSets(wiring.Component):
@@ -65,22 +65,21 @@ class FrameSets(wiring.Component):
         o_begun: frames begun since reset, modulo 2^32.
     """
 
-    def __init__(self, config: UnitConfig, *, latency: int) -> None:
+    def __init__(self, shapes: Shapes, *, latency: int) -> None:
         """``latency`` is that from the issue of a frame's last beat to ``i_done``."""
-        assert config.reload is not None
-        self._config = config
-        self._buffered = not config.reload.single_buffered
+        self._shapes = shapes
+        self._buffered = not shapes.config.limits.single_buffered
         #: Frames have a row at least, and a beat in the pipeline.
-        self._flight = unsigned((config.prediction.slots + config.geometry.lead + latency + 8).bit_length())
+        self._flight = unsigned((shapes.schedule.slots + shapes.geometry.lead + latency + 8).bit_length())
         super().__init__(
             {
-                "i_settings": In(settings_layout(config)),
+                "i_settings": In(settings_layout(shapes)),
                 "i_apply": In(Apply),
                 "i_boundary": In(1),
                 "i_begins": In(1),
                 "i_done": In(1),
                 "o_set": Out(1),
-                "o_sets": Out(data.ArrayLayout(set_layout(config), 2)),
+                "o_sets": Out(data.ArrayLayout(set_layout(shapes), 2)),
                 "o_free_weights": Out(1),
                 "o_free_constants": Out(1),
                 "o_pending": Out(1),
@@ -147,10 +146,10 @@ class FrameSets(wiring.Component):
 
     def _keep_sets(self, m: Module, number: Value, pending: Value, parts: Value) -> None:
         """The set that is to take effect is that in force but for the ``parts`` that change."""
-        c, settings = self._config.layer.config, self.i_settings
-        sets = Signal(data.ArrayLayout(set_layout(self._config), 2), reset_less=True)
-        current = pick_set(self._config, sets, number)
-        new = Signal(set_layout(self._config))
+        c, settings = self._shapes.layer.config, self.i_settings
+        sets = Signal(data.ArrayLayout(set_layout(self._shapes), 2), reset_less=True)
+        current = pick_set(self._shapes, sets, number)
+        new = Signal(set_layout(self._shapes))
         m.d.comb += new.eq(current)
         with m.If(parts[0]):
             m.d.comb += [

@@ -20,24 +20,25 @@ from amaranth.lib.wiring import In, Out
 
 from hw.blocks.pipeline import Counter, delay, index_shape, wrap_increment
 from hw.blocks.queue import Queue
-from hw.plan.config import UnitConfig
+from hw.plan.shapes import Shapes
 from hw.reloadable.frame_sets import pick_set, set_layout
 from hw.reloadable.frame_writer import FrameWriter, position_layout
+from hw.unit.front import read_layout
 
 #: Entries of the queue, how many are enough, and beats that are ready.
 DEPTH, ENOUGH, READY = 16, 8, 4
 
 
-def tag_layout(config: UnitConfig) -> data.StructLayout:
+def tag_layout(shapes: Shapes) -> data.StructLayout:
     """What an output position takes along.
 
     Members:
         set: the number of its frame's set.
-        outside: for each of ``config.edge_columns``, whether it lies outside the frame.
+        outside: for each of ``shapes.edge_columns``, whether it lies outside the frame.
         frame_last: it is its frame's last.
         damaged: so is its frame; only with ``frame_last``.
     """
-    return data.StructLayout({"set": 1, "outside": len(config.edge_columns), "frame_last": 1, "damaged": 1})
+    return data.StructLayout({"set": 1, "outside": len(shapes.edge_columns), "frame_last": 1, "damaged": 1})
 
 
 class FrameWalk(wiring.Component):
@@ -61,31 +62,23 @@ class FrameWalk(wiring.Component):
         queues: depth and width of each queue.
     """
 
-    def __init__(self, config: UnitConfig) -> None:
-        self._config = config
-        g = config.geometry
-        self._read = data.StructLayout(
-            {
-                "address": index_shape(g.groups * g.channel_beats),
-                "slot": index_shape(config.prediction.slots),
-                "row_valid": len(g.rows),
-                "release": index_shape(g.frame_advance_limit + 1),
-            }
-        )
-        self._tag = tag_layout(config)
+    def __init__(self, shapes: Shapes) -> None:
+        self._shapes = shapes
+        self._read = read_layout(shapes, index_shape(shapes.geometry.frame_advance_limit + 1))
+        self._tag = tag_layout(shapes)
         self._beat = data.StructLayout({"read": self._read, "tag": self._tag, "starts_output": 1, "ends_frame": 1})
-        self._entry = data.StructLayout({"beat": self._beat, "needed": position_layout(config), "needs_end": 1})
+        self._entry = data.StructLayout({"beat": self._beat, "needed": position_layout(shapes), "needs_end": 1})
         self.queues = [(DEPTH, self._entry.size), (READY, self._beat.size)]
         super().__init__(
             {
-                "i_sets": In(data.ArrayLayout(set_layout(config), 2)),
+                "i_sets": In(data.ArrayLayout(set_layout(shapes), 2)),
                 "i_frame": In(1),
                 "i_frame_set": In(1),
                 "o_next_frame": Out(1),
                 "i_end": In(1),
                 "i_end_damaged": In(1),
                 "o_next_end": Out(1),
-                "i_position": In(position_layout(config)),
+                "i_position": In(position_layout(shapes)),
                 "i_step": In(1),
                 "o_arrived": Out(1),
                 "o_starts_output": Out(1),
@@ -144,17 +137,17 @@ class FrameWalk(wiring.Component):
 
     def _walk(self, m: Module, run: Signal, room: Value) -> data.View:
         """Count through the beats; ``run`` tells of one, which is returned two cycles later as an entry."""
-        g, c = self._config.geometry, self._config.layer.config
+        g, c = self._shapes.geometry, self._shapes.layer.config
         first, stride, beats = c.first_centre, c.stride, g.channel_beats
-        slots = self._config.prediction.slots
-        position = position_layout(self._config)
+        slots = self._shapes.schedule.slots
+        position = position_layout(self._shapes)
         active, own = Signal(), Signal()
         address = Signal(index_shape(g.groups * beats))
         bottom_beats = Signal(position["beats"].shape, init=1)
         right = Signal(signed(c.width.bit_length() + 2), reset_less=True)
         below = Signal(signed(c.height.bit_length() + 2), reset_less=True)
-        left = _Distance(self._config, reach=max(-dx for _, dx in g.offsets), name="left")
-        above = _Distance(self._config, reach=g.up, name="above")
+        left = _Distance(self._shapes, reach=max(-dx for _, dx in g.offsets), name="left")
+        above = _Distance(self._shapes, reach=g.up, name="above")
         rows = Signal(position["rows"].shape, init=first)
         slot = Signal(index_shape(slots), init=first % slots)
 
@@ -170,8 +163,8 @@ class FrameWalk(wiring.Component):
             fetch.eq(self.i_frame & (~active | ends)),
         ]
         m.d.sync += active.eq(fetch | (active & ~ends))
-        next_set = pick_set(self._config, self.i_sets, self.i_frame_set)
-        own_set = pick_set(self._config, self.i_sets, own)
+        next_set = pick_set(self._shapes, self.i_sets, self.i_frame_set)
+        own_set = pick_set(self._shapes, self.i_sets, own)
 
         # From the last row of centres to the next frame's first: with stride 2 it may be one more.
         advance = 2 * first + 1
@@ -220,7 +213,7 @@ class FrameWalk(wiring.Component):
             ),
             read.release.eq(Mux(ends_row, Mux(last_row, advance + odd, stride), 0)),
             tag.set.eq(own),
-            tag.outside.eq(Cat(left.value < -dx if dx < 0 else right < dx for dx in self._config.edge_columns)),
+            tag.outside.eq(Cat(left.value < -dx if dx < 0 else right < dx for dx in self._shapes.edge_columns)),
             tag.frame_last.eq(frame_last),
             entry.beat.starts_output.eq(starts_output),
             entry.beat.ends_frame.eq(last_group & last_row),
@@ -251,8 +244,8 @@ def follow(m: Module, walk: FrameWalk, writer: FrameWriter) -> None:
 class _Distance:
     """How far a centre is from the first row or column, up to where that no longer matters."""
 
-    def __init__(self, config: UnitConfig, *, reach: int, name: str) -> None:
-        self._stride, self._first = config.layer.config.stride, config.layer.config.first_centre
+    def __init__(self, shapes: Shapes, *, reach: int, name: str) -> None:
+        self._stride, self._first = shapes.layer.config.stride, shapes.layer.config.first_centre
         #: From here on every tap is inside.
         self._enough = max(reach, self._first)
         self.value = Signal(range(self._enough + self._stride), init=self._first, name=name)

@@ -10,31 +10,48 @@ after it begins the next frame. Either way the frame is marked as damaged.
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
+from collections.abc import Mapping
+from typing import Any
+
+from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Member, Out
 
 from hw.blocks.pipeline import Counter, index_shape
 from hw.blocks.queue import Queue
 from hw.control.interface import InputErrors
-from hw.plan.config import UnitConfig
+from hw.plan.shapes import Shapes
 from hw.reloadable.frame_sets import set_layout
-from hw.unit.row_store import group_address, row_write
+from hw.unit.row_write import place_in_row, row_write
 
 #: Rows that the reader may be behind the writer's count, and ahead of it: the beats in its queues, and rows skipped.
 READER_ROWS = 64
 
 
-def position_layout(config: UnitConfig) -> data.StructLayout:
+def position_layout(shapes: Shapes) -> data.StructLayout:
     """A place in the input: rows complete, counted on across frames, and beats of the row begun."""
     # Numbers of rows are compared by their difference, which is less than half of what they count to.
-    rows = 1 + (config.prediction.slots + READER_ROWS).bit_length()
-    return data.StructLayout({"beats": index_shape(config.row_beats + 1), "rows": rows})
+    rows = 1 + (shapes.schedule.slots + READER_ROWS).bit_length()
+    return data.StructLayout({"beats": index_shape(shapes.row_beats + 1), "rows": rows})
 
 
-def frames_at_once(config: UnitConfig) -> int:
+def frames_at_once(shapes: Shapes) -> int:
     """Frames that may have begun before the reader comes to them: each takes a row at least."""
-    return config.prediction.slots + 2
+    return shapes.schedule.slots + 2
+
+
+class WritePort:
+    """The `hw.unit.front.RowWriter` of a reloadable unit: all has been decided by the `FrameWriter`.
+
+    Port:
+        i_write: a beat on its way into memory; a read two cycles later sees it.
+    """
+
+    def __init__(self, shapes: Shapes) -> None:
+        self.ports: Mapping[str, Member] = {"i_write": In(row_write(shapes))}
+
+    def write(self, m: Module, store: Any) -> data.View:
+        return store.i_write
 
 
 class FrameWriter(wiring.Component):
@@ -55,22 +72,22 @@ class FrameWriter(wiring.Component):
         i_next_end, o_end, o_end_damaged: the same for complete frames, and whether they are damaged.
     """
 
-    def __init__(self, config: UnitConfig) -> None:
-        self._config = config
-        g = config.geometry
+    def __init__(self, shapes: Shapes) -> None:
+        self._shapes = shapes
+        g = shapes.geometry
         super().__init__(
             {
                 "i_valid": In(1),
-                "i_beat": In(config.pixel),
+                "i_beat": In(shapes.pixel),
                 "i_last": In(1),
                 "o_ready": Out(1),
-                "i_sets": In(data.ArrayLayout(set_layout(config), 2)),
+                "i_sets": In(data.ArrayLayout(set_layout(shapes), 2)),
                 "i_set": In(1),
                 "i_run": In(1),
                 "i_ignore_tlast": In(1),
                 "i_release": In(index_shape(g.frame_advance_limit + 1)),
-                "o_write": Out(row_write(config)),
-                "o_position": Out(position_layout(config)),
+                "o_write": Out(row_write(shapes)),
+                "o_position": Out(position_layout(shapes)),
                 "o_begins": Out(1),
                 "o_boundary": Out(1),
                 "o_errors": Out(InputErrors),
@@ -115,7 +132,7 @@ class FrameWriter(wiring.Component):
             self.o_boundary.eq(Mux(takes, last_beat, at_start)),
         ]
         self._walk(m, takes, padding, ends_row, last_beat)
-        frames = {"shape": self.o_frame_set.shape(), "depth": frames_at_once(self._config)}
+        frames = {"shape": self.o_frame_set.shape(), "depth": frames_at_once(self._shapes)}
         begun = Queue(m, push=begins, entry=self.i_set, pop=self.i_next_frame, name="begun", **frames)
         complete = Queue(m, push=ends, entry=damaged | late, pop=self.i_next_end, name="complete", **frames)
         m.d.comb += [
@@ -128,8 +145,8 @@ class FrameWriter(wiring.Component):
 
     def _reserve(self, m: Module, row_ends: Value) -> Signal:
         """Whether the row being written has a slot; the next gets one as soon as one is free."""
-        g = self._config.geometry
-        slots = self._config.prediction.slots
+        g = self._shapes.geometry
+        slots = self._shapes.schedule.slots
         free = Signal(range(slots + g.frame_advance_limit + 1), init=g.rows_of_room(slots) - 1)
         allocated = Signal(init=1)
         wants, gets = row_ends | ~allocated, Signal()
@@ -139,10 +156,10 @@ class FrameWriter(wiring.Component):
 
     def _walk(self, m: Module, takes: Value, padding: Value, ends_row: Signal, last_beat: Signal) -> None:
         """Count through the beats of the frame, and place each."""
-        g, c = self._config.geometry, self._config.layer.config
+        g, c = self._shapes.geometry, self._shapes.layer.config
         channel = Counter(m, g.channel_beats, takes, name="channel")
         x, y = (Signal(index_shape(size), name=name) for name, size in (("x", c.width), ("y", c.height)))
-        slot = Counter(m, self._config.prediction.slots, takes & ends_row, name="slot")
+        slot = Counter(m, self._shapes.schedule.slots, takes & ends_row, name="slot")
         # Which set is in force changes only between frames.
         last_x, last_y = (
             Mux(self.i_set, value == self.i_sets[1][name], value == self.i_sets[0][name])
@@ -158,12 +175,9 @@ class FrameWriter(wiring.Component):
                 m.d.sync += [y.eq(Mux(last_y, 0, y + 1)), position.rows.eq(position.rows + 1)]
 
         write = self.o_write
-        if c.stride == 1 or c.width == 1:
-            columns: Value = Const(1, c.stride)
-            address: Value = position.beats
-        else:
-            columns = Cat(~x[0], x[0])
-            address = group_address(m, self._config, takes, odd=x[0], ends_pixel=channel.last, ends_row=last_x)
+        columns, address = place_in_row(
+            m, self._shapes, takes, x=x, ends_pixel=channel.last, ends_row=last_x, beat=lambda: position.beats
+        )
         m.d.sync += [
             write.enable.eq(columns & takes.replicate(c.stride)),
             write.slot.eq(slot.value),

@@ -1,74 +1,59 @@
-"""The reloadable unit: the same stages, and a control plane through which software changes what they compute with.
+"""Reloadable unit: the same stages, and a control plane through which software changes what they compute with.
 
 s_axi, s_axis_weights -> control -> frame_sets
                             |           | sets
-s_axis ------------------ weights -> frame_writer -> row_store -> ... -> m_axis
+input ------------------- words -> frame_writer -> row_store -> ... -> output
                                         ^    | position
                                         +-- frame_walk in the sequencer
 """
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, ClockDomain, Const, DomainRenamer, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Const, DomainRenamer, Module, Mux, Signal, Value
 from amaranth.lib import data
-from amaranth.lib.wiring import In, Member, Out
 
 from hw.blocks.pipeline import adder_tree, delay, index_shape, tree_latency
 from hw.control.control import Control
-from hw.plan.config import UnitConfig
+from hw.plan.settings import Setting
+from hw.plan.shapes import Shapes
 from hw.reloadable.frame_sets import FrameSets, pick_set
 from hw.reloadable.frame_walk import FrameWalk, follow
-from hw.reloadable.frame_writer import FrameWriter
-from hw.unit.unit import Unit
+from hw.reloadable.frame_writer import FrameWriter, WritePort
+from hw.reloadable.loaded_words import LoadedWords
+from hw.reloadable.positions import TaggedPositions
+from hw.unit.front import Front
+from hw.unit.timetable import Timetable
+from hw.unit.unit import Streams, Unit
 
 CONTROL_DOMAIN = "control"
-#: Prefixes of the control plane's ports, which are those of the component.
-CONTROL_PORTS = ("s_axi_", "s_axis_weights_")
 
 
-class ReloadableUnit(Unit):
-    """The streaming X-volution unit of ``config``, whose layer comes at run time.
+def reloadable_unit(shapes: Shapes, control: Control) -> Unit:
+    """The unit whose layer comes at run time through ``control``, which becomes a part of it."""
+    walk = FrameWalk(shapes)
+    front = Front(writer=WritePort(shapes), walk=walk, positions=TaggedPositions(shapes))
+    return Unit(shapes, front, Loaded(shapes, control, walk))
 
-    Members:
-        aclk, aresetn, s_axis_*, m_axis_*: as those of a frozen unit.
-        s_axis_tlast: marks a frame's last beat, see `hw.reloadable.frame_writer`.
-        m_axis_tuser: with ``m_axis_tlast``, the frame is damaged.
-        s_axi_*, s_axis_weights_*: see `hw.control.control`.
-    """
 
-    def __init__(self, config: UnitConfig) -> None:
-        self._control = Control(config)
-        super().__init__(config)
-        self._sets = FrameSets(config, latency=self._at_output)
-        self._writer = FrameWriter(config)
+class Loaded:
+    """The `hw.unit.unit.RunTime` of a unit that software loads."""
 
-    @property
-    def _ports(self) -> dict[str, Member]:
-        control = {
-            name: member for name, member in self._control.signature.members.items() if name.startswith(CONTROL_PORTS)
-        }
-        return super()._ports | {"s_axis_tlast": In(1), "m_axis_tuser": Out(1)} | control
+    marks = True
 
-    def _add_clock(self, m: Module) -> Signal:
-        """The stages also begin anew after a soft reset, which the control plane outlives."""
-        m.domains.sync = sync = ClockDomain()
-        m.domains.control = control = ClockDomain()
-        reset, control_reset = Signal(reset_less=True), Signal(reset_less=True)
-        m.d.sync += [reset.eq(~self.aresetn | self._control.o_soft_reset), control_reset.eq(~self.aresetn)]
-        m.d.comb += [sync.clk.eq(self.aclk), sync.rst.eq(reset)]
-        m.d.comb += [control.clk.eq(self.aclk), control.rst.eq(control_reset)]
-        return reset
+    def __init__(self, shapes: Shapes, control: Control, walk: FrameWalk) -> None:
+        self._shapes, self._control, self._walk = shapes, control, walk
+        self._set_bits = shapes.config.limits.set_bits
+        self.keeper = LoadedWords(shapes.target, set_bits=self._set_bits)
+        self._sets = FrameSets(shapes, latency=Timetable(shapes).at_output)
+        self._writer = FrameWriter(shapes)
+        self._cut = Signal(shapes.folding.pe, name="_cut")
 
-    def _add_input(self, m: Module, reset: Value) -> None:
-        control, sets, writer, walk = self._control, self._sets, self._writer, self.sequencer.input_walk
-        assert isinstance(walk, FrameWalk)
+    def connect_input(self, m: Module, unit: Unit, streams: Streams) -> None:
+        control, sets, writer = self._control, self._sets, self._writer
+        assert streams.in_last is not None
         m.submodules.control = DomainRenamer(CONTROL_DOMAIN)(control)
         m.submodules.frame_sets = sets
         m.submodules.frame_writer = writer
-        for name, member in self._control.signature.members.items():
-            if name.startswith(CONTROL_PORTS):
-                port, inner = getattr(self, name), getattr(control, name)
-                m.d.comb += inner.eq(port) if member.flow is In else port.eq(inner)
         m.d.comb += [
             sets.i_settings.eq(control.o_settings),
             sets.i_apply.eq(control.o_apply),
@@ -82,54 +67,48 @@ class ReloadableUnit(Unit):
             control.i_applied_parts.eq(sets.o_applied),
             control.i_begun.eq(sets.o_begun),
             # The registers are as after a reset a cycle before the data path is.
-            control.i_errors.eq(Mux(reset, 0, writer.o_errors)),
+            control.i_errors.eq(Mux(streams.reset, 0, writer.o_errors)),
         ]
         awake = Signal()
+        first, *others = streams.running
+        for condition in others:
+            first = first & condition
         m.d.comb += [
-            awake.eq(self.aresetn & ~reset),
-            writer.i_valid.eq(self.s_axis_tvalid & awake),
-            writer.i_beat.eq(self.s_axis_tdata),
-            writer.i_last.eq(self.s_axis_tlast),
+            awake.eq(first),
+            writer.i_valid.eq(streams.in_valid & awake),
+            writer.i_beat.eq(streams.in_beat),
+            writer.i_last.eq(streams.in_last),
             writer.i_sets.eq(sets.o_sets),
             writer.i_set.eq(sets.o_set),
             writer.i_run.eq(sets.o_configured & ~control.o_hold),
             writer.i_ignore_tlast.eq(control.o_ignore_tlast),
-            writer.i_release.eq(self.sequencer.o_release),
-            self.s_axis_tready.eq(writer.o_ready & awake),
-            self.row_store.i_write.eq(writer.o_write),
+            writer.i_release.eq(unit.sequencer.o_release),
+            streams.in_ready.eq(writer.o_ready & awake),
+            unit.row_store.i_write.eq(writer.o_write),
         ]
-        m.d.comb += walk.i_sets.eq(sets.o_sets)
-        follow(m, walk, writer)
+        m.d.comb += self._walk.i_sets.eq(sets.o_sets)
+        follow(m, self._walk, writer)
 
-    def _mask_columns(self, m: Module, cycles: int) -> None:
-        m.d.comb += self.window.i_outside.eq(delay(m, self.sequencer.o_tag.outside, cycles))
-
-    def _in_force(self, m: Module, cycles: int) -> data.View:
-        """The set of a beat, so many cycles after its issue."""
-        number = delay(m, self.sequencer.o_tag.set, cycles - 1)
-        return pick_set(self._config, self._sets.o_sets, number)
-
-    def _add_constants(self, m: Module) -> None:
-        sequencer, sets, control = self.sequencer, self._sets, self._control
-        at_multiplier = self._at_lane + self.lane.multiplier_latency
-        # The constants' word is there a cycle earlier than the tag.
+    def connect_words(self, m: Module, unit: Unit) -> None:
+        times, sequencer = unit.timetable, unit.sequencer
+        # The constants' number comes a cycle earlier than the tag.
         constant = delay(m, sequencer.o_constant, 1)
         for store, word, part, cycles in (
-            (self.weights, sequencer.o_weight, "weights", self._at_lane),
-            (self.biases, constant, "constants", self._at_bias),
-            (self.multipliers, constant, "constants", at_multiplier),
+            (unit.weights, sequencer.o_weight, "weights", times.at_lane),
+            (unit.biases, constant, "constants", times.at_bias),
+            (unit.multipliers, constant, "constants", times.at_multiplier),
         ):
-            late = cycles - 1 - store.latency
-            chosen = self._in_force(m, 1 + late)[part]
+            late = cycles - 1 - unit.word_latency
+            chosen = self._in_force(m, unit, 1 + late)[part]
             m.d.comb += store.i_address.eq(self._address(delay(m, word, late), chosen, store.depth))
-        weight, constant_write = control.o_weight, control.o_constant
+        weight, constant_write, sets = self._control.o_weight, self._control.o_constant, self._sets
         m.d.comb += [
-            self.weights.i_write.enable.eq(weight.enable),
-            self.weights.i_write.bank.eq(weight.bank),
-            self.weights.i_write.value.eq(weight.value),
-            self.weights.i_write.word.eq(self._address(weight.word, sets.o_free_weights, self.weights.depth)),
+            unit.weights.i_write.enable.eq(weight.enable),
+            unit.weights.i_write.bank.eq(weight.bank),
+            unit.weights.i_write.value.eq(weight.value),
+            unit.weights.i_write.word.eq(self._address(weight.word, sets.o_free_weights, unit.weights.depth)),
         ]
-        for store, enable in ((self.biases, constant_write.bias), (self.multipliers, constant_write.multiplier)):
+        for store, enable in ((unit.biases, constant_write.bias), (unit.multipliers, constant_write.multiplier)):
             write = store.i_write
             m.d.comb += [
                 write.enable.eq(enable),
@@ -138,44 +117,48 @@ class ReloadableUnit(Unit):
                 write.word.eq(self._address(constant_write.word, sets.o_free_constants, store.depth)),
             ]
 
+    def settings(self, m: Module, unit: Unit) -> dict[str, Value]:
+        def in_force(setting: Setting) -> Value:
+            at = unit.timetable.at_lane + unit.timetable.lane.setting(setting)
+            return self._in_force(m, unit, at)[setting.name]
+
+        return {setting.name: in_force(setting) for setting in self._shapes.settings.ports}
+
+    def lane_outputs(self, outputs: slice) -> dict[str, Value]:
+        return {"o_cut": self._cut[outputs]}
+
+    def connect_output(self, m: Module, unit: Unit, streams: Streams) -> None:
+        control, stream = self._control, unit.output_stream
+        assert streams.out_user is not None
+        m.d.comb += [
+            self._sets.i_done.eq(stream.i_valid & stream.i_last),
+            stream.i_user.eq(delay(m, unit.sequencer.o_tag.damaged, unit.timetable.at_output - 1)),
+            streams.out_user.eq(stream.o.payload.user),
+        ]
+        counts = control.i_counts
+        m.d.comb += [
+            counts.saturated.eq(self._saturated(m, unit, streams)),
+            counts.frames.eq(streams.out_valid & streams.out_ready & streams.out_last),
+            counts.starved.eq(streams.in_ready & ~streams.in_valid),
+            counts.stalled.eq(streams.out_valid & ~streams.out_ready),
+        ]
+
+    def _saturated(self, m: Module, unit: Unit, streams: Streams) -> Value:
+        """Elements that were cut, counted as they leave the lanes."""
+        pe = self._shapes.folding.pe
+        radix = self._shapes.target.radix(pe)
+        cut = [delay(m, bit & unit.output_stream.i_valid, 1) for bit in self._cut]
+        saturated = adder_tree(m, cut, index_shape(pe + 1), radix)
+        # What was being added up before a reset is not counted after it.
+        awake = delay(m, Const(1), 1 + tree_latency(pe, radix), reset_less=False) & ~streams.reset
+        return Mux(awake, saturated, 0)
+
+    def _in_force(self, m: Module, unit: Unit, cycles: int) -> data.View:
+        """The set of a beat, so many cycles after its issue."""
+        number = delay(m, unit.sequencer.o_tag.set, cycles - 1)
+        return pick_set(self._shapes, self._sets.o_sets, number)
+
     def _address(self, word: Value, chosen: Value, depth: int) -> Value:
         """A word of a set in memory: the set is the upper bit of the address, where there are two."""
         bits = (depth - 1).bit_length()
         return Cat(word[:bits], chosen) if self._set_bits else word
-
-    def _lane_settings(self, m: Module) -> dict[str, Value]:
-        lane, at_lane = self.lane, self._at_lane
-        return {
-            "i_attn_shift": self._in_force(m, at_lane + lane.attn_shift_latency).attn_shift,
-            "i_out_shift": self._in_force(m, at_lane + lane.out_shift_latency).out_shift,
-            "i_relu": self._in_force(m, at_lane + lane.relu_latency).relu,
-        }
-
-    def _lane_outputs(self, outputs: slice) -> dict[str, Value]:
-        return {"o_cut": self._cut[outputs]}
-
-    def _add_lanes(self, m: Module) -> None:
-        self._cut = Signal(self._config.folding.pe)
-        super()._add_lanes(m)
-
-    def _add_output(self, m: Module, reset: Value) -> None:
-        super()._add_output(m, reset)
-        control, stream = self._control, self.output_stream
-        m.d.comb += [
-            self._sets.i_done.eq(stream.i_valid & stream.i_last),
-            stream.i_user.eq(delay(m, self.sequencer.o_tag.damaged, self._at_output - 1)),
-            self.m_axis_tuser.eq(stream.o.payload.user),
-        ]
-        # Elements that were cut, counted as they leave the lanes.
-        pe, counts = self._config.folding.pe, control.i_counts
-        radix = self._config.target.radix(pe)
-        cut = [delay(m, bit & stream.i_valid, 1) for bit in self._cut]
-        saturated = adder_tree(m, cut, index_shape(pe + 1), radix)
-        # What was being added up before a reset is not counted after it.
-        awake = delay(m, Const(1), 1 + tree_latency(pe, radix), reset_less=False) & ~reset
-        m.d.comb += [
-            counts.saturated.eq(Mux(awake, saturated, 0)),
-            counts.frames.eq(self.m_axis_tvalid & self.m_axis_tready & self.m_axis_tlast),
-            counts.starved.eq(self.s_axis_tready & ~self.s_axis_tvalid),
-            counts.stalled.eq(self.m_axis_tvalid & ~self.m_axis_tready),
-        ]

@@ -9,17 +9,16 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from golden.contract.folding import Folding
-from golden.layers import DEFAULT, NAMES, load_layer
+from golden.layers import load_layer
 from golden.support import cli
 from hw.export.verilog import generate
-from hw.options import add_reload_options, reload_of
+from hw.options import add_unit_options, unit_config
 from hw.synth.placement import DEVICES, SPEEDS
 from hw.synth.report import report, rows
 from hw.synth.synthesis import find_goal, synthesise
 from hw.synth.toolchain import require
 from hw.targets.area import RESOURCES
-from hw.targets.families import TARGETS, find_target
+from hw.targets.families import ECP5
 
 EXAMPLES = """\
 examples:
@@ -32,15 +31,12 @@ examples:
 
 def main(argv: list[str]) -> int:
     args = _parser().parse_args(argv)
-    target = find_target(args.target)
     wanted = {name: getattr(args, name) for name in ("device", "speed", "seeds", "clock_mhz")}
     # What cannot work is refused now and not after minutes of work.
-    find_goal(target.name, **wanted)
+    find_goal(args.target or args.default_target, **wanted)
     require("matplotlib", "jinja2")
     with Console(stderr=True).status("generating Verilog") as status:
-        layer = load_layer(args.layer)
-        folding, reload = Folding.choose(layer.config, args.simd, args.pe), reload_of(args, layer.config)
-        core = generate(layer, folding, target, pack=args.pack == "auto", reload=reload)
+        core = generate(unit_config(args, load_layer(args.layer)))
         synthesis = synthesise(core, **wanted, status=status.update)
     figures = report(args.layer, core, synthesis)
     _write(figures, args.out)
@@ -54,12 +50,7 @@ def main(argv: list[str]) -> int:
 def _parser() -> cli.Parser:
     parser = cli.Parser(prog="python -m hw.synth", description=__doc__, epilog=EXAMPLES)
     add, devices, speeds = parser.add_argument, ", ".join(DEVICES), ", ".join(map(str, SPEEDS))
-    add("layer", nargs="?", default=DEFAULT, metavar="LAYER", help=f"a layer file, or {', '.join(NAMES)}")
-    add("--target", default="ecp5", help=f"one of {', '.join(TARGETS)} (default: ecp5)")
-    add("--simd", type=int, help="input channels per cycle, a divisor of in_channels")
-    add("--pe", type=int, help="output channels per cycle, a divisor of out_channels")
-    add("--pack", choices=["auto", "none"], default="auto", help="whether products share multipliers (default: auto)")
-    add_reload_options(parser)
+    add_unit_options(parser, target=ECP5.name)
     add("--device", help=f"{devices} (default: ecp5-85f)")
     add("--speed", type=int, help=f"speed grade, {speeds} (default: 6, the slowest)")
     add("--seeds", type=cli.bounded(int, 1, 100), metavar="N", help="placements, the fastest counts (default: 1)")

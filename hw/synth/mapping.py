@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 
 from golden.support.cache import cached
-from hw.export.verilog import TOP_MODULE, Core
+from hw.export.verilog import Core
 from hw.synth.netlist import Netlist
 from hw.synth.stages import ATTRIBUTE, stage_of_module
 from hw.synth.toolchain import YOSYS
@@ -27,7 +27,7 @@ def map_to_cells(core: Core) -> Netlist:
     def make(folder: Path) -> None:
         (folder / _VERILOG).write_text(core.verilog)
         YOSYS.run("-q", "-p", script, folder=folder)
-        module = json.loads((folder / _JSON).read_text())["modules"][TOP_MODULE]
+        module = json.loads((folder / _JSON).read_text())["modules"][core.config.name]
         with gzip.open(folder / _NETLIST, "wt", compresslevel=1) as stream:
             json.dump(module, stream)
         for name in (_VERILOG, _JSON):
@@ -38,11 +38,11 @@ def map_to_cells(core: Core) -> Netlist:
         return Netlist(json.load(stream))
 
 
-def synthesis_command(target: Target) -> str:
-    """The Yosys command that synthesises for ``target``; for ECP5 where the target is no family."""
+def synthesis_command(target: Target, top: str) -> str:
+    """The Yosys command that synthesises the module ``top`` for ``target``; for ECP5 where the target is no family."""
     if target.name.startswith("xc"):
-        return f"synth_xilinx -family {target.name} -flatten -noiopad -noclkbuf -top {TOP_MODULE} -run :check"
-    return f"synth_ecp5 -top {TOP_MODULE} -run :check"
+        return f"synth_xilinx -family {target.name} -flatten -noiopad -noclkbuf -top {top} -run :check"
+    return f"synth_ecp5 -top {top} -run :check"
 
 
 def _script(core: Core) -> str:
@@ -51,11 +51,11 @@ def _script(core: Core) -> str:
     commands = [
         f"read_verilog {_VERILOG}",
         "proc",
-        *(f'setattr -set {ATTRIBUTE} "{stage_of_module(module)}" {module}/c:*' for module in modules),
-        synthesis_command(core.config.target),
+        *(f'setattr -set {ATTRIBUTE} "{stage_of_module(module, core.config.name)}" {module}/c:*' for module in modules),
+        synthesis_command(core.config.target, core.config.name),
         # Modules that synthesis had to leave alone are dissolved after it: one flat netlist, whatever its parts.
         "blackbox =A:whitebox",
-        f"setattr -mod -unset keep_hierarchy {TOP_MODULE}*",
+        f"setattr -mod -unset keep_hierarchy {core.config.name}*",
         "flatten",
         "clean",
         f"write_json -noscopeinfo {_JSON}",

@@ -9,7 +9,6 @@ from typing import Any
 
 from golden.support.cache import cached
 from golden.support.cli import UserError
-from hw.export.verilog import TOP_MODULE
 from hw.synth.floorplan import floorplanned
 from hw.synth.netlist import Netlist
 from hw.synth.ties import tied
@@ -76,7 +75,7 @@ def place(netlist: Netlist, goal: Goal, seed: int) -> Placement:
     Raises `hw.synth.toolchain.ToolError` where nextpnr fails, for instance because the device is too small.
     """
     module = tied(floorplanned(netlist, goal.device)).module
-    text = json.dumps({"creator": "Yosys", "modules": {TOP_MODULE: module}})
+    text = json.dumps({"creator": "Yosys", "modules": {"unit": module}})
     options = place_options(goal, seed)
 
     def make(folder: Path) -> None:

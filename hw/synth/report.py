@@ -47,7 +47,7 @@ def report(layer: str, core: Core, synthesis: Synthesis) -> dict[str, Any]:
         "dsp_efficiency": performance.dsp_efficiency,
         "stages": {stage: dataclasses.asdict(part) for stage, part in synthesis.stages.items()},
         "memories": core.manifest["memories"],
-        "synthesis_command": synthesis_command(config.target),
+        "synthesis_command": synthesis_command(config.target, config.name),
         "place_command": timing and " ".join([NEXTPNR.name, *place_options(timing.goal, timing.best_seed)]),
         "versions": dict(synthesis.versions),
     }

@@ -36,9 +36,9 @@ _STAGE_OF_INSTANCE = {instance: stage for stage, instances in _INSTANCES.items()
 _INSTANCE = re.compile(rf"({'|'.join(_STAGE_OF_INSTANCE)})(_.*)?")
 
 
-def stage_of_module(module: str) -> str:
-    """The stage that a module of the generated Verilog, such as ``xvolution_lane_tap_macs``, belongs to."""
-    found = _INSTANCE.fullmatch(module.removeprefix("xvolution_").removeprefix("lane_"))
+def stage_of_module(module: str, top: str) -> str:
+    """The stage that a module of the Verilog of ``top``, such as ``xvolution_lane_tap_macs``, belongs to."""
+    found = _INSTANCE.fullmatch(module.removeprefix(f"{top}_").removeprefix("lane_"))
     return _STAGE_OF_INSTANCE[found[1]] if found else TOP
 
 

@@ -134,6 +134,10 @@ XCUP = Target(
 )
 
 TARGETS: Mapping[str, Target] = {target.name: target for target in (GENERIC, ECP5, XC7, XCUP)}
+#: Modules that generated text may name and does not contain.
+PRIMITIVES = frozenset(
+    name for target in TARGETS.values() for name in (target.multiplier, target.block_memory) if name is not None
+)
 
 
 def find_target(name: str) -> Target:

@@ -9,7 +9,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.blocks.pipeline import adder_tree, delay, tree_latency
-from hw.plan.config import UnitConfig, shape_of
+from hw.plan.shapes import Shapes, shape_of
 
 
 class ChannelAccumulate(wiring.Component):
@@ -17,30 +17,25 @@ class ChannelAccumulate(wiring.Component):
 
     Members:
         i_combined: the beat's values, one per channel, or (``dynamic``) their sum.
-        i_bias: wanted ``bias_latency`` cycles after ``i_combined``.
+        i_bias: wanted `bias_latency` cycles after ``i_combined``.
         i_valid, i_first: there is a beat, and it is the first of a sum; wanted with ``i_bias``
             (only where a sum takes several beats).
         o_acc: the sum up to this beat; complete after the last one.
 
-    Attributes:
-        bias_latency: see ``i_bias``; -1 where it is wanted before the values.
-        latency: cycles from ``i_combined`` to ``o_acc``.
+    A beat is in the sum `latency` cycles after it comes.
     """
 
-    def __init__(self, config: UnitConfig) -> None:
-        self._config = config
-        self._acc = shape_of(config.ranges.accumulator)
-        self._terms = config.combined.length
-        self._radix = config.target.radix(self._terms)
-        self._folded = config.beats_per_output > 1
+    def __init__(self, shapes: Shapes) -> None:
+        self._shapes = shapes
+        self._acc = shape_of(shapes.ranges.accumulator)
+        self._terms = shapes.combined.length
+        self._radix = shapes.target.radix(self._terms)
+        self._folded = shapes.beats_per_output > 1
         #: Where the clock counts, the bias is added ahead of the loop, and the loop is two short ones.
-        self._halves = self._folded and config.target.fast and self._acc.width > 1
-        tree = tree_latency(self._terms, self._radix)
-        self.bias_latency = tree - 1 if self._halves else tree
-        self.latency = tree + (3 if self._halves else 1)
+        self._halves = _in_halves(shapes)
         ports = {
-            "i_combined": In(config.combined),
-            "i_bias": In(config.bias),
+            "i_combined": In(shapes.combined),
+            "i_bias": In(shapes.bias),
             "o_acc": Out(self._acc),
         }
         if self._folded:
@@ -93,3 +88,22 @@ class ChannelAccumulate(wiring.Component):
         with m.If(starts):
             m.d.sync += kept.eq(0)
         return valid
+
+
+def latency(shapes: Shapes) -> int:
+    """Cycles from the values to the sum that they are in."""
+    return _tree_latency(shapes) + (3 if _in_halves(shapes) else 1)
+
+
+def bias_latency(shapes: Shapes) -> int:
+    """Cycles after the values at which the bias is wanted; -1 where that is before them."""
+    return _tree_latency(shapes) - (1 if _in_halves(shapes) else 0)
+
+
+def _tree_latency(shapes: Shapes) -> int:
+    terms = shapes.combined.length
+    return tree_latency(terms, shapes.target.radix(terms))
+
+
+def _in_halves(shapes: Shapes) -> bool:
+    return shapes.beats_per_output > 1 and shapes.target.fast and shape_of(shapes.ranges.accumulator).width > 1

@@ -7,7 +7,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.blocks.queue import Queue
-from hw.plan.config import UnitConfig
+from hw.plan.shapes import Shapes
 
 
 class OutputStream(wiring.Component):
@@ -18,17 +18,17 @@ class OutputStream(wiring.Component):
 
     Members:
         i_valid, i_beat, i_last: an output beat, and whether it is its frame's last.
-        i_user: a mark that goes with it (only in reloadable units).
+        i_user: a mark that goes with it (only where there are ``marks``).
         o_popped: an entry has become free.
         o: the output beats, ``latency`` cycles after ``i_valid`` if nothing waits.
     """
 
     latency = 2
 
-    def __init__(self, config: UnitConfig, *, depth: int) -> None:
-        self._beat = data.ArrayLayout(config.result, config.folding.pe)
+    def __init__(self, shapes: Shapes, *, depth: int, marks: bool) -> None:
+        self._beat = data.ArrayLayout(shapes.result, shapes.folding.pe)
         self._depth = depth
-        self._marks = config.reload is not None
+        self._marks = marks
         payload = data.StructLayout({"beat": self._beat, "last": 1} | ({"user": 1} if self._marks else {}))
         super().__init__(
             {

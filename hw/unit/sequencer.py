@@ -2,7 +2,7 @@
 
 From here on nothing stalls: a beat that is issued reaches the output FIFO a fixed number of
 cycles later. So all decisions are made here: whether the beat to read has been written
-(`hw.frozen.input_walk`), whether an entry of the output FIFO is free, and whether outputs still
+(the front's walk), whether an entry of the output FIFO is free, and whether outputs still
 wait for groups behind theirs.
 
 One step per column group: ``channel_beats`` beats push the group into the window and work
@@ -16,20 +16,18 @@ from __future__ import annotations
 from typing import Any
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
-from amaranth.lib import data, wiring
+from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.blocks.pipeline import Counter, delay, index_shape
-from hw.frozen.input_walk import InputWalk
-from hw.plan.config import UnitConfig
-from hw.reloadable.frame_walk import FrameWalk, tag_layout
+from hw.plan.shapes import Shapes
+from hw.unit.front import Issue, Positions, Walk
 
 
 class Sequencer(wiring.Component):
     """Issues the beats of all steps of all frames.
 
     Members:
-        i_written: one more input beat has been written; it can be read three cycles later.
         i_popped: one more entry of the output FIFO is free.
         o_address, o_slot, o_row_valid, o_release: to the row store, see there; a cycle after the issue.
         o_valid: a beat is issued in this cycle.
@@ -37,46 +35,41 @@ class Sequencer(wiring.Component):
         o_channel: its channel beat.
         o_constant: the word of its output group's bias and multiplier.
         o_first, o_last: it is the first, last beat of a sum (``o_last`` only if issued).
-        o_x: a cycle later, the output column that the step works on.
-        o_tag: instead of it in reloadable units, what goes with the output position, see `hw.reloadable.frame_walk`.
         o_weight: a cycle later, its word in the weight store.
         o_frame_last: a cycle later than ``o_last``, whether it is the frame's last sum.
 
+    What goes along with the output positions leaves through the ports of the front's positions.
+
     Attributes:
-        input_walk: its part that walks over the input; in reloadable units it is a `FrameWalk`,
-            and to be connected to the frame writer by whoever has that.
+        walk: the front's walk, a part of it.
     """
 
-    def __init__(self, config: UnitConfig, *, fifo_depth: int) -> None:
-        self._config = config
+    def __init__(self, shapes: Shapes, walk: Walk, positions: Positions, *, fifo_depth: int) -> None:
+        self._shapes, self._positions = shapes, positions
         self._fifo_depth = fifo_depth
-        self.input_walk = InputWalk(config) if config.reload is None else FrameWalk(config)
-        g, c = config.geometry, config.layer.config
+        self.walk = walk
+        g = shapes.geometry
         ports: dict[str, Any] = {
             "i_popped": In(1),
             "o_address": Out(index_shape(g.groups * g.channel_beats)),
-            "o_slot": Out(index_shape(config.prediction.slots)),
+            "o_slot": Out(index_shape(shapes.schedule.slots)),
             "o_row_valid": Out(len(g.rows)),
-            "o_release": Out(self.input_walk.o_read.release.shape()),
+            "o_release": Out(walk.o_read.release.shape()),
             "o_valid": Out(1),
             "o_push": Out(1),
             "o_channel": Out(index_shape(g.channel_beats)),
-            "o_constant": Out(index_shape(config.constant_depth)),
+            "o_constant": Out(index_shape(shapes.constant_depth)),
             "o_first": Out(1),
             "o_last": Out(1),
-            "o_weight": Out(index_shape(config.weight_depth)),
+            "o_weight": Out(index_shape(shapes.weight_depth)),
             "o_frame_last": Out(1),
         }
-        if config.reload is None:
-            ports |= {"i_written": In(1), "o_x": Out(index_shape(c.out_width))}
-        else:
-            ports |= {"o_tag": Out(tag_layout(config))}
-        super().__init__(ports)
+        super().__init__({**ports, **positions.sequencer_ports})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        g, c = self._config.geometry, self._config.layer.config
-        m.submodules.input_walk = walk = self.input_walk
+        g, c = self._shapes.geometry, self._shapes.layer.config
+        m.submodules.input_walk = walk = self.walk
 
         # The beat's place in the step.
         issue = Signal()
@@ -99,7 +92,7 @@ class Sequencer(wiring.Component):
         empty, kept_empty, between_frames = Signal(), Signal(), Signal()
         step = Signal()
         starts = pushing & ~empty & walk.o_starts_output
-        flush_always = self._config.prediction.flush_always
+        flush_always = self._shapes.schedule.flush_always
         if g.lead:
             m.d.comb += empty.eq(kept_empty | (between_frames & (True if flush_always else ~walk.o_arrived)))
             with m.If(issue):
@@ -134,12 +127,16 @@ class Sequencer(wiring.Component):
             self.o_first.eq(1 if c.depthwise else first),
             self.o_last.eq(issue & works & (True if c.depthwise else channel.last)),
         ]
-        worked, ends_output = issue & works, channel.last & last_reuse
-        if isinstance(walk, InputWalk):
-            m.d.comb += walk.i_written.eq(self.i_written)
-            self._walk_output(m, worked, ends_output)
-        else:
-            self._tag_output(m, walk.o_tag, issue & pushing, channel.last, worked, ends_output)
+        self._positions.follow(
+            m,
+            self,
+            Issue(
+                pushes=issue & pushing,
+                works=issue & works,
+                last_channel=channel.last,
+                ends_output=channel.last & last_reuse,
+            ),
+        )
         return m
 
     def _has_credit(self, m: Module) -> Value:
@@ -154,36 +151,9 @@ class Sequencer(wiring.Component):
         m.d.sync += spare.eq(spare + change.as_signed())
         return ~spare[-1]
 
-    def _walk_output(self, m: Module, worked: Value, ends_output: Value) -> None:
-        """Advance over the output positions, a cycle after the beats."""
-        c = self._config.layer.config
-        step, last_beat = self._walk_weights(m, worked), Signal()
-        m.d.sync += last_beat.eq(ends_output)
-        next_x = step & last_beat
-        x = Counter(m, c.out_width, next_x, name="x")
-        y = Counter(m, c.out_height, next_x & x.last, name="y")
-        m.d.comb += [self.o_x.eq(x.value), self.o_frame_last.eq(last_beat & x.last & y.last)]
-
-    def _tag_output(
-        self, m: Module, tag: data.View, pushes: Value, last_channel: Value, worked: Value, ends_output: Value
-    ) -> None:
-        """Let tags wait with their output positions; the one worked on is there a cycle after the beat."""
-        self._walk_weights(m, worked)
-        oldest = tag
-        for place in range(self._config.geometry.lead):
-            waiting = Signal(tag.shape(), reset_less=True, name=f"waiting_tag_{place}")
-            with m.If(pushes & last_channel):
-                m.d.sync += waiting.eq(oldest)
-            oldest = waiting
-        current, last_beat = Signal(tag.shape(), reset_less=True), Signal()
-        with m.If(pushes):
-            m.d.sync += current.eq(oldest)
-        m.d.sync += last_beat.eq(ends_output)
-        m.d.comb += [self.o_tag.eq(current), self.o_frame_last.eq(last_beat & current.frame_last)]
-
-    def _walk_weights(self, m: Module, worked: Value) -> Signal:
+    def walk_weights(self, m: Module, worked: Value) -> Signal:
         """Advance over the weights, a cycle after the beats; returns whether there was one."""
         step = Signal()
         m.d.sync += step.eq(worked)
-        m.d.comb += self.o_weight.eq(Counter(m, self._config.weight_depth, step, name="weight").value)
+        m.d.comb += self.o_weight.eq(Counter(m, self._shapes.weight_depth, step, name="weight").value)
         return step

@@ -9,8 +9,11 @@ from amaranth.lib.wiring import In, Out
 from hw.blocks import multiplier
 from hw.blocks.multiplier import multiply
 from hw.blocks.pipeline import adder_tree, delay, tree_latency
-from hw.plan.config import UnitConfig, shape_of
+from hw.plan.dsp_count import attention_in_fabric
+from hw.plan.shapes import Shapes, shape_of
+from hw.unit import tap_macs
 from hw.unit.head_sum import HeadSum, head_control
+from hw.unit.scaling import scaled
 
 
 class SimilarityCombine(wiring.Component):
@@ -20,75 +23,88 @@ class SimilarityCombine(wiring.Component):
     over them: once per tap and head, in the beat that completes the head.
 
     Members:
-        i_conv_sum: static sums of the groups, ``conv_late`` cycles after ``i_attn_sum``.
+        i_conv_sum: static sums of the groups, as much after ``i_attn_sum`` as they are in `TapMacs`.
         i_attn_sum: the attention's sums ``[group][tap]``, from `TapMacs`.
         i_control: `head_control` of the beat, `CONTROL_AHEAD` cycles before ``i_attn_sum``.
-        i_sims: from `Similarity`, wanted ``sims_latency`` cycles after ``i_attn_sum``.
-        i_attn_shift: wanted ``shift_latency`` cycles after ``i_attn_sum`` (only where it is reloadable).
-        o_combined: the sum over a beat's channels, as ``config.combined``.
+        i_sims: from `Similarity`, wanted `sims_latency` cycles after ``i_attn_sum``.
+        i_attn_shift: wanted `shift_latency` cycles after ``i_attn_sum`` (only where it comes at run time).
+        o_combined: the sum over a beat's channels, as ``shapes.combined``.
 
-    Attributes:
-        shift_latency: see ``i_attn_shift``.
-        sims_latency: see ``i_sims``.
-        latency: cycles from ``i_attn_sum`` to output.
+    The output comes `latency` cycles after ``i_attn_sum``.
     """
 
-    def __init__(self, config: UnitConfig, *, conv_late: int) -> None:
-        assert config.heads is not None
-        self._config, target = config, config.target
-        groups, taps = config.lane_groups, len(config.geometry.attn_taps)
-        attn, conv = shape_of(config.group_ranges.attn), shape_of(config.group_ranges.conv)
-        sim = shape_of(config.group_ranges.sim)
-        self._attn = attn
-        self._head_sum = HeadSum(config.heads, parts=1, radix=target.radix(groups))
-        products = taps * config.heads.at_once
-        self.sims_latency = self._head_sum.latency
-        self._multiply = multiplier.latency(target, attn, sim, in_fabric=config.attention_in_fabric)
-        attention = self.sims_latency + self._multiply + self._tree_latency(products)
-        # A shift that comes at run time takes a cycle of its own.
-        static = conv_late + self._tree_latency(groups) + (config.reload is not None)
-        self._waits = [max(attention, static) - path for path in (attention, static)]
-        self.latency = max(attention, static) + 1
+    def __init__(self, shapes: Shapes) -> None:
+        assert shapes.heads is not None
+        self._shapes = shapes
+        groups = shapes.lane_groups
+        self._attn, conv = shape_of(shapes.group_ranges.attn), shape_of(shapes.group_ranges.conv)
+        self._head_sum = _head_sum(shapes)
         ports = {
             "i_conv_sum": In(data.ArrayLayout(conv, groups)),
-            "i_attn_sum": In(config.group_sums),
-            "i_control": In(head_control(config.heads)),
-            "i_sims": In(config.sims),
-            "o_combined": Out(config.combined),
+            "i_attn_sum": In(shapes.group_sums),
+            "i_control": In(head_control(shapes.heads)),
+            "i_sims": In(shapes.sims),
+            "o_combined": Out(shapes.combined),
         }
-        if config.reload is not None:
-            ports["i_attn_shift"] = In(config.reload.attn_shift_shape)
-        super().__init__(ports)
-
-    @property
-    def shift_latency(self) -> int:
-        return self.latency - 2
+        super().__init__(ports | shapes.settings.attn_shift.ports())
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        config, groups = self._config, range(self._config.lane_groups)
-        taps = range(len(config.geometry.attn_taps))
+        shapes, groups = self._shapes, range(self._shapes.lane_groups)
+        taps = range(len(shapes.geometry.attn_taps))
         terms = [[[self.i_attn_sum[group][tap]] for group in groups] for tap in taps]
         products: list[Value] = []
+        in_fabric = attention_in_fabric(shapes)
         for tap, sums in enumerate(self._head_sum.sums(m, terms, [self._attn for _ in taps], self.i_control)):
             for place, total in enumerate(sums):
                 sim = self.i_sims[place][tap]
-                products.append(multiply(m, config.target, total, sim, in_fabric=config.attention_in_fabric))
-        acc = shape_of(config.ranges.accumulator)
-        attention = adder_tree(m, products, acc, config.target.radix(len(products)))
+                products.append(multiply(m, shapes.target, total, sim, in_fabric=in_fabric))
+        acc = shape_of(shapes.ranges.accumulator)
+        attention = adder_tree(m, products, acc, shapes.target.radix(len(products)))
         sums = [self.i_conv_sum[group] for group in groups]
-        static = adder_tree(m, sums, acc, config.target.radix(len(sums)))
-        attention, static = (delay(m, part, wait) for part, wait in zip((attention, static), self._waits, strict=True))
-        if config.reload is None:
-            static = static << config.layer.config.attn_shift
-        else:
-            shifted = Signal(acc, reset_less=True)
-            m.d.sync += shifted.eq(static << self.i_attn_shift)
-            static = shifted
+        static = adder_tree(m, sums, acc, shapes.target.radix(len(sums)))
+        paths = _paths(shapes)
+        attention, static = (
+            delay(m, part, max(paths) - own) for part, own in zip((attention, static), paths, strict=True)
+        )
+        static = scaled(m, static, shapes.settings.attn_shift, getattr(self, "i_attn_shift", None), acc)
         combined = Signal(acc, reset_less=True)
         m.d.sync += combined.eq(static + attention)
         m.d.comb += self.o_combined[0].eq(combined)
         return m
 
-    def _tree_latency(self, terms: int) -> int:
-        return tree_latency(terms, self._config.target.radix(terms))
+
+def latency(shapes: Shapes) -> int:
+    """Cycles from the attention's sums to the output."""
+    return max(_paths(shapes)) + 1
+
+
+def sims_latency(shapes: Shapes) -> int:
+    """Cycles after the attention's sums at which the similarities are wanted."""
+    return _head_sum(shapes).latency
+
+
+def shift_latency(shapes: Shapes) -> int:
+    """Cycles after the attention's sums at which the static ones are shifted."""
+    return max(_paths(shapes)) - shapes.settings.attn_shift.latency
+
+
+def _paths(shapes: Shapes) -> tuple[int, int]:
+    """Cycles from the attention's sums to their products' sum, and to the static sum, shifted."""
+    assert shapes.heads is not None
+    attn, sim = shape_of(shapes.group_ranges.attn), shape_of(shapes.group_ranges.sim)
+    product = multiplier.latency(shapes.target, attn, sim, in_fabric=attention_in_fabric(shapes))
+    products = len(shapes.geometry.attn_taps) * shapes.heads.at_once
+    attention = sims_latency(shapes) + product + _tree_latency(shapes, products)
+    conv_late = tap_macs.conv_latency(shapes) - tap_macs.latency(shapes)
+    static = conv_late + _tree_latency(shapes, shapes.lane_groups) + shapes.settings.attn_shift.latency
+    return attention, static
+
+
+def _head_sum(shapes: Shapes) -> HeadSum:
+    assert shapes.heads is not None
+    return HeadSum(shapes.heads, parts=1, radix=shapes.target.radix(shapes.lane_groups))
+
+
+def _tree_latency(shapes: Shapes, terms: int) -> int:
+    return tree_latency(terms, shapes.target.radix(terms))

@@ -12,8 +12,8 @@ from amaranth.lib.wiring import In, Out
 from hw.blocks.dot_product import dot_product
 from hw.blocks.packed import join, split
 from hw.blocks.pipeline import adder_tree, delay, tree_latency
-from hw.plan.config import UnitConfig, shape_of
 from hw.plan.packing import Chain, Product
+from hw.plan.shapes import Shapes, shape_of
 
 
 class TapMacs(wiring.Component):
@@ -24,7 +24,7 @@ class TapMacs(wiring.Component):
     ``attn_sum[group,t] = sum_c Wa[c,t] x[c,p+t]``.
 
     Both sums of a tap share the operand ``x``. One beat per cycle. Where operands are
-    skewed (``config.plan``, see `hw.plan.packing`) an operand and its weights come as many
+    skewed (``shapes.plan``, see `hw.plan.packing`) an operand and its weights come as many
     cycles after the beat.
 
     Members:
@@ -33,36 +33,32 @@ class TapMacs(wiring.Component):
         o_conv_sum: the static sums per channel or group, for each of the lane's output channels.
         o_attn_sum: the attention's sums per channel or group (only with attention taps).
 
-    Attributes:
-        latency: cycles from operands to sums.
-        conv_latency: the same for ``o_conv_sum``, which may come later with the ``dynamic`` product.
+    The attention's sums come `latency` cycles after the operands, the static ones `conv_latency`.
     """
 
-    def __init__(self, config: UnitConfig) -> None:
-        self._config = config
-        self._plan = config.plan
-        groups = config.lane_groups
-        if config.heads is None:
-            self._conv, self._attn = shape_of(config.ranges.conv_sum), shape_of(config.ranges.attn_sum)
+    def __init__(self, shapes: Shapes) -> None:
+        self._shapes = shapes
+        self._plan = shapes.plan
+        groups = shapes.lane_groups
+        if shapes.heads is None:
+            self._conv, self._attn = shape_of(shapes.ranges.conv_sum), shape_of(shapes.ranges.attn_sum)
             sums = data.ArrayLayout(self._attn, groups)
         else:
-            self._conv, self._attn = shape_of(config.group_ranges.conv), shape_of(config.group_ranges.attn)
-            sums = config.group_sums
-        static, dynamic = (self._chains_latency(count) for count in self._most_chains)
-        self.latency = dynamic if config.heads is not None else max(static, dynamic)
-        self.conv_latency = static if config.heads is not None else self.latency
+            self._conv, self._attn = shape_of(shapes.group_ranges.conv), shape_of(shapes.group_ranges.attn)
+            sums = shapes.group_sums
         ports = {
-            "i_taps": In(config.lane_taps),
-            "i_weights": In(config.lane_weights),
+            "i_taps": In(shapes.lane_taps),
+            "i_weights": In(shapes.lane_weights),
             "o_conv_sum": Out(data.ArrayLayout(self._conv, groups)).array(self._plan.outputs),
         }
-        if config.geometry.attn_taps:
+        if shapes.geometry.attn_taps:
             ports["o_attn_sum"] = Out(sums)
         super().__init__(ports)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        for group in range(self._config.lane_groups):
+        at_conv, at_attn = conv_latency(self._shapes), latency(self._shapes)
+        for group in range(self._shapes.lane_groups):
             static: list[Value] = []
             dynamic: dict[int | None, list[Value]] = {chain.tap: [] for chain in self._plan.chains if chain.high}
             for chain in self._plan.chains:
@@ -70,36 +66,25 @@ class TapMacs(wiring.Component):
                 static += [low] if low is not None else []
                 if high is not None:
                     dynamic[chain.tap].append(high)
-            self._sum_up(m, self.o_conv_sum[0][group], static, self._conv, self.conv_latency)
+            self._sum_up(m, self.o_conv_sum[0][group], static, self._conv, at_conv)
             if self._plan.outputs == 2:
-                self._sum_up(m, self.o_conv_sum[1][group], dynamic.get(None, []), self._conv, self.latency)
-            elif self._config.heads is not None:
-                for tap in range(len(self._config.geometry.attn_taps)):
-                    self._sum_up(m, self.o_attn_sum[group][tap], dynamic.get(tap, []), self._attn, self.latency)
-            elif self._config.geometry.attn_taps:
-                self._sum_up(m, self.o_attn_sum[group], dynamic.get(None, []), self._attn, self.latency)
+                self._sum_up(m, self.o_conv_sum[1][group], dynamic.get(None, []), self._conv, at_attn)
+            elif self._shapes.heads is not None:
+                for tap in range(len(self._shapes.geometry.attn_taps)):
+                    self._sum_up(m, self.o_attn_sum[group][tap], dynamic.get(tap, []), self._attn, at_attn)
+            elif self._shapes.geometry.attn_taps:
+                self._sum_up(m, self.o_attn_sum[group], dynamic.get(None, []), self._attn, at_attn)
         return m
 
-    def _sum_up(self, m: Module, output: Value, terms: list[Value], shape: Shape, latency: int) -> None:
-        """``output`` is the sum of chains, ``latency`` cycles after the beat."""
-        radix = self._config.target.radix(len(terms))
+    def _sum_up(self, m: Module, output: Value, terms: list[Value], shape: Shape, cycles: int) -> None:
+        """``output`` is the sum of chains, so many cycles after the beat."""
+        radix = self._shapes.target.radix(len(terms))
         total = adder_tree(m, terms, shape, radix) if terms else Const(0)
-        m.d.comb += output.eq(delay(m, total, latency - self._chains_latency(len(terms))))
-
-    @property
-    def _most_chains(self) -> tuple[int, int]:
-        """Chains that a sum of the low fields comes from, and one of the high fields, at most."""
-        taps = [chain.tap for chain in self._plan.chains if chain.high is not None]
-        return sum(c.low is not None for c in self._plan.chains), max(map(taps.count, taps), default=0)
-
-    def _chains_latency(self, chains: int) -> int:
-        """Cycles from the beat to a sum of ``chains``."""
-        target = self._config.target
-        return self._plan.latency(target) + self._plan.packed + tree_latency(chains, target.radix(chains))
+        m.d.comb += output.eq(delay(m, total, cycles - _chains_latency(self._shapes, len(terms))))
 
     def _sum_chain(self, m: Module, chain: Chain, group: int) -> Value:
         """The sum of a chain's words times operands, when all chains have theirs."""
-        target, first = self._config.target, group * self._plan.group
+        target, first = self._shapes.target, group * self._plan.group
         terms = [
             (self._word(chain, p, first + p.channel), self.i_taps[first + p.channel][p.offset]) for p in chain.products
         ]
@@ -124,3 +109,27 @@ class TapMacs(wiring.Component):
             return (only, None) if chain.low is not None else (None, only)
         assert chain.high is not None
         return split(m, total, chain.shift, shape_of(chain.high))
+
+
+def latency(shapes: Shapes) -> int:
+    """Cycles from operands to the attention's sums."""
+    static, dynamic = (_chains_latency(shapes, count) for count in _most_chains(shapes))
+    return dynamic if shapes.heads is not None else max(static, dynamic)
+
+
+def conv_latency(shapes: Shapes) -> int:
+    """Cycles from operands to the static sums, which may come later than the attention's with the ``dynamic`` product."""
+    return latency(shapes) if shapes.heads is None else _chains_latency(shapes, _most_chains(shapes)[0])
+
+
+def _most_chains(shapes: Shapes) -> tuple[int, int]:
+    """Chains that a sum of the low fields comes from, and one of the high fields, at most."""
+    chains = shapes.plan.chains
+    taps = [chain.tap for chain in chains if chain.high is not None]
+    return sum(chain.low is not None for chain in chains), max(map(taps.count, taps), default=0)
+
+
+def _chains_latency(shapes: Shapes, chains: int) -> int:
+    """Cycles from the beat to a sum of ``chains``."""
+    plan, target = shapes.plan, shapes.target
+    return plan.latency(target) + plan.packed + tree_latency(chains, target.radix(chains))

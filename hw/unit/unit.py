@@ -1,115 +1,134 @@
-"""The unit: wiring of the stages in data-flow order, between two AXI4-Stream ports.
+"""The unit: wiring of the stages in data-flow order, between two streams.
 
-s_axis -> row_store -> window -> similarity -> lanes -> output_stream -> m_axis
-              ^           ^      (dynamic)       ^             |
-              +------ sequencer                  +-- weights   | credit
-                          ^------------------------------------+
+input -> front -> row_store -> window -> similarity -> lanes -> output_stream -> output
+                      ^           ^      (dynamic)       ^             |
+                      +------ sequencer                  +-- words     | credit
+                                  ^------------------------------------+
 """
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, ClockDomain, ClockSignal, Instance, Module, Signal, Value
-from amaranth.lib import wiring
-from amaranth.lib.wiring import In, Member, Out
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from amaranth.hdl import Cat, ClockSignal, Instance, Module, Value
 
 from hw.blocks.pipeline import delay
-from hw.plan.config import UnitConfig
+from hw.plan.shapes import Shapes
+from hw.plan.weight_layout import constant_words, weight_skew, weight_words
+from hw.unit import similarity, window, word_store
+from hw.unit.front import Front
 from hw.unit.head_sum import control_word
 from hw.unit.lane import Lane
 from hw.unit.output_stream import OutputStream
 from hw.unit.row_store import RowStore
 from hw.unit.sequencer import Sequencer
 from hw.unit.similarity import Similarity
-from hw.unit.weight_store import WeightStore, constant_words, weight_skew, weight_words
+from hw.unit.timetable import Timetable
 from hw.unit.window import Window
+from hw.unit.word_store import Keeper, WordStore
 
-LANE_MODULE = "xvolution_lane"
 
-
-class Unit(wiring.Component):
-    """The streaming X-volution unit of ``config``.
-
-    Members:
-        aclk, aresetn: clock, and synchronous reset (active low).
-        s_axis_*: input beats of ``simd`` channels.
-        m_axis_*: output beats of ``pe`` channels; ``tlast`` marks a frame's last.
+@dataclass(frozen=True, kw_only=True)
+class Streams:
+    """A unit's two streams and its reset, as signals of whoever holds it; the unit drives ``ready`` and the output.
 
     Attributes:
-        sequencer, row_store, window, weights, biases, multipliers: components of which others must know.
-        similarity: None without similarities.
-        lane: the component that `LANE_MODULE` holds; the unit only has instances of it.
-        latency: cycles from the issue of a sum's last beat to its transfer at ``m_axis``.
+        in_valid, in_ready, in_beat, in_last: input beats. Only a reloadable unit looks at ``in_last``.
+        out_valid, out_ready, out_beat, out_last, out_user: output beats. Only a reloadable unit drives ``out_user``.
+        running: what must hold for a beat to be taken: outside of resets.
+        reset: the unit is in reset.
     """
 
-    def __init__(self, config: UnitConfig) -> None:
-        self._config = config
-        self.row_store = RowStore(config)
-        self.window = Window(config)
-        self.lane = Lane(config)
-        self.similarity = None if config.heads is None else Similarity(config)
-        self.latency = self._at_output + OutputStream.latency
-        # Enough entries that a ready sink never makes the sequencer wait for a free one.
-        self.fifo_depth = -(-(self.latency + 1) // config.beats_per_output) + 2
-        self.sequencer = Sequencer(config, fifo_depth=self.fifo_depth)
-        self.output_stream = OutputStream(config, depth=self.fifo_depth)
-        self._set_bits = None if config.reload is None else config.reload.set_bits
-        self.weights = WeightStore(
-            weight_words(config),
-            config.weight,
-            target=config.target,
+    in_valid: Value
+    in_ready: Value
+    in_beat: Value
+    out_valid: Value
+    out_ready: Value
+    out_beat: Value
+    out_last: Value
+    running: Sequence[Value]
+    reset: Value
+    in_last: Value | None = None
+    out_user: Value | None = None
+
+
+class RunTime(Protocol):
+    """What of a unit changes while it runs: nothing (`hw.frozen`), or what software loads (`hw.reloadable`)."""
+
+    @property
+    def keeper(self) -> Keeper:
+        """What words are kept in."""
+
+    @property
+    def marks(self) -> bool:
+        """Whether output frames may be marked."""
+
+    def connect_input(self, m: Module, unit: Unit, streams: Streams) -> None:
+        """From the input stream to the row store."""
+
+    def connect_words(self, m: Module, unit: Unit) -> None:
+        """The addresses of all words, and where they are loaded, their writes."""
+
+    def settings(self, m: Module, unit: Unit) -> dict[str, Value]:
+        """The lanes' inputs for the settings that come at run time."""
+
+    def lane_outputs(self, outputs: slice) -> dict[str, Value]:
+        """Outputs of the lane of these output channels beside the elements."""
+
+    def connect_output(self, m: Module, unit: Unit, streams: Streams) -> None:
+        """What happens at the output beside the beats."""
+
+
+class Unit:
+    """The stages of a unit, and what they are given.
+
+    Attributes:
+        shapes, timetable: what they follow from, and when each works.
+        sequencer, row_store, window, weights, biases, multipliers, output_stream: its components.
+        similarity: None without similarities.
+        keeper: what its words are kept in.
+        lane: the component that all lanes are instances of; its module is called `lane_module`.
+    """
+
+    def __init__(self, shapes: Shapes, front: Front, run_time: RunTime) -> None:
+        self.shapes, self.timetable = shapes, Timetable(shapes)
+        self._front, self._run_time = front, run_time
+        self.keeper = run_time.keeper
+        self.row_store = RowStore(shapes, front.writer)
+        self.window = Window(shapes, front.positions)
+        self.lane = Lane(shapes)
+        self.similarity = None if shapes.heads is None else Similarity(shapes)
+        depth = self.timetable.fifo_depth
+        self.sequencer = Sequencer(shapes, front.walk, front.positions, fifo_depth=depth)
+        self.output_stream = OutputStream(shapes, depth=depth, marks=run_time.marks)
+        self.weights = WordStore(
+            weight_words(shapes),
+            shapes.weight,
+            self.keeper,
             name="weights",
-            skew=weight_skew(config),
-            parts=config.weight_parts,
-            set_bits=self._set_bits,
+            skew=weight_skew(shapes),
+            parts=shapes.weight_parts,
         )
-        self.biases, self.multipliers = (
-            WeightStore(constant_words(config, values), shape, target=config.target, name=name, set_bits=self._set_bits)
-            for name, values, shape in (
-                ("biases", config.layer.bias, config.bias),
-                ("multipliers", config.layer.multiplier, config.multiplier),
-            )
+        layer = shapes.layer
+        self.biases = WordStore(constant_words(shapes, layer.bias), shapes.bias, self.keeper, name="biases")
+        self.multipliers = WordStore(
+            constant_words(shapes, layer.multiplier), shapes.multiplier, self.keeper, name="multipliers"
         )
-        super().__init__(self._ports)
 
     @property
-    def _ports(self) -> dict[str, Member]:
-        return {
-            "aclk": In(1),
-            "aresetn": In(1),
-            "s_axis_tvalid": In(1),
-            "s_axis_tready": Out(1),
-            "s_axis_tdata": In(8 * self._config.input_payload.bytes),
-            "m_axis_tvalid": Out(1),
-            "m_axis_tready": In(1),
-            "m_axis_tdata": Out(8 * self._config.output_payload.bytes),
-            "m_axis_tlast": Out(1),
-        }
+    def lane_module(self) -> str:
+        """Name of the module that holds `lane`."""
+        return f"{self.shapes.config.name}_lane"
 
     @property
-    def _at_window(self) -> int:
-        """Cycles from the issue of a beat to its column: the row store has its address a cycle later."""
-        return 1 + self.row_store.latency
+    def word_latency(self) -> int:
+        """Cycles from an address to its word, in all stores."""
+        return word_store.latency(self.shapes.target)
 
-    @property
-    def _at_taps(self) -> int:
-        return self._at_window + self.window.latency
-
-    @property
-    def sims_wait(self) -> int:
-        """Cycles that lanes begin later than they could, so that similarities are there in time."""
-        return 0 if self.similarity is None else max(0, self.similarity.latency - self.lane.sims_latency)
-
-    @property
-    def _at_lane(self) -> int:
-        return self._at_taps + self.sims_wait
-
-    @property
-    def _at_output(self) -> int:
-        return self._at_lane + self.lane.latency
-
-    def elaborate(self, platform: object) -> Module:
-        m = Module()
-        reset = self._add_clock(m)
+    def add(self, m: Module, streams: Streams) -> None:
+        """Add the unit to a module."""
         m.submodules.sequencer = self.sequencer
         m.submodules.row_store = self.row_store
         m.submodules.window = self.window
@@ -117,133 +136,88 @@ class Unit(wiring.Component):
         m.submodules.biases = self.biases
         m.submodules.multipliers = self.multipliers
         m.submodules.output_stream = self.output_stream
-        self._add_input(m, reset)
-        self._add_window(m)
-        self._add_constants(m)
+        self._run_time.connect_input(m, self, streams)
+        self._connect_window(m)
+        self._run_time.connect_words(m, self)
         self._add_lanes(m)
-        self._add_output(m, reset)
-        return m
+        self._connect_output(m, streams)
 
-    def _add_clock(self, m: Module) -> Signal:
-        """The clock domain; returns its reset."""
-        m.domains.sync = sync = ClockDomain()
-        # The reset has a register of its own: it goes far. Without a reset the unit starts as if after one.
-        reset = Signal(reset_less=True)
-        m.d.sync += reset.eq(~self.aresetn)
-        m.d.comb += [sync.clk.eq(self.aclk), sync.rst.eq(reset)]
-        return reset
-
-    def _add_input(self, m: Module, reset: Value) -> None:
-        row_store, sequencer = self.row_store, self.sequencer
-        m.d.comb += [
-            row_store.i.payload.eq(self.s_axis_tdata),
-            row_store.i.valid.eq(self.s_axis_tvalid),
-            # A beat taken while the unit is in reset would be lost, which is all that can happen to it.
-            self.s_axis_tready.eq(row_store.i.ready & self.aresetn & ~reset),
-            sequencer.i_written.eq(row_store.o_written),
-            row_store.i_release.eq(sequencer.o_release),
-        ]
-
-    def _add_window(self, m: Module) -> None:
-        row_store, sequencer, window, at_window = self.row_store, self.sequencer, self.window, self._at_window
+    def _connect_window(self, m: Module) -> None:
+        row_store, sequencer, at_window = self.row_store, self.sequencer, self.timetable.at_window
         m.d.comb += [
             row_store.i_address.eq(sequencer.o_address),
             row_store.i_slot.eq(sequencer.o_slot),
             row_store.i_row_valid.eq(sequencer.o_row_valid),
         ]
+        early = at_window - window.ahead(self.shapes.target)
         m.d.comb += [
-            window.i_column.eq(row_store.o_column),
-            window.i_valid.eq(delay(m, sequencer.o_valid, at_window - window.ahead, reset_less=False)),
-            window.i_push.eq(delay(m, sequencer.o_push, at_window - window.ahead)),
-            window.i_channel.eq(delay(m, sequencer.o_channel, at_window - window.ahead)),
+            self.window.i_column.eq(row_store.o_column),
+            self.window.i_valid.eq(delay(m, sequencer.o_valid, early, reset_less=False)),
+            self.window.i_push.eq(delay(m, sequencer.o_push, early)),
+            self.window.i_channel.eq(delay(m, sequencer.o_channel, early)),
         ]
         # What the sequencer gives a cycle later, and the window wants a cycle earlier.
-        self._mask_columns(m, at_window - 2)
-
-    def _mask_columns(self, m: Module, cycles: int) -> None:
-        m.d.comb += self.window.i_x.eq(delay(m, self.sequencer.o_x, cycles))
-
-    @property
-    def _at_bias(self) -> int:
-        return self._at_lane + self.lane.bias_latency
-
-    def _add_constants(self, m: Module) -> None:
-        at_multiplier = self._at_lane + self.lane.multiplier_latency
-        weights, biases, multipliers, constant = (
-            self.weights,
-            self.biases,
-            self.multipliers,
-            self.sequencer.o_constant,
-        )
-        m.d.comb += [
-            weights.i_address.eq(delay(m, self.sequencer.o_weight, self._at_lane - 1 - weights.latency)),
-            biases.i_address.eq(delay(m, constant, self._at_bias - biases.latency)),
-            multipliers.i_address.eq(delay(m, constant, at_multiplier - multipliers.latency)),
-        ]
+        self._front.positions.connect(m, sequencer, self.window, at_window - 2)
 
     def _add_lanes(self, m: Module) -> None:
-        config, lane, window, sequencer = self._config, self.lane, self.window, self.sequencer
-        shared = {"i_clk": ClockSignal(), **self._lane_settings(m)}
-        if config.beats_per_output > 1:
-            shared["i_valid"] = delay(m, sequencer.o_valid, self._at_bias)
-            shared["i_first"] = delay(m, sequencer.o_first, self._at_bias)
-        taps = delay(m, window.o_taps, self.sims_wait)
+        shapes, times, sequencer = self.shapes, self.timetable, self.sequencer
+        shared = {"i_clk": ClockSignal(), **self._setting_inputs(m)}
+        if shapes.beats_per_output > 1:
+            shared["i_valid"] = delay(m, sequencer.o_valid, times.at_bias)
+            shared["i_first"] = delay(m, sequencer.o_first, times.at_bias)
+        taps = delay(m, self.window.o_taps, times.sims_wait)
         if self.similarity is None:
-            centre = delay(m, window.o_centre, lane.centre_latency)
+            centre = delay(m, self.window.o_centre, times.lane.centre)
         else:
             shared |= self._add_similarity(m, self.similarity)
         y = Value.cast(self.output_stream.i_beat)
-        for index in range(config.lanes):
-            own = slice(index * config.plan.outputs, (index + 1) * config.plan.outputs)
-            ports = dict(shared)
-            if config.geometry.attn_taps and self.similarity is None:
-                ports["i_centre"] = centre[index] if config.layer.config.depthwise else centre
+        for index in range(shapes.lanes):
+            own = slice(index * shapes.plan.outputs, (index + 1) * shapes.plan.outputs)
+            ports: dict[str, Any] = dict(shared)
+            if shapes.geometry.attn_taps and self.similarity is None:
+                ports["i_centre"] = centre[index] if shapes.layer.config.depthwise else centre
             m.submodules[f"lane_{index}"] = Instance(
-                LANE_MODULE,
-                i_taps=taps[index] if config.layer.config.depthwise else taps,
+                self.lane_module,
+                i_taps=taps[index] if shapes.layer.config.depthwise else taps,
                 i_weights=self.weights.o_words[index],
                 i_bias=Cat(self.biases.o_words[own]),
                 i_multiplier=Cat(self.multipliers.o_words[own]),
-                o_y=y[own.start * config.result.width : own.stop * config.result.width],
+                o_y=y[own.start * shapes.result.width : own.stop * shapes.result.width],
                 **ports,
-                **self._lane_outputs(own),
+                **self._run_time.lane_outputs(own),
             )
 
-    def _lane_settings(self, m: Module) -> dict[str, Value]:
-        """Ports of all lanes that only a reloadable unit has."""
-        return {}
+    def _setting_inputs(self, m: Module) -> dict[str, Value]:
+        return {f"i_{name}": value for name, value in self._run_time.settings(m, self).items()}
 
-    def _lane_outputs(self, outputs: slice) -> dict[str, Value]:
-        """The same of each lane."""
-        return {}
-
-    def _add_output(self, m: Module, reset: Value) -> None:
-        output_stream, sequencer, at_output = self.output_stream, self.sequencer, self._at_output
+    def _add_similarity(self, m: Module, stage: Similarity) -> dict[str, Value]:
+        """The stage that the lanes share; returns their ports that it brings."""
+        heads, times, sequencer = self.shapes.heads, self.timetable, self.sequencer
+        assert heads is not None
+        m.submodules.similarity = stage
+        beat = control_word(heads, valid=sequencer.o_valid, first=sequencer.o_first, channel=sequencer.o_channel)
+        at_control = times.at_taps + similarity.control_latency(self.shapes)
         m.d.comb += [
-            output_stream.i_valid.eq(delay(m, sequencer.o_last, at_output, reset_less=False)),
-            output_stream.i_last.eq(delay(m, sequencer.o_frame_last, at_output - 1)),
-            sequencer.i_popped.eq(output_stream.o_popped),
+            stage.i_taps.eq(self.window.o_taps),
+            stage.i_control.eq(delay(m, beat, at_control, reset_less=False)),
+        ]
+        ports: dict[str, Value] = {"i_sims": delay(m, Value.cast(stage.o_sims), times.sims_early)}
+        if heads.vary:
+            ports["i_control"] = delay(m, beat, times.at_lane + times.lane.control, reset_less=False)
+        return ports
+
+    def _connect_output(self, m: Module, streams: Streams) -> None:
+        stream, sequencer, at_output = self.output_stream, self.sequencer, self.timetable.at_output
+        m.d.comb += [
+            stream.i_valid.eq(delay(m, sequencer.o_last, at_output, reset_less=False)),
+            stream.i_last.eq(delay(m, sequencer.o_frame_last, at_output - 1)),
+            sequencer.i_popped.eq(stream.o_popped),
         ]
         m.d.comb += [
             # What is offered while the reset is on its way is not there any more after it.
-            self.m_axis_tvalid.eq(output_stream.o.valid & ~reset),
-            self.m_axis_tdata.eq(output_stream.o.payload.beat),
-            self.m_axis_tlast.eq(output_stream.o.payload.last),
-            output_stream.o.ready.eq(self.m_axis_tready),
+            streams.out_valid.eq(stream.o.valid & ~streams.reset),
+            streams.out_beat.eq(stream.o.payload.beat),
+            streams.out_last.eq(stream.o.payload.last),
+            stream.o.ready.eq(streams.out_ready),
         ]
-
-    def _add_similarity(self, m: Module, similarity: Similarity) -> dict[str, Value]:
-        """The stage that the lanes share; returns their ports that it brings."""
-        heads, lane, sequencer = self._config.heads, self.lane, self.sequencer
-        assert heads is not None
-        m.submodules.similarity = similarity
-        beat = control_word(heads, valid=sequencer.o_valid, first=sequencer.o_first, channel=sequencer.o_channel)
-        m.d.comb += [
-            similarity.i_taps.eq(self.window.o_taps),
-            similarity.i_control.eq(delay(m, beat, self._at_taps + similarity.control_latency, reset_less=False)),
-        ]
-        early = self._at_lane + lane.sims_latency - self._at_taps - similarity.latency
-        ports: dict[str, Value] = {"i_sims": delay(m, Value.cast(similarity.o_sims), early)}
-        if heads.vary:
-            ports["i_control"] = delay(m, beat, self._at_lane + lane.control_latency, reset_less=False)
-        return ports
+        self._run_time.connect_output(m, self, streams)

@@ -18,8 +18,10 @@ from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.blocks.pipeline import delay, index_shape, within
-from hw.plan.config import UnitConfig
+from hw.blocks.pipeline import delay, index_shape
+from hw.plan.shapes import Shapes
+from hw.targets.families import Target
+from hw.unit.front import Positions
 
 
 class Window(wiring.Component):
@@ -30,49 +32,38 @@ class Window(wiring.Component):
         i_valid: a beat of a step is here, ``ahead`` cycles before its column.
         i_push: it moves ``i_column`` into the window (and is used with it); with ``i_valid``.
         i_channel: its channel beat; with ``i_valid``.
-        i_x: output column of the beat, a cycle before ``i_column``.
-        i_outside: instead of it in reloadable units, for each of ``config.edge_columns`` whether it
-            lies outside the frame.
-        o_taps: masked taps ``[channel][offset]``, offsets in the order of ``geometry.offsets``,
-            each as much later than ``latency`` says as ``config.plan`` skews it.
+        o_taps: masked taps ``[channel][offset]``, offsets in the order of ``geometry.offsets``, `latency`
+            cycles after the column, and each as many more as ``shapes.plan`` skews it.
         o_centre: the taps at ``(0, 0)``, without skew.
 
-    Attributes:
-        ahead: cycles that reading the delay lines takes before the column is needed.
-        latency: cycles from column to taps.
+    Which columns lie outside the frame comes through the ports of the front's positions.
     """
 
-    def __init__(self, config: UnitConfig) -> None:
-        self._config = config
-        #: Where the clock counts, reading the delay lines and masking the taps are cycles of their own.
-        self.ahead = int(config.target.fast)
-        self.latency = 1 + self.ahead
+    def __init__(self, shapes: Shapes, positions: Positions) -> None:
+        self._shapes, self._positions = shapes, positions
+        self._ahead = ahead(shapes.target)
         super().__init__(
             {
                 "i_valid": In(1),
                 "i_push": In(1),
-                "i_channel": In(index_shape(config.geometry.channel_beats)),
-                "i_column": In(config.column),
-                "o_taps": Out(data.ArrayLayout(config.channel_taps, config.folding.simd)),
-                "o_centre": Out(data.ArrayLayout(config.element, config.folding.simd)),
+                "i_channel": In(index_shape(shapes.geometry.channel_beats)),
+                "i_column": In(shapes.column),
+                "o_taps": Out(data.ArrayLayout(shapes.channel_taps, shapes.folding.simd)),
+                "o_centre": Out(data.ArrayLayout(shapes.element, shapes.folding.simd)),
+                **positions.window_ports,
             }
-            | (
-                {"i_x": In(index_shape(config.layer.config.out_width))}
-                if config.reload is None
-                else {"i_outside": In(len(config.edge_columns))}
-            )
         )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        g, plan = self._config.geometry, self._config.plan
+        g, plan = self._shapes.geometry, self._shapes.plan
         self._valid, self._push, self._channel = (
-            delay(m, signal, self.ahead, reset_less=False) for signal in (self.i_valid, self.i_push, self.i_channel)
+            delay(m, signal, self._ahead, reset_less=False) for signal in (self.i_valid, self.i_push, self.i_channel)
         )
-        outside = {dx: self._column_outside(m, dx) for dx in self._config.edge_columns}
+        outside = {dx: self._column_outside(m, dx) for dx in self._shapes.edge_columns}
         lines = {dy: self._line(m, index, dy) for index, dy in enumerate(g.rows)}
         masked = []
-        for channel in range(self._config.folding.simd):
+        for channel in range(self._shapes.folding.simd):
             for dy, dx in g.offsets:
                 segment, column = g.cell(dx)
                 tap = lines[dy][segment][column][channel]
@@ -80,7 +71,7 @@ class Window(wiring.Component):
         # One register for all taps: event-driven simulators pay for every vector that changes.
         taps = Signal(self.o_taps.shape(), reset_less=True)
         m.d.sync += taps.eq(Cat(masked))
-        for channel in range(self._config.folding.simd):
+        for channel in range(self._shapes.folding.simd):
             m.d.comb += self.o_centre[channel].eq(taps[channel][g.offsets.index((0, 0))])
             late = plan.channel_skew[channel % plan.group]
             for offset, cycles in enumerate(plan.skew):
@@ -89,35 +80,30 @@ class Window(wiring.Component):
 
     def _column_outside(self, m: Module, dx: int) -> Value:
         """Whether the tap column ``dx`` of the beat lies outside the frame, in step with the beat's groups."""
-        c = self._config.layer.config
         outside = Signal(name=f"outside_{dx:+d}".replace("+", "right_").replace("-", "left_"), reset_less=True)
-        if self._config.reload is None:
-            columns = [x for x in range(c.out_width) if 0 <= c.first_centre + c.stride * x + dx < c.width]
-            m.d.sync += outside.eq(~within(self.i_x, columns[0], columns[-1], c.out_width))
-        else:
-            m.d.sync += outside.eq(self.i_outside[self._config.edge_columns.index(dx)])
-        return delay(m, outside, self.ahead)
+        self._positions.outside(m, self, dx, outside)
+        return delay(m, outside, self._ahead)
 
     def _line(self, m: Module, index: int, dy: int) -> list[data.View]:
         """The delay line of one window row; returns a beat's segments, ``ahead`` cycles after its column."""
-        g = self._config.geometry
+        g = self._shapes.geometry
         reused = g.output_beats > 1
-        words = self._config.window_line(dy)
+        words = self._shapes.window_line(dy)
         kept, keep = self._storage(m, f"row_{index}", words)
 
         used = []
         for segment in range(g.segments(dy)):
             pushed = self.i_column[index] if segment == 0 else kept[segment - 1]
-            group = Signal(self._config.column_group, name=f"row_{index}_segment_{segment}")
+            group = Signal(self._shapes.column_group, name=f"row_{index}_segment_{segment}")
             m.d.comb += group.eq(Mux(self._push, pushed, kept[segment]) if reused else pushed)
             if segment < words.length:
                 m.d.comb += keep[segment].eq(group)
-            used.append(delay(m, group, self.ahead))
+            used.append(delay(m, group, self._ahead))
         return used
 
     def _storage(self, m: Module, name: str, words: data.ArrayLayout) -> tuple[data.View, data.View]:
         """What is kept of the column's channel beat, and what to keep of it: ``(read, write)``."""
-        depth = self._config.geometry.channel_beats
+        depth = self._shapes.geometry.channel_beats
         keep = Signal(words, name=f"{name}_keep")
         kept = Signal(words, name=f"{name}_kept", reset_less=True)
         if depth == 1:
@@ -126,10 +112,23 @@ class Window(wiring.Component):
         elif words.length:
             # LUT RAM. A word is read again `depth` beats later: by then it is written back, even with a
             # register behind the read (`ahead`) and one more before the write where there is time for it.
-            late = int(self.ahead and depth > 2)
+            late = int(self._ahead and depth > 2)
             m.submodules[name] = store = memory.Memory(shape=words, depth=depth, init=[])
             read, write = store.read_port(domain="comb"), store.write_port()
-            m.d.comb += [read.addr.eq(self.i_channel), kept.eq(delay(m, read.data, self.ahead))]
+            m.d.comb += [read.addr.eq(self.i_channel), kept.eq(delay(m, read.data, self._ahead))]
             m.d.comb += [write.addr.eq(delay(m, self._channel, late)), write.data.eq(delay(m, keep, late))]
             m.d.comb += write.en.eq(delay(m, self._valid, late, reset_less=False))
         return kept, keep
+
+
+def latency(target: Target) -> int:
+    """Cycles from column to taps."""
+    return 1 + ahead(target)
+
+
+def ahead(target: Target) -> int:
+    """Cycles that reading the delay lines takes before the column is needed.
+
+    Where the clock counts, reading the delay lines and masking the taps are cycles of their own.
+    """
+    return int(target.fast)

@@ -16,6 +16,7 @@ from golden.experiments.experiment import check_settings, measured_examples, run
 from golden.quantise.integer_network import IntegerNetwork
 from golden.support.cli import UserError
 from hw.export.verilog import generate
+from hw.plan.config import UnitConfig
 from scripts.studies.functions import Advance, Settings
 from scripts.studies.grid import Run
 from sim.bulk.result import SimulationResult
@@ -97,14 +98,16 @@ def run(settings: Settings, *, advance: Advance) -> dict[str, Any]:
 def simulated(network: IntegerNetwork, images: np.ndarray) -> dict[str, dict[str, Any]]:
     """Of each X-volution layer of ``network`` what its unit makes of real ``images`` ``[N, C, H, W]``."""
     layers = {name: layer for name, layer in network.layers.items() if name in network.attended}
-    cores = {name: generate(layer, Folding.choose(layer.config)) for name, layer in layers.items()}
+    cores = {
+        name: generate(UnitConfig(layer=layer, folding=Folding.choose(layer.config))) for name, layer in layers.items()
+    }
     sources = {step.name: step.inputs[0] for step in network.steps}
     found: dict[str, dict[str, Any]] = {}
     for start in range(0, len(images), BATCH):
         values = network.values(network.quantise_images(images[start : start + BATCH]))
         for name, layer in layers.items():
             frames = values[sources[name]]
-            result = simulate(cores[name], layer, Folding.choose(layer.config), frames, simulator="verilator")
+            result = simulate(cores[name], frames, simulator="verilator")
             unit = found.setdefault(name, {"images": 0, "elements": 0, "mismatches": 0, "complaints": [], "cycles": 0})
             unit["images"] += len(frames)
             unit["elements"] += result.expected.size

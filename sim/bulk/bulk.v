@@ -31,7 +31,7 @@ module bulk #(
     wire [OUT_BITS-1:0] m_axis_tdata;
     wire m_axis_tlast;
 
-    xvolution unit (
+    `UNIT unit (
         .aclk(aclk), .aresetn(aresetn),
         .s_axis_tvalid(s_axis_tvalid), .s_axis_tready(s_axis_tready), .s_axis_tdata(s_axis_tdata),
         .m_axis_tvalid(m_axis_tvalid), .m_axis_tready(m_axis_tready), .m_axis_tdata(m_axis_tdata),

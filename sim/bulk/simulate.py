@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from golden.contract.folding import Folding
-from golden.contract.layer import Layer
 from golden.contract.streams import Payload, to_beats
 from golden.model import integer
 from sim.bulk.recording import Recording
@@ -36,8 +34,6 @@ MAX_DRAIN = 10_000
 
 def simulate(
     core: Core,
-    layer: Layer,
-    folding: Folding,
     frames: np.ndarray,
     *,
     simulator: str = "verilator",
@@ -52,7 +48,7 @@ def simulate(
     """Stream ``frames`` through a unit and compare what comes out with the integer model.
 
     Args:
-        core: the unit that was generated for ``layer`` and ``folding``.
+        core: the unit.
         frames: integers ``[N, C, H, W]`` in the layer's input format.
         simulator: ``verilator`` or ``icarus``.
         idle: probability of a cycle without input, 0 to 0.99.
@@ -68,6 +64,7 @@ def simulate(
         UserError: for frames outside the format, or without the simulator's tools.
         SimulationError: if the simulator is stopped or crashes.
     """
+    layer, folding = core.config.layer, core.config.folding
     frames = layer.check_input(frames)
     expected = to_beats(integer.run(layer, frames), folding.pe)
     source, sink = Payload.of_input(layer.config, folding), Payload.of_output(layer.config, folding)
@@ -93,7 +90,7 @@ def simulate(
             program = Program.build(
                 find_simulator(simulator),
                 BULK,
-                core.verilog,
+                core,
                 widths,
                 waves=waves is not None,
                 coverage=coverage is not None,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,25 +14,14 @@ from golden.contract.layer import Layer
 from golden.contract.layer_config import FIELD_RANGES, MAX_OFFSET, MULTIPLIER_BITS, NEIGHBOURS, LayerError
 from golden.layers.random_layer import at_limits, random_layer
 from golden.model import integer
-from hw.plan.reload import Reload
-from hw.targets.families import GENERIC, TARGETS, Target
+from hw.plan.config import UnitConfig
+from hw.targets.families import GENERIC, TARGETS
 from sim.cases.stimulus import random_frames
 
 
 def neighbours(distance: int) -> tuple[tuple[int, int], ...]:
     """All eight directions, at a distance."""
     return tuple((distance * dy, distance * dx) for dy, dx in NEIGHBOURS)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Case:
-    """A layer, how it is folded, and what it is built from (see `hw.export.verilog.generate`)."""
-
-    layer: Layer
-    folding: Folding
-    target: Target = GENERIC
-    pack: bool = True
-    reload: Reload | None = None
 
 
 def spread(rng: np.random.Generator, layer: Layer, multiplier_bits: int = MULTIPLIER_BITS) -> Layer:
@@ -262,7 +250,7 @@ CASES: Mapping[str, dict[str, Any]] = {**UNITS, **_of_families(FAMILY_UNITS)}
 SMALL_CASES: Mapping[str, dict[str, Any]] = _of_families(SMALL_FAMILY_UNITS, height=3, width=3)
 
 
-def named_case(name: str) -> Case:
+def named_case(name: str) -> UnitConfig:
     """The case of `CASES` or `SMALL_CASES` called ``name``; the same weights every time."""
     fields = BASE | {**CASES, **SMALL_CASES}[name]
     if "heads" in fields:
@@ -277,7 +265,7 @@ def named_case(name: str) -> Case:
         layer = _just_below_zero(shape(layer))
     elif "out_shift" not in fields:
         layer = spread(rng, layer, multiplier_bits)
-    return Case(layer=layer, folding=Folding.choose(layer.config, simd, pe), target=target, pack=pack)
+    return UnitConfig(layer=layer, folding=Folding.choose(layer.config, simd, pe), target=target, pack=pack)
 
 
 #: What `random_case` allows itself, so that a simulation takes seconds.
@@ -285,7 +273,7 @@ MAX_PRODUCTS = 300
 MAX_FRAME_CYCLES = 1200
 
 
-def random_case(rng: np.random.Generator) -> Case:
+def random_case(rng: np.random.Generator) -> UnitConfig:
     """Any layer of the contract that is small enough, in any folding that it allows, for any target."""
     while True:
         case = _attempt(rng)
@@ -294,7 +282,7 @@ def random_case(rng: np.random.Generator) -> Case:
             return dataclasses.replace(case, target=target, pack=bool(rng.random() < 0.7))
 
 
-def _attempt(rng: np.random.Generator) -> Case | None:
+def _attempt(rng: np.random.Generator) -> UnitConfig | None:
     """A random case; None if it is outside the contract or too large."""
     depthwise = rng.random() < 0.2
     in_channels = int(rng.integers(2 if depthwise else 1, 12, endpoint=True))
@@ -337,7 +325,7 @@ def _attempt(rng: np.random.Generator) -> Case | None:
     beats = c.in_channels // simd * (1 if depthwise else c.out_channels // pe)
     if products > MAX_PRODUCTS or c.height * c.width * beats > MAX_FRAME_CYCLES:
         return None
-    return Case(layer=layer, folding=Folding.choose(c, simd, pe))
+    return UnitConfig(layer=layer, folding=Folding.choose(c, simd, pe))
 
 
 def _divisors(number: int) -> list[int]:

@@ -16,8 +16,9 @@ from golden.layers.random_layer import random_layer
 from golden.support.cli import UserError
 from hw.plan.config import UnitConfig
 from hw.plan.reload import Reload
+from hw.plan.shapes import Shapes
 from hw.targets.families import GENERIC, TARGETS
-from sim.cases.frozen import BASE, Case, named_case, neighbours, random_case, spread
+from sim.cases.frozen import BASE, named_case, neighbours, random_case, spread
 
 #: What the name of a reloadable unit begins with where frozen ones are named, too.
 PREFIX = "reloadable/"
@@ -57,7 +58,7 @@ RELOADABLE: Mapping[str, dict[str, Any]] = {
 }
 
 
-def reloadable_case(name: str) -> Case:
+def reloadable_case(name: str) -> UnitConfig:
     """The case of `RELOADABLE` called ``name``; the same weights every time."""
     fields = BASE | {"attn_shift": 3} | RELOADABLE[name]
     if "heads" in fields:
@@ -73,10 +74,10 @@ def reloadable_case(name: str) -> Case:
     layer = spread(rng, random_layer(rng, **fields))
     shift = int(np.clip(layer.config.out_shift, reload.out_shift.low, reload.out_shift.high))
     layer = dataclasses.replace(layer, config=dataclasses.replace(layer.config, out_shift=shift))
-    return Case(layer=layer, folding=Folding.choose(layer.config, simd, pe), target=target, reload=reload)
+    return UnitConfig(layer=layer, folding=Folding.choose(layer.config, simd, pe), target=target, reload=reload)
 
 
-def any_case(name: str) -> Case:
+def any_case(name: str) -> UnitConfig:
     """The case of `sim.cases.frozen` called ``name``, or behind `PREFIX` that of `RELOADABLE`."""
     return reloadable_case(name.removeprefix(PREFIX)) if name.startswith(PREFIX) else named_case(name)
 
@@ -85,7 +86,7 @@ def any_case(name: str) -> Case:
 MAX_BEATS = 250
 
 
-def random_reloadable_case(rng: np.random.Generator) -> Case:
+def random_reloadable_case(rng: np.random.Generator) -> UnitConfig:
     """Any reloadable unit that is small enough, with limits that hold its layer's shifts."""
     while True:
         case = random_case(rng)
@@ -101,9 +102,8 @@ def random_reloadable_case(rng: np.random.Generator) -> Case:
             )
         )
         reload = Reload(attn_shift=attn, out_shift=out, single_buffered=bool(rng.random() < 0.2))
-        case = dataclasses.replace(case, reload=reload)
         try:
-            UnitConfig(**vars(case))
+            Shapes(unit := dataclasses.replace(case, reload=reload))
         except UserError:
             continue
-        return case
+        return unit

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pysat.solvers import Solver
 
-from hw.export.verilog import TOP_MODULE
+from hw.plan.config import DEFAULT_NAME
 from hw.synth.toolchain import YOSYS
 from sim.simulator.simulators import PRIMITIVES
 
@@ -96,7 +96,7 @@ class Gates:
         return order
 
 
-def read_gates(verilog: str, *, top: str = TOP_MODULE) -> Gates:
+def read_gates(verilog: str, *, top: str = DEFAULT_NAME) -> Gates:
     """The gates of module ``top``, around multipliers and the primitives of `sim.simulator.simulators.PRIMITIVES`."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)

@@ -14,7 +14,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hw.export.verilog import TOP_MODULE, Core
+from hw.export.verilog import Core
+from hw.plan.config import DEFAULT_NAME
 from hw.synth.netlist import Netlist
 from hw.synth.stages import ATTRIBUTE, cell_stages, stage_of_module
 from hw.synth.toolchain import YOSYS
@@ -36,7 +37,7 @@ _DRAWN = "drawn.txt"
 _MUTANTS = "mutants.v"
 _NETLIST = "netlist.json"
 _WRAPPER = f"""
-module {TOP_MODULE} (
+module {DEFAULT_NAME} (
     {{declarations}}
 );
     reg [{SELECT_BITS - 1}:0] {SELECT} = 0;
@@ -78,7 +79,7 @@ class Mutant:
         """The Yosys command that builds it in, where the select signal has the value ``select``."""
         control = "" if self.control is None else f" -ctrlbit {self.control}"
         return (
-            f"mutate -ctrl {SELECT} {SELECT_BITS} {select} -mode {self.mode} -module {TOP_MODULE} -cell {self.cell} "
+            f"mutate -ctrl {SELECT} {SELECT_BITS} {select} -mode {self.mode} -module {DEFAULT_NAME} -cell {self.cell} "
             f"-port {self.port} -portbit {self.bit}{control}"
         )
 
@@ -97,7 +98,7 @@ def draw(core: Core, count: int, *, seed: int) -> list[Mutant]:
         folder = Path(scratch)
         listing = f"mutate -list {round(SURPLUS * count)} -seed {seed} -o {_DRAWN}"
         _yosys(core, [f"write_json -noscopeinfo {_NETLIST}", listing], folder)
-        module = json.loads((folder / _NETLIST).read_text())["modules"][TOP_MODULE]
+        module = json.loads((folder / _NETLIST).read_text())["modules"][DEFAULT_NAME]
         lines = (folder / _DRAWN).read_text().splitlines()
     stages = cell_stages(Netlist(module))
     drawn = dict.fromkeys(_mutant(line, stages) for line in lines)
@@ -117,7 +118,7 @@ def mutated_netlist(core: Core, mutants: Sequence[Mutant]) -> str:
     """The same, but as the module `INNER`, which has `SELECT` as an input."""
     assert len(mutants) < 2**SELECT_BITS
     commands = [mutant.command(number) for number, mutant in enumerate(mutants, start=1)]
-    commands += ["delete =A:blackbox", f"rename {TOP_MODULE} {INNER}", f"write_verilog -noattr {_MUTANTS}"]
+    commands += ["delete =A:blackbox", f"rename {DEFAULT_NAME} {INNER}", f"write_verilog -noattr {_MUTANTS}"]
     with tempfile.TemporaryDirectory() as scratch:
         _yosys(core, commands, Path(scratch))
         return (Path(scratch) / _MUTANTS).read_text()
@@ -131,8 +132,8 @@ def _yosys(core: Core, commands: Sequence[str], folder: Path) -> None:
         *read_primitives(core.verilog, folder),
         f"read_verilog {_UNIT}",
         "proc",
-        *(f'setattr -set {ATTRIBUTE} "{stage_of_module(module)}" {module}/c:*' for module in modules),
-        f"hierarchy -top {TOP_MODULE}",
+        *(f'setattr -set {ATTRIBUTE} "{stage_of_module(module, DEFAULT_NAME)}" {module}/c:*' for module in modules),
+        f"hierarchy -top {DEFAULT_NAME}",
         "flatten",
         "opt_clean",
         "memory_collect",

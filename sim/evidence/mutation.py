@@ -21,8 +21,8 @@ import numpy as np
 
 from golden.support.cache import cached
 from hw.export.verilog import Core, generate
+from hw.plan.config import UnitConfig
 from sim.bulk.simulate import simulate
-from sim.cases.frozen import Case
 from sim.cases.reloadable import PREFIX, any_case
 from sim.cases.stimulus import extreme_frames, random_frames
 from sim.evidence.argued import ARGUED
@@ -94,7 +94,7 @@ def campaign(
         advance: called with the number of mutants that are done.
     """
     case = any_case(name)
-    core = generate(case.layer, case.folding, case.target, pack=case.pack, reload=case.reload)
+    core = generate(case)
     tried = 0
 
     def count_up(done: float) -> None:
@@ -120,7 +120,7 @@ def campaign(
 
 def try_all(
     core: Core,
-    case: Case,
+    case: UnitConfig,
     mutants: Sequence[Mutant],
     *,
     seed: int = 0,
@@ -148,7 +148,7 @@ def try_all(
     return verdicts
 
 
-def kill(core: Core, case: Case, number: int, seed: int, simulator: str) -> str | None:
+def kill(core: Core, case: UnitConfig, number: int, seed: int, simulator: str) -> str | None:
     """What notices mutant ``number`` of the unit of `sim.evidence.mutants.mutated`; None if nothing does."""
     try:
         if case.reload is not None:
@@ -158,12 +158,10 @@ def kill(core: Core, case: Case, number: int, seed: int, simulator: str) -> str 
         return str(error)
 
 
-def _frozen_fault(core: Core, case: Case, plusargs: Mapping[str, int], seed: int, simulator: str) -> str | None:
+def _frozen_fault(core: Core, case: UnitConfig, plusargs: Mapping[str, int], seed: int, simulator: str) -> str | None:
     def run(frames: np.ndarray, idle: float, stall: float) -> str | None:
         result = simulate(
             core,
-            case.layer,
-            case.folding,
             frames,
             simulator=simulator,
             idle=idle,
@@ -182,7 +180,7 @@ def _frozen_fault(core: Core, case: Case, plusargs: Mapping[str, int], seed: int
     if found := run(frames, 0, 0) or run(frames, PAUSE, PAUSE):
         return found
     with tempfile.TemporaryDirectory() as folder:
-        verdicts = exercise(core, case, find_simulator(simulator), Path(folder), seed=seed, plusargs=plusargs)
+        verdicts = exercise(core, find_simulator(simulator), Path(folder), seed=seed, plusargs=plusargs)
     if found := _first_failure(verdicts):
         return found
     frames = random_frames(rng, config, MORE_FRAMES)

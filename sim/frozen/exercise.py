@@ -1,4 +1,4 @@
-"""A unit put through ``stream_bench``: its ports driven by cocotb, cycle by cycle."""
+"""A frozen unit put through its tests: its ports driven by cocotb, cycle by cycle."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sim.cases.frozen import Case
 from sim.simulator.job import JOB_VARIABLE, Job
 from sim.simulator.program import Bench, Program
 from sim.simulator.simulators import Simulator
@@ -14,12 +13,11 @@ from sim.simulator.simulators import Simulator
 if TYPE_CHECKING:
     from hw.export.verilog import Core
 
-STREAM = Bench(modules=["sim.frozen.tests"], top="xvolution")
+STREAM = Bench(modules=["sim.frozen.tests"])
 
 
 def exercise(
     core: Core,
-    case: Case,
     simulator: Simulator,
     folder: Path,
     *,
@@ -28,10 +26,10 @@ def exercise(
     coverage: bool = False,
     plusargs: Mapping[str, int] | None = None,
 ) -> dict[str, str | None]:
-    """Run all tests of ``stream_bench`` on a unit.
+    """Run all tests of `sim.frozen.tests` on a unit.
 
     Args:
-        core: the unit that was generated for ``case``.
+        core: the unit.
         folder: an empty folder, for the log.
         seed: of stimulus and pauses.
         waves: waveform file to write.
@@ -41,13 +39,6 @@ def exercise(
     Returns:
         For each test its failure message, None if it passed.
     """
-    timing = core.manifest["timing"]
-    Job(
-        layer=case.layer,
-        folding=case.folding,
-        first_output_latency=timing["predicted_latency"],
-        frame_cycles=timing["predicted_frame_cycles"],
-        seed=seed,
-    ).save(folder)
-    program = Program.build(simulator, STREAM, core.verilog, waves=waves is not None, coverage=coverage)
+    Job.of(core, seed=seed).save(folder)
+    program = Program.build(simulator, STREAM, core, waves=waves is not None, coverage=coverage)
     return program.run(folder, plusargs, environment={JOB_VARIABLE: str(folder.resolve())}, seed=seed, waves=waves)

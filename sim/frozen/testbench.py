@@ -31,9 +31,9 @@ class Testbench:
     def __init__(self, dut: Any, job: Job) -> None:
         self.dut = dut
         self.job = job
-        config = job.layer.config
-        self.input = Payload.of_input(config, job.folding)
-        self.output = Payload.of_output(config, job.folding)
+        config = job.config.layer.config
+        self.input = Payload.of_input(config, job.config.folding)
+        self.output = Payload.of_output(config, job.config.folding)
         self.monitor = Monitor(dut)
         for name in ("s_axis", "m_axis"):
             logging.getLogger(f"cocotb.{dut._name}.{name}").setLevel(logging.WARNING)
@@ -69,7 +69,7 @@ class Testbench:
 
     def send(self, frames: np.ndarray) -> None:
         """Queue frames ``[N, C, H, W]`` for the source, back to back."""
-        beats = self.input.pack(to_beats(frames, self.job.folding.simd))
+        beats = self.input.pack(to_beats(frames, self.job.config.folding.simd))
         self.source.send_nowait([int.from_bytes(bytes(beat), "little") for beat in beats])
 
     async def expect(self, frames: np.ndarray, patience: int) -> None:
@@ -79,7 +79,7 @@ class Testbench:
             frames: ``[N, C, H, W]``, sent since the last call.
             patience: cycles to wait for each output frame.
         """
-        expected = integer.run(self.job.layer, frames)
+        expected = integer.run(self.job.config.layer, frames)
         for index, frame in enumerate(expected):
             try:
                 received = await with_timeout(self.sink.recv(), patience * PERIOD, "step")
@@ -95,7 +95,7 @@ class Testbench:
         self.monitor.check()
 
     def _compare(self, index: int, words: list[int], frame: np.ndarray) -> None:
-        wanted = to_beats(frame, self.job.folding.pe)
+        wanted = to_beats(frame, self.job.config.folding.pe)
         assert len(words) == len(wanted), f"frame {index} ends after {len(words)} beats, not {len(wanted)}"
         data = b"".join(word.to_bytes(self.output.bytes, "little") for word in words)
         raw = np.frombuffer(data, np.uint8).reshape(-1, self.output.bytes)

@@ -20,9 +20,9 @@ from sim.frozen.testbench import Testbench
 from sim.simulator.job import JOB_VARIABLE, Job
 
 JOB = Job.load(Path(os.environ[JOB_VARIABLE]))
-CONFIG = JOB.layer.config
-FRAME_BEATS = CONFIG.height * CONFIG.width * CONFIG.in_channels // JOB.folding.simd
-OUT_BEATS = CONFIG.out_height * CONFIG.out_width * CONFIG.out_channels // JOB.folding.pe
+CONFIG = JOB.config.layer.config
+FRAME_BEATS = CONFIG.height * CONFIG.width * CONFIG.in_channels // JOB.config.folding.simd
+OUT_BEATS = CONFIG.out_height * CONFIG.out_width * CONFIG.out_channels // JOB.config.folding.pe
 #: Cycles in which a frame surely ends, even when most cycles are pauses.
 PATIENCE = 20 * (JOB.first_output_latency + JOB.frame_cycles) + 1000
 

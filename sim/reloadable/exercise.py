@@ -7,16 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sim.reloadable.tests import MODULES
-from sim.simulator.job import JOB_VARIABLE
+from sim.simulator.job import JOB_VARIABLE, Job
 from sim.simulator.program import Bench, Program
-from sim.simulator.reload_job import ReloadJob
 from sim.simulator.simulators import Simulator
 
 if TYPE_CHECKING:
     from hw.export.verilog import Core
 
-RELOADABLE_BENCH = Bench(modules=[f"sim.reloadable.tests.{name}" for name in MODULES], top="xvolution")
-SCENARIOS = Bench(modules=["sim.reloadable.scenario_bench"], top="xvolution")
+RELOADABLE_BENCH = Bench(modules=[f"sim.reloadable.tests.{name}" for name in MODULES])
+SCENARIOS = Bench(modules=["sim.reloadable.scenario_bench"])
 #: What a test says when the unit hangs.
 NOTHING_MOVES = "nothing moves"
 #: Finds the tests that every unit must pass; the others depend less on what the unit is.
@@ -53,8 +52,7 @@ def exercise_reloadable(
     Returns:
         For each test its failure message, None if it passed.
     """
-    latency = core.manifest["timing"]["predicted_latency"] - core.config.prediction.first_output_issue
-    ReloadJob(config=core.config, latency=latency, seed=seed, stimuli=stimuli).save(folder)
-    program = Program.build(simulator, bench, core.verilog, waves=waves is not None, coverage=coverage)
+    Job.of(core, seed=seed, stimuli=stimuli).save(folder)
+    program = Program.build(simulator, bench, core, waves=waves is not None, coverage=coverage)
     environment = {JOB_VARIABLE: str(folder.resolve())} | ({"COCOTB_TEST_FILTER": tests} if tests else {})
     return program.run(folder, plusargs, environment=environment, seed=seed, waves=waves)

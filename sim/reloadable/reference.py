@@ -21,8 +21,9 @@ from golden.model import integer
 from hw.control.interface import APPLY_PARTS, WORD
 from hw.control.register_table import Access, Register, Window
 from hw.control.registers import register_table
-from hw.control.weight_image import image_beats, weight_image
 from hw.plan.config import UnitConfig
+from hw.plan.shapes import Shapes
+from hw.plan.weight_layout import image_beats, weight_image
 from sim.reloadable.port_monitor import Cycle, Read, Write
 
 #: Registers that are the next set's settings.
@@ -77,8 +78,8 @@ class Reference:
     """
 
     def __init__(self, config: UnitConfig) -> None:
-        self._config = config
-        self._table = register_table(config)
+        self._config, self._shapes = config, Shapes(config)
+        self._table = register_table(self._shapes)
         self._registers = {register.address: register for register in self._table.registers}
         self._images: dict[bytes, Layer] = {}
         self._starved, self._stalled = [0], [0]
@@ -92,14 +93,12 @@ class Reference:
         order = [layer.config.attn_offsets.index(offset) for offset in built.attn_offsets]
         attn_weight = layer.attn_weight[..., order]
         weights = dataclasses.replace(self._config.layer, conv_weight=layer.conv_weight, attn_weight=attn_weight)
-        image = weight_image(dataclasses.replace(self._config, layer=weights))
+        image = weight_image(Shapes(self._config.of_layer(weights)))
         self._images[image.tobytes()] = weights
 
     def _restart(self) -> None:
         """As after a reset."""
-        reload = self._config.reload
-        assert reload is not None
-        self._single_buffered = reload.single_buffered
+        self._single_buffered = self._config.limits.single_buffered
         self.values = {
             register.name: {field.name: field.reset for field in register.fields}
             for register in self._table.of_access(Access.READ_WRITE)
@@ -262,7 +261,7 @@ class Reference:
 
     def _complete(self, frame: Frame) -> None:
         """All input of a frame is known: so is its output."""
-        c, inputs, outputs = frame.layer.config, self._config.input_payload, self._config.output_payload
+        c, inputs, outputs = frame.layer.config, self._shapes.input_payload, self._shapes.output_payload
         raw = b"".join(beat.to_bytes(inputs.bytes, "little") for beat in frame.beats)
         elements = inputs.unpack(np.frombuffer(raw, np.uint8).reshape(-1, inputs.bytes))
         x = from_beats(elements, c.in_channels, c.height, c.width)
@@ -317,7 +316,7 @@ class Reference:
         if self._single_buffered:
             self._weights = None
         self._image.append(data)
-        full = len(self._image) == image_beats(self._config)
+        full = len(self._image) == image_beats(self._shapes)
         if full and last:
             self._loaded = self._images[np.array(self._image, np.uint32).tobytes()]
             if self._single_buffered:

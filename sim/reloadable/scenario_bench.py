@@ -1,6 +1,6 @@
 """cocotb tests that put a reloadable unit through random scenarios.
 
-What the unit is, and how many scenarios there are, says the `sim.simulator.reload_job.ReloadJob` in the folder that
+What the unit is, and how many scenarios there are, says the `sim.simulator.reload_job.Job` in the folder that
 ``XVOLUTION_JOB`` names.
 """
 
@@ -17,15 +17,15 @@ from cocotb.triggers import ClockCycles
 from golden.contract.layer import Layer
 from golden.support.cli import UserError
 from hw.control.driver import AccessRefused
-from hw.control.weight_image import weight_image
+from hw.plan.shapes import Shapes
+from hw.plan.weight_layout import weight_image
 from sim.cases.stimulus import extreme_frames, random_frames
 from sim.reloadable.reference import SETTINGS
 from sim.reloadable.scenario import random_scenario
 from sim.reloadable.testbench import ReloadTestbench
-from sim.simulator.job import JOB_VARIABLE
-from sim.simulator.reload_job import ReloadJob
+from sim.simulator.job import JOB_VARIABLE, Job
 
-JOB = ReloadJob.load(Path(os.environ[JOB_VARIABLE]))
+JOB = Job.load(Path(os.environ[JOB_VARIABLE]))
 CONFIG = JOB.config
 
 
@@ -47,8 +47,7 @@ class Player:
         bench, rng = self._bench, self._rng
         bits = int(rng.integers(2, CONFIG.layer.config.weight_bits, endpoint=True))
         layer = bench.layer(rng, *bench.size(rng), weight_bits=bits)
-        assert CONFIG.reload is not None
-        if CONFIG.reload.single_buffered:
+        if CONFIG.limits.single_buffered:
             await self.settle()
             await bench.within(bench.driver.load(layer))
         else:
@@ -65,8 +64,7 @@ class Player:
 
     async def part(self, part: str, when: str) -> None:
         bench = self._bench
-        assert CONFIG.reload is not None
-        if CONFIG.reload.single_buffered:
+        if CONFIG.limits.single_buffered:
             return  # only whole loads, while it is held
         await self._make_free()
         other = bench.layer(self._rng)
@@ -89,11 +87,10 @@ class Player:
     async def image(self, kind: str) -> None:
         """An image that is void, or one that is loaded and never used."""
         bench = self._bench
-        assert CONFIG.reload is not None
-        if CONFIG.reload.single_buffered:
+        if CONFIG.limits.single_buffered:
             return
         await self._make_free()
-        image = weight_image(CONFIG)
+        image = weight_image(Shapes(CONFIG))
         bench.reference.know(CONFIG.layer)
         surplus = np.zeros(int(self._rng.integers(1, 10)), np.uint32)
         if kind == "long":

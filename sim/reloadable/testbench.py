@@ -16,8 +16,9 @@ from golden.layers.random_layer import random_layer
 from golden.support.cli import UserError
 from hw.control.driver import AccessRefused, Driver
 from hw.control.registers import register_table
-from hw.control.weight_image import image_beats
 from hw.plan.frame_schedule import FrameCycleModel
+from hw.plan.shapes import Shapes
+from hw.plan.weight_layout import image_beats
 from sim.cases.frozen import spread
 from sim.cases.stimulus import random_frames
 from sim.frozen.testbench import PERIOD
@@ -25,7 +26,7 @@ from sim.reloadable.board import SimulatedBoard
 from sim.reloadable.exercise import NOTHING_MOVES
 from sim.reloadable.port_monitor import Cycle, PortMonitor
 from sim.reloadable.reference import Reference
-from sim.simulator.reload_job import ReloadJob
+from sim.simulator.job import Job
 
 Result = TypeVar("Result")
 
@@ -47,18 +48,20 @@ class ReloadTestbench:
         patience: cycles after which something must have moved.
     """
 
-    def __init__(self, job: ReloadJob, board: SimulatedBoard) -> None:
+    def __init__(self, job: Job, board: SimulatedBoard) -> None:
         self.job, self.config, self.board = job, job.config, board
-        self.table = register_table(job.config)
+        self.shapes = Shapes(job.config)
+        self.table = register_table(self.shapes)
         self.driver = Driver(job.config, board)
         self.reference = Reference(job.config)
         self.monitor = PortMonitor(board.dut, self._observe)
-        longest = job.config.prediction.frame_cycles + job.config.prediction.first_output_issue + job.latency
-        self.patience = 20 * longest + 1000
-        self._packet = job.config.input_payload
+        #: Cycles from the issue of an output's last beat to its transfer.
+        self.latency = job.first_output_latency - self.shapes.schedule.first_output_issue
+        self.patience = 20 * (job.frame_cycles + job.first_output_latency) + 1000
+        self._packet = self.shapes.input_payload
 
     @classmethod
-    async def start(cls, dut: Any, job: ReloadJob) -> ReloadTestbench:
+    async def start(cls, dut: Any, job: Job) -> ReloadTestbench:
         """A clocked unit, fresh from reset."""
         board = await SimulatedBoard.start(dut)
         bench = cls(job, board)
@@ -90,8 +93,7 @@ class ReloadTestbench:
     def layer(self, rng: np.random.Generator, height: int = 0, width: int = 0, **fields: Any) -> Layer:
         """A random layer that fits the unit, for frames of this size (0: the largest)."""
         c = self.config.layer.config
-        reload = self.config.reload
-        assert reload is not None
+        reload = self.config.limits
         shift = int(rng.integers(reload.attn_shift.low, reload.attn_shift.high, endpoint=True))
         own = {"height": height or c.height, "width": width or c.width, "attn_shift": shift}
         config = dataclasses.asdict(c)
@@ -128,8 +130,7 @@ class ReloadTestbench:
 
     def changed(self, rng: np.random.Generator, layer: Layer) -> Layer:
         """The same layer with other settings, all of them."""
-        reload = self.config.reload
-        assert reload is not None
+        reload = self.config.limits
         limits = {"attn_shift": reload.attn_shift, "out_shift": reload.out_shift}
         shifts = {name: int(rng.integers(own.low, own.high, endpoint=True)) for name, own in limits.items()}
         if rng.random() < 0.7:  # most shifts leave nothing but zeros or limits
@@ -182,7 +183,7 @@ class ReloadTestbench:
 
     async def within(self, awaitable: Awaitable[Result], cycles: int = 0) -> Result:
         """The result of something that must not take longer (0: than a whole load)."""
-        cycles = cycles or 8 * (self.patience + 4 * image_beats(self.config) + 100 * self._channels)
+        cycles = cycles or 8 * (self.patience + 4 * image_beats(self.shapes) + 100 * self._channels)
         try:
             return await with_timeout(awaitable, cycles * PERIOD, "step")
         except SimTimeoutError:
@@ -236,7 +237,7 @@ class ReloadTestbench:
         """Wait until all that was sent is taken and every frame has come out; then nothing more may come."""
         board = self.board
         await self.until(lambda: board.source.idle() and board.weights.idle() and self.reference.idle)
-        await ClockCycles(board.dut.aclk, 2 * self.job.latency + 40)
+        await ClockCycles(board.dut.aclk, 2 * self.latency + 40)
 
     async def refused(self, access: Awaitable[Any]) -> None:
         """An access that the unit must refuse."""
@@ -260,11 +261,11 @@ class ReloadTestbench:
 
     def check_timing(self, sizes: Iterable[tuple[int, int]]) -> None:
         """The frames since reset, of these sizes, came out in the predicted cycles; none waited for input."""
-        g, prediction, monitor = self.config.geometry, self.config.prediction, self.monitor
+        g, prediction, monitor = self.shapes.geometry, self.shapes.schedule, self.monitor
         frames = [g.of_frame(*size) for size in sizes]
         model = FrameCycleModel(g, slots=prediction.slots, flush_always=prediction.flush_always, frames=frames)
         start = monitor.inputs[0]
-        latency, predicted = monitor.outputs[0] - start, model.first_output + self.job.latency
+        latency, predicted = monitor.outputs[0] - start, model.first_output + self.latency
         assert latency == predicted, f"first output latency {latency}, predicted {predicted}"
-        ends, wanted = [end - start for end in monitor.ends], [end + self.job.latency for end in model.frame_ends]
+        ends, wanted = [end - start for end in monitor.ends], [end + self.latency for end in model.frame_ends]
         assert ends == wanted, f"frames end after {ends}, predicted {wanted}"

@@ -1,17 +1,22 @@
-"""What a bench must know of its unit, handed to the simulator's process through a folder."""
+"""Job: what a bench must know of its unit, handed to the simulator's process through a folder."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from golden.contract.folding import Folding
-from golden.contract.layer import Layer
-from golden.contract.layer_file import read_layer, write_layer
+from hw.plan import config_file
+from hw.plan.config import UnitConfig
+
+if TYPE_CHECKING:
+    from hw.export.verilog import Core
 
 #: Environment variable that holds the folder.
 JOB_VARIABLE = "XVOLUTION_JOB"
+_FILE = "job.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,30 +24,36 @@ class Job:
     """A unit under test.
 
     Attributes:
-        first_output_latency: predicted, in cycles.
-        frame_cycles: predicted.
-        seed: of the test's stimulus and patterns.
+        config: what it was built from.
+        first_output_latency, frame_cycles: predicted, in cycles.
+        seed: of the tests' stimulus and pauses.
+        stimuli: number of random scenarios (only for ``scenario_bench``).
     """
 
-    layer: Layer
-    folding: Folding
+    config: UnitConfig
     first_output_latency: int
     frame_cycles: int
     seed: int
+    stimuli: int = 1
+
+    @classmethod
+    def of(cls, core: Core, *, seed: int, stimuli: int = 1) -> Job:
+        """The job of testing a generated unit."""
+        timing = core.manifest["timing"]
+        return cls(
+            config=core.config,
+            first_output_latency=timing["predicted_latency"],
+            frame_cycles=timing["predicted_frame_cycles"],
+            seed=seed,
+            stimuli=stimuli,
+        )
 
     def save(self, folder: Path) -> None:
-        write_layer(folder / "layer.npz", self.layer)
-        fields = {
-            "simd": self.folding.simd,
-            "pe": self.folding.pe,
-            "first_output_latency": self.first_output_latency,
-            "frame_cycles": self.frame_cycles,
-            "seed": self.seed,
-        }
-        (folder / "job.json").write_text(json.dumps(fields))
+        config_file.save(self.config, folder)
+        fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        del fields["config"]
+        (folder / _FILE).write_text(json.dumps(fields))
 
     @classmethod
     def load(cls, folder: Path) -> Job:
-        fields = json.loads((folder / "job.json").read_text())
-        folding = Folding(simd=fields.pop("simd"), pe=fields.pop("pe"))
-        return cls(layer=read_layer(folder / "layer.npz"), folding=folding, **fields)
+        return cls(config=config_file.load(folder), **json.loads((folder / _FILE).read_text()))

@@ -13,10 +13,11 @@ from xml.etree import ElementTree
 
 from golden.support.cache import cached
 from golden.support.cli import UserError
+from hw.export.verilog import Core
 from sim.simulator.simulators import DUMP, PRIMITIVES, SIM, VISIBLE, Simulator
 
 #: The file that a unit is compiled from.
-UNIT_FILE = "xvolution.v"
+UNIT_FILE = "unit.v"
 SIMULATION_LOG = "simulation.log"
 #: How the models of primitives begin to say what they do not model, before they end the simulation.
 REFUSED = "error: "
@@ -32,12 +33,13 @@ class Bench:
 
     Attributes:
         modules: names of the Python modules that hold the cocotb tests, in the order in which these run.
-        top: top module; ``xvolution`` itself, or a wrapper around it.
-        source: Verilog file of the wrapper, beside this file; None without one.
+        top: top module, a wrapper around the unit; None where it is the unit itself.
+        source: Verilog file of the wrapper, from the folder of all that simulates; None without one. It calls the
+            unit's module ``UNIT``, a macro.
     """
 
     modules: Sequence[str]
-    top: str
+    top: str | None = None
     source: str | None = None
 
 
@@ -47,6 +49,7 @@ class Program:
 
     simulator: Simulator
     bench: Bench
+    top: str
     folder: Path
 
     @classmethod
@@ -54,30 +57,33 @@ class Program:
         cls,
         simulator: Simulator,
         bench: Bench,
-        verilog: str,
+        unit: Core,
         parameters: Mapping[str, int] | None = None,
         waves: bool = False,
         coverage: bool = False,
     ) -> Program:
-        """Compile the unit ``verilog`` with ``bench`` and the primitives that it names, or take it from the cache.
+        """Compile a unit with ``bench`` and the primitives that it names, or take it from the cache.
 
         Args:
             parameters: of the wrapper.
             waves: whether `run` is to record waveforms.
             coverage: whether it is to leave `sim.simulator.simulators.COVERAGE_FILE` in its folder.
         """
-        others = [path for name, path in PRIMITIVES.items() if re.search(rf"\b{name}\b", verilog)]
+        others = [path for name, path in PRIMITIVES.items() if re.search(rf"\b{name}\b", unit.verilog)]
         if bench.source:
             others.append(SIM / bench.source)
         parameters = parameters or {}
+        name, verilog = unit.config.name, unit.verilog
+        top = bench.top or name
 
         def make(folder: Path) -> None:
             with tempfile.TemporaryDirectory() as scratch:
-                unit = Path(scratch) / UNIT_FILE
-                unit.write_text(verilog)
+                source = Path(scratch) / UNIT_FILE
+                source.write_text(verilog)
                 simulator.compile(
-                    [unit, *others],
-                    top=bench.top,
+                    [source, *others],
+                    top=top,
+                    unit=name,
                     parameters=parameters,
                     waves=waves,
                     coverage=coverage,
@@ -86,8 +92,8 @@ class Program:
 
         texts = [verilog, *(path.read_text() for path in (*others, VISIBLE, DUMP))]
         options = [str(sorted(parameters.items())), str(waves), str(coverage)]
-        key = [simulator.name, simulator.version(), bench.top, *options, *texts]
-        return cls(simulator=simulator, bench=bench, folder=cached(key, make))
+        key = [simulator.name, simulator.version(), top, name, *options, *texts]
+        return cls(simulator=simulator, bench=bench, top=top, folder=cached(key, make))
 
     def run(
         self,
@@ -124,7 +130,7 @@ class Program:
         with contextlib.suppress(RuntimeError, SystemExit):  # the results say what failed, or are missing
             runner.test(
                 test_module=list(self.bench.modules),
-                hdl_toplevel=self.bench.top,
+                hdl_toplevel=self.top,
                 hdl_toplevel_lang="verilog",
                 build_dir=self.folder,
                 test_dir=folder,

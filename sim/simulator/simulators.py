@@ -74,6 +74,7 @@ class Simulator(ABC):
         sources: Sequence[Path],
         *,
         top: str,
+        unit: str,
         parameters: Mapping[str, int],
         waves: bool,
         coverage: bool,
@@ -82,6 +83,7 @@ class Simulator(ABC):
         """Compile ``sources`` into ``folder``, named as cocotb's runner expects.
 
         Args:
+            unit: name of the unit's module.
             waves: whether the program is to record waveforms.
             coverage: whether it is to leave `COVERAGE_FILE` in its working directory.
 
@@ -141,6 +143,7 @@ class Verilator(Simulator):
         sources: Sequence[Path],
         *,
         top: str,
+        unit: str,
         parameters: Mapping[str, int],
         waves: bool,
         coverage: bool,
@@ -150,13 +153,24 @@ class Verilator(Simulator):
 
         libraries = cocotb_tools.config.libs_dir
         main = cocotb_tools.config.share_dir / "lib" / "verilator" / "verilator.cpp"
-        options = ["--exe", str(main), "-o", top, "--top-module", top, *(f"-G{k}={v}" for k, v in parameters.items())]
+        options = [
+            "--exe",
+            str(main),
+            "-o",
+            top,
+            "--top-module",
+            top,
+            f"-DUNIT={unit}",
+            *(f"-G{k}={v}" for k, v in parameters.items()),
+        ]
         extras = [*(["--trace"] if waves else []), *(self.COVERAGE if coverage else [])]
         make = [*self.MAKE, *(self.COVERAGE_MAKE if coverage else []), "-j2"]
         runtime = self._runtime(extras, make)
         link = f"{runtime / 'libverilated.a'} -L{libraries} -Wl,-rpath,{libraries} -lcocotbvpi_verilator"
         flags = ["-LDFLAGS", link, "-CFLAGS", f"-include {runtime / 'headers.h'}"]
-        self._verilate([*options, *flags, VISIBLE, *sources, *extras], folder)
+        visible = folder / VISIBLE.name
+        visible.write_text(VISIBLE.read_text().replace("UNIT", unit))
+        self._verilate([*options, *flags, visible, *sources, *extras], folder)
         _call([*make, "-f", "Vtop.mk", "VK_GLOBAL_OBJS="], folder)
         for file in folder.iterdir():
             if file.name != top:
@@ -199,6 +213,7 @@ class Icarus(Simulator):
         sources: Sequence[Path],
         *,
         top: str,
+        unit: str,
         parameters: Mapping[str, int],
         waves: bool,
         coverage: bool,
@@ -208,7 +223,7 @@ class Icarus(Simulator):
             raise UserError("simulator icarus counts no coverage, verilator does")
         values = [f"-P{top}.{name}={value}" for name, value in parameters.items()]
         dump = ["-s", "dump", str(DUMP)] if waves else []
-        _call(["iverilog", "-g2012", "-o", "sim.vvp", "-s", top, *values, *dump, *sources], folder)
+        _call(["iverilog", "-g2012", "-o", "sim.vvp", "-s", top, f"-DUNIT={unit}", *values, *dump, *sources], folder)
 
     def wave_arguments(self, path: Path) -> list[str]:
         return [f"+dump={path}"]

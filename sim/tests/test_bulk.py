@@ -13,9 +13,10 @@ import pytest
 from golden.layers import load_layer
 from golden.model import integer
 from hw.export.verilog import Core, generate
+from hw.plan.config import UnitConfig
 from sim.bulk.result import SimulationResult
 from sim.bulk.simulate import BULK, simulate
-from sim.cases.frozen import Case, named_case
+from sim.cases.frozen import named_case
 from sim.cases.stimulus import extreme_frames, random_frames
 from sim.conftest import installed
 from sim.simulator.program import Program, SimulationError
@@ -23,18 +24,18 @@ from sim.simulator.simulators import Simulator
 
 
 @pytest.fixture(scope="module")
-def case() -> Case:
+def case() -> UnitConfig:
     return named_case("attention_around_1x1")
 
 
 @pytest.fixture(scope="module")
-def core(case: Case) -> Core:
-    return generate(case.layer, case.folding)
+def core(case: UnitConfig) -> Core:
+    return generate(case)
 
 
 def stream(
     core: Core,
-    case: Case,
+    case: UnitConfig,
     simulator: Simulator,
     *,
     count: int = 3,
@@ -45,17 +46,17 @@ def stream(
     """``count`` random frames and the extreme ones through the unit."""
     config = case.layer.config
     frames = np.concatenate([random_frames(np.random.default_rng(seed), config, count), extreme_frames(config)])
-    return simulate(core, case.layer, case.folding, frames, simulator=simulator.name, seed=seed, idle=idle, stall=stall)
+    return simulate(core, frames, simulator=simulator.name, seed=seed, idle=idle, stall=stall)
 
 
-def test_full_rate(core: Core, case: Case, simulator: Simulator, seed: int) -> None:
+def test_full_rate(core: Core, case: UnitConfig, simulator: Simulator, seed: int) -> None:
     result = stream(core, case, simulator, seed=seed)
     assert result.complaints() == [] and result.timing_complaints(core.manifest["timing"]) == []
     assert result.frame_cycles[0] is None and len(result.frame_cycles) == 8
     assert result.frames is not None and result.frames.shape == (8, 4, 5, 6)
 
 
-def test_simulators_agree_cycle_by_cycle(core: Core, case: Case) -> None:
+def test_simulators_agree_cycle_by_cycle(core: Core, case: UnitConfig) -> None:
     """A seed means the same pauses everywhere, so even the cycle figures are the same."""
     runs = [stream(core, case, installed(name), seed=5, idle=0.3, stall=0.2) for name in ("verilator", "icarus")]
     assert [run.complaints() for run in runs] == [[], []]
@@ -64,7 +65,7 @@ def test_simulators_agree_cycle_by_cycle(core: Core, case: Case) -> None:
     assert runs[0].cycles == runs[1].cycles
 
 
-def test_pauses_follow_the_seed(core: Core, case: Case, simulator: Simulator) -> None:
+def test_pauses_follow_the_seed(core: Core, case: UnitConfig, simulator: Simulator) -> None:
     first, again, other = (stream(core, case, simulator, seed=s, idle=0.5).frame_cycles for s in (1, 1, 2))
     assert first == again != other
 
@@ -73,14 +74,14 @@ def test_pauses_follow_the_seed(core: Core, case: Case, simulator: Simulator) ->
 def test_pauses_have_the_probability(idle: float, stall: float, simulator: Simulator) -> None:
     """A unit that moves a beat a cycle takes 1/(1 - p) as long."""
     case = named_case("fold_parallel")
-    core = generate(case.layer, case.folding)
+    core = generate(case)
     result = stream(core, case, simulator, count=100, idle=idle, stall=stall)
     assert result.complaints() == []
     rate = len(result.expected) / result.cycles
     assert rate == pytest.approx(0.25, rel=0.15)
 
 
-def test_mismatch_is_counted_and_placed(core: Core, case: Case, simulator: Simulator) -> None:
+def test_mismatch_is_counted_and_placed(core: Core, case: UnitConfig, simulator: Simulator) -> None:
     right = stream(core, case, simulator)
     beats = right.expected.copy()
     beats[17, 1] += 1  # 60 beats a frame, 2 a position: frame 0, position 8, channels 2 and 3
@@ -147,6 +148,6 @@ def test_crash_is_told(tmp_path: Path) -> None:
     """A simulator that ends before its tests do."""
     (tmp_path / "bulk").write_text("#!/bin/sh\necho out of memory\nexit 9\n")
     (tmp_path / "bulk").chmod(0o755)
-    program = Program(simulator=installed("verilator"), bench=BULK, folder=tmp_path)
+    program = Program(simulator=installed("verilator"), bench=BULK, top="bulk", folder=tmp_path)
     with pytest.raises(SimulationError, match="verilator ended without results, the last it said was: out of memory"):
         program.run(tmp_path)

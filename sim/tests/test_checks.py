@@ -166,7 +166,7 @@ NAME = "conv_1x1"
 def plant(fault: Fault | None) -> Core:
     """The unit of `NAME` with a fault, or in a wrapper that changes nothing."""
     case = named_case(NAME)
-    core = generate(case.layer, case.folding)
+    core = generate(case)
     widths = {
         "in_bits": 8 * Payload.of_input(case.layer.config, case.folding).bytes,
         "out_bits": 8 * Payload.of_output(case.layer.config, case.folding).bytes,
@@ -181,7 +181,7 @@ def plant(fault: Fault | None) -> Core:
 
 
 def exercised(core: Core, folder: Path) -> dict[str, str | None]:
-    verdicts = exercise(core, named_case(NAME), installed("icarus"), folder)
+    verdicts = exercise(core, installed("icarus"), folder)
     return {name.removeprefix("sim.frozen.tests."): message for name, message in verdicts.items()}
 
 
@@ -193,8 +193,6 @@ def complaints(core: Core) -> list[str]:
     for pause in (0.0, 0.4):
         result = simulate(
             core,
-            case.layer,
-            case.folding,
             frames,
             simulator=installed("icarus").name,
             idle=pause,

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from hw.export.verilog import Core
+from hw.plan.config import UnitConfig
 from scripts import fuzz
 from sim.conftest import installed
 
@@ -28,8 +29,8 @@ def test_sound_cases_pass(tmp_path: Path) -> None:
 def test_wrong_prediction_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sound = fuzz.generate
 
-    def late(*layer: Any, pack: bool) -> Core:
-        core = sound(*layer, pack=pack)
+    def late(config: UnitConfig) -> Core:
+        core = sound(config)
         core.manifest["timing"]["predicted_latency"] += 1
         return core
 
@@ -42,8 +43,8 @@ def test_failing_case_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     """The saved command, run against the sound unit, simulates just this case."""
     sound = fuzz.generate
 
-    def wrong(*layer: Any, pack: bool) -> Core:
-        core = sound(*layer, pack=pack)
+    def wrong(config: UnitConfig) -> Core:
+        core = sound(config)
         core.manifest["timing"]["predicted_frame_cycles"] += 1
         core.manifest["timing"]["predicted_latency"] += 1
         return core
@@ -58,7 +59,7 @@ def test_failing_case_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_refused_layer_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*layer: Any, pack: bool) -> Core:
+    def refuse(config: UnitConfig) -> Core:
         raise ValueError("no such kernel")
 
     monkeypatch.setattr(fuzz, "generate", refuse)
@@ -69,8 +70,8 @@ def test_refused_layer_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 def test_hang_is_told_from_a_mismatch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sound = fuzz.generate
 
-    def stuck(*layer: Any, pack: bool) -> Core:
-        core = sound(*layer, pack=pack)
+    def stuck(config: UnitConfig) -> Core:
+        core = sound(config)
         verilog = re.sub(r"assign m_axis_tvalid = [^;]*;", "assign m_axis_tvalid = 0;", core.verilog)
         assert verilog != core.verilog
         return dataclasses.replace(core, verilog=verilog)

@@ -84,7 +84,7 @@ FAULTS: Mapping[str, Fault] = {
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
 def test_fault_is_found(fault: Fault, tmp_path: Path) -> None:
     case = reloadable_case(NAME)
-    core = generate(case.layer, case.folding, case.target, pack=case.pack, reload=case.reload)
+    core = generate(case)
     sound, planted = fault.text
     assert core.verilog.count(sound) == 1
     head, top = core.verilog.split("module xvolution(")

@@ -21,7 +21,7 @@ ON_ICARUS = ("dynamic_stride_2", "frame_nx1", "single_buffered_parallel", "ecp5_
 def verify(name: str, simulator: Simulator, folder: Path, request: pytest.FixtureRequest) -> None:
     seed = request.config.getoption("--seed")
     case = reloadable_case(name)
-    core = generate(case.layer, case.folding, case.target, pack=case.pack, reload=case.reload)
+    core = generate(case)
     tests = None if name in THOROUGH else ESSENTIAL
     traces = waves(request, f"reloadable-{name}", simulator)
     verdicts = exercise_reloadable(core, simulator, folder, tests=tests, seed=seed, waves=traces)

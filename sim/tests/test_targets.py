@@ -20,14 +20,12 @@ def test_target(name: str, seed: int) -> None:
     """Extreme frames between random ones: at full rate in the predicted time, and with pauses."""
     case = named_case(name)
     config = case.layer.config
-    core = generate(case.layer, case.folding, case.target, pack=case.pack)
+    core = generate(case)
     noise = random_frames(np.random.default_rng(seed), config, 5)
     frames = np.stack([noise, extreme_frames(config)], axis=1).reshape(-1, *noise.shape[1:])
     for pause in (0.0, 0.3):
         simulator = installed("icarus").name
-        result = simulate(
-            core, case.layer, case.folding, frames, simulator=simulator, idle=pause, stall=pause, seed=seed
-        )
+        result = simulate(core, frames, simulator=simulator, idle=pause, stall=pause, seed=seed)
         wrong = result.complaints() + ([] if pause else result.timing_complaints(core.manifest["timing"]))
         assert not wrong, f"{name}, seed {seed}: {'; '.join(wrong)}"
 
@@ -35,8 +33,8 @@ def test_target(name: str, seed: int) -> None:
 def test_use_that_is_not_modelled_is_told() -> None:
     """The user sees what the model of a primitive says before it ends the simulation."""
     case = named_case("frame_1x1")
-    core = generate(case.layer, case.folding)
+    core = generate(case)
     verilog = core.verilog.replace("endmodule", "  DSP48E1 #(.MREG(0)) planted ();\nendmodule", 1)
     core = dataclasses.replace(core, verilog=verilog)
     with pytest.raises(SimulationError, match=r"icarus ended: .* this MREG of DSP48E1 is not modelled"):
-        simulate(core, case.layer, case.folding, extreme_frames(case.layer.config), simulator=installed("icarus").name)
+        simulate(core, extreme_frames(case.layer.config), simulator=installed("icarus").name)

@@ -28,8 +28,8 @@ ON_ICARUS = (
 def verify(name: str, simulator: Simulator, folder: Path, request: pytest.FixtureRequest) -> None:
     seed = request.config.getoption("--seed")
     case = named_case(name)
-    core = generate(case.layer, case.folding, case.target, pack=case.pack)
-    verdicts = exercise(core, case, simulator, folder, seed=seed, waves=waves(request, name, simulator))
+    core = generate(case)
+    verdicts = exercise(core, simulator, folder, seed=seed, waves=waves(request, name, simulator))
     check_verdicts(verdicts, 11, f"{name} on {simulator.name}, seed {seed}, log in {folder}")
 
 

@@ -125,7 +125,7 @@ def unit(request: pytest.FixtureRequest) -> UnitConfig:
 @pytest.mark.parametrize(("target", "pack"), [("generic", True), ("ecp5", False), ("xcup", True)])
 def test_manifest(unit: UnitConfig, target: str, pack: bool) -> None:
     unit = dataclasses.replace(unit, target=TARGETS[target], pack=pack)
-    core = generate(unit.layer, unit.folding, unit.target, pack=pack)
+    core = generate(unit)
     manifest = json.loads(json.dumps(core.manifest))
     sections = [
         "format",
@@ -265,7 +265,7 @@ def is_of_blocks(row: dict[str, Any], target: Target) -> bool:
 
 
 def check_timing(manifest: dict[str, Any], unit: UnitConfig) -> None:
-    stages, timing, predicted = manifest["stages"], manifest["timing"], unit.prediction
+    stages, timing, predicted = manifest["stages"], manifest["timing"], unit.schedule
     assert tuple(stages) == tuple(stage for stage in STAGES if stage != "similarity" or unit.heads)
     # The prediction's first issue waits for its beats to be written, which counts in the row store's latency too.
     pipeline = sum(stages.values()) - WRITE_TO_ISSUE

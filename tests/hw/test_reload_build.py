@@ -16,9 +16,9 @@ from golden.contract.ranges import Range
 from golden.layers import load_layer
 from golden.layers.random_layer import random_layer
 from hw import build
-from hw.control.weight_image import image_beats, weight_image
 from hw.export.verilog import generate
 from hw.plan.reload import Reload
+from hw.plan.weight_layout import image_beats, weight_image
 from support.front_end import reloadable
 from support.places import UNIT_FILES
 from support.refusals import Refuse, refusal

@@ -56,7 +56,7 @@ class FrameWalkHarness(Harness):
     def __init__(self, height: int, width: int, fields: dict[str, Any]) -> None:
         self._config = reloadable(small_config(height, width, **({"attn_shift": 0} | fields)))
         self._bits = (max(height, width) + 4).bit_length()
-        self._slots = self._config.prediction.slots
+        self._slots = self._config.schedule.slots
         super().__init__(
             {
                 "valid": In(1),

@@ -56,7 +56,7 @@ class LivenessHarness(Harness):
             output_stream.i_valid.eq(delay(m, sequencer.o_last, PIPELINE, reset_less=False)),
             output_stream.o.ready.eq(self.ready),
         ]
-        most = config.prediction.first_output_issue + latency
+        most = config.schedule.first_output_issue + latency
         self._answers_within(m, most, self.valid & self.ready & ~output_stream.o.valid)
 
         # Output beats of the frames that are in completely, less those that have left.

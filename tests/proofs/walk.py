@@ -53,7 +53,7 @@ class Walk:
     """
 
     def __init__(self, config: UnitConfig) -> None:
-        self.g, self.c, self.slots = config.geometry, config.layer.config, config.prediction.slots
+        self.g, self.c, self.slots = config.geometry, config.layer.config, config.schedule.slots
         self.row_beats = self.c.width * self.g.channel_beats
         self.frame_beats = self.c.height * self.row_beats
         self.rows = range(self.c.out_height)

@@ -21,8 +21,8 @@ from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib.wiring import In
 
 from hw.blocks.pipeline import index_shape
-from hw.control.weight_image import BEAT_BITS
 from hw.control.weight_loader import WeightLoader
+from hw.plan.weight_layout import BEAT_BITS
 from proofs.inside import Inside
 from proofs.proof import Bug, Harness, Proof
 from proofs.walk import table

@@ -16,6 +16,7 @@ from typing import Any
 from unittest import mock
 
 import numpy as np
+from sim.simulator.reload_job import ReloadJob
 
 import golden.run
 import golden.vectors
@@ -62,7 +63,6 @@ from scripts.studies.store import Store
 from scripts.studies.worker import Job
 from sim.bulk.result import SimulationResult
 from sim.evidence.coverage import KINDS, REASONS, UnitCoverage
-from sim.simulator.reload_job import ReloadJob
 from support.foul import npy, small_layer
 from support.workplace import Main, Outcome, Workplace
 

@@ -237,7 +237,7 @@ def check_read(
     g, c, sequencer = geometry, geometry.config, dut.sequencer
     slot, address = ctx.get(sequencer.o_slot), ctx.get(sequencer.o_address)
     valid = ctx.get(sequencer.o_row_valid)
-    slots = config.prediction.slots
+    slots = config.schedule.slots
     for index, dy in enumerate(g.rows):
         y = g.centre_row(q) + dy
         assert valid >> index & 1 == (0 <= y < c.height), f"row {dy:+d} of {place}"

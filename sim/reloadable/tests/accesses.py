@@ -8,8 +8,8 @@ import cocotb
 from cocotb.triggers import ClockCycles
 
 from hw.control.register_table import WORD_BYTES, Access, RegisterTable, Window
-from hw.control.weight_image import weight_image
-from sim.reloadable.tests.unit import CONFIG, SINGLE_BUFFERED, generator, loaded
+from hw.plan.weight_layout import weight_image
+from sim.reloadable.tests.unit import SHAPES, SINGLE_BUFFERED, generator, loaded
 
 
 def one_bit_away(table: RegisterTable) -> list[int]:
@@ -95,7 +95,7 @@ async def busy(dut: Any) -> None:
     await bench.refused(bench.board.write(table["apply_at"].address, 7))
     for window in table.windows:
         await bench.refused(bench.board.write(window.address, 1))
-    bench.send_image(weight_image(CONFIG)[:1])
+    bench.send_image(weight_image(SHAPES)[:1])
     await ClockCycles(dut.aclk, 50)
     assert not bench.board.weights.idle(), "a weight is taken while an apply is pending"
     await bench.expect_errors("busy")
@@ -122,7 +122,7 @@ async def control_in_mid_frame(dut: Any) -> None:
         await bench.until(lambda before=before: len(bench.reference.begun) > before)  # type: ignore[misc]
         await bench.within(driver.write_settings(bench.changed(rng, layer).config))
         await bench.within(driver.hold(True))
-        await ClockCycles(dut.aclk, 2 * CONFIG.prediction.frame_cycles + bench.patience // 20)
+        await ClockCycles(dut.aclk, 2 * SHAPES.schedule.frame_cycles + bench.patience // 20)
         assert bench.reference.idle, "a frame that has begun is not completed"
         held = len(bench.reference.begun)
         await ClockCycles(dut.aclk, 50)

@@ -9,8 +9,8 @@ import numpy as np
 from cocotb.triggers import ClockCycles
 
 from hw.control.interface import APPLY_PARTS
-from hw.control.weight_image import weight_image
-from sim.reloadable.tests.unit import CONFIG, SINGLE_BUFFERED, generator, loaded
+from hw.plan.weight_layout import weight_image
+from sim.reloadable.tests.unit import SHAPES, SINGLE_BUFFERED, generator, loaded
 
 
 @cocotb.test()
@@ -18,7 +18,7 @@ async def malformed_images(dut: Any) -> None:
     """Images too short, too long and interrupted are void and told; the next one is right, and frames never differ."""
     rng = generator("malformed_images")
     bench, layer = await loaded(dut, rng)
-    driver, image = bench.driver, weight_image(CONFIG)
+    driver, image = bench.driver, weight_image(SHAPES)
     if not SINGLE_BUFFERED:
         bench.send(rng, layer, 3)
     else:

@@ -11,7 +11,7 @@ from cocotb.triggers import ClockCycles
 from hw.control.interface import APPLY_PARTS
 from sim.cases.stimulus import extreme_frames, random_frames
 from sim.reloadable.testbench import ReloadTestbench
-from sim.reloadable.tests.unit import BUILT, CONFIG, JOB, SINGLE_BUFFERED, frames_during, generator, loaded
+from sim.reloadable.tests.unit import BUILT, JOB, SHAPES, SINGLE_BUFFERED, frames_during, generator, loaded
 
 
 @cocotb.test()
@@ -85,7 +85,7 @@ async def sizes_at_full_rate(dut: Any) -> None:
     sizes: list[tuple[int, int]] = []
     await bench.within(bench.driver.hold(True))
     for index, changed in enumerate(groups):
-        g = CONFIG.geometry.of_frame(changed.config.height, changed.config.width)
+        g = SHAPES.geometry.of_frame(changed.config.height, changed.config.width)
         frames = 1 + 400 // g.ideal_frame_cycles if index < 4 else 3
         bench.send(rng, changed, frames)
         numbers.append(len(sizes))

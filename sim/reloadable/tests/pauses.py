@@ -8,7 +8,7 @@ import cocotb
 from cocotb.triggers import ClockCycles
 
 from sim.reloadable.testbench import ReloadTestbench
-from sim.reloadable.tests.unit import CONFIG, JOB, SINGLE_BUFFERED, generator, loaded
+from sim.reloadable.tests.unit import JOB, SHAPES, SINGLE_BUFFERED, generator, loaded
 
 
 @cocotb.test()
@@ -40,10 +40,10 @@ async def stalled(dut: Any) -> None:
     bench.send(rng, layer, 4)
     await bench.until(lambda: bool(bench.monitor.outputs))
     bench.board.sink.pause = True
-    await ClockCycles(dut.aclk, 3 * CONFIG.prediction.frame_cycles + 100)
+    await ClockCycles(dut.aclk, 3 * SHAPES.schedule.frame_cycles + 100)
     assert dut.m_axis_tvalid.value == 1
     bench.board.sink.pause = False
     await bench.settle()
     counters = await bench.check_counters()
-    assert counters["stalled"] >= 3 * CONFIG.prediction.frame_cycles + 100
+    assert counters["stalled"] >= 3 * SHAPES.schedule.frame_cycles + 100
     assert counters["frames"] == 4

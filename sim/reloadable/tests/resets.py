@@ -9,10 +9,10 @@ import numpy as np
 from cocotb.triggers import ClockCycles
 
 from hw.control.register_table import Access
-from hw.control.weight_image import weight_image
+from hw.plan.weight_layout import weight_image
 from sim.cases.stimulus import random_frames
 from sim.reloadable.testbench import ReloadTestbench
-from sim.reloadable.tests.unit import CONFIG, RELOAD, generator, loaded
+from sim.reloadable.tests.unit import RELOAD, SHAPES, generator, loaded
 
 
 async def works_as_new(bench: ReloadTestbench, rng: np.random.Generator) -> None:
@@ -33,7 +33,7 @@ async def hard_reset(dut: Any, index: int) -> None:
     rng = generator(f"hard_reset_{index}")
     bench, layer = await loaded(dut, rng)
     bench.send(rng, layer, 6)
-    await ClockCycles(dut.aclk, int(rng.integers(1, 3 * CONFIG.prediction.frame_cycles)))
+    await ClockCycles(dut.aclk, int(rng.integers(1, 3 * SHAPES.schedule.frame_cycles)))
     await bench.reset(index + 1)
     counters = await bench.check_counters()
     assert counters["frames"] == counters["saturated"] == 0
@@ -52,8 +52,8 @@ async def soft_reset(dut: Any, moment: str) -> None:
         await bench.switched()
         await bench.within(bench.driver.apply(("settings",), at=1000))
     if moment == "loading":
-        bench.send_image(weight_image(CONFIG)[:-1])
-    await ClockCycles(dut.aclk, int(rng.integers(1, 2 * CONFIG.prediction.frame_cycles)))
+        bench.send_image(weight_image(SHAPES)[:-1])
+    await ClockCycles(dut.aclk, int(rng.integers(1, 2 * SHAPES.schedule.frame_cycles)))
     await bench.soft_reset()
     bench.board.sink.pause = False
     status = await bench.driver.status()

@@ -1,6 +1,6 @@
 """The unit under test, and how the tests of all modules begin.
 
-What it is, says the `sim.simulator.reload_job.ReloadJob` in the folder that ``XVOLUTION_JOB`` names.
+What it is, says the `sim.simulator.job.Job` in the folder that ``XVOLUTION_JOB`` names.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from typing import Any
 
 import numpy as np
 
+from hw.plan.shapes import Shapes
 from sim.reloadable.testbench import ReloadTestbench
-from sim.simulator.job import JOB_VARIABLE
-from sim.simulator.reload_job import ReloadJob
+from sim.simulator.job import JOB_VARIABLE, Job
 
-JOB = ReloadJob.load(Path(os.environ[JOB_VARIABLE]))
+JOB = Job.load(Path(os.environ[JOB_VARIABLE]))
 CONFIG = JOB.config
+SHAPES = Shapes(CONFIG)
 BUILT = CONFIG.layer.config
-assert CONFIG.reload is not None
-RELOAD = CONFIG.reload
+RELOAD = CONFIG.limits
 SINGLE_BUFFERED = RELOAD.single_buffered
 
 
@@ -40,4 +40,4 @@ async def loaded(dut: Any, rng: np.random.Generator, **fields: Any) -> tuple[Rel
 
 def frames_during(cycles: int) -> int:
     """How many frames of the largest size keep the source busy so long."""
-    return 2 + cycles // CONFIG.prediction.frame_cycles
+    return 2 + cycles // SHAPES.schedule.frame_cycles

@@ -11,8 +11,8 @@ import pytest
 from hw.control.control import Control
 from hw.control.interface import APPLY_PARTS
 from hw.control.registers import register_table
-from hw.control.weight_image import beats_of_word, weight_banks, weight_image
 from hw.plan.config import UnitConfig
+from hw.plan.weight_layout import beats_of_word, weight_banks, weight_image
 from support.control_bench import OKAY, SLVERR, DataPath, Master, reloadable, run_control, send_weights
 
 UNITS: dict[str, dict[str, Any]] = {

@@ -21,9 +21,8 @@ from hw.control.driver import AccessRefused, Board, Driver, complete
 from hw.control.interface import APPLY_PARTS
 from hw.control.register_table import Access
 from hw.control.registers import register_table
-from hw.control.weight_image import weight_banks
 from hw.plan.config import UnitConfig
-from hw.unit.weight_store import weight_words
+from hw.plan.weight_layout import weight_banks, weight_words
 from support.control_bench import OKAY, DataPath, Master, reloadable, run_control, send_weights
 
 

@@ -20,7 +20,7 @@ from hw.control.register_page import register_html, register_markdown
 from hw.control.register_table import WORD_BYTES, Access, RegisterTable
 from hw.control.registers import IDENTITY, offset_bits, register_table
 from hw.control.systemrdl import systemrdl
-from hw.control.weight_image import image_beats
+from hw.plan.weight_layout import image_beats
 from scripts.registers import PAGE, page
 from support.control_bench import reloadable
 from support.units import UNITS

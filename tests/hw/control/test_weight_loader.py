@@ -9,9 +9,17 @@ import numpy as np
 import pytest
 from amaranth.hdl import Fragment
 
-from hw.control.weight_image import bank_members, beats_of_word, image_beats, weight_banks, weight_image
 from hw.control.weight_loader import WeightLoader
-from hw.unit.weight_store import WeightStore, weight_skew, weight_words
+from hw.plan.weight_layout import (
+    bank_members,
+    beats_of_word,
+    image_beats,
+    weight_banks,
+    weight_image,
+    weight_skew,
+    weight_words,
+)
+from hw.unit.word_store import WordStore
 from support.components import simulate
 from support.control_bench import reloadable
 from support.units import UNITS
@@ -229,7 +237,7 @@ def test_image_of_a_layer(unit: str, target: str) -> None:
     """The words in the image are those that the weight store keeps, in memories of the same widths."""
     config = reloadable(target=target, **UNITS[unit])
     words, members = weight_words(config), bank_members(config)
-    store = WeightStore(
+    store = WordStore(
         words,
         config.weight,
         target=config.target,

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hw.plan.multiplier_count import multiplier_counts
 
 from golden.contract.folding import Folding
 from golden.contract.layer import Layer
@@ -18,7 +19,6 @@ from hw.estimate.choose_folding import Wish, choose_folding, fits, legal_folding
 from hw.estimate.estimate import estimate
 from hw.export.verilog import generate
 from hw.plan.config import UnitConfig
-from hw.plan.multiplier_count import multiplier_counts
 from hw.synth.mapping import map_to_cells
 from hw.synth.resources import area_of_stages
 from hw.targets.area import Area

@@ -66,7 +66,7 @@ def expected_read(config: UnitConfig, beat: Beat) -> dict[str, int]:
         release = end_of_row if group == g.groups - 1 else Release.GROUP
     return {
         "address": group * g.channel_beats + beat.channel,
-        "slot": (frame * c.height + centre) % config.prediction.slots,
+        "slot": (frame * c.height + centre) % config.schedule.slots,
         "row_valid": sum((0 <= centre + dy < c.height) << index for index, dy in enumerate(g.rows)),
         "release": release.value,
     }
@@ -109,7 +109,7 @@ class Walk:
         head, behind = next(beats), next(beats)
         issued: Beat | None = None
         for cycle in itertools.count() if cycles is None else range(cycles):
-            fits = sum(writes) < min(total, oldest + self.config.prediction.slots * row)
+            fits = sum(writes) < min(total, oldest + self.config.schedule.slots * row)
             write = bool(fits and self.rng.random() < self.write)
             written = sum(writes[: max(0, cycle - LATENCY + 1)])
             arrived = written >= beats_needed(g, head)

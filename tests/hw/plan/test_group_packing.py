@@ -16,8 +16,8 @@ from golden.contract.ranges import Range
 from hw.blocks.packed import join, split
 from hw.plan.config import UnitConfig
 from hw.plan.packing import Chain
+from hw.plan.weight_layout import weight_skew
 from hw.targets.families import TARGETS
-from hw.unit.weight_store import weight_skew
 from support.components import stream_through
 from support.units import SIGNS, SIMILAR, at_limits, random_unit, unit_config, with_arrays
 

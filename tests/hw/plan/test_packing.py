@@ -12,9 +12,9 @@ from golden.contract.layer_config import NEIGHBOURS
 from golden.contract.ranges import Range
 from hw.plan.config import UnitConfig
 from hw.plan.packing import Chain
+from hw.plan.weight_layout import weight_skew
 from hw.targets.families import TARGETS
 from hw.unit.tap_macs import TapMacs
-from hw.unit.weight_store import weight_skew
 from support.components import stream_through
 from support.units import HADAMARD, SIGNS, at_limits, random_unit, unit_config
 

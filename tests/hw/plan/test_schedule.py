@@ -10,7 +10,7 @@ import pytest
 from golden.contract.folding import Folding
 from golden.contract.layer_config import NEIGHBOURS, LayerConfig
 from hw.plan.geometry import Geometry
-from hw.plan.schedule import CycleModel, predict
+from hw.plan.schedule import CycleModel, find_schedule
 from support.schedule import Beat, beats_needed, beats_released, ends_sum, schedule
 from support.units import UNITS, random_unit, unit_config
 
@@ -67,7 +67,7 @@ def simulate(geometry: Geometry, *, slots: int, flush_always: bool, frames: int)
 
 def check(geometry: Geometry, frames: int = 4) -> None:
     """The model with the slots chosen, with too few and with one more; and the prediction, once with each."""
-    best = predict(geometry)
+    best = find_schedule(geometry)
     fewest = geometry.up + geometry.down + 1
     for slots, flush_always in {(best.slots, best.flush_always), (fewest, False), (best.slots + 1, geometry.lead > 0)}:
         first, ends = simulate(geometry, slots=slots, flush_always=flush_always, frames=frames)
@@ -112,7 +112,7 @@ LARGE: dict[str, Geometry] = {
 @pytest.mark.parametrize("unit", LARGE)
 def test_3x3_loses_a_thousandth_at_most(unit: str) -> None:
     geometry = LARGE[unit]
-    assert predict(geometry).frame_cycles <= 1.001 * geometry.ideal_frame_cycles
+    assert find_schedule(geometry).frame_cycles <= 1.001 * geometry.ideal_frame_cycles
 
 
 STRIDED = {f"stride_2_pe_{pe}": large(stride=2, height=36, width=34, pe=pe) for pe in (1, 2, 4, 8, 16)}
@@ -121,7 +121,7 @@ STRIDED = {f"stride_2_pe_{pe}": large(stride=2, height=36, width=34, pe=pe) for 
 @pytest.mark.parametrize("unit", STRIDED)
 def test_stride_2_loses_a_thousandth_at_most(unit: str) -> None:
     geometry = STRIDED[unit]
-    assert predict(geometry).frame_cycles <= 1.001 * geometry.ideal_frame_cycles
+    assert find_schedule(geometry).frame_cycles <= 1.001 * geometry.ideal_frame_cycles
 
 
 def allowed_cycles(geometry: Geometry) -> int:
@@ -135,7 +135,7 @@ def allowed_cycles(geometry: Geometry) -> int:
 
 def check_cycles(geometry: Geometry) -> None:
     """Within what was promised, and the sequencer or the input is busy all the time, but for a frame's flush."""
-    best = predict(geometry)
+    best = find_schedule(geometry)
     assert best.frame_cycles <= allowed_cycles(geometry)
     c = geometry.config
     busy = max(geometry.step_frame_cycles, c.height * c.width * geometry.channel_beats)
@@ -164,7 +164,7 @@ def test_frame_cycles_within_the_bound_at_every_fold(padding: str, stride: int, 
 def test_intervals_are_constant_from_the_first_frame_on(unit: str) -> None:
     seeded = unit.startswith("seed_")
     geometry = (random_unit(int(unit[5:])) if seeded else unit_config(**UNITS[unit])).geometry
-    best = predict(geometry)
+    best = find_schedule(geometry)
     model = CycleModel(geometry, slots=best.slots, flush_always=best.flush_always, frames=60)
     assert set(model.intervals) == {best.frame_cycles}
 
@@ -192,4 +192,4 @@ def test_full_size_frames_are_predicted_in_time() -> None:
         out_shift=20,
     )
     geometry = Geometry(config=config, folding=Folding(simd=1, pe=1))
-    assert predict(geometry).frame_cycles == geometry.ideal_frame_cycles == 64 * 4096 * 64 * 64
+    assert find_schedule(geometry).frame_cycles == geometry.ideal_frame_cycles == 64 * 4096 * 64 * 64

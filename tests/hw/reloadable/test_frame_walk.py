@@ -26,7 +26,7 @@ def sizes_up_to(config: UnitConfig, rng: np.random.Generator, count: int) -> lis
 
 
 def check_cycles(config: UnitConfig, frames: list[Geometry]) -> None:
-    p = config.prediction
+    p = config.schedule
     model = FrameCycleModel(config.geometry, slots=p.slots, flush_always=p.flush_always, frames=frames)
     seen = run(config, frames)
     assert (seen.first_output, seen.frame_ends) == (model.first_output, model.frame_ends)

@@ -37,7 +37,7 @@ class Rows:
         self.offer, self.read = offer, read
         self.frames = random_frames(self.rng, config.layer.config, FRAMES)
         self.beats = to_beats(self.frames, config.folding.simd).tolist()
-        self.slots = config.prediction.slots
+        self.slots = config.schedule.slots
         g, c = config.geometry, config.layer.config
         self.row_beats = c.width * g.channel_beats
         #: Beat that the oldest slot in use begins with, rows above the first frame counted too.
@@ -175,13 +175,13 @@ def test_takes_exactly_what_fits_while_nothing_is_read(unit: str) -> None:
     g, c = config.geometry, config.layer.config
     row = c.width * g.channel_beats
     # Rows above the frame have their place in the store too, though nothing is kept there.
-    room = (config.prediction.slots + g.centre_row(0) - g.up) * row
+    room = (config.schedule.slots + g.centre_row(0) - g.up) * row
     needed = (g.bottom_row(0) + 1) * row
 
     async def bench(ctx: Any) -> None:
         ctx.set(dut.i.valid, 1)
         taken = 0
-        for _cycle in range(2 * config.prediction.slots * row):
+        for _cycle in range(2 * config.schedule.slots * row):
             taken += ctx.get(dut.i.ready)
             await ctx.tick()
         assert needed <= taken == room

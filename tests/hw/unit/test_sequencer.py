@@ -31,7 +31,7 @@ def expected_ports(config: UnitConfig, beat: Beat) -> tuple[dict[str, Any], dict
         frame, q, group = beat.group
         centre = c.first_centre + c.stride * q
         late["o_address"] = group * g.channel_beats + beat.channel
-        late["o_slot"] = (frame * c.height + centre) % config.prediction.slots
+        late["o_slot"] = (frame * c.height + centre) % config.schedule.slots
         late["o_row_valid"] = sum((0 <= centre + dy < c.height) << index for index, dy in enumerate(g.rows))
         if last_channel:
             last_group, last_row = group == g.groups - 1, q == c.out_height - 1
@@ -76,7 +76,7 @@ class Run:
 
     @property
     def flushes(self) -> bool:
-        return self.config.prediction.flush_always
+        return self.config.schedule.flush_always
 
     async def bench(self, ctx: Any) -> None:
         dut, g, c = self.dut, self.config.geometry, self.config.layer.config
@@ -91,7 +91,7 @@ class Run:
         options: tuple[Beat, ...] | None = next(steps)
         late: dict[str, Any] = {"o_release": Release.NOTHING.value}
         for cycle in itertools.count():
-            fits = sum(writes) < min(total, oldest + self.config.prediction.slots * row)
+            fits = sum(writes) < min(total, oldest + self.config.schedule.slots * row)
             write = bool(fits and self.rng.random() < self.write)
             pop = bool(entries and entries[0] <= cycle and self.rng.random() < self.pop)
             ctx.set(dut.i_written, write)
@@ -182,7 +182,7 @@ def test_a_waiting_frame_replaces_empty_groups(unit: str) -> None:
 
 def test_a_frame_is_flushed_where_that_keeps_intervals_alike() -> None:
     config = unit_config(**UNITS["flush_always"])
-    assert config.prediction.flush_always
+    assert config.schedule.flush_always
     run = Run(config, seed=21, frames=3)
     simulate(run.dut, run.bench)
     assert run.flushed == 3 * config.geometry.lead

@@ -11,8 +11,9 @@ from amaranth.hdl import Shape, signed, unsigned
 
 from golden.contract.layer_config import NEIGHBOURS
 from hw.plan.config import UnitConfig
+from hw.plan.weight_layout import constant_words, memory_elements, weight_skew, weight_words
 from hw.targets.families import TARGETS
-from hw.unit.weight_store import WeightStore, constant_words, memory_elements, weight_skew, weight_words
+from hw.unit.word_store import WordStore
 from support.components import look, measured_latency, simulate, stream_through
 from support.units import SIMULATED, UNITS, random_unit, unit_config
 
@@ -25,7 +26,7 @@ def test_words_and_latency(element: Shape, depth: int, pe: int, elements: int, t
     low, high = (-(2 ** (element.width - 1)) if element.signed else 0), 2 ** (element.width - element.signed) - 1
     words = rng.integers(low, high, (depth, pe, elements), endpoint=True)
     words[0], words[1] = low, high
-    dut = WeightStore(words, element, target=SIMULATED[target], name="words")
+    dut = WordStore(words, element, target=SIMULATED[target], name="words")
     addresses = [*range(depth), *rng.integers(0, depth, 40).tolist()]
     shown = stream_through(dut, [{"i_address": address} for address in addresses], dut.o_words)
     for lane, record in enumerate(shown):
@@ -38,7 +39,7 @@ def test_skewed_elements_come_later(parts: int) -> None:
     rng = np.random.default_rng(17)
     words = rng.integers(-128, 127, (7, 2, 6), endpoint=True)
     skew = [0, 2, 1, 0, 2, 3]
-    dut = WeightStore(words, signed(8), target=SIMULATED["xcup"], name="words", skew=skew, parts=parts)
+    dut = WordStore(words, signed(8), target=SIMULATED["xcup"], name="words", skew=skew, parts=parts)
     addresses = rng.integers(0, 7, 30).tolist()
     shown = stream_through(dut, [{"i_address": address} for address in addresses], dut.o_words)
     for lane, record in enumerate(shown):
@@ -49,7 +50,7 @@ def test_skewed_elements_come_later(parts: int) -> None:
 
 def test_a_single_word_is_always_there() -> None:
     words = np.array([[[-128, 127, 0], [1, -1, 5]]])
-    dut = WeightStore(words, signed(8), target=SIMULATED["generic"], name="words")
+    dut = WordStore(words, signed(8), target=SIMULATED["generic"], name="words")
     for lane, record in enumerate(stream_through(dut, [{"i_address": 0}], dut.o_words)):
         assert all(word == words[0, lane].tolist() for word in record)
 
@@ -62,7 +63,7 @@ def test_loaded_words(depth: int, set_bits: int, target: str) -> None:
     rng = np.random.default_rng(18)
     skew, lanes, elements, sets = [0, 2, 1, 0], 2, 4, 1 << set_bits
     shape = np.zeros((depth, lanes, elements), int)
-    dut = WeightStore(shape, signed(5), target=SIMULATED[target], name="words", skew=skew, parts=2, set_bits=set_bits)
+    dut = WordStore(shape, signed(5), target=SIMULATED[target], name="words", skew=skew, parts=2, set_bits=set_bits)
     members = list(memory_elements(elements, skew, 2).values())
     room = 1 << (depth - 1).bit_length()
     content = rng.integers(-16, 15, (sets * room, lanes, elements), endpoint=True)

@@ -9,20 +9,21 @@ import numpy as np
 import pytest
 
 from golden.model import integer
+from hw.plan.config import UnitConfig
 from hw.targets.families import TARGETS
-from sim.cases.frozen import CASES, SMALL_CASES, Case, named_case, random_case
+from sim.cases.frozen import CASES, SMALL_CASES, named_case, random_case
 from sim.cases.stimulus import extreme_frames, random_frames
 
 SEED = 11
 
 
 @pytest.fixture(scope="module")
-def named() -> list[Case]:
+def named() -> list[UnitConfig]:
     return [named_case(name) for name in (*CASES, *SMALL_CASES)]
 
 
 @pytest.fixture(scope="module")
-def random() -> list[Case]:
+def random() -> list[UnitConfig]:
     return [random_case(np.random.default_rng([SEED, index])) for index in range(400)]
 
 
@@ -86,7 +87,7 @@ def test_a_seed_is_a_case() -> None:
     assert texts[0] == texts[1] != texts[2]
 
 
-def arrays(case: Case) -> Sequence[dataclasses.Field]:
+def arrays(case: UnitConfig) -> Sequence[dataclasses.Field]:
     return [f for f in dataclasses.fields(case.layer) if f.name != "config"]
 
 

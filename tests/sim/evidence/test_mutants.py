@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from hw.export.verilog import Core, generate
-from sim.cases.frozen import Case, named_case
+from hw.plan.config import UnitConfig
+from sim.cases.frozen import named_case
 from sim.conftest import installed
 from sim.evidence import mutation
 from sim.evidence.mutants import Mutant, draw, mutated
@@ -24,12 +25,12 @@ NAME = "frame_1x1"
 
 
 @pytest.fixture(scope="module")
-def unit() -> tuple[Core, Case]:
+def unit() -> tuple[Core, UnitConfig]:
     case = named_case(NAME)
-    return generate(case.layer, case.folding, case.target, pack=case.pack), case
+    return generate(case), case
 
 
-def test_draw_is_repeatable_and_spread(unit: tuple[Core, Case]) -> None:
+def test_draw_is_repeatable_and_spread(unit: tuple[Core, UnitConfig]) -> None:
     core, _ = unit
     mutants = draw(core, 150, seed=3)
     assert mutants == draw(core, 150, seed=3) != draw(core, 150, seed=4)
@@ -39,7 +40,7 @@ def test_draw_is_repeatable_and_spread(unit: tuple[Core, Case]) -> None:
     assert {mutant.mode for mutant in mutants} == {"inv", "const0", "const1", "cnot0", "cnot1"}
 
 
-def test_killed_or_equivalent(unit: tuple[Core, Case]) -> None:
+def test_killed_or_equivalent(unit: tuple[Core, UnitConfig]) -> None:
     """A weight that is upside down is noticed; a bit of an operand that is 0 anyway may as well be stuck there."""
     core, case = unit
     drawn = draw(core, 600, seed=5)
@@ -55,7 +56,9 @@ def test_killed_or_equivalent(unit: tuple[Core, Case]) -> None:
     assert alike == EQUIVALENT
 
 
-def test_what_short_runs_leave_is_starved_and_stalled(unit: tuple[Core, Case], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_short_runs_leave_is_starved_and_stalled(
+    unit: tuple[Core, UnitConfig], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Only a mutant that nothing before noticed goes through many frames, first with late input, then late output."""
     core, case = unit
     runs: list[tuple[bool, float, float]] = []
@@ -113,7 +116,7 @@ def test_a_mutant_says_where_it_is() -> None:
 
 def test_primitives_have_mutants_too() -> None:
     case = named_case("xcup_frame_1x1")
-    core = generate(case.layer, case.folding, case.target, pack=case.pack)
+    core = generate(case)
     mutants = draw(core, 200, seed=1)
     assert {mutant.port for mutant in mutants if mutant.cell.endswith("U$0")} & {"A", "B", "P"}
     assert "module DSP48E2" not in mutated(core, mutants[:1])

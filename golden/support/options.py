@@ -1,0 +1,20 @@
+"""Options: what the commands that take a layer have in common, defined once."""
+
+from __future__ import annotations
+
+import argparse
+
+from golden.support import cli
+
+
+def add_layer(parser: argparse.ArgumentParser, names: tuple[str, ...], default: str) -> None:
+    """The layer: a file, or one of ``names``."""
+    text = f"a layer file, or one of {', '.join(names)} (default: {default})"
+    parser.add_argument("layer", nargs="?", default=default, metavar="LAYER", help=text)
+
+
+def add_folding(parser: argparse.ArgumentParser) -> None:
+    """``--simd`` and ``--pe``; None where they are not given."""
+    lanes = cli.bounded(int, 1, float("inf"))
+    parser.add_argument("--simd", type=lanes, help="input channels per cycle, a divisor of in_channels")
+    parser.add_argument("--pe", type=lanes, help="output channels per cycle, a divisor of out_channels")

@@ -1,0 +1,123 @@
+"""AXI ports: a unit behind the names of AXI, with its clock and reset."""
+
+from __future__ import annotations
+
+from amaranth.hdl import ClockDomain, Module, Signal, Value
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Member, Out
+
+from hw.control.control import Control
+from hw.frozen.frozen_unit import frozen_unit
+from hw.plan.shapes import Shapes
+from hw.reloadable.reloadable_unit import CONTROL_DOMAIN, reloadable_unit
+from hw.unit.unit import Streams
+
+#: Prefixes of the control plane's ports, which are those of the component.
+CONTROL_PORTS = ("s_axi_", "s_axis_weights_")
+
+
+class FrozenAxi(wiring.Component):
+    """A frozen unit.
+
+    Members:
+        aclk, aresetn: clock, and synchronous reset (active low).
+        s_axis_*: input beats of ``simd`` channels.
+        m_axis_*: output beats of ``pe`` channels; ``tlast`` marks a frame's last.
+
+    Attributes:
+        unit: the unit.
+    """
+
+    def __init__(self, shapes: Shapes) -> None:
+        self.unit = frozen_unit(shapes)
+        super().__init__(_stream_ports(shapes))
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        reset = Signal(reset_less=True)
+        m.d.sync += reset.eq(~self.aresetn)
+        add_clock(m, self.aclk, reset)
+        self.unit.add(m, _streams(self, reset))
+        return m
+
+
+class ReloadableAxi(wiring.Component):
+    """A reloadable unit.
+
+    Members:
+        aclk, aresetn, s_axis_*, m_axis_*: as those of a frozen unit.
+        s_axis_tlast: marks a frame's last beat, see `hw.reloadable.frame_writer`.
+        m_axis_tuser: with ``m_axis_tlast``, the frame is damaged.
+        s_axi_*, s_axis_weights_*: see `hw.control.control`.
+
+    Attributes:
+        unit: the unit.
+    """
+
+    def __init__(self, shapes: Shapes) -> None:
+        self._control = Control(shapes)
+        self.unit = reloadable_unit(shapes, self._control)
+        own = {"s_axis_tlast": In(1), "m_axis_tuser": Out(1)}
+        super().__init__(_stream_ports(shapes) | own | self._control_ports)
+
+    @property
+    def _control_ports(self) -> dict[str, Member]:
+        members = self._control.signature.members.items()
+        return {name: member for name, member in members if name.startswith(CONTROL_PORTS)}
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        # The control plane outlives a soft reset, after which the stages begin anew.
+        reset, control_reset = Signal(reset_less=True), Signal(reset_less=True)
+        m.d.sync += [reset.eq(~self.aresetn | self._control.o_soft_reset), control_reset.eq(~self.aresetn)]
+        add_clock(m, self.aclk, reset)
+        add_clock(m, self.aclk, control_reset, domain=CONTROL_DOMAIN)
+        for name, member in self._control_ports.items():
+            port, inner = getattr(self, name), getattr(self._control, name)
+            m.d.comb += inner.eq(port) if member.flow is In else port.eq(inner)
+        self.unit.add(m, _streams(self, reset, in_last=self.s_axis_tlast, out_user=self.m_axis_tuser))
+        return m
+
+
+def axi_unit(shapes: Shapes) -> FrozenAxi | ReloadableAxi:
+    """The unit behind AXI ports."""
+    return FrozenAxi(shapes) if shapes.config.reload is None else ReloadableAxi(shapes)
+
+
+def add_clock(m: Module, clock: Value, reset: Signal, *, domain: str = "sync") -> None:
+    """A clock domain.
+
+    ``reset`` is a register of its own, as it goes far. Without a reset the unit starts as if after one.
+    """
+    m.domains += (own := ClockDomain(domain))
+    m.d.comb += [own.clk.eq(clock), own.rst.eq(reset)]
+
+
+def _stream_ports(shapes: Shapes) -> dict[str, Member]:
+    return {
+        "aclk": In(1),
+        "aresetn": In(1),
+        "s_axis_tvalid": In(1),
+        "s_axis_tready": Out(1),
+        "s_axis_tdata": In(8 * shapes.input_payload.bytes),
+        "m_axis_tvalid": Out(1),
+        "m_axis_tready": In(1),
+        "m_axis_tdata": Out(8 * shapes.output_payload.bytes),
+        "m_axis_tlast": Out(1),
+    }
+
+
+def _streams(ports: FrozenAxi | ReloadableAxi, reset: Signal, **further: Value) -> Streams:
+    return Streams(
+        in_valid=ports.s_axis_tvalid,
+        in_ready=ports.s_axis_tready,
+        in_beat=ports.s_axis_tdata,
+        out_valid=ports.m_axis_tvalid,
+        out_ready=ports.m_axis_tready,
+        out_beat=ports.m_axis_tdata,
+        out_last=ports.m_axis_tlast,
+        # Between a reset and its register both must have ended.
+        running=(ports.aresetn, ~reset),
+        reset=reset,
+        **further,
+    )

@@ -1,0 +1,48 @@
+"""DSP count: multipliers of a unit, by what they are for."""
+
+from __future__ import annotations
+
+from amaranth.hdl import signed
+
+from hw.blocks.multiplier import is_hard, multipliers
+from hw.plan.shapes import Shapes
+
+
+def dsp_counts(shapes: Shapes, *, in_fabric: bool | None = None) -> dict[str, int]:
+    """Multipliers of each kind; those of a tap that serves convolution and attention at once count as ``shared``.
+
+    ``centre`` multiplies sums over taps with the centre, or (``dynamic``) sums over channels with a
+    similarity. It and ``similarity`` are none where these products are made ``in_fabric``, by
+    default as `attention_in_fabric` says.
+    """
+    if in_fabric is None:
+        in_fabric = attention_in_fabric(shapes)
+    target, plan = shapes.target, shapes.plan
+    counts = dict.fromkeys(("similarity", "conv", "attention", "shared", "centre", "requantise"), 0)
+    for chain in plan.chains:
+        for product in chain.products:
+            both = product.low is not None and product.high is not None
+            name = "conv" if product.high is None or plan.outputs == 2 else "shared" if both else "attention"
+            counts[name] += shapes.lanes * shapes.lane_groups * is_hard(target, shapes.weight, shapes.element)
+    taps = len(shapes.geometry.attn_taps)
+    if shapes.heads is not None and not in_fabric:
+        attn, sim = (signed(r.signed_bits) for r in (shapes.group_ranges.attn, shapes.group_ranges.sim))
+        counts["similarity"] = (
+            shapes.folding.simd * len(plan.pairs(taps)) * is_hard(target, shapes.element, shapes.element)
+        )
+        counts["centre"] = shapes.lanes * taps * shapes.heads.at_once * multipliers(target, attn, sim)
+    elif taps and not in_fabric:
+        attn = signed(shapes.ranges.attn_sum.signed_bits)
+        counts["centre"] = shapes.lanes * shapes.lane_channels * multipliers(target, attn, shapes.element)
+    acc = signed(shapes.ranges.accumulator.signed_bits)
+    counts["requantise"] = shapes.folding.pe * multipliers(target, acc, shapes.multiplier)
+    return counts
+
+
+def attention_in_fabric(shapes: Shapes) -> bool:
+    """Whether the attention's products beside its taps are adders: where only then the largest device will do."""
+    most = shapes.target.most_multipliers
+    if most is None:
+        return False
+    hard, soft = (sum(dsp_counts(shapes, in_fabric=where).values()) for where in (False, True))
+    return hard > most >= soft

@@ -1,0 +1,92 @@
+"""Settings: the numbers of a layer that stages compute with, built in or coming at run time.
+
+A stage is given its settings and does not know which they are: it adds the ports that a setting
+has, and waits for it as long as it takes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from amaranth.hdl import Shape
+from amaranth.lib.wiring import In, Member
+
+from golden.contract.layer_config import LayerConfig
+from golden.contract.ranges import Range
+from hw.blocks.pipeline import index_shape
+from hw.plan.reload import Reload
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """One number.
+
+    Attributes:
+        name: of the layer's field.
+        allowed: what it may be; a single number where it is built in.
+        at_run_time: whether it comes through a port.
+    """
+
+    name: str
+    allowed: Range
+    at_run_time: bool
+
+    @property
+    def latency(self) -> int:
+        """Cycles that applying it takes: a number that is built in takes none."""
+        return int(self.at_run_time)
+
+    @property
+    def span(self) -> int:
+        """How far it may be from its largest value."""
+        return self.allowed.high - self.allowed.low
+
+    @property
+    def shape(self) -> Shape:
+        return index_shape(self.allowed.high + 1)
+
+    def ports(self, prefix: str = "i_") -> dict[str, Member]:
+        """The stage's port for it; none where it is built in."""
+        return {f"{prefix}{self.name}": In(self.shape)} if self.at_run_time else {}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """All settings of a unit.
+
+    Attributes:
+        attn_shift, out_shift, relu: of the layer's fields of these names.
+        counts_cut: whether outputs that are cut at a limit are told, for software to count.
+    """
+
+    attn_shift: Setting
+    out_shift: Setting
+    relu: Setting
+    counts_cut: bool
+
+    @classmethod
+    def built_in(cls, c: LayerConfig) -> Settings:
+        """Those of a frozen unit."""
+        attn_shift, out_shift, relu = (
+            Setting(name=name, allowed=Range(int(value), int(value)), at_run_time=False)
+            for name, value in (("attn_shift", c.attn_shift), ("out_shift", c.out_shift), ("relu", c.relu))
+        )
+        return cls(attn_shift=attn_shift, out_shift=out_shift, relu=relu, counts_cut=False)
+
+    @classmethod
+    def at_run_time(cls, limits: Reload) -> Settings:
+        """Those of a reloadable unit."""
+        attn_shift, out_shift, relu = (
+            Setting(name=name, allowed=allowed, at_run_time=True)
+            for name, allowed in (
+                ("attn_shift", limits.attn_shift),
+                ("out_shift", limits.out_shift),
+                ("relu", Range(0, 1)),
+            )
+        )
+        return cls(attn_shift=attn_shift, out_shift=out_shift, relu=relu, counts_cut=True)
+
+    @property
+    def ports(self) -> tuple[Setting, ...]:
+        """Those that come through ports."""
+        return tuple(s for s in (self.attn_shift, self.out_shift, self.relu) if s.at_run_time)

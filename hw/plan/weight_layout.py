@@ -1,0 +1,104 @@
+"""Weight layout: how weights and constants lie in a unit's memories, and in the image that loads them.
+
+The words of a step's beats are cut into *lanes*, one for each output channel or pair of them, and a
+lane's word into *banks*: the elements that are wanted at the same time lie in one memory. The
+weight image is all weights as 32-bit beats:
+
+    for each lane, for each bank of the lane:
+        for each word address:
+            ceil(width / 32) beats, least significant first, the last one padded with zeros
+
+The image depends on the unit, not only on the layer: on its folding, its target and on which
+weights share a multiplier.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from golden.contract.streams import Payload
+from hw.plan.shapes import Shapes
+
+BEAT_BITS = 32
+
+
+def weight_words(shapes: Shapes) -> np.ndarray:
+    """Weights in the order a step's beats use them: ``[weight_depth, lanes, lane_channels * channel_weights]``.
+
+    Of two that are packed, the upper one is kept less what the lower one borrows (`hw.plan.packing`).
+    """
+    g, layer, plan = shapes.geometry, shapes.layer, shapes.plan
+    conv = layer.conv_weight.reshape(*layer.conv_weight.shape[:2], -1)[..., list(g.conv_taps)]
+    outputs, channels = conv.shape[0] // plan.outputs, conv.shape[1]
+    paired = conv.reshape(outputs, plan.outputs, channels, -1).transpose(0, 2, 1, 3).reshape(outputs, channels, -1)
+    attn = layer.attn_weight[..., list(g.attn_taps)].reshape(outputs, channels, len(g.attn_taps))
+    weights = np.concatenate([paired, attn], axis=-1)
+    for chain in plan.chains:
+        for product in chain.products:
+            if chain.shift is not None and product.low is not None and product.high is not None:
+                own = weights[:, product.channel :: plan.group]
+                own[..., product.high] -= own[..., product.low] < 0
+    if layer.config.depthwise:
+        return weights.reshape(shapes.weight_depth, shapes.lanes, -1)
+    folded = weights.reshape(g.output_beats, shapes.lanes, g.channel_beats, shapes.folding.simd, -1)
+    return folded.transpose(0, 2, 1, 3, 4).reshape(shapes.weight_depth, shapes.lanes, -1)
+
+
+def weight_skew(shapes: Shapes) -> list[int]:
+    """For each element of a lane's weight word, cycles that its operand comes after the first."""
+    plan, elements = shapes.plan, shapes.channel_weights.length
+    skew = [0] * (plan.group * elements)
+    for chain in plan.chains:
+        for product in chain.products:
+            for element in (product.low, product.high):
+                if element is not None:
+                    cycles = plan.skew[product.offset] + plan.channel_skew[product.channel]
+                    skew[product.channel * elements + element] = cycles
+    return skew * shapes.lane_groups
+
+
+def constant_words(shapes: Shapes, values: np.ndarray) -> np.ndarray:
+    """One value per output channel as ``[constant_depth, pe, 1]``."""
+    return values.reshape(shapes.constant_depth, shapes.folding.pe, 1)
+
+
+def memory_elements(elements: int, skew: Sequence[int], parts: int) -> dict[tuple[int, int], list[int]]:
+    """The elements that each memory of a lane holds; those of a memory have the same skew and part."""
+    places = [(skew[e] if skew else 0, e * parts // elements) for e in range(elements)]
+    return {place: [e for e in range(elements) if places[e] == place] for place in sorted(set(places))}
+
+
+def bank_members(shapes: Shapes) -> list[list[int]]:
+    """For each memory of a lane, which elements of the lane's weight word it holds, in order."""
+    skew = weight_skew(shapes)
+    return list(memory_elements(len(skew), skew, shapes.weight_parts).values())
+
+
+def weight_banks(shapes: Shapes) -> list[int]:
+    """Width in bits of each weight memory of the unit, in the order of the image. All have ``weight_depth`` words."""
+    return [len(members) * shapes.weight.width for members in bank_members(shapes)] * shapes.lanes
+
+
+def beats_of_word(width: int) -> int:
+    """Beats that a word of that many bits takes."""
+    return -(-width // BEAT_BITS)
+
+
+def image_beats(shapes: Shapes) -> int:
+    """Beats of a whole image."""
+    return shapes.weight_depth * sum(map(beats_of_word, weight_banks(shapes)))
+
+
+def weight_image(shapes: Shapes) -> np.ndarray:
+    """The image of the layer for the unit: uint32 ``[image_beats]``."""
+    words = weight_words(shapes)
+    parts = []
+    for lane in range(shapes.lanes):
+        for members in bank_members(shapes):
+            payload = Payload(lanes=len(members), bits=shapes.weight.width, signed=True)
+            packed = payload.pack(words[:, lane, members])
+            room = beats_of_word(payload.lanes * payload.bits) * BEAT_BITS // 8 - payload.bytes
+            parts.append(np.pad(packed, ((0, 0), (0, room))).reshape(-1))
+    return np.concatenate(parts).view("<u4").astype(np.uint32)

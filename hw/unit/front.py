@@ -1,0 +1,120 @@
+"""Front: what stands between a unit's input and its stages, as the stages see it.
+
+A front writes input beats into the row store, walks over the beats that can be read, and
+tells of each output position what the stages must know. What it knows when it is built
+differs, `hw.frozen` everything and `hw.reloadable` nothing but limits; the stages see this:
+
+    input -> RowWriter -> row store        Walk -> sequencer        Positions -> sequencer, window
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from amaranth.hdl import Module, Signal, Value
+from amaranth.lib import data
+from amaranth.lib.wiring import Member
+
+from hw.blocks.pipeline import index_shape
+from hw.plan.shapes import Shapes
+
+
+def read_layout(shapes: Shapes, release: Any) -> data.StructLayout:
+    """A read of the row store: where, which window rows lie inside the frame, and what is read for the last time.
+
+    ``release`` is the shape of what the front's writer takes for that.
+    """
+    g = shapes.geometry
+    return data.StructLayout(
+        {
+            "address": index_shape(g.groups * g.channel_beats),
+            "slot": index_shape(shapes.schedule.slots),
+            "row_valid": len(g.rows),
+            "release": release,
+        }
+    )
+
+
+class RowWriter(Protocol):
+    """Decides where in the row store each input beat goes.
+
+    Attributes:
+        ports: of the row store, through which the beats come.
+    """
+
+    ports: Mapping[str, Member]
+
+    def write(self, m: Module, store: Any) -> data.View:
+        """Add what decides to the row store's module; returns a `hw.unit.row_write.row_write`, one in each cycle."""
+
+
+class Walk(Protocol):
+    """A component that knows the beats which read the row store, in order, and whether the next one can be read.
+
+    Members:
+        i_step: the head is issued in this cycle; only while ``o_arrived``.
+        o_arrived: the head can be issued.
+        o_starts_output: its group is the first of an output position's.
+        o_starts_frame, o_next_starts_frame: at a frame's change, see `hw.unit.sequencer`.
+        o_read: a `read_layout`, a cycle after the step; nothing is released without one.
+
+    Attributes:
+        queues: depth and width of each of its queues.
+    """
+
+    queues: list[tuple[int, int]]
+    i_step: Any
+    o_arrived: Any
+    o_starts_output: Any
+    o_starts_frame: Any
+    o_next_starts_frame: Any
+    o_read: Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class Issue:
+    """What the sequencer decides in a cycle, for what follows the output positions.
+
+    Attributes:
+        pushes: a beat is issued that pushes.
+        works: a beat is issued that works on an output.
+        last_channel: it is its channel group's last.
+        ends_output: it is the last of its output position's.
+    """
+
+    pushes: Value
+    works: Value
+    last_channel: Value
+    ends_output: Value
+
+
+class Positions(Protocol):
+    """What goes along with the output positions, from the sequencer to the window.
+
+    Attributes:
+        sequencer_ports: of the sequencer, beside those that every front has.
+        window_ports: of the window, the same.
+    """
+
+    sequencer_ports: Mapping[str, Member]
+    window_ports: Mapping[str, Member]
+
+    def follow(self, m: Module, sequencer: Any, issue: Issue) -> None:
+        """Advance over the output positions in the sequencer's module; drives its ``o_weight`` and ``o_frame_last``."""
+
+    def outside(self, m: Module, window: Any, dx: int, result: Signal) -> None:
+        """Let ``result``, a register, be whether the tap column ``dx`` of a beat lies outside the frame."""
+
+    def connect(self, m: Module, sequencer: Any, window: Any, cycles: int) -> None:
+        """From the sequencer to the window, ``cycles`` later."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Front:
+    """The parts of a front that the stages are given."""
+
+    writer: RowWriter
+    walk: Walk
+    positions: Positions

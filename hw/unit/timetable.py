@@ -1,0 +1,166 @@
+"""Timetable: when each stage works on a beat.
+
+Nothing behind the sequencer stalls, so a beat that is issued is in each stage a fixed number of
+cycles later. All of these numbers follow from the shapes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from hw.plan.settings import Setting
+from hw.plan.shapes import Shapes
+from hw.unit import (
+    attention_combine,
+    channel_accumulate,
+    requantise,
+    row_store,
+    similarity,
+    similarity_combine,
+    tap_macs,
+    window,
+)
+from hw.unit.head_sum import CONTROL_AHEAD
+from hw.unit.output_stream import OutputStream
+
+
+@dataclass(frozen=True)
+class LaneTimetable:
+    """When a lane wants what comes to it, in cycles after a beat's operands."""
+
+    shapes: Shapes
+
+    @cached_property
+    def operands(self) -> int:
+        """Cycles that a lane's own copy of its operands takes."""
+        return int(self.shapes.target.lane_registers)
+
+    @cached_property
+    def centre(self) -> int:
+        """The centre pixels (``hadamard`` with attention taps)."""
+        return tap_macs.latency(self.shapes)
+
+    @cached_property
+    def control(self) -> int:
+        """What heads must know of the beat (``dynamic`` with attention taps)."""
+        return tap_macs.latency(self.shapes) - CONTROL_AHEAD
+
+    @cached_property
+    def sims(self) -> int:
+        """The similarities (``dynamic`` with attention taps)."""
+        return tap_macs.latency(self.shapes) + similarity_combine.sims_latency(self.shapes)
+
+    @cached_property
+    def bias(self) -> int:
+        """The biases, and what marks the beat as valid and as a sum's first."""
+        return self._combined + channel_accumulate.bias_latency(self.shapes)
+
+    @cached_property
+    def multiplier(self) -> int:
+        """The multipliers."""
+        return self._accumulated - self.operands
+
+    def setting(self, setting: Setting) -> int:
+        """A setting that comes at run time."""
+        settings = self.shapes.settings
+        if setting is settings.attn_shift:
+            combine = attention_combine if self.shapes.heads is None else similarity_combine
+            return self.operands + tap_macs.latency(self.shapes) + combine.shift_latency(self.shapes)
+        wanted = requantise.shift_latency if setting is settings.out_shift else requantise.relu_latency
+        return self._accumulated + wanted(self.shapes)
+
+    @cached_property
+    def latency(self) -> int:
+        """The output elements."""
+        return self._accumulated + requantise.latency(self.shapes)
+
+    @cached_property
+    def stages(self) -> dict[str, int]:
+        """Cycles of each stage; their sum is ``latency``. A lane's own copy of the operands counts as ``tap_macs``."""
+        combine = attention_combine if self.shapes.heads is None else similarity_combine
+        return {
+            "tap_macs": self.operands + tap_macs.latency(self.shapes),
+            "attention_combine": combine.latency(self.shapes),
+            "channel_accumulate": channel_accumulate.latency(self.shapes),
+            "requantise": requantise.latency(self.shapes),
+        }
+
+    @cached_property
+    def _combined(self) -> int:
+        return self.stages["tap_macs"] + self.stages["attention_combine"]
+
+    @cached_property
+    def _accumulated(self) -> int:
+        return self._combined + self.stages["channel_accumulate"]
+
+
+@dataclass(frozen=True)
+class Timetable:
+    """When each stage of a unit works on a beat, in cycles after its issue."""
+
+    shapes: Shapes
+
+    @cached_property
+    def lane(self) -> LaneTimetable:
+        return LaneTimetable(self.shapes)
+
+    @cached_property
+    def at_window(self) -> int:
+        """Its column is there: the row store has the address a cycle after the issue."""
+        return 1 + row_store.latency(self.shapes.target)
+
+    @cached_property
+    def at_taps(self) -> int:
+        """Its taps are there."""
+        return self.at_window + window.latency(self.shapes.target)
+
+    @cached_property
+    def sims_wait(self) -> int:
+        """Cycles that lanes begin later than they could, so that similarities are there in time."""
+        if self.shapes.heads is None:
+            return 0
+        return max(0, similarity.latency(self.shapes) - self.lane.sims)
+
+    @cached_property
+    def sims_early(self) -> int:
+        """Cycles that similarities are there before the lanes want them."""
+        return self.at_lane + self.lane.sims - self.at_taps - similarity.latency(self.shapes)
+
+    @cached_property
+    def at_lane(self) -> int:
+        """The lanes have its operands."""
+        return self.at_taps + self.sims_wait
+
+    @cached_property
+    def at_bias(self) -> int:
+        return self.at_lane + self.lane.bias
+
+    @cached_property
+    def at_multiplier(self) -> int:
+        return self.at_lane + self.lane.multiplier
+
+    @cached_property
+    def at_output(self) -> int:
+        """The output FIFO has the element that it completes."""
+        return self.at_lane + self.lane.latency
+
+    @cached_property
+    def latency(self) -> int:
+        """The element is transferred, if nothing waits."""
+        return self.at_output + OutputStream.latency
+
+    @cached_property
+    def fifo_depth(self) -> int:
+        """Entries of the output FIFO: enough that a ready sink never makes the sequencer wait for a free one."""
+        return -(-(self.latency + 1) // self.shapes.beats_per_output) + 2
+
+    @cached_property
+    def stages(self) -> dict[str, int]:
+        """Cycles of each stage from the window on, as the manifest has them."""
+        return {
+            "window": window.latency(self.shapes.target),
+            **({} if self.shapes.heads is None else {"similarity": self.sims_wait}),
+            **self.lane.stages,
+            "output_stream": OutputStream.latency,
+        }

@@ -1,0 +1,119 @@
+"""Word store: the weights, biases and multipliers, a word for each beat or output."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+from amaranth.hdl import Cat, Module, Shape, Value
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Member, Out
+
+from hw.blocks import memory
+from hw.plan.weight_layout import memory_elements
+from hw.targets.families import Target
+
+
+class Keeper(Protocol):
+    """What a store keeps its words in: built in (`hw.frozen.frozen_words`), or loaded (`hw.reloadable.loaded_words`)."""
+
+    @property
+    def read_only(self) -> bool:
+        """Whether they are built in."""
+
+    def words(self, depth: int) -> int:
+        """Words of a memory, of which a set has ``depth``."""
+
+    def address(self, depth: int) -> Shape:
+        """Shape of an address of such a memory."""
+
+    def ports(self, widths: Sequence[int], depth: int) -> Mapping[str, Member]:
+        """Ports of the store through which words of these widths come, a bank each; none where they are built in."""
+
+    def begin(self, m: Module, store: Any) -> None:
+        """Add what all banks share to the store's module."""
+
+    def word(
+        self, m: Module, store: Any, *, bank: int, values: np.ndarray, element: Shape, skew: int, module: str, name: str
+    ) -> Value:
+        """The word at the store's address, as late as `latency` says and ``skew`` cycles more.
+
+        Args:
+            bank: number of the bank.
+            values: its words as the layer has them, integers ``[depth, elements]``.
+            element: shape of each of them.
+            module: name of the bank's module.
+            name: of its memory.
+        """
+
+
+class WordStore(wiring.Component):
+    """Words that each output lane needs with a beat, in memories: one for each lane and bank.
+
+    Members:
+        i_address: word to read.
+        o_words: for each lane its part of the word, `latency` cycles later, and each element as many
+            cycles more as its skew.
+
+    Words that are loaded come through the keeper's ports.
+
+    Attributes:
+        depth: words of a set.
+    """
+
+    def __init__(
+        self,
+        words: np.ndarray,
+        element: Shape,
+        keeper: Keeper,
+        *,
+        name: str,
+        skew: Sequence[int] = (),
+        parts: int = 1,
+    ) -> None:
+        """Keep ``words``, integers ``[depth, lanes, elements]`` that fit ``element``.
+
+        Args:
+            name: of the memories.
+            skew: of each element; none without.
+            parts: memories that a lane's elements are divided into, in equal shares.
+        """
+        self._words, self._element, self._keeper, self._name = words, element, keeper, name
+        self.depth, lanes, elements = words.shape
+        self._members = memory_elements(elements, skew, parts)
+        widths = [len(members) * element.width for members in self._members.values()] * lanes
+        super().__init__(
+            {
+                "i_address": In(keeper.address(self.depth)),
+                "o_words": Out(data.ArrayLayout(element, elements)).array(lanes),
+                **keeper.ports(widths, self.depth),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        self._keeper.begin(m, self)
+        bits = self._element.width
+        for lane in range(self._words.shape[1]):
+            elements: dict[int, Value] = {}
+            for index, ((skew, _), members) in enumerate(self._members.items()):
+                word = self._keeper.word(
+                    m,
+                    self,
+                    bank=lane * len(self._members) + index,
+                    values=self._words[:, lane, members],
+                    element=self._element,
+                    skew=skew,
+                    module=f"{self._name}_{lane}" + (f"_{index}" if len(self._members) > 1 else ""),
+                    name=self._name,
+                )
+                for place, element in enumerate(members):
+                    elements[element] = word[place * bits : (place + 1) * bits]
+            m.d.comb += self.o_words[lane].eq(Cat(elements[index] for index in range(len(elements))))
+        return m
+
+
+def latency(target: Target) -> int:
+    """Cycles from address to word. Where the clock counts, each bank has an address register of its own."""
+    return memory.LATENCY + int(target.fast)
