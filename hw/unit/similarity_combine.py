@@ -23,7 +23,7 @@ class SimilarityCombine(wiring.Component):
     over them: once per tap and head, in the beat that completes the head.
 
     Members:
-        i_conv_sum: static sums of the groups, as much after ``i_attn_sum`` as they are in `TapMacs`.
+        i_conv_sum: static sums of the groups, ``conv_late`` cycles after ``i_attn_sum``.
         i_attn_sum: the attention's sums ``[group][tap]``, from `TapMacs`.
         i_control: `head_control` of the beat, `CONTROL_AHEAD` cycles before ``i_attn_sum``.
         i_sims: from `Similarity`, wanted `sims_latency` cycles after ``i_attn_sum``.
@@ -33,9 +33,10 @@ class SimilarityCombine(wiring.Component):
     The output comes `latency` cycles after ``i_attn_sum``.
     """
 
-    def __init__(self, shapes: Shapes) -> None:
+    def __init__(self, shapes: Shapes, *, conv_late: int | None = None) -> None:
+        """``conv_late``: by default as `TapMacs` makes them."""
         assert shapes.heads is not None
-        self._shapes = shapes
+        self._shapes, self._conv_late = shapes, conv_late
         groups = shapes.lane_groups
         self._attn, conv = shape_of(shapes.group_ranges.attn), shape_of(shapes.group_ranges.conv)
         self._head_sum = _head_sum(shapes)
@@ -63,7 +64,7 @@ class SimilarityCombine(wiring.Component):
         attention = adder_tree(m, products, acc, shapes.target.radix(len(products)))
         sums = [self.i_conv_sum[group] for group in groups]
         static = adder_tree(m, sums, acc, shapes.target.radix(len(sums)))
-        paths = _paths(shapes)
+        paths = _paths(shapes, self._conv_late)
         attention, static = (
             delay(m, part, max(paths) - own) for part, own in zip((attention, static), paths, strict=True)
         )
@@ -74,9 +75,9 @@ class SimilarityCombine(wiring.Component):
         return m
 
 
-def latency(shapes: Shapes) -> int:
+def latency(shapes: Shapes, conv_late: int | None = None) -> int:
     """Cycles from the attention's sums to the output."""
-    return max(_paths(shapes)) + 1
+    return max(_paths(shapes, conv_late)) + 1
 
 
 def sims_latency(shapes: Shapes) -> int:
@@ -84,19 +85,20 @@ def sims_latency(shapes: Shapes) -> int:
     return _head_sum(shapes).latency
 
 
-def shift_latency(shapes: Shapes) -> int:
+def shift_latency(shapes: Shapes, conv_late: int | None = None) -> int:
     """Cycles after the attention's sums at which the static ones are shifted."""
-    return max(_paths(shapes)) - shapes.settings.attn_shift.latency
+    return max(_paths(shapes, conv_late)) - shapes.settings.attn_shift.latency
 
 
-def _paths(shapes: Shapes) -> tuple[int, int]:
+def _paths(shapes: Shapes, conv_late: int | None) -> tuple[int, int]:
     """Cycles from the attention's sums to their products' sum, and to the static sum, shifted."""
     assert shapes.heads is not None
     attn, sim = shape_of(shapes.group_ranges.attn), shape_of(shapes.group_ranges.sim)
     product = multiplier.latency(shapes.target, attn, sim, in_fabric=attention_in_fabric(shapes))
     products = len(shapes.geometry.attn_taps) * shapes.heads.at_once
     attention = sims_latency(shapes) + product + _tree_latency(shapes, products)
-    conv_late = tap_macs.conv_latency(shapes) - tap_macs.latency(shapes)
+    if conv_late is None:
+        conv_late = tap_macs.conv_latency(shapes) - tap_macs.latency(shapes)
     static = conv_late + _tree_latency(shapes, shapes.lane_groups) + shapes.settings.attn_shift.latency
     return attention, static
 

@@ -21,14 +21,14 @@ from hw.unit.output_stream import OutputStream
 from proofs.inside import Inside
 from proofs.proof import Bug, Harness, Proof
 from support.front_end import reloadable
-from support.units import unit_config
+from support.units import unit_shapes
 
 
 class OutputStreamHarness(Harness):
     def __init__(self, depth: int, *, marks: bool = False) -> None:
         self._depth, self._marks = depth, marks
-        config = unit_config(simd=1, pe=1, out_bits=2, attn_shift=3)
-        self._dut = OutputStream(reloadable(config) if marks else config, depth=depth)
+        shapes = unit_shapes(simd=1, pe=1, out_bits=2, attn_shift=3)
+        self._dut = OutputStream(reloadable(shapes) if marks else shapes, depth=depth)
         ports = {"valid": In(1), "beat": In(2), "last": In(1), "ready": In(1), "chosen": In(1)}
         super().__init__(ports | ({"user": In(1)} if marks else {}))
 

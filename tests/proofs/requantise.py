@@ -16,18 +16,18 @@ import numpy as np
 from amaranth.hdl import Module, Signal
 from amaranth.lib.wiring import In
 
-from hw.plan.config import UnitConfig, shape_of
+from hw.plan.shapes import Shapes, shape_of
 from hw.unit.requantise import Requantise
 from proofs.proof import Bug, Harness, Proof
 from proofs.rounding import claim_rounded
-from support.units import SIMULATED, unit_config
+from support.units import SIMULATED, changed, unit_shapes
 
 #: The largest multiplier.
 MULTIPLIER = 13
 
 
-def _config(target: str, **fields: Any) -> UnitConfig:
-    config = unit_config(
+def _config(target: str, **fields: Any) -> Shapes:
+    shapes = unit_shapes(
         simd=1,
         pe=1,
         target=target,
@@ -40,26 +40,26 @@ def _config(target: str, **fields: Any) -> UnitConfig:
         out_bits=3,
         **fields,
     )
-    layer = dataclasses.replace(config.layer.config, out_shift=4)
+    layer = dataclasses.replace(shapes.layer.config, out_shift=4)
     arrays = {"bias": np.array([-9]), "multiplier": np.array([MULTIPLIER])}
-    return dataclasses.replace(config, layer=dataclasses.replace(config.layer, config=layer, **arrays))
+    return changed(shapes, layer=dataclasses.replace(shapes.layer, config=layer, **arrays))
 
 
 class RequantiseHarness(Harness):
     def __init__(self, target: str, fields: dict[str, Any]) -> None:
-        self._config = _config(target, **fields)
-        acc = shape_of(self._config.ranges.accumulator)
-        super().__init__({"acc": In(acc), "multiplier": In(self._config.multiplier)})
+        self._shapes = _config(target, **fields)
+        acc = shape_of(self._shapes.ranges.accumulator)
+        super().__init__({"acc": In(acc), "multiplier": In(self._shapes.multiplier)})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        config, sums = self._config, self._config.ranges.accumulator
-        m.submodules.dut = dut = Requantise(config)
+        shapes, sums = self._shapes, self._shapes.ranges.accumulator
+        m.submodules.dut = dut = Requantise(shapes)
         self.assume(m, (self.acc >= sums.low) & (self.acc <= sums.high) & (self.multiplier <= MULTIPLIER))
         m.d.comb += [dut.i_acc.eq(self.acc), dut.i_multiplier.eq(self.multiplier)]
         product = Signal((self.acc * self.multiplier).shape())
         m.d.comb += product.eq(self.acc * self.multiplier)
-        c = config.layer.config
+        c = shapes.layer.config
         claim_rounded(self, m, product, c.out_shift, c.out_range, dut.o_y, cycles=dut.latency)
         return m
 
@@ -89,7 +89,7 @@ PROOF = Proof(
             name="a product loses its upper bit",
             module="hw.unit.requantise",
             old="proven=shape_of(scaled)",
-            new="proven=shape_of(self._config.ranges.accumulator)",
+            new="proven=shape_of(self._shapes.ranges.accumulator)",
             build="xcup, unsigned",
         ),
         Bug(

@@ -27,28 +27,29 @@ from typing import Any
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib.wiring import In
 
-from hw.plan.config import UnitConfig
-from hw.unit.row_store import Release, RowStore
+from hw.frozen.beat_writer import Release
+from hw.plan.shapes import Shapes
+from hw.unit.row_store import RowStore
 from hw.unit.sequencer import Sequencer
 from proofs.inside import Inside
 from proofs.proof import Bug, Harness, Proof
 from proofs.walk import Place, Walk
-from support.units import unit_config
+from support.units import unit_shapes
 
 #: Entries of a queue that are in use at most, and cycles until the queues are in steady state.
 MOST, SETTLED = 11, 6
 
 
 class RowStoreHarness(Harness):
-    def __init__(self, config: UnitConfig, *, fifo_depth: int = 3) -> None:
-        self._config = config
+    def __init__(self, shapes: Shapes, *, fifo_depth: int = 3) -> None:
+        self._shapes = shapes
         self._fifo_depth = fifo_depth
         super().__init__({"valid": In(1), "popped": In(1)})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        config, walk = self._config, Walk(self._config)
-        row_store, sequencer = RowStore(config), Sequencer(config, fifo_depth=self._fifo_depth)
+        shapes, walk = self._shapes, Walk(self._shapes)
+        row_store, sequencer = RowStore(shapes), Sequencer(shapes, fifo_depth=self._fifo_depth)
         self._sequencer = sequencer
         store, control = Inside(m, row_store), Inside(m, sequencer)
         m.submodules.row_store, m.submodules.sequencer = store.whole, control.whole
@@ -265,14 +266,14 @@ class RowStoreHarness(Harness):
         return Cat(needed, place.group < walk.c.out_width, starts_frame)
 
 
-def small_config(height: int, width: int, **fields: Any) -> UnitConfig:
+def small_shapes(height: int, width: int, **fields: Any) -> Shapes:
     """A unit with very little data."""
     layer = {"in_channels": 1, "out_channels": 1, "in_bits": 2, "out_bits": 2, "weight_bits": 2}
-    return unit_config(simd=1, pe=1, **(layer | {"height": height, "width": width} | fields))
+    return unit_shapes(simd=1, pe=1, **(layer | {"height": height, "width": width} | fields))
 
 
 def _build(height: int, width: int, **fields: Any) -> RowStoreHarness:
-    return RowStoreHarness(small_config(height, width, **fields))
+    return RowStoreHarness(small_shapes(height, width, **fields))
 
 
 def _builds() -> dict[str, partial[RowStoreHarness]]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from amaranth.hdl import Cat, Module, Mux, Signal, Value
 
-from hw.plan.config import UnitConfig
+from hw.plan.shapes import Shapes
 
 
 def table(values: list[int], index: Value) -> Value:
@@ -52,8 +52,8 @@ class Walk:
     Counts of beats are relative to the first beat of the place's frame.
     """
 
-    def __init__(self, config: UnitConfig) -> None:
-        self.g, self.c, self.slots = config.geometry, config.layer.config, config.schedule.slots
+    def __init__(self, shapes: Shapes) -> None:
+        self.g, self.c, self.slots = shapes.geometry, shapes.layer.config, shapes.schedule.slots
         self.row_beats = self.c.width * self.g.channel_beats
         self.frame_beats = self.c.height * self.row_beats
         self.rows = range(self.c.out_height)

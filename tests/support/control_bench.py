@@ -12,24 +12,24 @@ from golden.contract.ranges import Range
 from hw.control.axi_lite import Response
 from hw.control.control import Control
 from hw.control.interface import APPLY_PARTS
-from hw.plan.config import UnitConfig
 from hw.plan.reload import Reload
+from hw.plan.shapes import Shapes
 from support.components import Bench, simulate
-from support.units import unit_config
+from support.units import unit_shapes
 
 OKAY, SLVERR = int(Response.OKAY), int(Response.SLVERR)
 
 
-def reloadable(seed: int = 0, *, single_buffered: bool = False, **fields: Any) -> UnitConfig:
+def reloadable(seed: int = 0, *, single_buffered: bool = False, **fields: Any) -> Shapes:
     """A unit of `unit_config` that can be reloaded, its shifts within narrow limits."""
-    config = unit_config(seed, **({"attn_shift": 3} | fields))
-    shift = config.layer.config.out_shift
+    shapes = unit_shapes(seed, **({"attn_shift": 3} | fields))
+    shift = shapes.layer.config.out_shift
     reload = Reload(
         attn_shift=Range(1, 6),
         out_shift=Range(max(shift - 4, 0), min(shift + 4, 47)),
         single_buffered=single_buffered,
     )
-    return dataclasses.replace(config, reload=reload)
+    return Shapes(dataclasses.replace(shapes.config, reload=reload))
 
 
 class Master:
@@ -192,11 +192,11 @@ class DataPath:
 
 
 def run_control(
-    config: UnitConfig, body: Callable[[Any, Control, DataPath], Coroutine[Any, Any, None]], *, seed: int = 0
+    shapes: Shapes, body: Callable[[Any, Control, DataPath], Coroutine[Any, Any, None]], *, seed: int = 0
 ) -> None:
     """Run ``body`` beside a data path and a monitor of the bus."""
     print(f"seed {seed}")
-    dut = Control(config)
+    dut = Control(shapes)
     path = DataPath(dut, np.random.default_rng([seed, 1]))
     running: list[Any] = [body]
 

@@ -17,15 +17,16 @@ from amaranth.lib.wiring import In, Out
 
 from golden.contract.ranges import Range
 from hw.blocks.pipeline import delay
-from hw.plan.config import UnitConfig
 from hw.plan.geometry import Geometry
 from hw.plan.reload import Reload
+from hw.plan.shapes import Shapes
 from hw.reloadable.frame_sets import set_layout
-from hw.reloadable.frame_walk import follow
+from hw.reloadable.frame_walk import FrameWalk, follow
 from hw.reloadable.frame_writer import FrameWriter
+from hw.reloadable.positions import TaggedPositions
 from hw.unit.sequencer import Sequencer
 from support.components import simulate
-from support.units import unit_config
+from support.units import unit_shapes
 
 #: Cycles from a beat's issue to when its entry of the output FIFO is free again, and entries that make this no limit.
 POP_AFTER, ENTRIES = 4, 16
@@ -33,14 +34,15 @@ POP_AFTER, ENTRIES = 4, 16
 RELOAD = Reload(attn_shift=Range(0, 15), out_shift=Range(0, 47))
 
 
-def reloadable(config: UnitConfig, reload: Reload = RELOAD) -> UnitConfig:
+def reloadable(shapes: Shapes, reload: Reload = RELOAD) -> Shapes:
     """The unit made reloadable, with as much ``attn_shift`` as its formats allow."""
-    high = config.layer.config.attn_shift
-    return dataclasses.replace(config, reload=dataclasses.replace(reload, attn_shift=Range(0, high)))
+    high = shapes.layer.config.attn_shift
+    reload = dataclasses.replace(reload, attn_shift=Range(0, high))
+    return Shapes(dataclasses.replace(shapes.config, reload=reload))
 
 
-def reloadable_config(seed: int = 0, **fields: Any) -> UnitConfig:
-    return reloadable(unit_config(seed, **({"attn_shift": 3} | fields)))
+def reloadable_shapes(seed: int = 0, **fields: Any) -> Shapes:
+    return reloadable(unit_shapes(seed, **({"attn_shift": 3} | fields)))
 
 
 class FrontEnd(wiring.Component):
@@ -50,16 +52,17 @@ class FrontEnd(wiring.Component):
     many sizes may be under way at once, more than a unit's two sets allow.
     """
 
-    def __init__(self, config: UnitConfig) -> None:
-        self.writer = FrameWriter(config)
-        self.sequencer = Sequencer(config, fifo_depth=ENTRIES)
+    def __init__(self, shapes: Shapes) -> None:
+        self.writer = FrameWriter(shapes)
+        self.walk = FrameWalk(shapes)
+        self.sequencer = Sequencer(shapes, self.walk, TaggedPositions(shapes), fifo_depth=ENTRIES)
         super().__init__(
             {
                 "i_valid": In(1),
                 "i_last": In(1),
                 "o_ready": Out(1),
-                "i_sets": In(data.ArrayLayout(set_layout(config), 2)),
-                "i_walk_sets": In(data.ArrayLayout(set_layout(config), 2)),
+                "i_sets": In(data.ArrayLayout(set_layout(shapes), 2)),
+                "i_walk_sets": In(data.ArrayLayout(set_layout(shapes), 2)),
                 "i_set": In(1),
                 "i_pause": In(1),
                 "o_valid": Out(1),
@@ -71,7 +74,7 @@ class FrontEnd(wiring.Component):
         m = Module()
         m.submodules.writer = writer = self.writer
         m.submodules.sequencer = sequencer = self.sequencer
-        walk: Any = sequencer.input_walk
+        walk = self.walk
         # The sink takes a beat a few cycles after its issue, or pauses with what is under way.
         waiting = Signal(range(2 * ENTRIES))
         done = delay(m, sequencer.o_last, POP_AFTER, reset_less=False)
@@ -112,7 +115,7 @@ class Run:
 
 
 def run(
-    config: UnitConfig,
+    shapes: Shapes,
     frames: Sequence[Geometry],
     *,
     idle: float = 0.0,
@@ -127,7 +130,7 @@ def run(
         last: beats sent of each frame, TLAST with the last of them, where that is not all.
     """
     rng = np.random.default_rng(seed)
-    dut, g = FrontEnd(config), config.geometry
+    dut, g = FrontEnd(shapes), shapes.geometry
     ghost: dict[tuple[int, int, int], tuple[int, int, int, int]] = {}
     sizes = [(f.config.height, f.config.width) for f in frames]
     counts = [h * w * g.channel_beats for h, w in sizes]
@@ -155,9 +158,9 @@ def run(
             frame = min(begun, len(frames) - 1)
             # The walk needs the set of the frame that it is in, and of the one that it comes to next.
             for number in range(2):
-                put_set(ctx, dut.i_sets[number], config, sizes[frame])
+                put_set(ctx, dut.i_sets[number], shapes, sizes[frame])
                 walked = fetched if fetched % 2 == number else fetched - 1
-                put_set(ctx, dut.i_walk_sets[number], config, sizes[min(max(walked, 0), len(frames) - 1)])
+                put_set(ctx, dut.i_walk_sets[number], shapes, sizes[min(max(walked, 0), len(frames) - 1)])
             ctx.set(dut.i_set, frame % 2)
             if not offered:
                 offered = taken < len(source) and rng.random() >= idle
@@ -170,8 +173,8 @@ def run(
             if enable:
                 y, rest = divmod(write_beat, sizes[write_frame][1] * g.channel_beats)
                 x, channel = divmod(rest, g.channel_beats)
-                assert enable == 1 << (x % config.layer.config.stride if config.layer.config.width > 1 else 0)
-                place = (ctx.get(write.slot), ctx.get(write.address), x % config.layer.config.stride)
+                assert enable == 1 << (x % shapes.layer.config.stride if shapes.layer.config.width > 1 else 0)
+                place = (ctx.get(write.slot), ctx.get(write.address), x % shapes.layer.config.stride)
                 ghost[place] = (write_frame, y, x, channel)
                 writes += 1
                 write_beat += 1
@@ -179,8 +182,8 @@ def run(
                     write_frame, write_beat = write_frame + 1, 0
             # What was issued in the cycle before is read now, which the writes up to now may precede.
             if pending is not None:
-                check_read(ctx, dut, config, frames[pending[0]], pending, ghost)
-            step = ctx.get(dut.sequencer.input_walk.i_step)
+                check_read(ctx, dut, shapes, frames[pending[0]], pending, ghost)
+            step = ctx.get(dut.walk.i_step)
             pending = reads[issued] if step else None
             issued += step
             tag = dut.sequencer.o_tag
@@ -196,7 +199,7 @@ def run(
             if moved:
                 first_transfer = cycle if first_transfer < 0 else first_transfer
                 taken, offered = taken + 1, False
-            fetched += ctx.get(dut.sequencer.input_walk.o_next_frame)
+            fetched += ctx.get(dut.walk.o_next_frame)
             within |= bool(ctx.get(dut.writer.o_begins))
             if within and ctx.get(dut.writer.o_boundary):
                 begun, within = begun + 1, False
@@ -209,9 +212,9 @@ def run(
     return result
 
 
-def put_set(ctx: Any, port: Any, config: UnitConfig, size: tuple[int, int]) -> None:
+def put_set(ctx: Any, port: Any, shapes: Shapes, size: tuple[int, int]) -> None:
     height, width = size
-    c = config.layer.config
+    c = shapes.layer.config
     first, small = c.first_centre, dataclasses.replace(c, height=height, width=width)
     for name, value in (
         ("one_group", width <= c.stride),
@@ -227,7 +230,7 @@ def put_set(ctx: Any, port: Any, config: UnitConfig, size: tuple[int, int]) -> N
 def check_read(
     ctx: Any,
     dut: FrontEnd,
-    config: UnitConfig,
+    shapes: Shapes,
     geometry: Geometry,
     place: tuple[int, int, int, int],
     ghost: dict[tuple[int, int, int], tuple[int, int, int, int]],
@@ -237,7 +240,7 @@ def check_read(
     g, c, sequencer = geometry, geometry.config, dut.sequencer
     slot, address = ctx.get(sequencer.o_slot), ctx.get(sequencer.o_address)
     valid = ctx.get(sequencer.o_row_valid)
-    slots = config.schedule.slots
+    slots = shapes.schedule.slots
     for index, dy in enumerate(g.rows):
         y = g.centre_row(q) + dy
         assert valid >> index & 1 == (0 <= y < c.height), f"row {dy:+d} of {place}"

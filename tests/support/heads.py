@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 
-from hw.plan.config import UnitConfig
 from hw.plan.heads import Heads
+from hw.plan.shapes import Shapes
 
 
 def control(heads: Heads, *, valid: bool, first: bool, channel: int) -> int:
@@ -21,9 +21,9 @@ def completed(heads: Heads, channel: int) -> list[int]:
     return [c // heads.head_channels for c in channels if c % heads.head_channels == heads.head_channels - 1]
 
 
-def similarity(config: UnitConfig, centres: Sequence[int], others: Sequence[int]) -> int:
+def similarity(shapes: Shapes, centres: Sequence[int], others: Sequence[int]) -> int:
     """The contract's ``sim`` of one head and tap, from the elements of the head's channels at both places."""
-    c = config.layer.config
+    c = shapes.layer.config
     assert c.sim_bits is not None and c.sim_shift is not None
     total = 0
     for centre, other in zip(centres, others, strict=True):

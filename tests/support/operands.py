@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hw.plan.config import UnitConfig
+from hw.plan.shapes import Shapes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,13 +30,13 @@ class Operands:
     centre: int
 
 
-def channel_operands(config: UnitConfig, rng: np.random.Generator, random: int) -> Iterator[list[Operands]]:
+def channel_operands(shapes: Shapes, rng: np.random.Generator, random: int) -> Iterator[list[Operands]]:
     """For every output channel and every stimulus, the operands of each input channel that it sees.
 
     Stimuli: each sum at its highest and lowest, both sums combined at theirs (for a centre
     at either limit), all elements alike at either limit, and ``random`` random ones.
     """
-    layer, c, g = config.layer, config.layer.config, config.geometry
+    layer, c, g = shapes.layer, shapes.layer.config, shapes.geometry
     low, high = c.in_range.low, c.in_range.high
     positions = {offset: index for index, offset in enumerate(g.offsets)}
     conv_at = [positions[c.kernel_offsets[i]] for i in g.conv_taps]
@@ -76,33 +76,33 @@ def channel_operands(config: UnitConfig, rng: np.random.Generator, random: int) 
             ]
 
 
-def lane_beats(config: UnitConfig, rng: np.random.Generator, random: int) -> Iterator[list[Operands]]:
+def lane_beats(shapes: Shapes, rng: np.random.Generator, random: int) -> Iterator[list[Operands]]:
     """`channel_operands` as the beats of a lane: ``lane_channels`` channels each."""
-    lanes = config.lane_channels
-    for channels in channel_operands(config, rng, random):
+    lanes = shapes.lane_channels
+    for channels in channel_operands(shapes, rng, random):
         for first in range(0, len(channels), lanes):
             yield channels[first : first + lanes]
 
 
-def paired_beats(config: UnitConfig, rng: np.random.Generator, random: int) -> Iterator[list[list[Operands]]]:
+def paired_beats(shapes: Shapes, rng: np.random.Generator, random: int) -> Iterator[list[list[Operands]]]:
     """`lane_beats` for lanes that work on several output channels: ``[output][channel]``, the same taps for each."""
-    outputs, lanes = config.plan.outputs, config.lane_channels
-    everything = list(channel_operands(config, rng, random))
-    stimuli = len(everything) // config.layer.config.out_channels
+    outputs, lanes = shapes.plan.outputs, shapes.lane_channels
+    everything = list(channel_operands(shapes, rng, random))
+    stimuli = len(everything) // shapes.layer.config.out_channels
     for first in range(0, len(everything), outputs * stimuli):
         for number in range(stimuli):
             own = everything[first + number]
             together = [
-                [_with_taps(config, everything[first + n * stimuli][c], own[c]) for c in range(len(own))]
+                [_with_taps(shapes, everything[first + n * stimuli][c], own[c]) for c in range(len(own))]
                 for n in range(outputs)
             ]
             for start in range(0, len(own), lanes):
                 yield [channels[start : start + lanes] for channels in together]
 
 
-def _with_taps(config: UnitConfig, weights: Operands, taps: Operands) -> Operands:
+def _with_taps(shapes: Shapes, weights: Operands, taps: Operands) -> Operands:
     """The weights of one, the taps of the other."""
-    c, g = config.layer.config, config.geometry
+    c, g = shapes.layer.config, shapes.geometry
     positions = {offset: index for index, offset in enumerate(g.offsets)}
     conv_at = [positions[c.kernel_offsets[i]] for i in g.conv_taps]
     attn_at = [positions[c.attn_offsets[t]] for t in g.attn_taps]
@@ -115,26 +115,26 @@ def _with_taps(config: UnitConfig, weights: Operands, taps: Operands) -> Operand
     )
 
 
-def lane_word(config: UnitConfig, outputs: list[Operands], channel: int) -> list[int]:
+def lane_word(shapes: Shapes, outputs: list[Operands], channel: int) -> list[int]:
     """The weights of a lane's ``channel`` as it gets them: of two in a multiplier, the upper one less the borrow."""
     word = [weight for operands in outputs for weight in operands.conv] + list(outputs[0].attn)
-    for chain in config.plan.chains:
+    for chain in shapes.plan.chains:
         for product in chain.products:
-            if product.channel != channel % config.plan.group:
+            if product.channel != channel % shapes.plan.group:
                 continue
             if chain.shift is not None and product.low is not None and product.high is not None:
                 word[product.high] -= word[product.low] < 0
     return word
 
 
-def tap_sums(config: UnitConfig, channels: Sequence[Operands]) -> list[int]:
+def tap_sums(shapes: Shapes, channels: Sequence[Operands]) -> list[int]:
     """Of each attention tap, ``sum_c attn_weight[c,t] x[c,p+t]`` over ``channels``: what its similarity weighs."""
-    c, g = config.layer.config, config.geometry
+    c, g = shapes.layer.config, shapes.geometry
     places = [g.offsets.index(c.attn_offsets[t]) for t in g.attn_taps]
     return [sum(o.attn[n] * o.taps[place] for o in channels) for n, place in enumerate(places)]
 
 
-def in_groups(config: UnitConfig, channels: Sequence[Operands]) -> list[Sequence[Operands]]:
+def in_groups(shapes: Shapes, channels: Sequence[Operands]) -> list[Sequence[Operands]]:
     """A beat's channels in the groups that a lane sums first; single ones but for the ``dynamic`` product."""
-    size = config.plan.group
+    size = shapes.plan.group
     return [channels[first : first + size] for first in range(0, len(channels), size)]

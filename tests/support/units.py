@@ -12,6 +12,7 @@ from golden.contract.folding import Folding
 from golden.contract.layer_config import NEIGHBOURS, LayerError
 from golden.layers.random_layer import random_layer
 from hw.plan.config import UnitConfig
+from hw.plan.shapes import Shapes
 from hw.targets.families import TARGETS, Target
 
 #: The stages in data-flow order; each bears its name everywhere.
@@ -85,7 +86,7 @@ def behavioural(target: Target) -> Target:
 SIMULATED = {name: behavioural(target) for name, target in TARGETS.items()}
 
 
-def unit_config(
+def unit_shapes(
     seed: int = 0,
     *,
     simd: int | None = 2,
@@ -93,17 +94,17 @@ def unit_config(
     target: str = "generic",
     pack: bool = True,
     **fields: Any,
-) -> UnitConfig:
+) -> Shapes:
     """A unit with random weights; what ``fields`` leave out makes it small."""
     defaults = {"in_channels": 4, "out_channels": 4, "height": 5, "width": 6}
     layer = random_layer(np.random.default_rng(seed), **(defaults | fields))
     folding = Folding.choose(layer.config, simd, pe)
-    return UnitConfig(layer=layer, folding=folding, target=SIMULATED[target], pack=pack)
+    return Shapes(UnitConfig(layer=layer, folding=folding, target=SIMULATED[target], pack=pack))
 
 
 def random_unit(
     seed: int, target: str = "generic", *, pack: bool = True, product: str = "hadamard", similar: bool = False
-) -> UnitConfig:
+) -> Shapes:
     """A small unit that may have any geometry, folding and number format of the contract.
 
     ``similar``: one of the ``dynamic`` product that has similarities.
@@ -117,11 +118,11 @@ def random_unit(
         simd = int(rng.choice(divisors[fields["in_channels"]]))
         pe = simd if fields["groups"] > 1 else int(rng.choice(divisors[fields["out_channels"]]))
         try:
-            config = unit_config(seed, simd=simd, pe=pe, target=target, pack=pack, **fields)
+            shapes = unit_shapes(seed, simd=simd, pe=pe, target=target, pack=pack, **fields)
         except LayerError:  # a 'valid' frame smaller than its kernel
             continue
-        if config.heads is not None or not similar:
-            return config
+        if shapes.heads is not None or not similar:
+            return shapes
 
 
 def _random_fields(rng: np.random.Generator) -> dict[str, Any]:
@@ -158,9 +159,14 @@ def _random_heads(rng: np.random.Generator, channels: int) -> dict[str, Any]:
     return fields | ({"sim_shift": int(rng.integers(0, 32))} if rng.random() < 0.3 else {})
 
 
-def with_arrays(config: UnitConfig, **arrays: np.ndarray) -> UnitConfig:
+def changed(shapes: Shapes, **changes: Any) -> Shapes:
+    """The unit with another config in these fields."""
+    return Shapes(dataclasses.replace(shapes.config, **changes))
+
+
+def with_arrays(shapes: Shapes, **arrays: np.ndarray) -> Shapes:
     """The unit with other weights, biases or multipliers."""
-    return dataclasses.replace(config, layer=dataclasses.replace(config.layer, **arrays))
+    return changed(shapes, layer=dataclasses.replace(shapes.layer, **arrays))
 
 
 #: How the signs of weights at the limit of their format are chosen, for an array of their indices' sums.
@@ -171,11 +177,11 @@ SIGNS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 }
 
 
-def at_limits(config: UnitConfig, signs: str) -> UnitConfig:
+def at_limits(shapes: Shapes, signs: str) -> Shapes:
     """The unit with all weights at the limits of their format."""
-    layer = config.layer
+    layer = shapes.layer
 
     def limits(weight: np.ndarray) -> np.ndarray:
         return layer.config.weight_limit * SIGNS[signs](np.indices(weight.shape).sum(axis=0))
 
-    return with_arrays(config, conv_weight=limits(layer.conv_weight), attn_weight=limits(layer.attn_weight))
+    return with_arrays(shapes, conv_weight=limits(layer.conv_weight), attn_weight=limits(layer.attn_weight))

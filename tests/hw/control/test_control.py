@@ -11,7 +11,7 @@ import pytest
 from hw.control.control import Control
 from hw.control.interface import APPLY_PARTS
 from hw.control.registers import register_table
-from hw.plan.config import UnitConfig
+from hw.plan.shapes import Shapes
 from hw.plan.weight_layout import beats_of_word, weight_banks, weight_image
 from support.control_bench import OKAY, SLVERR, DataPath, Master, reloadable, run_control, send_weights
 
@@ -31,9 +31,9 @@ class Software:
         master: for accesses that the table does not know.
     """
 
-    def __init__(self, ctx: Any, dut: Control, config: UnitConfig, *, pace: float = 1, seed: int = 0) -> None:
+    def __init__(self, ctx: Any, dut: Control, shapes: Shapes, *, pace: float = 1, seed: int = 0) -> None:
         self.master = Master(ctx, dut, np.random.default_rng([seed, 2]), pace=pace)
-        self._ctx, self._dut, self._config, self._table = ctx, dut, config, register_table(config)
+        self._ctx, self._dut, self._shapes, self._table = ctx, dut, shapes, register_table(shapes)
 
     async def get(self, name: str) -> dict[str, int]:
         word, response = await self.master.read(self._table[name].address)
@@ -58,8 +58,8 @@ class Software:
 
     async def load(self) -> None:
         """Weights, biases and multipliers of the unit's own layer."""
-        layer = self._config.layer
-        await send_weights(self._ctx, self._dut, weight_image(self._config).tolist())
+        layer = self._shapes.layer
+        await send_weights(self._ctx, self._dut, weight_image(self._shapes).tolist())
         for name in ("bias", "multiplier"):
             for channel, value in enumerate(getattr(layer, name).tolist()):
                 await self.put_constant(name, channel, value)
@@ -72,22 +72,22 @@ class Software:
             pass
 
 
-def words_of_image(config: UnitConfig) -> dict[tuple[int, int], int]:
+def words_of_image(shapes: Shapes) -> dict[tuple[int, int], int]:
     """The image of the unit's own layer, word by word."""
-    beats, words = iter(weight_image(config).tolist()), {}
-    for bank, width in enumerate(weight_banks(config)):
-        for word in range(config.weight_depth):
+    beats, words = iter(weight_image(shapes).tolist()), {}
+    for bank, width in enumerate(weight_banks(shapes)):
+        for word in range(shapes.weight_depth):
             own = itertools.islice(beats, beats_of_word(width))
             words[bank, word] = sum(beat << 32 * index for index, beat in enumerate(own))
     return words
 
 
-def check_set(config: UnitConfig, path: DataPath) -> None:
+def check_set(shapes: Shapes, path: DataPath) -> None:
     """Weights, biases and multipliers in force are those of the unit's own layer."""
-    layer, pe = config.layer, config.folding.pe
-    widths = weight_banks(config)
+    layer, pe = shapes.layer, shapes.folding.pe
+    widths = weight_banks(shapes)
     written = {(bank, word): value & ((1 << widths[bank]) - 1) for (bank, word), value in path.weights.items()}
-    assert written == words_of_image(config)
+    assert written == words_of_image(shapes)
     expected = {("bias", o // pe, o % pe): int(value) & 0xFFFFFFFF for o, value in enumerate(layer.bias)}
     expected |= {("multiplier", o // pe, o % pe): int(value) for o, value in enumerate(layer.multiplier)}
     assert path.constants == expected
@@ -97,11 +97,11 @@ def check_set(config: UnitConfig, path: DataPath) -> None:
 @pytest.mark.parametrize("unit", UNITS)
 def test_a_set_comes_into_force(unit: str, pace: float) -> None:
     seed = list(UNITS).index(unit)
-    config = reloadable(seed, **UNITS[unit])
-    c = config.layer.config
+    shapes = reloadable(seed, **UNITS[unit])
+    c = shapes.layer.config
 
     async def body(ctx: Any, dut: Control, path: DataPath) -> None:
-        unit = Software(ctx, dut, config, pace=pace, seed=seed)
+        unit = Software(ctx, dut, shapes, pace=pace, seed=seed)
         built = {n: getattr(c, n) for n in ("height", "width", "relu", "attn_shift", "out_shift")}
         assert {name: (await unit.get(name))[name] for name in built} == built
         await unit.load()
@@ -114,7 +114,7 @@ def test_a_set_comes_into_force(unit: str, pace: float) -> None:
         await unit.settled()
         assert path.applies == [(APPLY_PARTS, 0x89ABCDEF)]
         assert path.settings == settings
-        check_set(config, path)
+        check_set(shapes, path)
         status = await unit.get("status")
         assert status == {**dict.fromkeys(status, 0), "configured": 1, "idle": 1, "free": 1}
 
@@ -122,7 +122,7 @@ def test_a_set_comes_into_force(unit: str, pace: float) -> None:
         await unit.put_constant("bias", 1, -5)
         await unit.apply("constants")
         await unit.settled()
-        assert path.constants["bias", 1 // config.folding.pe, 1 % config.folding.pe] == 2**32 - 5
+        assert path.constants["bias", 1 // shapes.folding.pe, 1 % shapes.folding.pe] == 2**32 - 5
         assert path.settings == settings
         await unit.apply("settings")
         await unit.settled()
@@ -130,14 +130,14 @@ def test_a_set_comes_into_force(unit: str, pace: float) -> None:
         assert path.applies[1:] == [(("constants",), None), (("settings",), None)]
         assert await unit.errors() == set()
 
-    run_control(config, body, seed=seed)
+    run_control(shapes, body, seed=seed)
 
 
 def test_applies_that_are_refused() -> None:
-    config = reloadable()
+    shapes = reloadable()
 
     async def body(ctx: Any, dut: Control, path: DataPath) -> None:
-        unit = Software(ctx, dut, config)
+        unit = Software(ctx, dut, shapes)
 
         async def refuse(*parts: str) -> None:
             before = len(path.applies)
@@ -148,7 +148,7 @@ def test_applies_that_are_refused() -> None:
             assert await unit.errors() == {"apply_refused"}
 
         await refuse(*APPLY_PARTS)  # nothing is loaded
-        await send_weights(ctx, dut, weight_image(config).tolist()[:-1])
+        await send_weights(ctx, dut, weight_image(shapes).tolist()[:-1])
         assert await unit.errors() == {"weights_short"}
         await refuse(*APPLY_PARTS)
         await unit.load()
@@ -166,14 +166,14 @@ def test_applies_that_are_refused() -> None:
         await refuse("settings", "weights")
         await unit.apply("settings", "constants")
 
-    run_control(config, body)
+    run_control(shapes, body)
 
 
 def test_an_apply_is_refused_while_frames_switch() -> None:
-    config = reloadable()
+    shapes = reloadable()
 
     async def body(ctx: Any, dut: Control, path: DataPath) -> None:
-        unit = Software(ctx, dut, config)
+        unit = Software(ctx, dut, shapes)
         await unit.load()
         path.delay = 40
         await unit.apply(*APPLY_PARTS)
@@ -189,14 +189,14 @@ def test_an_apply_is_refused_while_frames_switch() -> None:
         await unit.settled()
         await unit.apply("settings")
 
-    run_control(config, body)
+    run_control(shapes, body)
 
 
 def test_the_next_set_is_closed_while_an_apply_is_pending() -> None:
-    config = reloadable()
+    shapes = reloadable()
 
     async def body(ctx: Any, dut: Control, path: DataPath) -> None:
-        unit = Software(ctx, dut, config)
+        unit = Software(ctx, dut, shapes)
         await unit.load()
         path.delay = None
         await unit.apply(*APPLY_PARTS)
@@ -214,10 +214,10 @@ def test_the_next_set_is_closed_while_an_apply_is_pending() -> None:
         ctx.set(dut.s_axis_weights_tvalid, 0)
         path.delay = 0
         await unit.settled()
-        check_set(config, path)
+        check_set(shapes, path)
         await unit.put_constant("bias", 0, 7)
 
-    run_control(config, body)
+    run_control(shapes, body)
 
 
 @pytest.mark.parametrize("early", range(12))
@@ -226,14 +226,14 @@ def test_no_weight_slips_in_beside_an_apply(early: int) -> None:
 
     Each beat is a word of its own, which is written at once.
     """
-    config = reloadable(simd=1, kernel=1, attn_offsets=())
-    assert max(weight_banks(config)) <= 32
+    shapes = reloadable(simd=1, kernel=1, attn_offsets=())
+    assert max(weight_banks(shapes)) <= 32
 
     async def body(ctx: Any, dut: Control, path: DataPath) -> None:
-        unit = Software(ctx, dut, config)
+        unit = Software(ctx, dut, shapes)
         await unit.load()
-        beats = weight_image(config).tolist()
-        table = register_table(config)
+        beats = weight_image(shapes).tolist()
+        table = register_table(shapes)
         ctx.set(dut.s_axi_awaddr, table["apply"].address)
         ctx.set(dut.s_axi_wdata, table["apply"].pack(dict.fromkeys(APPLY_PARTS, 1)))
         ctx.set(dut.s_axi_wstrb, 15)
@@ -257,17 +257,17 @@ def test_no_weight_slips_in_beside_an_apply(early: int) -> None:
         if response == SLVERR:
             assert path.applies == [], "the beat came first"
         else:
-            check_set(config, path)
+            check_set(shapes, path)
         assert (response == SLVERR) == (early < 2)
 
-    run_control(config, body)
+    run_control(shapes, body)
 
 
 def test_single_buffered_units_load_while_held_and_idle() -> None:
-    config = reloadable(single_buffered=True)
+    shapes = reloadable(single_buffered=True)
 
     async def body(ctx: Any, dut: Control, path: DataPath) -> None:
-        unit = Software(ctx, dut, config)
+        unit = Software(ctx, dut, shapes)
 
         async def closed() -> None:
             assert not (await unit.get("status"))["free"] and not ctx.get(dut.s_axis_weights_tready)
@@ -287,19 +287,19 @@ def test_single_buffered_units_load_while_held_and_idle() -> None:
         await closed()
         path.delay = 0
         await unit.settled()
-        check_set(config, path)
+        check_set(shapes, path)
         await unit.put("control", hold=0)
         await closed()
 
-    run_control(config, body)
+    run_control(shapes, body)
 
 
 def test_errors_of_the_bus_and_of_the_streams() -> None:
-    config = reloadable()
-    c, table = config.layer.config, register_table(config)
+    shapes = reloadable()
+    c, table = shapes.layer.config, register_table(shapes)
 
     async def body(ctx: Any, dut: Control, path: DataPath) -> None:
-        unit = Software(ctx, dut, config)
+        unit = Software(ctx, dut, shapes)
         write, read = unit.master.write, unit.master.read
         height, identity, bias = table["height"].address, table["identity"].address, table.window("bias")
         for address, strobes in [
@@ -337,7 +337,7 @@ def test_errors_of_the_bus_and_of_the_streams() -> None:
             await ctx.tick()
             ctx.set(dut.i_errors[name], 0)
             assert await unit.errors() == {name}
-        beats = weight_image(config).tolist()
+        beats = weight_image(shapes).tolist()
         await send_weights(ctx, dut, [*beats, 0])
         assert await unit.errors() == {"weights_long"}
         await send_weights(ctx, dut, beats[:-1])
@@ -354,15 +354,15 @@ def test_errors_of_the_bus_and_of_the_streams() -> None:
         await unit.put("errors", bad_value=1)
         assert await unit.errors() == {"bad_access"}
 
-    run_control(config, body)
+    run_control(shapes, body)
 
 
 def test_counters() -> None:
-    config = reloadable()
-    pe = config.folding.pe
+    shapes = reloadable()
+    pe = shapes.folding.pe
 
     async def body(ctx: Any, dut: Control, path: DataPath) -> None:
-        unit, rng = Software(ctx, dut, config), np.random.default_rng(5)
+        unit, rng = Software(ctx, dut, shapes), np.random.default_rng(5)
         ctx.set(dut.i_begun, 0xFEDCBA98)
         assert await unit.get("frames_begun") == {"frames_begun": 0xFEDCBA98}
         names = list(dut.i_counts.shape().members)
@@ -380,17 +380,17 @@ def test_counters() -> None:
             await unit.put("command", clear_counters=1)
             assert not any([(await unit.get(name))[name] for name in names])
 
-    run_control(config, body)
+    run_control(shapes, body)
 
 
 @pytest.mark.parametrize("pace", [1, 0.2])
 def test_soft_reset(pace: float) -> None:
     """Everything as after a reset, once, and the write that asks for it is answered."""
-    config = reloadable()
-    table = register_table(config)
+    shapes = reloadable()
+    table = register_table(shapes)
 
     async def body(ctx: Any, dut: Control, path: DataPath) -> None:
-        unit = Software(ctx, dut, config, pace=pace)
+        unit = Software(ctx, dut, shapes, pace=pace)
         registers = ["height", "width", "relu", "attn_shift", "out_shift", "apply_at", "control", "errors", "frames"]
         before = {name: await unit.get(name) for name in registers}
         for loaded in (False, True):
@@ -414,4 +414,4 @@ def test_soft_reset(pace: float) -> None:
             assert {name: await unit.get(name) for name in registers} == before
             assert path.resets == 1 + loaded
 
-    run_control(config, body)
+    run_control(shapes, body)

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hw.plan.multiplier_count import multiplier_counts
 
 from golden.contract.folding import Folding
 from golden.contract.layer import Layer
@@ -19,6 +18,8 @@ from hw.estimate.choose_folding import Wish, choose_folding, fits, legal_folding
 from hw.estimate.estimate import estimate
 from hw.export.verilog import generate
 from hw.plan.config import UnitConfig
+from hw.plan.dsp_count import dsp_counts
+from hw.plan.shapes import Shapes
 from hw.synth.mapping import map_to_cells
 from hw.synth.resources import area_of_stages
 from hw.targets.area import Area
@@ -48,9 +49,9 @@ def small_layer(**fields: Any) -> Layer:
     ids=["ecp5", "ecp5_stride_2_4_bit", "xcup_plain"],
 )
 def test_against_synthesis(target: str, simd: int, pe: int, fields: dict[str, Any]) -> None:
-    layer, folding = small_layer(**fields), Folding(simd=simd, pe=pe)
-    guess = estimate(UnitConfig(layer=layer, folding=folding, target=TARGETS[target]))
-    core = generate(layer, folding, TARGETS[target])
+    config = UnitConfig(layer=small_layer(**fields), folding=Folding(simd=simd, pe=pe), target=TARGETS[target])
+    guess = estimate(config)
+    core = generate(config)
     truth = sum(area_of_stages(map_to_cells(core)).values(), Area())
     assert (guess.dsp, guess.bram) == (truth.dsp, truth.bram)
     assert guess.lut == pytest.approx(truth.lut, rel=TOLERANCE)
@@ -64,7 +65,7 @@ def test_against_synthesis(target: str, simd: int, pe: int, fields: dict[str, An
 @pytest.mark.parametrize("fields", [{}, {"attn_offsets": ()}, {"groups": 4}, {"weight_bits": 2}], ids=str)
 def test_multipliers_of_each_kind_add_up(target: str, pack: bool, fields: dict[str, Any]) -> None:
     config = UnitConfig(layer=small_layer(**fields), folding=Folding(simd=2, pe=2), target=TARGETS[target], pack=pack)
-    assert sum(multiplier_counts(config, in_fabric=config.attention_in_fabric).values()) == estimate(config).dsp
+    assert sum(dsp_counts(Shapes(config)).values()) == estimate(config).dsp
 
 
 def test_nothing_is_said_where_synthesis_chooses() -> None:
@@ -91,11 +92,11 @@ def test_folding_against_brute_force(fps: float, fields: dict[str, Any]) -> None
     enough = [unit for unit in fitting if 200e6 / unit.frame_cycles >= fps]
     if enough:
         best = min(enough, key=lambda unit: (unit.dsp, unit.lut))
-        assert choose_folding(layer, wish).config.folding == best.config.folding
+        assert choose_folding(units[0].config, wish).config.folding == best.config.folding
     else:
         most = max(200e6 / unit.frame_cycles for unit in fitting)
         with pytest.raises(UserError, match=rf"at most {most:.1f} frames/s are \(simd \d, pe \d\)$"):
-            choose_folding(layer, wish)
+            choose_folding(units[0].config, wish)
 
 
 def test_what_fits() -> None:

@@ -6,7 +6,6 @@ what was promised, for every target as it is built.
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 from typing import Any
 
@@ -17,9 +16,9 @@ from amaranth.lib.data import ArrayLayout
 
 from golden.contract.layer_config import NEIGHBOURS
 from hw.estimate.estimate import estimate
-from hw.plan.config import UnitConfig
+from hw.plan.shapes import Shapes
 from hw.targets.families import TARGETS
-from support.units import UNITS, at_limits, random_unit, unit_config, with_arrays
+from support.units import UNITS, at_limits, changed, random_unit, unit_shapes, with_arrays
 
 #: Cycles beyond the input beats.
 PIPELINE = {"generic": 24, "ecp5": 40, "xc7": 40, "xcup": 40}
@@ -37,38 +36,38 @@ DIRECTIONS = {
 FORMATS = {"8_unsigned": (8, False), "8_signed": (8, True), "4_unsigned": (4, False), "4_signed": (4, True)}
 
 
-def budget(config: UnitConfig) -> int:
+def budget(shapes: Shapes) -> int:
     """Cycles from the first input beat's transfer to the first output's, at most."""
-    c = config.layer.config
+    c = shapes.layer.config
     centre = 0 if c.padding == "same" else c.kernel // 2
     radius = max([c.kernel // 2, *(abs(d) for offset in c.attn_offsets for d in offset)])
     pixels = min((centre + radius) * c.width + centre + radius + 2, c.height * c.width)
-    pipeline = PIPELINE[config.target.name] + (SIMILARITIES if config.heads is not None else 0)
-    return pixels * (c.in_channels // config.folding.simd) + pipeline
+    pipeline = PIPELINE[shapes.target.name] + (SIMILARITIES if shapes.heads is not None else 0)
+    return pixels * (c.in_channels // shapes.folding.simd) + pipeline
 
 
-def excess(config: UnitConfig) -> int:
+def excess(shapes: Shapes) -> int:
     """Cycles that the predicted latency, as the manifest has it, is above the budget."""
-    return estimate(config).latency - budget(config)
+    return estimate(shapes.config).latency - budget(shapes)
 
 
-def on(config: UnitConfig, target: str, *, pack: bool = True) -> UnitConfig:
+def on(shapes: Shapes, target: str, *, pack: bool = True) -> Shapes:
     """The unit with the target's primitives, which the tests that simulate leave out."""
-    return dataclasses.replace(config, target=TARGETS[target], pack=pack)
+    return changed(shapes, target=TARGETS[target], pack=pack)
 
 
-def extreme(*, kernel: int, directions: str, numbers: str, **fields: Any) -> UnitConfig:
+def extreme(*, kernel: int, directions: str, numbers: str, **fields: Any) -> Shapes:
     """16 -> 16 channels, 8x9 pixels, 16 input lanes, no more output lanes than packing takes, where not said."""
     bits, signed = FORMATS[numbers]
     defaults: dict[str, Any] = {"in_channels": 16, "out_channels": 16, "height": 8, "width": 9, "simd": 16}
     defaults["pe"] = 1 if DIRECTIONS[directions] else 2
     fields = {"kernel": kernel, "attn_offsets": DIRECTIONS[directions], **fields}
-    return unit_config(in_bits=bits, weight_bits=bits, in_signed=signed, **{**defaults, **fields})
+    return unit_shapes(in_bits=bits, weight_bits=bits, in_signed=signed, **{**defaults, **fields})
 
 
-def check(cases: dict[str, UnitConfig]) -> None:
+def check(cases: dict[str, Shapes]) -> None:
     """All cases within the budget; the message names those that are not, and their excess."""
-    beyond = {name: cycles for name, config in cases.items() if (cycles := excess(config)) > 0}
+    beyond = {name: cycles for name, shapes in cases.items() if (cycles := excess(shapes)) > 0}
     assert cases
     assert not beyond, f"cycles above the budget: {beyond}"
 
@@ -88,7 +87,7 @@ def test_every_target_has_a_budget() -> None:
 
 @every_target
 def test_first_output_of_small_units(target: str) -> None:
-    check({unit: on(unit_config(**fields), target) for unit, fields in UNITS.items()})
+    check({unit: on(unit_shapes(**fields), target) for unit, fields in UNITS.items()})
 
 
 @every_target
@@ -114,8 +113,8 @@ def test_first_output_with_similarities_of_many_channels(target: str) -> None:
     }
     cases = {}
     for (shape, fields), numbers in itertools.product(shapes.items(), ("8_unsigned", "4_signed")):
-        config = extreme(kernel=7, directions="neighbours", numbers=numbers, product="dynamic", **fields)
-        cases[f"{shape}, {numbers}"] = on(config, target)
+        shapes = extreme(kernel=7, directions="neighbours", numbers=numbers, product="dynamic", **fields)
+        cases[f"{shape}, {numbers}"] = on(shapes, target)
     check(cases)
 
 
@@ -126,12 +125,12 @@ def test_first_output_with_16_input_lanes(kernel: int, directions: str, target: 
     """All channels at once: the widest sums, and nothing but the pipeline behind the beats."""
     cases = {}
     for numbers in FORMATS:
-        config = extreme(kernel=kernel, directions=directions, numbers=numbers)
-        assert config.geometry.channel_beats == 1
-        packed = on(config, target)
+        shapes = extreme(kernel=kernel, directions=directions, numbers=numbers)
+        assert shapes.geometry.channel_beats == 1
+        packed = on(shapes, target)
         cases[numbers] = packed
         if packed.plan.packed:
-            cases[f"{numbers}, not packed"] = on(config, target, pack=False)
+            cases[f"{numbers}, not packed"] = on(shapes, target, pack=False)
     check(cases)
 
 
@@ -166,8 +165,8 @@ def test_first_output_of_many_lanes(simd: int, pe: int, target: str) -> None:
 def test_first_output_with_a_32_bit_bias(target: str) -> None:
     cases = {}
     for numbers in FORMATS:
-        config = extreme(kernel=7, directions="neighbours", numbers=numbers, out_shift=20)
-        cases[numbers] = on(with_arrays(config, bias=np.resize([BIAS, -BIAS], 16)), target)
+        shapes = extreme(kernel=7, directions="neighbours", numbers=numbers, out_shift=20)
+        cases[numbers] = on(with_arrays(shapes, bias=np.resize([BIAS, -BIAS], 16)), target)
     check(cases)
 
 
@@ -177,7 +176,7 @@ def test_first_output_of_the_widest_accumulators(target: str) -> None:
     cases = {}
     for simd in (16, 64):
         fields = {"in_channels": 1024, "out_channels": 2, "simd": simd, "pe": 1, "attn_shift": 15}
-        config = at_limits(extreme(kernel=7, directions="neighbours", numbers="8_unsigned", **fields), "positive")
-        assert config.ranges.accumulator.signed_bits == 47
-        cases[f"simd {simd}"] = on(config, target)
+        shapes = at_limits(extreme(kernel=7, directions="neighbours", numbers="8_unsigned", **fields), "positive")
+        assert shapes.ranges.accumulator.signed_bits == 47
+        cases[f"simd {simd}"] = on(shapes, target)
     check(cases)

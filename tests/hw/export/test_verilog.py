@@ -18,7 +18,7 @@ from golden.contract.layer_file import write_layer
 from hw.export.verilog import Core, generate
 from hw.targets.families import TARGETS
 from support.places import ROOT
-from support.units import UNITS, unit_config
+from support.units import UNITS, unit_shapes
 
 LAYERS: dict[str, dict[str, Any]] = {
     "tiny": UNITS["same"],
@@ -69,8 +69,8 @@ TIMEOUT = 300
 @functools.cache
 def core(name: str) -> Core:
     fields = {"target": "generic"} | LAYERS[name]
-    config = unit_config(**fields)
-    return generate(config.layer, config.folding, TARGETS[fields["target"]])
+    shapes = unit_shapes(**fields)
+    return generate(shapes.layer, shapes.folding, TARGETS[fields["target"]])
 
 
 @pytest.fixture(params=LAYERS, scope="module")
@@ -104,10 +104,10 @@ def test_same_text_in_every_process(tmp_path: Path) -> None:
     """Two processes that hash differently, and this one, write the same bytes."""
     arguments = []
     for name in REPEATED:
-        config = core(name).config
-        write_layer(tmp_path / f"{name}.npz", config.layer)
-        lanes = ["--simd", str(config.folding.simd), "--pe", str(config.folding.pe)]
-        arguments.append([f"{name}.npz", *lanes, "--target", config.target.name, "--out", name])
+        shapes = core(name).config
+        write_layer(tmp_path / f"{name}.npz", shapes.layer)
+        lanes = ["--simd", str(shapes.folding.simd), "--pe", str(shapes.folding.pe)]
+        arguments.append([f"{name}.npz", *lanes, "--target", shapes.target.name, "--out", name])
     program = f"import hw.build\nfor arguments in {arguments}: hw.build.main(arguments)"
     path = os.pathsep.join([str(Path.cwd()), os.environ.get("PYTHONPATH", "")])
     runs = []
@@ -166,11 +166,11 @@ def test_modules_with_copies_of_registers_are_kept(name: str) -> None:
     text, config = core(name).verilog, core(name).config
     kept = re.findall(r'^\(\* keep_hierarchy = "yes" \*\)\nmodule (\S+)\(', text.replace(" (", "("), re.MULTILINE)
     assert text.count("keep_hierarchy") == len(kept)
-    if not config.target.lane_registers:
+    if not shapes.target.lane_registers:
         assert not kept
         return
     banks = [module for module in modules(text) if re.fullmatch(r"xvolution_weights_weights_\d+_?\d*", module)]
-    assert len(banks) == config.lanes * config.lane_channels
+    assert len(banks) == shapes.lanes * shapes.lane_channels
     assert sorted(kept) == sorted(["xvolution_lane", *banks])
 
 
@@ -219,8 +219,8 @@ def test_yosys_finds_no_latch_loop_or_second_driver(tmp_path: Path) -> None:
 
 def test_an_array_of_2304_lanes_is_one_module_and_its_instances() -> None:
     """9 taps, 16 input and 16 output lanes: the text has one lane, not sixteen."""
-    config = unit_config(in_channels=16, out_channels=16, height=32, width=32, simd=16, pe=16)
-    text = generate(config.layer, config.folding).verilog
+    shapes = unit_shapes(in_channels=16, out_channels=16, height=32, width=32, simd=16, pe=16)
+    text = generate(shapes.layer, shapes.folding).verilog
     lanes = [module for module in modules(text) if re.fullmatch(r"xvolution_lane\w*", module)]
     stages = ("tap_macs", "attention_combine", "channel_accumulate", "requantise")
     assert sorted(lanes) == sorted(["xvolution_lane", *(f"xvolution_lane_{stage}" for stage in stages)])

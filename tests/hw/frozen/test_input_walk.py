@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from amaranth.hdl import ResetInserter, Signal
 
+from hw.frozen.beat_writer import Release
 from hw.frozen.input_walk import DEPTH, LATENCY, InputWalk
-from hw.plan.config import UnitConfig
-from hw.unit.row_store import Release
+from hw.plan.shapes import Shapes
 from support.components import simulate
 from support.schedule import Beat, beats_needed, beats_released, schedule
-from support.units import UNITS, random_unit, unit_config
+from support.units import UNITS, random_unit, unit_shapes
 
 FRAMES = 3
 #: The queue's entries come round so often at least, however few beats a frame has.
@@ -26,15 +26,15 @@ UNTIL_RESET = (1, 2, 3, 5, 9, 40, 101)
 PACES = {"full_rate": (1, 1), "slow_source": (0.3, 1), "slow_reader": (1, 0.2), "both_pause": (0.6, 0.6)}
 
 
-def frames_of(config: UnitConfig) -> int:
-    g = config.geometry
-    beats = config.layer.config.out_height * g.groups * g.channel_beats
+def frames_of(shapes: Shapes) -> int:
+    g = shapes.geometry
+    beats = shapes.layer.config.out_height * g.groups * g.channel_beats
     return max(FRAMES, -(-ROUNDS * DEPTH // beats))
 
 
-def reads(config: UnitConfig, frames: int) -> Iterator[Beat]:
+def reads(shapes: Shapes, frames: int) -> Iterator[Beat]:
     """The beats that read the row store, in order; those of empty groups do not."""
-    steps = schedule(config.geometry, frames)
+    steps = schedule(shapes.geometry, frames)
     options = next(steps)
     while True:
         if options[0].group is not None:
@@ -55,9 +55,9 @@ def starts_frame(beat: Beat) -> int:
     return int(place(beat)[1:] == (0, 0))
 
 
-def expected_read(config: UnitConfig, beat: Beat) -> dict[str, int]:
+def expected_read(shapes: Shapes, beat: Beat) -> dict[str, int]:
     """What the row store must be told of ``beat``."""
-    g, c = config.geometry, config.layer.config
+    g, c = shapes.geometry, shapes.layer.config
     frame, q, group = place(beat)
     centre = c.first_centre + c.stride * q
     release = Release.NOTHING
@@ -66,7 +66,7 @@ def expected_read(config: UnitConfig, beat: Beat) -> dict[str, int]:
         release = end_of_row if group == g.groups - 1 else Release.GROUP
     return {
         "address": group * g.channel_beats + beat.channel,
-        "slot": (frame * c.height + centre) % config.schedule.slots,
+        "slot": (frame * c.height + centre) % shapes.schedule.slots,
         "row_valid": sum((0 <= centre + dy < c.height) << index for index, dy in enumerate(g.rows)),
         "release": release.value,
     }
@@ -75,10 +75,10 @@ def expected_read(config: UnitConfig, beat: Beat) -> dict[str, int]:
 class Walk:
     """An input walk between a writer, who never has more beats in store than fit, and a reader, at random paces."""
 
-    def __init__(self, config: UnitConfig, seed: int, *, write: float, step: float) -> None:
-        self.config, self.seed, self.write, self.step = config, seed, write, step
+    def __init__(self, shapes: Shapes, seed: int, *, write: float, step: float) -> None:
+        self.config, self.seed, self.write, self.step = shapes, seed, write, step
         self.rng = np.random.default_rng(seed)
-        self.walk = InputWalk(config)
+        self.walk = InputWalk(shapes)
         self.reset = Signal()
         self.dut = ResetInserter(self.reset)(self.walk)
 
@@ -145,7 +145,7 @@ class Walk:
 @pytest.mark.parametrize("unit", UNITS)
 def test_every_beat_in_order_and_in_its_cycle(unit: str, pace: str) -> None:
     write, step = PACES[pace]
-    walk = Walk(unit_config(**UNITS[unit]), seed=31, write=write, step=step)
+    walk = Walk(unit_shapes(**UNITS[unit]), seed=31, write=write, step=step)
     simulate(walk.dut, walk.bench)
 
 
@@ -158,7 +158,7 @@ def test_every_beat_in_any_geometry(seed: int) -> None:
 
 @pytest.mark.parametrize("unit", UNITS)
 def test_starts_anew_after_a_reset_in_mid_stream(unit: str) -> None:
-    walk = Walk(unit_config(**UNITS[unit]), seed=32, write=0.9, step=0.8)
+    walk = Walk(unit_shapes(**UNITS[unit]), seed=32, write=0.9, step=0.8)
     simulate(walk.dut, walk.bench_with_resets)
 
 

@@ -10,9 +10,9 @@ import pytest
 from golden.contract.layer_config import LayerConfig
 from hw.plan.geometry import Geometry
 from support.schedule import schedule
-from support.units import UNITS, random_unit, unit_config
+from support.units import UNITS, random_unit, unit_shapes
 
-GEOMETRIES = {name: unit_config(**fields).geometry for name, fields in UNITS.items()}
+GEOMETRIES = {name: unit_shapes(**fields).geometry for name, fields in UNITS.items()}
 GEOMETRIES |= {f"seed_{seed}": random_unit(seed).geometry for seed in range(100)}
 
 
@@ -126,8 +126,8 @@ def test_ideal_cycles(geometry: Geometry) -> None:
     ],
 )
 def test_ideal_cycles_by_hand(fields: dict[str, int], cycles: int) -> None:
-    config = unit_config(**{"in_channels": 16, "out_channels": 16, "height": 32, "width": 32, **fields})
-    assert config.geometry.ideal_frame_cycles == cycles
+    shapes = unit_shapes(**{"in_channels": 16, "out_channels": 16, "height": 32, "width": 32, **fields})
+    assert shapes.geometry.ideal_frame_cycles == cycles
 
 
 def test_step_cycles_are_the_beats_of_a_frame(geometry: Geometry) -> None:

@@ -14,12 +14,12 @@ from amaranth.lib.wiring import In, Out
 from golden.contract.layer_config import NEIGHBOURS
 from golden.contract.ranges import Range
 from hw.blocks.packed import join, split
-from hw.plan.config import UnitConfig
 from hw.plan.packing import Chain
+from hw.plan.shapes import Shapes
 from hw.plan.weight_layout import weight_skew
 from hw.targets.families import TARGETS
 from support.components import stream_through
-from support.units import SIGNS, SIMILAR, at_limits, random_unit, unit_config, with_arrays
+from support.units import SIGNS, SIMILAR, at_limits, random_unit, unit_shapes, with_arrays
 
 PACKING = [name for name, target in TARGETS.items() if target.packs]
 
@@ -109,9 +109,9 @@ def test_a_word_has_both_fields(low: Shape, shift: int) -> None:
     assert words == [b * 2**shift + a % 2**shift for a, b in cases]
 
 
-def field_extremes(config: UnitConfig, chain: Chain, field: str) -> Range | None:
+def field_extremes(shapes: Shapes, chain: Chain, field: str) -> Range | None:
     """The lowest and highest sum of a chain's low or high products over all output channels, groups and operands."""
-    layer, c, g, plan = config.layer, config.layer.config, config.geometry, config.plan
+    layer, c, g, plan = shapes.layer, shapes.layer.config, shapes.geometry, shapes.plan
     lows, highs = [], []
     for o, first in itertools.product(range(c.out_channels), range(0, c.in_channels, plan.group)):
         low = high = 0
@@ -130,11 +130,11 @@ def field_extremes(config: UnitConfig, chain: Chain, field: str) -> Range | None
     return Range(min(lows), max(highs))
 
 
-def check_plan(config: UnitConfig) -> None:
+def check_plan(shapes: Shapes) -> None:
     """Every weight of every channel of a group once, with its own operand, and every chain one that can be built."""
-    c, g, plan, target, heads = config.layer.config, config.geometry, config.plan, config.target, config.heads
+    c, g, plan, target, heads = shapes.layer.config, shapes.geometry, shapes.plan, shapes.target, shapes.heads
     assert heads is not None
-    assert (plan.outputs, plan.group, config.lane_groups) == (1, heads.group, heads.groups)
+    assert (plan.outputs, plan.group, shapes.lane_groups) == (1, heads.group, heads.groups)
     offsets = [c.kernel_offsets[i] for i in g.conv_taps] + [c.attn_offsets[t] for t in g.attn_taps]
     met = []
     skew = {}
@@ -152,12 +152,12 @@ def check_plan(config: UnitConfig) -> None:
     assert sorted(met) == list(itertools.product(range(plan.group), range(len(offsets))))
 
     for chain in plan.chains:
-        low, high = (field_extremes(config, chain, field) for field in ("low", "high"))
+        low, high = (field_extremes(shapes, chain, field) for field in ("low", "high"))
         assert (chain.low, chain.high) == (low, high)
         if chain.shift is None:
             assert (low is None) != (high is None)
         else:
-            assert config.pack and target.packs and target.a_bits and target.b_bits
+            assert shapes.config.pack and target.packs and target.a_bits and target.b_bits
             assert low is not None and high is not None
             assert -(2 ** (chain.shift - 1)) <= low.low and low.high < 2 ** (chain.shift - 1)
             assert chain.shift + c.weight_bits <= target.a_bits
@@ -166,24 +166,24 @@ def check_plan(config: UnitConfig) -> None:
             assert len(chain.products) <= target.cascade
     assert set(plan.skew) == {0} and len(plan.skew) == len(g.offsets)
     elements = [skew[key] for key in sorted(skew)]
-    assert weight_skew(config) == elements * config.lane_groups
+    assert weight_skew(shapes) == elements * shapes.lane_groups
     assert plan.channel_skew == tuple(skew[channel, 0] for channel in range(plan.group))
-    check_pairs(config)
+    check_pairs(shapes)
 
 
-def check_pairs(config: UnitConfig) -> None:
+def check_pairs(shapes: Shapes) -> None:
     """Similarities are packed where two fit a multiplier, and nowhere else."""
-    c, plan, target = config.layer.config, config.plan, config.target
-    pairs = len(config.geometry.attn_taps) > 1
+    c, plan, target = shapes.layer.config, shapes.plan, shapes.target
+    pairs = len(shapes.geometry.attn_taps) > 1
     # Two bits are multiplied by adders.
     hard = c.in_bits + (not c.in_signed) > 2
-    if not (config.pack and target.packs and pairs and hard):
+    if not (shapes.config.pack and target.packs and pairs and hard):
         assert plan.pair_shift is None
         return
     assert target.a_bits is not None
     elements = (c.in_range.low, 0, c.in_range.high)
     products = [0]
-    for t in config.geometry.attn_taps:
+    for t in shapes.geometry.attn_taps:
         others = [(x, y) for x in elements for y in elements] if any(c.attn_offsets[t]) else [(x, x) for x in elements]
         products += [x * y for x, y in others]
     least = Range(plan.longest * min(products), plan.longest * max(products)).signed_bits
@@ -196,7 +196,7 @@ def check_pairs(config: UnitConfig) -> None:
 @pytest.mark.parametrize("pack", [False, True])
 @pytest.mark.parametrize("unit", SIMILAR)
 def test_plan(unit: str, target: str, pack: bool) -> None:
-    check_plan(unit_config(target=target, pack=pack, **SIMILAR[unit]))
+    check_plan(unit_shapes(target=target, pack=pack, **SIMILAR[unit]))
 
 
 @pytest.mark.parametrize("target", TARGETS)
@@ -206,7 +206,7 @@ def test_plan_of_weights_at_their_limits(bits: int, in_signed: bool, target: str
     units = ("dynamic_heads_in_a_beat", "dynamic_head_over_beats", "dynamic_heads_of_one", "dynamic_lopsided")
     for unit, signs in itertools.product(units, SIGNS):
         fields = {"in_bits": bits, "weight_bits": bits, "target": target, **SIMILAR[unit], "in_signed": in_signed}
-        check_plan(at_limits(unit_config(**fields), signs))
+        check_plan(at_limits(unit_shapes(**fields), signs))
 
 
 @pytest.mark.parametrize("target", TARGETS)
@@ -221,25 +221,25 @@ def test_plan_of_any_layer(seed: int, target: str) -> None:
 @pytest.mark.parametrize("in_channels", [10, 19])
 def test_plan_of_groups_longer_than_a_cascade(in_channels: int, pack: bool, target: str) -> None:
     fields: dict[str, Any] = {"product": "dynamic", "heads": 1, "in_channels": in_channels, "simd": in_channels}
-    config = unit_config(in_signed=True, target=target, pack=pack, out_channels=1, pe=1, **fields)
-    check_plan(config)
+    shapes = unit_shapes(in_signed=True, target=target, pack=pack, out_channels=1, pe=1, **fields)
+    check_plan(shapes)
     if not pack:
         # As few chains as possible, of nearly the same length.
-        chains = -(-in_channels // 9) if config.plan.cascaded else 1
-        assert config.plan.longest == -(-in_channels // chains)
+        chains = -(-in_channels // 9) if shapes.plan.cascaded else 1
+        assert shapes.plan.longest == -(-in_channels // chains)
 
 
 @pytest.mark.parametrize("heavy", [0, 4, 8])
 def test_the_widest_word_decides(heavy: int) -> None:
     """One tap with weights at their limits, all others 0: chains that this one allows."""
     fields: dict[str, Any] = {"product": "dynamic", "heads": 1, "simd": 4, "out_channels": 1, "pe": 1}
-    config = unit_config(target="xc7", attn_offsets=(*NEIGHBOURS, (0, 0)), **fields)
-    conv = np.zeros_like(config.layer.conv_weight)
+    shapes = unit_shapes(target="xc7", attn_offsets=(*NEIGHBOURS, (0, 0)), **fields)
+    conv = np.zeros_like(shapes.layer.conv_weight)
     conv[:, :, heavy // 3, heavy % 3] = 127
-    config = with_arrays(config, conv_weight=conv)
-    check_plan(config)
+    shapes = with_arrays(shapes, conv_weight=conv)
+    check_plan(shapes)
     # 127 * 255 * 2 < 2^16 <= 127 * 255 * 3
-    assert config.plan.longest <= 2
+    assert shapes.plan.longest <= 2
 
 
 @pytest.mark.parametrize("target", PACKING)
@@ -252,9 +252,9 @@ def test_random_layers_have_plans_of_every_kind(target: str) -> None:
     assert any(plan.packed and plan.longest > 1 for plan in plans)
 
 
-def products_and_pairs(config: UnitConfig) -> tuple[int, bool]:
+def products_and_pairs(shapes: Shapes) -> tuple[int, bool]:
     """Multipliers of a lane and beat, and whether similarities share theirs."""
-    return config.plan.products * config.lane_groups, config.plan.pair_shift is not None
+    return shapes.plan.products * shapes.lane_groups, shapes.plan.pair_shift is not None
 
 
 @pytest.mark.parametrize(("heads", "simd"), [(8, 4), (1, 4), (1, 16), (16, 4), (2, 16)])
@@ -262,8 +262,8 @@ def products_and_pairs(config: UnitConfig) -> tuple[int, bool]:
 def test_two_to_a_multiplier(heads: int, simd: int, target: str, in_bits: int) -> None:
     """3x3, eight directions: the 17 weights of a channel in nine multipliers, and its similarities in four."""
     fields = {"product": "dynamic", "in_channels": 16, "heads": heads, "simd": simd, "target": target}
-    config = unit_config(in_signed=True, in_bits=in_bits, weight_bits=in_bits, **fields)
-    for unit in (config, *(at_limits(config, signs) for signs in SIGNS)):
+    shapes = unit_shapes(in_signed=True, in_bits=in_bits, weight_bits=in_bits, **fields)
+    for unit in (shapes, *(at_limits(shapes, signs) for signs in SIGNS)):
         assert products_and_pairs(unit) == (9 * simd, True)
         assert unit.plan.packed
 
@@ -272,30 +272,30 @@ def test_two_to_a_multiplier(heads: int, simd: int, target: str, in_bits: int) -
 def test_similarities_that_do_not_fit_have_their_own_multipliers(in_signed: bool) -> None:
     """7 series, eight bits: of 25 bits 9 are for the upper operand, a signed product takes 16, an unsigned one 17."""
     fields = {"product": "dynamic", "heads": 2, "simd": 4, "in_signed": in_signed}
-    assert products_and_pairs(unit_config(target="xc7", **fields)) == (9 * 4, in_signed)
-    assert products_and_pairs(unit_config(target="ecp5", **fields)) == (17 * 4, False)
-    assert products_and_pairs(unit_config(target="generic", **fields)) == (17 * 4, False)
-    assert products_and_pairs(unit_config(target="xcup", **fields)) == (9 * 4, True)
+    assert products_and_pairs(unit_shapes(target="xc7", **fields)) == (9 * 4, in_signed)
+    assert products_and_pairs(unit_shapes(target="ecp5", **fields)) == (17 * 4, False)
+    assert products_and_pairs(unit_shapes(target="generic", **fields)) == (17 * 4, False)
+    assert products_and_pairs(unit_shapes(target="xcup", **fields)) == (9 * 4, True)
 
 
 def test_a_single_tap_has_no_partner() -> None:
     fields = {"product": "dynamic", "heads": 2, "in_signed": True, "target": "xcup"}
-    assert unit_config(attn_offsets=((0, 1),), **fields).plan.pair_shift is None
-    assert unit_config(attn_offsets=((0, 1), (1, 0)), **fields).plan.pair_shift is not None
+    assert unit_shapes(attn_offsets=((0, 1),), **fields).plan.pair_shift is None
+    assert unit_shapes(attn_offsets=((0, 1), (1, 0)), **fields).plan.pair_shift is not None
 
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_without_packing_each_product_has_a_multiplier(target: str) -> None:
-    config = unit_config(product="dynamic", heads=1, simd=4, target=target, pack=False)
-    assert products_and_pairs(config) == (17 * 4, False)
-    assert not config.plan.packed and all(chain.shift is None for chain in config.plan.chains)
+    shapes = unit_shapes(product="dynamic", heads=1, simd=4, target=target, pack=False)
+    assert products_and_pairs(shapes) == (17 * 4, False)
+    assert not shapes.plan.packed and all(chain.shift is None for chain in shapes.plan.chains)
 
 
 def test_shorter_chains_where_similarities_then_pair() -> None:
     """16 channels in a beat, eight bits: a chain of nine leaves no room for a second similarity."""
-    config = unit_config(
+    shapes = unit_shapes(
         product="dynamic", in_channels=16, heads=1, simd=16, in_signed=True, target="xcup", attn_offsets=NEIGHBOURS
     )
-    plan = config.plan
+    plan = shapes.plan
     assert plan.cascaded and plan.packed and plan.pair_shift is not None
     assert plan.longest < 8 and plan.pair_shift + 9 <= 27

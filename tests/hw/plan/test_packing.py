@@ -10,13 +10,14 @@ import pytest
 
 from golden.contract.layer_config import NEIGHBOURS
 from golden.contract.ranges import Range
-from hw.plan.config import UnitConfig
 from hw.plan.packing import Chain
+from hw.plan.shapes import Shapes
 from hw.plan.weight_layout import weight_skew
 from hw.targets.families import TARGETS
+from hw.unit import tap_macs
 from hw.unit.tap_macs import TapMacs
 from support.components import stream_through
-from support.units import HADAMARD, SIGNS, at_limits, random_unit, unit_config
+from support.units import HADAMARD, SIGNS, at_limits, random_unit, unit_shapes
 
 #: Formats of operands in the exhaustive tests.
 ELEMENTS = [(bits, signed) for bits in (2, 3) for signed in (False, True)]
@@ -79,17 +80,17 @@ def test_sums_come_apart(weight_bits: int, in_bits: int, in_signed: bool, taps: 
 def test_every_pair_of_sums(target: str, in_bits: int, in_signed: bool, taps: int) -> None:
     """Hardware that packs: each pair of sums that the taps can make; for a single tap all weights and operands."""
     offsets = tuple((0, dx) for dx in range(-1, 2))
-    config = unit_config(
+    shapes = unit_shapes(
         target=target,
         **{"simd": 1, "pe": 1, "in_channels": 1, "out_channels": 1, "height": 1, "attn_offsets": offsets},
         **{"in_bits": in_bits, "in_signed": in_signed, "weight_bits": 3},
         **FRAMES[taps],
     )
-    config = at_limits(config, "positive")
-    [chain] = config.plan.chains
-    choices = tap_choices(3, config.layer.config.in_range)
+    shapes = at_limits(shapes, "positive")
+    [chain] = shapes.plan.chains
+    choices = tap_choices(3, shapes.layer.config.in_range)
     lows = [low * x for low, _, x in choices]
-    assert len(chain.products) == len(config.geometry.offsets) == taps
+    assert len(chain.products) == len(shapes.geometry.offsets) == taps
     assert chain.shift == bits_of(taps * min(lows), taps * max(lows))
 
     cases = [((low * x, high * x), [(low, high, x)]) for low, high, x in choices]
@@ -102,7 +103,7 @@ def test_every_pair_of_sums(target: str, in_bits: int, in_signed: bool, taps: in
                 for ((a, b), way), ((d, e), step) in itertools.product(ways.items(), steps.items())
             }.items()
         )
-    skew = config.plan.skew
+    skew = shapes.plan.skew
 
     def tap(cycle: int, index: int) -> tuple[int, int, int]:
         return cases[min(max(cycle - skew[index], 0), len(cases) - 1)][1][index]
@@ -113,15 +114,17 @@ def test_every_pair_of_sums(target: str, in_bits: int, in_signed: bool, taps: in
         stored = [high - (low < 0) for low, high, _ in shown]
         weights = [low for low, _, _ in shown] + stored
         inputs.append({"i_taps": [[x for _, _, x in shown]], "i_weights": [weights]})
-    dut = TapMacs(config)
+    dut = TapMacs(shapes)
     low_sums, high_sums = stream_through(dut, inputs, [dut.o_conv_sum[0], dut.o_attn_sum])
     for record, field in ((low_sums, 0), (high_sums, 1)):
-        assert [sums[0] for sums in record[dut.latency :][: len(cases)]] == [pair[field] for pair, _ in cases]
+        assert [sums[0] for sums in record[tap_macs.latency(shapes) :][: len(cases)]] == [
+            pair[field] for pair, _ in cases
+        ]
 
 
-def field_extremes(config: UnitConfig, chain: Chain, field: str) -> Range | None:
+def field_extremes(shapes: Shapes, chain: Chain, field: str) -> Range | None:
     """The lowest and highest sum of a chain's low or high products over all output channels, operands and weights."""
-    layer, c, g, outputs = config.layer, config.layer.config, config.geometry, config.plan.outputs
+    layer, c, g, outputs = shapes.layer, shapes.layer.config, shapes.geometry, shapes.plan.outputs
     conv = layer.conv_weight.reshape(c.out_channels, c.fan_in_channels, -1)
     elements = [element for p in chain.products if (element := getattr(p, field)) is not None]
     if not elements:
@@ -138,9 +141,9 @@ def field_extremes(config: UnitConfig, chain: Chain, field: str) -> Range | None
     return Range(int(products.min(axis=-1).sum(axis=0).min()), int(products.max(axis=-1).sum(axis=0).max()))
 
 
-def check_plan(config: UnitConfig) -> None:
+def check_plan(shapes: Shapes) -> None:
     """Every weight in one product with its own operand, and every chain one that the target can build."""
-    layer, g, plan, target = config.layer.config, config.geometry, config.plan, config.target
+    layer, g, plan, target = shapes.layer.config, shapes.geometry, shapes.plan, shapes.target
     offsets = [layer.kernel_offsets[i] for i in g.conv_taps] * plan.outputs + [
         layer.attn_offsets[t] for t in g.attn_taps
     ]
@@ -154,18 +157,18 @@ def check_plan(config: UnitConfig) -> None:
                     met.append(element)
     assert sorted(met) == list(range(len(offsets)))
     assert plan.products == sum(len(chain.products) for chain in plan.chains) <= len(offsets)
-    assert config.lanes * plan.outputs == config.folding.pe
+    assert shapes.lanes * plan.outputs == shapes.folding.pe
 
     for chain in plan.chains:
         assert chain.products
-        low, high = (field_extremes(config, chain, field) for field in ("low", "high"))
+        low, high = (field_extremes(shapes, chain, field) for field in ("low", "high"))
         assert (chain.low, chain.high) == (low, high)
         if chain.shift is None:
             assert (low is None) != (high is None)
             sums = low or high
             assert sums is not None and sums.signed_bits <= chain.total.width
         else:
-            assert config.pack and target.packs and target.a_bits and target.b_bits
+            assert shapes.config.pack and target.packs and target.a_bits and target.b_bits
             assert low is not None and high is not None
             assert -(2 ** (chain.shift - 1)) <= low.low and low.high < 2 ** (chain.shift - 1)
             assert chain.shift + layer.weight_bits <= target.a_bits
@@ -182,14 +185,14 @@ def check_plan(config: UnitConfig) -> None:
     elements = {
         e: plan.skew[p.offset] for c in plan.chains for p in c.products for e in (p.low, p.high) if e is not None
     }
-    assert weight_skew(config) == [elements[e] for e in range(len(offsets))] * config.lane_channels
+    assert weight_skew(shapes) == [elements[e] for e in range(len(offsets))] * shapes.lane_channels
 
 
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("pack", [False, True])
 @pytest.mark.parametrize("unit", HADAMARD)
 def test_plan(unit: str, target: str, pack: bool) -> None:
-    check_plan(unit_config(target=target, pack=pack, **HADAMARD[unit]))
+    check_plan(unit_shapes(target=target, pack=pack, **HADAMARD[unit]))
 
 
 @pytest.mark.parametrize("target", TARGETS)
@@ -217,17 +220,17 @@ def test_random_layers_have_plans_of_every_kind(target: str) -> None:
     assert any(plan.packed and len(plan.chains) == 1 for plan in plans)
 
 
-def chain_lengths(config: UnitConfig) -> list[int]:
-    return [len(chain.products) for chain in config.plan.chains]
+def chain_lengths(shapes: Shapes) -> list[int]:
+    return [len(chain.products) for chain in shapes.plan.chains]
 
 
 def test_one_chain_of_nine() -> None:
     """3x3, eight directions, eight bits on UltraScale+: 17 weights in nine multipliers."""
-    signed = unit_config(in_signed=True, target="xcup")
+    signed = unit_shapes(in_signed=True, target="xcup")
     assert chain_lengths(signed) == [9] and signed.plan.packed
     for signs in SIGNS:
         assert chain_lengths(at_limits(signed, signs)) == [9]
-    unsigned = unit_config(target="xcup")
+    unsigned = unit_shapes(target="xcup")
     assert unsigned.plan.products == 9 and unsigned.plan.packed
     assert chain_lengths(at_limits(unsigned, "positive")) == [5, 4]
 
@@ -235,9 +238,9 @@ def test_one_chain_of_nine() -> None:
 @pytest.mark.parametrize(("in_signed", "lengths"), [(True, [3, 3, 3]), (False, [2, 2, 2, 2, 1])])
 def test_narrower_words_make_shorter_chains(in_signed: bool, lengths: list[int]) -> None:
     """7 series, eight bits: 17 bits of a word are left for the low field."""
-    config = at_limits(unit_config(in_signed=in_signed, target="xc7"), "positive")
-    assert config.plan.products == 9
-    assert chain_lengths(config) == lengths
+    shapes = at_limits(unit_shapes(in_signed=in_signed, target="xc7"), "positive")
+    assert shapes.plan.products == 9
+    assert chain_lengths(shapes) == lengths
     # One product more might not fit: 127 * 128 * 4 < 2^16, 127 * 255 * 2 < 2^16 <= 127 * 255 * 3.
     assert max(lengths) <= (4 if in_signed else 2)
 
@@ -246,8 +249,8 @@ def test_narrower_words_make_shorter_chains(in_signed: bool, lengths: list[int])
 @pytest.mark.parametrize(("bits", "products"), [(8, 17), (4, 9), (2, 17)])
 def test_words_of_18_bits(bits: int, products: int, in_signed: bool) -> None:
     """ECP5: two weights of eight bits do not fit one word, two of four do; two bits need no multiplier."""
-    config = unit_config(in_bits=bits, weight_bits=bits, in_signed=in_signed, target="ecp5")
-    for unit in (config, *(at_limits(config, signs) for signs in SIGNS)):
+    shapes = unit_shapes(in_bits=bits, weight_bits=bits, in_signed=in_signed, target="ecp5")
+    for unit in (shapes, *(at_limits(shapes, signs) for signs in SIGNS)):
         assert unit.plan.products == products
         assert unit.plan.packed == (products == 9)
 
@@ -256,7 +259,7 @@ def test_words_of_18_bits(bits: int, products: int, in_signed: bool) -> None:
 def test_a_plain_convolution_packs_two_outputs(in_signed: bool) -> None:
     def plan(**changed: Any) -> tuple[int, bool, int]:
         fields: dict[str, Any] = {"attn_offsets": (), "target": "xcup", "in_signed": in_signed}
-        unit = unit_config(**(fields | changed))
+        unit = unit_shapes(**(fields | changed))
         return unit.plan.outputs, unit.plan.packed, unit.plan.products
 
     assert plan() == (2, True, 9)
@@ -272,7 +275,7 @@ def test_a_plain_convolution_packs_two_outputs(in_signed: bool) -> None:
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("in_signed", [False, True])
 def test_without_packing_each_weight_has_a_multiplier(target: str, in_signed: bool) -> None:
-    config = unit_config(in_signed=in_signed, target=target, pack=False)
-    assert config.plan.products == 17
-    assert not config.plan.packed
-    assert chain_lengths(config) == [9, 8]
+    shapes = unit_shapes(in_signed=in_signed, target=target, pack=False)
+    assert shapes.plan.products == 17
+    assert not shapes.plan.packed
+    assert chain_lengths(shapes) == [9, 8]

@@ -12,7 +12,7 @@ from golden.contract.layer_config import NEIGHBOURS, LayerConfig
 from hw.plan.geometry import Geometry
 from hw.plan.schedule import CycleModel, find_schedule
 from support.schedule import Beat, beats_needed, beats_released, ends_sum, schedule
-from support.units import UNITS, random_unit, unit_config
+from support.units import UNITS, random_unit, unit_shapes
 
 #: A beat transferred in cycle t is in the input register in t + 1, in the count of beats in
 #: t + 2, has been compared in t + 3, and may be issued in t + 4.
@@ -80,7 +80,7 @@ def check(geometry: Geometry, frames: int = 4) -> None:
 
 @pytest.mark.parametrize("unit", UNITS)
 def test_model_against_simulation(unit: str) -> None:
-    check(unit_config(**UNITS[unit]).geometry)
+    check(unit_shapes(**UNITS[unit]).geometry)
 
 
 @pytest.mark.parametrize("first_seed", range(0, 100, 10))
@@ -94,7 +94,7 @@ def test_model_against_simulation_in_any_geometry(first_seed: int) -> None:
 
 def large(**fields: Any) -> Geometry:
     defaults: dict[str, Any] = {"in_channels": 16, "out_channels": 16, "height": 32, "width": 32, "simd": 16, "pe": 16}
-    return unit_config(**{**defaults, **fields}).geometry
+    return unit_shapes(**{**defaults, **fields}).geometry
 
 
 LARGE: dict[str, Geometry] = {
@@ -157,13 +157,13 @@ def test_frame_cycles_within_the_bound_at_every_fold(padding: str, stride: int, 
     """From bound by the input to bound by the multipliers, and where both are equally busy."""
     for simd, pe, size in itertools.product((1, 2, 4), (1, 2, 4, 8), (7, 8, 13)):
         fields = {"padding": padding, "stride": stride, "kernel": kernel, "height": size, "width": size + 1}
-        check_cycles(unit_config(in_channels=4, out_channels=8, simd=simd, pe=pe, **fields).geometry)
+        check_cycles(unit_shapes(in_channels=4, out_channels=8, simd=simd, pe=pe, **fields).geometry)
 
 
 @pytest.mark.parametrize("unit", [*UNITS, *(f"seed_{seed}" for seed in range(40))])
 def test_intervals_are_constant_from_the_first_frame_on(unit: str) -> None:
     seeded = unit.startswith("seed_")
-    geometry = (random_unit(int(unit[5:])) if seeded else unit_config(**UNITS[unit])).geometry
+    geometry = (random_unit(int(unit[5:])) if seeded else unit_shapes(**UNITS[unit])).geometry
     best = find_schedule(geometry)
     model = CycleModel(geometry, slots=best.slots, flush_always=best.flush_always, frames=60)
     assert set(model.intervals) == {best.frame_cycles}
@@ -171,7 +171,7 @@ def test_intervals_are_constant_from_the_first_frame_on(unit: str) -> None:
 
 def test_full_size_frames_are_predicted_in_time() -> None:
     """A 4096 x 64 frame takes a row at a time, not a beat at a time."""
-    config = LayerConfig(
+    shapes = LayerConfig(
         product="hadamard",
         in_channels=64,
         out_channels=64,
@@ -191,5 +191,5 @@ def test_full_size_frames_are_predicted_in_time() -> None:
         attn_shift=5,
         out_shift=20,
     )
-    geometry = Geometry(config=config, folding=Folding(simd=1, pe=1))
+    geometry = Geometry(config=shapes, folding=Folding(simd=1, pe=1))
     assert find_schedule(geometry).frame_cycles == geometry.ideal_frame_cycles == 64 * 4096 * 64 * 64

@@ -10,8 +10,8 @@ import pytest
 from hw.plan.reload import Reload
 from hw.reloadable.frame_sets import FrameSets
 from support.components import simulate
-from support.front_end import RELOAD, reloadable, reloadable_config
-from support.units import unit_config
+from support.front_end import RELOAD, reloadable, reloadable_shapes
+from support.units import unit_shapes
 
 LATENCY = 12
 #: Cycles that the number of a frame to wait for must be there before the order.
@@ -49,8 +49,8 @@ class Frames:
 def test_changes_at_the_boundary(longest: int, busy: float, waits: bool) -> None:
     """Frames before an order's boundary have the old set, all others the new one, to the frame."""
     rng = np.random.default_rng([longest, int(10 * busy), waits])
-    config = reloadable_config()
-    dut = FrameSets(config, latency=LATENCY + 9)
+    shapes = reloadable_shapes()
+    dut = FrameSets(shapes, latency=LATENCY + 9)
     frames, changes = Frames(rng, longest=longest, busy=busy), []
 
     async def bench(ctx: Any) -> None:
@@ -104,9 +104,9 @@ def test_changes_at_the_boundary(longest: int, busy: float, waits: bool) -> None
 def test_parts(parts: int, single_buffered: bool) -> None:
     """What an order does not name stays in force, and memories change sides only where there are two."""
     reload = Reload(attn_shift=RELOAD.attn_shift, out_shift=RELOAD.out_shift, single_buffered=single_buffered)
-    config = reloadable(unit_config(padding="valid", attn_shift=3), reload)
-    dut = FrameSets(config, latency=LATENCY)
-    first = config.layer.config.first_centre
+    shapes = reloadable(unit_shapes(padding="valid", attn_shift=3), reload)
+    dut = FrameSets(shapes, latency=LATENCY)
+    first = shapes.layer.config.first_centre
 
     async def apply(ctx: Any, parts: int, height: int) -> int:
         ctx.set(dut.i_settings.height, height)

@@ -7,75 +7,75 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hw.plan.config import UnitConfig
 from hw.plan.frame_schedule import FrameCycleModel
 from hw.plan.geometry import Geometry
-from support.front_end import reloadable, reloadable_config, run
+from hw.plan.shapes import Shapes
+from support.front_end import reloadable, reloadable_shapes, run
 from support.units import UNITS, random_unit
 
 
-def sizes_up_to(config: UnitConfig, rng: np.random.Generator, count: int) -> list[Geometry]:
+def sizes_up_to(shapes: Shapes, rng: np.random.Generator, count: int) -> list[Geometry]:
     """Frames of random size, the smallest and the largest among them."""
-    c, least = config.layer.config, config.layer.config.smallest_frame
+    c, least = shapes.layer.config, shapes.layer.config.smallest_frame
     sizes = [(c.height, c.width), (least, least), (c.height, c.width)]
     sizes += [
         (int(rng.integers(least, c.height, endpoint=True)), int(rng.integers(least, c.width, endpoint=True)))
         for _ in range(count - 3)
     ]
-    return [config.geometry.of_frame(*size) for size in rng.permutation(sizes).tolist()]
+    return [shapes.geometry.of_frame(*size) for size in rng.permutation(sizes).tolist()]
 
 
-def check_cycles(config: UnitConfig, frames: list[Geometry]) -> None:
-    p = config.schedule
-    model = FrameCycleModel(config.geometry, slots=p.slots, flush_always=p.flush_always, frames=frames)
-    seen = run(config, frames)
+def check_cycles(shapes: Shapes, frames: list[Geometry]) -> None:
+    p = shapes.schedule
+    model = FrameCycleModel(shapes.geometry, slots=p.slots, flush_always=p.flush_always, frames=frames)
+    seen = run(shapes, frames)
     assert (seen.first_output, seen.frame_ends) == (model.first_output, model.frame_ends)
     assert not any(seen.damaged)
 
 
 @pytest.mark.parametrize("name", [name for name in UNITS if not name.startswith("dynamic")])
 def test_named_units(name: str) -> None:
-    config = reloadable_config(**UNITS[name])
-    check_cycles(config, sizes_up_to(config, np.random.default_rng(1), 6))
+    shapes = reloadable_shapes(**UNITS[name])
+    check_cycles(shapes, sizes_up_to(shapes, np.random.default_rng(1), 6))
 
 
 @pytest.mark.parametrize("seed", range(40))
 def test_random_units(seed: int) -> None:
     """Reads and cycles at full rate; the same reads whenever source and sink pause."""
-    config = _reloadable(seed)
-    frames = sizes_up_to(config, np.random.default_rng(seed), 7)
-    check_cycles(config, frames)
-    run(config, frames, idle=0.4, stall=0.3, seed=seed)
+    shapes = _reloadable(seed)
+    frames = sizes_up_to(shapes, np.random.default_rng(seed), 7)
+    check_cycles(shapes, frames)
+    run(shapes, frames, idle=0.4, stall=0.3, seed=seed)
 
 
 @pytest.mark.parametrize("seed", range(12))
 def test_masks(seed: int) -> None:
     """Each output position is told which columns of its taps lie outside its own frame."""
-    config = _reloadable(100 + seed)
-    frames = sizes_up_to(config, np.random.default_rng(seed), 4)
-    unmasked = {dx for _, dx in config.geometry.offsets} - set(config.edge_columns)
+    shapes = _reloadable(100 + seed)
+    frames = sizes_up_to(shapes, np.random.default_rng(seed), 4)
+    unmasked = {dx for _, dx in shapes.geometry.offsets} - set(shapes.edge_columns)
     expected: list[int] = []
-    sums = config.geometry.output_beats * (config.geometry.channel_beats if config.layer.config.depthwise else 1)
+    sums = shapes.geometry.output_beats * (shapes.geometry.channel_beats if shapes.layer.config.depthwise else 1)
     for g in frames:
         c = g.config
         for x in range(c.out_height * c.out_width):
             centre = c.first_centre + c.stride * (x % c.out_width)
             assert all(0 <= centre + dx < c.width for dx in unmasked)
-            mask = sum((not 0 <= centre + dx < c.width) << index for index, dx in enumerate(config.edge_columns))
+            mask = sum((not 0 <= centre + dx < c.width) << index for index, dx in enumerate(shapes.edge_columns))
             expected += [mask] * sums
-    assert run(config, frames).outside == expected
+    assert run(shapes, frames).outside == expected
 
 
 @pytest.mark.parametrize("seed", range(20))
 def test_early_tlast(seed: int) -> None:
     """A frame that ends too early is completed, and marked; its neighbours are as they should be."""
     rng = np.random.default_rng(seed)
-    config = _reloadable(200 + seed)
-    frames = sizes_up_to(config, rng, 5)
+    shapes = _reloadable(200 + seed)
+    frames = sizes_up_to(shapes, rng, 5)
     counts = [g.config.height * g.config.width * g.channel_beats for g in frames]
     short = [int(rng.integers(1, count, endpoint=True)) for count in counts]
     sent = [count if n % 2 else less for n, (count, less) in enumerate(zip(counts, short, strict=True))]
-    seen = run(config, frames, idle=0.2, stall=0.2, seed=seed, last=sent)
+    seen = run(shapes, frames, idle=0.2, stall=0.2, seed=seed, last=sent)
     assert seen.damaged == [less < count for less, count in zip(sent, counts, strict=True)]
 
 
@@ -83,18 +83,18 @@ def test_early_tlast(seed: int) -> None:
 def test_late_tlast(seed: int) -> None:
     """What follows a frame without TLAST is dropped up to the next one."""
     rng = np.random.default_rng(seed)
-    config = _reloadable(300 + seed)
-    frames = sizes_up_to(config, rng, 4)
+    shapes = _reloadable(300 + seed)
+    frames = sizes_up_to(shapes, rng, 4)
     counts = [g.config.height * g.config.width * g.channel_beats for g in frames]
     sent = [count + int(rng.integers(0, 5)) for count in counts]
-    seen = run(config, frames, idle=0.2, seed=seed, last=sent)
+    seen = run(shapes, frames, idle=0.2, seed=seed, last=sent)
     assert seen.damaged == [more > count for more, count in zip(sent, counts, strict=True)]
 
 
-def _reloadable(seed: int, **options: Any) -> UnitConfig:
+def _reloadable(seed: int, **options: Any) -> Shapes:
     """A random unit with the formats that let any weights be loaded."""
     while True:
-        config = random_unit(seed, **options)
-        if config.layer.config.attn_shift <= 8:
-            return reloadable(config)
+        shapes = random_unit(seed, **options)
+        if shapes.layer.config.attn_shift <= 8:
+            return reloadable(shapes)
         seed += 1000

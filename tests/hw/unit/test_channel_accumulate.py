@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from golden.contract.bounds import combined_ranges
-from hw.plan.config import UnitConfig
+from hw.plan.shapes import Shapes
 from hw.targets.families import TARGETS
+from hw.unit import channel_accumulate
 from hw.unit.channel_accumulate import ChannelAccumulate
 from support.components import stream_through
-from support.units import SIGNS, SIMILAR, at_limits, random_unit, unit_config, with_arrays
+from support.units import SIGNS, SIMILAR, at_limits, random_unit, unit_shapes, with_arrays
 
 FOLDINGS: dict[str, dict[str, Any]] = {
     "one_channel": {"in_channels": 1, "out_channels": 2, "simd": 1},
@@ -28,44 +29,44 @@ FOLDINGS: dict[str, dict[str, Any]] = {
 BIAS_LIMITS = {"lowest": -(2**31), "highest": 2**31 - 1}
 
 
-def stimuli(config: UnitConfig, rng: np.random.Generator) -> list[tuple[int, np.ndarray]]:
+def stimuli(shapes: Shapes, rng: np.random.Generator) -> list[tuple[int, np.ndarray]]:
     """``(output channel, combined [C/groups])`` over all that a channel's weights allow, limits first."""
-    low, high = combined_ranges(config.layer)
+    low, high = combined_ranges(shapes.layer)
     alternate = np.arange(low.shape[1]) % 2 == 0
     patterns = [low, high, np.where(alternate, low, high), np.where(alternate, high, low)]
     patterns += [rng.integers(low, high, endpoint=True) for _ in range(6)]
     return [(o, pattern[o]) for pattern in patterns for o in range(len(low))]
 
 
-def check(config: UnitConfig, seed: int, idle: float = 0.3, *, early: bool = False) -> list[int]:
+def check(shapes: Shapes, seed: int, idle: float = 0.3, *, early: bool = False) -> list[int]:
     """Stream sums through and check values and latency; returns the values.
 
     ``early``: sums do not change with their last beat, so that they are also there before.
     """
     rng = np.random.default_rng(seed)
-    dut = ChannelAccumulate(config)
-    lanes, folded = config.lane_channels, config.beats_per_output > 1
-    combined_bound = config.ranges.combined if config.heads is None else config.ranges.accumulator
-    bias_bound = config.layer.bias.min(), config.layer.bias.max()
+    dut = ChannelAccumulate(shapes)
+    lanes, folded = shapes.lane_channels, shapes.beats_per_output > 1
+    combined_bound = shapes.ranges.combined if shapes.heads is None else shapes.ranges.accumulator
+    bias_bound = shapes.layer.bias.min(), shapes.layer.bias.max()
 
     # What each cycle brings, and what it completes. `i_bias` and what marks beats come `bias_latency` later.
     lines: list[dict[str, Any]] = []
     completed: dict[int, int] = {}
-    for o, combined in stimuli(config, rng):
+    for o, combined in stimuli(shapes, rng):
         for first in range(0, len(combined), lanes):
             while rng.random() < idle:
-                terms = config.combined.length
+                terms = shapes.combined.length
                 garbage = rng.integers(combined_bound.low, combined_bound.high, terms, endpoint=True).tolist()
                 bias = int(rng.integers(*bias_bound, endpoint=True))
                 lines.append({"combined": garbage, "bias": bias, "valid": 0, "first": int(rng.integers(2))})
             own = combined[first : first + lanes].tolist()
             # With similarities all channels of a beat are summed before.
-            own = own if config.heads is None else [sum(own)]
+            own = own if shapes.heads is None else [sum(own)]
             beat = {"combined": own, "valid": 1, "first": int(first == 0)}
-            lines.append({**beat, "bias": int(config.layer.bias[o])})
-        completed[len(lines) - 1] = int(combined.sum() + config.layer.bias[o])
+            lines.append({**beat, "bias": int(shapes.layer.bias[o])})
+        completed[len(lines) - 1] = int(combined.sum() + shapes.layer.bias[o])
 
-    idle_line = {"combined": [0] * config.combined.length, "bias": 0, "valid": 0, "first": 0}
+    idle_line = {"combined": [0] * shapes.combined.length, "bias": 0, "valid": 0, "first": 0}
     ports = ["bias", "valid", "first"] if folded else ["bias"]
     # One idle cycle in front, as the bias may be wanted a cycle before the values.
     lines = [idle_line, *lines]
@@ -75,12 +76,13 @@ def check(config: UnitConfig, seed: int, idle: float = 0.3, *, early: bool = Fal
         return lines[cycle] if 0 <= cycle < len(lines) else idle_line
 
     inputs = [
-        {"i_combined": line(t)["combined"]} | {f"i_{port}": line(t - dut.bias_latency)[port] for port in ports}
+        {"i_combined": line(t)["combined"]}
+        | {f"i_{port}": line(t - channel_accumulate.bias_latency(shapes))[port] for port in ports}
         for t in range(len(lines) + 4)
     ]
     [shown] = stream_through(dut, inputs, [dut.o_acc])
     delays = [d for d in range(12) if all(shown[cycle + d] == acc for cycle, acc in completed.items())]
-    assert dut.latency in (delays if early else delays[:1]), f"seed {seed}"
+    assert channel_accumulate.latency(shapes) in (delays if early else delays[:1]), f"seed {seed}"
     return list(completed.values())
 
 
@@ -88,7 +90,7 @@ def check(config: UnitConfig, seed: int, idle: float = 0.3, *, early: bool = Fal
 @pytest.mark.parametrize("idle", [0, 0.3])
 @pytest.mark.parametrize("target", TARGETS)
 def test_sums_and_latency(folding: str, idle: float, target: str) -> None:
-    check(unit_config(target=target, **{"in_signed": True, **FOLDINGS[folding]}), seed=11, idle=idle)
+    check(unit_shapes(target=target, **{"in_signed": True, **FOLDINGS[folding]}), seed=11, idle=idle)
 
 
 @pytest.mark.parametrize("signs", SIGNS)
@@ -97,10 +99,10 @@ def test_sums_and_latency(folding: str, idle: float, target: str) -> None:
 @pytest.mark.parametrize("target", ["generic", "ecp5"])
 def test_limits(signs: str, in_signed: bool, bias: str, target: str) -> None:
     """The proven bound is reached, and no partial sum on the way to it overflows."""
-    config = at_limits(unit_config(in_signed=in_signed, attn_shift=12, target=target), signs)
-    config = with_arrays(config, bias=np.full_like(config.layer.bias, BIAS_LIMITS[bias]))
-    values = check(config, seed=12)
-    bound = config.ranges.accumulator
+    shapes = at_limits(unit_shapes(in_signed=in_signed, attn_shift=12, target=target), signs)
+    shapes = with_arrays(shapes, bias=np.full_like(shapes.layer.bias, BIAS_LIMITS[bias]))
+    values = check(shapes, seed=12)
+    bound = shapes.ranges.accumulator
     assert (max(values) == bound.high) if bias == "highest" else (min(values) == bound.low)
 
 
@@ -109,15 +111,15 @@ def test_limits(signs: str, in_signed: bool, bias: str, target: str) -> None:
 @pytest.mark.parametrize("target", ["generic", "ecp5"])
 def test_sums_of_few_bits(bias: tuple[int, int], folding: str, target: str) -> None:
     """All weights zero: nothing but the bias, in one bit or two."""
-    config = unit_config(target=target, **FOLDINGS[folding])
-    config = with_arrays(
-        config,
-        conv_weight=np.zeros_like(config.layer.conv_weight),
-        attn_weight=np.zeros_like(config.layer.attn_weight),
-        bias=np.resize(bias, config.layer.bias.shape),
+    shapes = unit_shapes(target=target, **FOLDINGS[folding])
+    shapes = with_arrays(
+        shapes,
+        conv_weight=np.zeros_like(shapes.layer.conv_weight),
+        attn_weight=np.zeros_like(shapes.layer.attn_weight),
+        bias=np.resize(bias, shapes.layer.bias.shape),
     )
-    assert config.ranges.accumulator.signed_bits == (1 if bias[1] == 0 else 2)
-    check(config, seed=22, early=True)
+    assert shapes.ranges.accumulator.signed_bits == (1 if bias[1] == 0 else 2)
+    check(shapes, seed=22, early=True)
 
 
 @pytest.mark.parametrize("target", TARGETS)

@@ -8,22 +8,22 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hw.plan.config import UnitConfig
+from hw.plan.shapes import Shapes
 from hw.unit.output_stream import OutputStream
 from support.components import look, put, simulate
-from support.units import unit_config
+from support.units import unit_shapes
 
 BEATS = 300
 
 
-def output_config(*, out_bits: int = 5, out_signed: bool = True) -> UnitConfig:
-    return unit_config(out_bits=out_bits, out_signed=out_signed, relu=False)
+def output_config(*, out_bits: int = 5, out_signed: bool = True) -> Shapes:
+    return unit_shapes(out_bits=out_bits, out_signed=out_signed, relu=False)
 
 
-def random_beats(config: UnitConfig, rng: np.random.Generator) -> list[tuple[list[int], int]]:
+def random_beats(shapes: Shapes, rng: np.random.Generator) -> list[tuple[list[int], int]]:
     """``(elements, last)``; the elements include the limits of their format."""
-    limits = config.layer.config.out_range
-    values = rng.integers(limits.low, limits.high, (BEATS, config.folding.pe), endpoint=True)
+    limits = shapes.layer.config.out_range
+    values = rng.integers(limits.low, limits.high, (BEATS, shapes.folding.pe), endpoint=True)
     values[0], values[1] = limits.low, limits.high
     return [(beat, int(rng.random() < 0.2)) for beat in values.tolist()]
 
@@ -38,17 +38,17 @@ def test_every_beat_once_and_in_order(depth: int, offer: float, ready: float) ->
     """The source holds credit as the sequencer does: an entry per beat, back with ``o_popped``."""
     seed = depth
     rng = np.random.default_rng(seed)
-    config = output_config()
-    dut = OutputStream(config, depth=depth)
-    beats = random_beats(config, rng)
-    limits = config.layer.config.out_range
+    shapes = output_config()
+    dut = OutputStream(shapes, depth=depth, marks=False)
+    beats = random_beats(shapes, rng)
+    limits = shapes.layer.config.out_range
 
     async def bench(ctx: Any) -> None:
         sent, credit, received = 0, depth, 0
         stalled: tuple[list[int], int] | None = None
         while received < BEATS:
             offered = sent < BEATS and credit > 0 and rng.random() < offer
-            beat, last = beats[sent] if offered else ([limits.high] * config.folding.pe, 1)
+            beat, last = beats[sent] if offered else ([limits.high] * shapes.folding.pe, 1)
             ctx.set(dut.i_valid, offered)
             put(ctx, dut.i_beat, beat)
             ctx.set(dut.i_last, last)
@@ -83,9 +83,9 @@ def test_every_beat_once_and_in_order(depth: int, offer: float, ready: float) ->
 def test_holds_its_full_depth_while_nobody_takes(depth: int) -> None:
     """``depth`` beats wait in the FIFO and one more at the port, from any position of head and tail."""
     rng = np.random.default_rng(14)
-    config = output_config()
-    dut = OutputStream(config, depth=depth)
-    beats = random_beats(config, rng)
+    shapes = output_config()
+    dut = OutputStream(shapes, depth=depth, marks=False)
+    beats = random_beats(shapes, rng)
 
     async def bench(ctx: Any) -> None:
         sent, received = 0, 0
@@ -119,9 +119,9 @@ def test_holds_its_full_depth_while_nobody_takes(depth: int) -> None:
 def test_latency_and_full_rate(out_bits: int, out_signed: bool) -> None:
     """A ready sink gets a beat every cycle, ``latency`` cycles after it came in."""
     rng = np.random.default_rng(15)
-    config = output_config(out_bits=out_bits, out_signed=out_signed)
-    dut = OutputStream(config, depth=OutputStream.latency)
-    beats = random_beats(config, rng)
+    shapes = output_config(out_bits=out_bits, out_signed=out_signed)
+    dut = OutputStream(shapes, depth=OutputStream.latency, marks=False)
+    beats = random_beats(shapes, rng)
 
     async def bench(ctx: Any) -> None:
         ctx.set(dut.o.ready, 1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from fractions import Fraction
 from typing import Any
 
@@ -15,10 +14,12 @@ from golden.contract.layer_config import LayerConfig
 from golden.contract.ranges import Range
 from hw.plan.config import UnitConfig
 from hw.plan.reload import Reload
+from hw.plan.shapes import Shapes
 from hw.targets.families import TARGETS
+from hw.unit import requantise
 from hw.unit.requantise import Requantise
 from support.components import measured_latency, stream_through
-from support.units import SIMULATED, random_unit
+from support.units import SIMULATED, changed, random_unit
 
 OUTPUTS: dict[str, dict[str, Any]] = {
     "unsigned": {"out_signed": False, "relu": False},
@@ -31,7 +32,7 @@ SHIFTS = (0, 1, 2, 3, 5, 8)
 MULTIPLIERS = (1, 2, 3, 4, 6, 12)
 
 
-def unit(*, bias: tuple[int, int], multipliers: tuple[int, ...], target: str = "generic", **fields: Any) -> UnitConfig:
+def unit(*, bias: tuple[int, int], multipliers: tuple[int, ...], target: str = "generic", **fields: Any) -> Shapes:
     """A unit whose accumulators reach from ``bias[0] - 1`` to ``bias[1] + 2``."""
     channels = 2 * len(multipliers)
     config = LayerConfig(
@@ -58,25 +59,25 @@ def unit(*, bias: tuple[int, int], multipliers: tuple[int, ...], target: str = "
         bias=np.tile(bias, len(multipliers)),
         multiplier=np.repeat(multipliers, 2),
     )
-    return UnitConfig(layer=layer, folding=Folding(simd=1, pe=1), target=SIMULATED[target])
+    return Shapes(UnitConfig(layer=layer, folding=Folding(simd=1, pe=1), target=SIMULATED[target]))
 
 
-def requantised(config: UnitConfig, acc: int, multiplier: int) -> int:
+def requantised(shapes: Shapes, acc: int, multiplier: int) -> int:
     """The contract, in exact fractions: Python rounds these half to even."""
-    limits = config.layer.config.out_range
-    rounded = round(Fraction(acc * multiplier, 2**config.layer.config.out_shift))
+    limits = shapes.layer.config.out_range
+    rounded = round(Fraction(acc * multiplier, 2**shapes.layer.config.out_shift))
     return min(max(rounded, limits.low), limits.high)
 
 
-def check(config: UnitConfig, pairs: list[tuple[int, int]]) -> list[int]:
+def check(shapes: Shapes, pairs: list[tuple[int, int]]) -> list[int]:
     """Requantise ``(acc, multiplier)`` pairs and check values and latency; returns the values."""
-    dut = Requantise(config)
+    dut = Requantise(shapes)
     [shown] = stream_through(dut, [{"i_acc": acc, "i_multiplier": m} for acc, m in pairs], [dut.o_y])
-    expected = [requantised(config, *pair) for pair in pairs]
+    expected = [requantised(shapes, *pair) for pair in pairs]
     if len(set(expected)) == 1:
-        assert shown[dut.latency :][: len(expected)] == expected
+        assert shown[requantise.latency(shapes) :][: len(expected)] == expected
     else:
-        assert measured_latency(shown, expected) == dut.latency
+        assert measured_latency(shown, expected) == requantise.latency(shapes)
     return expected
 
 
@@ -85,12 +86,12 @@ def check(config: UnitConfig, pairs: list[tuple[int, int]]) -> list[int]:
 @pytest.mark.parametrize("target", ["generic", "ecp5"])
 def test_every_accumulator(output: str, out_shift: int, target: str) -> None:
     fields = {"out_bits": 3, "out_shift": out_shift, **OUTPUTS[output]}
-    config = unit(bias=(-150, 150), multipliers=MULTIPLIERS, target=target, **fields)
-    bound = config.ranges.accumulator
+    shapes = unit(bias=(-150, 150), multipliers=MULTIPLIERS, target=target, **fields)
+    bound = shapes.ranges.accumulator
     assert (bound.low, bound.high) == (-151, 152)
     pairs = [(acc, m) for m in MULTIPLIERS for acc in range(bound.low, bound.high + 1)]
-    values = check(config, pairs)
-    limits = config.layer.config.out_range
+    values = check(shapes, pairs)
+    limits = shapes.layer.config.out_range
     assert {limits.low, limits.high} <= set(values)
     if out_shift:
         # What is meant to be tested is really there: ties between an even and an odd number, both ways.
@@ -103,9 +104,9 @@ def test_every_accumulator(output: str, out_shift: int, target: str) -> None:
 @pytest.mark.parametrize("output", OUTPUTS)
 def test_shifts_beyond_the_product(output: str, out_shift: int) -> None:
     """A product of 10 bits, from -453 to 456, rounds to -1, 0 or 1, and only to 0 from a shift of 10 on."""
-    config = unit(bias=(-150, 150), multipliers=(3,), out_bits=4, out_shift=out_shift, **OUTPUTS[output])
-    assert config.ranges.scaled.signed_bits == 10
-    values = check(config, [(acc, 3) for acc in range(-151, 153)])
+    shapes = unit(bias=(-150, 150), multipliers=(3,), out_bits=4, out_shift=out_shift, **OUTPUTS[output])
+    assert shapes.ranges.scaled.signed_bits == 10
+    values = check(shapes, [(acc, 3) for acc in range(-151, 153)])
     assert (set(values) == {0}) == (out_shift > 9)
 
 
@@ -113,18 +114,18 @@ def test_shifts_beyond_the_product(output: str, out_shift: int) -> None:
 @pytest.mark.parametrize("output", OUTPUTS)
 def test_most_negative_product(output: str, out_shift: int) -> None:
     """A product of 8 bits that is -128, at shifts where it rounds to -2 and -1, ties with 0, and rounds to 0."""
-    config = unit(bias=(-127, 100), multipliers=(1,), out_bits=4, out_shift=out_shift, **OUTPUTS[output])
-    assert (config.ranges.scaled.low, config.ranges.scaled.signed_bits) == (-128, 8)
-    check(config, [(acc, 1) for acc in range(-128, 103)])
+    shapes = unit(bias=(-127, 100), multipliers=(1,), out_bits=4, out_shift=out_shift, **OUTPUTS[output])
+    assert (shapes.ranges.scaled.low, shapes.ranges.scaled.signed_bits) == (-128, 8)
+    check(shapes, [(acc, 1) for acc in range(-128, 103)])
 
 
 @pytest.mark.parametrize("output", OUTPUTS)
 @pytest.mark.parametrize("out_shift", [0, 1, 4])
 def test_elements_wider_than_the_product(output: str, out_shift: int) -> None:
-    config = unit(bias=(-20, 20), multipliers=(3,), out_bits=16, out_shift=out_shift, **OUTPUTS[output])
-    bound = config.ranges.accumulator
-    values = check(config, [(acc, 3) for acc in range(bound.low, bound.high + 1)])
-    assert (min(values) < 0) == (config.layer.config.out_range.low < 0)
+    shapes = unit(bias=(-20, 20), multipliers=(3,), out_bits=16, out_shift=out_shift, **OUTPUTS[output])
+    bound = shapes.ranges.accumulator
+    values = check(shapes, [(acc, 3) for acc in range(bound.low, bound.high + 1)])
+    assert (min(values) < 0) == (shapes.layer.config.out_range.low < 0)
 
 
 @pytest.mark.parametrize("bias", [(-150, -149), (149, 150)])
@@ -132,9 +133,9 @@ def test_elements_wider_than_the_product(output: str, out_shift: int) -> None:
 @pytest.mark.parametrize("out_shift", [0, 3])
 def test_one_sided_accumulators(bias: tuple[int, int], output: str, out_shift: int) -> None:
     """Where a limit is proven out of reach there is no comparison, and none is missed."""
-    config = unit(bias=bias, multipliers=(5,), out_bits=6, out_shift=out_shift, **OUTPUTS[output])
-    bound = config.ranges.accumulator
-    check(config, [(acc, 5) for acc in range(bound.low, bound.high + 1)])
+    shapes = unit(bias=bias, multipliers=(5,), out_bits=6, out_shift=out_shift, **OUTPUTS[output])
+    bound = shapes.ranges.accumulator
+    check(shapes, [(acc, 5) for acc in range(bound.low, bound.high + 1)])
 
 
 @pytest.mark.parametrize("output", OUTPUTS)
@@ -144,7 +145,7 @@ def test_one_sided_accumulators(bias: tuple[int, int], output: str, out_shift: i
 def test_limits(output: str, out_bits: int, out_shift: int, target: str) -> None:
     """The widest accumulators that a bias makes, the largest multiplier, ties at the far ends."""
     multiplier = 2**16 - 1
-    config = unit(
+    shapes = unit(
         bias=(-(2**31), 2**31 - 1),
         multipliers=(multiplier, 2**15),
         target=target,
@@ -153,28 +154,28 @@ def test_limits(output: str, out_bits: int, out_shift: int, target: str) -> None
         **OUTPUTS[output],
     )
     rng = np.random.default_rng(13)
-    bound = config.ranges.accumulator
+    bound = shapes.ranges.accumulator
     ends = [bound.low, bound.low + 1, -1, 0, 1, bound.high - 1, bound.high]
     pairs = [(acc, m) for acc in ends for m in (multiplier, 2**15, 1)]
     pairs += [(int(acc), multiplier) for acc in rng.integers(bound.low, bound.high, 30, endpoint=True)]
     # Outputs around every tie that the output can show, if the shift is large enough to reach one.
     ties = [(2 * k + 1) << out_shift >> 16 for k in range(-40, 40)]
     pairs += [(acc, 2**15) for acc in ties if bound.low <= acc <= bound.high]
-    check(config, pairs)
+    check(shapes, pairs)
 
 
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("seed", range(10))
 def test_values_in_any_layer(seed: int, target: str) -> None:
-    config = random_unit(seed, target)
+    shapes = random_unit(seed, target)
     rng = np.random.default_rng(seed)
-    bound = config.ranges.accumulator
+    bound = shapes.ranges.accumulator
     # Each output channel has its own bound on acc; the one with the largest multiplier may use what its bound allows.
-    for multiplier in sorted(set(config.layer.multiplier.tolist())):
-        top = min(bound.high, config.ranges.scaled.high // multiplier)
-        bottom = max(bound.low, -(-config.ranges.scaled.low // multiplier))
+    for multiplier in sorted(set(shapes.layer.multiplier.tolist())):
+        top = min(bound.high, shapes.ranges.scaled.high // multiplier)
+        bottom = max(bound.low, -(-shapes.ranges.scaled.low // multiplier))
         accs = [bottom, top, *rng.integers(bottom, top, 30, endpoint=True).tolist()]
-        check(config, [(acc, multiplier) for acc in accs])
+        check(shapes, [(acc, multiplier) for acc in accs])
 
 
 @pytest.mark.parametrize("output", ["unsigned", "signed"])
@@ -186,8 +187,8 @@ def test_shift_and_relu_of_each_sum(output: str, low: int, high: int, target: st
     frozen = unit(
         bias=(-150, 150), multipliers=(3,), target=target, out_bits=4, out_shift=high, out_signed=out_signed, relu=False
     )
-    config = dataclasses.replace(frozen, reload=Reload(attn_shift=Range(0, 0), out_shift=Range(low, high)))
-    dut, rng = Requantise(config), np.random.default_rng(5)
+    shapes = changed(frozen, reload=Reload(attn_shift=Range(0, 0), out_shift=Range(low, high)))
+    dut, rng = Requantise(shapes), np.random.default_rng(5)
     full, shifts = Range.of_format(4, out_signed), range(low, high + 1)
     sums = []
     for shift in [*shifts, *rng.integers(low, high, 300, endpoint=True).tolist()]:
@@ -195,21 +196,31 @@ def test_shift_and_relu_of_each_sum(output: str, low: int, high: int, target: st
         # Around the limits, at ties, and anything.
         near = int(rng.integers(full.low - 2, full.high + 2)) * 2**shift // multiplier + int(rng.integers(-2, 3))
         acc = near if rng.random() < 0.7 else int(rng.integers(-(2**31), 2**31))
-        bound = config.ranges.accumulator
+        bound = shapes.ranges.accumulator
         sums.append((min(max(acc, bound.low), bound.high), multiplier, shift, bool(rng.integers(2))))
     inputs = [
         {
             "i_acc": sums[t][0],
             "i_multiplier": sums[t][1],
-            "i_out_shift": sums[max(0, t - dut.shift_latency)][2],
-            "i_relu": sums[max(0, t - dut.relu_latency)][3],
+            "i_out_shift": sums[max(0, t - requantise.shift_latency(shapes))][2],
+            "i_relu": sums[max(0, t - requantise.relu_latency(shapes))][3],
         }
         for t in range(len(sums))
     ]
-    count = len(sums) - dut.relu_latency
+    count = len(sums) - requantise.relu_latency(shapes)
     shown, cut = stream_through(dut, inputs, [dut.o_y, dut.o_cut])
     for number, (acc, multiplier, shift, relu) in enumerate(sums[:count]):
         exact = round(Fraction(acc * multiplier, 2**shift))
         least = 0 if relu else full.low
-        assert shown[dut.latency + number] == min(max(exact, least), full.high), (acc, multiplier, shift, relu)
-        assert cut[dut.latency + number] == (exact > full.high or (exact < least < 0)), (acc, multiplier, shift, relu)
+        assert shown[requantise.latency(shapes) + number] == min(max(exact, least), full.high), (
+            acc,
+            multiplier,
+            shift,
+            relu,
+        )
+        assert cut[requantise.latency(shapes) + number] == (exact > full.high or (exact < least < 0)), (
+            acc,
+            multiplier,
+            shift,
+            relu,
+        )

@@ -10,13 +10,15 @@ import numpy as np
 import pytest
 
 from golden.contract.streams import to_beats
-from hw.plan.config import UnitConfig
-from hw.plan.schedule import WRITE_TO_ISSUE
-from hw.unit.row_store import Release, RowStore
+from hw.frozen.beat_writer import BeatWriter, Release
+from hw.plan.schedule import CycleModel
+from hw.plan.shapes import Shapes
+from hw.unit import row_store
+from hw.unit.row_store import RowStore
 from sim.cases.stimulus import random_frames
 from support.components import look, put, simulate
 from support.schedule import Beat, beats_needed, beats_released, schedule
-from support.units import UNITS, random_unit, unit_config
+from support.units import UNITS, random_unit, unit_shapes
 
 FRAMES = 3
 #: Cycles from a beat's being written to the address that finds it.
@@ -30,15 +32,15 @@ class Rows:
     every cycle the store must take a beat if and only if there is room for one.
     """
 
-    def __init__(self, config: UnitConfig, seed: int, *, offer: float, read: float) -> None:
-        self.config = config
-        self.dut = RowStore(config)
+    def __init__(self, shapes: Shapes, seed: int, *, offer: float, read: float) -> None:
+        self.shapes = shapes
+        self.dut = RowStore(shapes, BeatWriter(shapes))
         self.rng = np.random.default_rng(seed)
         self.offer, self.read = offer, read
-        self.frames = random_frames(self.rng, config.layer.config, FRAMES)
-        self.beats = to_beats(self.frames, config.folding.simd).tolist()
-        self.slots = config.schedule.slots
-        g, c = config.geometry, config.layer.config
+        self.frames = random_frames(self.rng, shapes.layer.config, FRAMES)
+        self.beats = to_beats(self.frames, shapes.folding.simd).tolist()
+        self.slots = shapes.schedule.slots
+        g, c = shapes.geometry, shapes.layer.config
         self.row_beats = c.width * g.channel_beats
         #: Beat that the oldest slot in use begins with, rows above the first frame counted too.
         self.oldest = (g.centre_row(0) - g.up) * self.row_beats
@@ -50,7 +52,7 @@ class Rows:
 
     def reads(self) -> Iterator[Beat]:
         """The beats that read the store, in order."""
-        steps = schedule(self.config.geometry, FRAMES)
+        steps = schedule(self.shapes.geometry, FRAMES)
         options = next(steps)
         while True:
             if options[0].group is not None:
@@ -61,7 +63,7 @@ class Rows:
                 return
 
     def address(self, beat: Beat) -> dict[str, Any]:
-        g, c = self.config.geometry, self.config.layer.config
+        g, c = self.shapes.geometry, self.shapes.layer.config
         assert beat.group is not None
         frame, q, group = beat.group
         centre = c.first_centre + c.stride * q
@@ -74,7 +76,7 @@ class Rows:
         }
 
     def release(self, beat: Beat) -> Release:
-        g, c = self.config.geometry, self.config.layer.config
+        g, c = self.shapes.geometry, self.shapes.layer.config
         assert beat.group is not None
         _, q, group = beat.group
         if beat.channel < g.channel_beats - 1:
@@ -85,7 +87,7 @@ class Rows:
 
     def column(self, beat: Beat) -> list[list[list[int] | None]]:
         """``[row][column][lane]``; None for a column right of the frame, which nobody looks at."""
-        g, c, simd = self.config.geometry, self.config.layer.config, self.config.folding.simd
+        g, c, simd = self.shapes.geometry, self.shapes.layer.config, self.shapes.folding.simd
         assert beat.group is not None
         frame, q, group = beat.group
         channels = slice(beat.channel * simd, (beat.channel + 1) * simd)
@@ -104,7 +106,7 @@ class Rows:
         return rows
 
     async def bench(self, ctx: Any) -> None:
-        dut, g = self.dut, self.config.geometry
+        dut, g = self.dut, self.shapes.geometry
         taken = 0
         written: list[int] = []
         oldest = self.oldest  # what is released in this cycle counts from the one after the next
@@ -126,7 +128,7 @@ class Rows:
                 assert beat is not None
                 for name, value in self.address(beat).items():
                     ctx.set(getattr(dut, name), value)
-                expected[cycle + dut.latency] = beat, self.column(beat)
+                expected[cycle + row_store.latency(self.shapes.target)] = beat, self.column(beat)
             else:
                 ctx.set(dut.i_address, int(self.rng.integers(g.groups * g.channel_beats)))
                 ctx.set(dut.i_row_valid, int(self.rng.integers(2 ** len(g.rows))))
@@ -156,7 +158,7 @@ class Rows:
 @pytest.mark.parametrize("target", ["generic", "ecp5", "xcup"])
 @pytest.mark.parametrize("unit", UNITS)
 def test_reads_what_was_written_at_full_rate(unit: str, target: str) -> None:
-    rows = Rows(unit_config(target=target, **UNITS[unit]), seed=1, offer=1, read=1)
+    rows = Rows(unit_shapes(target=target, **UNITS[unit]), seed=1, offer=1, read=1)
     simulate(rows.dut, rows.bench)
 
 
@@ -170,18 +172,18 @@ def test_reads_what_was_written_in_any_geometry(seed: int, offer: float, read: f
 
 @pytest.mark.parametrize("unit", UNITS)
 def test_takes_exactly_what_fits_while_nothing_is_read(unit: str) -> None:
-    config = unit_config(**UNITS[unit])
-    dut = RowStore(config)
-    g, c = config.geometry, config.layer.config
+    shapes = unit_shapes(**UNITS[unit])
+    dut = RowStore(shapes, BeatWriter(shapes))
+    g, c = shapes.geometry, shapes.layer.config
     row = c.width * g.channel_beats
     # Rows above the frame have their place in the store too, though nothing is kept there.
-    room = (config.schedule.slots + g.centre_row(0) - g.up) * row
+    room = (shapes.schedule.slots + g.centre_row(0) - g.up) * row
     needed = (g.bottom_row(0) + 1) * row
 
     async def bench(ctx: Any) -> None:
         ctx.set(dut.i.valid, 1)
         taken = 0
-        for _cycle in range(2 * config.schedule.slots * row):
+        for _cycle in range(2 * shapes.schedule.slots * row):
             taken += ctx.get(dut.i.ready)
             await ctx.tick()
         assert needed <= taken == room
@@ -193,8 +195,8 @@ def test_takes_exactly_what_fits_while_nothing_is_read(unit: str) -> None:
 def test_declared_times(target: str) -> None:
     """A beat is written the cycle after its transfer, found three cycles later, and read ``latency`` after that."""
     fields: dict[str, Any] = {"kernel": 1, "attn_offsets": (), "height": 2, "width": 3}
-    config = unit_config(in_channels=1, out_channels=1, simd=1, pe=1, target=target, **fields)
-    dut = RowStore(config)
+    shapes = unit_shapes(in_channels=1, out_channels=1, simd=1, pe=1, target=target, **fields)
+    dut = RowStore(shapes, BeatWriter(shapes))
     values = [11, 22, 33]
     first_address = 1 + WRITE_TO_READ
 
@@ -209,7 +211,7 @@ def test_declared_times(target: str) -> None:
             shown.append(look(ctx, dut.o_column)[0][0][0])
             await ctx.tick()
         assert written == [0, 1, 1, 1] + [0] * 12
-        first = first_address + dut.latency
+        first = first_address + row_store.latency(shapes.target)
         assert shown[first : first + 3] == values
 
     simulate(dut, bench)
@@ -217,4 +219,4 @@ def test_declared_times(target: str) -> None:
 
 def test_the_sequencer_reads_no_earlier() -> None:
     """From transfer to issue, and a cycle more to the address: never before the beat is found."""
-    assert WRITE_TO_ISSUE + 1 >= 1 + WRITE_TO_READ
+    assert CycleModel.write_to_issue + 1 >= 1 + WRITE_TO_READ

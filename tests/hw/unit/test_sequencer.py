@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hw.plan.config import UnitConfig
-from hw.unit.row_store import Release
+from hw.frozen.beat_writer import Release
+from hw.frozen.input_walk import InputWalk
+from hw.frozen.positions import CountedPositions
+from hw.plan.shapes import Shapes
 from hw.unit.sequencer import Sequencer
 from support.components import simulate
 from support.schedule import Beat, beats_needed, beats_released, ends_sum, schedule
-from support.units import UNITS, random_unit, unit_config
+from support.units import UNITS, random_unit, unit_shapes
 
 #: Cycles from an issue to its output's entry in the FIFO.
 PIPELINE = 6
@@ -21,9 +23,9 @@ PIPELINE = 6
 WRITE_TO_ISSUE, POP_TO_ISSUE = 3, 2
 
 
-def expected_ports(config: UnitConfig, beat: Beat) -> tuple[dict[str, Any], dict[str, Any]]:
+def expected_ports(shapes: Shapes, beat: Beat) -> tuple[dict[str, Any], dict[str, Any]]:
     """The ports that mean something for ``beat``, and their values: as it is issued, and a cycle later."""
-    g, c = config.geometry, config.layer.config
+    g, c = shapes.geometry, shapes.layer.config
     last_channel = beat.channel == g.channel_beats - 1
     ports: dict[str, Any] = {"o_push": int(beat.push), "o_channel": beat.channel, "o_last": int(ends_sum(g, beat))}
     late: dict[str, Any] = {"o_release": Release.NOTHING.value}
@@ -31,7 +33,7 @@ def expected_ports(config: UnitConfig, beat: Beat) -> tuple[dict[str, Any], dict
         frame, q, group = beat.group
         centre = c.first_centre + c.stride * q
         late["o_address"] = group * g.channel_beats + beat.channel
-        late["o_slot"] = (frame * c.height + centre) % config.schedule.slots
+        late["o_slot"] = (frame * c.height + centre) % shapes.schedule.slots
         late["o_row_valid"] = sum((0 <= centre + dy < c.height) << index for index, dy in enumerate(g.rows))
         if last_channel:
             last_group, last_row = group == g.groups - 1, q == c.out_height - 1
@@ -57,13 +59,13 @@ class Run:
     """A sequencer between a writer that fills the row store and a sink that empties the FIFO, at random paces."""
 
     def __init__(
-        self, config: UnitConfig, seed: int, *, write: float = 1, pop: float = 1, depth: int = 3, frames: int = 3
+        self, shapes: Shapes, seed: int, *, write: float = 1, pop: float = 1, depth: int = 3, frames: int = 3
     ) -> None:
-        self.config, self.frames, self.depth = config, frames, depth
+        self.config, self.frames, self.depth = shapes, frames, depth
         self.write, self.pop = write, pop
         self.rng = np.random.default_rng(seed)
         self.seed = seed
-        self.dut = Sequencer(config, fifo_depth=depth + RESERVE)
+        self.dut = Sequencer(shapes, InputWalk(shapes), CountedPositions(shapes), fifo_depth=depth + RESERVE)
         #: Number of empty groups between frames and behind the last one.
         self.flushed = 0
 
@@ -149,7 +151,7 @@ PACES = {"full_rate": (1, 1), "slow_source": (0.3, 1), "slow_sink": (1, 0.2), "b
 @pytest.mark.parametrize("unit", UNITS)
 def test_every_beat_in_its_cycle(unit: str, pace: str) -> None:
     write, pop = PACES[pace]
-    run = Run(unit_config(**UNITS[unit]), seed=18, write=write, pop=pop)
+    run = Run(unit_shapes(**UNITS[unit]), seed=18, write=write, pop=pop)
     simulate(run.dut, run.bench)
 
 
@@ -162,47 +164,47 @@ def test_every_beat_in_any_geometry(seed: int) -> None:
 @pytest.mark.parametrize("unit", UNITS)
 def test_last_outputs_need_no_next_frame(unit: str) -> None:
     """One frame and nothing behind it: empty groups bring out what waits, and no more of them than that."""
-    config = unit_config(**UNITS[unit])
-    run = Run(config, seed=19, frames=1)
+    shapes = unit_shapes(**UNITS[unit])
+    run = Run(shapes, seed=19, frames=1)
     simulate(run.dut, run.bench)
-    g = config.geometry
+    g = shapes.geometry
     # A row's last groups may be centred on no output; what is left of the lead has to be pushed.
-    beyond = g.groups - config.layer.config.out_width
+    beyond = g.groups - shapes.layer.config.out_width
     waits = min(g.lead, g.lead - beyond) if beyond < g.lead else 0
     assert run.flushed == waits
 
 
 @pytest.mark.parametrize("unit", ["same", "distance_3", "sequential", "one_row"])
 def test_a_waiting_frame_replaces_empty_groups(unit: str) -> None:
-    config = unit_config(**UNITS[unit])
-    run = Run(config, seed=20, frames=3)
+    shapes = unit_shapes(**UNITS[unit])
+    run = Run(shapes, seed=20, frames=3)
     simulate(run.dut, run.bench)
-    assert run.flushed == config.geometry.lead, "only behind the last frame"
+    assert run.flushed == shapes.geometry.lead, "only behind the last frame"
 
 
 def test_a_frame_is_flushed_where_that_keeps_intervals_alike() -> None:
-    config = unit_config(**UNITS["flush_always"])
-    assert config.schedule.flush_always
-    run = Run(config, seed=21, frames=3)
+    shapes = unit_shapes(**UNITS["flush_always"])
+    assert shapes.schedule.flush_always
+    run = Run(shapes, seed=21, frames=3)
     simulate(run.dut, run.bench)
-    assert run.flushed == 3 * config.geometry.lead
+    assert run.flushed == 3 * shapes.geometry.lead
 
 
 @pytest.mark.parametrize("unit", ["same", "depthwise", "parallel"])
 @pytest.mark.parametrize("depth", [1, 2, 5])
 def test_issues_an_output_per_entry_and_no_more(unit: str, depth: int) -> None:
-    config = unit_config(**UNITS[unit])
-    dut = Sequencer(config, fifo_depth=depth + RESERVE)
+    shapes = unit_shapes(**UNITS[unit])
+    dut = Sequencer(shapes, InputWalk(shapes), CountedPositions(shapes), fifo_depth=depth + RESERVE)
 
     async def bench(ctx: Any) -> None:
-        c, g = config.layer.config, config.geometry
+        c, g = shapes.layer.config, shapes.geometry
         outputs = 0
         for cycle in range(600):
             ctx.set(dut.i_written, cycle < c.height * c.width * g.channel_beats)
             outputs += ctx.get(dut.o_last)
             await ctx.tick()
         # Beats that follow each other at once use the reserve.
-        reserve = RESERVE * (config.beats_per_output == 1)
+        reserve = RESERVE * (shapes.beats_per_output == 1)
         filled = depth + reserve
         assert outputs == filled
         for cycle in range(24):

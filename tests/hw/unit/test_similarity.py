@@ -8,17 +8,18 @@ import numpy as np
 import pytest
 
 from golden.contract.layer_config import NEIGHBOURS
-from hw.plan.config import UnitConfig
+from hw.plan.shapes import Shapes
 from hw.targets.families import TARGETS
+from hw.unit import similarity as stage
 from hw.unit.similarity import Similarity
 from support.components import stream_through
 from support.heads import completed, control, similarity
-from support.units import SIMILAR, at_limits, random_unit, unit_config
+from support.units import SIMILAR, at_limits, random_unit, unit_shapes
 
 
-def positions(config: UnitConfig, rng: np.random.Generator, random: int) -> list[np.ndarray]:
+def positions(shapes: Shapes, rng: np.random.Generator, random: int) -> list[np.ndarray]:
     """Elements ``[channel][offset]`` at so many random positions, after those at the limits of their format."""
-    c, g = config.layer.config, config.geometry
+    c, g = shapes.layer.config, shapes.geometry
     low, high = c.in_range.low, c.in_range.high
     shape = (c.in_channels, len(g.offsets))
     channel, offset = np.indices(shape)
@@ -31,12 +32,12 @@ def positions(config: UnitConfig, rng: np.random.Generator, random: int) -> list
     return stimuli + list(rng.integers(low, high, (random, *shape), endpoint=True))
 
 
-def check(config: UnitConfig, seed: int, *, random: int = 8, idle: float = 0.2) -> list[int]:
+def check(shapes: Shapes, seed: int, *, random: int = 8, idle: float = 0.2) -> list[int]:
     """Stream beats through, skewed as the plan says; check values and declared latencies, and return the values."""
     rng = np.random.default_rng(seed)
-    c, g, heads, plan = config.layer.config, config.geometry, config.heads, config.plan
+    c, g, heads, plan = shapes.layer.config, shapes.geometry, shapes.heads, shapes.plan
     assert heads is not None and c.heads is not None
-    dut = Similarity(config)
+    dut = Similarity(shapes)
     simd, size = heads.simd, heads.head_channels
     centre = g.offsets.index((0, 0))
     taps = [g.offsets.index(c.attn_offsets[t]) for t in g.attn_taps]
@@ -52,9 +53,9 @@ def check(config: UnitConfig, seed: int, *, random: int = 8, idle: float = 0.2) 
     for _ in range(3):
         garbage(valid=True)
     values: list[int] = []
-    for elements in positions(config, rng, random):
+    for elements in positions(shapes, rng, random):
         sims = [
-            [similarity(config, *elements[head * size : (head + 1) * size, [centre, tap]].T.tolist()) for tap in taps]
+            [similarity(shapes, *elements[head * size : (head + 1) * size, [centre, tap]].T.tolist()) for tap in taps]
             for head in range(c.heads)
         ]
         values += [sim for head in sims for sim in head]
@@ -73,13 +74,13 @@ def check(config: UnitConfig, seed: int, *, random: int = 8, idle: float = 0.2) 
         return lines[min(max(cycle, 0), len(lines) - 1)]
 
     # Control may be wanted before the elements.
-    ahead = max(0, -dut.control_latency)
+    ahead = max(0, -stage.control_latency(shapes))
     inputs: list[dict[str, Any]] = [
         {
             "i_taps": [line(t - ahead - late)[0][channel].tolist() for channel, late in enumerate(skew)],
-            "i_control": line(t - ahead - dut.control_latency)[1],
+            "i_control": line(t - ahead - stage.control_latency(shapes))[1],
         }
-        for t in range(ahead + len(lines) + max(skew) + max(0, dut.control_latency))
+        for t in range(ahead + len(lines) + max(skew) + max(0, stage.control_latency(shapes)))
     ]
     [shown] = stream_through(dut, inputs, [dut.o_sims], drain=24)
     delays = [
@@ -88,21 +89,21 @@ def check(config: UnitConfig, seed: int, *, random: int = 8, idle: float = 0.2) 
         if all(own is None or shown[ahead + cycle + cycles] == own for cycle, (_, _, own) in enumerate(lines))
     ]
     # Where every similarity is 0, or rounded to 0, it is there at any time.
-    assert dut.latency in (delays[:1] if any(values) else delays), f"seed {seed}"
+    assert stage.latency(shapes) in (delays[:1] if any(values) else delays), f"seed {seed}"
     return values
 
 
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("unit", SIMILAR)
 def test_values_and_latency(unit: str, target: str) -> None:
-    values = check(unit_config(target=target, **SIMILAR[unit]), seed=1)
+    values = check(unit_shapes(target=target, **SIMILAR[unit]), seed=1)
     assert len(set(values)) > 20
 
 
 @pytest.mark.parametrize("unit", [unit for unit in SIMILAR if "beats" in unit])
 def test_beats_without_a_gap(unit: str) -> None:
     for target in ("generic", "xcup"):
-        check(unit_config(target=target, **SIMILAR[unit]), seed=2, idle=0)
+        check(unit_shapes(target=target, **SIMILAR[unit]), seed=2, idle=0)
 
 
 @pytest.mark.parametrize("target", TARGETS)
@@ -112,7 +113,7 @@ def test_formats(bits: int, in_signed: bool, target: str) -> None:
     """Two heads of two channels, next to each other and one after the other."""
     for simd in (1, 4):
         fields = {"product": "dynamic", "heads": 2, "simd": simd, "height": 3, "width": 3}
-        check(unit_config(in_bits=bits, weight_bits=bits, in_signed=in_signed, target=target, **fields), seed=3)
+        check(unit_shapes(in_bits=bits, weight_bits=bits, in_signed=in_signed, target=target, **fields), seed=3)
 
 
 @pytest.mark.parametrize("target", ["generic", "xcup"])
@@ -123,7 +124,7 @@ def test_shifts(sim_shift: int, sim_bits: int, in_signed: bool, target: str) -> 
     """From all that saturates to all that rounds to 0."""
     fields: dict[str, Any] = {"product": "dynamic", "heads": 2, "height": 3, "width": 3, "simd": 2, "kernel": 1}
     fields |= {"sim_shift": sim_shift, "sim_bits": sim_bits, "in_signed": in_signed, "attn_offsets": NEIGHBOURS[:3]}
-    values = check(unit_config(target=target, **fields), seed=4)
+    values = check(unit_shapes(target=target, **fields), seed=4)
     limit = 2 ** (sim_bits - 1)
     lowest, highest = (-2 * 128 * 127, 2 * 128 * 128) if in_signed else (0, 2 * 255 * 255)
     assert max(values) == min(limit - 1, round(highest / 2**sim_shift))
@@ -135,11 +136,11 @@ def test_shifts(sim_shift: int, sim_bits: int, in_signed: bool, target: str) -> 
 @pytest.mark.parametrize("sim_shift", [1, 2, 3])
 def test_ties_go_to_the_even_neighbour(sim_shift: int, target: str) -> None:
     """Every sum that one product of two 3-bit numbers makes, ties of both signs among them."""
-    config = unit_config(
+    shapes = unit_shapes(
         product="dynamic", heads=1, in_channels=1, simd=1, in_bits=3, in_signed=True, sim_bits=8, sim_shift=sim_shift,
         attn_offsets=((0, 1),), kernel=1, target=target,
     )  # fmt: skip
-    values = check(config, seed=5, random=400)
+    values = check(shapes, seed=5, random=400)
     ends = range(-4, 4)
     assert set(values) == {round(a * b / 2**sim_shift) for a in ends for b in ends}
 
@@ -150,14 +151,14 @@ def test_proven_bounds_are_reached(in_signed: bool, target: str) -> None:
     """Sums that need every bit of their shape, and at the centre, where factors are alike, no sign."""
     fields: dict[str, Any] = {"product": "dynamic", "heads": 2, "in_bits": 4, "sim_bits": 8, "sim_shift": 1}
     fields |= {"attn_offsets": ((0, 0), (0, 1), (1, 0)), "height": 3, "width": 3, "simd": 2}
-    config = unit_config(in_signed=in_signed, target=target, **fields)
-    ranges = config.ranges.similarity
+    shapes = unit_shapes(in_signed=in_signed, target=target, **fields)
+    ranges = shapes.ranges.similarity
     assert ranges is not None
     for t, name in ((0, "centre"), (1, "neighbour")):
-        low, high = (config.layer.config.in_range.low, config.layer.config.in_range.high)
+        low, high = (shapes.layer.config.in_range.low, shapes.layer.config.in_range.high)
         ends = [low * low, high * high, *([] if name == "centre" else [low * high]), 0]
         assert (ranges.sums[t].low, ranges.sums[t].high) == (2 * min(ends), 2 * max(ends))
-    values = check(config, seed=6)
+    values = check(shapes, seed=6)
     assert max(values) == min(127, ranges.sims[1].high) and min(values) == ranges.sims[1].low
 
 
@@ -167,18 +168,18 @@ def test_wide_heads(in_signed: bool, target: str) -> None:
     """Several chains to a head, not all of one length."""
     fields: dict[str, Any] = {"product": "dynamic", "heads": 1, "in_channels": 23, "simd": 23, "in_signed": in_signed}
     fields |= {"kernel": 1, "attn_offsets": ((0, 1), (0, 0), (1, 0)), "out_channels": 1, "pe": 1}
-    config = unit_config(target=target, **fields)
-    check(config, seed=7, random=3)
-    assert config.plan.cascaded == (target in ("xc7", "xcup"))
+    shapes = unit_shapes(target=target, **fields)
+    check(shapes, seed=7, random=3)
+    assert shapes.plan.cascaded == (target in ("xc7", "xcup"))
 
 
 def test_a_shorter_chain_that_takes_longer() -> None:
     """A chain of 16 products, in nodes of four inputs, and one of 15, in nodes of two."""
     fields: dict[str, Any] = {"product": "dynamic", "heads": 1, "in_channels": 31, "simd": 31, "kernel": 1}
     fields |= {"attn_offsets": ((0, 0), (0, 1)), "out_channels": 1, "pe": 1, "in_bits": 6, "weight_bits": 4}
-    config = at_limits(unit_config(target="ecp5", **fields), "positive")
-    assert {len(chain.products) for chain in config.plan.chains} == {16, 15}
-    check(config, seed=8)
+    shapes = at_limits(unit_shapes(target="ecp5", **fields), "positive")
+    assert {len(chain.products) for chain in shapes.plan.chains} == {16, 15}
+    check(shapes, seed=8)
 
 
 @pytest.mark.parametrize("target", TARGETS)

@@ -8,19 +8,20 @@ import numpy as np
 import pytest
 
 from golden.contract.layer_config import NEIGHBOURS
-from hw.plan.config import UnitConfig
+from hw.plan.shapes import Shapes
 from hw.targets.families import TARGETS
+from hw.unit import similarity_combine
 from hw.unit.head_sum import CONTROL_AHEAD
 from hw.unit.similarity_combine import SimilarityCombine
 from support.components import stream_through
 from support.front_end import reloadable
 from support.heads import completed, control
 from support.operands import channel_operands, in_groups, tap_sums
-from support.units import SIGNS, SIMILAR, at_limits, random_unit, unit_config, with_arrays
+from support.units import SIGNS, SIMILAR, at_limits, random_unit, unit_shapes, with_arrays
 
 
 def check(
-    config: UnitConfig, seed: int, *, conv_late: int = 0, idle: float = 0.2, random: int = 3, everything: bool = False
+    shapes: Shapes, seed: int, *, conv_late: int = 0, idle: float = 0.2, random: int = 3, everything: bool = False
 ) -> list[int]:
     """Stream sums through and check the values of all beats and the declared latencies; returns the values.
 
@@ -28,10 +29,10 @@ def check(
     kinds of limits against all sums.
     """
     rng = np.random.default_rng(seed)
-    c, heads = config.layer.config, config.heads
+    c, heads = shapes.layer.config, shapes.heads
     assert heads is not None
-    taps, bound = len(config.geometry.attn_taps), config.group_ranges
-    dut = SimilarityCombine(config, conv_late=conv_late)
+    taps, bound = len(shapes.geometry.attn_taps), shapes.group_ranges
+    dut = SimilarityCombine(shapes, conv_late=conv_late)
 
     # Of each cycle: static sums, attention's sums, control, similarities, what the beat comes to, and its shift.
     lines: list[tuple[list[int], list[list[int]], int, list[list[int]], int | None, int]] = []
@@ -49,9 +50,9 @@ def check(
         garbage(valid=True)
     values = []
     size, count = heads.head_channels, c.in_channels // heads.head_channels
-    operands = list(channel_operands(config, rng, random))
+    operands = list(channel_operands(shapes, rng, random))
     for number, channels in enumerate(operands * 4 if everything else operands):
-        totals = [tap_sums(config, channels[head * size : (head + 1) * size]) for head in range(count)]
+        totals = [tap_sums(shapes, channels[head * size : (head + 1) * size]) for head in range(count)]
         sims = np.array(numbers(bound.sim.low, bound.sim.high, count, taps))
         kind = number // len(operands) if everything else number % 5
         if kind < 2:
@@ -63,14 +64,14 @@ def check(
                 garbage(valid=False)
             own = completed(heads, beat)
             places = [sims[head].tolist() for head in own] + [[0] * taps] * (heads.at_once - len(own))
-            groups = in_groups(config, channels[beat * heads.simd : (beat + 1) * heads.simd])
+            groups = in_groups(shapes, channels[beat * heads.simd : (beat + 1) * heads.simd])
             conv = [sum(o.conv_sum for o in group) for group in groups]
-            shift = c.attn_shift if config.reload is None else int(rng.integers(0, c.attn_shift, endpoint=True))
+            shift = c.attn_shift if shapes.config.reload is None else int(rng.integers(0, c.attn_shift, endpoint=True))
             value = 2**shift * sum(conv)
             value += sum(int(sims[head][tap]) * totals[head][tap] for head in own for tap in range(taps))
             values.append(value)
             word = control(heads, valid=True, first=beat == 0, channel=beat)
-            lines.append((conv, [tap_sums(config, group) for group in groups], word, places, value, shift))
+            lines.append((conv, [tap_sums(shapes, group) for group in groups], word, places, value, shift))
 
     def line(cycle: int) -> Any:
         return lines[min(max(cycle, 0), len(lines) - 1)]
@@ -82,27 +83,33 @@ def check(
             "i_conv_sum": line(t - ahead - conv_late)[0],
             "i_attn_sum": line(t - ahead)[1],
             "i_control": line(t)[2],
-            "i_sims": line(t - ahead - dut.sims_latency)[3],
+            "i_sims": line(t - ahead - similarity_combine.sims_latency(shapes))[3],
         }
-        for t in range(ahead + len(lines) + max(conv_late + dut.sims_latency, dut.shift_latency))
+        for t in range(
+            ahead
+            + len(lines)
+            + max(
+                conv_late + similarity_combine.sims_latency(shapes), similarity_combine.shift_latency(shapes, conv_late)
+            )
+        )
     ]
-    if config.reload is not None:
+    if shapes.config.reload is not None:
         for t, ports in enumerate(inputs):
-            ports["i_attn_shift"] = line(t - ahead - dut.shift_latency)[5]
+            ports["i_attn_shift"] = line(t - ahead - similarity_combine.shift_latency(shapes, conv_late))[5]
     [shown] = stream_through(dut, inputs, [dut.o_combined], drain=24)
     delays = [
         cycles
         for cycles in range(24)
         if all(value is None or shown[ahead + cycle + cycles] == [value] for cycle, (*_, value, _) in enumerate(lines))
     ]
-    assert delays[:1] == [dut.latency], f"seed {seed}"
+    assert delays[:1] == [similarity_combine.latency(shapes, conv_late)], f"seed {seed}"
     return values
 
 
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("unit", SIMILAR)
 def test_values_and_latency(unit: str, target: str) -> None:
-    check(unit_config(target=target, **SIMILAR[unit]), seed=1)
+    check(unit_shapes(target=target, **SIMILAR[unit]), seed=1)
 
 
 @pytest.mark.parametrize("target", TARGETS)
@@ -110,8 +117,8 @@ def test_values_and_latency(unit: str, target: str) -> None:
 @pytest.mark.parametrize("unit", ["dynamic_heads_in_a_beat", "dynamic_long_heads_across_beats"])
 def test_shift_of_each_beat(unit: str, conv_late: int, target: str) -> None:
     """In a reloadable unit neighbouring beats may have different shifts."""
-    config = reloadable(unit_config(target=target, attn_shift=6, **SIMILAR[unit]))
-    check(config, seed=12, conv_late=conv_late)
+    shapes = reloadable(unit_shapes(target=target, attn_shift=6, **SIMILAR[unit]))
+    check(shapes, seed=12, conv_late=conv_late)
 
 
 @pytest.mark.parametrize("target", ["generic", "ecp5", "xcup"])
@@ -119,20 +126,20 @@ def test_shift_of_each_beat(unit: str, conv_late: int, target: str) -> None:
 @pytest.mark.parametrize("unit", ["dynamic_heads_in_a_beat", "dynamic_long_heads_across_beats"])
 def test_static_sums_that_come_later(unit: str, conv_late: int, target: str) -> None:
     """By less than the attention takes, and by more."""
-    check(unit_config(target=target, **SIMILAR[unit]), seed=2, conv_late=conv_late, random=1)
+    check(unit_shapes(target=target, **SIMILAR[unit]), seed=2, conv_late=conv_late, random=1)
 
 
 @pytest.mark.parametrize("unit", [unit for unit in SIMILAR if "beats" in unit])
 def test_beats_without_a_gap(unit: str) -> None:
     for target in ("generic", "xcup"):
-        check(unit_config(target=target, **SIMILAR[unit]), seed=3, idle=0, random=1)
+        check(unit_shapes(target=target, **SIMILAR[unit]), seed=3, idle=0, random=1)
 
 
 @pytest.mark.parametrize("attn_shift", [0, 1, 15])
 @pytest.mark.parametrize("sim_bits", [2, 8])
 def test_shifts(attn_shift: int, sim_bits: int) -> None:
     fields = {**SIMILAR["dynamic_head_is_a_beat"], "attn_shift": attn_shift, "sim_bits": sim_bits}
-    check(unit_config(**fields), seed=4)
+    check(unit_shapes(**fields), seed=4)
 
 
 @pytest.mark.parametrize("target", TARGETS)
@@ -141,9 +148,9 @@ def test_shifts(attn_shift: int, sim_bits: int) -> None:
 @pytest.mark.parametrize("unit", ["dynamic_heads_in_a_beat", "dynamic_short_heads_across_beats"])
 def test_limits(unit: str, in_signed: bool, signs: str, target: str) -> None:
     fields = {**SIMILAR[unit], "in_signed": in_signed, "sim_shift": 0}
-    config = at_limits(unit_config(target=target, **fields), signs)
-    assert config.group_ranges.sim.high == 127 and config.group_ranges.sim.low == (-128 if in_signed else 0)
-    check(config, seed=5, random=1)
+    shapes = at_limits(unit_shapes(target=target, **fields), signs)
+    assert shapes.group_ranges.sim.high == 127 and shapes.group_ranges.sim.low == (-128 if in_signed else 0)
+    check(shapes, seed=5, random=1)
 
 
 @pytest.mark.parametrize("target", TARGETS)
@@ -152,10 +159,10 @@ def test_limits(unit: str, in_signed: bool, signs: str, target: str) -> None:
 def test_proven_bound_is_reached(in_signed: bool, signs: str, target: str) -> None:
     """Where no tap is shared, all terms of a beat can be at their limits at once: every bit of the output is needed."""
     fields: dict[str, Any] = {"product": "dynamic", "heads": 4, "simd": 4, "kernel": 1, "attn_offsets": NEIGHBOURS[:4]}
-    config = at_limits(unit_config(in_signed=in_signed, sim_shift=0, target=target, attn_shift=7, **fields), signs)
-    config = with_arrays(config, bias=np.zeros_like(config.layer.bias))
-    values = check(config, seed=6, random=0, everything=True)
-    assert (min(values), max(values)) == (config.ranges.accumulator.low, config.ranges.accumulator.high)
+    shapes = at_limits(unit_shapes(in_signed=in_signed, sim_shift=0, target=target, attn_shift=7, **fields), signs)
+    shapes = with_arrays(shapes, bias=np.zeros_like(shapes.layer.bias))
+    values = check(shapes, seed=6, random=0, everything=True)
+    assert (min(values), max(values)) == (shapes.ranges.accumulator.low, shapes.ranges.accumulator.high)
 
 
 @pytest.mark.parametrize("target", TARGETS)

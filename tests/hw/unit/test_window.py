@@ -8,19 +8,21 @@ import numpy as np
 import pytest
 
 from golden.model import fixed_point
-from hw.plan.config import UnitConfig
+from hw.frozen.positions import CountedPositions
+from hw.plan.shapes import Shapes
+from hw.unit import window
 from hw.unit.window import Window
 from sim.cases.stimulus import random_frames
 from support.components import look, put, simulate
 from support.schedule import Beat, schedule
-from support.units import UNITS, random_unit, unit_config
+from support.units import UNITS, random_unit, unit_shapes
 
 FRAMES = 2
 
 
-def beats_in_order(config: UnitConfig, rng: np.random.Generator, empty: float) -> list[Beat]:
+def beats_in_order(shapes: Shapes, rng: np.random.Generator, empty: float) -> list[Beat]:
     """The beats of all frames; an empty group comes first with probability ``empty`` wherever one may."""
-    steps = schedule(config.geometry, FRAMES)
+    steps = schedule(shapes.geometry, FRAMES)
     options = next(steps)
     beats: list[Beat] = []
     while True:
@@ -34,14 +36,14 @@ def beats_in_order(config: UnitConfig, rng: np.random.Generator, empty: float) -
 class Stimulus:
     """Ports of one beat, and the taps that it must bring."""
 
-    def __init__(self, config: UnitConfig, rng: np.random.Generator) -> None:
-        self.config, self.rng = config, rng
-        frames = random_frames(rng, config.layer.config, FRAMES)
-        c = config.layer.config
+    def __init__(self, shapes: Shapes, rng: np.random.Generator) -> None:
+        self.config, self.rng = shapes, rng
+        frames = random_frames(rng, shapes.layer.config, FRAMES)
+        c = shapes.layer.config
         #: ``[N, C, H, W]`` with room for a column right of the frame, which nobody looks at.
         self.frames = np.concatenate([frames, self.garbage(FRAMES, c.in_channels, c.height, 1)], axis=-1)
         #: ``[N, C, Ho, Wo, 2R+1, 2R+1]``
-        self.windows = np.stack([fixed_point.window(config.layer, frame).val for frame in frames]).astype(int)
+        self.windows = np.stack([fixed_point.window(shapes.layer, frame).val for frame in frames]).astype(int)
 
     def garbage(self, *shape: int) -> np.ndarray:
         limits = self.config.layer.config.in_range
@@ -76,32 +78,32 @@ class Stimulus:
         return self.config.geometry.offsets
 
 
-def check(config: UnitConfig, seed: int, *, idle: float, empty: float = 0.5) -> None:
+def check(shapes: Shapes, seed: int, *, idle: float, empty: float = 0.5) -> None:
     """Check the taps of all beats, and the cycles from a beat's column to its taps."""
     rng = np.random.default_rng(seed)
-    stimulus = Stimulus(config, rng)
-    g, c = config.geometry, config.layer.config
-    dut = Window(config)
+    stimulus = Stimulus(shapes, rng)
+    g, c = shapes.geometry, shapes.layer.config
+    dut = Window(shapes, CountedPositions(shapes))
     line: list[Beat | None] = []
-    for beat in beats_in_order(config, rng, empty):
+    for beat in beats_in_order(shapes, rng, empty):
         while rng.random() < idle:
             line.append(None)
         line.append(beat)
     shown: list[Any] = []
     centres: list[Any] = []
-    plan = config.plan
+    plan = shapes.plan
     skew = [
         [cycles + plan.channel_skew[channel % plan.group] for cycles in plan.skew]
-        for channel in range(config.folding.simd)
+        for channel in range(shapes.folding.simd)
     ]
     latest = max(map(max, skew))
     # Cycle 1 brings the first beat, as its column number comes a cycle before its column.
     idle_line: list[Beat | None] = [None] * (8 + latest)
-    columns = [None, *[None] * dut.ahead, *line, *idle_line]
-    controls = columns[dut.ahead :]
+    columns = [None, *[None] * window.ahead(shapes.target), *line, *idle_line]
+    controls = columns[window.ahead(shapes.target) :]
 
     async def bench(ctx: Any) -> None:
-        for cycle in range(len(line) + dut.ahead + 7 + latest):
+        for cycle in range(len(line) + window.ahead(shapes.target) + 7 + latest):
             control, beat, following = controls[cycle], columns[cycle], columns[cycle + 1]
             ctx.set(dut.i_valid, control is not None)
             ctx.set(dut.i_push, control.push if control else int(rng.integers(2)))
@@ -128,7 +130,7 @@ def check(config: UnitConfig, seed: int, *, idle: float, empty: float = 0.5) -> 
         if right and all(
             centres[cycle + latency] == [values[centre] for values in taps] for cycle, taps in expected.items()
         ):
-            assert latency == dut.latency
+            assert latency == window.latency(shapes.target)
             return
     raise AssertionError(f"seed {seed}: taps are wrong at every latency")
 
@@ -136,7 +138,7 @@ def check(config: UnitConfig, seed: int, *, idle: float, empty: float = 0.5) -> 
 @pytest.mark.parametrize("unit", UNITS)
 @pytest.mark.parametrize("target", ["generic", "ecp5", "xcup"])
 def test_taps_and_latency(unit: str, target: str) -> None:
-    check(unit_config(target=target, **UNITS[unit]), seed=2, idle=0.2)
+    check(unit_shapes(target=target, **UNITS[unit]), seed=2, idle=0.2)
 
 
 @pytest.mark.parametrize("target", ["generic", "ecp5", "xcup"])
@@ -148,13 +150,13 @@ def test_taps_in_any_geometry(seed: int, target: str) -> None:
 @pytest.mark.parametrize("seed", range(5))
 def test_channels_of_a_group_in_turn(seed: int) -> None:
     """With the ``dynamic`` product chains run over channels, so these are skewed, and all taps of one alike."""
-    config = random_unit(seed, "xcup", similar=True)
-    check(config, seed, idle=0.2)
+    shapes = random_unit(seed, "xcup", similar=True)
+    check(shapes, seed, idle=0.2)
 
 
 @pytest.mark.parametrize("unit", ["dynamic_head_is_a_beat", "dynamic_long_heads_across_beats"])
 def test_channel_skew_is_there(unit: str) -> None:
-    plan = unit_config(target="xcup", **UNITS[unit]).plan
+    plan = unit_shapes(target="xcup", **UNITS[unit]).plan
     assert plan.cascaded and plan.group == 2 and plan.channel_skew == (0, 1)
 
 
@@ -162,4 +164,4 @@ def test_channel_skew_is_there(unit: str) -> None:
 @pytest.mark.parametrize("unit", ["same", "stride_2_odd", "distance_3", "depthwise", "parallel"])
 def test_frames_may_follow_with_and_without_a_gap(unit: str, empty: float) -> None:
     """Taps of a frame's last outputs, whether the next frame's head or nothing pushes them through."""
-    check(unit_config(**UNITS[unit]), seed=3, idle=0, empty=empty)
+    check(unit_shapes(**UNITS[unit]), seed=3, idle=0, empty=empty)

@@ -10,12 +10,14 @@ import pytest
 from amaranth.hdl import Shape, signed, unsigned
 
 from golden.contract.layer_config import NEIGHBOURS
-from hw.plan.config import UnitConfig
+from hw.frozen.frozen_words import FrozenWords
+from hw.plan.shapes import Shapes
 from hw.plan.weight_layout import constant_words, memory_elements, weight_skew, weight_words
+from hw.reloadable.loaded_words import LoadedWords
 from hw.targets.families import TARGETS
-from hw.unit.word_store import WordStore
+from hw.unit.word_store import WordStore, latency
 from support.components import look, measured_latency, simulate, stream_through
-from support.units import SIMULATED, UNITS, random_unit, unit_config
+from support.units import SIMULATED, UNITS, random_unit, unit_shapes
 
 
 @pytest.mark.parametrize("element", [signed(2), signed(8), unsigned(3), unsigned(16), signed(33)], ids=repr)
@@ -26,11 +28,11 @@ def test_words_and_latency(element: Shape, depth: int, pe: int, elements: int, t
     low, high = (-(2 ** (element.width - 1)) if element.signed else 0), 2 ** (element.width - element.signed) - 1
     words = rng.integers(low, high, (depth, pe, elements), endpoint=True)
     words[0], words[1] = low, high
-    dut = WordStore(words, element, target=SIMULATED[target], name="words")
+    dut = WordStore(words, element, FrozenWords(SIMULATED[target]), name="words")
     addresses = [*range(depth), *rng.integers(0, depth, 40).tolist()]
     shown = stream_through(dut, [{"i_address": address} for address in addresses], dut.o_words)
     for lane, record in enumerate(shown):
-        assert measured_latency(record, words[addresses, lane].tolist()) == dut.latency
+        assert measured_latency(record, words[addresses, lane].tolist()) == latency(SIMULATED[target])
 
 
 @pytest.mark.parametrize("parts", [1, 3])
@@ -39,18 +41,21 @@ def test_skewed_elements_come_later(parts: int) -> None:
     rng = np.random.default_rng(17)
     words = rng.integers(-128, 127, (7, 2, 6), endpoint=True)
     skew = [0, 2, 1, 0, 2, 3]
-    dut = WordStore(words, signed(8), target=SIMULATED["xcup"], name="words", skew=skew, parts=parts)
+    dut = WordStore(words, signed(8), FrozenWords(SIMULATED["xcup"]), name="words", skew=skew, parts=parts)
     addresses = rng.integers(0, 7, 30).tolist()
     shown = stream_through(dut, [{"i_address": address} for address in addresses], dut.o_words)
     for lane, record in enumerate(shown):
         for element, cycles in enumerate(skew):
             series = [word[element] for word in record]
-            assert measured_latency(series, words[addresses, lane, element].tolist()) == dut.latency + cycles
+            assert (
+                measured_latency(series, words[addresses, lane, element].tolist())
+                == latency(SIMULATED["xcup"]) + cycles
+            )
 
 
 def test_a_single_word_is_always_there() -> None:
     words = np.array([[[-128, 127, 0], [1, -1, 5]]])
-    dut = WordStore(words, signed(8), target=SIMULATED["generic"], name="words")
+    dut = WordStore(words, signed(8), FrozenWords(SIMULATED["generic"]), name="words")
     for lane, record in enumerate(stream_through(dut, [{"i_address": 0}], dut.o_words)):
         assert all(word == words[0, lane].tolist() for word in record)
 
@@ -63,7 +68,9 @@ def test_loaded_words(depth: int, set_bits: int, target: str) -> None:
     rng = np.random.default_rng(18)
     skew, lanes, elements, sets = [0, 2, 1, 0], 2, 4, 1 << set_bits
     shape = np.zeros((depth, lanes, elements), int)
-    dut = WordStore(shape, signed(5), target=SIMULATED[target], name="words", skew=skew, parts=2, set_bits=set_bits)
+    dut = WordStore(
+        shape, signed(5), LoadedWords(SIMULATED[target], set_bits=set_bits), name="words", skew=skew, parts=2
+    )
     members = list(memory_elements(elements, skew, 2).values())
     room = 1 << (depth - 1).bit_length()
     content = rng.integers(-16, 15, (sets * room, lanes, elements), endpoint=True)
@@ -92,20 +99,20 @@ def test_loaded_words(depth: int, set_bits: int, target: str) -> None:
         ctx.set(dut.i_address, address)
         await ctx.tick()
         ctx.set(dut.i_write.enable, 0)
-        await ctx.tick().repeat(dut.latency + max(skew) - 1)
+        await ctx.tick().repeat(latency(SIMULATED[target]) + max(skew) - 1)
         for lane in range(lanes):
             assert look(ctx, dut.o_words[lane]) == content[address, lane].tolist()
 
     simulate(dut, bench)
 
 
-def check_order(config: UnitConfig) -> None:
+def check_order(shapes: Shapes) -> None:
     """Word, lane and element of every weight, from the loops of the stream: channel beats inside output beats."""
-    layer, c, g, plan = config.layer, config.layer.config, config.geometry, config.plan
-    simd, pe = config.folding.simd, config.folding.pe
-    words = weight_words(config)
+    layer, c, g, plan = shapes.layer, shapes.layer.config, shapes.geometry, shapes.plan
+    simd, pe = shapes.folding.simd, shapes.folding.pe
+    words = weight_words(shapes)
     partners = [(p.channel, p.low, p.high) for chain in plan.chains if chain.shift is not None for p in chain.products]
-    biases, multipliers = (constant_words(config, values) for values in (layer.bias, layer.multiplier))
+    biases, multipliers = (constant_words(shapes, values) for values in (layer.bias, layer.multiplier))
     for output_beat, channel_beat, lane in itertools.product(range(g.output_beats), range(g.channel_beats), range(pe)):
         if c.depthwise:
             o, channels, constant = channel_beat * simd + lane, [0], channel_beat
@@ -129,15 +136,15 @@ def check_order(config: UnitConfig) -> None:
             expected += [weight - (element in borrowed) for element, weight in enumerate(word)]
         word_address = output_beat * g.channel_beats + channel_beat
         assert words[word_address, lane // plan.outputs].tolist() == expected
-    assert words.shape == (config.weight_depth, config.lanes, config.lane_channels * config.channel_weights.length)
-    assert len(words) == config.weight_depth == g.output_beats * g.channel_beats
-    assert len(biases) == config.constant_depth
+    assert words.shape == (shapes.weight_depth, shapes.lanes, shapes.lane_channels * shapes.channel_weights.length)
+    assert len(words) == shapes.weight_depth == g.output_beats * g.channel_beats
+    assert len(biases) == shapes.constant_depth
 
 
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("unit", UNITS)
 def test_order(unit: str, target: str) -> None:
-    check_order(unit_config(target=target, **UNITS[unit]))
+    check_order(unit_shapes(target=target, **UNITS[unit]))
 
 
 @pytest.mark.parametrize("target", TARGETS)
@@ -150,21 +157,21 @@ def test_order_in_any_layer(seed: int, target: str) -> None:
 def test_skew_of_a_group() -> None:
     """Chains over the four channels of a group: all weights of a channel come as late as it does, in every group."""
     fields = {"product": "dynamic", "heads": 2, "in_channels": 8, "simd": 8, "in_signed": True, "pack": False}
-    config = unit_config(target="xcup", **fields)
-    assert config.plan.channel_skew == (0, 1, 2, 3)
-    assert weight_skew(config) == [channel % 4 for channel in range(8) for _ in range(17)]
-    assert set(weight_skew(unit_config(target="generic", **fields))) == {0}
+    shapes = unit_shapes(target="xcup", **fields)
+    assert shapes.plan.channel_skew == (0, 1, 2, 3)
+    assert weight_skew(shapes) == [channel % 4 for channel in range(8) for _ in range(17)]
+    assert set(weight_skew(unit_shapes(target="generic", **fields))) == {0}
 
 
 @pytest.mark.parametrize("attn_offsets", [NEIGHBOURS, ()], ids=["attention", "two_outputs"])
 def test_packed_words(attn_offsets: tuple[tuple[int, int], ...]) -> None:
     """Of two weights that share a multiplier, the upper one is kept less one where the lower one is negative."""
-    config = unit_config(target="xcup", attn_offsets=attn_offsets)
-    layer, plan = config.layer, config.plan
+    shapes = unit_shapes(target="xcup", attn_offsets=attn_offsets)
+    layer, plan = shapes.layer, shapes.plan
     assert plan.packed and plan.outputs == (1 if attn_offsets else 2)
-    words = weight_words(config)
+    words = weight_words(shapes)
     conv = layer.conv_weight.reshape(4, 4, 9)
-    for beat, lane, j in itertools.product(range(len(words)), range(config.lanes), range(2)):
+    for beat, lane, j in itertools.product(range(len(words)), range(shapes.lanes), range(2)):
         output_beat, channel = divmod(beat, 2)
         o, channel = output_beat * 2 + lane * plan.outputs, channel * 2 + j
         low = conv[o, channel]
@@ -174,5 +181,5 @@ def test_packed_words(attn_offsets: tuple[tuple[int, int], ...]) -> None:
             expected = [*low, *(layer.attn_weight[o, channel] - (partner < 0))]
         else:
             expected = [*low, *(conv[o + 1, channel] - (low < 0))]
-        count = config.channel_weights.length
+        count = shapes.channel_weights.length
         assert words[beat, lane, j * count : (j + 1) * count].tolist() == [int(w) for w in expected]
