@@ -18,7 +18,7 @@ from golden.support.cli import UserError
 from hw.control.files import register_files
 from hw.estimate.choose_folding import Wish, choose_folding
 from hw.estimate.estimate import Estimate, estimate
-from hw.export import integration_files
+from hw.export.integration import integration_files
 from hw.export.verilog import Core, generate
 from hw.options import add_unit_options, unit_config
 from hw.plan.dsp_count import dsp_counts

@@ -15,7 +15,7 @@ from golden.support.cli import UserError
 from golden.support.options import add_folding, add_layer
 from hw.plan.config import DEFAULT_NAME, UnitConfig, check_name
 from hw.plan.reload import Reload
-from hw.targets.families import TARGETS
+from hw.targets.families import TARGETS, find_target
 
 #: ``--attn-shift`` without a say, where the layer does not need more: wider shifts make wider accumulators.
 ATTN_SHIFT = Range(0, 7)
@@ -31,7 +31,7 @@ def add_unit_options(parser: argparse.ArgumentParser, *, target: str, reloadable
     add = parser.add_argument
     add_layer(parser, NAMES, DEFAULT)
     add_folding(parser)
-    add("--target", choices=list(TARGETS), help=f"FPGA family (default: {target})")
+    add("--target", type=_target, help=f"FPGA family, one of {', '.join(TARGETS)} (default: {target})")
     add("--pack", choices=["auto", "none"], default="auto", help="whether products share multipliers (default: auto)")
     add(
         "--name",
@@ -91,8 +91,17 @@ def _limits_text(option: str) -> Callable[[str], Range]:
     return parse
 
 
+def _target(text: str) -> str:
+    return _told(lambda: find_target(text).name)
+
+
 def _name(text: str) -> str:
+    return _told(lambda: check_name(text))
+
+
+def _told(check: Callable[[], str]) -> str:
+    """What ``check`` returns; its refusal as argparse wants it."""
     try:
-        return check_name(text)
+        return check()
     except UserError as error:
         raise argparse.ArgumentTypeError(str(error)) from None

@@ -16,10 +16,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from golden.layers.digits import NETWORK_ARRAYS
-from support.commands import COMMANDS, Command, furnish
-from support.foul import ODD_TEXTS, archive, layer_files, npy, npy_files, texts
-from support.places import ROOT
-from support.workplace import Outcome, assert_refusal, workplace
+from tests.support.commands import COMMANDS, Command, furnish
+from tests.support.foul import ODD_TEXTS, archive, layer_files, npy, npy_files, texts
+from tests.support.places import ROOT
+from tests.support.workplace import Outcome, assert_refusal, workplace
 
 #: The same random cases every time: what fails here fails everywhere.
 quick = settings(

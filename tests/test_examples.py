@@ -8,8 +8,8 @@ import shlex
 import pytest
 
 from golden.support.cli import Parser, UserError
-from support.commands import COMMANDS
-from support.places import ROOT
+from tests.support.commands import COMMANDS
+from tests.support.places import ROOT
 
 #: Values for the placeholders of the README's table.
 PLACEHOLDERS = {

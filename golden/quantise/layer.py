@@ -101,19 +101,57 @@ def quantise(
             is False; for weights that are not finite; for an unknown method; and as
             `LayerError` for all that the contract refuses.
     """
+    x = _checked_input(merged, calibration, in_signed=in_signed, method=method)
+    config = _formats(
+        merged,
+        x,
+        in_bits=in_bits,
+        in_signed=in_signed,
+        weight_bits=weight_bits,
+        out_bits=out_bits,
+        out_signed=out_signed,
+        relu=relu,
+        attn_shift=0 if attn_shift is None else attn_shift,
+        sim_bits=sim_bits,
+        sim_shift=sim_shift,
+    )
+    problem, config = _with_scales(merged, x, config, method=method, in_scale=in_scale, out_scale=out_scale)
+    attn_shifts = _attn_shifts(config, attn_shift)
+    if sim_shift is None and config.similarity is not None:
+        full = full_sim_shift(config, config.similarity, problem.frames)
+        return problem.least_sim_shift(dataclasses.replace(config, sim_shift=full), attn_shifts)
+    return problem.best_layer(config, attn_shifts)[1]
+
+
+def _checked_input(merged: DynamicConv2d, calibration: Tensor, *, in_signed: bool | None, method: Method) -> np.ndarray:
+    """The calibration frames in float64, once nothing speaks against quantising. Raises `UserError` as `quantise`."""
     if not isinstance(merged, DynamicConv2d):
         raise UserError(f"merged is a {type(merged).__name__}, allowed is the DynamicConv2d that its merge() returns")
     if method not in get_args(Method):
         raise UserError(f"method {method!r} is not one of {', '.join(map(repr, get_args(Method)))}")
     x = _checked_frames(merged, calibration)
-    conv_weight, attn_weight, bias = (
-        _finite(name, merged.get_parameter(name)) for name in ("conv_weight", "attn_weight", "bias")
-    )
-    negative_in = bool(x.min() < 0)
-    if in_signed is False and negative_in:
+    for name in ("conv_weight", "attn_weight", "bias"):
+        _finite(name, merged.get_parameter(name))
+    if in_signed is False and x.min() < 0:
         raise UserError(
             f"calibration has a value {x.min():g}, which an unsigned input (in_signed False) does not allow"
         )
+    return x
+
+
+def _formats(
+    merged: DynamicConv2d,
+    x: np.ndarray,
+    *,
+    in_signed: bool | None,
+    out_signed: bool | None,
+    relu: bool,
+    sim_bits: int | None,
+    sim_shift: int | None,
+    **formats: int,
+) -> LayerConfig:
+    """Geometry and number formats; what is None follows from the frames. Scales and shifts are still to come."""
+    dynamic = merged.product == "dynamic"
     config = LayerConfig(
         product=merged.product,
         in_channels=merged.in_channels,
@@ -125,22 +163,32 @@ def quantise(
         padding=merged.padding,
         groups=merged.groups,
         attn_offsets=merged.attn_offsets,
-        in_bits=in_bits,
-        in_signed=negative_in if in_signed is None else in_signed,
-        weight_bits=weight_bits,
-        out_bits=out_bits,
+        in_signed=bool(x.min() < 0) if in_signed is None else in_signed,
         out_signed=False if out_signed is None else out_signed,
         relu=relu,
-        attn_shift=0 if attn_shift is None else attn_shift,
         out_shift=0,
         heads=merged.heads,
-        sim_bits=8 if sim_bits is None and merged.product == "dynamic" else sim_bits,
-        sim_shift=0 if sim_shift is None and merged.product == "dynamic" else sim_shift,
+        sim_bits=8 if sim_bits is None and dynamic else sim_bits,
+        sim_shift=0 if sim_shift is None and dynamic else sim_shift,
+        **formats,
     )
-    double = copy.deepcopy(merged).cpu().double()
     if out_signed is None:
-        negative_out = bool(_float_output(double, x).min() < 0)
-        config = dataclasses.replace(config, out_signed=negative_out and not relu)
+        negative = bool(_float_output(_in_double(merged), x).min() < 0)
+        config = dataclasses.replace(config, out_signed=negative and not relu)
+    return config
+
+
+def _with_scales(
+    merged: DynamicConv2d,
+    x: np.ndarray,
+    config: LayerConfig,
+    *,
+    method: Method,
+    in_scale: float | None,
+    out_scale: float | None,
+) -> tuple[_Problem, LayerConfig]:
+    """All that is settled before shifts are searched, and ``config`` with its scales."""
+    double = _in_double(merged)
     least = 0.0 if config.out_range.low == 0 else -np.inf
 
     def float_layer(frames: np.ndarray) -> np.ndarray:
@@ -153,24 +201,32 @@ def quantise(
         # An output that is 0 on all frames says nothing of its scale; any will do.
         out_scale = activation_scale(target, config.out_range, method) if target.any() else in_scale
     config = dataclasses.replace(config, in_scale=in_scale, out_scale=out_scale)
-    steps = to_steps(x, in_scale, config.in_range)
+    conv_weight, attn_weight, bias = (
+        _finite(name, merged.get_parameter(name)) for name in ("conv_weight", "attn_weight", "bias")
+    )
     problem = _Problem(
         in_scale=in_scale,
         out_scale=out_scale,
         conv_weight=conv_weight,
         attn_weight=attn_weight,
         bias=bias,
-        frames=steps,
+        frames=to_steps(x, in_scale, config.in_range),
         fractions=WEIGHT_FRACTIONS if method == "mse" else np.ones(1),
         target=target,
     )
-    low, high = FIELD_RANGES["attn_shift"]
-    searched = attn_shift is None and config.attn_offsets
-    attn_shifts = range(low, high + 1) if searched else range(config.attn_shift, config.attn_shift + 1)
-    if sim_shift is None and config.similarity is not None:
-        full = full_sim_shift(config, config.similarity, steps)
-        return problem.least_sim_shift(dataclasses.replace(config, sim_shift=full), attn_shifts)
-    return problem.best_layer(config, attn_shifts)[1]
+    return problem, config
+
+
+def _attn_shifts(config: LayerConfig, attn_shift: int | None) -> range:
+    """Shifts of the convolution to try: all, where nobody has chosen and there is attention to be scaled."""
+    if attn_shift is None and config.attn_offsets:
+        low, high = FIELD_RANGES["attn_shift"]
+        return range(low, high + 1)
+    return range(config.attn_shift, config.attn_shift + 1)
+
+
+def _in_double(merged: DynamicConv2d) -> DynamicConv2d:
+    return copy.deepcopy(merged).cpu().double()
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

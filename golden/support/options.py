@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 
-from golden.support import cli
-
 
 def add_layer(parser: argparse.ArgumentParser, names: tuple[str, ...], default: str) -> None:
     """The layer: a file, or one of ``names``."""
@@ -15,6 +13,5 @@ def add_layer(parser: argparse.ArgumentParser, names: tuple[str, ...], default: 
 
 def add_folding(parser: argparse.ArgumentParser) -> None:
     """``--simd`` and ``--pe``; None where they are not given."""
-    lanes = cli.bounded(int, 1, float("inf"))
-    parser.add_argument("--simd", type=lanes, help="input channels per cycle, a divisor of in_channels")
-    parser.add_argument("--pe", type=lanes, help="output channels per cycle, a divisor of out_channels")
+    parser.add_argument("--simd", type=int, help="input channels per cycle, a divisor of in_channels")
+    parser.add_argument("--pe", type=int, help="output channels per cycle, a divisor of out_channels")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from fractions import Fraction
 
 from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value
@@ -75,7 +76,37 @@ def _saturate(
     Only the bits of the result are added; whether the sum is beyond the limits follows from
     what the upper bits are and whether a carry reaches them.
     """
-    bits = limits.high.bit_length()
+    total = _added(m, whole, carry, limits.high.bit_length())
+    result = Signal(shape, reset_less=True)
+    kept, below = _clamp_low(total, limits, reached, relu)
+    above: Value = Const(0)
+    if reached.high > limits.high:
+        above = ~total.negative & ~total.is_zero
+        kept = Mux(above, limits.high, kept)
+    m.d.sync += result.eq(kept)
+    if cut is not None:
+        m.d.sync += cut.eq(above | below)
+    return result
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Total:
+    """A sum whose upper bits are not added, but told by class: what they are with the carry that reaches them.
+
+    Attributes:
+        low: its lower bits.
+        negative: the upper bits were negative before the carry.
+        is_zero, is_minus_one: what they are with it.
+    """
+
+    low: Value
+    negative: Value
+    is_zero: Value
+    is_minus_one: Value
+
+
+def _added(m: Module, whole: Value, carry: Value, bits: int) -> _Total:
+    """``whole + carry`` a cycle later, of which the lowest ``bits`` bits are added."""
     whole = Cat(whole, whole[-1].replicate(max(0, bits + 1 - len(whole)))).as_signed()
     low, reaches = Signal(bits, reset_less=True), Signal(reset_less=True)
     upper = whole >> bits
@@ -86,18 +117,16 @@ def _saturate(
     minus_two, minus_one, zero, negative = known
     is_zero = Mux(reaches, minus_one, zero)
     is_minus_one = Mux(reaches, minus_two, minus_one)
-    result = Signal(shape, reset_less=True)
-    kept = Cat(low, is_minus_one).as_signed() if limits.low else low
-    above, cut_low = Const(0), Const(0)
+    return _Total(low=low, negative=negative, is_zero=is_zero, is_minus_one=is_minus_one)
+
+
+def _clamp_low(total: _Total, limits: Range, reached: Range, relu: Value | None) -> tuple[Value, Value]:
+    """The lower bits, at least the lower limit, and whether they were cut at one other than 0."""
+    kept = Cat(total.low, total.is_minus_one).as_signed() if limits.low else total.low
+    cut: Value = Const(0)
     if reached.low < limits.low:
-        below = negative & ~is_zero & ~(is_minus_one if limits.low else Const(0))
-        kept, cut_low = Mux(below, limits.low, kept), below if limits.low else Const(0)
+        below = total.negative & ~total.is_zero & ~(total.is_minus_one if limits.low else Const(0))
+        kept, cut = Mux(below, limits.low, kept), below if limits.low else Const(0)
     if relu is not None:
-        kept, cut_low = Mux(relu & negative & ~is_zero, 0, kept), cut_low & ~relu
-    if reached.high > limits.high:
-        above = ~negative & ~is_zero
-        kept = Mux(above, limits.high, kept)
-    m.d.sync += result.eq(kept)
-    if cut is not None:
-        m.d.sync += cut.eq(above | cut_low)
-    return result
+        kept, cut = Mux(relu & total.negative & ~total.is_zero, 0, kept), cut & ~relu
+    return kept, cut

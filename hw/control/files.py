@@ -13,10 +13,10 @@ def register_files(shapes: Shapes) -> dict[str, str]:
     """C header, SystemRDL and documents by file name; none for a frozen unit."""
     if shapes.config.reload is None:
         return {}
-    table = register_table(shapes)
+    table, name = register_table(shapes), shapes.config.name
     return {
-        "xvolution.h": header(table),
-        "xvolution.rdl": systemrdl(table),
-        "xvolution_registers.md": register_markdown(table),
-        "xvolution_registers.html": register_html(table),
+        f"{name}.h": header(table),
+        f"{name}.rdl": systemrdl(table),
+        f"{name}_registers.md": register_markdown(table),
+        f"{name}_registers.html": register_html(table),
     }

@@ -1,4 +1,4 @@
-"""The C header ``xvolution.h`` of a register table."""
+"""The C header of a register table."""
 
 from __future__ import annotations
 

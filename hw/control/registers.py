@@ -34,7 +34,7 @@ _PENDING = "an apply is pending"
 def register_table(shapes: Shapes) -> RegisterTable:
     """The registers of a reloadable unit."""
     return RegisterTable(
-        name="xvolution",
+        name=shapes.config.name,
         description="Reloadable X-volution unit",
         address_bits=ADDRESS_BITS,
         registers=(*_constants(shapes), *_settings(shapes), *_operation(), *_counters()),

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from hw.blocks import multiplier
 from hw.blocks.memory import LATENCY, kind
@@ -21,6 +22,7 @@ from hw.estimate.similarity import chain_area, combine_area, group_macs_area, si
 from hw.frozen.input_order import InputOrder
 from hw.plan.config import UnitConfig
 from hw.plan.dsp_count import attention_in_fabric
+from hw.plan.packing import Chain
 from hw.plan.shapes import Shapes, shape_of
 from hw.plan.weight_layout import bank_members
 from hw.targets.area import Area
@@ -193,44 +195,63 @@ def _fixed(shapes: Shapes) -> float:
 def _tap_macs(shapes: Shapes, family: Family) -> Area:
     if shapes.heads is not None:
         return group_macs_area(shapes, family)
+    chains = sum((_chain(shapes, family, chain) for chain in shapes.plan.chains), Area())
+    return (chains + _chain_sums(shapes, family)).times(shapes.lanes * shapes.lane_channels)
+
+
+def _chain(shapes: Shapes, family: Family, chain: Chain) -> Area:
+    """A chain, what waits until all chains are summed, and the unpacking of its fields."""
+    plan = shapes.plan
+    total = chain_area(shapes, family, chain)
+    if chain.shift is None:
+        waits = int(plan.packed) + max(map(partial(_summing, shapes), plan.chains)) - _summing(shapes, chain)
+        return total + family.delay(chain.total.width, waits)
+    if chain.high is None:
+        return total
+    high = chain.high.signed_bits
+    total += Area(ff=high * _stays(shapes, family, chain), lut=1 if family.six else family.adder(2, high))
+    # The low field waits with the static sum in the same shift register.
+    return total if family.six and len(plan.chains) == 1 else total + Area(ff=chain.shift)
+
+
+def _summing(shapes: Shapes, chain: Chain) -> int:
+    """Cycles that the sum of a chain's products takes."""
+    count = len(chain.products)
+    return count if shapes.plan.cascaded else tree_latency(count, shapes.target.radix(count))
+
+
+def _attending(shapes: Shapes) -> list[Chain]:
+    """Chains that the attention's sum comes from."""
+    return [chain for chain in shapes.plan.chains if chain.high is not None] if shapes.geometry.attn_taps else []
+
+
+def _moves(shapes: Shapes, family: Family) -> bool:
+    """Whether the attention's last sum, in front of the centre's multiplier, moves into its block."""
+    return family.fabric.adds_in_multiplier and len(_attending(shapes)) > 1
+
+
+def _stays(shapes: Shapes, family: Family, chain: Chain) -> bool:
+    """Whether the register of a chain's high field stays in fabric where the sum of these moves."""
+    attending = _attending(shapes)
+    highs = [own for own in shapes.plan.chains if own.high is not None]
+    return not _moves(shapes, family) or len(attending) > shapes.target.radix(len(attending)) or chain not in highs[:2]
+
+
+def _chain_sums(shapes: Shapes, family: Family) -> Area:
+    """The sums over the chains, static and dynamic, of which the earlier one waits for the other."""
     plan, target = shapes.plan, shapes.target
-    summing = {
-        chain: len(chain.products)
-        if plan.cascaded
-        else tree_latency(len(chain.products), target.radix(len(chain.products)))
-        for chain in plan.chains
-    }
-    total = Area()
-    lows, highs = [], []
-    attending = sum(chain.high is not None for chain in plan.chains) if shapes.geometry.attn_taps else 0
-    # The attention's last sum stands in front of the centre's multiplier.
-    moves = family.fabric.adds_in_multiplier and attending > 1
-    for chain in plan.chains:
-        total += chain_area(shapes, family, chain)
-        cycles = int(plan.packed) + max(summing.values()) - summing[chain]
-        if chain.shift is None:
-            total += family.delay(chain.total.width, cycles)
-        if chain.low is not None:
-            lows.append(chain.low.signed_bits)
-        if chain.high is not None:
-            highs.append(chain.high.signed_bits)
-            if chain.shift is not None:
-                stays = not moves or attending > target.radix(attending) or len(highs) > 2
-                total += Area(
-                    ff=chain.high.signed_bits * stays,
-                    lut=1 if family.six else family.adder(2, chain.high.signed_bits),
-                )
-                # The low field waits with the static sum in the same shift register.
-                total += Area() if family.six and len(plan.chains) == 1 else Area(ff=chain.shift)
-    attn = shape_of(shapes.ranges.attn_sum).width
-    conv = shape_of(shapes.ranges.conv_sum).width
+    attn, conv = shape_of(shapes.ranges.attn_sum).width, shape_of(shapes.ranges.conv_sum).width
+    lows = [chain.low.signed_bits for chain in plan.chains if chain.low is not None]
+    highs = [chain.high.signed_bits for chain in plan.chains if chain.high is not None]
     trees = [(lows, conv), (highs, conv if plan.outputs == 2 else attn)]
     depths = [tree_latency(len(terms), target.radix(len(terms))) for terms, _ in trees]
+    total = Area()
     for (terms, width), depth in zip(trees, depths, strict=True):
-        total += family.tree(terms, width, target.radix(len(terms)), moves=moves and terms is highs)
+        moves = _moves(shapes, family) and terms is highs
+        total += family.tree(terms, width, target.radix(len(terms)), moves=moves)
         if terms:
             total += family.delay(width, max(depths) - depth)
-    return total.times(shapes.lanes * shapes.lane_channels)
+    return total
 
 
 def _attention_combine(shapes: Shapes, family: Family) -> Area:

@@ -1,4 +1,4 @@
-"""``xvolution.core``: the unit as a FuseSoC core, in its format CAPI2."""
+"""``NAME.core``: the unit as a FuseSoC core, in its format CAPI2."""
 
 from __future__ import annotations
 

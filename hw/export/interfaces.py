@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from hw.plan.config import DEFAULT_NAME
+
 #: Name of a unit in a catalogue: vendor, library, and version.
 VENDOR, LIBRARY, VERSION = "xvolution", "units", "1.0"
 #: What a unit of each target may be placed in, as Vivado calls it.
@@ -80,6 +82,15 @@ def interfaces(manifest: Mapping[str, Any]) -> Interfaces:
     return Interfaces(
         clock=clock, reset=reset, reset_active_low=reset.endswith("n"), interrupts=interrupts, buses=buses
     )
+
+
+def companion(top: str, file: str) -> str:
+    """Name of a file or folder of the unit ``top``.
+
+    The default unit's files have names of their own, as Vivado looks for ``component.xml``. Those of others begin
+    with the unit's name, so that several units can lie in one folder.
+    """
+    return file if top == DEFAULT_NAME else f"{top}_{file}"
 
 
 def _only(found: Sequence[str], what: str, ports: Mapping[str, Any]) -> str:

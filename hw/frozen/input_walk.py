@@ -22,6 +22,7 @@ later, one before the earliest step.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from amaranth.hdl import Cat, Module, Mux, Shape, Signal, Value
 from amaranth.lib import data, memory, wiring
@@ -34,6 +35,43 @@ from hw.plan.shapes import Shapes
 
 #: Cycles from ``i_written`` to the issue that it allows.
 LATENCY = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Counted:
+    """What the counters say of a beat.
+
+    Attributes:
+        row: its output row.
+        ends_beat, ends_row, ends_frame: it is its group's last beat; its group is its row's last; its row its frame's.
+        before_last: its group is its row's last but one.
+        starts: its group starts an output position, and a frame.
+    """
+
+    row: Value
+    ends_beat: Value
+    ends_row: Value
+    ends_frame: Value
+    before_last: Value
+    starts: Value
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Located:
+    """What follows from a beat's place, a cycle later.
+
+    Attributes:
+        address, slot, row_valid, release: of its read.
+        need: input beats that the next beat needs more.
+        starts: as in `_Counted`.
+    """
+
+    address: Value
+    slot: Value
+    row_valid: Value
+    release: Value
+    need: Value
+    starts: Value
 
 
 class InputWalk(wiring.Component):
@@ -79,46 +117,74 @@ class InputWalk(wiring.Component):
 
     def _walk(self, m: Module, step: Value) -> tuple[Value, Value, Value]:
         """Count through the beats: ``(push, gate, read)``, a beat for the queues in each cycle that pushes."""
-        g, c = self._shapes.geometry, self._shapes.layer.config
         run = Signal(init=1)
+        moved, beat = self._locate(m, run, self._count(m, run))
+        push, gate, read = self._enter(m, moved, beat)
+        level = Signal(range(DEPTH))
+        m.d.sync += [level.eq(level + push - step), run.eq(level < ENOUGH)]
+        return push, gate, read
+
+    def _count(self, m: Module, run: Signal) -> _Counted:
+        """Cycle 0: the counters, and what they say of the beat."""
+        g, c = self._shapes.geometry, self._shapes.layer.config
         _, q, group_index, channel_index = self._order.place(FIRST)
         channel = Counter(m, g.channel_beats, run, init=channel_index, name="channel")
         group = Counter(m, g.groups, run & channel.last, init=group_index, name="group")
         row = Counter(m, c.out_height, run & channel.last & group.last, init=q, name="row")
+        return _Counted(
+            row=row.value,
+            ends_beat=channel.last,
+            ends_row=group.last,
+            ends_frame=row.last,
+            before_last=group.value == g.groups - 2,
+            starts=Cat(group.value < c.out_width, (group.value == 0) & (row.value == 0)),
+        )
 
-        # A cycle later: where the beat is, and what depends on that.
+    def _locate(self, m: Module, run: Signal, counted: _Counted) -> tuple[Value, _Located]:
+        """Cycle 1: where the beat is, and what depends on that."""
+        order, last = self._order, self._shapes.geometry.groups - 2
         moved = delay(m, run, 1, reset_less=False)
-        starts = Cat(group.value < c.out_width, (group.value == 0) & (row.value == 0))
-        before_last = group.value == g.groups - 2
         ends_beat, ends_row, ends_frame, before_last, starts = (
-            delay(m, value, 1) for value in (channel.last, group.last, row.last, before_last, starts)
+            delay(m, value, 1)
+            for value in (
+                counted.ends_beat,
+                counted.ends_row,
+                counted.ends_frame,
+                counted.before_last,
+                counted.starts,
+            )
         )
-        row_valid, row_need = (
-            self._of_row(m, row.value, values) for values in (self._order.row_valid, self._order.row_need)
-        )
+        row_valid, row_need = (self._of_row(m, counted.row, values) for values in (order.row_valid, order.row_need))
         address, slot = self._address(m, moved, ends_beat, ends_row, ends_frame)
-        within_row = Mux(before_last, self._order.group_need(g.groups - 2), self._order.group_need(0))
-        need = Signal(range(min(0, *self._order.needs), max(self._order.needs) + 1), reset_less=True)
+        within_row = Mux(before_last, order.group_need(last), order.group_need(0))
         release = Mux(ends_row, Mux(ends_frame, Release.FRAME.value, Release.ROW.value), Release.GROUP.value)
+        return moved, _Located(
+            address=address,
+            slot=slot,
+            row_valid=row_valid,
+            release=Mux(ends_beat, release, Release.NOTHING.value),
+            need=Mux(ends_beat, Mux(ends_row, row_need, within_row), 1),
+            starts=starts,
+        )
 
-        # Another cycle later: the entries.
+    def _enter(self, m: Module, moved: Value, beat: _Located) -> tuple[Value, Value, Value]:
+        """Cycle 2: the entries of both queues."""
+        order = self._order
+        need = Signal(range(min(0, *order.needs), max(order.needs) + 1), reset_less=True)
         push = delay(m, moved, 1, reset_less=False)
-        read, gate = Signal(self._order.read, reset_less=True), Signal(self._order.gate)
-        needed = Signal(self._order.count, init=self._order.needed(FIRST) % 2**self._order.count.width)
+        read, gate = Signal(order.read, reset_less=True), Signal(order.gate)
+        needed = Signal(order.count, init=order.needed(FIRST) % 2**order.count.width)
         m.d.sync += [
-            read.address.eq(address),
-            read.slot.eq(slot),
-            read.row_valid.eq(row_valid),
-            read.release.eq(Mux(ends_beat, release, Release.NOTHING.value)),
-            need.eq(Mux(ends_beat, Mux(ends_row, row_need, within_row), 1)),
+            read.address.eq(beat.address),
+            read.slot.eq(beat.slot),
+            read.row_valid.eq(beat.row_valid),
+            read.release.eq(beat.release),
+            need.eq(beat.need),
         ]
         with m.If(push):
             m.d.sync += needed.eq(needed + need)
-        starts = delay(m, starts, 1)
+        starts = delay(m, beat.starts, 1)
         m.d.comb += [gate.needed.eq(needed), gate.starts_output.eq(starts[0]), gate.starts_frame.eq(starts[1])]
-
-        level = Signal(range(DEPTH))
-        m.d.sync += [level.eq(level + push - step), run.eq(level < ENOUGH)]
         return push, gate, read
 
     def _address(

@@ -137,95 +137,136 @@ class FrameWalk(wiring.Component):
 
     def _walk(self, m: Module, run: Signal, room: Value) -> data.View:
         """Count through the beats; ``run`` tells of one, which is returned two cycles later as an entry."""
-        g, c = self._shapes.geometry, self._shapes.layer.config
-        first, stride, beats = c.first_centre, c.stride, g.channel_beats
-        slots = self._shapes.schedule.slots
-        position = position_layout(self._shapes)
-        active, own = Signal(), Signal()
-        address = Signal(index_shape(g.groups * beats))
-        bottom_beats = Signal(position["beats"].shape, init=1)
-        right = Signal(signed(c.width.bit_length() + 2), reset_less=True)
-        below = Signal(signed(c.height.bit_length() + 2), reset_less=True)
-        left = _Distance(self._shapes, reach=max(-dx for _, dx in g.offsets), name="left")
-        above = _Distance(self._shapes, reach=g.up, name="above")
-        rows = Signal(position["rows"].shape, init=first)
-        slot = Signal(index_shape(slots), init=first % slots)
+        at = _Place(m, self._shapes, run)
+        fetch = self._begin_frames(m, at, run, room)
+        self._advance(m, at, run)
+        with m.If(fetch):
+            following = pick_set(self._shapes, self.i_sets, self.i_frame_set)
+            m.d.sync += [at.own.eq(self.i_frame_set), at.right.eq(following.right), at.below.eq(following.below)]
+            m.d.sync += [at.last_group.eq(following.one_group), at.last_row.eq(following.one_row)]
+        return self._make_entry(m, at)
 
-        channel = Counter(m, beats, run, name="channel")
-        # Registers of their own, as everything waits for them.
-        last_group, last_row = Signal(reset_less=True), Signal(reset_less=True)
-        ends_row = channel.last & last_group
-        ends = Signal()
+    def _begin_frames(self, m: Module, at: _Place, run: Signal, room: Value) -> Value:
+        """A frame is fetched where none is walked over, or the last beat of one is; returns whether it is."""
         fetch = self.o_next_frame
         m.d.comb += [
-            run.eq(active & room),
-            ends.eq(run & ends_row & last_row),
-            fetch.eq(self.i_frame & (~active | ends)),
+            run.eq(at.active & room),
+            at.ends.eq(run & at.ends_row & at.last_row),
+            fetch.eq(self.i_frame & (~at.active | at.ends)),
         ]
-        m.d.sync += active.eq(fetch | (active & ~ends))
-        next_set = pick_set(self._shapes, self.i_sets, self.i_frame_set)
-        own_set = pick_set(self._shapes, self.i_sets, own)
+        m.d.sync += at.active.eq(fetch | (at.active & ~at.ends))
+        return fetch
 
-        # From the last row of centres to the next frame's first: with stride 2 it may be one more.
-        advance = 2 * first + 1
-        odd = (below > first) if stride == 2 else Const(0)
+    def _advance(self, m: Module, at: _Place, run: Signal) -> None:
+        """Move on by a beat, a group or a row."""
+        g, c = self._shapes.geometry, self._shapes.layer.config
+        first, stride, slots = c.first_centre, c.stride, self._shapes.schedule.slots
+        own_set = pick_set(self._shapes, self.i_sets, at.own)
         with m.If(run):
-            m.d.sync += [address.eq(address + 1), bottom_beats.eq(bottom_beats + 1)]
-            with m.If(channel.last):
-                m.d.sync += last_group.eq(right < 2 * stride - first)
-                m.d.sync += [right.eq(right - stride), left.value.eq(left.advanced)]
+            m.d.sync += [at.address.eq(at.address + 1), at.bottom_beats.eq(at.bottom_beats + 1)]
+            with m.If(at.channel.last):
+                m.d.sync += at.last_group.eq(at.right < 2 * stride - first)
+                m.d.sync += [at.right.eq(at.right - stride), at.left.value.eq(at.left.advanced)]
                 if stride == 2:
-                    m.d.sync += bottom_beats.eq(bottom_beats + 1 + beats)
-            with m.If(ends_row):
-                m.d.sync += last_group.eq(own_set.one_group)
-                m.d.sync += [address.eq(0), bottom_beats.eq(1), right.eq(own_set.right), left.value.eq(first)]
-                with m.If(last_row):
-                    wrapped = [wrap_increment(slot, advance + more, slots) for more in range(2)]
+                    m.d.sync += at.bottom_beats.eq(at.bottom_beats + 1 + g.channel_beats)
+            with m.If(at.ends_row):
+                m.d.sync += at.last_group.eq(own_set.one_group)
+                m.d.sync += [
+                    at.address.eq(0),
+                    at.bottom_beats.eq(1),
+                    at.right.eq(own_set.right),
+                    at.left.value.eq(first),
+                ]
+                with m.If(at.last_row):
+                    wrapped = [wrap_increment(at.slot, at.frame_advance + more, slots) for more in range(2)]
                     m.d.sync += [
-                        rows.eq(rows + advance + odd),
-                        above.value.eq(first),
-                        slot.eq(Mux(odd, wrapped[1], wrapped[0])),
+                        at.rows.eq(at.rows + at.frame_advance + at.odd),
+                        at.above.value.eq(first),
+                        at.slot.eq(Mux(at.odd, wrapped[1], wrapped[0])),
                     ]
                 with m.Else():
-                    m.d.sync += [rows.eq(rows + stride), above.value.eq(above.advanced)]
-                    m.d.sync += last_row.eq(below < 2 * stride + first)
-                    m.d.sync += [below.eq(below - stride), slot.eq(wrap_increment(slot, stride, slots))]
-        with m.If(fetch):
-            m.d.sync += [own.eq(self.i_frame_set), right.eq(next_set.right), below.eq(next_set.below)]
-            m.d.sync += [last_group.eq(next_set.one_group), last_row.eq(next_set.one_row)]
+                    m.d.sync += [at.rows.eq(at.rows + stride), at.above.value.eq(at.above.advanced)]
+                    m.d.sync += at.last_row.eq(at.below < 2 * stride + first)
+                    m.d.sync += [at.below.eq(at.below - stride), at.slot.eq(wrap_increment(at.slot, stride, slots))]
 
+    def _make_entry(self, m: Module, at: _Place) -> data.View:
+        """The beat at a place, what it needs and what goes along with its position, two cycles later."""
+        g, c = self._shapes.geometry, self._shapes.layer.config
+        first, stride = c.first_centre, c.stride
         entry = Signal(self._entry, reset_less=True)
         read, tag, needed = entry.beat.read, entry.beat.tag, entry.needed
         # Rows below the centre's that are needed, added in another cycle.
-        distance = Signal(below.shape(), reset_less=True)
-        starts_output = right >= first
-        frame_last = starts_output & (right < stride + first) & last_row
-        needs_end = frame_last & channel.last
-        reach = Mux(below < g.down, below, g.down) if g.down else Const(0)
+        distance = Signal(at.below.shape(), reset_less=True)
+        starts_output = at.right >= first
+        frame_last = starts_output & (at.right < stride + first) & at.last_row
+        needs_end = frame_last & at.channel.last
+        reach = Mux(at.below < g.down, at.below, g.down) if g.down else Const(0)
         # The group's last column; an odd width ends with a single one.
-        second = Mux(right == -first, 0, (stride - 1) * beats) if min(stride, c.width) > 1 else Const(0)
-        columns = bottom_beats + second
+        second = Mux(at.right == -first, 0, (stride - 1) * g.channel_beats) if min(stride, c.width) > 1 else Const(0)
+        columns = at.bottom_beats + second
         m.d.sync += [
-            read.address.eq(address),
-            read.slot.eq(slot),
+            read.address.eq(at.address),
+            read.slot.eq(at.slot),
             read.row_valid.eq(
-                Cat(above.value >= -dy if dy < 0 else below >= dy if dy > 0 else Const(1) for dy in g.rows)
+                Cat(at.above.value >= -dy if dy < 0 else at.below >= dy if dy > 0 else Const(1) for dy in g.rows)
             ),
-            read.release.eq(Mux(ends_row, Mux(last_row, advance + odd, stride), 0)),
-            tag.set.eq(own),
-            tag.outside.eq(Cat(left.value < -dx if dx < 0 else right < dx for dx in self._shapes.edge_columns)),
+            read.release.eq(Mux(at.ends_row, Mux(at.last_row, at.frame_advance + at.odd, stride), 0)),
+            tag.set.eq(at.own),
+            tag.outside.eq(Cat(at.left.value < -dx if dx < 0 else at.right < dx for dx in self._shapes.edge_columns)),
             tag.frame_last.eq(frame_last),
             entry.beat.starts_output.eq(starts_output),
-            entry.beat.ends_frame.eq(last_group & last_row),
+            entry.beat.ends_frame.eq(at.last_group & at.last_row),
             entry.needs_end.eq(needs_end),
             # A frame's last output waits for its end: only then is known whether it is damaged.
-            needed.rows.eq(rows),
+            needed.rows.eq(at.rows),
             needed.beats.eq(Mux(needs_end, 0, columns)),
-            distance.eq(Mux(needs_end, below + 1, reach)),
+            distance.eq(Mux(needs_end, at.below + 1, reach)),
         ]
         late = delay(m, entry, 1)
         m.d.sync += late.needed.rows.eq(needed.rows + distance)
         return late
+
+
+class _Place:
+    """The place of the next beat in its frame, and in the row store.
+
+    Attributes:
+        active: there is such a beat.
+        own: the number of its frame's set.
+        address, slot: where it is read.
+        rows, bottom_beats: what is read with it, as a `position_layout`: rows up to its centre's, beats of the
+            row begun.
+        right, below: columns right of its group's first centre, and rows below its row.
+        left, above: the same on the other side, up to where it no longer matters.
+        channel: its channel beat.
+        last_group, last_row: its group is its row's last, its row its frame's. Registers of their own, as
+            everything waits for them.
+        ends_row, ends: it is its row's last, its frame's last.
+        odd: from the frame's last row of centres to the next frame's first it is a row more (stride 2).
+        frame_advance: rows that it is otherwise.
+    """
+
+    def __init__(self, m: Module, shapes: Shapes, run: Signal) -> None:
+        g, c = shapes.geometry, shapes.layer.config
+        first, beats, slots = c.first_centre, g.channel_beats, shapes.schedule.slots
+        position = position_layout(shapes)
+        active, own = Signal(), Signal()
+        self.active, self.own = active, own
+        self.address = Signal(index_shape(g.groups * beats), name="address")
+        self.bottom_beats = Signal(position["beats"].shape, init=1, name="bottom_beats")
+        self.right = Signal(signed(c.width.bit_length() + 2), reset_less=True, name="right")
+        self.below = Signal(signed(c.height.bit_length() + 2), reset_less=True, name="below")
+        self.left = _Distance(shapes, reach=max(-dx for _, dx in g.offsets), name="left")
+        self.above = _Distance(shapes, reach=g.up, name="above")
+        self.rows = Signal(position["rows"].shape, init=first, name="rows")
+        self.slot = Signal(index_shape(slots), init=first % slots, name="slot")
+        self.channel = Counter(m, beats, run, name="channel")
+        last_group, last_row = Signal(reset_less=True), Signal(reset_less=True)
+        self.last_group, self.last_row = last_group, last_row
+        self.ends_row = self.channel.last & self.last_group
+        self.ends = Signal(name="ends")
+        self.frame_advance = 2 * first + 1
+        self.odd = (self.below > first) if c.stride == 2 else Const(0)
 
 
 def follow(m: Module, walk: FrameWalk, writer: FrameWriter) -> None:

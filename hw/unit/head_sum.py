@@ -6,6 +6,7 @@ groups of a beat -> trees of those that a head has in it -> + what is kept of it
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value
 from amaranth.lib import data
@@ -20,6 +21,21 @@ CONTROL_AHEAD = 2
 def head_control(heads: Heads) -> data.StructLayout:
     """What `HeadSum` must know of a beat: whether there is one, whether it is the first of a sum, and the flags."""
     return data.StructLayout({"valid": 1, "first": 1, "flags": len(heads.patterns)})
+
+
+@dataclass(frozen=True, kw_only=True)
+class _BeatTiming:
+    """Flags of a beat when its sums are there.
+
+    Attributes:
+        valid: there is a beat.
+        clear: a head begins with the next beat, and nothing is kept for it.
+        ends: the beat completes a head and begins another; None where no beat does both.
+    """
+
+    valid: Value
+    clear: Value
+    ends: Value | None
 
 
 class HeadSum:
@@ -51,34 +67,51 @@ class HeadSum:
             control: `head_control` of the beat, `CONTROL_AHEAD` cycles before its terms.
         """
         heads, flags = self._heads, self.flags(m, control, 0)
-        trees = [
+        within = [
             [self._tree_of(m, groups, shape, patterns, flags) for patterns in heads.members]
             for groups, shape in zip(terms, shapes, strict=True)
         ]
-        if not heads.spans:
-            return trees
-        beat = data.View(head_control(heads), control)
-        valid, starts = delay(m, beat.valid, self._tree + 2), delay(m, beat.valid & beat.first, self._tree)
-        # A head begins with nothing kept: cleared a cycle ahead, so that only an adder is in the loop.
-        begins = any(heads.begun)
-        if begins:
-            ends = heads.flag(heads.completes[0], self.flags(m, control, self._tree))
-            clear = delay(m, starts, 1)
-        else:
-            ends = heads.flag(heads.completes[0], self.flags(m, control, self._tree - 1))
-            clear = delay(m, starts | (ends & delay(m, beat.valid, self._tree + 1)), 1)
+        return self._over_beats(m, terms, shapes, within, flags, control) if heads.spans else within
+
+    def _over_beats(
+        self,
+        m: Module,
+        terms: Sequence[Sequence[Sequence[Value]]],
+        shapes: Sequence[Shape],
+        within: Sequence[Sequence[Value]],
+        flags: Value,
+        control: Value,
+    ) -> list[list[Value]]:
+        """Add what a beat has of a head to what is kept of it. ``within`` are the sums of a beat."""
+        timing = self._beat_timing(m, control)
         sums = []
-        for groups, shape, (first, *others) in zip(terms, shapes, trees, strict=True):
+        for groups, shape, (first, *others) in zip(terms, shapes, within, strict=True):
             kept, total = (Signal(shape, reset_less=True, name=name) for name in ("kept", "total"))
             grown = kept + first
-            after = Mux(ends, self._tree_of(m, groups, shape, heads.begun, flags), grown) if begins else grown
+            after = grown
+            if timing.ends is not None:
+                after = Mux(timing.ends, self._tree_of(m, groups, shape, self._heads.begun, flags), grown)
             m.d.sync += total.eq(grown)
-            with m.If(valid):
+            with m.If(timing.valid):
                 m.d.sync += kept.eq(after)
-            with m.If(clear):
+            with m.If(timing.clear):
                 m.d.sync += kept.eq(0)
             sums.append([total, *(delay(m, tree, 1) for tree in others)])
         return sums
+
+    def _beat_timing(self, m: Module, control: Value) -> _BeatTiming:
+        """When a beat is added, and when a head begins with nothing kept.
+
+        That is cleared a cycle ahead, so that only an adder is in the loop.
+        """
+        heads, beat = self._heads, data.View(head_control(self._heads), control)
+        valid, starts = delay(m, beat.valid, self._tree + 2), delay(m, beat.valid & beat.first, self._tree)
+        if any(heads.begun):
+            ends = heads.flag(heads.completes[0], self.flags(m, control, self._tree))
+            return _BeatTiming(valid=valid, clear=delay(m, starts, 1), ends=ends)
+        ends = heads.flag(heads.completes[0], self.flags(m, control, self._tree - 1))
+        clear = delay(m, starts | (ends & delay(m, beat.valid, self._tree + 1)), 1)
+        return _BeatTiming(valid=valid, clear=clear, ends=None)
 
     def _tree_of(
         self, m: Module, terms: Sequence[Sequence[Value]], shape: Shape, patterns: Sequence[int], flags: Value

@@ -13,6 +13,7 @@ groups push the last outputs through if the next frame's first group has not arr
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
@@ -22,6 +23,42 @@ from amaranth.lib.wiring import In, Out
 from hw.blocks.pipeline import Counter, delay, index_shape
 from hw.plan.shapes import Shapes
 from hw.unit.front import Issue, Positions, Walk
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Step:
+    """A beat's place in its step.
+
+    Attributes:
+        channel: its channel beat.
+        first: it is the first of a sum.
+        pushing: it pushes a group into the window.
+        reuse: how often the window has been used before.
+        last_reuse: it is not used again.
+    """
+
+    channel: Counter
+    first: Signal
+    pushing: Signal
+    reuse: Signal
+    last_reuse: Signal
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Pending:
+    """Outputs that have begun and wait for groups behind theirs.
+
+    Attributes:
+        oldest: the group that is pushed completes an output.
+        empty: an empty group may be pushed.
+        kept_empty: one is being pushed.
+        between_frames: outputs wait, and the next group is a frame's first.
+    """
+
+    oldest: Value
+    empty: Value
+    kept_empty: Value
+    between_frames: Value
 
 
 class Sequencer(wiring.Component):
@@ -68,51 +105,21 @@ class Sequencer(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        g, c = self._shapes.geometry, self._shapes.layer.config
+        c = self._shapes.layer.config
         m.submodules.input_walk = walk = self.walk
-
-        # The beat's place in the step.
         issue = Signal()
         works = Signal()
-        channel = Counter(m, g.channel_beats, issue, name="channel")
-        first = Signal(init=1)
-        pushing = Signal(init=1)
-        reuse = Signal(index_shape(g.output_beats))
-        last_reuse = Signal(init=int(g.output_beats == 1))
-        with m.If(issue):
-            m.d.sync += first.eq(channel.last)
-            with m.If(channel.last):
-                ends = ~works | last_reuse
-                m.d.sync += [pushing.eq(ends), reuse.eq(Mux(ends, 0, reuse + 1))]
-                if g.output_beats > 1:
-                    m.d.sync += last_reuse.eq(~ends & (reuse == g.output_beats - 2))
-
-        # Outputs begun that wait for groups behind theirs, and empty groups that bring these.
-        waiting = Signal(g.lead)
-        empty, kept_empty, between_frames = Signal(), Signal(), Signal()
         step = Signal()
-        starts = pushing & ~empty & walk.o_starts_output
-        flush_always = self._shapes.schedule.flush_always
-        if g.lead:
-            m.d.comb += empty.eq(kept_empty | (between_frames & (True if flush_always else ~walk.o_arrived)))
-            with m.If(issue):
-                m.d.sync += kept_empty.eq(empty & ~channel.last)
-                with m.If(channel.last & pushing):
-                    m.d.sync += waiting.eq(Cat(starts, waiting))
-            # Whether outputs wait where the next group is a frame's first: known a beat in advance, either way.
-            ends_step = channel.last & (~works | last_reuse)
-            older = Cat(waiting[:-1], Const(0, 1)).any()
-            after_step = ends_step & walk.o_next_starts_frame & (walk.o_starts_output | older)
-            after_other = ends_step & walk.o_starts_frame & Mux(pushing, older, waiting.any())
-            m.d.sync += between_frames.eq(Mux(step, after_step, Mux(issue, after_other, between_frames)))
+        beat = self._count_step(m, issue, works)
+        pending = self._wait_for_groups(m, beat, issue, works, step)
 
         # Asked for by every beat, so that the answer does not depend on which one it is.
         credit = self._has_credit(m)
-        real = pushing & ~kept_empty & ~(between_frames if flush_always else 0)
+        real = beat.pushing & ~pending.kept_empty & ~(pending.between_frames if self._flush_always else 0)
         m.d.comb += [
             step.eq(real & walk.o_arrived & credit),
-            works.eq(~pushing | (waiting[-1] if g.lead else walk.o_starts_output)),
-            issue.eq(step | ((~pushing | empty) & credit)),
+            works.eq(~beat.pushing | pending.oldest),
+            issue.eq(step | ((~beat.pushing | pending.empty) & credit)),
             walk.i_step.eq(step),
         ]
         m.d.comb += [
@@ -121,23 +128,68 @@ class Sequencer(wiring.Component):
             self.o_row_valid.eq(walk.o_read.row_valid),
             self.o_release.eq(walk.o_read.release),
             self.o_valid.eq(issue),
-            self.o_push.eq(pushing),
-            self.o_channel.eq(channel.value),
-            self.o_constant.eq(channel.value if c.depthwise else reuse),
-            self.o_first.eq(1 if c.depthwise else first),
-            self.o_last.eq(issue & works & (True if c.depthwise else channel.last)),
+            self.o_push.eq(beat.pushing),
+            self.o_channel.eq(beat.channel.value),
+            self.o_constant.eq(beat.channel.value if c.depthwise else beat.reuse),
+            self.o_first.eq(1 if c.depthwise else beat.first),
+            self.o_last.eq(issue & works & (True if c.depthwise else beat.channel.last)),
         ]
         self._positions.follow(
             m,
             self,
             Issue(
-                pushes=issue & pushing,
+                pushes=issue & beat.pushing,
                 works=issue & works,
-                last_channel=channel.last,
-                ends_output=channel.last & last_reuse,
+                last_channel=beat.channel.last,
+                ends_output=beat.channel.last & beat.last_reuse,
             ),
         )
         return m
+
+    def _count_step(self, m: Module, issue: Signal, works: Signal) -> _Step:
+        """Count through the beats of a step: the channels of a group, and the reuses of the window."""
+        output_beats = self._shapes.geometry.output_beats
+        channel = Counter(m, self._shapes.geometry.channel_beats, issue, name="channel")
+        first = Signal(init=1)
+        pushing = Signal(init=1)
+        reuse = Signal(index_shape(output_beats))
+        last_reuse = Signal(init=int(output_beats == 1))
+        with m.If(issue):
+            m.d.sync += first.eq(channel.last)
+            with m.If(channel.last):
+                ends = ~works | last_reuse
+                m.d.sync += [pushing.eq(ends), reuse.eq(Mux(ends, 0, reuse + 1))]
+                if output_beats > 1:
+                    m.d.sync += last_reuse.eq(~ends & (reuse == output_beats - 2))
+        return _Step(channel=channel, first=first, pushing=pushing, reuse=reuse, last_reuse=last_reuse)
+
+    def _wait_for_groups(self, m: Module, beat: _Step, issue: Signal, works: Signal, step: Signal) -> _Pending:
+        """Keep the outputs that wait for groups behind theirs, and bring these at a frame's end, empty."""
+        g, walk = self._shapes.geometry, self.walk
+        waiting = Signal(g.lead)
+        empty, kept_empty, between_frames = Signal(), Signal(), Signal()
+        starts = beat.pushing & ~empty & walk.o_starts_output
+        if not g.lead:
+            return _Pending(
+                oldest=walk.o_starts_output, empty=empty, kept_empty=kept_empty, between_frames=between_frames
+            )
+        last = beat.channel.last
+        m.d.comb += empty.eq(kept_empty | (between_frames & (True if self._flush_always else ~walk.o_arrived)))
+        with m.If(issue):
+            m.d.sync += kept_empty.eq(empty & ~last)
+            with m.If(last & beat.pushing):
+                m.d.sync += waiting.eq(Cat(starts, waiting))
+        # Whether outputs wait where the next group is a frame's first: known a beat in advance, either way.
+        ends_step = last & (~works | beat.last_reuse)
+        older = Cat(waiting[:-1], Const(0, 1)).any()
+        after_step = ends_step & walk.o_next_starts_frame & (walk.o_starts_output | older)
+        after_other = ends_step & walk.o_starts_frame & Mux(beat.pushing, older, waiting.any())
+        m.d.sync += between_frames.eq(Mux(step, after_step, Mux(issue, after_other, between_frames)))
+        return _Pending(oldest=waiting[-1], empty=empty, kept_empty=kept_empty, between_frames=between_frames)
+
+    @property
+    def _flush_always(self) -> bool:
+        return self._shapes.schedule.flush_always
 
     def _has_credit(self, m: Module) -> Value:
         """Whether an entry of the output FIFO is free that no beat in the pipeline is bound for.

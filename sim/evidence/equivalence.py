@@ -34,9 +34,9 @@ def equivalent(gates: Gates, select: str, numbers: Iterable[int]) -> Iterator[bo
         values = {bit: number >> index & 1 for index, bit in enumerate(choice)}
         selected = {bit: TRUE if value else -TRUE for bit, value in values.items()}
         # What the mutant never does takes longer to find than most proofs need.
-        yield _alike(gates, clauses, unit, selected, ()) or _alike(
-            gates, clauses, unit, selected, proven(gates, [*facts, *_stuck(gates, selected)], values)
-        )
+        yield _Refinement(gates, clauses, unit, selected).is_alike(()) or _Refinement(
+            gates, clauses, unit, selected
+        ).is_alike(proven(gates, [*facts, *_stuck(gates, selected)], values))
 
 
 def _stuck(gates: Gates, selected: Mapping[int, int]) -> Iterator[Claim]:
@@ -59,23 +59,49 @@ def _assume(clauses: Clauses, cycle: dict[Bit, int], claims: Iterable[Claim]) ->
             clauses.solver.add_clause([-literal if value else literal for literal, value in literals])
 
 
-def _alike(
-    gates: Gates, clauses: Clauses, unit: dict[Bit, int], selected: Mapping[int, int], facts: Iterable[Claim]
-) -> bool:
-    """Whether the outputs of a mutant, of which ``facts`` are known, are always those of the unit."""
-    apart: set[int] = set()
-    for _ in range(ROUNDS):
-        # What only hands on what came apart needs no solver.
-        while more := {q for q, d in gates.flip_flops.items() if d in apart and q not in apart}:
+class _Refinement:
+    """A guess, made finer until it holds: which flip-flops of unit and mutant are alike.
+
+    All are, at first. The solver shows one that comes apart, which is then assumed no more.
+    """
+
+    def __init__(self, gates: Gates, clauses: Clauses, unit: dict[Bit, int], selected: Mapping[int, int]) -> None:
+        self._gates, self._clauses, self._unit, self._selected = gates, clauses, unit, selected
+        self._apart: set[int] = set()
+
+    def is_alike(self, facts: Iterable[Claim]) -> bool:
+        """Whether the outputs of the mutant, of which ``facts`` are known, are always those of the unit."""
+        known = list(facts)
+        for _ in range(ROUNDS):
+            self._widen()
+            consequences, outputs = self._differences(known)
+            happens = self._ask(consequences, outputs)
+            if not happens:
+                return True
+            if happens & outputs:
+                return False
+            self._apart |= set().union(*(consequences[literal] for literal in happens))
+        return False
+
+    def _widen(self) -> None:
+        """Add what only hands on what came apart: that needs no solver."""
+        apart = self._apart
+        while more := {q for q, d in self._gates.flip_flops.items() if d in apart and q not in apart}:
             apart |= more
+
+    def _differences(self, facts: Iterable[Claim]) -> tuple[dict[int, set[int]], set[int]]:
+        """Literals that are true where unit and mutant differ in a cycle.
+
+        Returns what comes apart if one is true, and those that belong to outputs, where none may be.
+        """
+        gates, unit, apart = self._gates, self._unit, self._apart
         known = {bit: unit[bit] for bit in (*gates.free, *gates.flip_flops) if bit not in apart}
-        mutant = clauses.cycle(gates, {**known, **selected})
-        _assume(clauses, mutant, facts)
+        mutant = self._clauses.cycle(gates, {**known, **self._selected})
+        _assume(self._clauses, mutant, facts)
 
-        def differ(bit: Bit, mutant: dict[Bit, int] = mutant) -> int:
-            return clauses.differ(clauses.literal(unit, bit), clauses.literal(mutant, bit))
+        def differ(bit: Bit) -> int:
+            return self._clauses.differ(self._clauses.literal(unit, bit), self._clauses.literal(mutant, bit))
 
-        #: What comes apart if a literal is true; nothing may where it is an output.
         consequences: dict[int, set[int]] = {}
         for q, d in gates.flip_flops.items():
             if q not in apart and (literal := differ(d)) != -TRUE:
@@ -86,15 +112,16 @@ def _alike(
                     if (literal := differ(bit)) != -TRUE:
                         consequences.setdefault(literal, set()).update(drives)
         outputs = {literal for bits in gates.outputs.values() for bit in bits if (literal := differ(bit)) != -TRUE}
+        return consequences, outputs
+
+    def _ask(self, consequences: Mapping[int, set[int]], outputs: set[int]) -> set[int]:
+        """Differences that happen together in some case; none where none can."""
         if not consequences and not outputs:
-            return True
-        some = clauses.new()
-        clauses.solver.add_clause([-some, *consequences, *outputs])
-        if not clauses.solver.solve(assumptions=[some]):
-            return True
-        model = clauses.solver.get_model()
-        happens = {literal for literal in (*consequences, *outputs) if (model[abs(literal) - 1] > 0) == (literal > 0)}
-        if happens & outputs:
-            return False
-        apart |= set().union(*(consequences[literal] for literal in happens))
-    return False
+            return set()
+        solver = self._clauses.solver
+        some = self._clauses.new()
+        solver.add_clause([-some, *consequences, *outputs])
+        if not solver.solve(assumptions=[some]):
+            return set()
+        model = solver.get_model()
+        return {literal for literal in (*consequences, *outputs) if (model[abs(literal) - 1] > 0) == (literal > 0)}

@@ -14,7 +14,6 @@ import numpy as np
 
 from golden.support.cache import cached
 from hw.export.verilog import Core, generate
-from hw.plan.config import UnitConfig
 from sim.bulk.simulate import simulate
 from sim.cases.reloadable import any_case
 from sim.cases.stimulus import extreme_frames, provoking_frames, random_frames
@@ -51,12 +50,11 @@ def measure(name: str, *, seed: int = 0) -> UnitCoverage:
 
     Where they leave a point open that is not excluded, many more frames or random scenarios follow.
     """
-    case = any_case(name)
-    core = generate(case)
+    core = generate(any_case(name))
     files = sorted((*SIM.rglob("*.py"), *SIM.rglob("*.v")))
-    if case.reload is None:
-        parts = [partial(_tests, core, case, seed)]
-        parts += [partial(_more_frames, core, case, seed), partial(_many_frames, core, case, seed)]
+    if core.config.reload is None:
+        parts = [partial(_tests, core, seed)]
+        parts += [partial(_more_frames, core, seed), partial(_many_frames, core, seed)]
         files = [path for path in files if path.name in OF_FROZEN]
     else:
         parts = [partial(_scenarios, core, seed, RELOADABLE_BENCH, 1)]
@@ -95,23 +93,25 @@ def _measured(core: Core, parts: Sequence[Part]) -> UnitCoverage:
     return summary(counts, reasons or {})
 
 
-def _tests(core: Core, case: UnitConfig, seed: int, folder: Path) -> list[str]:
+def _tests(core: Core, seed: int, folder: Path) -> list[str]:
     return _failures(exercise(core, find_simulator("verilator"), folder, seed=seed, coverage=True))
 
 
-def _more_frames(core: Core, case: UnitConfig, seed: int, folder: Path) -> list[str]:
-    rng, config = np.random.default_rng(seed), case.layer.config
+def _more_frames(core: Core, seed: int, folder: Path) -> list[str]:
+    rng, config = np.random.default_rng(seed), core.config.layer.config
     frames = np.concatenate([random_frames(rng, config, MORE_FRAMES), extreme_frames(config)])
-    return _complaints(core, case, rng.permutation(frames), seed, folder)
+    return _complaints(core, rng.permutation(frames), seed, folder)
 
 
-def _many_frames(core: Core, case: UnitConfig, seed: int, folder: Path) -> list[str]:
+def _many_frames(core: Core, seed: int, folder: Path) -> list[str]:
     rng = np.random.default_rng(seed)
-    frames = np.concatenate([provoking_frames(rng, case.layer), random_frames(rng, case.layer.config, MANY_FRAMES)])
-    return _complaints(core, case, frames, seed, folder)
+    frames = np.concatenate(
+        [provoking_frames(rng, core.config.layer), random_frames(rng, core.config.layer.config, MANY_FRAMES)]
+    )
+    return _complaints(core, frames, seed, folder)
 
 
-def _complaints(core: Core, case: UnitConfig, frames: np.ndarray, seed: int, folder: Path) -> list[str]:
+def _complaints(core: Core, frames: np.ndarray, seed: int, folder: Path) -> list[str]:
     file = folder / COVERAGE_FILE
     result = simulate(core, frames, idle=PAUSE, stall=PAUSE, seed=seed, coverage=file)
     return result.complaints()

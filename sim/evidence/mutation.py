@@ -21,7 +21,6 @@ import numpy as np
 
 from golden.support.cache import cached
 from hw.export.verilog import Core, generate
-from hw.plan.config import UnitConfig
 from sim.bulk.simulate import simulate
 from sim.cases.reloadable import PREFIX, any_case
 from sim.cases.stimulus import extreme_frames, random_frames
@@ -93,8 +92,7 @@ def campaign(
         jobs: simulations at a time.
         advance: called with the number of mutants that are done.
     """
-    case = any_case(name)
-    core = generate(case)
+    core = generate(any_case(name))
     tried = 0
 
     def count_up(done: float) -> None:
@@ -104,7 +102,7 @@ def campaign(
 
     def make(folder: Path) -> None:
         mutants = draw(core, count, seed=seed)
-        verdicts = try_all(core, case, mutants, seed=seed, simulator=simulator, jobs=jobs, advance=count_up)
+        verdicts = try_all(core, mutants, seed=seed, simulator=simulator, jobs=jobs, advance=count_up)
         fates = [{**vars(mutant), "verdict": verdict} for mutant, verdict in zip(mutants, verdicts, strict=True)]
         (folder / FATES).write_text(json.dumps(fates))
 
@@ -120,7 +118,6 @@ def campaign(
 
 def try_all(
     core: Core,
-    case: UnitConfig,
     mutants: Sequence[Mutant],
     *,
     seed: int = 0,
@@ -130,12 +127,12 @@ def try_all(
 ) -> list[str]:
     """The verdict on each of ``mutants``, see `Fate`."""
     every = dataclasses.replace(core, verilog=mutated(core, mutants))
-    fault = kill(every, case, 0, seed, simulator)
+    fault = kill(every, 0, seed, simulator)
     if fault is not None:
         raise RuntimeError(f"the netlist without a mutant fails: {fault}")
     verdicts = [SURVIVED] * len(mutants)
     with ProcessPoolExecutor(jobs) as pool:
-        runs = {pool.submit(kill, every, case, index + 1, seed, simulator): index for index in range(len(mutants))}
+        runs = {pool.submit(kill, every, index + 1, seed, simulator): index for index in range(len(mutants))}
         for run in as_completed(runs):
             verdicts[runs[run]] = run.result() or SURVIVED
             advance(1)
@@ -148,17 +145,17 @@ def try_all(
     return verdicts
 
 
-def kill(core: Core, case: UnitConfig, number: int, seed: int, simulator: str) -> str | None:
+def kill(core: Core, number: int, seed: int, simulator: str) -> str | None:
     """What notices mutant ``number`` of the unit of `sim.evidence.mutants.mutated`; None if nothing does."""
     try:
-        if case.reload is not None:
+        if core.config.reload is not None:
             return _reload_fault(core, {SELECT: number}, seed, simulator)
-        return _frozen_fault(core, case, {SELECT: number}, seed, simulator)
+        return _frozen_fault(core, {SELECT: number}, seed, simulator)
     except SimulationError as error:
         return str(error)
 
 
-def _frozen_fault(core: Core, case: UnitConfig, plusargs: Mapping[str, int], seed: int, simulator: str) -> str | None:
+def _frozen_fault(core: Core, plusargs: Mapping[str, int], seed: int, simulator: str) -> str | None:
     def run(frames: np.ndarray, idle: float, stall: float) -> str | None:
         result = simulate(
             core,
@@ -173,7 +170,7 @@ def _frozen_fault(core: Core, case: UnitConfig, plusargs: Mapping[str, int], see
         found = result.complaints() + (result.timing_complaints(core.manifest["timing"]) if full_rate else [])
         return f"{'full rate' if full_rate else 'pauses'}: {found[0]}" if found else None
 
-    config = case.layer.config
+    config = core.config.layer.config
     rng = np.random.default_rng(seed)
     noise = random_frames(rng, config, FRAMES)
     frames = np.stack([noise, extreme_frames(config)], axis=1).reshape(-1, *noise.shape[1:])

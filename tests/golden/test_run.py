@@ -17,7 +17,7 @@ from golden.model import integer
 from golden.support import progress
 from golden.support.arrays import read_array, write_array
 from sim.cases.stimulus import random_frames
-from support.refusals import Refuse, refusal
+from tests.support.refusals import Refuse, refusal
 
 TINY = load_layer("tiny")
 

@@ -19,7 +19,7 @@ from golden.contract.layer_file import write_layer
 from golden.layers import activations, load_layer
 from golden.layers.random_layer import random_layer
 from golden.model import integer
-from support.refusals import Refuse, refusal
+from tests.support.refusals import Refuse, refusal
 
 NAMES = ["expected.hex", "expected.npy", "input.hex", "input.npy", "manifest.json"]
 
@@ -217,7 +217,7 @@ def refuse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
     [
         (["--simd", "4"], "simd 4 does not divide in_channels 6, allowed are 1, 2, 3, 6"),
         (["--pe", "2"], "pe 2 does not divide out_channels 3, allowed are 1, 3"),
-        (["--simd", "0"], "'0' is not an integer from 1 up"),
+        (["--simd", "0"], "simd 0 does not divide in_channels"),
         (["--pe", "x"], "'x' is not an integer"),
         (["--frames", "0"], "'0' is not an integer from 1 up"),
         (["--frames", "2.5"], "'2.5' is not an integer"),

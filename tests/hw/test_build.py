@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import math
 import os
@@ -30,12 +29,13 @@ from hw import build
 from hw.blocks.memory import dp16kd_layout
 from hw.export.verilog import generate
 from hw.plan.config import UnitConfig
-from hw.plan.schedule import WRITE_TO_ISSUE
+from hw.plan.schedule import CycleModel
+from hw.plan.shapes import Shapes
 from hw.targets.families import TARGETS, Target
 from sim.cases.stimulus import extreme_frames
-from support.places import UNIT_FILES
-from support.refusals import Refuse, refusal
-from support.units import STAGES, UNITS, unit_config
+from tests.support.places import UNIT_FILES
+from tests.support.refusals import Refuse, refusal
+from tests.support.units import STAGES, UNITS, changed, unit_shapes
 
 TIMEOUT = 120
 #: Memories of constants.
@@ -58,7 +58,7 @@ def test_writes_verilog_and_manifest(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert build.main(["tiny", "--simd", "1", "--out", str(out)]) == 0
     assert sorted(path.name for path in out.iterdir()) == sorted(UNIT_FILES)
     layer = load_layer("tiny")
-    core = generate(layer, Folding.choose(layer.config, simd=1))
+    core = generate(UnitConfig(layer=layer, folding=Folding.choose(layer.config, simd=1)))
     assert (out / "xvolution.v").read_text() == core.verilog
     assert json.loads((out / "xvolution.json").read_text()) == json.loads(json.dumps(core.manifest))
     shown = capsys.readouterr().out.replace("\n", "")
@@ -92,7 +92,7 @@ def test_default_layer_and_folder_without_torch(tmp_path: Path) -> None:
     program = """
 import sys
 sys.modules["torch"] = None  # an import of it raises
-from golden import cli
+from golden.support import cli
 from hw import build
 cli.run(build.main)
 """
@@ -116,20 +116,21 @@ LISTED |= {"one_beat": UNITS["one_pixel"] | {"simd": 4}, "many_words": {"simd": 
 
 
 @pytest.fixture(params=LISTED)
-def unit(request: pytest.FixtureRequest) -> UnitConfig:
+def unit(request: pytest.FixtureRequest) -> Shapes:
     signed = request.param in ("valid", "parallel", "dynamic_head_is_a_beat")
     fields = {"in_signed": signed, "out_bits": 9, "out_signed": signed, "relu": False, **LISTED[request.param]}
-    return unit_config(**fields)
+    return unit_shapes(**fields)
 
 
 @pytest.mark.parametrize(("target", "pack"), [("generic", True), ("ecp5", False), ("xcup", True)])
-def test_manifest(unit: UnitConfig, target: str, pack: bool) -> None:
-    unit = dataclasses.replace(unit, target=TARGETS[target], pack=pack)
-    core = generate(unit)
+def test_manifest(unit: Shapes, target: str, pack: bool) -> None:
+    unit = changed(unit, target=TARGETS[target], pack=pack)
+    core = generate(unit.config)
     manifest = json.loads(json.dumps(core.manifest))
     sections = [
         "format",
         "top",
+        "config",
         "layer",
         "folding",
         "target",
@@ -148,14 +149,14 @@ def test_manifest(unit: UnitConfig, target: str, pack: bool) -> None:
     check_timing(manifest, unit)
 
 
-def check_identity(manifest: dict[str, Any], unit: UnitConfig) -> None:
+def check_identity(manifest: dict[str, Any], unit: Shapes) -> None:
     assert (manifest["format"], manifest["top"]) == (1, "xvolution")
     assert type(unit.layer.config).from_json(json.dumps(manifest["layer"])) == unit.layer.config
     assert manifest["folding"] == {"simd": unit.folding.simd, "pe": unit.folding.pe}
     assert manifest["target"] == {"name": unit.target.name, "packed": unit.plan.packed}
 
 
-def check_streams(manifest: dict[str, Any], unit: UnitConfig) -> None:
+def check_streams(manifest: dict[str, Any], unit: Shapes) -> None:
     c = unit.layer.config
     beats = {
         "s_axis": c.height * c.width * c.in_channels // unit.folding.simd,
@@ -179,7 +180,7 @@ def check_streams(manifest: dict[str, Any], unit: UnitConfig) -> None:
     assert all(port["description"] for port in manifest["ports"])
 
 
-def check_widths(widths: list[dict[str, Any]], unit: UnitConfig) -> None:
+def check_widths(widths: list[dict[str, Any]], unit: Shapes) -> None:
     c, proven = unit.layer.config, stage_ranges(unit.layer)
     ranges = {
         ("window", "x"): c.in_range,
@@ -204,7 +205,7 @@ def check_widths(widths: list[dict[str, Any]], unit: UnitConfig) -> None:
     assert acc["low"] <= seen.min() and seen.max() <= acc["high"]
 
 
-def similarity_widths(unit: UnitConfig) -> dict[tuple[str, str], Range]:
+def similarity_widths(unit: Shapes) -> dict[tuple[str, str], Range]:
     """Ranges of a ``dynamic`` unit, worst case by worst case."""
     c, g, form = unit.layer.config, unit.geometry, unit.layer.config.similarity
     assert form is not None
@@ -264,11 +265,11 @@ def is_of_blocks(row: dict[str, Any], target: Target) -> bool:
     return row["depth"] > (target.rom_depth if row["name"] in READ_ONLY else target.ram_depth)
 
 
-def check_timing(manifest: dict[str, Any], unit: UnitConfig) -> None:
+def check_timing(manifest: dict[str, Any], unit: Shapes) -> None:
     stages, timing, predicted = manifest["stages"], manifest["timing"], unit.schedule
     assert tuple(stages) == tuple(stage for stage in STAGES if stage != "similarity" or unit.heads)
     # The prediction's first issue waits for its beats to be written, which counts in the row store's latency too.
-    pipeline = sum(stages.values()) - WRITE_TO_ISSUE
+    pipeline = sum(stages.values()) - CycleModel.write_to_issue
     assert timing == {
         "predicted_latency": predicted.first_output_issue + pipeline,
         "predicted_frame_cycles": predicted.frame_cycles,
@@ -379,7 +380,7 @@ MANY_HEADS: dict[str, Any] = {"kernel": 1, "product": "dynamic", "heads": 3072, 
 )
 def test_more_lanes_than_a_vector_holds(lanes: str, fields: dict[str, Any]) -> None:
     with pytest.raises(cli.UserError, match=rf"^{lanes} needs a vector of \d+ bits, allowed are 65535$"):
-        unit_config(**fields)
+        unit_shapes(**fields)
 
 
 def test_unknown_option(refuse: Refuse) -> None:

@@ -17,12 +17,14 @@ from golden.layers import load_layer
 from golden.layers.random_layer import random_layer
 from hw import build
 from hw.export.verilog import generate
+from hw.plan.config import UnitConfig
 from hw.plan.reload import Reload
+from hw.plan.shapes import Shapes
 from hw.plan.weight_layout import image_beats, weight_image
-from support.front_end import reloadable
-from support.places import UNIT_FILES
-from support.refusals import Refuse, refusal
-from support.units import UNITS, unit_config
+from tests.support.front_end import reloadable
+from tests.support.places import UNIT_FILES
+from tests.support.refusals import Refuse, refusal
+from tests.support.units import UNITS, unit_shapes
 
 REGISTER_FILES = ("xvolution.h", "xvolution.rdl", "xvolution_registers.md", "xvolution_registers.html")
 
@@ -39,7 +41,7 @@ def test_writes_the_register_files(tmp_path: Path, capsys: pytest.CaptureFixture
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*UNIT_FILES, *REGISTER_FILES])
     layer = load_layer("tiny")
     reload = Reload(attn_shift=Range(0, 9), out_shift=Range(0, 47), single_buffered=True)
-    core = generate(layer, Folding.choose(layer.config), reload=reload)
+    core = generate(UnitConfig(layer=layer, folding=Folding.choose(layer.config), reload=reload))
     assert (tmp_path / "xvolution.v").read_text() == core.verilog
     manifest = json.loads((tmp_path / "xvolution.json").read_text())
     assert manifest["reload"] == {
@@ -48,7 +50,7 @@ def test_writes_the_register_files(tmp_path: Path, capsys: pytest.CaptureFixture
         "attn_shift": [0, 9],
         "out_shift": [0, 47],
         "single_buffered": True,
-        "weight_image_beats": image_beats(core.config),
+        "weight_image_beats": image_beats(Shapes(core.config)),
     }
     assert "one set of weights" in capsys.readouterr().out
     (tmp_path / "test.c").write_text(
@@ -83,7 +85,7 @@ def test_a_frozen_unit_has_nothing_of_it(tmp_path: Path) -> None:
 def test_same_hardware_for_any_layer_of_the_formats(name: str) -> None:
     """Widths, packing and image size follow from formats: two layers' units differ in nothing."""
     for target in ("ecp5", "xcup"):
-        one, other = (reloadable(unit_config(seed, target=target, attn_shift=3, **UNITS[name])) for seed in (1, 2))
+        one, other = (reloadable(unit_shapes(seed, target=target, attn_shift=3, **UNITS[name])) for seed in (1, 2))
         assert one.ranges == other.ranges
         assert one.plan == other.plan
         assert len(weight_image(one)) == len(weight_image(other)) == image_beats(one)

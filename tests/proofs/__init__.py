@@ -1,1 +1,1 @@
-"""Formal proofs of the hardware: ``python -m scripts.prove`` runs them all, `proofs.catalogue` lists them."""
+"""Formal proofs of the hardware: ``python -m scripts.prove`` runs them all, `tests.proofs.catalogue` lists them."""

@@ -20,8 +20,7 @@ from amaranth.lib.wiring import In
 from hw.blocks.pipeline import delay
 from hw.control.axi_lite import AxiLite, Response, axi_lite_members
 from hw.control.interface import WORD
-from proofs.inside import Inside
-from proofs.proof import Bug, Harness, Proof
+from tests.proofs.proof import Bug, Harness, Proof
 
 ADDRESS_BITS = 4
 INPUTS = {name: member for name, member in axi_lite_members(ADDRESS_BITS).items() if member.flow is In}
@@ -34,8 +33,7 @@ class AxiLiteHarness(Harness):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         self._dut = dut = AxiLite(ADDRESS_BITS)
-        self._inside = Inside(m, dut)
-        m.submodules.dut = self._inside.whole
+        self._inside = self.inside(m, "dut", dut)
         m.d.comb += [getattr(dut, name).eq(getattr(self, name)) for name in INPUTS]
         m.d.comb += [
             dut.bus.write_ok.eq(self.write_ok),

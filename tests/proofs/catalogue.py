@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from proofs import (
+from tests.proofs import (
     axi_lite,
     frame_sets,
     frame_walk,
@@ -16,7 +16,7 @@ from proofs import (
     row_store,
     weight_loader,
 )
-from proofs.proof import Bug, Proof
+from tests.proofs.proof import Bug, Proof
 
 PROOFS: dict[str, Proof] = {
     proof.name: proof

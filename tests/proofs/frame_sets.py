@@ -24,10 +24,9 @@ from amaranth.lib.wiring import In
 from hw.blocks.pipeline import delay
 from hw.control.interface import APPLY_PARTS, WORD
 from hw.reloadable.frame_sets import FrameSets
-from proofs.inside import Inside
-from proofs.proof import Bug, Harness, Proof
-from proofs.row_store import small_config
-from support.front_end import reloadable
+from tests.proofs.proof import Bug, Harness, Proof
+from tests.proofs.row_store import small_config
+from tests.support.front_end import reloadable
 
 #: Frames under way at most; for the simulated latency of the pipeline, which is no matter here.
 MOST, LATENCY = 8, 1
@@ -54,8 +53,7 @@ class FrameSetsHarness(Harness):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         self._dut = dut = FrameSets(reloadable(small_config(3, 3, attn_shift=0)), latency=LATENCY)
-        self._inside = Inside(m, dut)
-        m.submodules.dut = self._inside.whole
+        self._inside = self.inside(m, "dut", dut)
 
         # Frames of any length begin and end, and are done some time later.
         within, begins, boundary = Signal(), Signal(), Signal()

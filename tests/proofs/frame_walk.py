@@ -34,9 +34,9 @@ from hw.blocks.pipeline import delay
 from hw.reloadable.frame_sets import FrameSets
 from hw.reloadable.frame_walk import FrameWalk
 from hw.reloadable.frame_writer import FrameWriter, frames_at_once
-from proofs.proof import Bug, Harness, Proof
-from proofs.row_store import small_config
-from support.front_end import reloadable
+from tests.proofs.proof import Bug, Harness, Proof
+from tests.proofs.row_store import small_config
+from tests.support.front_end import reloadable
 
 #: Cycles looked at, more where the first read is later; the latency only says how many frames may be under way.
 DEPTH, DEPTH_VALID, LATENCY = 14, 20, 8
@@ -54,9 +54,9 @@ class Size:
 
 class FrameWalkHarness(Harness):
     def __init__(self, height: int, width: int, fields: dict[str, Any]) -> None:
-        self._config = reloadable(small_config(height, width, **({"attn_shift": 0} | fields)))
+        self._shapes = reloadable(small_config(height, width, **({"attn_shift": 0} | fields)))
         self._bits = (max(height, width) + 4).bit_length()
-        self._slots = self._config.schedule.slots
+        self._slots = self._shapes.schedule.slots
         super().__init__(
             {
                 "valid": In(1),
@@ -73,10 +73,10 @@ class FrameWalkHarness(Harness):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        config = self._config
-        self._sets = sets = FrameSets(config, latency=LATENCY)
-        self._writer = writer = FrameWriter(config)
-        self._walk = walk = FrameWalk(config)
+        shapes = self._shapes
+        self._sets = sets = FrameSets(shapes, latency=LATENCY)
+        self._writer = writer = FrameWriter(shapes)
+        self._walk = walk = FrameWalk(shapes)
         m.submodules.sets, m.submodules.writer, m.submodules.walk = sets, writer, walk
         self._connect(m)
         self._apply(m)
@@ -112,7 +112,7 @@ class FrameWalkHarness(Harness):
 
     def _apply(self, m: Module) -> None:
         """Software changes the size, as the control plane lets it; ``_size_of`` knows the outcome."""
-        c, sets = self._config.layer.config, self._sets
+        c, sets = self._shapes.layer.config, self._sets
         for value, most in ((self.height, c.height), (self.width, c.width)):
             self.assume(m, (value >= c.smallest_frame) & (value <= most))
         waits, applied = Signal(), sets.o_applied.any()
@@ -141,7 +141,7 @@ class FrameWalkHarness(Harness):
     def _slot(self, m: Module, base: Value, row: Value, name: str) -> Value:
         """The slot of a row of the frame whose first row lies in slot ``base``; ``row`` may be below 0."""
         total = base + row + self._slots
-        for _ in range(2 + self._config.layer.config.height // self._slots):
+        for _ in range(2 + self._shapes.layer.config.height // self._slots):
             reduced = Signal(self._bits + 3, name=f"{name}_slot")
             m.d.comb += reduced.eq(Mux(total >= self._slots, total - self._slots, total))
             total = reduced
@@ -152,7 +152,7 @@ class FrameWalkHarness(Harness):
 
         Returns row and beats within it up to which all is written, and the row last written to.
         """
-        g, c, write = self._config.geometry, self._config.layer.config, self._writer.o_write
+        g, c, write = self._shapes.geometry, self._shapes.layer.config, self._writer.o_write
         written = write.enable.any()
         frame, base = Signal(NUMBER, name="write_frame"), Signal(range(self._slots), name="write_base")
         y, x, channel = (Signal(self._bits, name=f"write_{name}") for name in ("y", "x", "channel"))
@@ -180,7 +180,7 @@ class FrameWalkHarness(Harness):
         return delay(m, row, 1, reset_less=False), delay(m, beats, 1, reset_less=False), latest
 
     def _check_reads(self, m: Module, written: tuple[Value, Value, Value]) -> None:
-        g, c, walk = self._config.geometry, self._config.layer.config, self._walk
+        g, c, walk = self._shapes.geometry, self._shapes.layer.config, self._walk
         full_row, full_beats, latest = written
         reads = delay(m, self.step, 1, reset_less=False)
         first, stride = c.first_centre, c.stride
@@ -221,7 +221,7 @@ class FrameWalkHarness(Harness):
 
     def _check_queues(self, m: Module) -> None:
         """Frames that have begun wait for the walk, those that are complete for its last beat of them."""
-        config, writer, most = self._config, self._writer, frames_at_once(self._config)
+        shapes, writer, most = self._shapes, self._writer, frames_at_once(self._shapes)
         ends = writer.o_boundary & (writer.o_begins | self._within(m))
         for name, comes, goes, there in (
             ("begun", writer.o_begins, writer.i_next_frame, writer.o_frame),
@@ -230,7 +230,7 @@ class FrameWalkHarness(Harness):
             count = Signal(range(most + 3), name=name)
             m.d.sync += count.eq(count + comes - goes)
             self.claim(m, (~goes | there) & (there == (count > 0)))
-            if config.row_beats * config.layer.config.height == 1:
+            if shapes.row_beats * shapes.layer.config.height == 1:
                 self.claim(m, count <= most)
 
     def _within(self, m: Module) -> Signal:
@@ -247,8 +247,8 @@ def _bug(name: str, module: str, old: str, new: str, build: str) -> Bug:
 BOTTOM = (
     "a read does not wait for the bottom row",
     "hw.reloadable.frame_walk",
-    "distance.eq(Mux(needs_end, below + 1, reach))",
-    "distance.eq(Mux(needs_end, below + 1, 0))",
+    "distance.eq(Mux(needs_end, at.below + 1, reach))",
+    "distance.eq(Mux(needs_end, at.below + 1, 0))",
 )
 
 BUILDS = {
@@ -277,23 +277,23 @@ PROOF = Proof(
         _bug(
             "each group releases a row",
             "hw.reloadable.frame_walk",
-            "Mux(ends_row, Mux(last_row, advance + odd, stride), 0)",
-            "Mux(last_row, advance + odd, stride)",
+            "Mux(at.ends_row, Mux(at.last_row, at.frame_advance + at.odd, stride), 0)",
+            "Mux(at.last_row, at.frame_advance + at.odd, stride)",
             "1x2",
         ),
         _bug(*BOTTOM, "2x2"),
         _bug(
             "the walk's size is that of the other set",
             "hw.reloadable.frame_walk",
-            "pick_set(self._config, self.i_sets, self.i_frame_set)",
-            "pick_set(self._config, self.i_sets, ~self.i_frame_set)",
+            "pick_set(self._shapes, self.i_sets, self.i_frame_set)",
+            "pick_set(self._shapes, self.i_sets, ~self.i_frame_set)",
             "1x2",
         ),
         _bug(
             "slots do not run on across frames",
             "hw.reloadable.frame_walk",
-            "slot.eq(Mux(odd, wrapped[1], wrapped[0]))",
-            "slot.eq(slot.init)",
+            "at.slot.eq(Mux(at.odd, wrapped[1], wrapped[0]))",
+            "at.slot.eq(at.slot.init)",
             "2x2",
         ),
         _bug(
@@ -306,15 +306,15 @@ PROOF = Proof(
         _bug(
             "a group's second column is not waited for",
             "hw.reloadable.frame_walk",
-            "Mux(right == -first, 0, (stride - 1) * beats)",
+            "Mux(at.right == -first, 0, (stride - 1) * g.channel_beats)",
             "0",
             "3x3, stride 2",
         ),
         _bug(
             "an odd height counts as an even one",
             "hw.reloadable.frame_walk",
-            "odd = (below > first) if stride == 2 else Const(0)",
-            "odd = Const(0)",
+            "self.odd = (self.below > first) if c.stride == 2 else Const(0)",
+            "self.odd = Const(0)",
             "3x3, stride 2",
         ),
     ),
@@ -337,8 +337,8 @@ VALID = Proof(
         _bug(
             "the first row of centres is the frame's first",
             "hw.reloadable.frame_walk",
-            'Signal(position["rows"].shape, init=first)',
-            'Signal(position["rows"].shape, init=0)',
+            'Signal(position["rows"].shape, init=first, name="rows")',
+            'Signal(position["rows"].shape, init=0, name="rows")',
             "3x3",
         ),
     ),

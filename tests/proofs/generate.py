@@ -1,4 +1,4 @@
-"""Write the RTLIL of a proof's harnesses: ``python -m proofs.generate OUT PROOF BUG BUILD...``, no bug where empty.
+"""Write the RTLIL of a proof's harnesses: ``python -m tests.proofs.generate OUT PROOF BUG BUILD...``, no bug where empty.
 
 A process of its own, because a planted bug changes modules: it is put into a module's text
 when that is first imported, and everything else imports the changed module.
@@ -14,14 +14,14 @@ from pathlib import Path
 from types import CodeType, ModuleType
 from typing import TYPE_CHECKING
 
-from support.places import ROOT
+from tests.support.places import ROOT
 
 if TYPE_CHECKING:
-    from proofs.proof import Bug
+    from tests.proofs.proof import Bug
 
 
 #: Packages and modules of the project that a harness may import.
-PROJECT = ("golden", "hw", "proofs", "support")
+PROJECT = ("golden", "hw", "tests")
 
 
 class _Planted(SourceFileLoader):
@@ -61,7 +61,7 @@ def plant(bug: Bug) -> None:
         del sys.modules[name]
     planter = _Planter(bug)
     sys.meta_path.insert(0, planter)
-    importlib.import_module("proofs.catalogue")
+    importlib.import_module("tests.proofs.catalogue")
     assert planter.planted, f"bug {bug.name}: no proof imports {bug.module}"
 
 
@@ -69,14 +69,16 @@ def main(out: str, proof: str, bug: str, *builds: str) -> None:
     from amaranth.back import rtlil
 
     if bug:
-        plant(importlib.import_module("proofs.catalogue").find_bug(proof, bug))
-    chosen = importlib.import_module("proofs.catalogue").PROOFS[proof]
+        plant(importlib.import_module("tests.proofs.catalogue").find_bug(proof, bug))
+    inside = importlib.import_module("tests.proofs.inside")
+    chosen = importlib.import_module("tests.proofs.catalogue").PROOFS[proof]
     for number, build in enumerate(builds):
         harness = chosen.builds[build]()
         harness.lemmas = not bug
         # Where a claim stands is told by its line, wherever the project lies.
-        text = rtlil.convert(harness).replace(f"{ROOT}/", "")
-        (Path(out) / f"{number}.il").write_text(text)
+        module = harness.elaborate(None)
+        text = rtlil.convert(module, ports=harness.ports).replace(f"{ROOT}/", "")
+        (Path(out) / f"{number}.il").write_text(inside.expose(text, harness.probes))
 
 
 if __name__ == "__main__":

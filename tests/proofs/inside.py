@@ -1,70 +1,229 @@
-"""Inside: registers and memory words of a component by name, for lemmas about its state."""
+"""Inside: registers and memory words of a component by name, for lemmas about its state.
+
+A harness has a free input for each of them, as wide as what it stands for. Once the harness is
+RTLIL, `expose` leads the register or the word out to it: the text gets an output at every module
+on the way. What there is, and how wide, is read off the component's own RTLIL.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+import itertools
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 
-from amaranth.hdl import Const, Elaboratable, Fragment, Module, Shape, Signal, Value
-from amaranth.hdl._mem import MemoryInstance
+from amaranth.back import rtlil
+from amaranth.hdl import Elaboratable, Module, Shape, Signal, Value
+
+#: Number of the first port that is added to a module, beyond all that it has.
+FIRST_PORT = 100_000
+#: Name of the module that is converted.
+TOP = "top"
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What is led out.
+
+    Attributes:
+        signal: the harness's input.
+        path: names of the submodules on the way to where it is.
+        source: what it is there, as RTLIL has it; of a word the memory.
+        address: the word's address, a signal of the harness; None where it is no word.
+    """
+
+    signal: Signal
+    path: tuple[str, ...]
+    source: str
+    address: Signal | None = None
 
 
 class Inside:
     """What is inside a component.
 
     Args:
-        m: where it will be a submodule.
-
-    Attributes:
-        whole: to be added as a submodule in the component's place.
+        m: the harness's module.
+        probes: where it is noted what has been asked for.
+        modules: the component's RTLIL, module by module.
+        path: names of the submodules that lead here, the component's own first.
     """
 
-    def __init__(self, m: Module, component: Elaboratable | Fragment) -> None:
-        self._m = m
-        self._fragment = Fragment.get(component, None)
+    def __init__(self, m: Module, probes: list[Probe], modules: Mapping[str, str], path: tuple[str, ...]) -> None:
+        self._m, self._probes, self._modules, self._path = m, probes, modules, path
 
-    @property
-    def whole(self) -> Elaboratable:
-        return _Elaborated(self._fragment)
+    @classmethod
+    def of(cls, m: Module, probes: list[Probe], component: Elaboratable, name: str) -> Inside:
+        """Of a component that becomes the submodule ``name`` of the harness's module."""
+        m.submodules[name] = component
+        return cls(m, probes, _modules(rtlil.convert(component, name=TOP, emit_src=False)), (name,))
 
     def part(self, name: str) -> Inside:
         """The submodule called ``name``."""
-        return Inside(self._m, _only(f"submodule {name}", [f for f, n, _ in self._fragment.subfragments if n == name]))
+        return Inside(self._m, self._probes, self._modules, (*self._path, name))
 
     def register(self, name: str) -> Signal:
-        """The only signal called ``name`` that is assigned here."""
-        found: dict[int, Signal] = {}
-        for statements in self._fragment.statements.values():
-            for statement in statements:
-                found |= {id(s): s for s in statement._lhs_signals() if s.name == name}
-        return _only(f"signal {name}", list(found.values()))
+        """The only signal called ``name`` here."""
+        return self._probe(_only(f"signal {name}", self._wires_called(name)))
 
-    def after(self, signal: Signal) -> Signal:
-        """The only register here that is ``signal``, a cycle later."""
-        statements = self._fragment.statements.get("sync", ())
-        return _only(f"register after {signal.name}", [s.lhs for s in statements if getattr(s, "rhs", None) is signal])
+    def after(self, source: str | Signal) -> Signal:
+        """The only register here that is ``source``, a signal's name or a register of `Inside`, a cycle later."""
+        if isinstance(source, Signal):
+            wire = next(probe.source for probe in self._probes if probe.signal is source)
+        else:
+            wire = _only(f"signal {source}", self._wires_called(source))
+        return self._probe(_only(f"register after {wire}", list(self._module.followers(wire))))
 
-    def memory(self, name: str) -> MemoryInstance:
-        """The memory called ``name``."""
-        return self.part(name)._fragment
-
-    def word(self, name: str, address: Value) -> Signal:
-        """What the memory called ``name`` holds at ``address`` in this cycle."""
-        memory = self.memory(name)
-        word = Signal(Shape.cast(memory._data.shape).width, name=f"{name}_word")
-        index = Signal(range(memory._data.depth), name=f"{name}_index")
-        memory.read_port(domain="comb", addr=index, data=word, en=Const(1, 1), transparent_for=())
+    def word(self, memory: str, address: Value) -> Signal:
+        """What a memory holds at ``address`` in this cycle."""
+        width, size = self._module.memories[memory]
+        index = Signal(range(size), name=f"inside_{len(self._probes)}_at")
         self._m.d.comb += index.eq(address)
-        return word
+        return self._probe(memory, Shape(width), index)
+
+    def written(self, memory: str) -> tuple[Value, Signal]:
+        """Whether a memory's word is being written in this cycle, and which."""
+        address, enable = self._module.write_port(memory)
+        return self._probe(enable, Shape(_width(enable)))[0], self._probe(address, Shape(_width(address)))
+
+    @cached_property
+    def _module(self) -> _Module:
+        return _Module(self._modules[".".join((TOP, *self._path[1:]))])
+
+    def _wires_called(self, name: str) -> list[str]:
+        return [wire for wire in self._module.wires if re.fullmatch(rf"\\{re.escape(name)}(\$\d+)?", wire)]
+
+    def _probe(self, source: str, shape: Shape | None = None, address: Signal | None = None) -> Signal:
+        own = self._module.wires[source] if shape is None else shape
+        signal = Signal(own, name=f"inside_{len(self._probes)}")
+        self._probes.append(Probe(signal, self._path, source, address))
+        return signal
 
 
-class _Elaborated(Elaboratable):
-    def __init__(self, fragment: Fragment) -> None:
-        self._fragment = fragment
+class _Module:
+    """The text of a module in RTLIL.
 
-    def elaborate(self, platform: object) -> Fragment:
-        return self._fragment
+    Attributes:
+        wires: shapes of all wires, by their names.
+        memories: width and size of each, by its name.
+    """
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self.wires = {
+            name: Shape(int(width), signed=bool(signed))
+            for width, signed, name in re.findall(
+                r"^  wire width (\d+)(?: (?:input|output) \d+)? *(signed )? *(?:(?:input|output) \d+ +)?(\S+)$",
+                text,
+                re.MULTILINE,
+            )
+        }
+        self.memories = {
+            name: (int(width), int(size))
+            for width, size, name in re.findall(r"^  memory width (\d+) size (\d+) \\(\S+)$", text, re.MULTILINE)
+        }
+
+    def followers(self, wire: str) -> Iterator[str]:
+        """Wires that are registers of ``wire``, whether with a reset or without."""
+        for data, register in re.findall(
+            r"cell \$dff .*?connect \\D (.*?)\n.*?connect \\Q (\S+)\n", self._text, re.DOTALL
+        ):
+            assigned = re.search(rf"^    assign {re.escape(data)} (.*)$", self._text, re.MULTILINE)
+            if (assigned[1] if assigned else data).split(" ")[0] == wire:
+                yield register
+
+    def write_port(self, memory: str) -> tuple[str, str]:
+        """Address and enable of the only one of a memory, as it has them."""
+        ports = re.findall(r"cell \$memwr_v2 .*?\n  end", self._text, re.DOTALL)
+        port = _only(f"port of {memory}", [port for port in ports if f'\\MEMID "\\\\{memory}"' in port])
+        found = [re.search(rf"connect \\{name} (.*)$", port, re.MULTILINE) for name in ("ADDR", "EN")]
+        assert found[0] is not None and found[1] is not None
+        return found[0][1], found[1][1]
 
 
-def _only(what: str, found: list[Any]) -> Any:
+def expose(text: str, probes: Iterable[Probe]) -> str:
+    """The RTLIL ``text`` of a harness whose inputs for ``probes`` are driven by what they stand for."""
+    modules = _modules(text)
+    port = itertools.count(FIRST_PORT)
+    for probe in probes:
+        name, at = f"\\{probe.signal.name}", f"\\{probe.signal.name}_at"
+        width = len(probe.signal)
+        ways = [(TOP, *probe.path[:depth]) for depth in range(len(probe.path) + 1)]
+        top = ".".join(ways[0])
+        modules[top] = re.sub(
+            rf"^(  wire width \d+) input \d+ ((?:signed )? *{re.escape(name)})$",
+            r"\1 \2",
+            modules[top],
+            flags=re.MULTILINE,
+        )
+        for way in ways[1:]:
+            module, above = ".".join(way), ".".join(way[:-1])
+            lines = [f"  wire width {width} output {next(port)} {name}"]
+            pins = [f"    connect {name} {name}"]
+            if probe.address is not None:
+                lines.append(f"  wire width {len(probe.address)} input {next(port)} {at}")
+                pins.append(f"    connect {at} {at}")
+            modules[module] = _with(modules[module], lines)
+            cell = f"  cell \\{module} \\{way[-1]}\n"
+            assert modules[above].count(cell) == 1, f"{cell.strip()} of {above}"
+            modules[above] = modules[above].replace(cell, cell + "".join(f"{pin}\n" for pin in pins))
+        last = ".".join(ways[-1])
+        if probe.address is None:
+            modules[last] = _with(modules[last], [f"  connect {name} {probe.source}"])
+        else:
+            modules[last] = _with(modules[last], _read_port(probe.source, name, width, at, len(probe.address)))
+    return "".join(modules.values())
+
+
+def _read_port(memory: str, data: str, width: int, address: str, bits: int) -> list[str]:
+    parameters = {
+        "MEMID": f'"\\\\{memory}"',
+        "ABITS": bits,
+        "WIDTH": width,
+        "TRANSPARENCY_MASK": "1'0",
+        "COLLISION_X_MASK": "1'0",
+        **dict.fromkeys(("ARST_VALUE", "SRST_VALUE", "INIT_VALUE"), f"{width}'{'x' * width}"),
+        **{"CE_OVER_SRST": 0, "CLK_ENABLE": 0, "CLK_POLARITY": 1},
+    }
+    pins = {"ADDR": address, "DATA": data, "ARST": "1'0", "SRST": "1'0", "EN": "1'1", "CLK": "1'0"}
+    return [
+        f"  cell $memrd_v2 \\read{data.removeprefix(chr(92))}",
+        *(f"    parameter \\{name} {value}" for name, value in parameters.items()),
+        *(f"    connect \\{name} {value}" for name, value in pins.items()),
+        "  end",
+    ]
+
+
+def _modules(text: str) -> dict[str, str]:
+    """The text of each module with what stands before it, by its name without the backslash."""
+    parts = re.split(r"(?<=^end\n)", text, flags=re.MULTILINE)
+    found = {}
+    for part in parts:
+        head = re.search(r"^module \\(\S+)$", part, re.MULTILINE)
+        if head is None:
+            assert not part.strip(), part
+            continue
+        found[head[1]] = part
+    return found
+
+
+def _with(module: str, lines: Sequence[str]) -> str:
+    """A module with further lines at its end."""
+    body, end, rest = module.rpartition("\nend\n")
+    return body + "\n" + "\n".join(lines) + end + rest
+
+
+def _width(sigspec: str) -> int:
+    """Bits of a signal, a part of one, or several of them together."""
+    inner = sigspec.strip("{} ") if sigspec.startswith("{") else sigspec
+    if inner.isdigit() or "'" in inner:
+        return int(inner.partition("'")[0])
+    total = 0
+    for _, high, low in re.findall(r"(\S+) \[(\d+)(?::(\d+))?\]", inner):
+        total += int(high) - int(low or high) + 1
+    return total
+
+
+def _only(what: str, found: list[str]) -> str:
     assert len(found) == 1, f"{what}: {len(found)} of that name, 1 is needed"
     return found[0]

@@ -22,11 +22,14 @@ from amaranth.hdl import Module, Mux, Signal, Value, signed
 from amaranth.lib.wiring import In
 
 from hw.blocks.pipeline import delay
+from hw.frozen.beat_writer import BeatWriter
+from hw.frozen.input_walk import InputWalk
+from hw.frozen.positions import CountedPositions
 from hw.unit.output_stream import OutputStream
 from hw.unit.row_store import RowStore
 from hw.unit.sequencer import Sequencer
-from proofs.proof import Bug, Harness, Proof
-from proofs.row_store import small_config
+from tests.proofs.proof import Bug, Harness, Proof
+from tests.proofs.row_store import small_shapes
 
 #: Cycles looked at, and cycles between an issue and its output's entry into the FIFO.
 DEPTH, PIPELINE = 30, 2
@@ -34,17 +37,19 @@ DEPTH, PIPELINE = 30, 2
 
 class LivenessHarness(Harness):
     def __init__(self, height: int, width: int, fields: dict[str, Any]) -> None:
-        self._config = small_config(height, width, **fields)
+        self._shapes = small_shapes(height, width, **fields)
         super().__init__({"valid": In(1), "ready": In(1)})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        config = self._config
+        shapes = self._shapes
         latency = PIPELINE + OutputStream.latency
         fifo_depth = latency + 1 + 2
-        m.submodules.row_store = row_store = RowStore(config)
-        m.submodules.sequencer = sequencer = Sequencer(config, fifo_depth=fifo_depth)
-        m.submodules.output_stream = output_stream = OutputStream(config, depth=fifo_depth)
+        m.submodules.row_store = row_store = RowStore(shapes, BeatWriter(shapes))
+        m.submodules.sequencer = sequencer = Sequencer(
+            shapes, InputWalk(shapes), CountedPositions(shapes), fifo_depth=fifo_depth
+        )
+        m.submodules.output_stream = output_stream = OutputStream(shapes, depth=fifo_depth, marks=False)
         m.d.comb += [
             row_store.i.valid.eq(self.valid),
             sequencer.i_written.eq(row_store.o_written),
@@ -56,11 +61,11 @@ class LivenessHarness(Harness):
             output_stream.i_valid.eq(delay(m, sequencer.o_last, PIPELINE, reset_less=False)),
             output_stream.o.ready.eq(self.ready),
         ]
-        most = config.schedule.first_output_issue + latency
+        most = shapes.schedule.first_output_issue + latency
         self._answers_within(m, most, self.valid & self.ready & ~output_stream.o.valid)
 
         # Output beats of the frames that are in completely, less those that have left.
-        g, c = config.geometry, config.layer.config
+        g, c = shapes.geometry, shapes.layer.config
         beats, outputs = c.height * c.width * g.channel_beats, c.out_height * c.out_width * g.output_beats
         taken, owed = Signal(range(beats + 1)), Signal(signed(8))
         takes = self.valid & row_store.i.ready
@@ -108,7 +113,7 @@ PROOF = Proof(
         _bug(
             "a frame's last outputs wait for the next frame",
             "hw.unit.sequencer",
-            "between_frames & (True if flush_always else ~walk.o_arrived)",
+            "between_frames & (True if self._flush_always else ~walk.o_arrived)",
             "between_frames & 0",
         ),
         _bug(
@@ -119,8 +124,8 @@ PROOF = Proof(
         ),
         _bug(
             "groups release no room",
-            "hw.unit.row_store",
-            "amount.eq(pick(amounts, Value.cast(self.i_release)) - 1)",
+            "hw.frozen.beat_writer",
+            "amount.eq(pick(amounts, Value.cast(release)) - 1)",
             "amount.eq(-1)",
         ),
     ),

@@ -3,7 +3,7 @@
 Proven for ever, by k-induction, with beats, stalls and resets at any time: what comes out is
 what went in, in order; once valid is high, it and the payload stay until ready; an entry that
 is reported free is free. Assumed: a beat comes only where an entry is free, as the
-sequencer's credits see to (`proofs.row_store`).
+sequencer's credits see to (`tests.proofs.row_store`).
 
 Order is proven about one beat of arbitrary number: the harness counts the beats that enter,
 keeps the payload of the chosen one, and compares when as many have left. In reloadable units the
@@ -18,25 +18,22 @@ from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib.wiring import In
 
 from hw.unit.output_stream import OutputStream
-from proofs.inside import Inside
-from proofs.proof import Bug, Harness, Proof
-from support.front_end import reloadable
-from support.units import unit_shapes
+from tests.proofs.proof import Bug, Harness, Proof
+from tests.support.units import unit_shapes
 
 
 class OutputStreamHarness(Harness):
     def __init__(self, depth: int, *, marks: bool = False) -> None:
         self._depth, self._marks = depth, marks
         shapes = unit_shapes(simd=1, pe=1, out_bits=2, attn_shift=3)
-        self._dut = OutputStream(reloadable(shapes) if marks else shapes, depth=depth)
+        self._dut = OutputStream(shapes, depth=depth, marks=marks)
         ports = {"valid": In(1), "beat": In(2), "last": In(1), "ready": In(1), "chosen": In(1)}
         super().__init__(ports | ({"user": In(1)} if marks else {}))
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         dut, depth = self._dut, self._depth
-        inside = Inside(m, dut)
-        m.submodules.dut = inside.whole
+        inside = self.inside(m, "dut", dut)
         shown = Value.cast(dut.o.payload)
         entry = Signal(len(shown))
         parts = [self.beat, self.last]

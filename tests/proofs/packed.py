@@ -18,8 +18,8 @@ from golden.contract.ranges import Range
 from hw.blocks.dot_product import dot_product, dot_product_latency
 from hw.blocks.packed import join, split
 from hw.blocks.pipeline import delay
-from proofs.proof import Bug, Harness, Proof
-from support.units import SIMULATED
+from tests.proofs.proof import Bug, Harness, Proof
+from tests.support.units import SIMULATED
 
 #: Bits of a weight and of an operand.
 WEIGHT, OPERAND = 3, 2

@@ -6,8 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from amaranth.hdl import Assert, Assume, Module, Value
+from amaranth.hdl import Assert, Assume, Elaboratable, Module, Value
 from amaranth.lib import wiring
+
+from tests.proofs.inside import Inside, Probe
 
 #: Makes the harness of one build.
 Build = Callable[[], "Harness"]
@@ -84,6 +86,19 @@ class Harness(wiring.Component):
 
     def __init__(self, ports: Mapping[str, Any]) -> None:
         super().__init__(dict(ports))
+        #: What of its components is led out to it.
+        self.probes: list[Probe] = []
+
+    def inside(self, m: Module, name: str, component: Elaboratable) -> Inside:
+        """Add a component as a submodule, and look inside."""
+        return Inside.of(m, self.probes, component, name)
+
+    @property
+    def ports(self) -> list[Value]:
+        """All its ports, and the inputs for what is inside."""
+        own = [Value.cast(value) for _, _, value in self.signature.flatten(self)]
+        addresses = [probe.address for probe in self.probes if probe.address is not None]
+        return [*own, *(probe.signal for probe in self.probes), *addresses]
 
     def assume(self, m: Module, condition: Any) -> None:
         """Leave out all behaviour in which ``condition`` is false in some cycle."""

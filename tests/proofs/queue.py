@@ -2,7 +2,7 @@
 
 Proven for ever, by k-induction, for any pushes and pops, and resets at any time. Assumed: an
 entry is pushed only while there is room, and popped only while there is one, as writer and walk
-of a reloadable unit see to (`proofs.frame_walk`).
+of a reloadable unit see to (`tests.proofs.frame_walk`).
 
 Order is proven about one entry of arbitrary number, as for the output stream.
 """
@@ -16,8 +16,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.blocks.queue import Queue
-from proofs.inside import Inside
-from proofs.proof import Bug, Harness, Proof
+from tests.proofs.proof import Bug, Harness, Proof
 
 #: Bits of an entry.
 ENTRY = 2
@@ -54,8 +53,7 @@ class QueueHarness(Harness):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         depth, dut = self._depth, _Wrapped(self._depth)
-        inside = Inside(m, dut)
-        m.submodules.dut = inside.whole
+        inside = self.inside(m, "dut", dut)
         m.d.comb += [dut.push.eq(self.push), dut.entry.eq(self.entry), dut.pop.eq(self.pop)]
         count = Signal(range(depth + 2))
         m.d.sync += count.eq(count + self.push - self.pop)

@@ -22,8 +22,7 @@ from hw.blocks.pipeline import delay
 from hw.control.axi_lite import AxiLite, axi_lite_members
 from hw.control.register_file import RegisterFile
 from hw.control.register_table import Access, Field, Register, RegisterTable, Window
-from proofs.inside import Inside
-from proofs.proof import Bug, Harness, Proof
+from tests.proofs.proof import Bug, Harness, Proof
 
 ADDRESS_BITS = 6
 
@@ -69,8 +68,7 @@ class RegisterFileHarness(Harness):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         slave, self._dut = AxiLite(ADDRESS_BITS), RegisterFile(TABLE)
-        self._inside = Inside(m, self._dut)
-        m.submodules.slave, m.submodules.dut = slave, self._inside.whole
+        m.submodules.slave, self._inside = slave, self.inside(m, "dut", self._dut)
         wiring.connect(m, slave.bus, self._dut.bus)
         m.d.comb += [getattr(slave, name).eq(getattr(self, name)) for name in INPUTS]
         m.d.comb += [
@@ -119,7 +117,7 @@ class RegisterFileHarness(Harness):
         cleared = held["sticky"] & ~Mux(done["sticky"], word[:2], 0)
         m.d.sync += held["sticky"].eq(cleared | self.sets)
         if self.lemmas:
-            self.lemma(m, Value.cast(self._inside.register("sticky")) == held["sticky"])
+            self.lemma(m, self._inside.register("sticky") == held["sticky"])
         return held
 
     def _check_reads(self, m: Module, held: dict[str, Signal]) -> None:

@@ -17,10 +17,11 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib.wiring import In
 
 from hw.plan.shapes import Shapes, shape_of
+from hw.unit import requantise
 from hw.unit.requantise import Requantise
-from proofs.proof import Bug, Harness, Proof
-from proofs.rounding import claim_rounded
-from support.units import SIMULATED, changed, unit_shapes
+from tests.proofs.proof import Bug, Harness, Proof
+from tests.proofs.rounding import claim_rounded
+from tests.support.units import SIMULATED, changed, unit_shapes
 
 #: The largest multiplier.
 MULTIPLIER = 13
@@ -60,7 +61,7 @@ class RequantiseHarness(Harness):
         product = Signal((self.acc * self.multiplier).shape())
         m.d.comb += product.eq(self.acc * self.multiplier)
         c = shapes.layer.config
-        claim_rounded(self, m, product, c.out_shift, c.out_range, dut.o_y, cycles=dut.latency)
+        claim_rounded(self, m, product, c.out_shift, c.out_range, dut.o_y, cycles=requantise.latency(shapes))
         return m
 
 
@@ -81,14 +82,14 @@ PROOF = Proof(
         Bug(
             name="the shift is one too small",
             module="hw.unit.requantise",
-            old="c.out_shift, c.out_range",
-            new="c.out_shift - 1, c.out_range",
+            old="settings.out_shift.allowed.high,",
+            new="settings.out_shift.allowed.high - 1,",
             build="generic, signed",
         ),
         Bug(
             name="a product loses its upper bit",
             module="hw.unit.requantise",
-            old="proven=shape_of(scaled)",
+            old="proven=shape_of(proven)",
             new="proven=shape_of(self._shapes.ranges.accumulator)",
             build="xcup, unsigned",
         ),

@@ -20,7 +20,7 @@ from amaranth.lib.wiring import In
 from golden.contract.ranges import Range
 from hw.blocks.pipeline import delay
 from hw.blocks.rounding import LATENCY, rounded
-from proofs.proof import Bug, Harness, Proof
+from tests.proofs.proof import Bug, Harness, Proof
 
 #: Results: unsigned, signed, and signed ones that are never negative.
 LIMITS = {"unsigned": Range(0, 7), "signed": Range(-4, 3), "relu": Range(0, 3)}

@@ -27,14 +27,17 @@ from typing import Any
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib.wiring import In
 
-from hw.frozen.beat_writer import Release
+from hw.frozen.beat_writer import BeatWriter, Release
+from hw.frozen.input_order import InputOrder
+from hw.frozen.input_walk import InputWalk
+from hw.frozen.positions import CountedPositions
 from hw.plan.shapes import Shapes
 from hw.unit.row_store import RowStore
 from hw.unit.sequencer import Sequencer
-from proofs.inside import Inside
-from proofs.proof import Bug, Harness, Proof
-from proofs.walk import Place, Walk
-from support.units import unit_shapes
+from tests.proofs.inside import Inside
+from tests.proofs.proof import Bug, Harness, Proof
+from tests.proofs.walk import Place, Walk
+from tests.support.units import unit_shapes
 
 #: Entries of a queue that are in use at most, and cycles until the queues are in steady state.
 MOST, SETTLED = 11, 6
@@ -49,10 +52,10 @@ class RowStoreHarness(Harness):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         shapes, walk = self._shapes, Walk(self._shapes)
-        row_store, sequencer = RowStore(shapes), Sequencer(shapes, fifo_depth=self._fifo_depth)
-        self._sequencer = sequencer
-        store, control = Inside(m, row_store), Inside(m, sequencer)
-        m.submodules.row_store, m.submodules.sequencer = store.whole, control.whole
+        row_store, input_walk = RowStore(shapes, BeatWriter(shapes)), InputWalk(shapes)
+        sequencer = Sequencer(shapes, input_walk, CountedPositions(shapes), fifo_depth=self._fifo_depth)
+        self._sequencer, self._order = sequencer, InputOrder(shapes)
+        store, control = self.inside(m, "row_store", row_store), self.inside(m, "sequencer", sequencer)
         m.d.comb += [
             row_store.i.valid.eq(self.valid),
             sequencer.i_written.eq(row_store.o_written),
@@ -68,9 +71,8 @@ class RowStoreHarness(Harness):
         self.assume(m, ~self.popped | (used > 0))
         self.claim(m, used <= self._fifo_depth)
 
-        inner = sequencer.input_walk
         reads = Signal()
-        m.d.sync += reads.eq(inner.i_step)
+        m.d.sync += reads.eq(input_walk.i_step)
         chain = walk.register(m, "place", reads, length=3 + MOST)
         place = chain[0]
         span = 4 * (walk.slots * walk.row_beats + walk.most)
@@ -112,10 +114,10 @@ class RowStoreHarness(Harness):
         group = x if c.stride == 1 else x[1:]
         for index in range(walk.slots):
             for column in range(c.stride):
-                (port,) = store.memory(f"slot_{index}_{column}" if c.stride > 1 else f"slot_{index}")._write_ports
+                enable, address = store.written(f"slot_{index}_{column}" if c.stride > 1 else f"slot_{index}")
                 here = written & (slot == index) & (Const(1) if c.stride == 1 else x[0] == column)
-                self.claim(m, port._en == here)
-                self.claim(m, ~here | (port._addr == group * beats + channel))
+                self.claim(m, enable == here)
+                self.claim(m, ~here | (address == group * beats + channel))
         if self.lemmas:
             self.lemma(m, (channel < beats) & (x < c.width) & (slot < walk.slots))
             for name, mine, size in (("channel", channel, beats), ("x", x, c.width), ("slot", slot, walk.slots)):
@@ -161,7 +163,7 @@ class RowStoreHarness(Harness):
         push = inner.after(moved)
         heads = {name: inner.register(f"{name}_head") for name in ("gate", "read")}
         tails = {name: inner.register(f"{name}_tail") for name in ("gate", "read")}
-        self.lemma(m, inner.after(sequencer.input_walk.i_step) == reads)
+        self.lemma(m, inner.after("i_step") == reads)
         self.lemma(m, tails["gate"] == tails["read"])
         self.lemma(m, heads["gate"] == (heads["read"] + reads)[:4])
         self.lemma(m, level == (tails["read"] - heads["read"])[:4])
@@ -244,7 +246,7 @@ class RowStoreHarness(Harness):
 
     def _read_of(self, walk: Walk, place: Place) -> Value:
         """An entry of the queue of reads, as it is kept."""
-        layout = self._sequencer.input_walk.o_read.shape()
+        layout = self._order.read
         g, c = walk.g, walk.c
         ends_group = place.channel == g.channel_beats - 1
         ends_row = ends_group & (place.group == g.groups - 1)
@@ -311,7 +313,7 @@ PROOF = Proof(
     bugs=(
         _bug(
             "room for one beat too many",
-            "hw.unit.row_store",
+            "hw.frozen.beat_writer",
             "initial = (top + self._slots) * row - 1",
             "initial = (top + self._slots) * row",
             "2x2, stride 1",
@@ -319,7 +321,7 @@ PROOF = Proof(
         ),
         _bug(
             "a row is released a group early",
-            "hw.unit.row_store",
+            "hw.frozen.beat_writer",
             "Release.ROW: c.stride * row - last_group * group",
             "Release.ROW: c.stride * row - last_group * group + group",
             "2x2, stride 1",
@@ -327,7 +329,7 @@ PROOF = Proof(
         ),
         _bug(
             "a read does not wait for the bottom row",
-            "hw.frozen.input_walk",
+            "hw.frozen.input_order",
             "row = frame * c.height + g.bottom_row(q)",
             "row = frame * c.height + g.centre_row(q)",
             "2x2, stride 1",
@@ -351,7 +353,7 @@ PROOF = Proof(
         ),
         _bug(
             "the queue is filled beyond its end",
-            "hw.frozen.input_walk",
+            "hw.frozen.input_order",
             "DEPTH, ENOUGH = 16, 8",
             "DEPTH, ENOUGH = 8, 8",
             "1x1, stride 1",

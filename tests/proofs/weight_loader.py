@@ -23,9 +23,9 @@ from amaranth.lib.wiring import In
 from hw.blocks.pipeline import index_shape
 from hw.control.weight_loader import WeightLoader
 from hw.plan.weight_layout import BEAT_BITS
-from proofs.inside import Inside
-from proofs.proof import Bug, Harness, Proof
-from proofs.walk import table
+from tests.proofs.inside import Inside
+from tests.proofs.proof import Bug, Harness, Proof
+from tests.proofs.walk import table
 
 
 class WeightLoaderHarness(Harness):
@@ -46,8 +46,7 @@ class WeightLoaderHarness(Harness):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         dut, image, write = self._dut, self._image, self._dut.o_write
-        inside = Inside(m, dut)
-        m.submodules.dut = inside.whole
+        inside = self.inside(m, "dut", dut)
         m.d.comb += [
             dut.i.valid.eq(self.valid),
             dut.i.payload.data.eq(self.data),

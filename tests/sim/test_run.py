@@ -38,7 +38,7 @@ def refusal(argv: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
 WRONG = {
     "simd that does not divide": (["--simd", "3"], "simd 3 does not divide in_channels 4, allowed are 1, 2, 4"),
     "pe that does not divide": (["--pe", "8"], "pe 8 does not divide out_channels 4"),
-    "simd 0": (["--simd", "0"], "'0' is not an integer from 1 up"),
+    "simd 0": (["--simd", "0"], "simd 0 does not divide in_channels"),
     "idle 1": (["--idle", "1"], "'1' is not a number from 0 to 0.99"),
     "stall below 0": (["--stall", "-0.1"], "'-0.1' is not a number from 0 to 0.99"),
     "idle not a number": (["--idle", "nan"], "'nan' is not a number"),

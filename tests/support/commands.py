@@ -9,14 +9,13 @@ import contextlib
 import tempfile
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
 import numpy as np
-from sim.simulator.reload_job import ReloadJob
 
 import golden.run
 import golden.vectors
@@ -40,7 +39,6 @@ import scripts.train_digits
 import sim.replay
 import sim.run
 from golden.contract.folding import Folding
-from golden.contract.layer import Layer
 from golden.contract.layer_file import layer_bytes
 from golden.contract.ranges import Range
 from golden.contract.streams import to_beats
@@ -51,39 +49,39 @@ from hw.estimate.estimate import Estimate, estimate
 from hw.export.verilog import Core, generate
 from hw.plan.config import UnitConfig
 from hw.plan.reload import Reload
+from hw.plan.shapes import Shapes
 from hw.synth.stages import STAGES
 from hw.synth.synthesis import Synthesis, find_goal
 from hw.targets.area import Area
-from hw.targets.families import ECP5, GENERIC, Target
+from hw.targets.families import ECP5
 from scripts.studies.catalogue import find_study
 from scripts.studies.plan import plan
 from scripts.studies.plots import Picture
 from scripts.studies.result import DONE, FAILED, Result
 from scripts.studies.store import Store
-from scripts.studies.worker import Job
 from sim.bulk.result import SimulationResult
 from sim.evidence.coverage import KINDS, REASONS, UnitCoverage
-from support.foul import npy, small_layer
-from support.workplace import Main, Outcome, Workplace
+from sim.simulator.job import Job
+from tests.support.foul import npy, small_layer
+from tests.support.workplace import Main, Outcome, Workplace
 
 # --- what stands in for slow stages ---
 
 
 @cache
 def canned_core() -> Core:
-    return generate(small_layer(), Folding(simd=1, pe=1))
+    return generate(UnitConfig(layer=small_layer(), folding=Folding(simd=1, pe=1)))
 
 
-def checked_core(
-    layer: Layer, folding: Folding, target: Target = GENERIC, *, pack: bool = True, reload: Reload | None = None
-) -> Core:
-    """In place of `hw.export.verilog.generate`: its refusals, and the same unit whatever was asked for."""
-    UnitConfig(layer=layer, folding=folding, target=target, pack=pack, reload=reload)
-    return canned_core()
+def checked_core(config: UnitConfig) -> Core:
+    """In place of `hw.export.verilog.generate`: its refusals, and the same text whatever was asked for."""
+    Shapes(config)
+    return replace(canned_core(), config=config)
 
 
-def simulated(core: Core, layer: Layer, folding: Folding, frames: np.ndarray, **options: Any) -> SimulationResult:
+def simulated(core: Core, frames: np.ndarray, **options: Any) -> SimulationResult:
     """In place of `sim.bulk.simulate.simulate`: a unit that is right, with seed 1 one that is wrong."""
+    layer, folding = core.config.layer, core.config.folding
     expected = to_beats(integer.run(layer, frames), folding.pe)
     beats = expected + (options.get("seed") == 1)
     return SimulationResult(
@@ -485,7 +483,7 @@ def _contents() -> dict[str, bytes]:
     reload = Reload(attn_shift=Range(0, 15), out_shift=Range(0, 47))
     unit = UnitConfig(layer=small_layer(), folding=Folding(simd=1, pe=1), reload=reload)
     with tempfile.TemporaryDirectory() as folder:
-        ReloadJob(config=unit, latency=9, seed=0).save(Path(folder))
+        Job(config=unit, first_output_latency=99, frame_cycles=9, seed=0).save(Path(folder))
         kept = {f"kept/{path.name}": path.read_bytes() for path in Path(folder).iterdir()}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "studies.sqlite"

@@ -14,8 +14,8 @@ from hw.control.control import Control
 from hw.control.interface import APPLY_PARTS
 from hw.plan.reload import Reload
 from hw.plan.shapes import Shapes
-from support.components import Bench, simulate
-from support.units import unit_shapes
+from tests.support.components import Bench, simulate
+from tests.support.units import unit_shapes
 
 OKAY, SLVERR = int(Response.OKAY), int(Response.SLVERR)
 

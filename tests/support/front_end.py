@@ -25,8 +25,8 @@ from hw.reloadable.frame_walk import FrameWalk, follow
 from hw.reloadable.frame_writer import FrameWriter
 from hw.reloadable.positions import TaggedPositions
 from hw.unit.sequencer import Sequencer
-from support.components import simulate
-from support.units import unit_shapes
+from tests.support.components import simulate
+from tests.support.units import unit_shapes
 
 #: Cycles from a beat's issue to when its entry of the output FIFO is free again, and entries that make this no limit.
 POP_AFTER, ENTRIES = 4, 16

@@ -12,7 +12,7 @@ from golden.contract.extremes import Extremes
 from golden.contract.layer import Layer
 from golden.contract.layer_config import BIAS_BITS, MULTIPLIER_BITS
 from golden.contract.ranges import Range
-from support.units import UNITS, at_limits, random_unit, unit_config
+from tests.support.units import UNITS, at_limits, random_unit, unit_config
 
 STAGES = ("conv_sum", "attn_sum", "combined", "accumulator", "scaled")
 

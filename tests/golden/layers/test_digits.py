@@ -24,7 +24,7 @@ from golden.support.cli import UserError
 from scripts import accuracy_digits, train_digits
 from sim.bulk.result import SimulationResult
 from sim.simulator.simulators import MissingTool, find_simulator
-from support.places import ROOT
+from tests.support.places import ROOT
 
 FILES = file_names("digits")
 both_layers = pytest.mark.parametrize("name", LAYER_NAMES.values())

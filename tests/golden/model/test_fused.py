@@ -12,7 +12,7 @@ from golden.layers.random_layer import random_layer
 from golden.model import integer
 from golden.model.fused import fused_kernel
 from scripts import show_attention
-from support.refusals import Refuse, refusal
+from tests.support.refusals import Refuse, refusal
 
 LAYERS: dict[str, dict[str, Any]] = {
     "hadamard": {},

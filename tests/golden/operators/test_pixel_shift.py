@@ -16,7 +16,7 @@ from golden.operators.replace import merge_all, replace_convolutions
 from golden.operators.xvolution import XVolution
 from golden.quantise.layer import quantise
 from golden.support.cli import UserError
-from support.foul import small_layer
+from tests.support.foul import small_layer
 
 CHANNELS = 4
 #: Neither symmetric nor in raster order, so that a swap of dy and dx, or of a sign, shows.

@@ -20,7 +20,7 @@ from golden.quantise.network import Format, quantise_add, quantise_head, quantis
 from golden.quantise.precision import Precision
 from golden.support.cli import UserError
 from golden.training import Examples
-from support.quantised import images, random_network
+from tests.support.quantised import images, random_network
 
 
 @pytest.fixture(scope="module")

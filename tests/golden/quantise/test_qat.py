@@ -18,7 +18,7 @@ from golden.quantise.qat import train_quantised
 from golden.support.cli import UserError
 from golden.training import Examples, load_task
 from golden.training.train import Schedule, reproducible, train
-from support.quantised import images, random_network
+from tests.support.quantised import images, random_network
 
 
 def as_examples(x: Tensor) -> Examples:

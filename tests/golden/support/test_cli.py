@@ -22,9 +22,9 @@ from golden.layers.digits import read_digits, write_digits
 from golden.support import cli
 from golden.support.cli import UserError, replacing, write_files
 from hw import build
-from support.foul import archive, bomb, layer_members, small_layer
-from support.places import ROOT
-from support.workplace import assert_refusal, workplace
+from tests.support.foul import archive, bomb, layer_members, small_layer
+from tests.support.places import ROOT
+from tests.support.workplace import assert_refusal, workplace
 
 TIMEOUT = 120
 

@@ -16,8 +16,8 @@ from hw.blocks.memory import LATENCY, dp16kd_layout, kind, random_access, read_o
 from hw.blocks.pipeline import delay, index_shape
 from hw.targets.families import ECP5, GENERIC, TARGETS, XC7, XCUP, Target
 from hw.targets.primitives import DP16KD_SHAPES
-from support.components import show
-from support.units import SIMULATED
+from tests.support.components import show
+from tests.support.units import SIMULATED
 
 #: On both sides of every shape of a block, of half of one, and of several on top of each other.
 DEPTHS = (2, 3, 16, 17, 64, 65, 512, 513, 1024, 1025, 2048, 2049, 4097, 8193, 16384, 16385, 32768, 32769, 50000)

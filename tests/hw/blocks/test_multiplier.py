@@ -15,8 +15,8 @@ from hw.blocks.multiplier import cascade, is_hard, latency, multipliers, multipl
 from hw.blocks.pipeline import delay
 from hw.targets.families import ECP5, GENERIC, TARGETS, XC7, XCUP, Target
 from hw.targets.primitives import HARD_LATENCY, MULTIPLIERS, Multiplier
-from support.components import show
-from support.units import SIMULATED
+from tests.support.components import show
+from tests.support.units import SIMULATED
 
 #: On both sides of what takes adders, and of what each target's multiplier takes in one limb, in two and in three.
 WIDE = [signed(bits) for bits in (2, 3, 8, 17, 18, 19, 21, 22, 25, 26, 27, 28, 29, 35, 36, 39, 48)]

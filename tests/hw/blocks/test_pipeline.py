@@ -10,7 +10,7 @@ from amaranth.hdl import Const, Module, Shape, Signal, signed, unsigned
 
 from golden.contract.ranges import Range
 from hw.blocks.pipeline import Counter, adder_tree, delay, index_shape, pick, tree_latency, within, wrap_increment
-from support.components import show
+from tests.support.components import show
 
 TERMS = (1, 2, 3, 4, 5, 7, 9, 16, 17, 49, 70)
 

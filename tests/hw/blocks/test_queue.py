@@ -12,7 +12,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.blocks.queue import Queue
-from support.components import simulate
+from tests.support.components import simulate
 
 
 class Wrapped(wiring.Component):

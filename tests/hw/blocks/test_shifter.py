@@ -11,7 +11,7 @@ from amaranth.lib.wiring import In, Out
 
 from hw.blocks.pipeline import index_shape
 from hw.blocks.shifter import shift_latency, shift_left
-from support.components import stream_through
+from tests.support.components import stream_through
 
 
 class Shifter(wiring.Component):

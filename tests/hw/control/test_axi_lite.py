@@ -10,8 +10,8 @@ import pytest
 from amaranth.hdl import Elaboratable, Module, Signal
 
 from hw.control.axi_lite import AxiLite
-from support.components import simulate
-from support.control_bench import OKAY, SLVERR, Master, protocol_monitor
+from tests.support.components import simulate
+from tests.support.control_bench import OKAY, SLVERR, Master, protocol_monitor
 
 ADDRESS_BITS = 12
 COUNT = 200

@@ -13,7 +13,7 @@ from hw.control.interface import APPLY_PARTS
 from hw.control.registers import register_table
 from hw.plan.shapes import Shapes
 from hw.plan.weight_layout import beats_of_word, weight_banks, weight_image
-from support.control_bench import OKAY, SLVERR, DataPath, Master, reloadable, run_control, send_weights
+from tests.support.control_bench import OKAY, SLVERR, DataPath, Master, reloadable, run_control, send_weights
 
 UNITS: dict[str, dict[str, Any]] = {
     "default": {},

@@ -21,24 +21,25 @@ from hw.control.driver import AccessRefused, Board, Driver, complete
 from hw.control.interface import APPLY_PARTS
 from hw.control.register_table import Access
 from hw.control.registers import register_table
-from hw.plan.config import UnitConfig
+from hw.plan.shapes import Shapes
 from hw.plan.weight_layout import weight_banks, weight_words
-from support.control_bench import OKAY, DataPath, Master, reloadable, run_control, send_weights
+from tests.support.control_bench import OKAY, DataPath, Master, reloadable, run_control, send_weights
+from tests.support.units import changed
 
 
 class Frames:
     """The streams of a board, with the integer model of ``layer`` between them."""
 
-    def __init__(self, config: UnitConfig) -> None:
-        self._config = config
-        self.layer = config.layer
+    def __init__(self, shapes: Shapes) -> None:
+        self._shapes = shapes
+        self.layer = shapes.layer
         self._outputs: list[np.ndarray] = []
 
     async def send_frame(self, beats: np.ndarray) -> None:
-        c, payload = self.layer.config, self._config.input_payload
+        c, payload = self.layer.config, self._shapes.input_payload
         assert beats.dtype == np.uint8 and beats.shape[1] == payload.bytes
         frame = from_beats(payload.unpack(beats), c.in_channels, c.height, c.width)
-        out = self._config.output_payload
+        out = self._shapes.output_payload
         self._outputs.append(out.pack(to_beats(integer.run(self.layer, frame), out.lanes)))
 
     async def receive_frame(self, beats: int) -> np.ndarray:
@@ -48,8 +49,8 @@ class Frames:
 class SimulatedBoard(Frames):
     """Registers and weights of a simulated control plane."""
 
-    def __init__(self, ctx: Any, dut: Control, config: UnitConfig) -> None:
-        super().__init__(config)
+    def __init__(self, ctx: Any, dut: Control, shapes: Shapes) -> None:
+        super().__init__(shapes)
         self._ctx, self._dut = ctx, dut
         self._master = Master(ctx, dut, np.random.default_rng(0))
 
@@ -75,9 +76,9 @@ class WordBoard(Frames):
         writes: ``(address, value)`` of all.
     """
 
-    def __init__(self, config: UnitConfig) -> None:
-        super().__init__(config)
-        self.table = register_table(config)
+    def __init__(self, shapes: Shapes) -> None:
+        super().__init__(shapes)
+        self.table = register_table(shapes)
         self.words = {r.address: r.reset for r in self.table.registers if r.access.readable}
         self.set_status("free", "idle")
         self.writes: list[tuple[int, int]] = []
@@ -99,54 +100,52 @@ class WordBoard(Frames):
         self.set_status("free", "idle", "loaded")
 
 
-def run_driver(
-    config: UnitConfig, body: Callable[[Driver, SimulatedBoard, DataPath], Coroutine[Any, Any, None]]
-) -> None:
+def run_driver(shapes: Shapes, body: Callable[[Driver, SimulatedBoard, DataPath], Coroutine[Any, Any, None]]) -> None:
     async def with_driver(ctx: Any, dut: Control, path: DataPath) -> None:
-        board = SimulatedBoard(ctx, dut, config)
-        await body(Driver(config, board), board, path)
+        board = SimulatedBoard(ctx, dut, shapes)
+        await body(Driver(shapes.config, board), board, path)
 
-    run_control(config, with_driver)
+    run_control(shapes, with_driver)
 
 
-def other_layer(config: UnitConfig, seed: int = 1, **fields: Any) -> Layer:
-    """Other weights for a unit; ``fields`` of its config changed."""
-    c = dataclasses.asdict(config.layer.config)
+def other_layer(shapes: Shapes, seed: int = 1, **fields: Any) -> Layer:
+    """Other weights for a unit; ``fields`` of its shapes changed."""
+    c = dataclasses.asdict(shapes.layer.config)
     return random_layer(np.random.default_rng(seed), **(c | fields))
 
 
-def in_force(config: UnitConfig, path: DataPath) -> tuple[np.ndarray, dict[str, list[int]]]:
+def in_force(shapes: Shapes, path: DataPath) -> tuple[np.ndarray, dict[str, list[int]]]:
     """What the data path has: weight words as `weight_words` gives them, for units with a memory a lane; constants."""
-    width, elements = config.weight.width, config.lane_channels * config.channel_weights.length
-    assert weight_banks(config) == [width * elements] * config.lanes
+    width, elements = shapes.weight.width, shapes.lane_channels * shapes.channel_weights.length
+    assert weight_banks(shapes) == [width * elements] * shapes.lanes
     values = [
         [
             [path.weights[lane, word] >> width * e & (1 << width) - 1 for e in range(elements)]
-            for lane in range(config.lanes)
+            for lane in range(shapes.lanes)
         ]
-        for word in range(config.weight_depth)
+        for word in range(shapes.weight_depth)
     ]
     constants = {
         name: [
-            path.constants[name, o // config.folding.pe, o % config.folding.pe]
-            for o in range(config.layer.config.out_channels)
+            path.constants[name, o // shapes.folding.pe, o % shapes.folding.pe]
+            for o in range(shapes.layer.config.out_channels)
         ]
         for name in ("bias", "multiplier")
     }
     return np.array(values), constants
 
 
-def check_in_force(config: UnitConfig, path: DataPath, layer: Layer, *, same_order: bool = True) -> None:
+def check_in_force(shapes: Shapes, path: DataPath, layer: Layer, *, same_order: bool = True) -> None:
     """The set in force is ``layer``."""
     c = layer.config
     assert path.settings == {n: int(getattr(c, n)) for n in ("height", "width", "relu", "attn_shift", "out_shift")}
-    words, constants = in_force(config, path)
+    words, constants = in_force(shapes, path)
     assert constants["bias"] == [int(value) % 2**32 for value in layer.bias]
     assert constants["multiplier"] == layer.multiplier.tolist()
     if same_order:
-        built = dataclasses.replace(c, height=config.layer.config.height, width=config.layer.config.width)
-        unit = dataclasses.replace(config, layer=dataclasses.replace(layer, config=built))
-        assert (words == weight_words(unit) % 2**config.weight.width).all()
+        built = dataclasses.replace(c, height=shapes.layer.config.height, width=shapes.layer.config.width)
+        unit = changed(shapes, layer=dataclasses.replace(layer, config=built))
+        assert (words == weight_words(unit) % 2**shapes.weight.width).all()
 
 
 UNITS: dict[str, dict[str, Any]] = {
@@ -162,13 +161,13 @@ UNITS: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("unit", UNITS)
 def test_layers_after_each_other(unit: str) -> None:
     """Layers of other sizes and shifts: the set in force is the layer's, and its frames come out bit for bit."""
-    config = reloadable(**UNITS[unit])
-    c, limits = config.layer.config, config.reload
+    shapes = reloadable(**UNITS[unit])
+    c, limits = shapes.layer.config, shapes.config.reload
     least = c.kernel if c.padding == "valid" else 1
     layers = [
-        config.layer,
-        other_layer(config, 2, height=least, width=c.width, attn_shift=1, out_shift=limits.out_shift.low),
-        other_layer(config, 3, width=least, relu=False, attn_shift=6, out_shift=limits.out_shift.high),
+        shapes.layer,
+        other_layer(shapes, 2, height=least, width=c.width, attn_shift=1, out_shift=limits.out_shift.low),
+        other_layer(shapes, 3, width=least, relu=False, attn_shift=6, out_shift=limits.out_shift.high),
     ]
 
     async def body(driver: Driver, board: SimulatedBoard, path: DataPath) -> None:
@@ -176,7 +175,7 @@ def test_layers_after_each_other(unit: str) -> None:
         for layer in layers:
             await driver.load(layer)
             await driver.wait_applied()
-            check_in_force(config, path, layer)
+            check_in_force(shapes, path, layer)
             board.layer = layer
             low, high = layer.config.in_range.low, layer.config.in_range.high
             shape = (2, layer.config.in_channels, layer.config.height, layer.config.width)
@@ -185,15 +184,15 @@ def test_layers_after_each_other(unit: str) -> None:
         assert await driver.errors() == []
         assert path.applies == [(APPLY_PARTS, None)] * 3
 
-    run_driver(config, body)
+    run_driver(shapes, body)
 
 
 def test_from_a_frame_number_on() -> None:
-    config = reloadable()
+    shapes = reloadable()
 
     async def body(driver: Driver, board: SimulatedBoard, path: DataPath) -> None:
-        await driver.load(config.layer)
-        await driver.load(other_layer(config), at=0x12345)
+        await driver.load(shapes.layer)
+        await driver.load(other_layer(shapes), at=0x12345)
         await driver.wait_applied()
         assert path.applies == [(APPLY_PARTS, None), (APPLY_PARTS, 0x12345)]
         await driver.wait_free()
@@ -204,30 +203,30 @@ def test_from_a_frame_number_on() -> None:
         with pytest.raises(
             UserError, match=r"^bias -3 of channel 0 is refused by the unit, its errors: busy, apply_refused$"
         ):
-            await driver.write_constants(dataclasses.replace(config.layer, bias=np.array([-3, 0, 0, 0])))
+            await driver.write_constants(dataclasses.replace(shapes.layer, bias=np.array([-3, 0, 0, 0])))
 
-    run_driver(config, body)
+    run_driver(shapes, body)
 
 
 def test_a_smaller_format_of_weights_fits() -> None:
-    config = reloadable(weight_bits=8)
-    layer = other_layer(config, weight_bits=3)
+    shapes = reloadable(weight_bits=8)
+    layer = other_layer(shapes, weight_bits=3)
 
     async def body(driver: Driver, board: SimulatedBoard, path: DataPath) -> None:
         await driver.load(layer)
         await driver.wait_applied()
-        check_in_force(config, path, layer, same_order=False)
-        words, _constants = in_force(config, path)
+        check_in_force(shapes, path, layer, same_order=False)
+        words, _constants = in_force(shapes, path)
         wide = dataclasses.replace(layer, config=dataclasses.replace(layer.config, weight_bits=8))
-        assert (words == weight_words(dataclasses.replace(config, layer=wide)) % 256).all()
+        assert (words == weight_words(changed(shapes, layer=wide)) % 256).all()
 
-    run_driver(config, body)
+    run_driver(shapes, body)
 
 
 def test_offsets_in_another_order() -> None:
     """The weights go where the unit has the offset, whatever the order in the layer."""
-    config = reloadable()
-    layer = other_layer(config)
+    shapes = reloadable()
+    layer = other_layer(shapes)
     order = np.random.default_rng(5).permutation(len(NEIGHBOURS))
     shuffled = dataclasses.replace(
         layer,
@@ -238,33 +237,33 @@ def test_offsets_in_another_order() -> None:
     async def body(driver: Driver, board: SimulatedBoard, path: DataPath) -> None:
         await driver.load(shuffled)
         await driver.wait_applied()
-        check_in_force(config, path, layer)
+        check_in_force(shapes, path, layer)
 
-    run_driver(config, body)
+    run_driver(shapes, body)
 
 
 def test_single_buffered() -> None:
     """Held while it is loaded, and not any more afterwards; a frame number is refused."""
-    config = reloadable(single_buffered=True)
+    shapes = reloadable(single_buffered=True)
 
     async def body(driver: Driver, board: SimulatedBoard, path: DataPath) -> None:
         with pytest.raises(UserError, match=r"^frame number 4 cannot be waited for by a single-buffered unit$"):
-            await driver.load(config.layer, at=4)
+            await driver.load(shapes.layer, at=4)
         await driver.ignore_tlast(True)
-        await driver.load(config.layer)
+        await driver.load(shapes.layer)
         await driver.wait_applied()
-        check_in_force(config, path, config.layer)
-        table = register_table(config)
+        check_in_force(shapes, path, shapes.layer)
+        table = register_table(shapes)
         assert table["control"].unpack(await board.read(table["control"].address)) == {"hold": 0, "ignore_tlast": 1}
 
-    run_driver(config, body)
+    run_driver(shapes, body)
 
 
 def test_errors_counters_and_reset() -> None:
-    config = reloadable()
+    shapes = reloadable()
 
     async def body(driver: Driver, board: SimulatedBoard, path: DataPath) -> None:
-        tall = other_layer(config, height=config.layer.config.height + 1).config
+        tall = other_layer(shapes, height=shapes.layer.config.height + 1).config
         with pytest.raises(UserError, match=r"^height 6 is refused by the unit, its errors: bad_value$"):
             await driver.write_settings(tall)
         with pytest.raises(AccessRefused):
@@ -277,13 +276,13 @@ def test_errors_counters_and_reset() -> None:
         await driver.clear_counters()
         assert await driver.counters() == dict.fromkeys(("frames", "starved", "stalled", "saturated"), 0)
         assert await driver.frames_begun() == 0
-        await driver.load(config.layer)
+        await driver.load(shapes.layer)
         await driver.wait_applied()
         assert (await driver.status())["configured"]
         await driver.soft_reset()
         assert not (await driver.status())["configured"] and path.resets == 1
 
-    run_driver(config, body)
+    run_driver(shapes, body)
 
 
 MISFITS: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
@@ -320,17 +319,17 @@ MISFITS: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
 def test_a_layer_that_does_not_fit(what: str) -> None:
     """Refused in one line that names the field, its value and what is allowed, before anything is written."""
     built, fields, message = MISFITS[what]
-    config = reloadable(**built)
-    board = WordBoard(config)
+    shapes = reloadable(**built)
+    board = WordBoard(shapes)
     with pytest.raises(UserError, match=f"^{message}") as caught:
-        complete(Driver(config, board).load(other_layer(config, **fields)))
+        complete(Driver(shapes.config, board).load(other_layer(shapes, **fields)))
     assert "\n" not in str(caught.value)
     assert board.writes == []
 
 
 def test_another_unit() -> None:
     """The unit is not what the driver was told: the first constant that differs is named."""
-    config = reloadable()
+    shapes = reloadable()
     for other, message in (
         (reloadable(simd=4), "simd of the unit is 4, the configuration has 2"),
         (reloadable(height=6), "max_height of the unit is 6, the configuration has 5"),
@@ -338,59 +337,59 @@ def test_another_unit() -> None:
     ):
         board = WordBoard(other)
         with pytest.raises(UserError, match=f"^{message}$"):
-            complete(Driver(config, board).load(config.layer))
+            complete(Driver(shapes.config, board).load(shapes.layer))
         assert board.writes == []
-    board = WordBoard(config)
+    board = WordBoard(shapes)
     board.words[0] = 0xFFFFFFFF
     with pytest.raises(UserError, match=r"^identity 0xffffffff is not that of an X-volution unit, 0x58564f4c$"):
-        complete(Driver(config, board).check_unit())
+        complete(Driver(shapes.config, board).check_unit())
 
 
 def test_every_constant_is_compared() -> None:
-    config = reloadable(product="dynamic", heads=2)
-    for register in register_table(config).of_access(Access.CONSTANT):
+    shapes = reloadable(product="dynamic", heads=2)
+    for register in register_table(shapes).of_access(Access.CONSTANT):
         for field in register.fields:
-            board = WordBoard(config)
+            board = WordBoard(shapes)
             board.words[register.address] ^= 1 << field.low
             with pytest.raises(UserError, match=f"^{field.name} "):
-                complete(Driver(config, board).check_unit())
+                complete(Driver(shapes.config, board).check_unit())
 
 
 def test_a_stuck_unit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hw.control.driver.PATIENCE", 10)
-    config = reloadable()
-    board = WordBoard(config)
+    shapes = reloadable()
+    board = WordBoard(shapes)
     board.set_status("pending")
     with pytest.raises(UserError, match=r"^free of the unit stays 0; its errors: none$"):
-        complete(Driver(config, board).load(config.layer))
+        complete(Driver(shapes.config, board).load(shapes.layer))
     with pytest.raises(UserError, match=r"^pending of the unit stays 1; its errors: none$"):
-        complete(Driver(config, board).wait_applied())
+        complete(Driver(shapes.config, board).wait_applied())
 
 
 def test_an_output_frame_of_a_wrong_length() -> None:
-    config = reloadable()
-    board = WordBoard(config)
-    board.layer = other_layer(config, height=2)
+    shapes = reloadable()
+    board = WordBoard(shapes)
+    board.layer = other_layer(shapes, height=2)
     frame = np.zeros((4, 2, 6), np.int64)
-    driver = Driver(config, board)
+    driver = Driver(shapes.config, board)
     complete(driver.send(board.layer, frame))
     with pytest.raises(UserError, match=r"^an output frame has 24 beats, the layer gives 60$"):
-        complete(driver.receive(config.layer))
+        complete(driver.receive(shapes.layer))
     with pytest.raises(UserError, match=r"^input has shape"):
-        complete(driver.run(config.layer, frame))
+        complete(driver.run(shapes.layer, frame))
 
 
 def test_a_layer_file(tmp_path: Any) -> None:
-    config = reloadable()
-    layer = other_layer(config)
+    shapes = reloadable()
+    layer = other_layer(shapes)
     write_layer(tmp_path / "layer.npz", layer)
-    by_file, by_layer = WordBoard(config), WordBoard(config)
-    loaded = complete(Driver(config, by_file).load_file(str(tmp_path / "layer.npz")))
-    complete(Driver(config, by_layer).load(layer))
+    by_file, by_layer = WordBoard(shapes), WordBoard(shapes)
+    loaded = complete(Driver(shapes.config, by_file).load_file(str(tmp_path / "layer.npz")))
+    complete(Driver(shapes.config, by_layer).load(layer))
     assert loaded.config == layer.config
     assert by_file.writes == by_layer.writes != []
     with pytest.raises(UserError, match="neither a file nor"):
-        complete(Driver(config, by_file).load_file("nowhere.npz"))
+        complete(Driver(shapes.config, by_file).load_file("nowhere.npz"))
 
 
 def test_a_board_that_waits_needs_an_event_loop() -> None:
@@ -403,7 +402,7 @@ def test_a_board_that_waits_needs_an_event_loop() -> None:
         def __await__(self) -> Any:
             yield
 
-    config = reloadable()
-    board: Board = Waiting(config)
+    shapes = reloadable()
+    board: Board = Waiting(shapes)
     with pytest.raises(RuntimeError, match="event loop"):
-        complete(Driver(config, board).check_unit())
+        complete(Driver(shapes.config, board).check_unit())

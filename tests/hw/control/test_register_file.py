@@ -10,8 +10,8 @@ import pytest
 from hw.control.register_file import RegisterFile
 from hw.control.register_table import Access, Register, RegisterTable, Window
 from hw.control.registers import register_table
-from support.components import simulate
-from support.control_bench import reloadable
+from tests.support.components import simulate
+from tests.support.control_bench import reloadable
 
 #: Odd numbers of lanes and rows leave gaps in the windows.
 UNITS: dict[str, dict[str, Any]] = {

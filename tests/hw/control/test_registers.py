@@ -22,8 +22,8 @@ from hw.control.registers import IDENTITY, offset_bits, register_table
 from hw.control.systemrdl import systemrdl
 from hw.plan.weight_layout import image_beats
 from scripts.registers import PAGE, page
-from support.control_bench import reloadable
-from support.units import UNITS
+from tests.support.control_bench import reloadable
+from tests.support.units import UNITS, changed
 
 #: What can be done to a register, as SystemRDL says it: readable, writable.
 SOFTWARE = {
@@ -71,8 +71,8 @@ def test_nothing_overlaps(unit: str) -> None:
 
 @pytest.mark.parametrize("unit", ["same", "valid", "depthwise_stride_2", "dynamic_heads_in_a_beat", "lopsided"])
 def test_constants_say_what_the_unit_is(unit: str) -> None:
-    config = reloadable(**TABLES[unit])
-    c, constants = config.layer.config, register_table(config).constants
+    shapes = reloadable(**TABLES[unit])
+    c, constants = shapes.layer.config, register_table(shapes).constants
     fingerprint = constants.pop("fingerprint")
     assert 0 <= fingerprint < 2**32
     assert bytes.fromhex(f"{IDENTITY:x}") == b"XVOL"
@@ -87,8 +87,8 @@ def test_constants_say_what_the_unit_is(unit: str) -> None:
         "depthwise": c.groups > 1,
         "dynamic": c.product == "dynamic",
         "single_buffered": False,
-        "simd": config.folding.simd,
-        "pe": config.folding.pe,
+        "simd": shapes.folding.simd,
+        "pe": shapes.folding.pe,
         "max_height": c.height,
         "max_width": c.width,
         "attn_shift_min": 1,
@@ -97,20 +97,20 @@ def test_constants_say_what_the_unit_is(unit: str) -> None:
         "out_shift_max": min(c.out_shift + 4, 47),
         "attn_offsets_0": offset_bits(c.attn_offsets) & 0xFFFFFFFF,
         "attn_offsets_1": offset_bits(c.attn_offsets) >> 32,
-        "weight_beats": image_beats(config),
-        "weight_depth": config.weight_depth,
-        "weight_memories": config.lanes,
-        "constant_depth": c.out_channels // config.folding.pe,
+        "weight_beats": image_beats(shapes),
+        "weight_depth": shapes.weight_depth,
+        "weight_memories": shapes.lanes,
+        "constant_depth": c.out_channels // shapes.folding.pe,
     }
 
 
 def test_limits_of_the_settings() -> None:
     for fields, least in (({}, 1), ({"padding": "valid", "kernel": 5, "height": 9, "width": 7}, 5)):
-        config = reloadable(**fields)
-        table = register_table(config)
+        shapes = reloadable(**fields)
+        table = register_table(shapes)
         for name in ("height", "width"):
             allowed = table[name].field(name).allowed
-            assert (allowed.low, allowed.high) == (least, getattr(config.layer.config, name))
+            assert (allowed.low, allowed.high) == (least, getattr(shapes.layer.config, name))
 
 
 def test_offsets_are_a_set_of_bits() -> None:
@@ -121,12 +121,12 @@ def test_offsets_are_a_set_of_bits() -> None:
 
 def test_fingerprint() -> None:
     """The same whatever the weights and settings are, another one for each thing that shapes the weight image."""
-    config = reloadable()
+    shapes = reloadable()
 
     def fingerprint(**changes: Any) -> int:
-        return register_table(dataclasses.replace(config, **changes)).constants["fingerprint"]
+        return register_table(changed(shapes, **changes)).constants["fingerprint"]
 
-    c, layer = config.layer.config, config.layer
+    c, layer = shapes.layer.config, shapes.layer
 
     def of_layer(**changes: Any) -> int:
         return fingerprint(layer=dataclasses.replace(layer, config=dataclasses.replace(c, **changes)))
@@ -142,7 +142,7 @@ def test_fingerprint() -> None:
         fingerprint(folding=Folding(simd=4, pe=2)),
         fingerprint(target=reloadable(target="xcup").target),
         fingerprint(pack=False),
-        fingerprint(reload=dataclasses.replace(config.reload, single_buffered=True)),
+        fingerprint(reload=dataclasses.replace(shapes.config.limits, single_buffered=True)),
         of_layer(attn_offsets=c.attn_offsets[::-1]),
         of_layer(height=c.height + 1),
         of_layer(weight_bits=8 if c.weight_bits < 8 else 7) if abs(layer.conv_weight).max() < 64 else 0,

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from amaranth.hdl import Fragment
 
 from hw.control.weight_loader import WeightLoader
 from hw.plan.weight_layout import (
@@ -16,13 +15,11 @@ from hw.plan.weight_layout import (
     image_beats,
     weight_banks,
     weight_image,
-    weight_skew,
     weight_words,
 )
-from hw.unit.word_store import WordStore
-from support.components import simulate
-from support.control_bench import reloadable
-from support.units import UNITS
+from tests.support.components import simulate
+from tests.support.control_bench import reloadable
+from tests.support.units import UNITS
 
 #: Widths of memories and their depth: words of one beat and of several, of equal and of different lengths.
 SHAPES = {
@@ -235,25 +232,15 @@ def test_loaded_until_used_or_overwritten() -> None:
 @pytest.mark.parametrize("unit", UNITS)
 def test_image_of_a_layer(unit: str, target: str) -> None:
     """The words in the image are those that the weight store keeps, in memories of the same widths."""
-    config = reloadable(target=target, **UNITS[unit])
-    words, members = weight_words(config), bank_members(config)
-    store = WordStore(
-        words,
-        config.weight,
-        target=config.target,
-        name="weights",
-        skew=weight_skew(config),
-        parts=config.lane_channels if config.target.lane_registers else 1,
-    )
-    Fragment.get(store, None)
-    assert [len(elements) for elements in members] == store.bank_elements
+    shapes = reloadable(target=target, **UNITS[unit])
+    words, members = weight_words(shapes), bank_members(shapes)
     assert sorted(element for elements in members for element in elements) == list(range(words.shape[2]))
 
-    beats, width = weight_image(config).tolist(), config.weight.width
-    assert len(beats) == image_beats(config)
-    for lane in range(config.lanes):
+    beats, width = weight_image(shapes).tolist(), shapes.weight.width
+    assert len(beats) == image_beats(shapes)
+    for lane in range(shapes.lanes):
         for elements in members:
-            for word in range(config.weight_depth):
+            for word in range(shapes.weight_depth):
                 own = beats[: beats_of_word(width * len(elements))]
                 del beats[: len(own)]
                 bits = sum(beat << 32 * index for index, beat in enumerate(own))
@@ -262,4 +249,4 @@ def test_image_of_a_layer(unit: str, target: str) -> None:
                     bits >>= width
                 assert bits == 0, "padded with zeros"
     assert not beats
-    assert weight_banks(config) == [width * len(elements) for elements in members] * config.lanes
+    assert weight_banks(shapes) == [width * len(elements) for elements in members] * shapes.lanes

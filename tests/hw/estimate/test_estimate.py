@@ -25,7 +25,7 @@ from hw.synth.resources import area_of_stages
 from hw.targets.area import Area
 from hw.targets.devices import CAPACITY
 from hw.targets.families import TARGETS
-from support.refusals import Refuse, refusal
+from tests.support.refusals import Refuse, refusal
 
 TOLERANCE = 0.2
 

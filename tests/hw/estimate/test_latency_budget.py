@@ -18,7 +18,7 @@ from golden.contract.layer_config import NEIGHBOURS
 from hw.estimate.estimate import estimate
 from hw.plan.shapes import Shapes
 from hw.targets.families import TARGETS
-from support.units import UNITS, at_limits, changed, random_unit, unit_shapes, with_arrays
+from tests.support.units import UNITS, at_limits, changed, random_unit, unit_shapes, with_arrays
 
 #: Cycles beyond the input beats.
 PIPELINE = {"generic": 24, "ecp5": 40, "xc7": 40, "xcup": 40}

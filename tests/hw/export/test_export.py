@@ -18,12 +18,14 @@ from lxml import etree
 
 from golden.contract.folding import Folding
 from golden.layers import load_layer
-from hw.build import write
-from hw.export import integration_files
+from golden.support.cli import write_files
+from hw.build import unit_files
+from hw.export.integration import integration_files
 from hw.export.interfaces import interfaces
 from hw.export.ipxact import SPIRIT, component
 from hw.export.verilog import Core, generate
 from hw.export.vivado import packaging_script
+from hw.plan.config import UnitConfig
 from hw.targets.families import TARGETS
 
 TIMEOUT = 300
@@ -40,7 +42,7 @@ LITE = {
 @cache
 def unit(target: str = "generic") -> Core:
     layer = load_layer("tiny")
-    return generate(layer, Folding.choose(layer.config), TARGETS[target])
+    return generate(UnitConfig(layer=layer, folding=Folding.choose(layer.config), target=TARGETS[target]))
 
 
 def manifest_with(*more: dict[str, Any]) -> dict[str, Any]:
@@ -199,7 +201,7 @@ def fusesoc(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_fusesoc_runs_the_lint_target(tmp_path: Path) -> None:
-    write(unit(), tmp_path / "core")
+    write_files(tmp_path / "core", unit_files(unit()))
     shown = fusesoc("core", "show", NAME, folder=tmp_path)
     assert shown.returncode == 0 and "X-volution unit, 4 to 4 channels, 5x6, target generic" in shown.stdout
     linted = fusesoc("run", "--target", "lint", NAME, folder=tmp_path)
@@ -211,7 +213,7 @@ def test_fusesoc_runs_the_lint_target(tmp_path: Path) -> None:
 
 
 def test_fusesoc_takes_a_unit_of_primitives(tmp_path: Path) -> None:
-    write(unit("xcup"), tmp_path / "core")
+    write_files(tmp_path / "core", unit_files(unit("xcup")))
     shown = fusesoc("core", "show", NAME, folder=tmp_path)
     assert shown.returncode == 0 and "target xcup" in shown.stdout and "lint" not in shown.stdout
     assert fusesoc("run", "--setup", "--tool", "icarus", NAME, folder=tmp_path).returncode == 0

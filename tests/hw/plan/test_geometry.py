@@ -9,8 +9,8 @@ import pytest
 
 from golden.contract.layer_config import LayerConfig
 from hw.plan.geometry import Geometry
-from support.schedule import schedule
-from support.units import UNITS, random_unit, unit_shapes
+from tests.support.schedule import schedule
+from tests.support.units import UNITS, random_unit, unit_shapes
 
 GEOMETRIES = {name: unit_shapes(**fields).geometry for name, fields in UNITS.items()}
 GEOMETRIES |= {f"seed_{seed}": random_unit(seed).geometry for seed in range(100)}

@@ -18,8 +18,8 @@ from hw.plan.packing import Chain
 from hw.plan.shapes import Shapes
 from hw.plan.weight_layout import weight_skew
 from hw.targets.families import TARGETS
-from support.components import stream_through
-from support.units import SIGNS, SIMILAR, at_limits, random_unit, unit_shapes, with_arrays
+from tests.support.components import stream_through
+from tests.support.units import SIGNS, SIMILAR, at_limits, random_unit, unit_shapes, with_arrays
 
 PACKING = [name for name, target in TARGETS.items() if target.packs]
 

@@ -16,8 +16,8 @@ from hw.plan.weight_layout import weight_skew
 from hw.targets.families import TARGETS
 from hw.unit import tap_macs
 from hw.unit.tap_macs import TapMacs
-from support.components import stream_through
-from support.units import HADAMARD, SIGNS, at_limits, random_unit, unit_shapes
+from tests.support.components import stream_through
+from tests.support.units import HADAMARD, SIGNS, at_limits, random_unit, unit_shapes
 
 #: Formats of operands in the exhaustive tests.
 ELEMENTS = [(bits, signed) for bits in (2, 3) for signed in (False, True)]

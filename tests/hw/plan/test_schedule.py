@@ -11,8 +11,8 @@ from golden.contract.folding import Folding
 from golden.contract.layer_config import NEIGHBOURS, LayerConfig
 from hw.plan.geometry import Geometry
 from hw.plan.schedule import CycleModel, find_schedule
-from support.schedule import Beat, beats_needed, beats_released, ends_sum, schedule
-from support.units import UNITS, random_unit, unit_shapes
+from tests.support.schedule import Beat, beats_needed, beats_released, ends_sum, schedule
+from tests.support.units import UNITS, random_unit, unit_shapes
 
 #: A beat transferred in cycle t is in the input register in t + 1, in the count of beats in
 #: t + 2, has been compared in t + 3, and may be issued in t + 4.

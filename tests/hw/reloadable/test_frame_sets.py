@@ -9,9 +9,9 @@ import pytest
 
 from hw.plan.reload import Reload
 from hw.reloadable.frame_sets import FrameSets
-from support.components import simulate
-from support.front_end import RELOAD, reloadable, reloadable_shapes
-from support.units import unit_shapes
+from tests.support.components import simulate
+from tests.support.front_end import RELOAD, reloadable, reloadable_shapes
+from tests.support.units import unit_shapes
 
 LATENCY = 12
 #: Cycles that the number of a frame to wait for must be there before the order.

@@ -10,8 +10,8 @@ import pytest
 from hw.plan.frame_schedule import FrameCycleModel
 from hw.plan.geometry import Geometry
 from hw.plan.shapes import Shapes
-from support.front_end import reloadable, reloadable_shapes, run
-from support.units import UNITS, random_unit
+from tests.support.front_end import reloadable, reloadable_shapes, run
+from tests.support.units import UNITS, random_unit
 
 
 def sizes_up_to(shapes: Shapes, rng: np.random.Generator, count: int) -> list[Geometry]:

@@ -16,7 +16,7 @@ from hw.synth.performance import Performance, useful_macs
 from hw.synth.resources import area, area_of_stages
 from hw.synth.stages import ATTRIBUTE, STAGES, cell_stages, stage_of_module
 from hw.targets.area import Area
-from support.netlists import cell, netlist
+from tests.support.netlists import cell, netlist
 
 # --- counting ---
 
@@ -66,7 +66,7 @@ def test_unknown_cells_are_not_free() -> None:
     ],
 )
 def test_stage_of_module(module: str, stage: str) -> None:
-    assert stage_of_module(module) == stage
+    assert stage_of_module(module, "xvolution") == stage
     assert stage in STAGES
 
 

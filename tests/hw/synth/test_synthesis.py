@@ -17,14 +17,15 @@ from golden.layers import load_layer
 from golden.support.cache import CACHE_VARIABLE
 from golden.support.cli import UserError
 from hw.export.verilog import Core, generate
+from hw.plan.config import UnitConfig
 from hw.synth import toolchain
 from hw.synth.__main__ import main
 from hw.synth.resources import area
 from hw.synth.stages import STAGES
 from hw.synth.synthesis import synthesise
 from hw.targets.families import find_target
-from support.places import ROOT
-from support.refusals import Refuse, refusal
+from tests.support.places import ROOT
+from tests.support.refusals import Refuse, refusal
 
 KEYS = (
     *("target", "device", "speed", "simd", "pe", "pack", "lut", "ff", "dsp", "bram", "fmax_mhz", "seeds"),
@@ -108,7 +109,7 @@ def fake(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPat
 @functools.cache
 def tiny(target: str) -> Core:
     layer = load_layer("tiny")
-    return generate(layer, Folding.choose(layer.config, simd=1, pe=1), find_target(target))
+    return generate(UnitConfig(layer=layer, folding=Folding(simd=1, pe=1), target=find_target(target)))
 
 
 def figures(folder: Path) -> dict[str, Any]:

@@ -11,10 +11,10 @@ from hw.plan.shapes import Shapes
 from hw.targets.families import TARGETS
 from hw.unit import attention_combine
 from hw.unit.attention_combine import AttentionCombine
-from support.components import measured_latency, stream_through
-from support.front_end import reloadable
-from support.operands import lane_beats
-from support.units import HADAMARD, SIGNS, at_limits, random_unit, unit_shapes, with_arrays
+from tests.support.components import measured_latency, stream_through
+from tests.support.front_end import reloadable
+from tests.support.operands import lane_beats
+from tests.support.units import HADAMARD, SIGNS, at_limits, random_unit, unit_shapes, with_arrays
 
 
 def check(shapes: Shapes, seed: int) -> list[int]:

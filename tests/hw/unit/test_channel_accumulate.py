@@ -12,8 +12,8 @@ from hw.plan.shapes import Shapes
 from hw.targets.families import TARGETS
 from hw.unit import channel_accumulate
 from hw.unit.channel_accumulate import ChannelAccumulate
-from support.components import stream_through
-from support.units import SIGNS, SIMILAR, at_limits, random_unit, unit_shapes, with_arrays
+from tests.support.components import stream_through
+from tests.support.units import SIGNS, SIMILAR, at_limits, random_unit, unit_shapes, with_arrays
 
 FOLDINGS: dict[str, dict[str, Any]] = {
     "one_channel": {"in_channels": 1, "out_channels": 2, "simd": 1},

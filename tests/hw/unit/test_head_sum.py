@@ -13,8 +13,8 @@ from amaranth.lib.wiring import In, Out
 from hw.blocks.pipeline import index_shape
 from hw.plan.heads import Heads
 from hw.unit.head_sum import CONTROL_AHEAD, HeadSum, control_word, head_control
-from support.components import stream_through
-from support.heads import completed, control
+from tests.support.components import stream_through
+from tests.support.heads import completed, control
 
 TERM = signed(4)
 LOW, HIGH = -8, 7

@@ -16,11 +16,11 @@ from hw.plan.shapes import Shapes
 from hw.targets.families import TARGETS
 from hw.unit.lane import Lane
 from hw.unit.timetable import LaneTimetable
-from support.components import stream_through
-from support.heads import completed as completed_heads
-from support.heads import control, similarity
-from support.operands import Operands, lane_word, paired_beats, tap_sums
-from support.units import DYNAMIC, UNITS, random_unit, unit_shapes, with_arrays
+from tests.support.components import stream_through
+from tests.support.heads import completed as completed_heads
+from tests.support.heads import control, similarity
+from tests.support.operands import Operands, lane_word, paired_beats, tap_sums
+from tests.support.units import DYNAMIC, UNITS, random_unit, unit_shapes, with_arrays
 
 
 def check(shapes: Shapes, seed: int, idle: float, *, early: bool = False) -> None:

@@ -10,8 +10,8 @@ import pytest
 
 from hw.plan.shapes import Shapes
 from hw.unit.output_stream import OutputStream
-from support.components import look, put, simulate
-from support.units import unit_shapes
+from tests.support.components import look, put, simulate
+from tests.support.units import unit_shapes
 
 BEATS = 300
 

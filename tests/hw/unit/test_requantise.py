@@ -18,8 +18,8 @@ from hw.plan.shapes import Shapes
 from hw.targets.families import TARGETS
 from hw.unit import requantise
 from hw.unit.requantise import Requantise
-from support.components import measured_latency, stream_through
-from support.units import SIMULATED, changed, random_unit
+from tests.support.components import measured_latency, stream_through
+from tests.support.units import SIMULATED, changed, random_unit
 
 OUTPUTS: dict[str, dict[str, Any]] = {
     "unsigned": {"out_signed": False, "relu": False},

@@ -16,9 +16,9 @@ from hw.plan.shapes import Shapes
 from hw.unit import row_store
 from hw.unit.row_store import RowStore
 from sim.cases.stimulus import random_frames
-from support.components import look, put, simulate
-from support.schedule import Beat, beats_needed, beats_released, schedule
-from support.units import UNITS, random_unit, unit_shapes
+from tests.support.components import look, put, simulate
+from tests.support.schedule import Beat, beats_needed, beats_released, schedule
+from tests.support.units import UNITS, random_unit, unit_shapes
 
 FRAMES = 3
 #: Cycles from a beat's being written to the address that finds it.

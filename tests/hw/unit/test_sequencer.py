@@ -13,9 +13,9 @@ from hw.frozen.input_walk import InputWalk
 from hw.frozen.positions import CountedPositions
 from hw.plan.shapes import Shapes
 from hw.unit.sequencer import Sequencer
-from support.components import simulate
-from support.schedule import Beat, beats_needed, beats_released, ends_sum, schedule
-from support.units import UNITS, random_unit, unit_shapes
+from tests.support.components import simulate
+from tests.support.schedule import Beat, beats_needed, beats_released, ends_sum, schedule
+from tests.support.units import UNITS, random_unit, unit_shapes
 
 #: Cycles from an issue to its output's entry in the FIFO.
 PIPELINE = 6

@@ -12,9 +12,9 @@ from hw.plan.shapes import Shapes
 from hw.targets.families import TARGETS
 from hw.unit import similarity as stage
 from hw.unit.similarity import Similarity
-from support.components import stream_through
-from support.heads import completed, control, similarity
-from support.units import SIMILAR, at_limits, random_unit, unit_shapes
+from tests.support.components import stream_through
+from tests.support.heads import completed, control, similarity
+from tests.support.units import SIMILAR, at_limits, random_unit, unit_shapes
 
 
 def positions(shapes: Shapes, rng: np.random.Generator, random: int) -> list[np.ndarray]:

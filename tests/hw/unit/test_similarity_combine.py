@@ -13,11 +13,11 @@ from hw.targets.families import TARGETS
 from hw.unit import similarity_combine
 from hw.unit.head_sum import CONTROL_AHEAD
 from hw.unit.similarity_combine import SimilarityCombine
-from support.components import stream_through
-from support.front_end import reloadable
-from support.heads import completed, control
-from support.operands import channel_operands, in_groups, tap_sums
-from support.units import SIGNS, SIMILAR, at_limits, random_unit, unit_shapes, with_arrays
+from tests.support.components import stream_through
+from tests.support.front_end import reloadable
+from tests.support.heads import completed, control
+from tests.support.operands import channel_operands, in_groups, tap_sums
+from tests.support.units import SIGNS, SIMILAR, at_limits, random_unit, unit_shapes, with_arrays
 
 
 def check(

@@ -13,9 +13,9 @@ from hw.plan.shapes import Shapes
 from hw.targets.families import TARGETS
 from hw.unit import tap_macs
 from hw.unit.tap_macs import TapMacs
-from support.components import measured_latency, stream_through
-from support.operands import in_groups, lane_beats, lane_word, paired_beats, tap_sums
-from support.units import SIGNS, SIMILAR, UNITS, at_limits, random_unit, unit_shapes, with_arrays
+from tests.support.components import measured_latency, stream_through
+from tests.support.operands import in_groups, lane_beats, lane_word, paired_beats, tap_sums
+from tests.support.units import SIGNS, SIMILAR, UNITS, at_limits, random_unit, unit_shapes, with_arrays
 
 #: Numbers of taps that make the two adder trees differ in depth, and sums that dead taps leave empty.
 TAPS: dict[str, dict[str, Any]] = {

@@ -13,9 +13,9 @@ from hw.plan.shapes import Shapes
 from hw.unit import window
 from hw.unit.window import Window
 from sim.cases.stimulus import random_frames
-from support.components import look, put, simulate
-from support.schedule import Beat, schedule
-from support.units import UNITS, random_unit, unit_shapes
+from tests.support.components import look, put, simulate
+from tests.support.schedule import Beat, schedule
+from tests.support.units import UNITS, random_unit, unit_shapes
 
 FRAMES = 2
 

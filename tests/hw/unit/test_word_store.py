@@ -16,8 +16,8 @@ from hw.plan.weight_layout import constant_words, memory_elements, weight_skew, 
 from hw.reloadable.loaded_words import LoadedWords
 from hw.targets.families import TARGETS
 from hw.unit.word_store import WordStore, latency
-from support.components import look, measured_latency, simulate, stream_through
-from support.units import SIMULATED, UNITS, random_unit, unit_shapes
+from tests.support.components import look, measured_latency, simulate, stream_through
+from tests.support.units import SIMULATED, UNITS, random_unit, unit_shapes
 
 
 @pytest.mark.parametrize("element", [signed(2), signed(8), unsigned(3), unsigned(16), signed(33)], ids=repr)

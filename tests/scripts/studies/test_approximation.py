@@ -12,7 +12,7 @@ from golden.support.cli import UserError
 from scripts.studies.approximation import check, run, tree
 from scripts.studies.catalogue import find_study
 from scripts.studies.report import metrics_of
-from support.commands import studied
+from tests.support.commands import studied
 
 SMALL = {"tiles": 2, "side": 8, "digits": 4, "steps": 2, "shift": 2, "channels": 2, "largest": 32}
 

@@ -25,8 +25,8 @@ from scripts.studies.functions import FUNCTIONS
 from scripts.studies.plan import job_of
 from scripts.studies.result import Result
 from scripts.studies.store import Store
-from support.places import ROOT
-from support.study_stand_ins import STAND_IN, STUDY, notes
+from tests.support.places import ROOT
+from tests.support.study_stand_ins import STAND_IN, STUDY, notes
 
 ONCE = {f"{variant}-{seed}": 1 for variant in ("conv", "inner") for seed in (0, 1, 2)}
 #: Seconds that a run of a test takes where another one must be under way.
@@ -163,7 +163,7 @@ study_stand_ins.register()
 cli.run(study.main)
 """
     command = [sys.executable, "-c", program, *arguments(folder, "--set", f"wait={WAIT}")]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])}
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
     pipe = subprocess.PIPE
     with subprocess.Popen(
         command, env=environment, stdout=pipe, stderr=pipe, text=True, start_new_session=True

@@ -13,7 +13,7 @@ from scripts.studies import content
 from scripts.studies.content import code_version, content_key
 from scripts.studies.functions import FUNCTIONS, Function
 from scripts.studies.grid import Study, parse_values
-from support.study_stand_ins import STAND_IN, STUDY
+from tests.support.study_stand_ins import STAND_IN, STUDY
 
 
 @pytest.fixture(autouse=True)

@@ -13,7 +13,7 @@ from scripts.studies.grid import Run
 from scripts.studies.plan import _larger, forecast, job_of, plan
 from scripts.studies.result import DONE, FAILED, Result
 from scripts.studies.store import Store
-from support.study_stand_ins import STAND_IN, STUDY
+from tests.support.study_stand_ins import STAND_IN, STUDY
 
 
 @pytest.fixture(autouse=True)

@@ -34,7 +34,7 @@ from scripts.studies.report import Report, csv_files, make_report, metrics_of
 from scripts.studies.result import DONE, FAILED, Result
 from scripts.studies.statistics import Mean, difference, holm, mean_of
 from scripts.studies.store import Store
-from support.study_stand_ins import STAND_IN, STUDY, run
+from tests.support.study_stand_ins import STAND_IN, STUDY, run
 
 #: Student's t at 0.975 for 2 degrees of freedom, as any table has it.
 T_2 = 4.302653

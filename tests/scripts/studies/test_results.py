@@ -11,7 +11,7 @@ import pytest
 
 from scripts import report
 from scripts.studies.catalogue import STUDIES
-from support.places import ROOT
+from tests.support.places import ROOT
 
 FOLDER = ROOT / "docs" / "studies"
 STORE = FOLDER / "store.sqlite"

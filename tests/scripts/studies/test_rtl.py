@@ -18,7 +18,7 @@ from scripts.studies import rtl
 from scripts.studies.catalogue import find_study
 from scripts.studies.grid import Run
 from sim.bulk.result import SimulationResult
-from support import commands
+from tests.support import commands
 
 EXPERIMENT: dict[str, Any] = {"variant": "xvolution", "product": "inner", "heads": 2, "bits": [4, 8], "epochs": 1}
 EXPERIMENT |= {"test_images": 20, "split": "test"}

@@ -20,14 +20,14 @@ from sim.evidence.coverage import (
 
 #: Two coverage files of one unit: as the top, and inside the bulk bench. \1 and \2 as Verilator separates.
 TOP = (
-    ("xvolution.v", 6, 3, "line", "xvolution", "block", 5),
-    ("xvolution.v", 7, 20, "branch", "xvolution", "cond_then", 0),
-    ("xvolution.v", 7, 21, "branch", "xvolution", "cond_else", 2),
-    ("xvolution.v", 3, 9, "toggle", "xvolution.lane_*.part", "delayed__02429[0]:0->1", 0),
+    ("unit.v", 6, 3, "line", "xvolution", "block", 5),
+    ("unit.v", 7, 20, "branch", "xvolution", "cond_then", 0),
+    ("unit.v", 7, 21, "branch", "xvolution", "cond_else", 2),
+    ("unit.v", 3, 9, "toggle", "xvolution.lane_*.part", "delayed__02429[0]:0->1", 0),
 )
 BULK = (
-    ("xvolution.v", 7, 20, "branch", "bulk.unit", "cond_then", 3),
-    ("xvolution.v", 3, 9, "toggle", "bulk.unit.lane_*.part", "delayed__02429[0]:0->1", 0),
+    ("unit.v", 7, 20, "branch", "bulk.unit", "cond_then", 3),
+    ("unit.v", 3, 9, "toggle", "bulk.unit.lane_*.part", "delayed__02429[0]:0->1", 0),
     ("bulk.v", 1, 1, "line", "bulk", "block", 0),
     ("DSP48E1.v", 1, 1, "line", "bulk.unit.DSP48E1", "block", 0),
 )

@@ -51,7 +51,7 @@ def test_killed_or_equivalent(unit: tuple[Core, UnitConfig]) -> None:
         # An unsigned pixel of 8 bits, and above it only zeros.
         dataclasses.replace(multiplier, mode="const0", port="A", bit=9, control=None),
     ]
-    killed, alike = try_all(core, case, mutants, simulator=installed("icarus").name)
+    killed, alike = try_all(core, mutants, simulator=installed("icarus").name)
     assert killed.startswith("full rate: ") and "output elements are wrong" in killed
     assert alike == EQUIVALENT
 
@@ -64,7 +64,7 @@ def test_what_short_runs_leave_is_starved_and_stalled(
     runs: list[tuple[bool, float, float]] = []
     complaints: list[str] = []
 
-    def simulate(core: Core, layer: object, folding: object, frames: np.ndarray, **options: Any) -> Any:
+    def simulate(core: Core, frames: np.ndarray, **options: Any) -> Any:
         runs.append((len(frames) >= mutation.MORE_FRAMES, options["idle"], options["stall"]))
         last = len(runs) == 4
         return SimpleNamespace(complaints=lambda: complaints if last else [], timing_complaints=lambda timing: [])
@@ -72,16 +72,16 @@ def test_what_short_runs_leave_is_starved_and_stalled(
     monkeypatch.setattr(mutation, "simulate", simulate)
     monkeypatch.setattr(mutation, "exercise", lambda *args, **options: {"reset": None})
     short = [(False, 0, 0), (False, mutation.PAUSE, mutation.PAUSE)]
-    assert mutation.kill(core, case, 1, 0, "icarus") is None
+    assert mutation.kill(core, 1, 0, "icarus") is None
     assert runs == [*short, (True, mutation.LONG_PAUSE, 0), (True, 0, mutation.LONG_PAUSE)]
 
     runs.clear()
     complaints.append("late")
-    assert mutation.kill(core, case, 1, 0, "icarus") == "pauses: late"
+    assert mutation.kill(core, 1, 0, "icarus") == "pauses: late"
 
     runs.clear()
     monkeypatch.setattr(mutation, "exercise", lambda *args, **options: {"reset": "wrong"})
-    assert mutation.kill(core, case, 1, 0, "icarus") == "reset: wrong"
+    assert mutation.kill(core, 1, 0, "icarus") == "reset: wrong"
     assert runs == short
 
 

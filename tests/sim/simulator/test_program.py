@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar
+from types import SimpleNamespace
+from typing import Any, ClassVar
 
 import pytest
 
@@ -35,6 +36,7 @@ class Recorder(Simulator):
         sources: Sequence[Path],
         *,
         top: str,
+        unit: str,
         parameters: Mapping[str, int],
         waves: bool,
         coverage: bool,
@@ -46,6 +48,11 @@ class Recorder(Simulator):
         return []
 
 
+def unit(verilog: str) -> Any:
+    """What a program must know of a generated unit."""
+    return SimpleNamespace(config=SimpleNamespace(name="xvolution"), verilog=verilog)
+
+
 @pytest.fixture
 def recorder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Recorder:
     monkeypatch.setenv(cache.CACHE_VARIABLE, str(tmp_path / "cache"))
@@ -53,10 +60,10 @@ def recorder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Recorder:
 
 
 def test_only_what_the_unit_names(recorder: Recorder) -> None:
-    Program.build(recorder, PLAIN, "module xvolution; endmodule")
-    Program.build(recorder, PLAIN, UNIT)
-    Program.build(recorder, BULK, UNIT)
-    assert recorder.sources == [["xvolution.v"], ["xvolution.v", "DSP48E1.v"], ["xvolution.v", "DSP48E1.v", "bulk.v"]]
+    Program.build(recorder, PLAIN, unit("module xvolution; endmodule"))
+    Program.build(recorder, PLAIN, unit(UNIT))
+    Program.build(recorder, BULK, unit(UNIT))
+    assert recorder.sources == [["unit.v"], ["unit.v", "DSP48E1.v"], ["unit.v", "DSP48E1.v", "bulk.v"]]
 
 
 def test_compiled_again_after_a_change_of_a_model(
@@ -67,5 +74,5 @@ def test_compiled_again_after_a_change_of_a_model(
     folders = []
     for text in ("// one", "// one", "// two"):
         model.write_text(text)
-        folders.append(Program.build(recorder, PLAIN, UNIT).folder)
+        folders.append(Program.build(recorder, PLAIN, unit(UNIT)).folder)
     assert folders[0] == folders[1] != folders[2] and len(recorder.sources) == 2
