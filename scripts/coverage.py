@@ -5,10 +5,11 @@ Examples:
     python -m scripts.coverage --kind frozen --json coverage.json
     python -m scripts.coverage --unit plain --unit reloadable/hadamard
 
-Every frozen unit runs the tests of ``sim/tests/test_units.py``, and many more frames where these leave something open. A
-reloadable unit runs those of ``sim/tests/test_reloadable.py``, and random scenarios; it takes some minutes. Points that
-cannot be reached are excluded, each for a reason that is checked; see ``sim/evidence/coverage.py``. Results are cached: what
-has not changed is not simulated again.
+Every frozen unit runs the tests of ``sim/tests/test_units.py``, and many more frames where these
+leave something open. A reloadable unit runs those of ``sim/tests/test_reloadable.py``, and random
+scenarios; it takes some minutes. Points that cannot be reached are excluded, each for a reason
+that is checked; see ``sim/evidence/coverage.py``. Results are cached: what has not changed is not
+simulated again.
 
 Exit status: 0 if the goals are met, 1 if not, 2 for wrong input.
 """

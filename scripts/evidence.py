@@ -198,7 +198,8 @@ def _mutation(part: Figures) -> Iterator[str]:
     yield from _table(["killed by", "mutants"], list(part["killed_by"].items()))
     proven = part["equivalent"] - len(part["argued"])
     yield ""
-    yield f"Of the equivalent ones {proven} are proven to be (`sim/evidence/equivalence.py`), the others argued one by one:"
+    how = "(`sim/evidence/equivalence.py`), the others argued one by one"
+    yield f"Of the equivalent ones {proven} are proven to be {how}:"
     yield ""
     for argued in part["argued"]:
         yield f"- {argued['unit']}, {argued['stage']}: `{argued['mutant']}`: {argued['reason']}"

@@ -5,7 +5,8 @@ Examples:
     python -m scripts.mutation --unit fold_sequential --count 20
     python -m scripts.mutation --json mutation.json
 
-Yosys draws the mutants; all of a unit's are in one program, which is simulated for each of them (``sim/evidence/mutation.py``).
+Yosys draws the mutants. All of a unit's are in one program, which is simulated for each of them
+(``sim/evidence/mutation.py``).
 Survivors are proven to do what the unit does, or argued one by one to do so (``sim/evidence/argued.py``), or listed.
 
 Exit status: 0 if enough of those not proven equivalent are killed, 1 if not, 2 for wrong input.

@@ -112,11 +112,11 @@ def _run(
     )
     for run in failed:
         console.print(f"failed: {_label(study, run.run)}: {results[run.job.content].complaint}")
-    wrong = _compared(study, [(run.run, results[run.job.content]) for run in planned], console)
+    wrong = compared(study, [(run.run, results[run.job.content]) for run in planned], console)
     return 1 if failed or wrong else 0
 
 
-def _compared(study: Study, results: Sequence[tuple[Run, Result]], console: Console) -> bool:
+def compared(study: Study, results: Sequence[tuple[Run, Result]], console: Console) -> bool:
     """Say what simulations found; whether any unit's Verilog differs from the integer model."""
     found = [(run, result) for run, result in results if run.function_name != study.function and result.done]
     if not found:

@@ -6,7 +6,7 @@ import ast
 import os
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
@@ -52,6 +52,8 @@ FLOORS: Mapping[str, tuple[str, ...]] = {
     ),
     "sim": ("cases", "simulator", "bulk", "frozen", "reloadable", "evidence", "tests", "conftest", "replay", "run"),
 }
+#: Attributes that look private and are documented as public: of cocotb's handles.
+DOCUMENTED = frozenset({"_name"})
 #: Entry points and models that must run where PyTorch is not installed.
 WITHOUT_TORCH = (
     "golden.run",
@@ -100,11 +102,16 @@ def imported_modules(path: Path) -> set[str]:
     return found - {module_name(path)}
 
 
-def private_names(path: Path, owners: Iterable[str] | None) -> Iterator[str]:
-    """Names with a leading underscore that a module takes out of modules of ``owners``; None: of any other."""
+def libraries(path: Path) -> set[str]:
+    """Packages that a module imports and that are not the project's."""
+    return {name.split(".")[0] for name in imports(path)} - {*PACKAGES, "tests", "__future__"}
+
+
+def private_names(path: Path, owners: Collection[str]) -> Iterator[str]:
+    """Names with a leading underscore that a module takes out of modules of ``owners``."""
 
     def counts(module: str | None) -> bool:
-        return module is not None and (owners is None or module.split(".")[0] in owners)
+        return module is not None and module.split(".")[0] in owners
 
     imported: set[str] = set()
     for node in ast.walk(parsed(path)):
@@ -125,15 +132,14 @@ def is_private(name: str) -> bool:
     return name.startswith("_") and not name.startswith("__")
 
 
-def foreign_attributes(path: Path) -> Iterator[str]:
-    """Private attributes of objects that are neither the module's own nor defined in the project.
-
-    What a class of the project defines on ``self``, on ``cls`` or in its body is the project's own.
-    """
-    own = project_attributes()
+def foreign_attributes(path: Path, own: Collection[str]) -> Iterator[str]:
+    """Private attributes of other objects than ``self`` and ``cls``, but for those called as in ``own``."""
+    own = {*own, *DOCUMENTED}
     for node in ast.walk(parsed(path)):
-        if isinstance(node, ast.Attribute) and is_private(node.attr) and node.attr not in own:
-            yield f"{ast.unparse(node.value)}.{node.attr}"
+        if isinstance(node, ast.Attribute) and is_private(node.attr):
+            owner = ast.unparse(node.value)
+            if node.attr not in own and owner not in ("self", "cls"):
+                yield f"{owner}.{node.attr}"
         # `vars(x)["_name"]` and `getattr(x, "_name")` are other ways to say the same.
         elif isinstance(node, ast.Call) and ast.unparse(node.func) in ("getattr", "setattr", "hasattr", "vars"):
             texts = [a.value for a in node.args if isinstance(a, ast.Constant) and isinstance(a.value, str)]
@@ -145,25 +151,23 @@ def foreign_attributes(path: Path) -> Iterator[str]:
 
 
 @cache
-def project_attributes() -> frozenset[str]:
-    """Private names that some class of the project, or a test's, gives its objects."""
+def own_attributes(path: Path) -> frozenset[str]:
+    """Private names that a class of a module gives its objects, or has itself."""
     found: set[str] = set()
-    for path in every_file():
-        for node in ast.walk(parsed(path)):
-            if isinstance(node, ast.ClassDef):
-                for part in node.body:
-                    if isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef):
-                        found.add(part.name)
-                    elif isinstance(part, ast.AnnAssign) and isinstance(part.target, ast.Name):
-                        found.add(part.target.id)
-                    elif isinstance(part, ast.Assign):
-                        found |= {target.id for target in part.targets if isinstance(target, ast.Name)}
-            if isinstance(node, ast.Assign | ast.AnnAssign):
-                targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-                for target in targets:
-                    for part in ast.walk(target):
-                        if isinstance(part, ast.Attribute) and ast.unparse(part.value) == "self":
-                            found.add(part.attr)
+    for node in ast.walk(parsed(path)):
+        if isinstance(node, ast.ClassDef):
+            for part in node.body:
+                if isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef):
+                    found.add(part.name)
+                elif isinstance(part, ast.AnnAssign) and isinstance(part.target, ast.Name):
+                    found.add(part.target.id)
+                elif isinstance(part, ast.Assign):
+                    found |= {target.id for target in part.targets if isinstance(target, ast.Name)}
+        if isinstance(node, ast.Assign | ast.AnnAssign):
+            for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
+                for part in ast.walk(target):
+                    if isinstance(part, ast.Attribute) and ast.unparse(part.value) == "self":
+                        found.add(part.attr)
     return frozenset(found)
 
 
@@ -239,8 +243,13 @@ def test_private_names_stay_in_their_module(path: Path) -> None:
 
 @pytest.mark.parametrize("path", every_file(), ids=relative)
 def test_private_members_of_libraries_are_left_alone(path: Path) -> None:
-    assert not [name for name in private_names(path, None) if name not in ("_testing",)]
-    assert not list(foreign_attributes(path))
+    assert not list(private_names(path, libraries(path)))
+    assert not list(foreign_attributes(path, frozenset().union(*map(own_attributes, every_file()))))
+
+
+@every_module
+def test_private_attributes_stay_in_their_module(path: Path) -> None:
+    assert not list(foreign_attributes(path, own_attributes(path)))
 
 
 def test_imports_without_torch() -> None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Weighted(Protocol):
-    """What bounds are proven for: a `golden.contract.layer.Layer`, or all layers of a format (`golden.contract.extremes`).
+    """What bounds are proven for: a layer, or all layers of a format (`golden.contract.extremes`).
 
     Attributes:
         conv_weight: ``[O, C/groups, K, K]``.

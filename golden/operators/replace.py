@@ -158,16 +158,40 @@ def _padding(conv: nn.Conv2d, kernel_size: int) -> str:
 
 def _check_no_hooks(part: nn.Module) -> None:
     # Weight normalisation of the older kind is such a hook: dropped, the weight would be another.
-    if part._forward_pre_hooks or part._forward_hooks or part._backward_pre_hooks or part._backward_hooks:
+    if _has_hooks(part):
         raise UserError("has hooks, which its replacement would lose, remove them first")
+
+
+def _has_hooks(part: nn.Module) -> bool:
+    """Whether something runs before or after ``part``, forwards or backwards.
+
+    PyTorch tells of hooks only to who registers one: the handle knows all of the same kind.
+    """
+    # A shallow copy shares the hooks; what registering notes beside them stays with the copy.
+    copied = copy.copy(part)
+    for register in (
+        copied.register_forward_pre_hook,
+        copied.register_forward_hook,
+        copied.register_full_backward_pre_hook,
+        copied.register_full_backward_hook,
+    ):
+        try:
+            handle = register(lambda *_: None)
+        except RuntimeError:  # there is a backward hook of the older kind, which allows no other beside it
+            return True
+        registered = handle.hooks_dict_ref()
+        handle.remove()
+        if registered:
+            return True
+    return False
 
 
 def _substitute(module: nn.Module, replacements: Mapping[nn.Module, nn.Module]) -> nn.Module:
     """``module`` with each key replaced by its value wherever it is registered; nothing can fail half-way."""
-    for parent in list(module.modules()):
-        for name, child in list(parent._modules.items()):
-            if child is not None and child in replacements:
-                parent._modules[name] = replacements[child]
+    # A module shared by several parents has several names.
+    for name, part in list(module.named_modules(remove_duplicate=False)):
+        if name and part in replacements:
+            module.set_submodule(name, replacements[part])
     return replacements.get(module, module)
 
 

@@ -118,7 +118,7 @@ def latency(shapes: Shapes) -> int:
 
 
 def conv_latency(shapes: Shapes) -> int:
-    """Cycles from operands to the static sums, which may come later than the attention's with the ``dynamic`` product."""
+    """Cycles from operands to the static sums, with the ``dynamic`` product maybe later than the attention's."""
     return latency(shapes) if shapes.heads is None else _chains_latency(shapes, _most_chains(shapes)[0])
 
 

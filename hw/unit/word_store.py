@@ -16,7 +16,7 @@ from hw.targets.families import Target
 
 
 class Keeper(Protocol):
-    """What a store keeps its words in: built in (`hw.frozen.frozen_words`), or loaded (`hw.reloadable.loaded_words`)."""
+    """What keeps a store's words: built in (`hw.frozen.frozen_words`) or loaded (`hw.reloadable.loaded_words`)."""
 
     @property
     def read_only(self) -> bool:

@@ -1,4 +1,4 @@
-"""How well pixel shifts stand for self-attention, as a run of a study: `golden.experiments.approximation.study` by its settings."""
+"""How well pixel shifts stand for self-attention, as a run of a study."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ NUMBERS = {
 
 
 def check(settings: Settings) -> dict[str, Any]:
-    """All settings, see `golden.experiments.approximation.study.Plan`. Raises `UserError` for one that is not allowed."""
+    """All settings, those of `Plan`. Raises `UserError` for one that is not allowed."""
     checked: dict[str, Any] = {"product": PRODUCTS[0]} | {name: default for name, (default, _, _) in NUMBERS.items()}
     for name, value in settings.items():
         if name not in checked:

@@ -1,4 +1,4 @@
-"""An experiment as studies run it: `golden.experiments.experiment`, and the formats of all layers of its integer networks."""
+"""An experiment as studies run it: with the formats of all layers of its integer networks."""
 
 from __future__ import annotations
 

@@ -105,7 +105,7 @@ def simulated(network: IntegerNetwork, images: np.ndarray) -> dict[str, dict[str
     found: dict[str, dict[str, Any]] = {}
     for start in range(0, len(images), BATCH):
         values = network.values(network.quantise_images(images[start : start + BATCH]))
-        for name, layer in layers.items():
+        for name in layers:
             frames = values[sources[name]]
             result = simulate(cores[name], frames, simulator="verilator")
             unit = found.setdefault(name, {"images": 0, "elements": 0, "mismatches": 0, "complaints": [], "cycles": 0})

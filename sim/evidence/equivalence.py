@@ -1,9 +1,10 @@
 """Which mutants do what the unit does, proven by induction over its gates.
 
-Unit and mutant get the same inputs, and start from any state that `sim.evidence.unreachable` does not rule out. Flip-flops
-that hold the same in both and still do a cycle later stay alike for ever. All are assumed to; one that comes apart is
-dropped, and may then hold anything that `sim.evidence.unreachable` does not rule out for the mutant. The mutant is equivalent if
-in the end no output can differ. Multipliers and primitives are left as they are: the same operands, the same result.
+Unit and mutant get the same inputs, and start from any state that `sim.evidence.unreachable` does
+not rule out. Flip-flops that hold the same in both and still do a cycle later stay alike for ever.
+All are assumed to; one that comes apart is dropped, and may then hold anything that is not ruled
+out for the mutant. The mutant is equivalent if in the end no output can differ. Multipliers and
+primitives are left as they are: the same operands, the same result.
 """
 
 from __future__ import annotations

@@ -225,4 +225,4 @@ async def scenario(dut: Any, index: int) -> None:
         await player.settle()
         await player.look()
     finally:
-        dut._log.info("scenario %d of seed %d: %s", index, JOB.seed, ", ".join(done))
+        cocotb.log.info("scenario %d of seed %d: %s", index, JOB.seed, ", ".join(done))

@@ -18,9 +18,9 @@ from sim.bulk.result import SimulationResult
 from sim.bulk.simulate import BULK, simulate
 from sim.cases.frozen import named_case
 from sim.cases.stimulus import extreme_frames, random_frames
-from sim.conftest import installed
 from sim.simulator.program import Program, SimulationError
 from sim.simulator.simulators import Simulator
+from sim.tests.support import installed
 
 
 @pytest.fixture(scope="module")
@@ -131,9 +131,9 @@ def test_run_fails_on_a_wrong_unit(simulator: Simulator, tmp_path: Path) -> None
     """Exit status 1 and a report that says so; planted by a unit of another layer."""
     np.save(tmp_path / "x.npy", np.ones((1, 4, 5, 6), np.int16))
     script = (
-        "import sys, dataclasses; from golden import cli; from sim import run; sound = run.generate\n"
+        "import sys, dataclasses; from golden.support import cli; from sim import run; sound = run.generate\n"
         "wrong = lambda layer: dataclasses.replace(layer, bias=layer.bias + 10**6)\n"
-        "run.generate = lambda layer, *rest, **pack: sound(wrong(layer), *rest, **pack)\n"
+        "run.generate = lambda config: sound(dataclasses.replace(config, layer=wrong(config.layer)))\n"
         "cli.run(run.main)\n"
     )
     paths = [f"--input={tmp_path / 'x.npy'}", f"--report={tmp_path / 'r.json'}"]

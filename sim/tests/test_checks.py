@@ -14,8 +14,8 @@ from hw.export.verilog import Core, generate
 from sim.bulk.simulate import simulate
 from sim.cases.frozen import named_case
 from sim.cases.stimulus import random_frames
-from sim.conftest import installed
 from sim.frozen.exercise import exercise
+from sim.tests.support import installed
 
 #: A wrapper around the sound unit. Between `u_*` (the unit) and `m_axis_*`, `s_axis_*` (its user) sits the fault.
 WRAPPER = """

@@ -16,7 +16,7 @@ import pytest
 from hw.export.verilog import Core
 from hw.plan.config import UnitConfig
 from scripts import fuzz
-from sim.conftest import installed
+from sim.tests.support import installed
 
 SEED = 4
 

@@ -14,9 +14,9 @@ from golden.contract.ranges import Range
 from golden.layers.random_layer import random_layer
 from hw.export.verilog import generate
 from sim.cases.reloadable import reloadable_case
-from sim.conftest import installed
 from sim.reloadable.exercise import exercise_reloadable
 from sim.reloadable.reference import count_cut
+from sim.tests.support import installed
 
 NAME = "conv_1x1"
 #: How the unit's top module says what the faults change.

@@ -8,9 +8,9 @@ import pytest
 
 from hw.export.verilog import generate
 from sim.cases.reloadable import RELOADABLE, reloadable_case
-from sim.conftest import check_verdicts, installed, waves
 from sim.reloadable.exercise import ESSENTIAL, exercise_reloadable
 from sim.simulator.simulators import Simulator
+from sim.tests.support import check_verdicts, installed, waves
 
 #: Cases that run all tests; the others run the essential ones.
 THOROUGH = ("hadamard", "stride_2_parallel", "frame_1x1", "single_buffered", "xcup_dynamic")

@@ -11,8 +11,8 @@ from hw.export.verilog import generate
 from sim.bulk.simulate import simulate
 from sim.cases.frozen import SMALL_CASES, named_case
 from sim.cases.stimulus import extreme_frames, random_frames
-from sim.conftest import installed
 from sim.simulator.program import SimulationError
+from sim.tests.support import installed
 
 
 @pytest.mark.parametrize("name", SMALL_CASES)

@@ -8,9 +8,9 @@ import pytest
 
 from hw.export.verilog import generate
 from sim.cases.frozen import CASES, named_case
-from sim.conftest import check_verdicts, installed, waves
 from sim.frozen.exercise import exercise
 from sim.simulator.simulators import Simulator
+from sim.tests.support import check_verdicts, installed, waves
 
 #: Cases that also run on Icarus, whatever simulator the others run on.
 ON_ICARUS = (

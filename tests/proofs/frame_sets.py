@@ -25,7 +25,7 @@ from hw.blocks.pipeline import delay
 from hw.control.interface import APPLY_PARTS, WORD
 from hw.reloadable.frame_sets import FrameSets
 from tests.proofs.proof import Bug, Harness, Proof
-from tests.proofs.row_store import small_config
+from tests.proofs.row_store import small_shapes
 from tests.support.front_end import reloadable
 
 #: Frames under way at most; for the simulated latency of the pipeline, which is no matter here.
@@ -52,7 +52,7 @@ class FrameSetsHarness(Harness):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        self._dut = dut = FrameSets(reloadable(small_config(3, 3, attn_shift=0)), latency=LATENCY)
+        self._dut = dut = FrameSets(reloadable(small_shapes(3, 3, attn_shift=0)), latency=LATENCY)
         self._inside = self.inside(m, "dut", dut)
 
         # Frames of any length begin and end, and are done some time later.

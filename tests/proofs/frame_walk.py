@@ -4,8 +4,8 @@ Proven for `DEPTH` cycles after power-up (bounded model checking), not for ever,
 reuse of a slot in small frames, and no more: each further cycle doubles the solver's time. Frames may have any
 size up to that of the build, software change it whenever it may, the source pause, end frames
 too early or too late, and the sink stall, as they like. The real frame sets, writer and walk are
-wired as in `hw.reloadable.reloadable_unit`; the sequencer between walk and sink may take a beat in any cycle in which there
-is one. What is claimed:
+wired as in `hw.reloadable.reloadable_unit`. The sequencer between walk and sink may take a beat in
+any cycle in which there is one. What is claimed:
 
 - every beat is written to its own slot, column and address, in order;
 - every read is that of the next beat in order, with address, slot and valid rows of its own frame;
@@ -35,7 +35,7 @@ from hw.reloadable.frame_sets import FrameSets
 from hw.reloadable.frame_walk import FrameWalk
 from hw.reloadable.frame_writer import FrameWriter, frames_at_once
 from tests.proofs.proof import Bug, Harness, Proof
-from tests.proofs.row_store import small_config
+from tests.proofs.row_store import small_shapes
 from tests.support.front_end import reloadable
 
 #: Cycles looked at, more where the first read is later; the latency only says how many frames may be under way.
@@ -54,7 +54,7 @@ class Size:
 
 class FrameWalkHarness(Harness):
     def __init__(self, height: int, width: int, fields: dict[str, Any]) -> None:
-        self._shapes = reloadable(small_config(height, width, **({"attn_shift": 0} | fields)))
+        self._shapes = reloadable(small_shapes(height, width, **({"attn_shift": 0} | fields)))
         self._bits = (max(height, width) + 4).bit_length()
         self._slots = self._shapes.schedule.slots
         super().__init__(

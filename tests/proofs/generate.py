@@ -1,4 +1,6 @@
-"""Write the RTLIL of a proof's harnesses: ``python -m tests.proofs.generate OUT PROOF BUG BUILD...``, no bug where empty.
+"""Write the RTLIL of a proof's harnesses: ``python -m tests.proofs.generate OUT PROOF BUG BUILD...``.
+
+An empty BUG stands for none.
 
 A process of its own, because a planted bug changes modules: it is put into a module's text
 when that is first imported, and everything else imports the changed module.
@@ -67,6 +69,7 @@ def plant(bug: Bug) -> None:
 
 def main(out: str, proof: str, bug: str, *builds: str) -> None:
     from amaranth.back import rtlil
+    from amaranth.hdl import Fragment
 
     if bug:
         plant(importlib.import_module("tests.proofs.catalogue").find_bug(proof, bug))
@@ -76,7 +79,7 @@ def main(out: str, proof: str, bug: str, *builds: str) -> None:
         harness = chosen.builds[build]()
         harness.lemmas = not bug
         # Where a claim stands is told by its line, wherever the project lies.
-        module = harness.elaborate(None)
+        module = Fragment.get(harness, None)
         text = rtlil.convert(module, ports=harness.ports).replace(f"{ROOT}/", "")
         (Path(out) / f"{number}.il").write_text(inside.expose(text, harness.probes))
 

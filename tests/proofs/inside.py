@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -20,6 +20,8 @@ from amaranth.hdl import Elaboratable, Module, Shape, Signal, Value
 FIRST_PORT = 100_000
 #: Name of the module that is converted.
 TOP = "top"
+#: Finds something in a module's text. The names of what has none differ by what is around the component.
+Source = Callable[["_Module"], str]
 
 
 @dataclass(frozen=True)
@@ -29,13 +31,13 @@ class Probe:
     Attributes:
         signal: the harness's input.
         path: names of the submodules on the way to where it is.
-        source: what it is there, as RTLIL has it; of a word the memory.
+        source: finds what it is there, as RTLIL has it; of a word the memory.
         address: the word's address, a signal of the harness; None where it is no word.
     """
 
     signal: Signal
     path: tuple[str, ...]
-    source: str
+    source: Source
     address: Signal | None = None
 
 
@@ -64,38 +66,39 @@ class Inside:
 
     def register(self, name: str) -> Signal:
         """The only signal called ``name`` here."""
-        return self._probe(_only(f"signal {name}", self._wires_called(name)))
+        return self._wire(lambda module: module.wire_called(name))
 
     def after(self, source: str | Signal) -> Signal:
         """The only register here that is ``source``, a signal's name or a register of `Inside`, a cycle later."""
         if isinstance(source, Signal):
-            wire = next(probe.source for probe in self._probes if probe.signal is source)
-        else:
-            wire = _only(f"signal {source}", self._wires_called(source))
-        return self._probe(_only(f"register after {wire}", list(self._module.followers(wire))))
+            before = next(probe.source for probe in self._probes if probe.signal is source)
+            return self._wire(lambda module: module.register_after(before(module)))
+        return self._wire(lambda module: module.register_after(module.wire_called(source)))
 
     def word(self, memory: str, address: Value) -> Signal:
         """What a memory holds at ``address`` in this cycle."""
         width, size = self._module.memories[memory]
         index = Signal(range(size), name=f"inside_{len(self._probes)}_at")
         self._m.d.comb += index.eq(address)
-        return self._probe(memory, Shape(width), index)
+        return self._probe(Shape(width), lambda _: memory, index)
 
     def written(self, memory: str) -> tuple[Value, Signal]:
         """Whether a memory's word is being written in this cycle, and which."""
         address, enable = self._module.write_port(memory)
-        return self._probe(enable, Shape(_width(enable)))[0], self._probe(address, Shape(_width(address)))
+        return (
+            self._probe(Shape(_width(enable)), lambda module: module.write_port(memory)[1])[0],
+            self._probe(Shape(_width(address)), lambda module: module.write_port(memory)[0]),
+        )
 
     @cached_property
     def _module(self) -> _Module:
         return _Module(self._modules[".".join((TOP, *self._path[1:]))])
 
-    def _wires_called(self, name: str) -> list[str]:
-        return [wire for wire in self._module.wires if re.fullmatch(rf"\\{re.escape(name)}(\$\d+)?", wire)]
+    def _wire(self, source: Source) -> Signal:
+        return self._probe(self._module.wires[source(self._module)], source)
 
-    def _probe(self, source: str, shape: Shape | None = None, address: Signal | None = None) -> Signal:
-        own = self._module.wires[source] if shape is None else shape
-        signal = Signal(own, name=f"inside_{len(self._probes)}")
+    def _probe(self, shape: Shape, source: Source, address: Signal | None = None) -> Signal:
+        signal = Signal(shape, name=f"inside_{len(self._probes)}")
         self._probes.append(Probe(signal, self._path, source, address))
         return signal
 
@@ -123,14 +126,21 @@ class _Module:
             for width, size, name in re.findall(r"^  memory width (\d+) size (\d+) \\(\S+)$", text, re.MULTILINE)
         }
 
-    def followers(self, wire: str) -> Iterator[str]:
-        """Wires that are registers of ``wire``, whether with a reset or without."""
+    def wire_called(self, name: str) -> str:
+        """The only wire of that name, whatever number is behind it."""
+        called = [wire for wire in self.wires if re.fullmatch(rf"\\{re.escape(name)}(\$\d+)?", wire)]
+        return _only(f"signal {name}", called)
+
+    def register_after(self, wire: str) -> str:
+        """The only wire that is a register of ``wire``, whether with a reset or without."""
+        found = []
         for data, register in re.findall(
             r"cell \$dff .*?connect \\D (.*?)\n.*?connect \\Q (\S+)\n", self._text, re.DOTALL
         ):
             assigned = re.search(rf"^    assign {re.escape(data)} (.*)$", self._text, re.MULTILINE)
             if (assigned[1] if assigned else data).split(" ")[0] == wire:
-                yield register
+                found.append(register)
+        return _only(f"register after {wire}", found)
 
     def write_port(self, memory: str) -> tuple[str, str]:
         """Address and enable of the only one of a memory, as it has them."""
@@ -151,7 +161,7 @@ def expose(text: str, probes: Iterable[Probe]) -> str:
         ways = [(TOP, *probe.path[:depth]) for depth in range(len(probe.path) + 1)]
         top = ".".join(ways[0])
         modules[top] = re.sub(
-            rf"^(  wire width \d+) input \d+ ((?:signed )? *{re.escape(name)})$",
+            rf"^(  wire width \d+) input \d+ +((?:signed )? *{re.escape(name)})$",
             r"\1 \2",
             modules[top],
             flags=re.MULTILINE,
@@ -163,15 +173,16 @@ def expose(text: str, probes: Iterable[Probe]) -> str:
             if probe.address is not None:
                 lines.append(f"  wire width {len(probe.address)} input {next(port)} {at}")
                 pins.append(f"    connect {at} {at}")
-            modules[module] = _with(modules[module], lines)
+            modules[module] = _declaring(modules[module], lines)
             cell = f"  cell \\{module} \\{way[-1]}\n"
             assert modules[above].count(cell) == 1, f"{cell.strip()} of {above}"
             modules[above] = modules[above].replace(cell, cell + "".join(f"{pin}\n" for pin in pins))
         last = ".".join(ways[-1])
+        source = probe.source(_Module(modules[last]))
         if probe.address is None:
-            modules[last] = _with(modules[last], [f"  connect {name} {probe.source}"])
+            modules[last] = _with(modules[last], [f"  connect {name} {source}"])
         else:
-            modules[last] = _with(modules[last], _read_port(probe.source, name, width, at, len(probe.address)))
+            modules[last] = _with(modules[last], _read_port(source, name, width, at, len(probe.address)))
     return "".join(modules.values())
 
 
@@ -205,6 +216,13 @@ def _modules(text: str) -> dict[str, str]:
             continue
         found[head[1]] = part
     return found
+
+
+def _declaring(module: str, wires: Sequence[str]) -> str:
+    """A module with further wires, before all that may use them."""
+    head, begin, rest = module.partition("\nmodule ")
+    name, end, body = (rest if begin else module.removeprefix("module ")).partition("\n")
+    return (head + begin if begin else "module ") + name + end + "".join(f"{wire}\n" for wire in wires) + body
 
 
 def _with(module: str, lines: Sequence[str]) -> str:

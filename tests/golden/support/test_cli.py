@@ -185,7 +185,7 @@ def test_memory_that_is_not_there() -> None:
 
 def speak(stdout: int, unbuffered: str) -> subprocess.CompletedProcess[str]:
     """A command whose output goes to ``stdout``: as it comes, or all at its end."""
-    command = [sys.executable, "-c", "from golden import cli; cli.run(lambda argv: print('said') or 0)"]
+    command = [sys.executable, "-c", "from golden.support import cli; cli.run(lambda argv: print('said') or 0)"]
     environment = os.environ | {"PYTHONUNBUFFERED": unbuffered}
     return subprocess.run(
         command,

@@ -156,7 +156,7 @@ def test_interrupted_study_goes_on(folder: Path, kill: Any, status: int) -> None
     """A study that is killed, and its workers with it; and one that a terminal interrupts, with all its processes."""
     program = """
 import signal, sys, study_stand_ins
-from golden import cli
+from golden.support import cli
 from scripts import study
 signal.signal(signal.SIGINT, signal.default_int_handler)
 study_stand_ins.register()

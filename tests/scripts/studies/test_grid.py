@@ -125,9 +125,9 @@ def test_content_is_that_of_function_and_settings() -> None:
 @pytest.fixture
 def code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project of two modules, one of which imports the other; ``golden/used.py`` is written by the test."""
-    (tmp_path / "golden").mkdir()
+    (tmp_path / "golden" / "support").mkdir(parents=True)
     (tmp_path / "golden" / "experiment.py").write_text("from golden import used\nimport golden.support.cli\n")
-    (tmp_path / "golden" / "cli.py").write_text("A = 1\n")
+    (tmp_path / "golden" / "support" / "cli.py").write_text("A = 1\n")
     monkeypatch.setattr(content, "ROOT", tmp_path)
     return tmp_path / "golden"
 
@@ -138,7 +138,7 @@ BODY = "def f(x):\n    return x + 1\n"
 def version(folder: Path, used: str) -> str:
     (folder / "used.py").write_text(used)
     content.forget()
-    return code_version(Function(run="golden.experiments.experiment:run", check=""))
+    return code_version(Function(run="golden.experiment:run", check=""))
 
 
 def test_code_that_matters(code: Path) -> None:
@@ -147,7 +147,7 @@ def test_code_that_matters(code: Path) -> None:
     same = [f'"""Text."""\n# A comment.\n{BODY}', 'def f(x: int) -> int:\n    """Add one."""\n    return x + 1\n']
     assert {version(code, text) for text in same} == {first}
     assert version(code, BODY.replace("1", "2")) != first
-    (code / "cli.py").write_text("A = 2\n")
+    (code / "support" / "cli.py").write_text("A = 2\n")
     (code / "other.py").write_text("A = 2\n")
     assert version(code, BODY) == first
 

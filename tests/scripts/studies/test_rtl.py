@@ -138,5 +138,5 @@ def test_command_fails_where_the_verilog_differs(capsys: pytest.CaptureFixture[s
     (run,) = rtl.simulations([run_of()], None)
     console = study.Console()
     result = dataclasses.replace(commands.ran(study.plan([run], study.Store("none"))[0].job), figures=figures)
-    assert study._compared(study.STUDIES["digits"], [(run, result)], console)
+    assert study.compared(study.STUDIES["digits"], [(run, result)], console)
     assert "differs: rtl: seed 0: ptq.8, a: 1 of 9 elements differ: first" in capsys.readouterr().out

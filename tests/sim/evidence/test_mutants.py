@@ -14,11 +14,11 @@ import pytest
 from hw.export.verilog import Core, generate
 from hw.plan.config import UnitConfig
 from sim.cases.frozen import named_case
-from sim.conftest import installed
 from sim.evidence import mutation
 from sim.evidence.mutants import Mutant, draw, mutated
 from sim.evidence.mutation import EQUIVALENT, try_all
 from sim.simulator.simulators import SIM
+from sim.tests.support import installed
 
 #: A tiny unit.
 NAME = "frame_1x1"
@@ -42,7 +42,7 @@ def test_draw_is_repeatable_and_spread(unit: tuple[Core, UnitConfig]) -> None:
 
 def test_killed_or_equivalent(unit: tuple[Core, UnitConfig]) -> None:
     """A weight that is upside down is noticed; a bit of an operand that is 0 anyway may as well be stuck there."""
-    core, case = unit
+    core, _ = unit
     drawn = draw(core, 600, seed=5)
     weight = next(m for m in drawn if m.stage == "weight_store" and m.port == "Q")
     multiplier = next(m for m in drawn if "$mul" in m.cell and m.stage == "tap_macs")
@@ -60,7 +60,7 @@ def test_what_short_runs_leave_is_starved_and_stalled(
     unit: tuple[Core, UnitConfig], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Only a mutant that nothing before noticed goes through many frames, first with late input, then late output."""
-    core, case = unit
+    core, _ = unit
     runs: list[tuple[bool, float, float]] = []
     complaints: list[str] = []
 
