@@ -23,6 +23,7 @@ from hw.export.verilog import Core, generate
 from hw.options import add_unit_options, unit_config
 from hw.plan.dsp_count import dsp_counts
 from hw.plan.shapes import Shapes
+from hw.plan.weight_layout import image_beats
 from hw.targets.devices import CAPACITY, DEVICE_TARGET
 from hw.targets.families import GENERIC, TARGETS
 
@@ -37,7 +38,7 @@ examples:
   python -m hw.build --target ecp5 --estimate     what it will cost, no files
   python -m hw.build --device ecp5-85f --fps 500  the cheapest folding that is fast enough
   python -m hw.build --reloadable                 weights, frame size and shifts come over AXI
-  python -m hw.build --name edge --out rtl/       edge.v: beside other units in one design
+  python -m hw.build --name stem --out rtl/       stem.v: beside other units in one design
 """
 
 
@@ -145,7 +146,7 @@ def _reload_rows(core: Core) -> dict[str, str]:
     reload = core.config.reload
     if reload is None:
         return {}
-    beats = core.manifest["reload"]["weight_image_beats"]
+    beats = image_beats(Shapes(core.config))
     shifts = [f"{name} {r.low} to {r.high}" for name, r in (("attn", reload.attn_shift), ("out", reload.out_shift))]
     sets = "one set" if reload.single_buffered else "two sets"
     return {"reloadable": f"{sets} of weights, each of {beats} beats; {', '.join(shifts)}"}

@@ -46,7 +46,8 @@ class Layer:
     Attributes:
         config: geometry and formats.
         conv_weight: ``[O, C/groups, K, K]``, magnitude at most ``config.weight_limit``.
-        attn_weight: ``[O, C/groups, T]``, ditto; ``T = len(config.attn_offsets)``.
+        attn_weight: ``[O, C/groups, T]``, magnitude at most ``config.weight_limit``;
+            ``T = len(config.attn_offsets)``.
         bias: ``[O]``, fits 32 bits signed.
         multiplier: ``[O]``, 1 to 65535.
 

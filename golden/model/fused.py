@@ -23,7 +23,8 @@ class FusedKernel:
     Attributes:
         offsets: ``(dy, dx)`` of the taps, in raster order.
         static: ``2^attn_shift * conv_weight``, int64 ``[O, C/groups, taps]``; 0 outside the kernel.
-        dynamic: ``attn_weight`` times the centre (``hadamard``) or the similarity (``dynamic``), likewise.
+        dynamic: ``attn_weight`` times the centre (``hadamard``) or the similarity (``dynamic``),
+            int64 ``[O, C/groups, taps]``; 0 where there is no offset.
     """
 
     offsets: Sequence[tuple[int, int]]

@@ -14,7 +14,7 @@ from golden.networks.step import IMAGES, POOL, Step
 from golden.operators.dynamic_conv import DynamicConv2d, batch_norm_affine
 
 
-class Unit(Protocol):
+class Mergeable(Protocol):
     """A part with a merged form: `golden.operators.xvolution.XVolution` and its like."""
 
     def merge(self) -> DynamicConv2d: ...
@@ -28,8 +28,8 @@ class Network(nn.Module):
         parts: the modules of ``layer`` and ``head`` steps, by name.
 
     Attributes:
-        steps: ditto.
-        parts: ditto, `torch.nn.ModuleDict`.
+        steps: those given.
+        parts: those given, as `torch.nn.ModuleDict`.
         attended: names of the layers that were put in a convolution's place by a variant.
     """
 
@@ -76,7 +76,7 @@ class Network(nn.Module):
             elif isinstance(part, nn.BatchNorm2d):
                 parts[name] = _depthwise(part)
             else:
-                parts[name] = cast(Unit, part).merge()
+                parts[name] = cast(Mergeable, part).merge()
         return Network(self.steps, parts, self.attended).train(self.training)
 
 

@@ -40,8 +40,8 @@ class FakeQuantised(nn.Module):
         formats: a quantised `network`: its scales, multipliers and shifts hold, its weights do not.
 
     Attributes:
-        network: ditto.
-        formats: ditto; may be set anew at any time.
+        network: the one given.
+        formats: the one given; may be set anew at any time.
     """
 
     def __init__(self, network: Network, formats: IntegerNetwork) -> None:

@@ -120,7 +120,7 @@ class IntegerNetwork:
         attended: names of the layers that were put in a convolution's place by a variant.
 
     Attributes:
-        steps, parts, attended: ditto.
+        steps, parts, attended: those given.
 
     Raises:
         UserError: where the format or shape of a result is not what a step takes, or a proven

@@ -88,9 +88,10 @@ def quantise(
         attn_shift: None: the one with the least squared error of the output on the calibration
             frames, among those the accumulator bound accepts; 0 for a layer without offsets.
         sim_bits: format of similarities, for the ``dynamic`` product only. None: 8.
-        sim_shift: ditto. None: the smallest at which no similarity of the calibration frames
-            saturates, and less as long as that lessens the squared error of the output on them:
-            few similarities are large, and to round all is often worse than to clip those.
+        sim_shift: bits that similarities lose, for the ``dynamic`` product only. None: the
+            smallest at which no similarity of the calibration frames saturates, and less as long
+            as that lessens the squared error of the output on them: few similarities are large,
+            and to round all is often worse than to clip those.
 
     Returns:
         A `Layer` with ``in_scale`` and ``out_scale`` recorded.

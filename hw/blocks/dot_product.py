@@ -1,4 +1,4 @@
-"""Dot product: products and their sum, in chained multipliers or in multipliers and adders."""
+"""Dot product: products and their sum, in chained DSPs or in DSPs and adders."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from amaranth.hdl import Module, Shape, Value
 
-from hw.blocks.multiplier import cascade, multiply
+from hw.blocks.multiply import cascade, multiply
 from hw.blocks.pipeline import adder_tree, delay, tree_latency
 from hw.targets.families import Target
 

@@ -119,7 +119,7 @@ def random_access(
 def _style(target: Target, depth: int, *, read_only: bool) -> dict[str, str]:
     """The attribute that tells synthesis where a memory belongs; none where it is left to choose."""
     where = kind(target, depth, read_only=read_only)
-    if target.multiplier is None or (read_only and where == "lut"):
+    if target.dsp is None or (read_only and where == "lut"):
         return {}  # constants in LUTs are logic, which needs no telling
     return {"rom_style" if read_only else "ram_style": "block" if where == "block" else "distributed"}
 

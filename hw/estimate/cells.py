@@ -1,4 +1,4 @@
-"""Family: what adders, delays, memories and products take of an FPGA, as Yosys maps them.
+"""Cells: what adders, delays, memories and products take of an FPGA, as Yosys maps them.
 
 `hw.estimate.estimate` counts with it. What has no closed form is a factor fitted to synthesised units,
 named where it stands.
@@ -12,11 +12,11 @@ from dataclasses import replace
 from amaranth.hdl import Shape
 
 from golden.contract.ranges import Range
-from hw.blocks import multiplier
 from hw.blocks.memory import dp16kd_layout
-from hw.blocks.multiplier import HARD_LATENCY, is_hard, signed_width
+from hw.blocks.multiply import NARROW_LIMB, signed_width, takes_dsp
 from hw.targets.area import Area
 from hw.targets.families import Target
+from hw.targets.primitives import DSP_LATENCY
 
 #: Shapes of Xilinx block RAMs as simple dual-port or read-only memory, bits a word: words, of half a block and a whole.
 _HALF_BLOCK = {36: 512, 18: 1024, 9: 2048, 4: 4096, 2: 8192, 1: 16384}
@@ -27,8 +27,8 @@ _HALF_COST, _BLOCK_COST = 129, 257
 _SHIFT_REGISTER = 3
 
 
-class Family:
-    """How a family's cells hold adders, delays and memories.
+class Cells:
+    """How a family's logic cells and block RAMs hold adders, delays and memories.
 
     Attributes:
         six: whether LUTs have six inputs, with the carry logic beside them and not instead of them.
@@ -87,11 +87,11 @@ class Family:
         return half / 2 if half * _HALF_COST <= whole * _BLOCK_COST else whole
 
     def product(self, a: Shape, b: Shape, bits: int, *, alike: float = 0, in_fabric: bool = False) -> Area:
-        """`multiplier.multiply` with ``bits`` bits of result; a share ``alike`` of the narrower operand is fixed."""
+        """A `multiply` with ``bits`` bits of result; a share ``alike`` of the narrower operand is fixed."""
         target = self.target
         wide, narrow = sorted((signed_width(a), signed_width(b)), reverse=True)
-        wait = target.multiply_latency - HARD_LATENCY if target.multiplier else target.multiply_latency
-        hard = is_hard(target, a, b)
+        wait = target.multiply_latency - DSP_LATENCY if target.dsp else target.multiply_latency
+        hard = takes_dsp(target, a, b)
         if in_fabric and target.a_bits is not None:
             return self._gates(wide, min(a, b, key=signed_width).width)
         if target.a_bits is None or (hard and wide <= target.a_bits):
@@ -106,12 +106,12 @@ class Family:
         while wide > offset:
             last = wide - offset <= target.a_bits
             rest = wide - offset if last else step
-            is_multiplier = not last or rest > multiplier.NARROW_LIMB
-            limb = self._limb(is_multiplier, rest + narrow if is_multiplier else narrow, rest, wait)
+            is_dsp = not last or rest > NARROW_LIMB
+            limb = self._limb(is_dsp, rest + narrow if is_dsp else narrow, rest, wait)
             # A sum of gated bits that are fixed fits few LUTs: fitted.
             total += replace(limb, lut=round(limb.lut * (1 - 0.63 * alike)))
             total += self.delay(rest + narrow, number - 1) + Area(ff=bits)
-            if not self.fabric.adds_in_multiplier:
+            if not self.fabric.adds_in_dsp:
                 total += Area(lut=self.adder(2, bits - offset))
             if last:
                 break

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from golden.contract.folding import Folding
 from golden.contract.layer_config import LayerConfig
 from golden.support.cli import UserError
-from hw.blocks.multiplier import NARROW_OPERAND
+from hw.blocks.multiply import NARROW_OPERAND
 from hw.estimate.estimate import Estimate, estimate
 from hw.plan.config import UnitConfig
 from hw.plan.geometry import Geometry

@@ -14,10 +14,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from hw.blocks import multiplier
 from hw.blocks.memory import LATENCY, kind
+from hw.blocks.multiply import product_latency
 from hw.blocks.pipeline import index_shape, tree_latency
-from hw.estimate.cells import Family
+from hw.estimate.cells import Cells
 from hw.estimate.similarity import chain_area, combine_area, group_macs_area, similarity_area
 from hw.frozen.input_order import InputOrder
 from hw.plan.config import UnitConfig
@@ -65,22 +65,22 @@ class Estimate:
 def estimate(config: UnitConfig) -> Estimate:
     """The figures of the frozen unit of ``config``, without generating it."""
     shapes = Shapes(config)
-    times, family = Timetable(shapes), Family(config.target)
+    times, cells = Timetable(shapes), Cells(config.target)
     stages = {
-        "sequencer": _sequencer(shapes, family),
-        "row_store": _row_store(shapes, family),
-        "window": _window(shapes, family),
-        "similarity": Area() if shapes.heads is None else similarity_area(shapes, family),
-        "weight_store": _weight_store(shapes, family),
-        "tap_macs": _tap_macs(shapes, family),
-        "attention_combine": _attention_combine(shapes, family),
-        "channel_accumulate": _channel_accumulate(shapes, family),
-        "requantise": _requantise(shapes, family),
-        "output_stream": _output_stream(shapes, family, times.fifo_depth),
-        "top": _top(shapes, family, times),
+        "sequencer": _sequencer(shapes, cells),
+        "row_store": _row_store(shapes, cells),
+        "window": _window(shapes, cells),
+        "similarity": Area() if shapes.heads is None else similarity_area(shapes, cells),
+        "weight_store": _weight_store(shapes, cells),
+        "tap_macs": _tap_macs(shapes, cells),
+        "attention_combine": _attention_combine(shapes, cells),
+        "channel_accumulate": _channel_accumulate(shapes, cells),
+        "requantise": _requantise(shapes, cells),
+        "output_stream": _output_stream(shapes, cells, times.fifo_depth),
+        "top": _top(shapes, cells, times),
     }
     total = sum(stages.values(), Area())
-    free = config.target.multiplier is None
+    free = config.target.dsp is None
     return Estimate(
         shapes=shapes,
         frame_cycles=shapes.schedule.frame_cycles,
@@ -91,33 +91,33 @@ def estimate(config: UnitConfig) -> Estimate:
     )
 
 
-def _sequencer(shapes: Shapes, family: Family) -> Area:
+def _sequencer(shapes: Shapes, cells: Cells) -> Area:
     # Control logic follows the widths of its queues: fitted.
     bits = sum(width for _, width in InputOrder(shapes).queues)
-    return Area(lut=round(bits * (5.4 if family.six else 9.6)), ff=8 * bits)
+    return Area(lut=round(bits * (5.4 if cells.six else 9.6)), ff=8 * bits)
 
 
-def _row_store(shapes: Shapes, family: Family) -> Area:
+def _row_store(shapes: Shapes, cells: Cells) -> Area:
     g, stride, slots = shapes.geometry, shapes.layer.config.stride, shapes.schedule.slots
     rows, pixel, depth = len(g.rows), shapes.pixel.size, shapes.row_depth
     group = pixel * stride
     address, select = index_shape(depth).width, index_shape(slots).width
     in_block = kind(shapes.target, depth, read_only=False) == "block"
     # Behind a memory in LUTs a word has all its registers in fabric; a block RAM keeps one, an ECP5's two.
-    fabric = LATENCY + shapes.target.fast - (0 if not in_block else 1 if family.six else LATENCY)
-    words = family.delay(slots * group, fabric)
+    fabric = LATENCY + shapes.target.fast - (0 if not in_block else 1 if cells.six else LATENCY)
+    words = cells.delay(slots * group, fabric)
     registers = rows * group + 2 * pixel
     control = 4 * address + rows * (3 + select) + slots + 3 * select + 9
     # A four-to-one choice takes a LUT6, or two LUT4.
-    choice = -(-slots // 4) if family.six else -(-slots // 2)
-    fitted = (12 + 2 * address + 6 * rows) if family.six else (22 + 4 * address + 5.5 * rows)
+    choice = -(-slots // 4) if cells.six else -(-slots // 2)
+    fitted = (12 + 2 * address + 6 * rows) if cells.six else (22 + 4 * address + 5.5 * rows)
     logic = words + Area(lut=round(rows * group * choice + fitted + 40 * (stride - 1)), ff=registers + control)
     if in_block:
-        return logic + Area(bram=family.block(depth, pixel)).times(slots * stride)
-    return logic + family.lut_memory(depth, pixel).times(slots * stride)
+        return logic + Area(bram=cells.block(depth, pixel)).times(slots * stride)
+    return logic + cells.lut_memory(depth, pixel).times(slots * stride)
 
 
-def _window(shapes: Shapes, family: Family) -> Area:
+def _window(shapes: Shapes, cells: Cells) -> Area:
     g, element, simd = shapes.geometry, shapes.element.width, shapes.folding.simd
     fast = int(shapes.target.fast)
     total = Area(lut=10, ff=10)
@@ -129,13 +129,13 @@ def _window(shapes: Shapes, family: Family) -> Area:
             segment, column = g.cell(dx)
             if y == dy:
                 longest[column] = max(longest.get(column, 0), segment)
-        cells = sum(segment + 1 for segment in longest.values()) * element * simd
-        kept = cells - dropped * len(longest) * element * simd
-        total += Area(lut=0 if dropped else cells, ff=cells * fast)
+        held = sum(segment + 1 for segment in longest.values()) * element * simd
+        kept = held - dropped * len(longest) * element * simd
+        total += Area(lut=0 if dropped else held, ff=held * fast)
         if g.channel_beats == 1:
             total += Area(ff=kept)
         elif kept:
-            words = family.memory(g.channel_beats, shapes.window_line(dy).size)
+            words = cells.memory(g.channel_beats, shapes.window_line(dy).size)
             # A block RAM has the register behind the read in it.
             total += words + Area(ff=kept * fast if not words.bram else 0)
     for (dy, dx), skew in zip(g.offsets, shapes.plan.skew, strict=True):
@@ -143,41 +143,41 @@ def _window(shapes: Shapes, family: Family) -> Area:
         plain = not masked and (dy, dx) != (0, 0)
         for late in shapes.plan.channel_skew:
             bits = element * simd // shapes.plan.group
-            total += family.delay(bits, skew + late + plain) + Area(ff=0 if plain else bits)
+            total += cells.delay(bits, skew + late + plain) + Area(ff=0 if plain else bits)
     return total
 
 
-def _weight_store(shapes: Shapes, family: Family) -> Area:
+def _weight_store(shapes: Shapes, cells: Cells) -> Area:
     depth, width, address = shapes.weight_depth, shapes.weight.width, index_shape(shapes.weight_depth).width
     total = Area()
     if depth > 1:
         bits = [len(members) * width for members in bank_members(shapes)]
         if shapes.target.lane_registers:
-            bank = sum((_words(family, depth, b) + Area(ff=address) for b in bits), Area())
+            bank = sum((_words(cells, depth, b) + Area(ff=address) for b in bits), Area())
             total += bank.times(shapes.lanes)
         elif kind(shapes.target, depth, read_only=True) == "block":
-            bank = sum((_words(family, depth, b) for b in bits), Area())
+            bank = sum((_words(cells, depth, b) for b in bits), Area())
             total += bank.times(shapes.lanes) + Area(ff=address * 2)
         else:
-            total += sum((_words(family, depth, b * shapes.lanes) for b in bits), Area()) + Area(ff=address * 3)
+            total += sum((_words(cells, depth, b * shapes.lanes) for b in bits), Area()) + Area(ff=address * 3)
     constants = shapes.constant_depth
     if constants > 1:
         for shape in (shapes.bias, shapes.multiplier):
             if kind(shapes.target, constants, read_only=True) == "block":
-                total += _words(family, constants, shape.width).times(shapes.folding.pe)
+                total += _words(cells, constants, shape.width).times(shapes.folding.pe)
             else:
-                total += _words(family, constants, shape.width * shapes.folding.pe)
+                total += _words(cells, constants, shape.width * shapes.folding.pe)
             total += Area(ff=index_shape(constants).width)
     return total
 
 
-def _words(family: Family, depth: int, bits: int) -> Area:
+def _words(cells: Cells, depth: int, bits: int) -> Area:
     """A read-only memory of ``bits`` bits a word, with what is registered behind it."""
-    if kind(family.target, depth, read_only=True) == "block":
-        in_block = family.target.block_memory is not None
-        return Area(bram=family.block(depth, bits, read_only=True), ff=0 if in_block else bits)
+    if kind(cells.target, depth, read_only=True) == "block":
+        in_block = cells.target.block_memory is not None
+        return Area(bram=cells.block(depth, bits, read_only=True), ff=0 if in_block else bits)
     different = _different(depth, bits)
-    luts = different * -(-depth // (64 if family.six else 16)) if depth > 4 else different // 3
+    luts = different * -(-depth // (64 if cells.six else 16)) if depth > 4 else different // 3
     return Area(lut=luts, ff=2 * different)
 
 
@@ -192,26 +192,26 @@ def _fixed(shapes: Shapes) -> float:
     return 0 if shapes.target.lane_registers else 2.0 ** (1 - shapes.constant_depth)
 
 
-def _tap_macs(shapes: Shapes, family: Family) -> Area:
+def _tap_macs(shapes: Shapes, cells: Cells) -> Area:
     if shapes.heads is not None:
-        return group_macs_area(shapes, family)
-    chains = sum((_chain(shapes, family, chain) for chain in shapes.plan.chains), Area())
-    return (chains + _chain_sums(shapes, family)).times(shapes.lanes * shapes.lane_channels)
+        return group_macs_area(shapes, cells)
+    chains = sum((_chain(shapes, cells, chain) for chain in shapes.plan.chains), Area())
+    return (chains + _chain_sums(shapes, cells)).times(shapes.lanes * shapes.lane_channels)
 
 
-def _chain(shapes: Shapes, family: Family, chain: Chain) -> Area:
+def _chain(shapes: Shapes, cells: Cells, chain: Chain) -> Area:
     """A chain, what waits until all chains are summed, and the unpacking of its fields."""
     plan = shapes.plan
-    total = chain_area(shapes, family, chain)
+    total = chain_area(shapes, cells, chain)
     if chain.shift is None:
         waits = int(plan.packed) + max(map(partial(_summing, shapes), plan.chains)) - _summing(shapes, chain)
-        return total + family.delay(chain.total.width, waits)
+        return total + cells.delay(chain.total.width, waits)
     if chain.high is None:
         return total
     high = chain.high.signed_bits
-    total += Area(ff=high * _stays(shapes, family, chain), lut=1 if family.six else family.adder(2, high))
+    total += Area(ff=high * _stays(shapes, cells, chain), lut=1 if cells.six else cells.adder(2, high))
     # The low field waits with the static sum in the same shift register.
-    return total if family.six and len(plan.chains) == 1 else total + Area(ff=chain.shift)
+    return total if cells.six and len(plan.chains) == 1 else total + Area(ff=chain.shift)
 
 
 def _summing(shapes: Shapes, chain: Chain) -> int:
@@ -225,19 +225,19 @@ def _attending(shapes: Shapes) -> list[Chain]:
     return [chain for chain in shapes.plan.chains if chain.high is not None] if shapes.geometry.attn_taps else []
 
 
-def _moves(shapes: Shapes, family: Family) -> bool:
+def _moves(shapes: Shapes, cells: Cells) -> bool:
     """Whether the attention's last sum, in front of the centre's multiplier, moves into its block."""
-    return family.fabric.adds_in_multiplier and len(_attending(shapes)) > 1
+    return cells.fabric.adds_in_dsp and len(_attending(shapes)) > 1
 
 
-def _stays(shapes: Shapes, family: Family, chain: Chain) -> bool:
+def _stays(shapes: Shapes, cells: Cells, chain: Chain) -> bool:
     """Whether the register of a chain's high field stays in fabric where the sum of these moves."""
     attending = _attending(shapes)
     highs = [own for own in shapes.plan.chains if own.high is not None]
-    return not _moves(shapes, family) or len(attending) > shapes.target.radix(len(attending)) or chain not in highs[:2]
+    return not _moves(shapes, cells) or len(attending) > shapes.target.radix(len(attending)) or chain not in highs[:2]
 
 
-def _chain_sums(shapes: Shapes, family: Family) -> Area:
+def _chain_sums(shapes: Shapes, cells: Cells) -> Area:
     """The sums over the chains, static and dynamic, of which the earlier one waits for the other."""
     plan, target = shapes.plan, shapes.target
     attn, conv = shape_of(shapes.ranges.attn_sum).width, shape_of(shapes.ranges.conv_sum).width
@@ -247,39 +247,39 @@ def _chain_sums(shapes: Shapes, family: Family) -> Area:
     depths = [tree_latency(len(terms), target.radix(len(terms))) for terms, _ in trees]
     total = Area()
     for (terms, width), depth in zip(trees, depths, strict=True):
-        moves = _moves(shapes, family) and terms is highs
-        total += family.tree(terms, width, target.radix(len(terms)), moves=moves)
+        moves = _moves(shapes, cells) and terms is highs
+        total += cells.tree(terms, width, target.radix(len(terms)), moves=moves)
         if terms:
-            total += family.delay(width, max(depths) - depth)
+            total += cells.delay(width, max(depths) - depth)
     return total
 
 
-def _attention_combine(shapes: Shapes, family: Family) -> Area:
+def _attention_combine(shapes: Shapes, cells: Cells) -> Area:
     if not shapes.geometry.attn_taps:
         return Area()
     if shapes.heads is not None:
-        return combine_area(shapes, family)
+        return combine_area(shapes, cells)
     attn, conv = shape_of(shapes.ranges.attn_sum), shape_of(shapes.ranges.conv_sum).width
     combined = shape_of(shapes.ranges.combined).width
     in_fabric = attention_in_fabric(shapes)
-    cycles = multiplier.latency(shapes.target, attn, shapes.element, in_fabric=in_fabric)
+    cycles = product_latency(shapes.target, attn, shapes.element, in_fabric=in_fabric)
     upper = max(0, combined - shapes.layer.config.attn_shift)
-    channel = family.product(attn, shapes.element, attn.width + shapes.element.width, in_fabric=in_fabric)
-    channel += family.delay(conv, cycles) + Area(lut=family.adder(2, upper), ff=combined)
+    channel = cells.product(attn, shapes.element, attn.width + shapes.element.width, in_fabric=in_fabric)
+    channel += cells.delay(conv, cycles) + Area(lut=cells.adder(2, upper), ff=combined)
     return channel.times(shapes.lanes * shapes.lane_channels)
 
 
-def _channel_accumulate(shapes: Shapes, family: Family) -> Area:
+def _channel_accumulate(shapes: Shapes, cells: Cells) -> Area:
     acc, terms = shape_of(shapes.ranges.accumulator).width, shapes.combined.length
-    tree = family.tree([shapes.combined.elem_shape.width] * terms, acc, shapes.target.radix(terms))
+    tree = cells.tree([shapes.combined.elem_shape.width] * terms, acc, shapes.target.radix(terms))
     if shapes.beats_per_output == 1:
-        lane = Area(lut=family.adder(2, acc), ff=acc)
+        lane = Area(lut=cells.adder(2, acc), ff=acc)
     elif shapes.target.fast:
         # Bias and its sum with the beat; each half in its loop and beside it, one of both a cycle later; the carry.
         low, high = acc // 2, acc - acc // 2
         # Half the fixed bits of the bias are zero, and need no LUT in front of a carry chain beside it.
-        first = round(family.adder(2, acc) * (1 - _fixed(shapes) / 2 if family.six else 1))
-        adders = first + family.adder(2, low + 1) + family.adder(2, high)
+        first = round(cells.adder(2, acc) * (1 - _fixed(shapes) / 2 if cells.six else 1))
+        adders = first + cells.adder(2, low + 1) + cells.adder(2, high)
         bias = (
             shapes.bias.width if shapes.target.lane_registers else _different(shapes.constant_depth, shapes.bias.width)
         )
@@ -289,21 +289,21 @@ def _channel_accumulate(shapes: Shapes, family: Family) -> Area:
     return (tree + lane).times(shapes.folding.pe)
 
 
-def _requantise(shapes: Shapes, family: Family) -> Area:
+def _requantise(shapes: Shapes, cells: Cells) -> Area:
     acc, scaled = shape_of(shapes.ranges.accumulator), shape_of(shapes.ranges.scaled).width
     c = shapes.layer.config
-    area = family.product(acc, shapes.multiplier, scaled, alike=_fixed(shapes))
-    area += family.rounded(scaled, c.out_shift, c.out_range, shapes.result.width)
+    area = cells.product(acc, shapes.multiplier, scaled, alike=_fixed(shapes))
+    area += cells.rounded(scaled, c.out_shift, c.out_range, shapes.result.width)
     return area.times(shapes.folding.pe)
 
 
-def _output_stream(shapes: Shapes, family: Family, depth: int) -> Area:
+def _output_stream(shapes: Shapes, cells: Cells, depth: int) -> Area:
     entry = shapes.folding.pe * shapes.result.width + 1
     pointer = index_shape(depth).width
-    return family.memory(depth, entry) + Area(lut=6 * pointer, ff=entry + 3 * pointer + 2)
+    return cells.memory(depth, entry) + Area(lut=6 * pointer, ff=entry + 3 * pointer + 2)
 
 
-def _top(shapes: Shapes, family: Family, times: Timetable) -> Area:
+def _top(shapes: Shapes, cells: Cells, times: Timetable) -> Area:
     """Each lane's copy of its operands, and what waits for its stage."""
     lane, element = times.lane, shapes.element.width
     at_lane = times.latency - lane.latency - 2
@@ -317,14 +317,14 @@ def _top(shapes: Shapes, family: Family, times: Timetable) -> Area:
             operands += element * shapes.lane_channels
         total += Area(ff=operands).times(shapes.lanes)
     if shapes.heads is not None:
-        total += family.delay(shapes.channel_taps.size * shapes.folding.simd, times.sims_wait)
+        total += cells.delay(shapes.channel_taps.size * shapes.folding.simd, times.sims_wait)
     elif shapes.geometry.attn_taps:
-        total += family.delay(element * shapes.folding.simd, lane.centre)
+        total += cells.delay(element * shapes.folding.simd, lane.centre)
     constant = index_shape(shapes.constant_depth).width if shapes.constant_depth > 1 else 0
     beat = index_shape(shapes.geometry.channel_beats).width + index_shape(shapes.layer.config.out_width).width
-    total += family.delay(beat + index_shape(shapes.weight_depth).width, max(0, at_lane - 3))
-    total += family.delay(constant, max(0, at_lane + lane.multiplier - 3))
+    total += cells.delay(beat + index_shape(shapes.weight_depth).width, max(0, at_lane - 3))
+    total += cells.delay(constant, max(0, at_lane + lane.multiplier - 3))
     if shapes.beats_per_output > 1:
-        total += family.delay(2, at_lane + lane.bias)
+        total += cells.delay(2, at_lane + lane.bias)
     # What marks data as valid has a reset, and is never in a shift register.
-    return total + Area(ff=times.latency) + family.delay(1, times.latency)
+    return total + Area(ff=times.latency) + cells.delay(1, times.latency)

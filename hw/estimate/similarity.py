@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from amaranth.hdl import Shape
 
-from hw.blocks import multiplier
+from hw.blocks.multiply import product_latency
 from hw.blocks.pipeline import tree_latency
-from hw.estimate.cells import Family
+from hw.estimate.cells import Cells
 from hw.plan.dsp_count import attention_in_fabric
 from hw.plan.group_packing import pair_width
 from hw.plan.packing import Chain
@@ -14,7 +14,7 @@ from hw.plan.shapes import Shapes, shape_of
 from hw.targets.area import Area
 
 
-def chain_area(shapes: Shapes, family: Family, chain: Chain) -> Area:
+def chain_area(shapes: Shapes, cells: Cells, chain: Chain) -> Area:
     """A chain's multipliers, and its adders where it is no cascade."""
     total, widths = Area(), []
     for product in chain.products:
@@ -24,34 +24,34 @@ def chain_area(shapes: Shapes, family: Family, chain: Chain) -> Area:
             total += Area(dsp=1)
             continue
         width = word.width + shapes.element.width
-        total += family.product(word, shapes.element, width)
+        total += cells.product(word, shapes.element, width)
         widths.append(width)
-    return total + family.tree(widths, chain.total.width, shapes.target.radix(len(widths)))
+    return total + cells.tree(widths, chain.total.width, shapes.target.radix(len(widths)))
 
 
-def group_macs_area(shapes: Shapes, family: Family) -> Area:
+def group_macs_area(shapes: Shapes, cells: Cells) -> Area:
     """`hw.unit.tap_macs` of all lanes: chains over channels, a sum of its own for each attention tap."""
     plan, target = shapes.plan, shapes.target
     total, lows = Area(), []
     highs: dict[int | None, list[int]] = {}
     for chain in plan.chains:
-        total += chain_area(shapes, family, chain)
+        total += chain_area(shapes, cells, chain)
         if chain.low is not None:
             lows.append(chain.low.signed_bits)
         if chain.high is not None:
             highs.setdefault(chain.tap, []).append(chain.high.signed_bits)
         if chain.shift is not None and chain.high is not None:
             upper = chain.high.signed_bits
-            total += Area(ff=upper + chain.shift, lut=1 if family.six else family.adder(2, upper))
+            total += Area(ff=upper + chain.shift, lut=1 if cells.six else cells.adder(2, upper))
         elif plan.packed:
             total += Area(ff=chain.total.width)
     conv, attn = shape_of(shapes.group_ranges.conv).width, shape_of(shapes.group_ranges.attn).width
     for widths, limit in ((lows, conv), *((widths, attn) for widths in highs.values())):
-        total += family.tree(widths, limit, target.radix(len(widths)))
+        total += cells.tree(widths, limit, target.radix(len(widths)))
     return total.times(shapes.lanes * shapes.lane_groups)
 
 
-def similarity_area(shapes: Shapes, family: Family) -> Area:
+def similarity_area(shapes: Shapes, cells: Cells) -> Area:
     """`hw.unit.similarity`, which all lanes share."""
     heads, plan, target, ranges = shapes.heads, shapes.plan, shapes.target, shapes.ranges.similarity
     form = shapes.layer.config.similarity
@@ -67,24 +67,24 @@ def similarity_area(shapes: Shapes, family: Family) -> Area:
             chain = Area(dsp=1).times(plan.group)
         else:
             product = min(width, word.width + element.width)
-            chain = family.product(word, element, product, in_fabric=attention_in_fabric(shapes)).times(plan.group)
-            chain += family.tree([product] * plan.group, width, target.radix(plan.group))
+            chain = cells.product(word, element, product, in_fabric=attention_in_fabric(shapes)).times(plan.group)
+            chain += cells.tree([product] * plan.group, width, target.radix(plan.group))
         if packed and element.signed:
-            chain += Area(lut=family.adder(2, pair_width(element))).times(plan.group)
+            chain += Area(lut=cells.adder(2, pair_width(element))).times(plan.group)
         if plan.pair_shift is not None:
-            chain += Area(ff=width, lut=0 if not packed or family.six else family.adder(2, sums[-1])).times(parts)
+            chain += Area(ff=width, lut=0 if not packed or cells.six else cells.adder(2, sums[-1])).times(parts)
         total += chain.times(heads.groups)
     for s in taps:
         bits = s.signed_bits
-        total += _head_sum(shapes, family, bits, heads.groups * parts)
-        rounded = family.rounded(bits, form.shift, form.limits, form.limits.high.bit_length() + 1)
+        total += _head_sum(shapes, cells, bits, heads.groups * parts)
+        rounded = cells.rounded(bits, form.shift, form.limits, form.limits.high.bit_length() + 1)
         total += rounded.times(heads.at_once)
     if target.lane_registers:
         total += Area(ff=shapes.channel_taps.size * shapes.folding.simd)
     return total
 
 
-def combine_area(shapes: Shapes, family: Family) -> Area:
+def combine_area(shapes: Shapes, cells: Cells) -> Area:
     """`hw.unit.similarity_combine` of all lanes."""
     heads, target, groups = shapes.heads, shapes.target, shapes.lane_groups
     assert heads is not None
@@ -92,22 +92,22 @@ def combine_area(shapes: Shapes, family: Family) -> Area:
     conv, acc = shape_of(shapes.group_ranges.conv).width, shape_of(shapes.ranges.accumulator).width
     products = len(shapes.geometry.attn_taps) * heads.at_once
     width, in_fabric = min(acc, attn.width + sim.width), attention_in_fabric(shapes)
-    lane = _head_sum(shapes, family, attn.width, groups).times(len(shapes.geometry.attn_taps))
-    lane += family.product(attn, sim, width, in_fabric=in_fabric).times(products)
-    lane += family.tree([width] * products, acc, target.radix(products))
-    lane += family.tree([conv] * groups, acc, target.radix(groups))
-    waits = multiplier.latency(target, attn, sim, in_fabric=in_fabric) + tree_latency(products, target.radix(products))
-    lane += family.delay(conv + (groups - 1).bit_length(), max(0, waits - tree_latency(groups, target.radix(groups))))
-    lane += Area(lut=family.adder(2, max(0, acc - shapes.layer.config.attn_shift)), ff=acc)
+    lane = _head_sum(shapes, cells, attn.width, groups).times(len(shapes.geometry.attn_taps))
+    lane += cells.product(attn, sim, width, in_fabric=in_fabric).times(products)
+    lane += cells.tree([width] * products, acc, target.radix(products))
+    lane += cells.tree([conv] * groups, acc, target.radix(groups))
+    waits = product_latency(target, attn, sim, in_fabric=in_fabric) + tree_latency(products, target.radix(products))
+    lane += cells.delay(conv + (groups - 1).bit_length(), max(0, waits - tree_latency(groups, target.radix(groups))))
+    lane += Area(lut=cells.adder(2, max(0, acc - shapes.layer.config.attn_shift)), ff=acc)
     return lane.times(shapes.lanes)
 
 
-def _head_sum(shapes: Shapes, family: Family, bits: int, terms: int) -> Area:
+def _head_sum(shapes: Shapes, cells: Cells, bits: int, terms: int) -> Area:
     """`hw.unit.head_sum` of one value per group."""
     heads, target = shapes.heads, shapes.target
     assert heads is not None
     if not heads.spans:
         parts = terms // heads.groups
-        return family.tree([bits] * parts, bits, target.radix(terms)).times(heads.groups)
-    tree = family.tree([bits] * terms, bits, target.radix(terms)).times(heads.at_once)
-    return tree + Area(lut=family.adder(2, bits), ff=2 * bits + bits * (heads.at_once - 1))
+        return cells.tree([bits] * parts, bits, target.radix(terms)).times(heads.groups)
+    tree = cells.tree([bits] * terms, bits, target.radix(terms)).times(heads.at_once)
+    return tree + Area(lut=cells.adder(2, bits), ff=2 * bits + bits * (heads.at_once - 1))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from amaranth.hdl import signed
 
-from hw.blocks.multiplier import is_hard, multipliers
+from hw.blocks.multiply import product_dsps, takes_dsp
 from hw.plan.shapes import Shapes
 
 
@@ -23,25 +23,25 @@ def dsp_counts(shapes: Shapes, *, in_fabric: bool | None = None) -> dict[str, in
         for product in chain.products:
             both = product.low is not None and product.high is not None
             name = "conv" if product.high is None or plan.outputs == 2 else "shared" if both else "attention"
-            counts[name] += shapes.lanes * shapes.lane_groups * is_hard(target, shapes.weight, shapes.element)
+            counts[name] += shapes.lanes * shapes.lane_groups * takes_dsp(target, shapes.weight, shapes.element)
     taps = len(shapes.geometry.attn_taps)
     if shapes.heads is not None and not in_fabric:
         attn, sim = (signed(r.signed_bits) for r in (shapes.group_ranges.attn, shapes.group_ranges.sim))
         counts["similarity"] = (
-            shapes.folding.simd * len(plan.pairs(taps)) * is_hard(target, shapes.element, shapes.element)
+            shapes.folding.simd * len(plan.pairs(taps)) * takes_dsp(target, shapes.element, shapes.element)
         )
-        counts["centre"] = shapes.lanes * taps * shapes.heads.at_once * multipliers(target, attn, sim)
+        counts["centre"] = shapes.lanes * taps * shapes.heads.at_once * product_dsps(target, attn, sim)
     elif taps and not in_fabric:
         attn = signed(shapes.ranges.attn_sum.signed_bits)
-        counts["centre"] = shapes.lanes * shapes.lane_channels * multipliers(target, attn, shapes.element)
+        counts["centre"] = shapes.lanes * shapes.lane_channels * product_dsps(target, attn, shapes.element)
     acc = signed(shapes.ranges.accumulator.signed_bits)
-    counts["requantise"] = shapes.folding.pe * multipliers(target, acc, shapes.multiplier)
+    counts["requantise"] = shapes.folding.pe * product_dsps(target, acc, shapes.multiplier)
     return counts
 
 
 def attention_in_fabric(shapes: Shapes) -> bool:
     """Whether the attention's products beside its taps are adders: where only then the largest device will do."""
-    most = shapes.target.most_multipliers
+    most = shapes.target.most_dsps
     if most is None:
         return False
     hard, soft = (sum(dsp_counts(shapes, in_fabric=where).values()) for where in (False, True))

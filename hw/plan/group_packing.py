@@ -20,7 +20,7 @@ from amaranth.hdl import Shape, signed, unsigned
 
 from golden.contract.bounds import Weighted, similarity_ranges
 from golden.contract.ranges import Range, weighted_sum
-from hw.blocks.multiplier import is_hard, signed_width
+from hw.blocks.multiply import signed_width, takes_dsp
 from hw.plan.geometry import Geometry
 from hw.plan.heads import Heads
 from hw.plan.packing import Chain, Product, TapPlan, channel_parts
@@ -59,7 +59,7 @@ class _GroupPlanner:
 
     def packed(self, length: int) -> TapPlan | None:
         """Both weights of a tap in one multiplier; None where not every chain of ``length`` allows it."""
-        if not (self.target.packs and self._hard and signed_width(self._element) <= (self.target.b_bits or 0)):
+        if not (self.target.packs and self._in_dsp and signed_width(self._element) <= (self.target.b_bits or 0)):
             return None
         chains = [
             self._chain(place, part, low=conv, high=attn)
@@ -86,13 +86,13 @@ class _GroupPlanner:
         return signed(c.in_bits) if c.in_signed else unsigned(c.in_bits)
 
     @property
-    def _hard(self) -> bool:
-        return is_hard(self.target, signed(self.layer.config.weight_bits), self._element)
+    def _in_dsp(self) -> bool:
+        return takes_dsp(self.target, signed(self.layer.config.weight_bits), self._element)
 
     @property
     def _cascaded(self) -> bool:
         # Weights and similarities see the same skew, so cascades are for both or neither.
-        return self._hard and is_hard(self.target, self._element, self._element) and self.target.cascade > 1
+        return self._in_dsp and takes_dsp(self.target, self._element, self._element) and self.target.cascade > 1
 
     @cached_property
     def _elements(self) -> list[tuple[int | None, int | None]]:
@@ -142,7 +142,7 @@ class _GroupPlanner:
     def _pair_shift(self, length: int) -> int | None:
         """Lowest bit of the second similarity of a pair, None where there is no room for one."""
         target, element = self.target, self._element
-        if not target.packs or not is_hard(target, element, element) or len(self.geometry.attn_taps) < 2:
+        if not target.packs or not takes_dsp(target, element, element) or len(self.geometry.attn_taps) < 2:
             return None
         ranges = similarity_ranges(self.layer.config)
         assert ranges is not None

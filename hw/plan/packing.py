@@ -33,7 +33,7 @@ from amaranth.hdl import Shape, signed, unsigned
 from golden.contract.bounds import Weighted
 from golden.contract.ranges import Range, weighted_sum
 from hw.blocks.dot_product import dot_product_latency
-from hw.blocks.multiplier import is_hard, signed_width
+from hw.blocks.multiply import signed_width, takes_dsp
 from hw.plan.geometry import Geometry
 from hw.targets.families import Target
 
@@ -169,15 +169,15 @@ def tap_plan(layer: Weighted, geometry: Geometry, target: Target, *, pe: int, pa
     conv = _Field(weights=conv_weight.reshape(-1, len(conv_offsets)), offsets=conv_offsets, first=0)
 
     element = signed(c.in_bits) if c.in_signed else unsigned(c.in_bits)
-    hard = is_hard(target, signed(c.weight_bits), element)
+    in_dsp = takes_dsp(target, signed(c.weight_bits), element)
     planner = _Planner(
         element=c.in_range,
         weight_bits=c.weight_bits,
         a_bits=target.a_bits or 0,
-        cascade=target.cascade if hard else 1,
+        cascade=target.cascade if in_dsp else 1,
         count=len(geometry.offsets),
     )
-    pack = pack and target.packs and hard and signed_width(element) <= (target.b_bits or 0)
+    pack = pack and target.packs and in_dsp and signed_width(element) <= (target.b_bits or 0)
     if attn_offsets:
         attn = _Field(weights=attn_weight.reshape(-1, len(attn_offsets)), offsets=attn_offsets, first=len(conv_offsets))
         return (planner.packed(conv, attn) if pack else None) or planner.single((conv, attn))

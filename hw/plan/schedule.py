@@ -178,7 +178,7 @@ class _BeatWriter:
 
 @dataclass(frozen=True, kw_only=True)
 class Schedule:
-    """Cycle figures of a unit (operator.md's definitions), up to the issue of a sum's last beat.
+    """Cycle figures of a unit (latency to the first output, cycles a frame), up to the issue of a sum's last beat.
 
     Attributes:
         slots: row slots of the row store.

@@ -47,8 +47,8 @@ class FrameWalk(wiring.Component):
     Members:
         i_sets: see `hw.reloadable.frame_sets`.
         i_frame, i_frame_set, o_next_frame: from and to `hw.reloadable.frame_writer`.
-        i_end, i_end_damaged, o_next_end: ditto.
-        i_position: ditto.
+        i_end, i_end_damaged, o_next_end: from and to `hw.reloadable.frame_writer`.
+        i_position: from `hw.reloadable.frame_writer`.
         i_step: the head is issued in this cycle; only while ``o_arrived``.
         o_arrived: the head can be issued.
         o_starts_output: its group is the first of an output position's.

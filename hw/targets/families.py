@@ -25,7 +25,7 @@ class Fabric:
         ram_words, ram_bits, ram_luts: a LUT RAM of so many words and bits takes so many LUTs.
         ram_deepens: whether it may have twice the words at half the bits.
         block_kbit: size of a block RAM.
-        adds_in_multiplier: whether synthesis moves adders beside a product into the multiplier's block.
+        adds_in_dsp: whether synthesis moves adders beside a product into a DSP.
     """
 
     lut_inputs: int = 4
@@ -35,7 +35,7 @@ class Fabric:
     ram_luts: int = 6
     ram_deepens: bool = False
     block_kbit: int = 18
-    adds_in_multiplier: bool = False
+    adds_in_dsp: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,29 +44,29 @@ class Target:
 
     Attributes:
         name: what the user calls it.
-        multiplier: module of its hard multiplier; None where ``a * b`` is left to synthesis.
-        a_bits, b_bits: signed operands of one multiplier, the wider one first; None where
+        dsp: module of its multiplier block; None where ``a * b`` is left to synthesis.
+        a_bits, b_bits: signed operands of one DSP, the wider one first; None where
             operands may have any width.
-        packs: whether one multiplier may make two products that share an operand.
-        cascade: products that chained multipliers sum without fabric; 1 where there are no chains.
+        packs: whether one DSP may make two products that share an operand.
+        cascade: products that chained DSPs sum without fabric; 1 where there are no chains.
         multiply_latency: cycles from operands to product.
-        most_multipliers: those of the family's largest device; None where that has more than a unit wants.
+        most_dsps: those of the family's largest device; None where that has more than a unit wants.
         block_memory: module of its block RAM; None where memories are left to synthesis.
         rom_depth, ram_depth: words up to which a memory is better kept in LUTs.
         tree_radix: inputs of an adder tree's nodes.
         fast: whether registers that only serve the clock frequency are worth their latency.
         lane_registers: whether each output lane has its own copy of the operands.
-        fabric: what surrounds the multipliers; an ECP5's where the target is no family.
+        fabric: what surrounds the DSPs; an ECP5's where the target is no family.
     """
 
     name: str
-    multiplier: str | None = None
+    dsp: str | None = None
     a_bits: int | None = None
     b_bits: int | None = None
     packs: bool = False
     cascade: int = 1
     multiply_latency: int = 1
-    most_multipliers: int | None = None
+    most_dsps: int | None = None
     block_memory: str | None = None
     rom_depth: int = 64
     ram_depth: int = 32
@@ -88,19 +88,19 @@ _XC7_FABRIC = Fabric(
     ram_luts=4,
     ram_deepens=True,
     block_kbit=36,
-    adds_in_multiplier=True,
+    adds_in_dsp=True,
 )
-_XCUP_FABRIC = replace(_XC7_FABRIC, ram_bits=14, ram_luts=8, adds_in_multiplier=False)
+_XCUP_FABRIC = replace(_XC7_FABRIC, ram_bits=14, ram_luts=8, adds_in_dsp=False)
 
 GENERIC = Target(name="generic")
 ECP5 = Target(
     name="ecp5",
-    multiplier="MULT18X18D",
+    dsp="MULT18X18D",
     a_bits=18,
     b_bits=18,
     packs=True,
-    most_multipliers=156,
-    multiply_latency=4,  # the multiplier's three, and a register on the way from it
+    most_dsps=156,
+    multiply_latency=4,  # the DSP's three, and a register on the way from it
     block_memory="DP16KD",
     rom_depth=16,
     ram_depth=16,
@@ -110,7 +110,7 @@ ECP5 = Target(
 )
 XC7 = Target(
     name="xc7",
-    multiplier="DSP48E1",
+    dsp="DSP48E1",
     a_bits=25,
     b_bits=18,
     packs=True,
@@ -122,7 +122,7 @@ XC7 = Target(
 )
 XCUP = Target(
     name="xcup",
-    multiplier="DSP48E2",
+    dsp="DSP48E2",
     a_bits=27,
     b_bits=18,
     packs=True,
@@ -136,7 +136,7 @@ XCUP = Target(
 TARGETS: Mapping[str, Target] = {target.name: target for target in (GENERIC, ECP5, XC7, XCUP)}
 #: Modules that generated text may name and does not contain.
 PRIMITIVES = frozenset(
-    name for target in TARGETS.values() for name in (target.multiplier, target.block_memory) if name is not None
+    name for target in TARGETS.values() for name in (target.dsp, target.block_memory) if name is not None
 )
 
 

@@ -12,10 +12,10 @@ from typing import Any
 from amaranth.hdl import ClockSignal, Const, Instance, Module, Signal, Value, signed
 
 #: ``(sum, hand-on)`` of ``a * b + chain``; the hand-on only means something to the next one in a cascade.
-Multiplier = Callable[[Module, Value, Value, Value | None], tuple[Value, Value]]
+Dsp = Callable[[Module, Value, Value, Value | None], tuple[Value, Value]]
 
-#: Cycles from operands to product of a hard multiplier: input, pipeline and output registers.
-HARD_LATENCY = 3
+#: Cycles from operands to product of a DSP: input, pipeline and output registers.
+DSP_LATENCY = 3
 #: Shapes of a DP16KD: words by bits a word. Those below nine bits have no parity bits.
 DP16KD_SHAPES = {1024: 18, 2048: 9, 4096: 4, 8192: 2, 16384: 1}
 
@@ -87,8 +87,8 @@ def dsp48e2(m: Module, a: Value, b: Value, chain: Value | None) -> tuple[Value, 
     return _dsp48(m, "DSP48E2", {"D": 27, "OPMODE": 9}, {"AMULTSEL": "A", "BMULTSEL": "B"}, a, b, chain)
 
 
-#: Multipliers by the name of their module.
-MULTIPLIERS: Mapping[str, Multiplier] = {"MULT18X18D": mult18x18d, "DSP48E1": dsp48e1, "DSP48E2": dsp48e2}
+#: DSPs by the name of their module.
+DSPS: Mapping[str, Dsp] = {"MULT18X18D": mult18x18d, "DSP48E1": dsp48e1, "DSP48E2": dsp48e2}
 
 
 def dp16kd_ram(m: Module, *, bits: int, write: tuple[Value, Value, Value], read_address: Value) -> Value:

@@ -6,8 +6,7 @@ from amaranth.hdl import Module, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.blocks import multiplier
-from hw.blocks.multiplier import multiply
+from hw.blocks.multiply import multiply, product_latency
 from hw.blocks.pipeline import delay
 from hw.plan.dsp_count import attention_in_fabric
 from hw.plan.shapes import Shapes, shape_of
@@ -74,5 +73,5 @@ def shift_latency(shapes: Shapes) -> int:
     if not shapes.geometry.attn_taps:
         return 0
     attn, in_fabric = shape_of(shapes.ranges.attn_sum), attention_in_fabric(shapes)
-    product = multiplier.latency(shapes.target, attn, shapes.element, in_fabric=in_fabric)
+    product = product_latency(shapes.target, attn, shapes.element, in_fabric=in_fabric)
     return product - shapes.settings.attn_shift.latency

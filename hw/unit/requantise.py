@@ -7,8 +7,8 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from golden.contract.ranges import Range
-from hw.blocks import multiplier, rounding, shifter
-from hw.blocks.multiplier import multiply
+from hw.blocks import rounding, shifter
+from hw.blocks.multiply import multiply, product_latency
 from hw.blocks.rounding import rounded
 from hw.blocks.shifter import shift_left
 from hw.plan.shapes import Shapes, shape_of
@@ -80,4 +80,4 @@ def relu_latency(shapes: Shapes) -> int:
 
 
 def _product_latency(shapes: Shapes) -> int:
-    return multiplier.latency(shapes.target, shape_of(shapes.ranges.accumulator), shapes.multiplier)
+    return product_latency(shapes.target, shape_of(shapes.ranges.accumulator), shapes.multiplier)

@@ -6,8 +6,7 @@ from amaranth.hdl import Module, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.blocks import multiplier
-from hw.blocks.multiplier import multiply
+from hw.blocks.multiply import multiply, product_latency
 from hw.blocks.pipeline import adder_tree, delay, tree_latency
 from hw.plan.dsp_count import attention_in_fabric
 from hw.plan.shapes import Shapes, shape_of
@@ -94,7 +93,7 @@ def _paths(shapes: Shapes, conv_late: int | None) -> tuple[int, int]:
     """Cycles from the attention's sums to their products' sum, and to the static sum, shifted."""
     assert shapes.heads is not None
     attn, sim = shape_of(shapes.group_ranges.attn), shape_of(shapes.group_ranges.sim)
-    product = multiplier.latency(shapes.target, attn, sim, in_fabric=attention_in_fabric(shapes))
+    product = product_latency(shapes.target, attn, sim, in_fabric=attention_in_fabric(shapes))
     products = len(shapes.geometry.attn_taps) * shapes.heads.at_once
     attention = sims_latency(shapes) + product + _tree_latency(shapes, products)
     if conv_late is None:

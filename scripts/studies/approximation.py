@@ -61,8 +61,8 @@ def tree(found: Study) -> dict[str, Any]:
     """Figures of a study by their names; times are left out, which are not the same again.
 
     Error and correlation by what is approximated, such as ``digits trained``, and by what does it, such as
-    ``both, weighting 3, stack 1``, and then by the shift; the pixels seen likewise; and the powers of the number of
-    pixels with which multiplications grow.
+    ``both, weighting 3, stack 1``, and then by the shift. The pixels seen by what sees them, and by the shift. The
+    powers of the number of pixels with which multiplications grow.
     """
     figures: dict[str, Any] = {"error": {}, "correlation": {}, "sees": {}, "grows": {}}
     for fit in found.fits:

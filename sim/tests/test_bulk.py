@@ -132,8 +132,9 @@ def test_run_fails_on_a_wrong_unit(simulator: Simulator, tmp_path: Path) -> None
     np.save(tmp_path / "x.npy", np.ones((1, 4, 5, 6), np.int16))
     script = (
         "import sys, dataclasses; from golden.support import cli; from sim import run; sound = run.generate\n"
-        "wrong = lambda layer: dataclasses.replace(layer, bias=layer.bias + 10**6)\n"
-        "run.generate = lambda config: sound(dataclasses.replace(config, layer=wrong(config.layer)))\n"
+        "biased = lambda layer: dataclasses.replace(layer, bias=layer.bias + 10**6)\n"
+        "wrong = lambda config: sound(dataclasses.replace(config, layer=biased(config.layer)))\n"
+        "run.generate = lambda config: dataclasses.replace(wrong(config), config=config)\n"
         "cli.run(run.main)\n"
     )
     paths = [f"--input={tmp_path / 'x.npy'}", f"--report={tmp_path / 'r.json'}"]

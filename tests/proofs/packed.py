@@ -106,7 +106,7 @@ PROOF = Proof(
         ),
         _bug(
             "a cascade forgets a product",
-            "hw.blocks.multiplier",
+            "hw.blocks.multiply",
             "product if chain is None else product + chain",
             "product",
             "xcup, 3 taps, unsigned",

@@ -144,7 +144,7 @@ def test_only_what_is_wanted_runs(out: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert json.loads((out / "evidence.json").read_text()) == figures(FOUND)
     assert (out / "evidence.md").read_text() == render(FOUND)
     (out / "evidence" / "fuzz.json").unlink()
-    (out / "evidence" / "tests.proofs.json").unlink()
+    (out / "evidence" / "proofs.json").unlink()
     assert evidence.main(["--out", str(out), "--part", "fuzz"]) == 1 and ran == ["fuzz"]
     assert json.loads((out / "evidence.json").read_text())["proofs"] is None
     assert evidence.main(["--out", str(out)]) == 1 and ran[1:] == list(PARTS)
@@ -152,8 +152,8 @@ def test_only_what_is_wanted_runs(out: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_broken_file_is_refused(out: Path) -> None:
-    (out / "evidence" / "tests.proofs.json").write_text("{")
+    (out / "evidence" / "proofs.json").write_text("{")
     command = [sys.executable, "-m", "scripts.evidence", "--page", "--out", str(out)]
     done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 2 and done.stderr.startswith("error: ") and "tests.proofs.json is not JSON" in done.stderr
+    assert done.returncode == 2 and done.stderr.startswith("error: ") and "proofs.json is not JSON" in done.stderr
     assert not list(out.glob("evidence.*"))

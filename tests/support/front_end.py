@@ -103,7 +103,7 @@ class Run:
 
     Attributes:
         first_output: issue of the last beat of the first sum.
-        frame_ends: the same of each frame's last.
+        frame_ends: issue of the last beat of each frame's last sum.
         damaged: for each frame that ended whether it is marked.
         outside: for each output position, for each ``dx`` whether it lies outside the frame.
     """

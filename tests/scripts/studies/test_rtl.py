@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from golden.contract.folding import Folding
-from golden.contract.layer import Layer
 from golden.experiments.experiment import check_settings, run_experiment
 from golden.quantise.integer_network import IntegerNetwork
 from golden.support.cli import UserError
+from hw.export.verilog import Core
 from scripts import study
 from scripts.studies import rtl
 from scripts.studies.catalogue import find_study
@@ -29,15 +28,15 @@ def run_of(**settings: Any) -> Run:
     return Run(function_name="experiment", settings=check_settings({**EXPERIMENT, **settings}), point={"seed": 0})
 
 
-def agreeing(core: object, layer: Layer, folding: Folding, frames: np.ndarray, **options: Any) -> SimulationResult:
+def agreeing(core: Core, frames: np.ndarray, **options: Any) -> SimulationResult:
     """In place of a simulation: a unit that is right."""
-    return commands.simulated(commands.canned_core(), layer, folding, frames)
+    return commands.simulated(core, frames)
 
 
-def wrong_in_4_bits(core: object, layer: Layer, folding: Folding, frames: np.ndarray, **_: Any) -> SimulationResult:
+def wrong_in_4_bits(core: Core, frames: np.ndarray, **_: Any) -> SimulationResult:
     """In place of a simulation: with weights of 4 bits, the last element is wrong."""
-    result = agreeing(core, layer, folding, frames)
-    if layer.config.weight_bits == 4:
+    result = agreeing(core, frames)
+    if core.config.layer.config.weight_bits == 4:
         result.beats[-1, -1] += 1
     return result
 
@@ -61,7 +60,7 @@ def simulation(networks: list[tuple[str, int, IntegerNetwork]], monkeypatch: pyt
         advance(1.0)
 
     monkeypatch.setattr(rtl, "run_experiment", trained)
-    monkeypatch.setattr(rtl, "generate", lambda *unit: None)
+    monkeypatch.setattr(rtl, "generate", lambda config: Core(config=config, verilog="", manifest={}))
     monkeypatch.setattr(rtl, "simulate", agreeing)
     return monkeypatch
 

@@ -1,12 +1,12 @@
-"""The multiplier that all stages use: one product, or a cascade that sums several, on any target.
+"""Products that all stages use: one alone, or a cascade that sums several, on any target.
 
-``a * b`` where the target leaves it to synthesis; else its hard multiplier with every
-register in use. An operand wider than the multiplier is cut into limbs, the lower ones
-unsigned and one bit narrower, the last one signed:
+``a * b`` where the target leaves it to synthesis; else the family's DSP with every register in
+use. An operand wider than the DSP's is cut into limbs, the lower ones unsigned and one bit
+narrower, the last one signed:
 
     a * b = (a mod 2^k) * b + 2^k * (a >> k) * b          k = a_bits - 1
 
-Operands and limbs of very few bits are not worth a hard multiplier and become adders, and so
+Operands and limbs of very few bits are not worth a DSP and become adders, and so
 does a whole product that is asked for ``in_fabric``.
 """
 
@@ -19,7 +19,7 @@ from amaranth.hdl import Cat, Module, Mux, Shape, Signal, Value
 
 from hw.blocks.pipeline import adder_tree, delay, tree_latency
 from hw.targets.families import Target
-from hw.targets.primitives import HARD_LATENCY, MULTIPLIERS
+from hw.targets.primitives import DSP_LATENCY, DSPS
 
 #: Signed operands up to this width are multiplied by adders.
 NARROW_OPERAND = 2
@@ -32,28 +32,28 @@ def signed_width(shape: Shape) -> int:
     return shape.width + (not shape.signed)
 
 
-def is_hard(target: Target, a: Shape, b: Shape) -> bool:
-    """Whether a product of these operands takes a multiplier, not adders."""
+def takes_dsp(target: Target, a: Shape, b: Shape) -> bool:
+    """Whether a product of these operands takes a DSP, not adders."""
     return target.a_bits is None or min(signed_width(a), signed_width(b)) > NARROW_OPERAND
 
 
-def latency(target: Target, a: Shape, b: Shape, *, in_fabric: bool = False) -> int:
-    """Cycles that `multiply` takes: those of one multiplier, and one per further limb."""
+def product_latency(target: Target, a: Shape, b: Shape, *, in_fabric: bool = False) -> int:
+    """Cycles that `multiply` takes: those of one DSP, and one per further limb."""
     return target.multiply_latency + len(_limbs(target, a, b, in_fabric)) - 1
 
 
-def multipliers(target: Target, a: Shape, b: Shape) -> int:
-    """Multipliers that `multiply` takes."""
-    return sum(limb.hard for limb in _limbs(target, a, b, False))
+def product_dsps(target: Target, a: Shape, b: Shape) -> int:
+    """DSPs that `multiply` takes; where the target leaves products to synthesis, products."""
+    return sum(limb.in_dsp for limb in _limbs(target, a, b, False))
 
 
 def multiply(
     m: Module, target: Target, a: Value, b: Value, *, proven: Shape | None = None, in_fabric: bool = False
 ) -> Value:
-    """The exact product of ``a`` and ``b``, `latency` cycles later.
+    """The exact product of ``a`` and ``b``, `product_latency` cycles later.
 
     ``proven`` is a shape that holds every product that occurs, where that is narrower than
-    what the operands' shapes allow. ``in_fabric`` makes it of adders, whatever multipliers the
+    what the operands' shapes allow. ``in_fabric`` makes it of adders, whatever DSPs the
     target has; its ``multiply_latency`` must suffice for the bits of the narrower operand.
     """
     shape = proven or (a * b).shape()
@@ -73,16 +73,16 @@ def multiply(
 
 
 def cascade(m: Module, target: Target, terms: Sequence[tuple[Value, Value]], total: Shape) -> Value:
-    """``sum a*b`` over ``terms`` in chained multipliers, without an adder in the fabric.
+    """``sum a*b`` over ``terms`` in chained DSPs, without an adder in the fabric.
 
-    Each multiplier adds what the one before it hands on, so term ``i`` is wanted ``i`` cycles
+    Each DSP adds what the one before it hands on, so term ``i`` is wanted ``i`` cycles
     after the first, and the sum is there ``multiply_latency + len(terms) - 1`` cycles after it.
     ``total`` must hold the sum.
     """
     chain = value = None
     for a, b in terms:
-        if target.multiplier is not None:
-            value, chain = MULTIPLIERS[target.multiplier](m, a, b, chain)
+        if target.dsp is not None:
+            value, chain = DSPS[target.dsp](m, a, b, chain)
         else:
             product = _registered(m, a * b, (a * b).shape(), target.multiply_latency - 1)
             value = chain = _registered(m, product if chain is None else product + chain, total, 1)
@@ -94,11 +94,11 @@ def cascade(m: Module, target: Target, terms: Sequence[tuple[Value, Value]], tot
 
 @dataclass(frozen=True, kw_only=True)
 class _Limb:
-    """A part of the wider operand: its lowest bit, its shape, and whether a multiplier takes it."""
+    """A part of the wider operand: its lowest bit, its shape, and whether a DSP takes it."""
 
     offset: int
     shape: Shape
-    hard: bool
+    in_dsp: bool
 
     def of(self, operand: Value) -> Value:
         bits = operand[self.offset : self.offset + self.shape.width]
@@ -107,22 +107,22 @@ class _Limb:
 
 def _limbs(target: Target, a: Shape, b: Shape, in_fabric: bool) -> list[_Limb]:
     wide = max(a, b, key=signed_width)
-    if target.a_bits is None or in_fabric or not is_hard(target, a, b):
-        return [_Limb(offset=0, shape=wide, hard=target.a_bits is None)]
+    if target.a_bits is None or in_fabric or not takes_dsp(target, a, b):
+        return [_Limb(offset=0, shape=wide, in_dsp=target.a_bits is None)]
     limbs, offset = [], 0
     while signed_width(wide) - offset > target.a_bits:
-        limbs.append(_Limb(offset=offset, shape=Shape(target.a_bits - 1), hard=True))
+        limbs.append(_Limb(offset=offset, shape=Shape(target.a_bits - 1), in_dsp=True))
         offset += target.a_bits - 1
     rest = Shape(wide.width - offset, signed=wide.signed)
-    return [*limbs, _Limb(offset=offset, shape=rest, hard=not limbs or signed_width(rest) > NARROW_LIMB)]
+    return [*limbs, _Limb(offset=offset, shape=rest, in_dsp=not limbs or signed_width(rest) > NARROW_LIMB)]
 
 
 def _limb_product(m: Module, target: Target, part: Value, factor: Value, limb: _Limb) -> Value:
-    if not limb.hard:
+    if not limb.in_dsp:
         return _add_up(m, part, factor, target.multiply_latency)
-    if target.multiplier is None:
+    if target.dsp is None:
         return _registered(m, part * factor, (part * factor).shape(), target.multiply_latency)
-    return delay(m, MULTIPLIERS[target.multiplier](m, part, factor, None)[0], target.multiply_latency - HARD_LATENCY)
+    return delay(m, DSPS[target.dsp](m, part, factor, None)[0], target.multiply_latency - DSP_LATENCY)
 
 
 def _add_up(m: Module, a: Value, b: Value, cycles: int) -> Value:

@@ -11,10 +11,10 @@ from amaranth.back import rtlil
 from amaranth.hdl import Module, Shape, Signal, Value, signed, unsigned
 
 from golden.contract.ranges import Range
-from hw.blocks.multiplier import cascade, is_hard, latency, multipliers, multiply, signed_width
+from hw.blocks.multiply import cascade, multiply, product_dsps, product_latency, signed_width, takes_dsp
 from hw.blocks.pipeline import delay
 from hw.targets.families import ECP5, GENERIC, TARGETS, XC7, XCUP, Target
-from hw.targets.primitives import HARD_LATENCY, MULTIPLIERS, Multiplier
+from hw.targets.primitives import DSP_LATENCY, DSPS, Dsp
 from tests.support.components import show
 from tests.support.units import SIMULATED
 
@@ -29,14 +29,14 @@ HARD = [ECP5, XC7, XCUP]
 def models(monkeypatch: pytest.MonkeyPatch) -> None:
     """In the place of each target's multiplier what `hw.targets.primitives` promises of it."""
     for target in HARD:
-        monkeypatch.setitem(MULTIPLIERS, target.multiplier, model(target))
+        monkeypatch.setitem(DSPS, target.dsp, model(target))
 
 
-def model(target: Target) -> Multiplier:
+def model(target: Target) -> Dsp:
     def multiplier(m: Module, a: Value, b: Value, chain: Value | None) -> tuple[Value, Value]:
         assert signed_width(a.shape()) <= target.a_bits and signed_width(b.shape()) <= target.b_bits
         total = Signal(signed(48), reset_less=True)
-        m.d.sync += total.eq(delay(m, a * b, HARD_LATENCY - 1) + (0 if chain is None else (~chain).as_signed()))
+        m.d.sync += total.eq(delay(m, a * b, DSP_LATENCY - 1) + (0 if chain is None else (~chain).as_signed()))
         return total, ~total  # so that a hand-on is of no use but to the next one
 
     return multiplier
@@ -53,7 +53,7 @@ def check(target: Target, a: Shape, b: Shape) -> None:
     product = multiply(m, target, left, right)
     random = [[int(rng.integers(*(min(v), max(v)), endpoint=True)) for v in map(limits, (a, b))] for _ in range(20)]
     rows = [[x, y] for x in limits(a) for y in limits(b)] + random
-    cycles = latency(target, a, b)
+    cycles = product_latency(target, a, b)
     shown = show(m, [left, right], product, rows, cycles)
     assert shown[cycles:] == [x * y for x, y in rows], f"seed {a.width * 100 + b.width}"
 
@@ -68,7 +68,7 @@ def test_exact_after_its_latency(target: str, a: Shape, b: Shape) -> None:
 
 @pytest.mark.parametrize("target", HARD, ids=lambda target: target.name)
 @pytest.mark.parametrize("b", NARROW, ids=repr)
-def test_exact_around_hard_multipliers(target: Target, b: Shape, models: None) -> None:
+def test_exact_around_dsps(target: Target, b: Shape, models: None) -> None:
     """In either order of the operands."""
     for a in WIDE:
         check(target, a, b)
@@ -81,7 +81,7 @@ def test_no_wider_than_proven(target: str) -> None:
     product = multiply(m, SIMULATED[target], left, right, proven=signed(5))
     assert product.shape() == signed(5)
     rows = [[5, 3], [-128, 0], [-1, 16], [-4, 4]]
-    cycles = latency(SIMULATED[target], signed(8), signed(8))
+    cycles = product_latency(SIMULATED[target], signed(8), signed(8))
     assert show(m, [left, right], product, rows, cycles)[cycles:] == [15, 0, -16, -16]
 
 
@@ -109,8 +109,8 @@ def test_no_wider_than_proven(target: str) -> None:
 )
 def test_how_many(target: Target, a: Shape, b: Shape, count: int, limbs: int) -> None:
     """Hard multipliers, and cycles: those of the target's multiplier, and one for each limb but the first."""
-    assert multipliers(target, a, b) == multipliers(target, b, a) == count
-    assert latency(target, a, b) == latency(target, b, a) == target.multiply_latency + limbs - 1
+    assert product_dsps(target, a, b) == product_dsps(target, b, a) == count
+    assert product_latency(target, a, b) == product_latency(target, b, a) == target.multiply_latency + limbs - 1
 
 
 @pytest.mark.parametrize("target", HARD, ids=lambda target: target.name)
@@ -120,18 +120,18 @@ def test_that_many_are_built(target: Target) -> None:
         result = Signal((left * right).shape(), name="result")
         m.d.comb += result.eq(multiply(m, target, left, right))
         text = rtlil.convert(m, ports=[left, right, result])
-        assert text.count(f"cell \\{target.multiplier} ") == multipliers(target, a, b), f"{a} by {b}"
+        assert text.count(f"cell \\{target.dsp} ") == product_dsps(target, a, b), f"{a} by {b}"
         assert "cell $mul" not in text
 
 
 @pytest.mark.parametrize("target", HARD, ids=lambda target: target.name)
 def test_operands_of_two_bits_take_none(target: Target) -> None:
     for few in (signed(2), unsigned(1)):
-        assert not is_hard(target, few, unsigned(8)) and not is_hard(target, signed(48), few)
-        assert multipliers(target, few, unsigned(8)) == multipliers(target, signed(48), few) == 0
+        assert not takes_dsp(target, few, unsigned(8)) and not takes_dsp(target, signed(48), few)
+        assert product_dsps(target, few, unsigned(8)) == product_dsps(target, signed(48), few) == 0
     for more in (signed(3), unsigned(2)):
-        assert is_hard(target, more, unsigned(8)) and is_hard(target, signed(48), more)
-        assert multipliers(target, more, unsigned(8)) == 1
+        assert takes_dsp(target, more, unsigned(8)) and takes_dsp(target, signed(48), more)
+        assert product_dsps(target, more, unsigned(8)) == 1
 
 
 @pytest.mark.parametrize("targets", [TARGETS, SIMULATED], ids=["hard", "inferred"])
