@@ -30,6 +30,8 @@ from golden.support import cli
 ROOT = Path(__file__).parents[1]
 #: The test that proves, and the one that looks for a planted bug; the report that each writes.
 PROVES, FINDS = "test_holds", "test_finds_planted_bug"
+#: pytest's exit status where no test is chosen.
+NOTHING_CHOSEN = 5
 
 
 def main(argv: list[str]) -> int:
@@ -38,7 +40,7 @@ def main(argv: list[str]) -> int:
     with cli.json_report(options.json) as write, TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
         status, output = _run(_arguments(options.quick, options.only, options.jobs), report, console)
-        if not report.exists():
+        if not report.exists() or status not in (0, 1, NOTHING_CHOSEN):
             raise cli.UserError(f"pytest ends with status {status}: {output.strip().splitlines()[-1]}")
         cases = _cases(report)
         if not cases:

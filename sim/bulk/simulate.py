@@ -22,7 +22,7 @@ from sim.simulator.simulators import COVERAGE_FILE, find_simulator
 if TYPE_CHECKING:
     from hw.export.verilog import Core
 
-BULK = Bench(modules=["sim.bulk.bench"], top="bulk", source="bulk/bulk.v")
+BULK = Bench(modules=["sim.bulk.bench"], top="bulk", source="bulk/bulk.v", optimise=True)
 #: ``bulk.v`` takes probabilities in these steps.
 PROBABILITY_STEP = 2**-16
 #: Cycles without a transfer that pauses of the highest probability may cause.

