@@ -19,6 +19,7 @@ from golden.layers.digits import NETWORK_ARRAYS
 from tests.support.commands import COMMANDS, Command, furnish
 from tests.support.foul import ODD_TEXTS, archive, layer_files, npy, npy_files, texts
 from tests.support.places import ROOT
+from tests.support.tiers import thorough
 from tests.support.workplace import Outcome, assert_refusal, workplace
 
 #: The same random cases every time: what fails here fails everywhere.
@@ -67,6 +68,7 @@ def test_arguments_that_work(name: str) -> None:
         assert outcome.status == 0 and outcome.out
 
 
+@thorough
 @every_command
 def test_each_odd_value(name: str) -> None:
     """One option after the other, with all else as it works."""
@@ -85,6 +87,7 @@ def test_each_odd_value(name: str) -> None:
                 raise
 
 
+@thorough
 @every_command
 def test_any_arguments(name: str) -> None:
     command = COMMANDS[name]
@@ -99,6 +102,7 @@ def test_any_arguments(name: str) -> None:
     clean()
 
 
+@thorough
 @pytest.mark.parametrize("name", ["golden.run", "golden.vectors", "hw.build", "hw.synth", "sim.run"])
 def test_any_layer_file(name: str) -> None:
     command = COMMANDS[name]
@@ -114,6 +118,7 @@ def test_any_layer_file(name: str) -> None:
     clean()
 
 
+@thorough
 @pytest.mark.parametrize("name", ["golden.run", "golden.vectors", "sim.run"])
 def test_any_frames(name: str) -> None:
     command = COMMANDS[name]
@@ -129,6 +134,7 @@ def test_any_frames(name: str) -> None:
     clean()
 
 
+@thorough
 @quick
 @given(
     layer=layer_files(),

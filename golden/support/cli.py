@@ -63,6 +63,14 @@ def bounded(cast: Callable[[str], Any], low: float, high: float, unit: str = "")
     return parse
 
 
+def integer(text: str) -> int:
+    """An argparse ``type``: any integer, where what is allowed depends on more than the option."""
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not an integer") from None
+
+
 def file_path(text: str) -> Path:
     """An argparse ``type`` for paths. The empty one is refused: a variable that is not set means no folder."""
     if not text:

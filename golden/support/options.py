@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from golden.support.cli import integer
+
 
 def add_layer(parser: argparse.ArgumentParser, names: tuple[str, ...], default: str) -> None:
     """The layer: a file, or one of ``names``."""
@@ -13,5 +15,5 @@ def add_layer(parser: argparse.ArgumentParser, names: tuple[str, ...], default: 
 
 def add_folding(parser: argparse.ArgumentParser) -> None:
     """``--simd`` and ``--pe``; None where they are not given."""
-    parser.add_argument("--simd", type=int, help="input channels per cycle, a divisor of in_channels")
-    parser.add_argument("--pe", type=int, help="output channels per cycle, a divisor of out_channels")
+    parser.add_argument("--simd", type=integer, help="input channels per cycle, a divisor of in_channels")
+    parser.add_argument("--pe", type=integer, help="output channels per cycle, a divisor of out_channels")

@@ -22,6 +22,8 @@ from sim.simulator.program import Program, SimulationError
 from sim.simulator.simulators import Simulator
 from sim.tests.support import installed
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.fixture(scope="module")
 def case() -> UnitConfig:

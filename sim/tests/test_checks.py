@@ -17,6 +17,9 @@ from sim.cases.stimulus import random_frames
 from sim.frozen.exercise import exercise
 from sim.tests.support import installed
 
+pytestmark = pytest.mark.thorough
+
+
 #: A wrapper around the sound unit. Between `u_*` (the unit) and `m_axis_*`, `s_axis_*` (its user) sits the fault.
 WRAPPER = """
 module xvolution(

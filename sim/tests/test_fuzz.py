@@ -18,6 +18,9 @@ from hw.plan.config import UnitConfig
 from scripts import fuzz
 from sim.tests.support import installed
 
+pytestmark = pytest.mark.thorough
+
+
 SEED = 4
 
 

@@ -18,6 +18,9 @@ from sim.reloadable.exercise import exercise_reloadable
 from sim.reloadable.reference import count_cut
 from sim.tests.support import installed
 
+pytestmark = pytest.mark.thorough
+
+
 NAME = "conv_1x1"
 #: How the unit's top module says what the faults change.
 READ_DATA, ANSWER = ".s_axi_rdata(s_axi_rdata)", ".s_axi_bvalid(s_axi_bvalid)"

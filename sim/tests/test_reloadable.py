@@ -12,6 +12,9 @@ from sim.reloadable.exercise import ESSENTIAL, exercise_reloadable
 from sim.simulator.simulators import Simulator
 from sim.tests.support import check_verdicts, installed, waves
 
+pytestmark = pytest.mark.thorough
+
+
 #: Cases that run all tests; the others run the essential ones.
 THOROUGH = ("hadamard", "stride_2_parallel", "frame_1x1", "single_buffered", "xcup_dynamic")
 #: Cases that also run on Icarus, whatever simulator the others run on.

@@ -14,6 +14,8 @@ from sim.cases.stimulus import extreme_frames, random_frames
 from sim.simulator.program import SimulationError
 from sim.tests.support import installed
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.mark.parametrize("name", SMALL_CASES)
 def test_target(name: str, seed: int) -> None:

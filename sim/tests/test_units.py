@@ -12,6 +12,9 @@ from sim.frozen.exercise import exercise
 from sim.simulator.simulators import Simulator
 from sim.tests.support import check_verdicts, installed, waves
 
+pytestmark = pytest.mark.thorough
+
+
 #: Cases that also run on Icarus, whatever simulator the others run on.
 ON_ICARUS = (
     "conv_1x1",

@@ -35,6 +35,7 @@ from hw.targets.families import TARGETS, Target
 from sim.cases.stimulus import extreme_frames
 from tests.support.places import UNIT_FILES
 from tests.support.refusals import Refuse, refusal
+from tests.support.tiers import thorough
 from tests.support.units import STAGES, UNITS, changed, unit_shapes
 
 TIMEOUT = 120
@@ -73,6 +74,7 @@ def test_replaces_what_an_earlier_run_wrote(tmp_path: Path) -> None:
         assert f"simd {lanes}," in (tmp_path / "xvolution.v").read_text()
 
 
+@thorough
 @pytest.mark.parametrize(("target", "primitive"), [("ecp5", "MULT18X18D"), ("xc7", "DSP48E1"), ("xcup", "DSP48E2")])
 def test_builds_for_a_target(tmp_path: Path, target: str, primitive: str) -> None:
     counts = []

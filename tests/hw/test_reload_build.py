@@ -24,6 +24,7 @@ from hw.plan.weight_layout import image_beats, weight_image
 from tests.support.front_end import reloadable
 from tests.support.places import UNIT_FILES
 from tests.support.refusals import Refuse, refusal
+from tests.support.tiers import thorough
 from tests.support.units import UNITS, unit_shapes
 
 REGISTER_FILES = ("xvolution.h", "xvolution.rdl", "xvolution_registers.md", "xvolution_registers.html")
@@ -36,6 +37,7 @@ def refuse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.Captur
     return refusal(build.main, lambda: list(tmp_path.rglob("*.v")), monkeypatch, capfd)
 
 
+@thorough
 def test_writes_the_register_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert build.main(["tiny", "--reloadable", "--single-buffered", "--attn-shift", "0:9", "--out", str(tmp_path)]) == 0
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*UNIT_FILES, *REGISTER_FILES])
@@ -60,6 +62,7 @@ def test_writes_the_register_files(tmp_path: Path, capsys: pytest.CaptureFixture
     assert subprocess.run([tmp_path / "test"]).returncode == 0
 
 
+@thorough
 def test_ports_of_the_manifest_are_those_of_the_verilog(tmp_path: Path) -> None:
     assert build.main(["tiny", "--reloadable", "--out", str(tmp_path)]) == 0
     text = (tmp_path / "xvolution.v").read_text()

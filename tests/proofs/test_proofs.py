@@ -10,6 +10,9 @@ from tests.proofs.catalogue import PROOFS
 from tests.proofs.proof import Bug, Proof
 from tests.proofs.solve import find, prove
 
+pytestmark = pytest.mark.thorough
+
+
 slow = pytest.mark.slow_proof
 
 

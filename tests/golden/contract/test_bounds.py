@@ -14,6 +14,7 @@ from golden.contract.layer import Layer
 from golden.contract.ranges import Range, weighted_sum
 from golden.layers.random_layer import random_layer
 from golden.model import integer
+from tests.support.tiers import seeds
 
 #: A 1x1 kernel at the centre of a 3x3 frame, and the attention places that it has besides.
 PLACES = ((0, 0), (0, 1), (1, -1), (-1, -1))
@@ -64,7 +65,7 @@ def test_a_product_holds_exactly_what_it_must() -> None:
 # --- sums ---
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", seeds(5))
 @pytest.mark.parametrize("element", [Range(0, 3), Range(-2, 1), Range(-4, 9)])
 def test_weighted_sum_is_tight_and_holds_every_partial_sum(element: Range, seed: int) -> None:
     weight = np.random.default_rng(seed).integers(-7, 8, (2, 4))
@@ -75,7 +76,7 @@ def test_weighted_sum_is_tight_and_holds_every_partial_sum(element: Range, seed:
     np.testing.assert_array_equal(high, sums.max(axis=1))
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", seeds(5))
 def test_weighted_sum_of_elements_with_ranges_of_their_own(seed: int) -> None:
     ranges = [Range(0, 3), Range(-2, 1), Range(-4, 9), Range(0, 0)]
     weight = np.random.default_rng(seed).integers(-7, 8, (2, 4))
@@ -97,7 +98,7 @@ def test_sum_of_nothing_is_zero() -> None:
     assert low.tolist() == high.tolist() == [[0, 0]] * 3
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", seeds(4))
 @pytest.mark.parametrize("in_signed", [False, True])
 def test_stage_ranges_by_brute_force(in_signed: bool, seed: int) -> None:
     """Sums over taps reach their range. Where x0 occurs twice the range is sound, perhaps wider."""
@@ -127,7 +128,7 @@ def test_stage_ranges_by_brute_force(in_signed: bool, seed: int) -> None:
     assert ranges.scaled == Range(int((low * layer.multiplier).min()), int((high * layer.multiplier).max()))
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", seeds(4))
 @pytest.mark.parametrize("in_signed", [False, True])
 def test_accumulator_range_is_tight_without_a_shared_element(in_signed: bool, seed: int) -> None:
     """A convolution alone, several channels and a bias: the extremes occur, one output at a time."""
@@ -143,7 +144,7 @@ def test_accumulator_range_is_tight_without_a_shared_element(in_signed: bool, se
         assert (bottom - max(bias, 0), top - min(bias, 0)) == (low[o], high[o])
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", seeds(4))
 @pytest.mark.parametrize("in_signed", [False, True])
 def test_partial_sums_in_any_order_stay_inside(in_signed: bool, seed: int) -> None:
     """All terms of the accumulator, bias among them, added one by one in random orders."""

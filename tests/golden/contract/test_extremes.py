@@ -12,7 +12,8 @@ from golden.contract.extremes import Extremes
 from golden.contract.layer import Layer
 from golden.contract.layer_config import BIAS_BITS, MULTIPLIER_BITS
 from golden.contract.ranges import Range
-from tests.support.units import UNITS, at_limits, random_unit, unit_config
+from tests.support.tiers import seeds
+from tests.support.units import UNITS, at_limits, random_unit, unit_shapes
 
 STAGES = ("conv_sum", "attn_sum", "combined", "accumulator", "scaled")
 
@@ -21,7 +22,7 @@ def holds(outer: Range, inner: Range) -> bool:
     return outer.low <= inner.low and inner.high <= outer.high
 
 
-@pytest.mark.parametrize("seed", range(60))
+@pytest.mark.parametrize("seed", seeds(60))
 def test_no_layer_exceeds_them(seed: int) -> None:
     layer = random_unit(seed, product="dynamic" if seed % 2 else "hadamard").layer
     bounds, own = stage_ranges(Extremes(config=layer.config)), stage_ranges(layer)
@@ -32,7 +33,7 @@ def test_no_layer_exceeds_them(seed: int) -> None:
 @pytest.mark.parametrize("name", UNITS)
 def test_some_layer_reaches_them(name: str) -> None:
     """The sums of the most extreme of layers, signs chosen one by one, are the bounds."""
-    config = unit_config(**UNITS[name])
+    config = unit_shapes(**UNITS[name])
     limits = Range.of_format(BIAS_BITS, True)
     reached = []
     for sign, bias in ((1, limits.high), (-1, limits.low)):
@@ -55,14 +56,14 @@ def test_some_layer_reaches_them(name: str) -> None:
 @pytest.mark.parametrize("signs", ["positive", "negative", "alternating"])
 def test_weights_at_their_limits(signs: str) -> None:
     for name, fields in UNITS.items():
-        layer: Layer = at_limits(unit_config(**fields), signs).layer
+        layer: Layer = at_limits(unit_shapes(**fields), signs).layer
         bounds, own = stage_ranges(Extremes(config=layer.config)), stage_ranges(layer)
         assert all(holds(getattr(bounds, stage), getattr(own, stage)) for stage in STAGES), name
 
 
 def test_pairs_of_channels_have_both_signs() -> None:
     """Where two output channels share a multiplier, the bounds of each come from every other channel."""
-    extremes = Extremes(config=unit_config(attn_offsets=()).layer.config)
+    extremes = Extremes(config=unit_shapes(attn_offsets=()).layer.config)
     for first in (0, 1):
         weights = extremes.conv_weight[first::2]
         assert weights.min() == -weights.max() == -extremes.config.weight_limit

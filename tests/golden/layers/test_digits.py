@@ -25,6 +25,7 @@ from scripts import accuracy_digits, train_digits
 from sim.bulk.result import SimulationResult
 from sim.simulator.simulators import MissingTool, find_simulator
 from tests.support.places import ROOT
+from tests.support.tiers import thorough
 
 FILES = file_names("digits")
 both_layers = pytest.mark.parametrize("name", LAYER_NAMES.values())
@@ -112,6 +113,7 @@ def test_files_that_do_not_belong_together_are_refused(tmp_path: Path) -> None:
         read_digits(tmp_path)
 
 
+@thorough
 def test_training_is_deterministic_and_learns(tmp_path: Path) -> None:
     runs = {name: tmp_path / name for name in ("first", "second", "other_seed", "dynamic", "dynamic_again")}
     for name, out in runs.items():
@@ -141,6 +143,7 @@ def test_wrong_training_options_are_refused(arguments: list[str]) -> None:
         train_digits.main(arguments)
 
 
+@thorough
 def test_model_and_verilog_agree(capsys: pytest.CaptureFixture[str]) -> None:
     try:
         find_simulator("verilator").check()

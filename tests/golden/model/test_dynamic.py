@@ -21,6 +21,7 @@ from golden.contract.ranges import Range
 from golden.layers.random_layer import at_limits, random_layer
 from golden.model import fixed_point, integer
 from sim.cases.stimulus import random_frames
+from tests.support.tiers import seeds
 
 #: What each layer has of its own; 4 -> 2 channels, 4x5 pixels, 2 heads where not said.
 LAYERS: dict[str, dict[str, Any]] = {
@@ -168,7 +169,7 @@ def test_models_keep_the_contract(name: str) -> None:
     assert_models_keep_the_contract(layer, random_frames(np.random.default_rng(2), layer.config, 2))
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", seeds(40))
 def test_models_keep_the_contract_on_random_layers(seed: int) -> None:
     layer = random_dynamic_layer(seed)
     assert_models_keep_the_contract(
@@ -336,7 +337,7 @@ def test_proven_accumulator_range_is_reached(sign: int) -> None:
     np.testing.assert_array_equal(acc, accumulator_ranges(layer)[sign > 0])
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", seeds(6))
 def test_partial_sums_in_any_order_stay_inside(seed: int) -> None:
     """All terms of a channel's sums, and of the accumulator, added one by one in random orders."""
     rng = np.random.default_rng(seed)

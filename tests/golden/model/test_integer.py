@@ -18,6 +18,7 @@ from golden.layers.random_layer import random_layer
 from golden.model import fixed_point, integer
 from golden.support.cli import UserError
 from sim.cases.stimulus import random_frames
+from tests.support.tiers import seeds
 
 EIGHT = tuple((dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if (dy, dx) != (0, 0))
 
@@ -176,7 +177,7 @@ def test_three_models_agree(name: str) -> None:
     assert_three_agree(layer, random_frames(np.random.default_rng(2), layer.config, 2))
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", seeds(40))
 def test_three_models_agree_on_random_layers(seed: int) -> None:
     layer = random_geometry(seed)
     assert_three_agree(layer, random_frames(np.random.default_rng(1000 + seed), layer.config, 2))
@@ -327,7 +328,7 @@ def test_ties_of_63_bits() -> None:
     assert both_requantised(layer, acc) == naive_requantise(layer, acc[0])[0, 0].tolist()
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", seeds(5))
 def test_requantise_over_the_whole_range(seed: int) -> None:
     rng = np.random.default_rng(seed)
     shift, multiplier = int(rng.integers(0, 48)), int(rng.integers(1, 65536))

@@ -24,6 +24,7 @@ from golden.operators.xvolution import XVolution
 from golden.quantise.calibration import activation_scale, full_sim_shift
 from golden.quantise.layer import ZERO_CHANNEL_UNIT, choose_multipliers, quantise
 from golden.support.cli import UserError
+from tests.support.tiers import seeds
 
 FRAMES, CHANNELS, HEIGHT, WIDTH = 6, 6, 9, 7
 
@@ -431,7 +432,7 @@ def test_a_bias_beyond_any_multiplier_is_refused_by_name() -> None:
         quantise(merged, frames(11), relu=True)
 
 
-@pytest.mark.parametrize("seed", range(50))
+@pytest.mark.parametrize("seed", seeds(50))
 def test_multipliers_are_the_least_that_suffice(seed: int) -> None:
     rng = np.random.default_rng(seed)
     needed = np.exp(rng.uniform(-40, rng.uniform(-40, 11), 12))

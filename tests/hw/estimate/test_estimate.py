@@ -26,6 +26,7 @@ from hw.targets.area import Area
 from hw.targets.devices import CAPACITY
 from hw.targets.families import TARGETS
 from tests.support.refusals import Refuse, refusal
+from tests.support.tiers import thorough
 
 TOLERANCE = 0.2
 
@@ -39,6 +40,7 @@ def small_layer(**fields: Any) -> Layer:
 # --- the figures ---
 
 
+@thorough
 @pytest.mark.parametrize(
     ("target", "simd", "pe", "fields"),
     [

@@ -18,6 +18,7 @@ from golden.contract.layer_config import NEIGHBOURS
 from hw.estimate.estimate import estimate
 from hw.plan.shapes import Shapes
 from hw.targets.families import TARGETS
+from tests.support.tiers import thorough
 from tests.support.units import UNITS, at_limits, changed, random_unit, unit_shapes, with_arrays
 
 #: Cycles beyond the input beats.
@@ -101,6 +102,7 @@ def test_first_output_with_similarities(target: str) -> None:
     check({f"seed {seed}": on(random_unit(seed, similar=True), target, pack=seed % 3 > 0) for seed in range(30)})
 
 
+@thorough
 @every_target
 def test_first_output_with_similarities_of_many_channels(target: str) -> None:
     """Heads within a beat, over many, and across their borders; one of 64 channels at once."""

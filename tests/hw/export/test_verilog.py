@@ -19,6 +19,7 @@ from hw.export.verilog import Core, generate
 from hw.plan.shapes import Shapes
 from hw.targets.families import TARGETS
 from tests.support.places import ROOT
+from tests.support.tiers import thorough
 from tests.support.units import UNITS, changed, unit_shapes
 
 LAYERS: dict[str, dict[str, Any]] = {
@@ -100,6 +101,7 @@ def test_one_word_of_weights() -> None:
     assert Shapes(core("one_weight_word").config).weight_depth == 1
 
 
+@thorough
 def test_same_text_in_every_process(tmp_path: Path) -> None:
     """Two processes that hash differently, and this one, write the same bytes."""
     arguments = []
@@ -127,6 +129,7 @@ def test_same_text_in_every_process(tmp_path: Path) -> None:
         assert manifests[0] == manifests[1], name
 
 
+@thorough
 def test_exactly_one_top_module(name: str) -> None:
     found = modules(core(name).verilog)
     used = {module for body in found.values() for module in re.findall(INSTANCE, body, re.MULTILINE)}
@@ -203,6 +206,7 @@ def test_icarus_takes_it_as_verilog_2005(name: str, tmp_path: Path) -> None:
     assert (result.returncode, result.stdout + result.stderr) == (0, "")
 
 
+@thorough
 def test_yosys_finds_no_latch_loop_or_second_driver(tmp_path: Path) -> None:
     """One call for all layers: the first one on a machine takes minutes."""
     script = []
@@ -217,6 +221,7 @@ def test_yosys_finds_no_latch_loop_or_second_driver(tmp_path: Path) -> None:
     assert result.returncode == 0, result.stdout + result.stderr
 
 
+@thorough
 def test_an_array_of_2304_lanes_is_one_module_and_its_instances() -> None:
     """9 taps, 16 input and 16 output lanes: the text has one lane, not sixteen."""
     shapes = unit_shapes(in_channels=16, out_channels=16, height=32, width=32, simd=16, pe=16)

@@ -15,6 +15,7 @@ from hw.frozen.input_walk import DEPTH, LATENCY, InputWalk
 from hw.plan.shapes import Shapes
 from tests.support.components import simulate
 from tests.support.schedule import Beat, beats_needed, beats_released, schedule
+from tests.support.tiers import seeds
 from tests.support.units import UNITS, random_unit, unit_shapes
 
 FRAMES = 3
@@ -149,7 +150,7 @@ def test_every_beat_in_order_and_in_its_cycle(unit: str, pace: str) -> None:
     simulate(walk.dut, walk.bench)
 
 
-@pytest.mark.parametrize("seed", range(30))
+@pytest.mark.parametrize("seed", seeds(30))
 def test_every_beat_in_any_geometry(seed: int) -> None:
     write, step = PACES[list(PACES)[seed % len(PACES)]]
     walk = Walk(random_unit(100 + seed), seed, write=write, step=step)
@@ -162,7 +163,7 @@ def test_starts_anew_after_a_reset_in_mid_stream(unit: str) -> None:
     simulate(walk.dut, walk.bench_with_resets)
 
 
-@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("seed", seeds(10))
 def test_starts_anew_after_a_reset_in_any_geometry(seed: int) -> None:
     walk = Walk(random_unit(200 + seed), seed, write=1, step=1 - 0.3 * (seed % 2))
     simulate(walk.dut, walk.bench_with_resets)

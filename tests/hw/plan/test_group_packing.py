@@ -19,6 +19,7 @@ from hw.plan.shapes import Shapes
 from hw.plan.weight_layout import weight_skew
 from hw.targets.families import TARGETS
 from tests.support.components import stream_through
+from tests.support.tiers import seeds
 from tests.support.units import SIGNS, SIMILAR, at_limits, random_unit, unit_shapes, with_arrays
 
 PACKING = [name for name, target in TARGETS.items() if target.packs]
@@ -210,7 +211,7 @@ def test_plan_of_weights_at_their_limits(bits: int, in_signed: bool, target: str
 
 
 @pytest.mark.parametrize("target", TARGETS)
-@pytest.mark.parametrize("seed", range(30))
+@pytest.mark.parametrize("seed", seeds(30))
 def test_plan_of_any_layer(seed: int, target: str) -> None:
     for pack in (False, True):
         check_plan(random_unit(seed, target, pack=pack, similar=True))

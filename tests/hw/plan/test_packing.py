@@ -17,6 +17,7 @@ from hw.targets.families import TARGETS
 from hw.unit import tap_macs
 from hw.unit.tap_macs import TapMacs
 from tests.support.components import stream_through
+from tests.support.tiers import seeds
 from tests.support.units import HADAMARD, SIGNS, at_limits, random_unit, unit_shapes
 
 #: Formats of operands in the exhaustive tests.
@@ -196,14 +197,14 @@ def test_plan(unit: str, target: str, pack: bool) -> None:
 
 
 @pytest.mark.parametrize("target", TARGETS)
-@pytest.mark.parametrize("seed", range(60))
+@pytest.mark.parametrize("seed", seeds(60))
 def test_plan_of_any_layer(seed: int, target: str) -> None:
     check_plan(random_unit(seed, target))
     check_plan(random_unit(seed, target, pack=False))
 
 
 @pytest.mark.parametrize("target", TARGETS)
-@pytest.mark.parametrize("seed", range(30))
+@pytest.mark.parametrize("seed", seeds(30))
 def test_plan_of_weights_at_their_limits(seed: int, target: str) -> None:
     for signs in SIGNS:
         check_plan(at_limits(random_unit(seed, target), signs))

@@ -12,6 +12,7 @@ from golden.contract.layer_config import NEIGHBOURS, LayerConfig
 from hw.plan.geometry import Geometry
 from hw.plan.schedule import CycleModel, find_schedule
 from tests.support.schedule import Beat, beats_needed, beats_released, ends_sum, schedule
+from tests.support.tiers import seeds
 from tests.support.units import UNITS, random_unit, unit_shapes
 
 #: A beat transferred in cycle t is in the input register in t + 1, in the count of beats in
@@ -145,7 +146,7 @@ def check_cycles(geometry: Geometry) -> None:
         assert busy == geometry.ideal_frame_cycles
 
 
-@pytest.mark.parametrize("seed", range(200))
+@pytest.mark.parametrize("seed", seeds(200))
 def test_frame_cycles_within_the_bound(seed: int) -> None:
     check_cycles(random_unit(seed).geometry)
 

@@ -11,6 +11,7 @@ from hw.plan.frame_schedule import FrameCycleModel
 from hw.plan.geometry import Geometry
 from hw.plan.shapes import Shapes
 from tests.support.front_end import reloadable, reloadable_shapes, run
+from tests.support.tiers import seeds
 from tests.support.units import UNITS, random_unit
 
 
@@ -39,7 +40,7 @@ def test_named_units(name: str) -> None:
     check_cycles(shapes, sizes_up_to(shapes, np.random.default_rng(1), 6))
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", seeds(40))
 def test_random_units(seed: int) -> None:
     """Reads and cycles at full rate; the same reads whenever source and sink pause."""
     shapes = _reloadable(seed)
@@ -48,7 +49,7 @@ def test_random_units(seed: int) -> None:
     run(shapes, frames, idle=0.4, stall=0.3, seed=seed)
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", seeds(12))
 def test_masks(seed: int) -> None:
     """Each output position is told which columns of its taps lie outside its own frame."""
     shapes = _reloadable(100 + seed)
@@ -66,7 +67,7 @@ def test_masks(seed: int) -> None:
     assert run(shapes, frames).outside == expected
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", seeds(20))
 def test_early_tlast(seed: int) -> None:
     """A frame that ends too early is completed, and marked; its neighbours are as they should be."""
     rng = np.random.default_rng(seed)
@@ -79,7 +80,7 @@ def test_early_tlast(seed: int) -> None:
     assert seen.damaged == [less < count for less, count in zip(sent, counts, strict=True)]
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", seeds(12))
 def test_late_tlast(seed: int) -> None:
     """What follows a frame without TLAST is dropped up to the next one."""
     rng = np.random.default_rng(seed)

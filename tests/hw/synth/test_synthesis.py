@@ -26,6 +26,7 @@ from hw.synth.synthesis import synthesise
 from hw.targets.families import find_target
 from tests.support.places import ROOT
 from tests.support.refusals import Refuse, refusal
+from tests.support.tiers import thorough
 
 KEYS = (
     *("target", "device", "speed", "simd", "pe", "pack", "lut", "ff", "dsp", "bram", "fmax_mhz", "seeds"),
@@ -78,6 +79,7 @@ def run_nextpnr_ecp5(arguments):
 """
 FAILING = """
 import sys
+
 def run_{function}(arguments):
     print("Info: working")
     print("ERROR: Unable to place cell 'x',\\n", file=sys.stderr)
@@ -187,6 +189,7 @@ def test_name_of_a_layer_is_text(fake: Fake, tmp_path: Path, monkeypatch: pytest
 # --- what works, with the tools ---
 
 
+@thorough
 def test_place_and_route(tmp_path: Path) -> None:
     unit = ["tiny", "--simd", "1", "--pe", "1", "--target", "ecp5", "--device", "ecp5-25f", "--out", str(tmp_path)]
     assert main(unit) == 0
@@ -198,6 +201,7 @@ def test_place_and_route(tmp_path: Path) -> None:
     check_area(report)
 
 
+@thorough
 def test_synthesis_for_xilinx(tmp_path: Path) -> None:
     assert main(["tiny", "--simd", "1", "--pe", "1", "--target", "xcup", "--out", str(tmp_path)]) == 0
     report = figures(tmp_path)
@@ -262,6 +266,7 @@ def test_refusals(refuse: Refuse, fake: Fake, arguments: list[str], said: list[s
         assert text in line
 
 
+@thorough
 @pytest.mark.parametrize("name", ["report.json", "report.html"])
 def test_neither_file_where_one_cannot_be_written(refuse: Refuse, fake: Fake, tmp_path: Path, name: str) -> None:
     fake()
@@ -269,6 +274,7 @@ def test_neither_file_where_one_cannot_be_written(refuse: Refuse, fake: Fake, tm
     assert name in refuse("tiny")
 
 
+@thorough
 @pytest.mark.parametrize(
     ("tool", "stand_in"),
     [
@@ -286,6 +292,7 @@ def test_failing_tool(refuse: Refuse, fake: Fake, tmp_path: Path, tool: str, sta
     assert main(["tiny", "--out", str(tmp_path / "out")]) == 0
 
 
+@thorough
 def test_crashing_tool(refuse: Refuse, fake: Fake) -> None:
     """Without a line that the tool marks as an error its last ones are shown."""
     fake(yosys="print('one\\ntwo\\nthree')\nraise SystemExit('four')\n")

@@ -14,6 +14,7 @@ from hw.unit.attention_combine import AttentionCombine
 from tests.support.components import measured_latency, stream_through
 from tests.support.front_end import reloadable
 from tests.support.operands import lane_beats
+from tests.support.tiers import seeds
 from tests.support.units import HADAMARD, SIGNS, at_limits, random_unit, unit_shapes, with_arrays
 
 
@@ -90,6 +91,6 @@ def test_shift_of_each_beat(attention: bool, target: str) -> None:
 
 
 @pytest.mark.parametrize("target", TARGETS)
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", seeds(8))
 def test_values_in_any_layer(seed: int, target: str) -> None:
     check(random_unit(seed, target), seed)

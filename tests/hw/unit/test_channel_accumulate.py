@@ -13,6 +13,7 @@ from hw.targets.families import TARGETS
 from hw.unit import channel_accumulate
 from hw.unit.channel_accumulate import ChannelAccumulate
 from tests.support.components import stream_through
+from tests.support.tiers import seeds
 from tests.support.units import SIGNS, SIMILAR, at_limits, random_unit, unit_shapes, with_arrays
 
 FOLDINGS: dict[str, dict[str, Any]] = {
@@ -123,6 +124,6 @@ def test_sums_of_few_bits(bias: tuple[int, int], folding: str, target: str) -> N
 
 
 @pytest.mark.parametrize("target", TARGETS)
-@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("seed", seeds(10))
 def test_sums_in_any_layer(seed: int, target: str) -> None:
     check(random_unit(seed, target), seed)

@@ -20,6 +20,7 @@ from tests.support.components import stream_through
 from tests.support.heads import completed as completed_heads
 from tests.support.heads import control, similarity
 from tests.support.operands import Operands, lane_word, paired_beats, tap_sums
+from tests.support.tiers import seeds
 from tests.support.units import DYNAMIC, UNITS, random_unit, unit_shapes, with_arrays
 
 
@@ -159,7 +160,7 @@ def test_outputs_of_a_layer_that_is_only_bias(unit: str, target: str) -> None:
 
 
 @pytest.mark.parametrize("target", TARGETS)
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", seeds(8))
 def test_outputs_in_any_layer(seed: int, target: str) -> None:
     check(random_unit(seed, target), seed, idle=0.2)
 

@@ -19,6 +19,7 @@ from hw.targets.families import TARGETS
 from hw.unit import requantise
 from hw.unit.requantise import Requantise
 from tests.support.components import measured_latency, stream_through
+from tests.support.tiers import seeds
 from tests.support.units import SIMULATED, changed, random_unit
 
 OUTPUTS: dict[str, dict[str, Any]] = {
@@ -165,7 +166,7 @@ def test_limits(output: str, out_bits: int, out_shift: int, target: str) -> None
 
 
 @pytest.mark.parametrize("target", TARGETS)
-@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("seed", seeds(10))
 def test_values_in_any_layer(seed: int, target: str) -> None:
     shapes = random_unit(seed, target)
     rng = np.random.default_rng(seed)

@@ -18,6 +18,7 @@ from hw.unit.row_store import RowStore
 from sim.cases.stimulus import random_frames
 from tests.support.components import look, put, simulate
 from tests.support.schedule import Beat, beats_needed, beats_released, schedule
+from tests.support.tiers import seeds
 from tests.support.units import UNITS, random_unit, unit_shapes
 
 FRAMES = 3
@@ -163,7 +164,7 @@ def test_reads_what_was_written_at_full_rate(unit: str, target: str) -> None:
 
 
 @pytest.mark.parametrize(("offer", "read"), [(1, 0.4), (0.4, 1), (0.6, 0.6)])
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", seeds(8))
 @pytest.mark.parametrize("target", ["generic", "ecp5", "xcup"])
 def test_reads_what_was_written_in_any_geometry(seed: int, offer: float, read: float, target: str) -> None:
     rows = Rows(random_unit(seed, target), seed=seed, offer=offer, read=read)

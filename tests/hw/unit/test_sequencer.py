@@ -15,6 +15,7 @@ from hw.plan.shapes import Shapes
 from hw.unit.sequencer import Sequencer
 from tests.support.components import simulate
 from tests.support.schedule import Beat, beats_needed, beats_released, ends_sum, schedule
+from tests.support.tiers import seeds
 from tests.support.units import UNITS, random_unit, unit_shapes
 
 #: Cycles from an issue to its output's entry in the FIFO.
@@ -155,7 +156,7 @@ def test_every_beat_in_its_cycle(unit: str, pace: str) -> None:
     simulate(run.dut, run.bench)
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", seeds(20))
 def test_every_beat_in_any_geometry(seed: int) -> None:
     run = Run(random_unit(seed), seed, write=0.8, pop=0.7, depth=1 + seed % 4)
     simulate(run.dut, run.bench)

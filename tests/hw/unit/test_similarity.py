@@ -14,6 +14,7 @@ from hw.unit import similarity as stage
 from hw.unit.similarity import Similarity
 from tests.support.components import stream_through
 from tests.support.heads import completed, control, similarity
+from tests.support.tiers import seeds
 from tests.support.units import SIMILAR, at_limits, random_unit, unit_shapes
 
 
@@ -183,6 +184,6 @@ def test_a_shorter_chain_that_takes_longer() -> None:
 
 
 @pytest.mark.parametrize("target", TARGETS)
-@pytest.mark.parametrize("seed", range(9))
+@pytest.mark.parametrize("seed", seeds(9))
 def test_values_in_any_layer(seed: int, target: str) -> None:
     check(random_unit(seed, target, pack=seed % 3 > 0, similar=True), seed, random=4)

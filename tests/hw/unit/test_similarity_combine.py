@@ -17,6 +17,7 @@ from tests.support.components import stream_through
 from tests.support.front_end import reloadable
 from tests.support.heads import completed, control
 from tests.support.operands import channel_operands, in_groups, tap_sums
+from tests.support.tiers import seeds
 from tests.support.units import SIGNS, SIMILAR, at_limits, random_unit, unit_shapes, with_arrays
 
 
@@ -166,6 +167,6 @@ def test_proven_bound_is_reached(in_signed: bool, signs: str, target: str) -> No
 
 
 @pytest.mark.parametrize("target", TARGETS)
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", seeds(8))
 def test_values_in_any_layer(seed: int, target: str) -> None:
     check(random_unit(seed, target, similar=True), seed, conv_late=seed % 3)

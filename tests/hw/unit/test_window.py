@@ -15,6 +15,7 @@ from hw.unit.window import Window
 from sim.cases.stimulus import random_frames
 from tests.support.components import look, put, simulate
 from tests.support.schedule import Beat, schedule
+from tests.support.tiers import seeds
 from tests.support.units import UNITS, random_unit, unit_shapes
 
 FRAMES = 2
@@ -142,12 +143,12 @@ def test_taps_and_latency(unit: str, target: str) -> None:
 
 
 @pytest.mark.parametrize("target", ["generic", "ecp5", "xcup"])
-@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("seed", seeds(10))
 def test_taps_in_any_geometry(seed: int, target: str) -> None:
     check(random_unit(seed, target), seed, idle=0.3 * (seed % 2))
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", seeds(5))
 def test_channels_of_a_group_in_turn(seed: int) -> None:
     """With the ``dynamic`` product chains run over channels, so these are skewed, and all taps of one alike."""
     shapes = random_unit(seed, "xcup", similar=True)

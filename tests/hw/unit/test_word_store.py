@@ -17,6 +17,7 @@ from hw.reloadable.loaded_words import LoadedWords
 from hw.targets.families import TARGETS
 from hw.unit.word_store import WordStore, latency
 from tests.support.components import look, measured_latency, simulate, stream_through
+from tests.support.tiers import seeds
 from tests.support.units import SIMULATED, UNITS, random_unit, unit_shapes
 
 
@@ -148,7 +149,7 @@ def test_order(unit: str, target: str) -> None:
 
 
 @pytest.mark.parametrize("target", TARGETS)
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", seeds(20))
 def test_order_in_any_layer(seed: int, target: str) -> None:
     check_order(random_unit(seed, target))
     check_order(random_unit(seed, target, similar=True))

@@ -12,6 +12,7 @@ import pytest
 from scripts import report
 from scripts.studies.catalogue import STUDIES
 from tests.support.places import ROOT
+from tests.support.tiers import thorough
 
 FOLDER = ROOT / "docs" / "studies"
 STORE = FOLDER / "store.sqlite"
@@ -44,6 +45,7 @@ def test_every_study_is_on_the_page() -> None:
             assert f"({name}/{picture.name})" in text, picture
 
 
+@thorough
 @pytest.mark.parametrize("name", NAMES)
 def test_files_are_what_the_store_gives(name: str, tmp_path: Path) -> None:
     seeds = "seed=" + ",".join(dict.fromkeys(row["seed"] for row in lines(name, "runs.csv")))

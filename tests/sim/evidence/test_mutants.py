@@ -19,6 +19,7 @@ from sim.evidence.mutants import Mutant, draw, mutated
 from sim.evidence.mutation import EQUIVALENT, try_all
 from sim.simulator.simulators import SIM
 from sim.tests.support import installed
+from tests.support.tiers import thorough
 
 #: A tiny unit.
 NAME = "frame_1x1"
@@ -40,6 +41,7 @@ def test_draw_is_repeatable_and_spread(unit: tuple[Core, UnitConfig]) -> None:
     assert {mutant.mode for mutant in mutants} == {"inv", "const0", "const1", "cnot0", "cnot1"}
 
 
+@thorough
 def test_killed_or_equivalent(unit: tuple[Core, UnitConfig]) -> None:
     """A weight that is upside down is noticed; a bit of an operand that is 0 anyway may as well be stuck there."""
     core, _ = unit
@@ -114,6 +116,7 @@ def test_a_mutant_says_where_it_is() -> None:
     assert str(mutant) == "cnot1 by bit 0 at Y[8] of sequencer.input_walk.add line 1756 (sequencer.input_walk._104_)"
 
 
+@thorough
 def test_primitives_have_mutants_too() -> None:
     case = named_case("xcup_frame_1x1")
     core = generate(case)

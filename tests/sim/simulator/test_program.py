@@ -40,6 +40,7 @@ class Recorder(Simulator):
         parameters: Mapping[str, int],
         waves: bool,
         coverage: bool,
+        optimise: bool,
         folder: Path,
     ) -> None:
         self.sources.append([path.name for path in sources])
