@@ -53,17 +53,24 @@ def main(argv: list[str]) -> int:
 def _figures(fates: list[Fate], options: Any) -> dict[str, Any]:
     totals = _counts(fates)
     candidates = totals["mutants"] - totals["equivalent"]
+    units = dict.fromkeys(fate.unit for fate in fates)
     return {
         **totals,
         "killed_percent": 100 * totals["killed"] / candidates if candidates else 100.0,
-        "units": {name: _counts([f for f in fates if f.unit == name]) for name in dict.fromkeys(f.unit for f in fates)},
+        "units": {name: _counts([fate for fate in fates if fate.unit == name]) for name in units},
         "stages": {stage: _counts([fate for fate in fates if fate.mutant.stage == stage]) for stage in STAGES},
-        "killed_by": dict(Counter(fate.verdict.split(":")[0] for fate in fates if fate.killed).most_common()),
+        "killed_by": _killers(fates),
+        "kills": {name: _killers([fate for fate in fates if fate.unit == name]) for name in units},
         "argued": [{**_place(fate), "reason": fate.argument} for fate in fates if fate.argument],
         "survivors": [_place(fate) for fate in fates if fate.survived],
         "seed": options.seed,
         "simulator": options.simulator,
     }
+
+
+def _killers(fates: list[Fate]) -> dict[str, int]:
+    """How many mutants each test kills, those before it left alive."""
+    return dict(Counter(fate.verdict.split(":")[0] for fate in fates if fate.killed).most_common())
 
 
 def _place(fate: Fate) -> dict[str, str]:

@@ -30,7 +30,7 @@ from sim.evidence.gates import read_gates
 from sim.evidence.mutants import INNER, SELECT, Mutant, draw, mutated, mutated_netlist
 from sim.frozen.exercise import exercise
 from sim.reloadable.exercise import ESSENTIAL, RELOADABLE_BENCH, SCENARIOS, exercise_reloadable
-from sim.simulator.program import SimulationError
+from sim.simulator.program import Bench, SimulationError
 from sim.simulator.simulators import SIM, find_simulator
 
 #: Units (`sim.cases.reloadable.any_case`), small ones that have every stage, and how many mutants are drawn from each.
@@ -51,6 +51,7 @@ PAUSE = 0.3
 #: be starved to show how long it waits.
 MORE_FRAMES = 600
 LONG_PAUSE = 0.9
+LONG_PAUSES = "long pauses"
 FATES = "fates.json"
 #: Random scenarios for a mutant of a reloadable unit that its tests do not kill.
 MORE_SCENARIOS = 20
@@ -148,58 +149,79 @@ def try_all(
 def kill(core: Core, number: int, seed: int, simulator: str) -> str | None:
     """What notices mutant ``number`` of the unit of `sim.evidence.mutants.mutated`; None if nothing does."""
     try:
-        if core.config.reload is not None:
-            return _reload_fault(core, {SELECT: number}, seed, simulator)
-        return _frozen_fault(core, {SELECT: number}, seed, simulator)
+        plusargs = {SELECT: number}
+        if core.config.reload is None:
+            return _frozen_fault(core, plusargs, seed, simulator)
+        # All tests include the essential ones, which most mutants do not outlive.
+        return (
+            regression(core, seed=seed, simulator=simulator, plusargs=plusargs)
+            or _reload_fault(core, RELOADABLE_BENCH, None, plusargs, seed, simulator)
+            or _reload_fault(core, SCENARIOS, None, plusargs, seed, simulator)
+        )
     except SimulationError as error:
         return str(error)
 
 
-def _frozen_fault(core: Core, plusargs: Mapping[str, int], seed: int, simulator: str) -> str | None:
-    def run(frames: np.ndarray, idle: float, stall: float) -> str | None:
-        result = simulate(
-            core,
-            frames,
-            simulator=simulator,
-            idle=idle,
-            stall=stall,
-            seed=seed,
-            plusargs=plusargs,
-        )
-        full_rate = idle == stall == 0
-        found = result.complaints() + (result.timing_complaints(core.manifest["timing"]) if full_rate else [])
-        return f"{'full rate' if full_rate else 'pauses'}: {found[0]}" if found else None
-
+def regression(core: Core, *, seed: int, simulator: str, plusargs: Mapping[str, int] | None = None) -> str | None:
+    """The tests that every mutant goes through, on any unit: what the first that fails says; None if all pass."""
+    if core.config.reload is not None:
+        return _reload_fault(core, RELOADABLE_BENCH, ESSENTIAL, plusargs, seed, simulator)
     config = core.config.layer.config
-    rng = np.random.default_rng(seed)
-    noise = random_frames(rng, config, FRAMES)
+    noise = random_frames(np.random.default_rng(seed), config, FRAMES)
     frames = np.stack([noise, extreme_frames(config)], axis=1).reshape(-1, *noise.shape[1:])
-    if found := run(frames, 0, 0) or run(frames, PAUSE, PAUSE):
-        return found
+    for pause in (0.0, PAUSE):
+        if found := _bulk_fault(core, frames, pause, pause, plusargs, seed, simulator):
+            return found
     with tempfile.TemporaryDirectory() as folder:
         verdicts = exercise(core, find_simulator(simulator), Path(folder), seed=seed, plusargs=plusargs)
-    if found := _first_failure(verdicts):
+    return _first_failure(verdicts)
+
+
+def _frozen_fault(core: Core, plusargs: Mapping[str, int], seed: int, simulator: str) -> str | None:
+    if found := regression(core, seed=seed, simulator=simulator, plusargs=plusargs):
         return found
-    frames = random_frames(rng, config, MORE_FRAMES)
-    return run(frames, LONG_PAUSE, 0) or run(frames, 0, LONG_PAUSE)
-
-
-def _reload_fault(core: Core, plusargs: Mapping[str, int], seed: int, simulator: str) -> str | None:
-    for bench, tests in ((RELOADABLE_BENCH, ESSENTIAL), (RELOADABLE_BENCH, None), (SCENARIOS, None)):
-        with tempfile.TemporaryDirectory() as folder:
-            verdicts = exercise_reloadable(
-                core,
-                find_simulator(simulator),
-                Path(folder),
-                bench=bench,
-                tests=tests,
-                seed=seed,
-                stimuli=MORE_SCENARIOS,
-                plusargs=plusargs,
-            )
-        if found := _first_failure(verdicts):
+    frames = random_frames(np.random.default_rng(seed), core.config.layer.config, MORE_FRAMES)
+    for idle, stall in ((LONG_PAUSE, 0.0), (0.0, LONG_PAUSE)):
+        if found := _bulk_fault(core, frames, idle, stall, plusargs, seed, simulator):
             return found
     return None
+
+
+def _bulk_fault(
+    core: Core,
+    frames: np.ndarray,
+    idle: float,
+    stall: float,
+    plusargs: Mapping[str, int] | None,
+    seed: int,
+    simulator: str,
+) -> str | None:
+    result = simulate(core, frames, simulator=simulator, idle=idle, stall=stall, seed=seed, plusargs=plusargs)
+    how = {0: "full rate", PAUSE: "pauses", LONG_PAUSE: LONG_PAUSES}[max(idle, stall)]
+    found = result.complaints() + ([] if idle or stall else result.timing_complaints(core.manifest["timing"]))
+    return f"{how}: {found[0]}" if found else None
+
+
+def _reload_fault(
+    core: Core,
+    bench: Bench,
+    tests: str | None,
+    plusargs: Mapping[str, int] | None,
+    seed: int,
+    simulator: str,
+) -> str | None:
+    with tempfile.TemporaryDirectory() as folder:
+        verdicts = exercise_reloadable(
+            core,
+            find_simulator(simulator),
+            Path(folder),
+            bench=bench,
+            tests=tests,
+            seed=seed,
+            stimuli=MORE_SCENARIOS,
+            plusargs=plusargs,
+        )
+    return _first_failure(verdicts)
 
 
 def _first_failure(verdicts: Mapping[str, str | None]) -> str | None:

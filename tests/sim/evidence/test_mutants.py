@@ -79,7 +79,7 @@ def test_what_short_runs_leave_is_starved_and_stalled(
 
     runs.clear()
     complaints.append("late")
-    assert mutation.kill(core, 1, 0, "icarus") == "pauses: late"
+    assert mutation.kill(core, 1, 0, "icarus") == "long pauses: late"
 
     runs.clear()
     monkeypatch.setattr(mutation, "exercise", lambda *args, **options: {"reset": "wrong"})
