@@ -17,6 +17,8 @@ Exit status: 0 if the goals are met, 1 if not, 2 for wrong input.
 from __future__ import annotations
 
 import os
+import re
+from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import partial
@@ -78,10 +80,20 @@ def _figures(units: Mapping[str, UnitCoverage], seed: int) -> dict[str, Any]:
             for reason in REASONS
         },
         "missed": {kind: sum(len(unit.missed[kind]) for unit in units.values()) for kind in KINDS},
+        "modules": {
+            kind: dict(Counter(module(place) for unit in units.values() for place in unit.missed[kind]).most_common())
+            for kind in KINDS
+        },
         "places": {
             kind: [f"{name} {place}" for name, unit in units.items() for place in unit.missed[kind]] for kind in KINDS
         },
     }
+
+
+def module(place: str) -> str:
+    """The module of a missed point, ``top`` for that around all others; copies of one module are one."""
+    scope = place.split(":")[0].strip()
+    return re.sub(r"_\d+(?=\.|$)", "", scope) or "top"
 
 
 def _table(figures: Mapping[str, Any]) -> Table:

@@ -19,6 +19,7 @@ import json
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +32,7 @@ from sim.evidence.mutation import GOAL
 
 Figures = Mapping[str, Any]
 ROOT = Path(__file__).parents[1]
-#: Missed points that are named.
+#: Missed lines, and branches, that are named.
 SHOWN = 50
 #: Parts that count together, as units of two kinds.
 COVERAGE = ("coverage", "coverage_reloadable")
@@ -117,14 +118,10 @@ def _commit() -> str | None:
 
 
 def shortened(found: Figures) -> Figures:
-    """A part's figures with the names of some of the missed points, which may be thousands."""
+    """A part's figures without the names of missed toggles, which are thousands, and with some of the other points'."""
     if "places" not in found:
         return found
-    places, left = {}, SHOWN
-    for kind, names in found["places"].items():
-        places[kind] = names[:left]
-        left -= len(places[kind])
-    return {**found, "places": places}
+    return {**found, "places": {kind: names[:SHOWN] for kind, names in found["places"].items() if kind != "toggle"}}
 
 
 def figures(found: Mapping[str, Figures]) -> dict[str, Any]:
@@ -178,11 +175,14 @@ def _coverage(part: Figures) -> Iterator[str]:
         ["goal", *(f"{GOALS[kind]:g} %" for kind in KINDS)],
     ]
     yield from _table(["", *KINDS], rows)
-    named = [f"- {kind}: `{place}`" for kind in KINDS for place in part["places"][kind]]
-    if named:
-        yield from ("", "Missed, unit, place and what:", "", *named)
-    if more := sum(part["missed"].values()) - len(named):
-        yield f"- and {more:,} more"
+    if missed := sum((Counter(part["modules"][kind]) for kind in KINDS), Counter()):
+        yield from ("", "Missed, by module:", "")
+        rows = [
+            [f"`{name}`", *(part["modules"][kind].get(name, 0) for kind in KINDS)] for name, _ in missed.most_common()
+        ]
+        yield from _table(["module", *KINDS], rows)
+    if named := [f"- {kind}: `{place}`" for kind, places in part["places"].items() for place in places]:
+        yield from ("", "Lines and branches, by unit, place and what:", "", *named)
 
 
 def _mutation(part: Figures) -> Iterator[str]:

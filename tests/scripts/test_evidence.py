@@ -32,7 +32,8 @@ FOUND: dict[str, Any] = {
         "hit": {"line": 10, "branch": 18, "toggle": 1990},
         "excluded": {"a word of a memory": {"line": 0, "branch": 2, "toggle": 1000}},
         "missed": {"line": 0, "branch": 0, "toggle": 60},
-        "places": {"line": [], "branch": [], "toggle": [f"plain window:{line} row[0]:0->1" for line in range(50)]},
+        "modules": {"line": {}, "branch": {}, "toggle": {"window": 50, "top": 10}},
+        "places": {"line": [], "branch": []},
     },
     "coverage_reloadable": {
         "line": 100.0,
@@ -44,7 +45,8 @@ FOUND: dict[str, Any] = {
         "hit": {"line": 1, "branch": 2, "toggle": 10},
         "excluded": {},
         "missed": {"line": 0, "branch": 2, "toggle": 0},
-        "places": {"line": [], "branch": ["reloadable/conv_3x3 :1 else", "reloadable/conv_3x3 :2 else"], "toggle": []},
+        "modules": {"line": {}, "branch": {"top": 2}, "toggle": {}},
+        "places": {"line": [], "branch": ["reloadable/conv_3x3 :1 else", "reloadable/conv_3x3 :2 else"]},
     },
     "mutation": {
         **COUNTS,
@@ -91,8 +93,8 @@ def test_page_says_everything() -> None:
     for text in (
         "| excluded: a word of a memory | 0 | 2 | 1,000 |",
         "| **covered** | **100.000 %** | **100.000 %** | **99.500 %** |",
-        "- toggle: `plain window:49 row[0]:0->1`",
-        "- and 10 more",
+        "| `window` | 0 | 0 | 50 |\n| `top` | 0 | 0 | 10 |",
+        "| `top` | 0 | 2 | 0 |",
         "- branch: `reloadable/conv_3x3 :2 else`",
         "**98.57 %**",
         "| window | 300 | 20 | 276 | 4 |",
@@ -112,9 +114,9 @@ def test_page_says_everything() -> None:
 
 
 def test_of_many_missed_points_some_are_kept() -> None:
-    places = {"line": ["a"], "branch": ["b"] * 30, "toggle": ["c"] * 1000}
-    kept = shortened({"missed": {"line": 1, "branch": 30, "toggle": 1000}, "places": places})
-    assert [len(names) for names in kept["places"].values()] == [1, 30, SHOWN - 31]
+    places = {"line": ["a"], "branch": ["b"] * 100, "toggle": ["c"] * 1000}
+    kept = shortened({"missed": {"line": 1, "branch": 100, "toggle": 1000}, "places": places})
+    assert kept["places"] == {"line": ["a"], "branch": ["b"] * SHOWN}
     assert kept["missed"]["toggle"] == 1000
     assert shortened(FOUND["fuzz"]) == FOUND["fuzz"]
 
