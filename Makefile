@@ -1,6 +1,6 @@
-# Two commands on a fresh clone: `make build` writes the Verilog of the default layer,
-# `make test` runs everything that CI runs. Set-up lives in .venv and is redone only when
-# pyproject.toml changes.
+# Two commands on a fresh clone: `make build` writes the Verilog of the default layer, `make test`
+# runs the quick tests. `make check` runs all that CI runs, `make nightly` what takes hours. Set-up
+# lives in .venv and is redone only when pyproject.toml changes.
 
 PYTHON ?= python3
 VENV := .venv
@@ -8,24 +8,34 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 RUN := $(VENV)/bin/python
 ARGS ?=
 
-.PHONY: build test lint regression prove clean
+PYTEST := $(RUN) -m pytest -n 2 --dist worksteal
+
+.PHONY: build test check nightly lint quick thorough prove clean
 
 build: $(VENV)/core.stamp
 	$(RUN) -m hw.build $(ARGS)
 
-test: lint regression
+test: lint quick
+
+# `make test check` runs nothing twice.
+check: test thorough
 
 lint: $(VENV)/full.stamp
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 
-regression: $(VENV)/full.stamp
+quick thorough: $(VENV)/full.stamp
 	@for tool in g++ perl; do command -v $$tool >/dev/null \
 	  || { echo "error: $$tool is missing, Verilator needs it (Debian: apt install $$tool)" >&2; exit 2; }; done
-	$(RUN) -m pytest -n 2 $(ARGS)
+	$(PYTEST) -m "$(if $(filter quick,$@),not )thorough" $(ARGS)
 
-# All formal proofs and the bugs planted to see them fail; `make test` runs the quick ones.
+# Random units with a seed that nobody has tried, then all that the evidence page reports, proofs included.
+nightly: check
+	$(RUN) -m scripts.fuzz --count 200 --stimuli 20 --seed $$(date +%Y%m%d)
+	$(RUN) -m scripts.evidence
+
+# All formal proofs and the bugs planted to see them fail; `make check` runs the quick ones.
 prove: $(VENV)/full.stamp
 	$(RUN) -m scripts.prove $(ARGS)
 

@@ -124,7 +124,7 @@ def _show(console: Console, cases: list[dict[str, object]], result: dict[str, in
 def _parser() -> cli.Parser:
     parser = cli.Parser(prog="python -m scripts.prove", description=__doc__)
     add = parser.add_argument
-    add("--quick", action="store_true", help="only what `make test` runs, too")
+    add("--quick", action="store_true", help="only what `make check` runs, too")
     add("--only", metavar="NAME", help="proofs with this in their name, or in that of a build or planted bug")
     add("--jobs", type=cli.bounded(int, 1, 64), default=os.cpu_count(), help="at a time (default: one a core)")
     add("--json", type=cli.file_path, metavar="FILE", help="write counts and results there")

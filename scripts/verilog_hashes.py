@@ -8,7 +8,8 @@ Examples:
 A change of the generator that is to change no gateware is safe where all hashes stay. The units are all
 that are simulated, frozen and reloadable, and the layers with a name for each target.
 
-Exit status: 0 if all are the same, 1 if a unit is another or a hash is missing.
+Exit status: 0 if all are the same, 1 if a unit is another or a hash is missing, 2 for
+wrong input.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -39,26 +41,39 @@ LAYER = "layer/"
 
 def main(argv: list[str]) -> int:
     options = _parser().parse_args(argv)
+    if options.unit and options.write:
+        raise UserError("--unit leaves hashes out, --write keeps those of all units")
     names = options.unit or unit_names()
     for name in names:
         if name not in unit_names():
-            raise UserError(f"unit {name!r} is not one that is simulated, see sim.cases.frozen")
+            raise UserError(f"unit {name!r} is none of sim.cases, reloadable ones begin with {PREFIX}")
+    kept = {} if options.write else _read(options.kept)
     with ProcessPoolExecutor(os.cpu_count()) as pool, progress(f"{len(names)} units", len(names)) as advance:
         hashes = {}
         for name, digest in zip(names, pool.map(verilog_hash, names), strict=True):
             hashes[name] = digest
             advance(1)
     if options.write:
-        with cli.replacing(KEPT) as stream:
+        with cli.replacing(options.kept) as stream:
             stream.write(json.dumps(hashes, indent=0) + "\n")
+        print(f"wrote {options.kept}")
         return 0
-    kept = json.loads(KEPT.read_text())
     different = [name for name, digest in hashes.items() if kept.get(name) != digest]
     console = Console(markup=False, highlight=False, soft_wrap=True)
     for name in different:
         console.print(f"{name}: {'another text' if name in kept else 'no hash is kept'}")
     console.print(f"{len(hashes) - len(different)} of {len(hashes)} units are the same.")
     return 1 if different else 0
+
+
+def _read(path: Path) -> Mapping[str, str]:
+    try:
+        kept = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise UserError(f"kept {path} cannot be read ({error})") from None
+    if not isinstance(kept, dict):
+        raise UserError(f"kept {path} is not what --write writes")
+    return kept
 
 
 def unit_names() -> list[str]:
@@ -85,6 +100,7 @@ def _parser() -> cli.Parser:
     add = parser.add_argument
     add("--unit", action="append", metavar="NAME", help="only this one; may be given several times")
     add("--write", action="store_true", help="keep the hashes of today")
+    add("--kept", type=cli.file_path, default=KEPT, metavar="FILE", help="where they are (default: in docs/evidence)")
     return parser
 
 

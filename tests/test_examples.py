@@ -1,17 +1,19 @@
-"""Every command line that a ``--help`` or the README shows is one that its command takes."""
+"""Every command line that a ``--help`` or a page shows is one that its command takes."""
 
 from __future__ import annotations
 
 import re
 import shlex
+from pathlib import Path
 
 import pytest
 
 from golden.support.cli import Parser, UserError
 from tests.support.commands import COMMANDS
+from tests.support.pages import pages
 from tests.support.places import ROOT
 
-#: Values for the placeholders of the README's table.
+#: Values for the placeholders of the pages.
 PLACEHOLDERS = {
     "LAYER": "tiny",
     "S": "1",
@@ -48,10 +50,13 @@ def command_lines(text: str) -> list[list[str]]:
     return [shlex.split(re.split(r"\s{2,}", line)[0]) for line in re.findall(r"^ *python -m (.*)$", text, re.MULTILINE)]
 
 
-def table_lines() -> list[list[str]]:
-    """The README's table of commands: each with all its options, with those without one that is in brackets, too."""
+def page_lines(page: Path) -> list[list[str]]:
+    """Commands of a page: each with all its options, with those without one that is in brackets, too.
+
+    A command's mere name, without any argument, is one that is mentioned.
+    """
     lines = []
-    for line in re.findall(r"`python -m ((?:hw|golden|sim|scripts)\.[^`]*)`", (ROOT / "README.md").read_text()):
+    for line in re.findall(r"`python\s-m\s((?:hw|golden|sim|scripts)\.[^`]*)`", page.read_text()):
         for text in (re.sub(r"\[[^]]*\]", "", line), re.sub(r"[][]", "", line)):
             lines.append([PLACEHOLDERS.get(word, word) for word in shlex.split(text)])
     return lines
@@ -74,11 +79,17 @@ def test_examples_of_help(name: str, capsys: pytest.CaptureFixture[str], monkeyp
             COMMANDS[name].main(argv)
 
 
-def test_commands_of_the_readme(monkeypatch: pytest.MonkeyPatch) -> None:
-    lines = table_lines()
-    assert {line[0] for line in lines} == COMMANDS.keys()
+def test_every_command_is_on_the_page_of_commands() -> None:
+    assert {line[0] for line in page_lines(ROOT / "docs" / "commands.md")} == COMMANDS.keys()
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))
+def test_commands_of_a_page(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stop_after_parsing(monkeypatch)
-    for module, *argv in lines:
+    for module, *argv in page_lines(page):
+        assert module in COMMANDS
+        if not argv and page.name != "commands.md":
+            continue
         with pytest.raises(Parsed):
             COMMANDS[module].main(argv)
 

@@ -31,11 +31,13 @@ import scripts.evidence
 import scripts.fuzz
 import scripts.mutation
 import scripts.prove
+import scripts.quick_units
 import scripts.registers
 import scripts.report
 import scripts.show_attention
 import scripts.study
 import scripts.train_digits
+import scripts.verilog_hashes
 import sim.replay
 import sim.run
 from golden.contract.folding import Folding
@@ -425,6 +427,22 @@ COMMANDS = {
         values={"--quick": None, "--only": ("queue", "nosuch"), "--jobs": NUMBERS, "--json": PATHS},
         statuses=(0, 1),
         stand_ins={"scripts.prove._run": proven},
+    ),
+    "scripts.quick_units": Command(
+        main=scripts.quick_units.main,
+        works=[],
+        values={"--keep": NUMBERS, "--record": PATHS},
+        statuses=(0, 1),
+    ),
+    "scripts.verilog_hashes": Command(
+        main=scripts.verilog_hashes.main,
+        works=["--write", "--kept", "hashes.json"],
+        values={"--unit": ("plain", "nosuch"), "--write": None, "--kept": PATHS},
+        statuses=(0, 1),
+        stand_ins={
+            "scripts.verilog_hashes.ProcessPoolExecutor": ThreadPoolExecutor,
+            "scripts.verilog_hashes.verilog_hash": lambda name: "0",
+        },
     ),
     "scripts.evidence": Command(
         main=scripts.evidence.main,

@@ -1,0 +1,25 @@
+"""The units of `make test`, through the regression that mutants go through: bulk frames and the essential tests."""
+
+from __future__ import annotations
+
+import pytest
+
+from hw.export.verilog import generate
+from sim.cases.reloadable import any_case
+from sim.evidence.mutation import regression
+from sim.simulator.simulators import Simulator
+
+#: Chosen by `scripts.quick_units` from the recorded mutants.
+UNITS = (
+    "dynamic_head_over_beats",
+    "fold_sequential",
+    "stride_2_even",
+    "reloadable/stride_2",
+    "xcup_bits_3_6_signed",
+)
+
+
+@pytest.mark.parametrize("name", UNITS)
+def test_regression(name: str, simulator: Simulator, seed: int) -> None:
+    fault = regression(generate(any_case(name)), seed=seed, simulator=simulator.name)
+    assert fault is None, f"{name} on {simulator.name}, seed {seed}: {fault}"

@@ -1,0 +1,81 @@
+"""Pages: their Python blocks and commands, and how they are run."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.support.places import ROOT
+
+#: A fenced block with its language.
+_BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block of a page.
+
+    Attributes:
+        language: as the page names it.
+        text: what is in it.
+        line: of the page, that its text begins with.
+    """
+
+    language: str
+    text: str
+    line: int
+
+    @property
+    def commands(self) -> list[str]:
+        """Of a console block: what stands behind its prompts."""
+        return [line.removeprefix("$ ") for line in self.text.splitlines() if line.startswith("$ ")]
+
+
+def pages() -> list[Path]:
+    """All pages that people write."""
+    return sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+
+
+def blocks(page: Path) -> Iterator[Block]:
+    text = page.read_text()
+    for match in _BLOCK.finditer(text):
+        yield Block(match[1], match[2], text[: match.start(2)].count("\n") + 1)
+
+
+class Reader:
+    """Someone who follows a page: one Python session, and a shell in the same folder.
+
+    Args:
+        page: its name is in tracebacks.
+        folder: where commands run; the tests' process must be there, too.
+    """
+
+    def __init__(self, page: Path, folder: Path) -> None:
+        self.page, self.folder = page, folder
+        self.names: dict[str, Any] = {"__name__": "__page__"}
+        self.said: list[str] = []
+
+    def follow(self, block: Block) -> None:
+        """Run a block. Raises what its Python raises; `AssertionError` where a command fails."""
+        if block.language == "python":
+            # Empty lines in front make line numbers those of the page.
+            code = compile("\n" * (block.line - 1) + block.text, str(self.page), "exec")
+            exec(code, self.names)
+        elif block.language == "console":
+            # `make` would set up an environment, or run the tests that run this.
+            self.said.append(self._shell([line for line in block.commands if not line.startswith("make ")]))
+
+    def _shell(self, commands: list[str]) -> str:
+        """What ``commands`` say, run in one shell up to the first that fails."""
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        environment = os.environ | {"PATH": path, "PYTHONPATH": str(ROOT)}
+        script = ["bash", "-e", "-c", "\n".join(commands)]
+        run = subprocess.run(script, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=600)
+        assert run.returncode == 0, f"{self.page.name}: {commands}: {run.stderr}"
+        return run.stdout
