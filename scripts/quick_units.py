@@ -47,8 +47,9 @@ def main(argv: list[str]) -> int:
 def read_kills(path: Path) -> Kills:
     """The kills that ``scripts.mutation --json`` wrote. Raises `UserError` where ``path`` has none."""
     try:
-        return json.loads(path.read_text())["kills"]
-    except (OSError, ValueError, KeyError, TypeError):
+        kills = json.loads(path.read_text())["kills"]
+        return {unit: {test: int(count) for test, count in tests.items()} for unit, tests in kills.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise UserError(f"record {path} is not what scripts.mutation --json writes") from None
 
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from golden.contract.folding import Folding
 from golden.contract.layer import Layer
-from golden.contract.layer_config import LayerConfig
+from golden.contract.layer_config import FIELD_RANGES, LayerConfig
 from golden.contract.layer_file import ARRAYS, read_layer, write_layer
 from golden.contract.ranges import Range
 from golden.support.cli import UserError
@@ -83,7 +83,7 @@ def config_of_fields(fields: Mapping[str, Any], layer: Layer | None = None) -> U
             layer=layer,
             folding=folding,
             target=find_target(fields["target"]),
-            pack=bool(fields["pack"]),
+            pack=_flag("pack", fields["pack"]),
             reload=_reload(fields["reload"]),
             name=fields["name"],
         )
@@ -94,8 +94,23 @@ def config_of_fields(fields: Mapping[str, Any], layer: Layer | None = None) -> U
 def _reload(fields: Mapping[str, Any] | None) -> Reload | None:
     if fields is None:
         return None
-    attn_shift, out_shift = (Range(*map(int, fields[name])) for name in ("attn_shift", "out_shift"))
-    return Reload(attn_shift=attn_shift, out_shift=out_shift, single_buffered=bool(fields["single_buffered"]))
+    attn_shift, out_shift = (_shifts(name, fields[name]) for name in ("attn_shift", "out_shift"))
+    single_buffered = _flag("single_buffered", fields["single_buffered"])
+    return Reload(attn_shift=attn_shift, out_shift=out_shift, single_buffered=single_buffered)
+
+
+def _flag(name: str, value: Any) -> bool:
+    if type(value) is not bool:
+        raise UserError(f"{name} {brief(value)} of a unit's config is not true or false")
+    return value
+
+
+def _shifts(name: str, value: Any) -> Range:
+    lowest, highest = FIELD_RANGES[name]
+    if [type(v) for v in value] != [int, int] or not lowest <= value[0] <= value[1] <= highest:
+        allowed = f"[LOW, HIGH] with {lowest} <= LOW <= HIGH <= {highest}"
+        raise UserError(f"{name} {brief(value)} of a unit's config is not {allowed}")
+    return Range(*value)
 
 
 def arrays_sha256(layer: Layer) -> str:

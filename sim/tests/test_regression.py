@@ -14,8 +14,8 @@ UNITS = (
     "dynamic_head_over_beats",
     "fold_sequential",
     "stride_2_even",
-    "reloadable/stride_2",
     "xcup_bits_3_6_signed",
+    "reloadable/stride_2",
 )
 
 
