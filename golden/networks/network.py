@@ -11,7 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from golden.networks.step import IMAGES, POOL, Step
-from golden.operators.dynamic_conv import DynamicConv2d, batch_norm_affine
+from golden.operators.dynamic_conv import DynamicConv2d
+from golden.operators.merge import batch_norm_affine
 
 
 class Mergeable(Protocol):

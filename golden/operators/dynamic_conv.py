@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from golden.contract.layer_config import NEIGHBOURS
 from golden.operators.pixel_shift import check_offsets, pixel_shift_attention
 from golden.operators.sliding import SlidingModule, check_choice
-from golden.support.cli import UserError
 
 
 class DynamicConv2d(SlidingModule):
@@ -97,29 +96,3 @@ class DynamicConv2d(SlidingModule):
         """The geometry, the product and the offsets, as ``repr`` shows them."""
         heads = "" if self.heads is None else f", heads={self.heads}"
         return f"{super().extra_repr()}, product={self.product!r}{heads}, attn_offsets={list(self.attn_offsets)}"
-
-
-def batch_norm_affine(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
-    """What a batch norm is while it evaluates: ``norm(y)[o] = scale[o] * y[o] + shift[o]``.
-
-    Returns:
-        ``(scale, shift)``, ``[O]`` each, in float64 on the CPU (not every device has float64).
-
-    Raises:
-        UserError: for a batch norm that is training, or has no running statistics: it
-            normalises with the statistics of its batch and has no fixed scale.
-    """
-    if norm.training or norm.running_mean is None or norm.running_var is None:
-        state = "is in training mode" if norm.training else "keeps no running statistics"
-        raise UserError(f"batch norm {state}, allowed is one with running statistics in eval mode (call eval())")
-    mean, variance = in_float64(norm.running_mean), in_float64(norm.running_var)
-    scale = (variance + norm.eps).rsqrt()
-    if norm.weight is not None:
-        scale = scale * in_float64(norm.weight)
-    shift = -mean * scale
-    return scale, shift if norm.bias is None else shift + in_float64(norm.bias)
-
-
-def in_float64(tensor: Tensor) -> Tensor:
-    """A detached copy in float64 on the CPU: folded there, weights are rounded once."""
-    return tensor.detach().cpu().double()

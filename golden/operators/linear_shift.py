@@ -9,7 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from golden.contract.layer_config import NEIGHBOURS
-from golden.operators.dynamic_conv import DynamicConv2d, batch_norm_affine, in_float64
+from golden.operators.dynamic_conv import DynamicConv2d
+from golden.operators.merge import batch_norm_affine, filled, in_float64
 from golden.operators.pixel_shift import branch_weight, check_offsets, feature_count
 from golden.operators.sliding import SlidingModule, check_choice, check_count
 from golden.operators.xvolution import MERGED
@@ -92,9 +93,7 @@ class LinearShift(SlidingModule):
             attn_offsets=(),
             dtype=self.weight.dtype,
         )
-        with torch.no_grad():
-            merged.conv_weight.copy_(_widened(kernel, size) + _widened(static, size))
-            merged.bias.copy_(conv_bias + attn_bias)
+        filled(merged, conv_weight=_widened(kernel, size) + _widened(static, size), bias=conv_bias + attn_bias)
         return merged.train(self.training)
 
     def _kernel(self, weight: Tensor) -> Tensor:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from golden.contract.layer_config import NEIGHBOURS
-from golden.operators.dynamic_conv import DynamicConv2d, batch_norm_affine, in_float64
+from golden.operators.dynamic_conv import DynamicConv2d
+from golden.operators.merge import batch_norm_affine, filled, in_float64, without_means
 from golden.operators.pixel_shift import PixelShiftAttention, check_offsets
 from golden.operators.self_attention import SelfAttention
 from golden.operators.sliding import Centres, SlidingModule, check_choice, check_count
@@ -225,7 +225,9 @@ class XVolution(SlidingModule):
             attn_weight = attn_scale[:, None, None] * attn_weight
             bias = bias + attn_shift
         if self.feature_norm is not None:
-            attn_weight, static, constant = self._without_means(attn_weight)
+            attn_weight, static, constant = without_means(
+                attn_weight, self.feature_norm, self.attn_offsets, kernel_size=self.kernel_size, groups=self.groups
+            )
             conv_weight, bias = conv_weight + static, bias + constant
         dynamic = self.product == "dynamic"
         merged = DynamicConv2d(
@@ -241,26 +243,8 @@ class XVolution(SlidingModule):
             device=self.conv.weight.device,
             dtype=self.conv.weight.dtype,
         )
-        with torch.no_grad():
-            for name, value in (("conv_weight", conv_weight), ("attn_weight", attn_weight), ("bias", bias)):
-                parameter = merged.get_parameter(name).copy_(value)
-                if not parameter.isfinite().all():
-                    raise UserError(f"merged {name} is not finite in {parameter.dtype}, check the batch norms")
+        filled(merged, conv_weight=conv_weight, attn_weight=attn_weight, bias=bias)
         return merged.train(self.training)
-
-    def _without_means(self, weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """``weight (x0 - m)(x_t - m) / d^2`` as attention weight, convolution weight and bias."""
-        assert self.feature_norm is not None
-        scale, shift = batch_norm_affine(self.feature_norm)
-        by_channel = np.s_[None, :, None] if self.groups == 1 else np.s_[:, None, None]
-        mean = (-shift / scale)[by_channel]
-        weight = weight * (scale.square())[by_channel]
-        half = self.kernel_size // 2
-        static = weight.new_zeros(*weight.shape[:2], self.kernel_size, self.kernel_size)
-        for t, (dy, dx) in enumerate(self.attn_offsets):
-            for y, x in ((dy, dx), (0, 0)):
-                static[:, :, half + y, half + x] -= (weight * mean)[:, :, t]
-        return weight, static, (weight * mean.square()).sum((1, 2))
 
     def extra_repr(self) -> str:
         """The geometry and the attention's options, as ``repr`` shows them."""

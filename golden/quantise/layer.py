@@ -43,7 +43,8 @@ from golden.contract.layer_config import BIAS_BITS, FIELD_RANGES, MULTIPLIER_BIT
 from golden.contract.ranges import Range
 from golden.contract.scales import dequantise_output, to_steps
 from golden.model import integer
-from golden.operators.dynamic_conv import DynamicConv2d, in_float64
+from golden.operators.dynamic_conv import DynamicConv2d
+from golden.operators.merge import in_float64
 from golden.quantise.calibration import Method, activation_scale, full_sim_shift
 from golden.support.cli import UserError
 

@@ -11,7 +11,8 @@ import pytest
 import torch
 from torch import nn
 
-from golden.operators.dynamic_conv import DynamicConv2d, batch_norm_affine
+from golden.operators.dynamic_conv import DynamicConv2d
+from golden.operators.merge import batch_norm_affine
 from golden.operators.xvolution import XVolution
 from golden.support.cli import UserError
 
