@@ -162,6 +162,17 @@ class Store:
         """All that is done of the function called ``name``, of any version."""
         return self._read(sql.and_(_RUNS.c.function == name, _RUNS.c.status == DONE))
 
+    def carry(self, function: str, code: str, to: str) -> int:
+        """Say of all that is done of a function in version ``code`` that it is of version ``to``; how many these are.
+
+        What is there in version ``to`` stays, and so does its older result.
+        """
+        newer = _RUNS.alias()
+        which = sql.and_(_RUNS.c.function == function, _RUNS.c.code == code, _RUNS.c.status == DONE)
+        there = sql.exists().where(newer.c.content == _RUNS.c.content, newer.c.code == to)
+        with self._told(), self._opened().begin() as connection:
+            return connection.execute(sql.update(_RUNS).where(which, ~there).values(code=to)).rowcount
+
     def _read(self, which: sql.ColumnElement[bool]) -> list[Result]:
         if not self._ready:
             return []
