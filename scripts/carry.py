@@ -52,13 +52,16 @@ HERE = Path(__file__).parents[1]
 def main(argv: list[str]) -> int:
     options = _parser().parse_args(argv)
     console = Console(markup=False, highlight=False, soft_wrap=True)
-    if not os.path.exists(options.store):
+    if "://" not in options.store and not os.path.exists(options.store):
         raise UserError(f"store {options.store} is not there")
     status = 0
     with Store(options.store) as store:
         for name in options.function or FUNCTIONS:
             code = code_version(FUNCTIONS[name])
-            others = [result for result in store.of_function(name) if result.code != code]
+            found = store.of_function(name)
+            others = [result for result in found if result.code != code]
+            if not others:
+                console.print(f"{name}: all {len(found)} results are of today's code")
             for old in dict.fromkeys(result.code for result in others):
                 results = [result for result in others if result.code == old]
                 chosen = sample(results, options.sample)

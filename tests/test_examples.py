@@ -26,6 +26,7 @@ PLACEHOLDERS = {
     "NAME": "digits",
     "KEY=VALUE": "seed=0",
     "FILE": "f",
+    "STORE": "s.sqlite",
 }
 
 

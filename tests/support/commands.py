@@ -25,6 +25,7 @@ import scripts.accuracy_digits
 import scripts.approximation
 import scripts.bench
 import scripts.bench_golden
+import scripts.carry
 import scripts.coverage
 import scripts.estimate
 import scripts.evidence
@@ -383,6 +384,14 @@ COMMANDS = {
         values={"--set": SETTINGS, "--store": STORES, "--any-code": None, "--out": PATHS, "--target": TARGETS},
         positional=STUDIES,
         stand_ins={"scripts.report.plots": lambda report: [Picture(name="picture", title="Picture", svg="<svg/>")]},
+    ),
+    "scripts.carry": Command(
+        main=scripts.carry.main,
+        works=["studies.sqlite"],
+        values={"--function": ("experiment", "nosuch"), "--sample": NUMBERS, "--before": PATHS, "--dry-run": None},
+        positional=STORES,
+        statuses=(0, 1),
+        stand_ins={"scripts.carry._run": lambda folder, name, settings: ("0" * 12, None)},
     ),
     "scripts.fuzz": Command(
         main=scripts.fuzz.main,
