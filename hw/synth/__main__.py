@@ -91,7 +91,9 @@ def _stages(figures: dict[str, Any]) -> Table:
     for column in table.columns[1:]:
         column.justify = "right"
     for stage, area in figures["stages"].items():
-        table.add_row(stage, *(f"{area[key]:,g}" for key in RESOURCES.values()))
+        # A stage of nothing is one that this unit does not have.
+        if any(area.values()):
+            table.add_row(stage, *(f"{area[key]:,g}" for key in RESOURCES.values()))
     return table
 
 

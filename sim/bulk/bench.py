@@ -1,4 +1,4 @@
-"""The cocotb side of ``bulk.v``: wait until it is done, and take the time."""
+"""The cocotb side of ``bulk.v``: it waits until the run is done, and takes the time."""
 
 from __future__ import annotations
 

@@ -22,14 +22,14 @@ class Recording:
     """One run.
 
     Attributes:
-        data: output beats, uint8 ``[n, bytes]``, least significant byte first; up to the first
-            that has an undefined bit.
-        undefined: whether there is such a beat.
+        data: output beats before the first that has an undefined bit, uint8 ``[n, bytes]``, least
+            significant byte first.
+        undefined: whether an output beat has an undefined bit.
         first_input, first_output: cycles of the first transfers; None if there were none.
         ends: ``(cycle, beat)`` of each output transfer with TLAST.
         taken: input beats that the unit took.
         cycles: length of the run.
-        seconds: time that took the simulator.
+        seconds: time that the simulator took.
         fault: what ended the run early; None if nothing did.
     """
 
@@ -45,7 +45,7 @@ class Recording:
 
     @classmethod
     def read(cls, folder: Path, width: int) -> Recording:
-        """The files in ``folder``, of output beats of ``width`` bytes."""
+        """Read the files that a run left in ``folder``; an output beat has ``width`` bytes."""
         digits = (folder / "outputs.hex").read_text()
         defined = len(digits) - len(digits.lstrip("0123456789abcdef"))
         count = defined // (2 * width)

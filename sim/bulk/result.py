@@ -18,14 +18,14 @@ class SimulationResult:
     Attributes:
         config: geometry of the layer.
         beats: output beats that came, int64 ``[n, pe]``.
-        expected: output beats of the integer model, ``[N*Ho*Wo*O/pe, pe]``.
+        expected: output beats of the integer model, int64 ``[N*Ho*Wo*O/pe, pe]``.
         first_output_latency: cycles from the first input transfer to the first output
             transfer; None without output.
-        frame_cycles: per frame, cycles since the last output beat of the frame before;
-            None for the first.
+        frame_cycles: for each frame, cycles since the last output beat of the frame before;
+            None for the first frame.
         faults: violations of the stream protocol, and hanging; empty if all is well.
         cycles: length of the simulation.
-        seconds: time that took the simulator.
+        seconds: time that the simulator took.
     """
 
     config: LayerConfig

@@ -28,7 +28,7 @@ PROBABILITY_STEP = 2**-16
 #: Cycles without a transfer that pauses of the highest probability may cause.
 PATIENCE = 20_000
 MAX_PROBABILITY = 0.99
-#: Cycles to watch for surplus output, at most.
+#: The most cycles that a run watches for surplus output.
 MAX_DRAIN = 10_000
 
 
@@ -53,12 +53,12 @@ def simulate(
         simulator: ``verilator`` or ``icarus``.
         idle: probability of a cycle without input, 0 to 0.99.
         stall: probability of a cycle that does not take output, 0 to 0.99.
-        seed: of these two random patterns.
+        seed: seed of the random patterns of ``idle`` and ``stall``.
         waves: waveform file to write.
         coverage: file to write that says what was exercised, see `sim.evidence.coverage`.
-        plusargs: for the unit's side.
-        advance: called now and then with the share of the output that has come since; they
-            add up to 1.
+        plusargs: plusargs for the unit's side.
+        advance: called now and then with the share of the output that has come since the call
+            before; the shares add up to 1.
 
     Raises:
         UserError: for frames outside the format, or without the simulator's tools.
@@ -120,12 +120,12 @@ def simulate(
 
 
 def _faults(recording: Recording, inputs: int, frame_beats: int, packed: np.ndarray) -> list[str]:
-    """What ``recording`` has against it, apart from wrong elements.
+    """What is wrong with ``recording``, apart from wrong elements.
 
     Args:
-        inputs: input beats that were there to take.
-        frame_beats: output beats of a frame.
-        packed: the elements of ``recording.data``, packed again.
+        inputs: number of input beats that were there to take.
+        frame_beats: number of output beats of a frame.
+        packed: the elements of ``recording.data``, unpacked and packed again.
     """
     found = [recording.fault] if recording.fault else []
     count = len(recording.data)

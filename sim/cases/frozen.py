@@ -1,4 +1,7 @@
-"""Units to simulate: named ones that cover every feature and edge, and random ones over the whole contract."""
+"""Frozen units to simulate.
+
+Named units cover every feature and edge. Random units cover the whole contract.
+"""
 
 from __future__ import annotations
 
@@ -20,15 +23,15 @@ from sim.cases.stimulus import random_frames
 
 
 def neighbours(distance: int) -> tuple[tuple[int, int], ...]:
-    """All eight directions, at a distance."""
+    """The neighbours in all eight directions at ``distance`` pixels."""
     return tuple((distance * dy, distance * dx) for dy, dx in NEIGHBOURS)
 
 
 def spread(rng: np.random.Generator, layer: Layer, multiplier_bits: int = MULTIPLIER_BITS) -> Layer:
-    """The layer with biases and multipliers under which random frames use the whole output range.
+    """``layer`` with biases and multipliers under which random frames use the whole output range.
 
-    An error in ``acc`` then rarely hides behind saturation. Narrow multipliers meet the ties
-    of the rounding more often.
+    An error in the accumulator then rarely hides behind saturation. Narrow multipliers meet the
+    ties of the rounding more often.
     """
     c = layer.config
     acc = integer.accumulate(layer, random_frames(rng, c, 4)) - layer.bias[:, None, None]
@@ -54,24 +57,27 @@ def _negative(layer: Layer) -> Layer:
 
 
 def _alternating(layer: Layer) -> Layer:
-    """Against the checkerboard frames, every sum comes close to its bounds."""
+    """Alternating weights: on checkerboard frames, every sum comes close to its bounds."""
     return at_limits(layer, lambda array: 1 - 2 * (np.indices(array.shape).sum(axis=0) % 2))
 
 
 def _just_below_zero(layer: Layer) -> Layer:
-    """A frame of zeros gives half of the channels a sum that is rounded up to 0, through all bits of the result."""
+    """On a frame of zeros, half of the channels have a sum just below 0.
+
+    Rounding it up to 0 carries through all bits of the result.
+    """
     upper = np.arange(len(layer.bias)) >= len(layer.bias) // 2
     return dataclasses.replace(layer, bias=np.where(upper, -1, layer.bias))
 
 
 def _zero(layer: Layer) -> Layer:
-    """No weights at all: the output is the bias."""
+    """All weights are 0: the output is the bias."""
     return dataclasses.replace(
         layer, conv_weight=np.zeros_like(layer.conv_weight), attn_weight=np.zeros_like(layer.attn_weight)
     )
 
 
-#: What a case does not say. Wide signed outputs, so that few errors hide behind saturation.
+#: Fields of a case that does not give them. Outputs are wide and signed, so that saturation hides few errors.
 BASE = {
     "in_channels": 4,
     "out_channels": 4,
@@ -83,7 +89,7 @@ BASE = {
     "simd": 2,
     "pe": 2,
 }
-#: Names of units and what they have that `BASE` and `random_layer` have not.
+#: Units by name: the fields that differ from `BASE` and from the defaults of `random_layer`.
 UNITS: Mapping[str, dict[str, Any]] = {
     # kernels and attention
     "plain": {},
@@ -136,7 +142,7 @@ UNITS: Mapping[str, dict[str, Any]] = {
     "out_shift_0": {"out_shift": 0, "in_bits": 2, "weight_bits": 2, "attn_shift": 0, "out_bits": 16},
     "out_shift_47": {"out_shift": 47, "attn_shift": 15, "in_channels": 2},
     "rounding_ties": {"multiplier_bits": 2, "in_bits": 3, "weight_bits": 3, "attn_shift": 0, "out_bits": 4},
-    # similarities: heads within a beat, as long as one, over several, and across their borders
+    # similarities: heads within a beat, as long as a beat, over several beats, and across the borders of beats
     "dynamic_heads_in_a_beat": {"heads": 4, "in_channels": 8, "simd": 4},
     "dynamic_head_is_a_beat": {"heads": 2, "in_signed": True},
     "dynamic_head_over_beats": {"heads": 2, "in_channels": 8, "in_signed": True},
@@ -167,7 +173,7 @@ UNITS: Mapping[str, dict[str, Any]] = {
 }
 #: Families with primitives of their own.
 FAMILIES = tuple(name for name in TARGETS if name != GENERIC.name)
-#: Units for each family: what decides how products share multipliers and which of them form chains.
+#: Units for each family. Their fields decide how products share multipliers and which products form chains.
 FAMILY_UNITS: Mapping[str, dict[str, Any]] = {
     "8_bit": {},
     "8_bit_signed": {"in_signed": True, "stride": 2, "kernel": 5, "simd": 1, "height": 6},
@@ -191,7 +197,7 @@ FAMILY_UNITS: Mapping[str, dict[str, Any]] = {
     "dynamic_heads_in_a_beat": {"heads": 2, "simd": 4, "pe": 1, "in_signed": True, "height": 4},
     "dynamic_head_over_beats": {"heads": 1, "pe": 1, "height": 4},
 }
-#: More of them, in frames of a 3x3 kernel. At the limits, neighbouring fields of a shared multiplier meet.
+#: More units for each family, in frames of 3x3 pixels. At the limits, neighbouring fields of a shared multiplier meet.
 SMALL_FAMILY_UNITS: Mapping[str, dict[str, Any]] = {
     "positive_unsigned": {"weights": _positive, "out_bits": 16},
     "positive_signed": {"weights": _positive, "out_bits": 16, "in_signed": True},
@@ -251,7 +257,7 @@ SMALL_CASES: Mapping[str, dict[str, Any]] = _of_families(SMALL_FAMILY_UNITS, hei
 
 
 def named_case(name: str) -> UnitConfig:
-    """The case of `CASES` or `SMALL_CASES` called ``name``; the same weights every time."""
+    """The case of `CASES` or `SMALL_CASES` called ``name``; its weights are the same every time."""
     fields = BASE | {**CASES, **SMALL_CASES}[name]
     if "heads" in fields:
         fields["product"] = "dynamic"
@@ -268,13 +274,13 @@ def named_case(name: str) -> UnitConfig:
     return UnitConfig(layer=layer, folding=Folding.choose(layer.config, simd, pe), target=target, pack=pack)
 
 
-#: What `random_case` allows itself, so that a simulation takes seconds.
+#: Limits of `random_case`, so that a simulation takes seconds.
 MAX_PRODUCTS = 300
 MAX_FRAME_CYCLES = 1200
 
 
 def random_case(rng: np.random.Generator) -> UnitConfig:
-    """Any layer of the contract that is small enough, in any folding that it allows, for any target."""
+    """A random unit: any layer of the contract that is small enough, any folding that it allows, any target."""
     while True:
         case = _attempt(rng)
         if case is not None:
@@ -333,7 +339,7 @@ def _divisors(number: int) -> list[int]:
 
 
 def _random_offsets(rng: np.random.Generator) -> tuple[tuple[int, int], ...]:
-    """All neighbours at one distance, or any set of offsets, the empty one included."""
+    """All neighbours at one distance, or any set of offsets, the empty set included."""
     if rng.random() < 0.5:
         return neighbours(int(rng.integers(1, MAX_OFFSET, endpoint=True)))
     reach = int(rng.integers(0, MAX_OFFSET, endpoint=True))

@@ -1,4 +1,7 @@
-"""Reloadable units to simulate: named ones that cover every feature and edge, and random ones."""
+"""Reloadable units to simulate.
+
+Named units cover every feature and edge. Random units have any limits that hold their layer.
+"""
 
 from __future__ import annotations
 
@@ -20,11 +23,11 @@ from hw.plan.shapes import Shapes
 from hw.targets.families import GENERIC, TARGETS
 from sim.cases.frozen import BASE, named_case, neighbours, random_case, spread
 
-#: What the name of a reloadable unit begins with where frozen ones are named, too.
+#: Prefix of a reloadable unit's name where names of frozen units are allowed, too.
 PREFIX = "reloadable/"
 ALL_SHIFTS = Range(*FIELD_RANGES["out_shift"])
-#: Names of units and what they have that `BASE` has not; ``attn_range``, ``out_range`` and
-#: ``single_buffered`` are those of `Reload`.
+#: Units by name: the fields that differ from `BASE`. ``attn_range``, ``out_range`` and ``single_buffered``
+#: are for `Reload`.
 RELOADABLE: Mapping[str, dict[str, Any]] = {
     "hadamard": {},
     "conv_3x3": {"attn_offsets": ()},
@@ -59,7 +62,7 @@ RELOADABLE: Mapping[str, dict[str, Any]] = {
 
 
 def reloadable_case(name: str) -> UnitConfig:
-    """The case of `RELOADABLE` called ``name``; the same weights every time."""
+    """The case of `RELOADABLE` called ``name``; its weights are the same every time."""
     fields = BASE | {"attn_shift": 3} | RELOADABLE[name]
     if "heads" in fields:
         fields["product"] = "dynamic"
@@ -78,16 +81,16 @@ def reloadable_case(name: str) -> UnitConfig:
 
 
 def any_case(name: str) -> UnitConfig:
-    """The case of `sim.cases.frozen` called ``name``, or behind `PREFIX` that of `RELOADABLE`."""
+    """The case called ``name``: one of `RELOADABLE` if the name begins with `PREFIX`, else one of `sim.cases.frozen`."""
     return reloadable_case(name.removeprefix(PREFIX)) if name.startswith(PREFIX) else named_case(name)
 
 
-#: Beats of the largest frame of a random unit, in and out, so that a scenario takes a second.
+#: The most input beats, and output beats, of a random unit's largest frame. A scenario then takes a second.
 MAX_BEATS = 250
 
 
 def random_reloadable_case(rng: np.random.Generator) -> UnitConfig:
-    """Any reloadable unit that is small enough, with limits that hold its layer's shifts."""
+    """A random reloadable unit that is small enough, with limits that hold its layer's shifts."""
     while True:
         case = random_case(rng)
         c, folding = case.layer.config, case.folding

@@ -12,7 +12,7 @@ from golden.model.integer import accumulate
 
 
 def random_frames(rng: np.random.Generator, config: LayerConfig, count: int) -> np.ndarray:
-    """Uniform over the whole input format: int64 ``[count, C, H, W]``."""
+    """Random frames, uniform over the whole input format: int64 ``[count, C, H, W]``."""
     shape = (count, config.in_channels, config.height, config.width)
     return rng.integers(config.in_range.low, config.in_range.high, shape, endpoint=True)
 
@@ -20,8 +20,8 @@ def random_frames(rng: np.random.Generator, config: LayerConfig, count: int) -> 
 def extreme_frames(config: LayerConfig) -> np.ndarray:
     """Frames at the limits of the format: int64 ``[5, C, H, W]``.
 
-    Highest, zero (whatever a unit keeps of a frame shows in one of zeros), lowest, and
-    both checkerboards of highest and lowest.
+    In this order: all highest, all zero, all lowest, and both checkerboards of highest and lowest.
+    Whatever a unit keeps of the frame before shows in the frame of zeros.
     """
     high, low = config.in_range.high, config.in_range.low
     board = np.indices((config.in_channels, config.height, config.width)).sum(axis=0) % 2
@@ -32,9 +32,9 @@ def extreme_frames(config: LayerConfig) -> np.ndarray:
 def provoking_frames(rng: np.random.Generator, layer: Layer) -> np.ndarray:
     """Frames that bring accumulators near their bounds: int64 ``[2 O, C, H, W]``.
 
-    For each output channel, at the output position in the middle, one for its lowest and one for its highest, by
-    coordinate ascent on the integer model: element after element takes its lowest value, its highest or 0, as long
-    as that helps.
+    Each output channel has two frames: one for the lowest and one for the highest accumulator at the
+    output position in the middle. They are found by coordinate ascent on the integer model: each
+    element in turn takes its lowest value, its highest or 0, as long as that helps.
     """
     config = layer.config
     limits = config.in_range
