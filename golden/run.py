@@ -5,8 +5,8 @@ Examples:
     python -m golden.run tiny --input x.npy --output y.npy
     python -m golden.run path/to/layer.npz --input x.npy --output y.npy
 
-The input is an integer .npy of one frame [C, H, W] or of several [N, C, H, W]; the output
-is int32 of the same rank, [O, Ho, Wo] or [N, O, Ho, Wo].
+The input is an integer .npy of one frame [C, H, W] or of several [N, C, H, W].
+The output is an int32 .npy of one frame [O, Ho, Wo] or of several [N, O, Ho, Wo].
 """
 
 from __future__ import annotations

@@ -6,13 +6,14 @@ Examples:
     python -m golden.vectors layer.npz --out vectors --input x.npy --frames 1
 
 Frames come from --input, else from the layer's recorded activations, else from a random
-generator; --seed asks for random frames. --frames N takes the first N of a file or of the
-recordings, or makes N random ones: the first with every element at a limit of the input
-format, the second all at the lower limit, the third all at the upper, the others uniform.
+generator. --seed asks for random frames. --frames N takes the first N frames of a file or of
+the recordings, or makes N random ones. The first random frame has each element at one of the
+two limits of the input format. The second has all elements at the lower limit, the third has
+all at the upper limit. Further random frames are uniform over the format.
 
-Files: input.npy and expected.npy hold int32 frames [N, channels, height, width]; input.hex
-and expected.hex hold the same as stream beats, one a line, for $readmemh; manifest.json
-says how to read them, with the sha256 of each.
+input.npy and expected.npy hold int32 frames [N, channels, height, width]. input.hex and
+expected.hex hold these frames as stream beats for $readmemh, one beat a line. manifest.json
+says how to read the four files, and holds the sha256 of each.
 """
 
 from __future__ import annotations
@@ -65,8 +66,8 @@ def main(argv: list[str]) -> int:
 def random_frames(layer: Layer, count: int, seed: int) -> np.ndarray:
     """``count`` frames that visit the limits of the input format, int64 ``[count, C, H, W]``.
 
-    Frame 0 draws each element from the two limits, frame 1 is all at the lower, frame 2 all
-    at the upper, the others are uniform over the format.
+    Frame 0 draws each element from the two limits. Frame 1 is all at the lower limit, frame 2
+    all at the upper limit. Further frames are uniform over the format.
     """
     c = layer.config
     low, high = c.in_range.low, c.in_range.high

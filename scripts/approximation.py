@@ -5,14 +5,14 @@ Examples:
     python -m scripts.approximation --product dynamic --heads 4 --shift 2 --stack 2
     python -m scripts.approximation --steps 1000 --out build/longer
 
-On tiles of photographs and on handwritten digits, a small network with X-volution(SA) learns
-to take noise out of images. Its self-attention, and one with random weights on the same
-activations, are then approximated by pixel shifts, alone and together with a 3x3 convolution:
-weights are fitted by least squares to the outputs on half of the images and scored on the
-others. The error is relative to the spread of the output, so that a constant has 1.
+A small network with X-volution(SA) learns to take noise out of images: tiles of photographs, and
+handwritten digits. Two self-attentions are then approximated on the same activations: the trained
+one, and one with random weights. They are approximated by pixel shifts, by a 3x3 convolution, and by
+both together. Weights are fitted by least squares to the outputs on half of the images, and scored
+on the other half. The error is relative to the spread of the output: that of a constant is 1.
 
-Written are approximation.csv, receptive_field.csv, growth.csv and approximation.png. Times
-are those of one thread; measure on an idle machine.
+The files written are approximation.csv, receptive_field.csv, growth.csv and approximation.png. Times
+are those of one thread. Measure on an idle machine.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def main(argv: list[str]) -> int:
     plan = Plan(**options)
     require("matplotlib")
     out = output_directory(folder)
-    # One thread: times mean something, and matrices this small gain nothing from more.
+    # Times of one thread mean something, and matrices this small gain nothing from more threads.
     torch.set_num_threads(1)
     with threadpool_limits(1), progress("approximation", plan.amount) as advance:
         found = study(plan, advance)
@@ -123,7 +123,7 @@ def _fit_table(fits: Sequence[Fit]) -> Table:
 
 
 def _by_layer(fits: Sequence[Fit]) -> dict[str, list[Fit]]:
-    """Rows of each self-attention layer, by its name; the convolution alone is the first of them."""
+    """The rows of each self-attention layer, by its name. The first row is that of the convolution alone."""
     layers: dict[str, list[Fit]] = {}
     for fit in fits:
         layers.setdefault(f"{fit.images}, {fit.layer}", []).append(fit)
@@ -162,8 +162,8 @@ def _cost_table(costs: Sequence[Cost]) -> Table:
 
 
 def _picture(found: Study) -> bytes:
-    """A PNG: errors of each layer over stack and shift, receptive fields, and times."""
-    # Importing it takes a second, and drawing needs no window.
+    """A PNG with the errors of each layer over stack and shift, the receptive fields, and the times."""
+    # Matplotlib takes a second to import. Drawing with Figure needs no window.
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(15, 8), layout="constrained")

@@ -1,10 +1,11 @@
 """Cycles, area and clock of the unit against the ideal, and beside the strongest peer's plain convolution.
 
-The layer is 3x3, 16 -> 16 channels, 32x32, 8 bit, with all eight attention directions where
-not said. Every unit is simulated (frames back to back, compared bit by bit), synthesised, and
-for ECP5 placed and routed (85F, speed grade 6). The peer is FINN's RTL chain padding, sliding
-window, matrix-vector unit for the same convolution without attention and without requantisation;
-its figures were measured once, in Verilator and with Yosys for 7 series.
+Unless a row says otherwise, the layer is 3x3, 16 -> 16 channels, 32x32, 8 bit, with all eight
+attention directions. Every unit is simulated with frames back to back, compared bit by bit, and
+synthesised. Units for ECP5 are placed and routed (85F, speed grade 6). The peer is FINN's RTL chain
+of padding, sliding window and matrix-vector unit. It computes the same convolution, without
+attention and without requantisation. Its figures were measured once, in Verilator and with Yosys for
+7 series.
 
 Examples:
     python -m scripts.bench                       everything: about half an hour the first time
@@ -47,8 +48,11 @@ class Row:
     """One unit of the table.
 
     Attributes:
+        target: FPGA family.
+        simd, pe: folding.
         what: what distinguishes its layer or build, in words.
-        fields: of the layer, where they are not those of the module's docstring.
+        pack: whether products may share a multiplier.
+        fields: fields of the layer that differ from those of the module's docstring.
     """
 
     target: str
@@ -61,7 +65,14 @@ class Row:
 
 @dataclass(frozen=True, kw_only=True)
 class Peer:
-    """The peer's unit nearest to one of ours: its convolution multipliers, cycles, and 7-series area where known."""
+    """The peer's unit that is nearest to one of ours.
+
+    Attributes:
+        multipliers: number of convolution multipliers.
+        stride: stride of the convolution.
+        frame, ideal: cycles of a frame, measured and ideal.
+        lut, ff, dsp, fmax: area and clock for 7 series; ``-`` where not known.
+    """
 
     multipliers: int
     stride: int
@@ -122,7 +133,7 @@ def main(argv: list[str]) -> int:
     figures: list[dict[str, Any]] = []
     console = Console(stderr=True)
     bar = Progress(console=console, transient=True, disable=not console.is_terminal)
-    # The file is opened first: where it cannot be written, half an hour would be for nothing.
+    # The file is opened first. If that failed after the runs, half an hour would be lost.
     with cli.replacing(folder / "bench.json") as stream, bar:
         task = bar.add_task("", total=len(rows))
         for row in rows:
@@ -136,7 +147,7 @@ def main(argv: list[str]) -> int:
 
 
 def _measure(row: Row, options: Any) -> dict[str, Any]:
-    """Simulate and synthesise one unit; its figures, None where there is none."""
+    """Simulate and synthesise one unit. Returns its figures; None for each that there is not."""
     rng = np.random.default_rng(SEED)
     layer = random_layer(rng, **({"in_channels": 16, "out_channels": 16, "height": 32, "width": 32} | dict(row.fields)))
     folding = Folding(simd=row.simd, pe=row.pe)
@@ -173,13 +184,13 @@ def _measure(row: Row, options: Any) -> dict[str, Any]:
 
 
 def _multiplications(core: Core) -> int:
-    """Multiplications of a cycle but for requantisation, whatever makes them."""
+    """Number of multiplications in a cycle without those of requantisation, whatever hardware makes them."""
     shapes = Shapes(core.config)
     g, folding = shapes.geometry, shapes.folding
     taps = len(g.attn_taps)
     products = folding.pe * shapes.lane_channels * (len(g.conv_taps) + taps)
     if shapes.heads is not None:
-        # Similarities of all lanes, and what they multiply in each.
+        # First the products of the similarities, which all lanes share; then what each lane multiplies with them.
         return products + taps * (folding.simd + shapes.heads.at_once * folding.pe)
     return products + (folding.pe * shapes.lane_channels if taps else 0)
 

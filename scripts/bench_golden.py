@@ -3,12 +3,13 @@
 Example:
     python -m scripts.bench_golden --images 100 --repeat 5
 
-The layer is 64 -> 64 channels at 56x56, 3x3, all eight directions, 8-bit unsigned input.
-PyTorch runs the merged form (3x3 convolution, eight shift products, 1x1 convolution of
-512 channels) without the requantisation that the integer model includes, twice: the whole
-batch at once, and image by image, which spares it large intermediates. Runs alternate, so
-that a load that comes and goes meets all three. Measure on an idle machine all the same: the
-threads of a matrix product wait for each other, and on busy cores they wait for long.
+The layer is 64 -> 64 channels at 56x56, 3x3, with all eight directions and 8-bit unsigned input.
+PyTorch runs the merged form: 3x3 convolution, eight shift products, 1x1 convolution of 512 channels.
+It leaves out the requantisation, which the integer model includes. PyTorch is timed twice: with the
+whole batch at once, and image by image, which spares it large intermediates.
+
+The three runs alternate, so that a load that comes and goes meets all of them. Measure on an idle
+machine all the same: the threads of a matrix product wait for each other, on busy cores for long.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from golden.vectors import random_frames
 
 CHANNELS = 64
 SIDE = 56
-#: Relative error of a float32 sum of 1088 products, with room to spare.
+#: A relative error that a float32 sum of 1088 products stays below, with room to spare.
 TOLERANCE = 1e-4
 
 
@@ -75,7 +76,7 @@ def _float_layer(layer: Layer) -> DynamicConv2d:
 
 
 def _check_agreement(layer: Layer, x: np.ndarray, network: DynamicConv2d) -> None:
-    """Both did the same work if their accumulators are close."""
+    """Fail unless the accumulators of both are close: then both do the same work."""
     acc = integer.accumulate(layer, x)
     with torch.inference_mode():
         close = network(torch.from_numpy(x).float()).double().numpy()

@@ -1,4 +1,4 @@
-"""Carry the results of studies over to code that computes the same: some are run again and compared.
+"""Carry the results of studies over to code that computes the same. Some runs are repeated and compared.
 
 Examples:
     python -m scripts.carry docs/studies/store.sqlite
@@ -6,14 +6,15 @@ Examples:
     python -m scripts.carry docs/studies/store.sqlite --before ../before --dry-run
 
 A result is found by a hash of the code behind it. Code that is moved or renamed has another hash, and
-still computes the same. This command runs the shortest stored runs of each function again. Those that
-differ only in their seed count as one. Where every figure is equal to the last digit, all results of the
-function are from now on results of today's code. Where one differs, they stay as they are.
+still computes the same. This command repeats the shortest stored runs of each function. Runs that differ
+only in their seed count as one. Where every figure is equal to the last digit, all results of the function
+become results of today's code. Where a figure differs, all results stay as they are.
 
-Processors round differently. Where the stored runs were made on another kind, --before names a checkout of
-the code that they were made with: it runs the sample on this machine, too, and its figures are compared.
+Processors of different kinds round differently. Where the stored runs were made on another kind, name a
+checkout of their code with --before. That code then runs the sample on this machine, too, and its figures
+are compared instead of the stored ones.
 
-Exit status: 0 if all is carried over, 1 if a figure differs, 2 for wrong input.
+Exit status: 0 if all results are carried over, 1 if a figure differs, 2 for wrong input.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ from scripts.studies.grid import SEED
 from scripts.studies.result import Result
 from scripts.studies.store import Store
 
-#: What a process of its own runs, in the folder of the code: function and settings come in, code and figures go out.
+#: The program of a separate process in the folder of the code. It reads function and settings, and prints the code's
+#: version and the figures.
 PROGRAM = """
 import json, sys
 from scripts.studies.content import code_version
@@ -78,7 +80,7 @@ def main(argv: list[str]) -> int:
 
 
 def sample(results: Sequence[Result], count: int) -> list[Result]:
-    """The ``count`` shortest of ``results``, no two of which have the same settings but for the seed."""
+    """The ``count`` shortest of ``results``. No two of them differ only in their seed."""
     shortest: dict[str, Result] = {}
     for result in sorted(results, key=lambda result: result.seconds):
         settings = {key: value for key, value in result.settings.items() if key != SEED}
@@ -87,20 +89,20 @@ def sample(results: Sequence[Result], count: int) -> list[Result]:
 
 
 def differences(old: Json, new: Json, place: str = "figures") -> Iterator[str]:
-    """Where two results differ, as ``place: old, now new``."""
+    """The figures in which two results differ, as texts ``place: old, now new``."""
     if isinstance(old, dict) and isinstance(new, dict) and old.keys() == new.keys():
         for key in old:
             yield from differences(old[key], new[key], f"{place}.{key}")
     elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
         for index, pair in enumerate(zip(old, new, strict=True)):
             yield from differences(*pair, f"{place}[{index}]")
-    # A figure that is not a number differs from itself.
+    # NaN differs from itself, but its text does not.
     elif json.dumps(old) != json.dumps(new):
         yield f"{place}: {json.dumps(old)[:60]}, now {json.dumps(new)[:60]}"
 
 
 def _different(name: str, chosen: Sequence[Result], before: Path | None, old: str) -> str | None:
-    """The first figure of the sample that is another now; None if all are the same."""
+    """The first figure of the sample that differs now, in words; None if all are the same."""
     if before is not None:
         code, _ = _run(before, name, None)
         if code != old:
@@ -116,7 +118,7 @@ def _different(name: str, chosen: Sequence[Result], before: Path | None, old: st
 
 
 def _run(folder: Path, name: str, settings: Json) -> tuple[str, Json]:
-    """Code and figures of a run by the code in ``folder``; no figures without settings."""
+    """The version of the code in ``folder``, and the figures of its run; None instead of figures without settings."""
     environment = os.environ | {"PYTHONPATH": str(folder.resolve())}
     command = [sys.executable, "-c", PROGRAM]
     done = subprocess.run(

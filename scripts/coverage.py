@@ -5,10 +5,10 @@ Examples:
     python -m scripts.coverage --kind frozen --json coverage.json
     python -m scripts.coverage --unit plain --unit reloadable/hadamard
 
-Every frozen unit runs the tests of ``sim/tests/test_units.py``, and many more frames where these
-leave something open. A reloadable unit runs those of ``sim/tests/test_reloadable.py``, and random
-scenarios; it takes some minutes. Points that cannot be reached are excluded, each for a reason
-that is checked; see ``sim/evidence/coverage.py``. Results are cached: what has not changed is not
+A frozen unit runs the tests of ``sim/tests/test_units.py``. A reloadable unit runs the tests of
+``sim/tests/test_reloadable.py``, and takes some minutes. Where the tests leave points open, many more
+frames or random scenarios follow. Points that cannot be reached are excluded, each for a reason that
+is checked (``sim/evidence/coverage.py``). Results are cached: a unit that has not changed is not
 simulated again.
 
 Exit status: 0 if the goals are met, 1 if not, 2 for wrong input.
@@ -35,10 +35,10 @@ from sim.evidence.coverage import GOALS, KINDS, REASONS, UnitCoverage, percent
 from sim.evidence.measure_coverage import measure
 from sim.simulator.simulators import find_simulator
 
-#: All units, by kind.
+#: Names of all units, by kind.
 KINDS_OF_UNITS = {"frozen": tuple(CASES), "reloadable": tuple(PREFIX + name for name in RELOADABLE)}
 UNITS = tuple(name for names in KINDS_OF_UNITS.values() for name in names)
-#: Missed points that the table shows.
+#: Number of missed points that the table shows.
 SHOWN = 20
 
 
@@ -91,9 +91,9 @@ def _figures(units: Mapping[str, UnitCoverage], seed: int) -> dict[str, Any]:
 
 
 def module(place: str) -> str:
-    """The module of a missed point, ``top`` for that around all others; copies of one module are one."""
+    """The module of a missed point; ``top`` is the module around all others. Copies of a module count as one."""
     scope = place.split(":")[0].strip()
-    return re.sub(r"_\d+(?=\.|$)", "", scope) or "top"
+    return re.sub(r"_(\d+|\*)(?=\.|$)", "", scope) or "top"
 
 
 def _table(figures: Mapping[str, Any]) -> Table:

@@ -1,11 +1,12 @@
 """``python -m scripts.estimate``: the estimates of `hw.estimate.estimate` beside what Yosys makes of the same units.
 
-All layers are 16 -> 16 channels, 32x32 pixels, 3x3, 8 bit, all eight directions and signed
-input where not said. Exit status 1 if LUTs or flip-flops are more than 20 % off, or
-multipliers or block RAMs at all.
+Unless a row says otherwise, layers are 16 -> 16 channels, 32x32 pixels, 3x3, 8 bit, with all eight
+directions and signed input.
 
 Example:
     python -m scripts.estimate                    about ten minutes the first time
+
+Exit status: 0 if LUTs and flip-flops are at most 20 % off and multipliers and block RAMs are exact, 1 if not.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from hw.targets.area import Area
 from hw.targets.families import TARGETS
 
 SEED = 16
-#: Largest error of LUTs and flip-flops.
+#: Largest relative error of LUTs and flip-flops.
 TOLERANCE = 0.2
 
 
@@ -41,7 +42,7 @@ class Row:
 
     Attributes:
         what: what distinguishes its layer, in words.
-        fields: of the layer, where they are not those of the module's docstring.
+        fields: fields of the layer that differ from those of the module's docstring.
     """
 
     target: str
@@ -103,7 +104,7 @@ def main(argv: list[str]) -> int:
 
 
 def measure(row: Row) -> tuple[Estimate, Area]:
-    """A unit's estimate, and what synthesis makes of it."""
+    """The estimate of a unit, and its area after synthesis."""
     fields = {"in_channels": 16, "out_channels": 16, "height": 32, "width": 32, "in_signed": True} | dict(row.fields)
     layer = random_layer(np.random.default_rng(SEED), **fields)
     config = UnitConfig(layer=layer, folding=Folding(simd=row.simd, pe=row.pe), target=TARGETS[row.target])

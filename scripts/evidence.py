@@ -6,9 +6,10 @@ Examples:
     python -m scripts.evidence --list
     python -m scripts.evidence --page
 
-Each part is a command of its own, which takes from half an hour to two hours on two cores. What it found is kept as
-``evidence/NAME.json`` beside the page ``evidence.md`` and its figures ``evidence.json``, which say what is there, of
-which commit, and how to repeat it. ``--part`` runs just those named, ``--page`` none: it writes the page anew.
+Each part is a command of its own, which takes from half an hour to two hours on two cores. Its findings are
+kept in ``evidence/NAME.json``. The page ``evidence.md`` shows all findings that are kept, of which commit they
+are, and how to repeat them. ``evidence.json`` has the main figures. ``--part`` runs only the parts named.
+``--page`` runs nothing, and only writes the page.
 
 Exit status: 0 if every part that ran meets its goal, 1 if one does not, 2 for wrong input.
 """
@@ -32,9 +33,9 @@ from sim.evidence.mutation import GOAL
 
 Figures = Mapping[str, Any]
 ROOT = Path(__file__).parents[1]
-#: Missed lines, and branches, that are named.
+#: Number of missed lines, and of missed branches, that are named.
 SHOWN = 50
-#: Parts that count together, as units of two kinds.
+#: Parts whose coverage counts together: those of frozen and of reloadable units.
 COVERAGE = ("coverage", "coverage_reloadable")
 
 
@@ -43,10 +44,10 @@ class Part:
     """A command that finds something out.
 
     Attributes:
-        arguments: behind ``python -m``, without ``--json FILE``.
-        title: of its section of the page.
-        describe: the lines of that.
-        keys: of its figures, those that ``evidence.json`` takes over as they are.
+        arguments: arguments behind ``python -m``, without ``--json FILE``.
+        title: title of its section of the page.
+        describe: makes the lines of its section from its figures.
+        keys: names of the figures that ``evidence.json`` takes over as they are.
     """
 
     arguments: Sequence[str]
@@ -92,8 +93,8 @@ def _read(path: Path) -> Figures:
 
 
 def _run(name: str, kept: Path) -> int:
-    """Run a part, and keep its figures; its exit status, 0 or 1."""
-    commit = _commit()  # before the run, which takes long enough for another one
+    """Run a part, and keep its figures. Returns its exit status, 0 or 1."""
+    commit = _commit()  # asked before the run, during which someone may commit
     with tempfile.TemporaryDirectory() as scratch:
         path = _file(Path(scratch), name)
         status = subprocess.run([sys.executable, "-m", *PARTS[name].arguments, "--json", str(path)]).returncode
@@ -106,7 +107,7 @@ def _run(name: str, kept: Path) -> int:
 
 
 def _commit() -> str | None:
-    """What of this repository runs, ``-dirty`` where files but for the pages differ; None where that is not known."""
+    """The commit that runs, with ``-dirty`` where files outside ``docs`` differ from it; None where not known."""
     try:
         head, changed = (
             subprocess.run(["git", *command], cwd=ROOT, capture_output=True, text=True).stdout.strip()
@@ -118,14 +119,17 @@ def _commit() -> str | None:
 
 
 def shortened(found: Figures) -> Figures:
-    """A part's figures without the names of missed toggles, which are thousands, and with some of the other points'."""
+    """A part's figures with fewer names of missed points.
+
+    The names of toggles, which are thousands, are dropped. Of lines and branches, `SHOWN` names each are kept.
+    """
     if "places" not in found:
         return found
     return {**found, "places": {kind: names[:SHOWN] for kind, names in found["places"].items() if kind != "toggle"}}
 
 
 def figures(found: Mapping[str, Figures]) -> dict[str, Any]:
-    """What ``evidence.json`` holds, None for what was not measured."""
+    """The figures of ``evidence.json``; None for those that were not measured."""
     measured = [found[name] for name in COVERAGE if name in found]
     coverage = {kind: _covered(measured, kind) if measured else None for kind in KINDS}
     others = {key: found[name][key] if name in found else None for name, part in PARTS.items() for key in part.keys}
@@ -133,13 +137,13 @@ def figures(found: Mapping[str, Figures]) -> dict[str, Any]:
 
 
 def _covered(measured: Sequence[Figures], kind: str) -> float:
-    """Percentage of what is not excluded that was hit, of all units together."""
+    """Coverage of all units together: of the points that are not excluded, the percentage that was hit."""
     hit, missed = (sum(part[what][kind] for part in measured) for what in ("hit", "missed"))
     return 100 * hit / (hit + missed)
 
 
 def render(found: Mapping[str, Figures]) -> str:
-    """The page for what the parts found, in Markdown."""
+    """The page in Markdown, with the findings of all parts."""
     lines = [
         "# Evidence",
         "",

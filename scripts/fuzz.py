@@ -8,10 +8,13 @@ Examples:
 
 Each build is a random layer in a random folding, for a random target.
 
-A frozen unit is one case: random and extreme frames go through it twice, at full rate, where the
-predicted cycle figures must hold too, and with random pauses at both ends. A reloadable unit is as
-many cases as there are stimuli: random scenarios of loads, changed settings, frames, malformed frames and
-images, bad accesses, resets and pauses. A case that fails is kept, with the command that runs it again.
+A frozen unit is one case. Random and extreme frames go through it twice: at full rate, where the
+predicted cycle figures must hold too, and with random pauses at both ends.
+
+A reloadable unit has a case for each random scenario. A scenario mixes loads, changed settings, frames,
+malformed frames and images, bad accesses, resets and pauses.
+
+A case that fails is kept, with the command that runs it again.
 
 Exit status: 0 if all cases pass, 1 if one fails, 2 for wrong input.
 """
@@ -48,9 +51,9 @@ from sim.cases.stimulus import extreme_frames, random_frames
 from sim.reloadable.exercise import NOTHING_MOVES, SCENARIOS, exercise_reloadable
 from sim.simulator.simulators import SIMULATORS, find_simulator
 
-#: ``--simulator mix`` runs one of so many frozen units on Verilator, which compiles slowly, and the others on Icarus.
+#: ``--simulator mix`` runs one in so many frozen units on Verilator, which compiles slowly, and the others on Icarus.
 MIX = 5
-#: Of reloadable units, whose scenarios are long, it runs one of so many on Icarus, which simulates slowly.
+#: ``--simulator mix`` runs one in so many reloadable units on Icarus, as their scenarios are long and Icarus is slow.
 RELOADABLE_MIX = 25
 
 
@@ -88,11 +91,11 @@ class Outcome:
     """What came of a build.
 
     Attributes:
-        build: the unit's Verilog, hashed; None if there is none.
-        lines: what is wrong and how to see it again; none if nothing is.
-        cases: number of them.
-        hangs: how many of them failed as nothing moved any more.
-        mismatches: how many failed otherwise.
+        build: hash of the unit's Verilog; None if there is none.
+        lines: what is wrong and how to run it again; empty if nothing is wrong.
+        cases: number of cases.
+        hangs: number of cases that failed because nothing moved any more.
+        mismatches: number of cases that failed otherwise.
     """
 
     build: str | None
@@ -116,7 +119,7 @@ def _figures(outcomes: list[Outcome], options: argparse.Namespace) -> dict[str, 
 
 
 def run_case(seed: int, index: int, simulator: str, target: str, folder: Path) -> Outcome:
-    """Run case ``index`` of ``seed``, a frozen unit."""
+    """Run the case ``index`` of ``seed`` on a frozen unit."""
     rng = np.random.default_rng([seed, index])
     case = random_case(rng)
     if target != "mix":
@@ -151,7 +154,7 @@ def run_case(seed: int, index: int, simulator: str, target: str, folder: Path) -
 
 
 def run_reloadable(seed: int, index: int, simulator: str, target: str, folder: Path, stimuli: int) -> Outcome:
-    """Run scenarios of build ``index`` of ``seed``, a reloadable unit."""
+    """Run random scenarios on the reloadable unit ``index`` of ``seed``."""
     case = random_reloadable_case(np.random.default_rng([seed, index]))
     if target != "mix":
         case = dataclasses.replace(case, target=TARGETS[target])
@@ -167,7 +170,7 @@ def run_reloadable(seed: int, index: int, simulator: str, target: str, folder: P
                 core, find_simulator(simulator), Path(scratch), bench=SCENARIOS, seed=index, stimuli=stimuli
             )
             wrong = {name: message for name, message in verdicts.items() if message is not None}
-        except Exception as error:  # as for a frozen unit; without a simulation there is nothing to run again
+        except Exception as error:  # a finding, too; without a simulation there is nothing to run again
             lines = [f"case {index}: {type(error).__name__}: {error}"]
             return Outcome(build=build, lines=lines, cases=stimuli, mismatches=1)
         if wrong:
@@ -182,7 +185,7 @@ def run_reloadable(seed: int, index: int, simulator: str, target: str, folder: P
 
 
 def _keep(case: UnitConfig, frames: np.ndarray, folder: Path) -> str:
-    """Save the case; the command that simulates it."""
+    """Save the case in ``folder``. Returns the command that simulates it."""
     cli.output_directory(folder)
     write_layer(folder / "layer.npz", case.layer)
     write_array(folder / "input.npy", frames)

@@ -5,11 +5,11 @@ Examples:
     python -m scripts.mutation --unit fold_sequential --count 20
     python -m scripts.mutation --json mutation.json
 
-Yosys draws the mutants. All of a unit's are in one program, which is simulated for each of them
-(``sim/evidence/mutation.py``).
-Survivors are proven to do what the unit does, or argued one by one to do so (``sim/evidence/argued.py``), or listed.
+Yosys draws the mutants. All mutants of a unit are in one program, which is simulated for each of them
+(``sim/evidence/mutation.py``). Some survivors are proven to do what the unit does. Some are argued one
+by one to do so (``sim/evidence/argued.py``). The others are listed.
 
-Exit status: 0 if enough of those not proven equivalent are killed, 1 if not, 2 for wrong input.
+Exit status: 0 if enough of the mutants that are not equivalent are killed, 1 if not, 2 for wrong input.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def _figures(fates: list[Fate], options: Any) -> dict[str, Any]:
 
 
 def _killers(fates: list[Fate]) -> dict[str, int]:
-    """How many mutants each test kills, those before it left alive."""
+    """Number of mutants that each test kills. A mutant counts for the first test that kills it."""
     return dict(Counter(fate.verdict.split(":")[0] for fate in fates if fate.killed).most_common())
 
 

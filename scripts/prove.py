@@ -5,9 +5,9 @@ Examples:
     python -m scripts.prove --only row_store --jobs 2
     python -m scripts.prove --quick --json build/proofs.json
 
-A proof is a property of real gateware, in several builds of it; ``tests/proofs`` has them, and
-says in words what each claims, what it assumes, and whether it holds for ever or for a number
-of cycles. Results are kept while nothing changes that they depend on (XVOLUTION_CACHE).
+A proof is a property of real gateware, in several builds of it. The modules of ``tests/proofs`` say what
+each proof claims, what it assumes, and whether it holds for ever or for a number of cycles. Results are
+cached until something changes that they depend on (XVOLUTION_CACHE).
 
 Exit status: 0 if everything is proven and every bug found, 1 if not, 2 for wrong input.
 """
@@ -28,7 +28,7 @@ from rich.table import Table
 from golden.support import cli
 
 ROOT = Path(__file__).parents[1]
-#: The test that proves, and the one that looks for a planted bug; the report that each writes.
+#: Names of the test that proves and of the test that looks for a planted bug.
 PROVES, FINDS = "test_holds", "test_finds_planted_bug"
 #: pytest's exit status where no test is chosen.
 NOTHING_CHOSEN = 5
@@ -52,7 +52,7 @@ def main(argv: list[str]) -> int:
 
 
 def summary(cases: list[dict[str, object]]) -> dict[str, int]:
-    """Counts of proofs and builds that hold, and of planted bugs and those found."""
+    """Number of proofs and of those that hold, number of planted bugs and of those that are found."""
     proofs = {str(case["proof"]) for case in cases if case["bug"] is None}
     failed = {str(case["proof"]) for case in cases if case["bug"] is None and not case["passed"]}
     bugs = [case for case in cases if case["bug"] is not None]
@@ -70,7 +70,7 @@ def _arguments(quick: bool, only: str | None, jobs: int) -> list[str]:
 
 
 def _run(arguments: list[str], report: Path, console: Console) -> tuple[int, str]:
-    """Run pytest, a step of the bar for each test that ends."""
+    """Run pytest with a progress bar. Returns its exit status and its output."""
     command = [sys.executable, "-m", "pytest", "tests/proofs", "-v", f"--junitxml={report}", *arguments]
     output = ""
     with (
@@ -87,7 +87,7 @@ def _run(arguments: list[str], report: Path, console: Console) -> tuple[int, str
 
 
 def _cases(report: Path) -> list[dict[str, object]]:
-    """What the tests say: a proof's part or a planted bug each."""
+    """The verdicts in pytest's report. Each is about some builds of a proof, or about a planted bug."""
     cases: list[dict[str, object]] = []
     for case in ElementTree.parse(report).iter("testcase"):
         test, _, name = case.get("name", "").partition("[")

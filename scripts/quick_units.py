@@ -6,8 +6,8 @@ Examples:
     python -m scripts.quick_units --record mutation.json
 
 Each recorded mutant is a fault in one unit, and was killed by one test of that unit. ``make test``
-runs the regression of `sim.evidence.mutation` on the units that are chosen: the unit with the most
-kills first, until enough are kept. What only longer tests kill is kept by none.
+runs the regression of `sim.evidence.mutation` on the units that are chosen. The units with the most
+kills are chosen first, until enough kills are kept. Kills by longer tests are not kept by any unit.
 
 Exit status: 0 if enough kills can be kept, 1 if not, 2 for wrong input.
 """
@@ -29,10 +29,10 @@ from sim.evidence.mutation import LONG_PAUSES
 from sim.reloadable.exercise import ESSENTIAL
 
 RECORD = Path(__file__).parents[1] / "docs" / "evidence" / "mutation.json"
-#: Kills to keep, in percent.
+#: Share of the kills to keep, in percent.
 KEEP = 95.0
 
-#: For each unit how many mutants each test killed.
+#: For each unit, the number of mutants that each test killed.
 Kills = Mapping[str, Mapping[str, int]]
 
 
@@ -54,7 +54,7 @@ def read_kills(path: Path) -> Kills:
 
 
 def choose(kills: Kills, keep: float) -> list[str]:
-    """Units, those with the most kills first, until ``keep`` percent of all kills are kept, or no unit is left."""
+    """The units with the most kills, until ``keep`` percent of all kills are kept or no unit is left."""
     chosen: list[str] = []
     for unit in sorted(kills, key=lambda unit: -_quick(unit, kills[unit])):
         if kept(kills, chosen) >= keep:
@@ -64,13 +64,13 @@ def choose(kills: Kills, keep: float) -> list[str]:
 
 
 def kept(kills: Kills, units: list[str]) -> float:
-    """Kills that the regression keeps on ``units``, in percent of all."""
+    """Share of all kills that the regression keeps on ``units``, in percent."""
     total = sum(sum(tests.values()) for tests in kills.values())
     return 100 * sum(_quick(unit, kills[unit]) for unit in units) / total if total else 0.0
 
 
 def _quick(unit: str, tests: Mapping[str, int]) -> int:
-    """Kills of one unit by tests that the regression has."""
+    """Number of kills of one unit by tests of the regression."""
     return sum(count for test, count in tests.items() if _in_regression(unit, test))
 
 

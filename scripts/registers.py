@@ -24,7 +24,7 @@ PAGE = Path(__file__).parents[1] / "docs" / "registers.md"
 
 
 def page() -> str:
-    """The page's text."""
+    """The page with the register table, in Markdown."""
     layer = load_layer(DEFAULT)
     attn_shift, out_shift = (Range(*FIELD_RANGES[name]) for name in ("attn_shift", "out_shift"))
     reload = Reload(attn_shift=attn_shift, out_shift=out_shift)

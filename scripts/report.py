@@ -1,8 +1,8 @@
 """Write what a study has found: a page that needs nothing but itself, its figures as CSV, its plots as SVG.
 
-Means with 95 % intervals, differences to the study's baseline paired by seed, plots, what the hardware
-takes, exact settings and seeds, and the command that repeats it all. It runs nothing: what the store lacks,
-the page names as missing.
+The page has means with 95 % intervals, differences to the study's baseline paired by seed, plots, what the
+hardware takes, exact settings and seeds, and the command that repeats it all. This command runs nothing.
+Runs that the store lacks are named as missing.
 
 Examples:
     python -m scripts.report digits
@@ -12,7 +12,7 @@ Examples:
 
 Give the same --set as to python -m scripts.study. Without --out, files are written to build/report/NAME.
 
-Exit status: 0, or 2 for wrong input, also where the store has nothing of the study.
+Exit status: 0, or 2 for wrong input. A store that has nothing of the study is wrong input.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def repeat(name: str, assignments: Sequence[str]) -> str:
 
 
 def _table(report: Report) -> Table:
-    """Means by row and metric; whichever there are fewer of are the columns, as terminals are narrow."""
+    """Means by row and metric. Terminals are narrow: the columns are whichever there are fewer of."""
     rows, metrics = [row.name for row in report.rows], list(report.metrics)
     lines, columns = (metrics, rows) if len(metrics) > len(rows) else (rows, metrics)
     table = Table(

@@ -1,9 +1,9 @@
 """Draw the kernel that a layer applies at one pixel of a real image: static weights, dynamic ones, and their sum.
 
-The image is one of the held-out digits. It is shown for both products: the layers `digits`
-(hadamard: attention weight times the centre) and `digits_dynamic` (attention weight times
-the similarity of centre and neighbour). Each block is one input channel's window; the
-weights are the integer model's, in units of the accumulator.
+The image is one of the held-out digits. It is shown for both products. In the layer `digits`
+(hadamard), an attention weight is multiplied by the centre. In the layer `digits_dynamic`, it is
+multiplied by the similarity of centre and neighbour. Each block is the window of one input channel.
+The weights are those of the integer model, in units of the accumulator.
 
 Examples:
     python -m scripts.show_attention
@@ -97,7 +97,7 @@ def _draw(
     pixel: tuple[int, int],
     wanted: int | None,
 ) -> Any:
-    # Importing it takes a second, and drawing needs no window.
+    # Matplotlib takes a second to import. Drawing with Figure needs no window.
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(13, 6.4), layout="constrained")

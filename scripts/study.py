@@ -1,8 +1,9 @@
 """Run a study: a grid of trainings, quantisations and measurements, on this machine or on a cluster.
 
-Results are kept in a store, by what was run and the version of the code. What is there is not run
-again, so an interrupted study goes on where it was, and studies share what they have in common. A
-worker that is killed costs the run it was at, which is tried again. Report: python -m scripts.report.
+Results are kept in a store, by what was run and by the version of the code. A run that the store has is
+not repeated. So an interrupted study goes on where it was, and studies share the runs that they have in
+common. If a worker is killed, the run that it was at is tried again. python -m scripts.report writes the
+report.
 
 Examples:
     python -m scripts.study --list
@@ -11,9 +12,10 @@ Examples:
     python -m scripts.study digits --set operator=inner --set seed=0 --set bits=[8] --rtl
     python -m scripts.study fashion --scheduler tcp://10.0.0.7:8786 --store postgresql://team@host/studies
 
---set takes JSON, or texts as they stand. Several values, separated by commas, make the setting an axis of the
-grid. A scheduler is Dask's: dask scheduler, and on each machine dask worker ADDRESS --nthreads 1, with this
-project installed. Store URLs are SQLAlchemy's; other databases than SQLite need their driver.
+--set takes values in JSON, or texts as they stand. Several values, separated by commas, make the setting an
+axis of the grid. --scheduler takes the address of a Dask scheduler. Start it with: dask scheduler. Start a
+worker on each machine, with this project installed: dask worker ADDRESS --nthreads 1. Store URLs are those of
+SQLAlchemy. Databases other than SQLite need their driver.
 
 Exit status: 0 if all runs are there, 1 if one failed or the Verilog differs from the integer model, 2 for
 wrong input.
@@ -39,7 +41,7 @@ from scripts.studies.plan import Forecast, Planned, forecast, plan
 from scripts.studies.result import Result
 from scripts.studies.store import Store
 
-#: More workers than a machine has any use for.
+#: The most workers of this machine; more are a slip.
 MOST_WORKERS = 1024
 CORES = os.cpu_count() or 1
 
@@ -68,11 +70,11 @@ def main(argv: list[str]) -> int:
 
 
 def _runs(study: Study, options: argparse.Namespace) -> list[Run]:
-    """All that is to be there in the end."""
+    """All runs that must have a result in the end."""
     runs = study.runs()
     if not options.rtl:
         return runs
-    # Importing it takes a second.
+    # This import takes a second, and only --rtl needs it.
     from scripts.studies.rtl import simulations
 
     return runs + simulations(runs, options.rtl_images)
@@ -91,7 +93,7 @@ def _run(
     options: argparse.Namespace,
     console: Console,
 ) -> int:
-    """Do what is not stored yet, and say what came of it."""
+    """Do the runs that are not stored yet, and say what came of them. Returns the exit status."""
     left = [run for run in planned if not run.done]
     results = {run.job.content: run.result for run in planned if run.result is not None and run.done}
     if left:
@@ -117,7 +119,7 @@ def _run(
 
 
 def compared(study: Study, results: Sequence[tuple[Run, Result]], console: Console) -> bool:
-    """Say what simulations found; whether any unit's Verilog differs from the integer model."""
+    """Say what simulations found. Returns whether any unit's Verilog differs from the integer model."""
     found = [(run, result) for run, result in results if run.function_name != study.function and result.done]
     if not found:
         return False

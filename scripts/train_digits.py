@@ -5,17 +5,17 @@ Examples:
     python -m scripts.train_digits --product dynamic
     python -m scripts.train_digits --seed 7 --epochs 20 --out build/digits
 
-The network tells scikit-learn's 1797 handwritten digits (8x8 pixels) apart: a 3x3 stem
-convolution, an X-volution layer 16 -> 16 in place of the second convolution, a 2x2 average
-pool and a linear head. A fifth of the images is held out; they are seen neither in training
-nor in calibration. Written are
+The network tells scikit-learn's 1797 handwritten digits (8x8 pixels) apart. It has a 3x3 stem
+convolution, an X-volution layer 16 -> 16 in place of the second convolution, a 2x2 average pool and
+a linear head. A fifth of the images is held out: neither training nor calibration sees them. The
+files written are
 
     digits.npz              the quantised X-volution layer
     digits_activations.npy  the layer's real integer inputs, all held-out images [N, 16, 8, 8]
     digits_network.npz      labels and head, to compute an accuracy from the layer's output
 
-and for the ``dynamic`` product the same with digits_dynamic in place of digits.
-The same seed gives the same files on the same machine.
+For the ``dynamic`` product, their names begin with digits_dynamic instead of digits. The same seed
+gives the same files on the same machine.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ LEARNING_RATE = 0.01
 
 
 class DigitsNetwork(nn.Module):
-    """Digits ``[N, 1, 8, 8]`` to the scores of their ten classes ``[N, 10]``."""
+    """Maps digits ``[N, 1, 8, 8]`` to the scores of their ten classes ``[N, 10]``."""
 
     def __init__(self, product: str) -> None:
         super().__init__()
@@ -88,7 +88,7 @@ def main(argv: list[str]) -> int:
     options = _parser().parse_args(argv)
     out = output_directory(options.out)
 
-    # One thread: sums are added in the same order every time, and matrices this small gain nothing from more.
+    # One thread adds sums in the same order every time, and matrices this small gain nothing from more threads.
     torch.set_num_threads(1)
     with threadpool_limits(1):
         result = trained(options.seed, options.epochs, options.product)
@@ -106,7 +106,7 @@ def main(argv: list[str]) -> int:
 
 
 def trained(seed: int, epochs: int, product: str) -> Digits:
-    """A network trained and quantised on the training images, and what it makes of the held-out ones."""
+    """A network trained and quantised on the training images, with its results on the held-out images."""
     torch.use_deterministic_algorithms(True)
     torch.manual_seed(seed)
     train_images, images, train_labels, labels = split_digits(seed)

@@ -1,15 +1,14 @@
-"""Whether units still become the same Verilog, byte for byte: hashes of their text, written down and compared.
+"""Check that units still become the same Verilog, byte for byte: hashes of their text are kept and compared.
 
 Examples:
     python -m scripts.verilog_hashes                       compare with those that are kept
     python -m scripts.verilog_hashes --unit ecp5_8_bit     one unit
     python -m scripts.verilog_hashes --write               keep those of today
 
-A change of the generator that is to change no gateware is safe where all hashes stay. The units are all
-that are simulated, frozen and reloadable, and the layers with a name for each target.
+A change of the generator that must not change the gateware is safe if all hashes stay. The units are all
+named units that are simulated, frozen and reloadable, and each checked-in layer for each target.
 
-Exit status: 0 if all are the same, 1 if a unit is another or a hash is missing, 2 for
-wrong input.
+Exit status: 0 if all hashes are the same, 1 if one differs or is missing, 2 for wrong input.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ from sim.cases.frozen import CASES, SMALL_CASES
 from sim.cases.reloadable import PREFIX, RELOADABLE, any_case
 
 KEPT = Path(__file__).parents[1] / "docs" / "evidence" / "verilog_hashes.json"
-#: What the name of a layer's unit begins with.
+#: Prefix of the name of a checked-in layer's unit.
 LAYER = "layer/"
 
 
@@ -77,7 +76,7 @@ def _read(path: Path) -> Mapping[str, str]:
 
 
 def unit_names() -> list[str]:
-    """Names of all units, as `verilog_hash` takes them."""
+    """The names of all units, as `verilog_hash` takes them."""
     layers = [f"{LAYER}{name}/{target}" for name in FILES for target in TARGETS]
     return [*CASES, *SMALL_CASES, *(PREFIX + name for name in RELOADABLE), *layers]
 

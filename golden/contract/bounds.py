@@ -1,11 +1,11 @@
 """Proven integer ranges of every intermediate of a layer.
 
-Each range is the sum of the ranges of its terms. A term ``w * x`` reaches its extremes
-where ``x`` does, and every range holds 0 because an element outside the frame is 0; so the
-range of a sum also holds each of its partial sums, in whatever order they are added. That
-is what lets the hardware fold a sum over cycles, and the model add it in any order,
-without a wider accumulator. Rounding and saturation never decrease from one sum to a larger
-one, so a similarity's extremes are those of its sum, rounded and saturated.
+The range of a sum is the sum of the ranges of its terms. A term ``w * x`` reaches its extremes
+at the extremes of ``x``. Every range holds 0, because an element outside the frame is 0. So the
+range of a sum also holds each of its partial sums, in whatever order the terms are added.
+Therefore the hardware may fold a sum over cycles, and the model may add it in any order, without
+a wider accumulator. Rounding and saturation are monotonic. So the extremes of a similarity are
+the extremes of its sum, rounded and saturated.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Weighted(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class SimilarityRanges:
-    """What becomes of a ``dynamic`` layer's similarities: a range for each attention tap, over all heads.
+    """Ranges around the similarities of a ``dynamic`` layer: one for each attention tap, over all heads.
 
     Attributes:
         products: ``x[c,p] x[c,p+t]``.
@@ -65,7 +65,7 @@ class SimilarityRanges:
 
 
 def similarity_ranges(config: LayerConfig) -> SimilarityRanges | None:
-    """Ranges of the similarities, from the number formats; None where there are none (``hadamard``)."""
+    """Ranges of the similarities, from the number formats. None for ``hadamard``, which has no similarities."""
     form = config.similarity
     if form is None:
         return None
@@ -78,14 +78,14 @@ def similarity_ranges(config: LayerConfig) -> SimilarityRanges | None:
 
 
 def attention_elements(config: LayerConfig) -> Sequence[Range]:
-    """Range of what the attention weight of each tap multiplies: ``x0 x_t``, for ``dynamic`` ``sim x_t``."""
+    """Range of what each tap's attention weight multiplies: ``x0 x_t`` (``hadamard``) or ``sim x_t`` (``dynamic``)."""
     similarity = similarity_ranges(config)
     product = config.in_range.product(config.in_range)
     return [product] * len(config.attn_offsets) if similarity is None else similarity.elements
 
 
 def combined_ranges(layer: Weighted) -> tuple[np.ndarray, np.ndarray]:
-    """Extremes of ``2^attn_shift * conv_sum`` and the attention of all taps, per output and input channel.
+    """Extremes of ``2^attn_shift * conv_sum`` plus the attention of all taps, per output and input channel.
 
     Returns:
         ``(low, high)``, int64 ``[O, C/groups]`` each.
@@ -98,7 +98,11 @@ def combined_ranges(layer: Weighted) -> tuple[np.ndarray, np.ndarray]:
 
 
 def accumulator_ranges(layer: Weighted) -> tuple[np.ndarray, np.ndarray]:
-    """Extremes of ``acc`` and of each of its partial sums, bias in or out: int64 ``[O]`` each."""
+    """Extremes of ``acc`` and of each of its partial sums, with or without the bias.
+
+    Returns:
+        ``(low, high)``, int64 ``[O]`` each.
+    """
     low, high = combined_ranges(layer)
     return low.sum(axis=1) + np.minimum(layer.bias, 0), high.sum(axis=1) + np.maximum(layer.bias, 0)
 
@@ -110,10 +114,10 @@ class StageRanges:
     Attributes:
         conv_sum: ``sum_i conv_weight[o,c,i] x[c,p+i]`` of one input channel.
         similarity: the similarities, None for ``hadamard``.
-        attn_sum: ``sum_t attn_weight[o,c,t] x[c,p+t]`` of one input channel, for ``dynamic``
-            ``sum_t attn_weight[o,c,t] sim[t,h(c)] x[c,p+t]``.
-        combined: ``2^attn_shift * conv_sum + x0 * attn_sum`` of one input channel, for
-            ``dynamic`` without ``x0``.
+        attn_sum: ``sum_t attn_weight[o,c,t] x[c,p+t]`` of one input channel (``hadamard``), or
+            ``sum_t attn_weight[o,c,t] sim[t,h(c)] x[c,p+t]`` (``dynamic``).
+        combined: ``2^attn_shift * conv_sum + x0 * attn_sum`` of one input channel (``hadamard``),
+            or ``2^attn_shift * conv_sum + attn_sum`` (``dynamic``).
         accumulator: ``acc`` and all its partial sums.
         scaled: ``acc * multiplier``.
     """

@@ -1,9 +1,10 @@
 """The extremes of a layer's formats, for bounds that hold whatever weights are loaded.
 
-`golden.contract.bounds` proves ranges from actual weights. A sum ``sum_k w_k e_k`` is largest where
-every ``|w_k|`` is at its limit and has the sign of the end of ``e_k``'s range that is
-farther from 0, and least with all signs turned. So of all weights that a format allows,
-these two give the extremes, and so does every part of them for every part of a sum.
+`golden.contract.bounds` proves ranges from actual weights. This module makes the weights that
+give the extremes over all weights of a format. A sum ``sum_k w_k e_k`` is largest where every
+``|w_k|`` is at its limit, and ``w_k`` has the sign of that end of ``e_k``'s range which is
+farther from 0. The sum is least where all these signs are turned. A part of these weights gives
+the extremes of that part of the sum.
 """
 
 from __future__ import annotations
@@ -20,15 +21,17 @@ from golden.contract.ranges import Range
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Extremes:
-    """Stands for all layers of ``config``: bounds of its four output channels are bounds of every layer's.
+    """Stands for all layers of ``config``: bounds of its four output channels hold for every layer.
 
-    The first two channels have the weights that make sums largest, the other two their negatives,
-    so that channels taken in pairs have both, too.
+    Channels 0 and 1 have the weights that make sums largest. Channels 2 and 3 have the negatives of
+    these weights. Where neighbouring channels are paired, the first and the second channels of
+    the pairs each reach both extremes.
 
     Attributes:
         conv_weight: ``[4, C/groups, K, K]``.
         attn_weight: ``[4, C/groups, T]``.
-        bias, multiplier: ``[4]``, the largest, and for the last two the least bias.
+        bias: ``[4]``, the largest for channels 0 and 1, the least for channels 2 and 3.
+        multiplier: ``[4]``, the largest.
     """
 
     config: LayerConfig
@@ -56,7 +59,7 @@ class Extremes:
 
 
 def _sign(element: Range) -> int:
-    """Sign of the end that is farther from 0."""
+    """Sign of that end of ``element`` which is farther from 0."""
     return 1 if element.high >= -element.low else -1
 
 

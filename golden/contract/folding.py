@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from golden.contract.layer_config import LayerConfig
 from golden.support.cli import UserError
 
-#: Lanes of a folding that nobody chose: the largest divisor up to this.
+#: Where nobody chose a folding, each side has the largest divisor of its channels up to this.
 DEFAULT_LANES = 4
 
 
@@ -25,9 +25,9 @@ class Folding:
 
     @classmethod
     def choose(cls, config: LayerConfig, simd: int | None = None, pe: int | None = None) -> Folding:
-        """The folding asked for, with defaults for what is None.
+        """The folding with ``simd`` and ``pe``; one that is None gets a default.
 
-        Raises `UserError` where it does not divide the channels.
+        Raises `UserError` where one does not divide its channels, or they differ in a depthwise layer.
         """
         if config.depthwise:
             simd = pe if simd is None else simd

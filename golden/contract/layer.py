@@ -7,9 +7,9 @@ A layer computes, for output channel ``o`` at output position ``q`` (centre
                      + sum_{c,t} attn_weight[o,c,t] x[c,p] x[c,p+attn_offsets[t]]
     y[o]   = saturate(round_half_even(acc[o] * multiplier[o] / 2^out_shift))
 
-in exact integers: the merged form of X-volution (arXiv 2106.02253) with the ``hadamard``
-product. With the ``dynamic`` product the content decides through a similarity of each head
-``h`` (consecutive channels) at each tap, the one intermediate that is rounded:
+in exact integers. This is the merged form of X-volution (arXiv 2106.02253) with the ``hadamard``
+product. With the ``dynamic`` product each head ``h`` (consecutive channels) has a similarity at
+each tap, which scales the attention. The similarity is the one intermediate that is rounded:
 
     sim[t,h] = saturate(round_half_even(sum_{c in h} x[c,p] x[c,p+attn_offsets[t]] / 2^sim_shift))
     acc[o]   = bias[o] + 2^attn_shift * sum_{c,i} conv_weight[o,c,i] x[c,p+i]
@@ -76,7 +76,7 @@ class Layer:
 
     @classmethod
     def stand_in(cls, config: LayerConfig) -> Layer:
-        """A layer of ``config`` without weights, where only the config counts."""
+        """A layer of ``config`` with all weights 0, for uses where only the config counts."""
         zeros = {name: np.zeros(shape, np.int64) for name, shape in config.array_shapes.items()}
         return cls(config=config, **(zeros | {"multiplier": np.ones(config.out_channels, np.int64)}))
 

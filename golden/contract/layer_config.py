@@ -31,7 +31,7 @@ FIELD_RANGES: dict[str, tuple[int, int]] = {
     "attn_shift": (0, 15),
     "out_shift": (0, 47),
 }
-#: The same of those that a ``dynamic`` layer needs and no other has.
+#: Inclusive integer ranges of the fields that a ``dynamic`` layer needs and no other layer has.
 DYNAMIC_RANGES: dict[str, tuple[int, int]] = {"heads": (1, 4096), "sim_bits": (2, 8), "sim_shift": (0, 31)}
 #: Allowed values of the config's enumerated fields.
 FIELD_CHOICES: dict[str, tuple[Any, ...]] = {
@@ -43,7 +43,7 @@ FIELD_CHOICES: dict[str, tuple[Any, ...]] = {
 
 
 class LayerError(UserError):
-    """A layer outside the contract; the message names the field, its value and what is allowed."""
+    """A layer outside the contract. The message names the field, its value and what is allowed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +63,7 @@ class SimilarityFormat:
     limits: Range
 
     def coefficient(self, total: int) -> int:
-        """The similarity of an inner product."""
+        """The similarity that the inner product ``total`` becomes: shifted, rounded and saturated."""
         # Python rounds a fraction half to even.
         return min(max(round(Fraction(total, 2**self.shift)), self.limits.low), self.limits.high)
 
@@ -71,6 +71,8 @@ class SimilarityFormat:
 @dataclass(frozen=True, kw_only=True)
 class LayerConfig:
     """Geometry and number formats of a layer: the ``config`` text of a layer file.
+
+    ``docs/layers.md`` says what each field means.
 
     Raises `LayerError` for any field outside the contract.
     """

@@ -15,7 +15,7 @@ from golden.support.cli import UserError, replacing
 
 #: Arrays of a layer file, beside ``config``.
 ARRAYS = ("conv_weight", "attn_weight", "bias", "multiplier")
-#: Characters that a config may have; every field at its longest takes few of them.
+#: Most characters that a config may have. A config with every field at its longest has far fewer.
 MAX_CONFIG = 100_000
 
 
@@ -40,20 +40,23 @@ def _read(archive: Archive) -> Layer:
     if characters > MAX_CONFIG:
         raise LayerError(f"config has {characters} characters, allowed are {MAX_CONFIG}")
     config = LayerConfig.from_json(str(archive.read("config")))
-    # All headers before the first array: what is refused is refused at once.
+    # All headers are checked before any array is read: a refusal costs no time and no memory.
     for name, wanted in config.array_shapes.items():
         check_header(name, *archive.header(name), wanted)
     return Layer(config=config, **{name: archive.read(name) for name in ARRAYS})
 
 
 def write_layer(path: str | os.PathLike[str], layer: Layer) -> None:
-    """Write ``layer`` so that `read_layer` returns it, the whole file or none."""
+    """Write ``layer`` so that `read_layer` returns it, the whole file or none.
+
+    Raises `UserError` where ``path`` cannot be written.
+    """
     with replacing(path, "wb") as stream:
         stream.write(layer_bytes(layer))
 
 
 def layer_bytes(layer: Layer) -> bytes:
-    """What `write_layer` writes: narrow integer dtypes."""
+    """The bytes of a layer file, its arrays in narrow integer dtypes."""
     buffer = io.BytesIO()
     np.savez_compressed(
         buffer,

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-if TYPE_CHECKING:
-    pass
-
-#: Width of the widest accumulator the contract allows (a DSP48's).
+#: Bits of the widest accumulator that the contract allows (a DSP48's).
 ACCUMULATOR_BITS = 48
 
 
@@ -43,7 +39,7 @@ class Range:
         return Range(min(corners), max(corners))
 
     def times(self, count: int) -> Range:
-        """Range of a sum of ``count`` terms."""
+        """Range of a sum of ``count`` terms, each in this range."""
         return Range(count * self.low, count * self.high)
 
     def square(self) -> Range:

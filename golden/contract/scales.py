@@ -1,4 +1,4 @@
-"""Between real values and the integers of a layer, by the scales its file records."""
+"""Real values to the integers of a layer and back, by the scales that its file records."""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
 """Frames as stream beats, and beats as bits: the one place that packs.
 
 A stream carries a frame in raster order with the channels innermost: for y, for x, for
-channel group g one beat of ``lanes`` channels, channel ``g*lanes + j`` in element ``j``;
-element ``j`` sits at bit ``j*bits`` and TDATA is padded with zeros to whole bytes.
+channel group g there is one beat of ``lanes`` channels. Element ``j`` of the beat holds channel
+``g*lanes + j``. Element ``j`` starts at bit ``j*bits`` of TDATA. TDATA is padded with zeros to
+whole bytes.
 """
 
 from __future__ import annotations

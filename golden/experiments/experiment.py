@@ -21,14 +21,14 @@ from golden.training.train import Schedule, evaluate, reproducible, train
 
 __all__ = ["check_settings", "measured_examples", "run_experiment", "task_of"]
 
-#: Parts of a training epoch that other work takes, about: a quantisation and its evaluation, and an epoch of QAT.
+#: Training epochs that take about as long as a quantisation with its evaluation, and as an epoch of QAT.
 PTQ_COST, QAT_COST = 0.5, 2.0
 
-#: Runs that follow each other mostly have the same images.
+#: The last task stays loaded: runs that follow each other mostly have the same images.
 _loaded = lru_cache(maxsize=1)(load_task)
 
 Advance = Callable[[float], object]
-#: Told of each integer network: ``("ptq" or "qat", bits, network)``.
+#: A function that is called for each integer network: ``("ptq" or "qat", bits, network)``.
 Keep = Callable[[str, int, IntegerNetwork], object]
 
 
@@ -41,26 +41,28 @@ def run_experiment(
     """Train the network of ``settings``, quantise it, and measure both.
 
     Args:
-        settings: JSON values by name, see `golden.experiments.settings.SETTINGS`; defaults fill the rest.
-        advance: called with the part of the work that was done; the parts add up to 1.
+        settings: JSON values by name, see `golden.experiments.settings.SETTINGS`. Settings that are left
+            out have their defaults.
+        advance: called with the part of the work that was done. The parts add up to 1.
         keep: called with each integer network, for what the figures do not hold, such as its layers' weights.
 
     Returns:
-        JSON values. The same settings give the same figures on the same machine::
+        JSON values. Equal settings give equal figures on one machine::
 
             settings    all of them, checked
             metric      what the figures count, such as "accuracy in percent"
             parameters  trained numbers of the network
             curve       for each epoch: epoch, loss, validation
             float       the metric of the trained network, on the images of ``split``
-            tuned       null without QAT; else that of the same network trained ``qat_epochs`` longer in
+            tuned       null without QAT, else the metric of the network trained ``qat_epochs`` longer in
                         floats, which is what QAT is to be compared with
             ptq         by bits ("8"): metric of the integer network, and layers
-            qat         by bits: metric, layers, curve, checked_images and equal: whether the
-                        training's forward pass gave the integers of the integer network there, in every step
+            qat         by bits: metric, layers, curve, checked_images (how many), and equal (whether the
+                        training's forward pass gave the integer network's integers on these images, in
+                        every step)
 
-        ``layers`` are those that the variant put in a convolution's place: name, and the config of
-        the layer file as JSON.
+        ``layers`` lists the layers that the variant put in a convolution's place. Each has its name, and
+        its config as in a layer file.
 
     Raises:
         UserError: for settings that are not allowed (before any work), a data set that is missing
@@ -167,7 +169,10 @@ def measured_examples(task: Task, settings: Mapping[str, Any]) -> Examples:
 
 
 def _schedule(settings: Mapping[str, Any], prefix: str) -> Schedule:
-    """How to train, or with the prefix ``qat_`` how to go on; merged weights have no norm that would undo a decay."""
+    """How to train, or with the prefix ``qat_`` how to go on training.
+
+    Merged weights do not decay, because no batch norm follows them that would undo the decay.
+    """
     return Schedule(
         epochs=settings[f"{prefix}epochs"],
         batch=settings[f"{prefix}batch"],
@@ -184,7 +189,7 @@ def _precision(settings: Mapping[str, Any], bits: int) -> Precision:
 
 
 def _parts(settings: Mapping[str, Any], advance: Advance) -> Callable[[float], Advance]:
-    """From what a piece of work costs to its own ``advance``, whose amounts add up to 1."""
+    """A function from the cost of a piece of work to an ``advance`` of its own, whose amounts add up to 1."""
     quantised = PTQ_COST * len(settings["bits"])
     if settings["qat_bits"]:
         quantised += settings["qat_epochs"] * (1 + QAT_COST * len(settings["qat_bits"]))

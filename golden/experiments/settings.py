@@ -1,7 +1,7 @@
 """The settings of an experiment: JSON values, their defaults, and every refusal by name.
 
-What has no effect is set to its default, so that equal experiments have equal settings: a plain
-network has no product, and a run that is not quantised no calibration.
+A setting without effect becomes its default, so that equal experiments have equal settings. The
+product has no effect on a plain network. The calibration has none on a run that is not quantised.
 """
 
 from __future__ import annotations
@@ -25,16 +25,17 @@ from golden.training.train import AUGMENTATIONS, OPTIMISERS
 
 #: Widths that weights and activations can be quantised to.
 BITS = (2, 8)
-#: Directions of four neighbours, above, left, right and below; 8 are all `NEIGHBOURS`.
+#: The directions of four neighbours: above, left, right and below.
 CROSS = tuple((dy, dx) for dy, dx in NEIGHBOURS if dy == 0 or dx == 0)
 #: Options of X-volution among the settings.
 OPERATOR = ("product", "heads", "directions", "shift", "weighting", "stack", "branch_norm")
-#: What a plain network does not depend on.
+#: Settings that a plain network does not depend on.
 VARIANT = ("stages", "place", *OPERATOR, "zero_init", "features")
-#: What softmax, which shifts nothing, does not depend on.
+#: Settings that ``softmax`` does not depend on: it shifts nothing.
 SHIFTS = tuple(UNSHIFTED)
-#: What a run without quantisation does not depend on.
+#: Settings that a run without quantisation does not depend on.
 QUANTISATION = ("mixed", "edge_bits", "method", "calibration_images", "check_images")
+#: Settings that a run without QAT does not depend on.
 QAT = ("qat_epochs", "qat_learning_rate", "qat_batch")
 
 Check = Callable[[Any], bool]
@@ -42,7 +43,7 @@ Check = Callable[[Any], bool]
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
-    """A setting's default, what it may be, and that in words."""
+    """A setting's default, the check of its value, and what is allowed in words."""
 
     default: Any
     valid: Check
@@ -159,13 +160,13 @@ SETTINGS: dict[str, Setting] = {
 
 
 def check_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """All settings of an experiment, in a fixed order: those given, and defaults for the rest.
+    """All settings of an experiment, in a fixed order. Settings that are not given have their defaults.
 
-    What has no effect on the experiment's figures becomes its default. No data set is looked at.
+    A setting without effect on the figures becomes its default. No data set is looked at.
 
     Raises:
-        UserError: naming a key or value, and what is allowed; also for settings that do not go
-            together, such as a product that cannot be quantised with ``bits``.
+        UserError: naming a key or value, and what is allowed; and for settings that do not go
+            together, such as ``bits`` and a product that cannot be quantised.
     """
     for name in settings:
         if name not in SETTINGS:

@@ -1,4 +1,10 @@
-"""Layers with a name: files beside this one, and recipes for those too large to check in."""
+"""Layers with a name: files in this folder, and recipes for layers too large to check in.
+
+In the order of the data flow:
+
+- `random_layer`: layers with random weights.
+- `digits`: the networks around the layers ``digits`` and ``digits_dynamic``.
+"""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
 """The networks around the checked-in layers ``digits`` and ``digits_dynamic``: what follows the layer, in numpy.
 
-A stem convolution, the X-volution layer with a ReLU, a 2x2 average pool and a linear head
-tell scikit-learn's 8x8 digits apart; the layer's product is what the two networks differ in,
-and each is trained by itself. Recorded are the integers that the stem sends into the
-layer for every held-out image, and the head, so that an accuracy can be computed from
-whoever computed the layer: the integer model or the Verilog.
+A network is a stem convolution, the X-volution layer with a ReLU, a 2x2 average pool and a linear
+head. It tells scikit-learn's 8x8 digits apart. The two networks differ in the layer's product, and
+each is trained by itself. The files record the integers that the stem sends into the layer for
+every held-out image, and the head. So an accuracy can be computed from the layer's outputs,
+whether the integer model or the Verilog computed them.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from golden.support.cli import UserError, write_files
 
 #: The layer's name with each product.
 LAYER_NAMES = {"hadamard": "digits", "dynamic": "digits_dynamic"}
-#: Arrays of the network file, fields of `Digits`, and the kinds of dtype that they may have.
+#: Arrays of the network file, which are fields of `Digits`, and the kinds of dtype that they may have.
 NETWORK_ARRAYS = {"labels": "iu", "head_weight": "f", "head_bias": "f", "float_prediction": "iu"}
 #: Classes of the head, and side of the average pool before it.
 CLASSES = 10
@@ -39,7 +39,7 @@ class Digits:
 
     Attributes:
         layer: the quantised X-volution layer.
-        frames: what goes into it for each image, integers ``[N, C, H, W]``.
+        frames: what goes into the layer for each image, integers ``[N, C, H, W]``.
         labels: ``[N]``, the digit in each image.
         head_weight: ``[10, O*Ho/2*Wo/2]``, for pooled features in the order channel, row, column.
         head_bias: ``[10]``.
@@ -54,7 +54,7 @@ class Digits:
     float_prediction: np.ndarray
 
     def first(self, images: int) -> Digits:
-        """The first ``images`` of them. Raises `UserError` where there are fewer."""
+        """The first ``images`` digits. Raises `UserError` where there are fewer."""
         if images > len(self.labels):
             raise UserError(f"images {images} is too many, there are {len(self.labels)} held-out images")
         parts = {name: getattr(self, name)[:images] for name in ("frames", "labels", "float_prediction")}
@@ -63,7 +63,7 @@ class Digits:
     def logits(self, y: np.ndarray) -> np.ndarray:
         """Scores of the ten classes, float64 ``[N, 10]``, from the layer's integer output ``[N, O, Ho, Wo]``."""
         images, channels, height, width = y.shape
-        # One memory layout whatever y's, so that equal outputs have scores equal to the last bit.
+        # The memory layout does not depend on y's, so that equal outputs have scores equal to the last bit.
         values = np.ascontiguousarray(dequantise_output(self.layer, y))
         tiles = values.reshape(images, channels, height // POOL, POOL, width // POOL, POOL)
         features = tiles.mean(axis=(3, 5)).reshape(images, -1)
@@ -82,7 +82,7 @@ def file_names(layer: str) -> tuple[str, str, str]:
 def read_digits(folder: Path = FOLDER, layer_name: str = LAYER_NAMES["hadamard"]) -> Digits:
     """The three files of a layer in ``folder``.
 
-    Raises `UserError` for one that is missing or broken, and for files that do not belong together.
+    Raises `UserError` for a file that is missing or broken, and for files that do not belong together.
     """
     layer_path, activations_path, network_path = (folder / name for name in file_names(layer_name))
     layer = read_layer(layer_path)
@@ -122,7 +122,10 @@ def _read_network(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> dict[str
 
 
 def write_digits(folder: Path, digits: Digits, layer_name: str = LAYER_NAMES["hadamard"]) -> None:
-    """Write the three files of a layer so that `read_digits` returns ``digits``, all of them or none."""
+    """Write the three files of a layer so that `read_digits` returns ``digits``: all of them or none.
+
+    Raises `UserError` where one cannot be written.
+    """
     frames = digits.layer.check_input(digits.frames)
     activations = array_bytes(frames.astype(np.int8 if digits.layer.config.in_signed else np.uint8))
     buffer = io.BytesIO()

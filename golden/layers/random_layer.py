@@ -18,10 +18,10 @@ def random_layer(rng: np.random.Generator, **fields: Any) -> Layer:
 
     Args:
         rng: source of the weights.
-        fields: `LayerConfig` fields. Those left out describe an 8-bit 3x3 ``same`` layer with
-            all eight directions, with one head where the product is ``dynamic``; ``out_shift``
-            left out is chosen with the multipliers, ``sim_shift`` so that some similarities of
-            uniform random frames saturate.
+        fields: `LayerConfig` fields. The defaults describe an 8-bit 3x3 ``same`` layer with all
+            eight directions, and one head where the product is ``dynamic``. The default of
+            ``out_shift`` is chosen with the multipliers. The default of ``sim_shift`` lets some
+            similarities of uniform random frames saturate.
 
     Raises:
         LayerError: for a field, or a bound on ``|acc|``, outside the contract.
@@ -63,7 +63,7 @@ def random_layer(rng: np.random.Generator, **fields: Any) -> Layer:
         top = 2 ** min(MULTIPLIER_BITS, config.out_shift + 1) - 1
         multiplier = rng.integers(1, top, config.out_channels, endpoint=True)
         return dataclasses.replace(layer, multiplier=multiplier)
-    # A sum of n random terms is about sqrt(n) of its bound: aim there, not at the bound.
+    # A sum of n random terms is about its bound divided by sqrt(n): aim there, not at the bound.
     low, high = accumulator_ranges(layer)
     terms = shape[1] * (config.kernel**2 + len(config.attn_offsets))
     typical = np.maximum(high - low, 1) / np.sqrt(terms) / 4
@@ -76,11 +76,11 @@ def random_layer(rng: np.random.Generator, **fields: Any) -> Layer:
 def at_limits(layer: Layer, sign: Callable[[np.ndarray], np.ndarray]) -> Layer:
     """``layer`` with all weights, biases and multipliers at the limits of their formats.
 
-    ``out_shift`` becomes such that the bound on ``acc`` just fits the output.
+    ``out_shift`` becomes such that the bound on ``acc * multiplier`` just fits the output.
 
     Args:
         layer: the layer.
-        sign: an integer array to the signs, 1 or -1, of the values in its place.
+        sign: a function from an integer array to the signs, 1 or -1, of the values in its place.
     """
     c = layer.config
     limits = dataclasses.replace(

@@ -1,13 +1,14 @@
 """The integer layer in fxpmath's fixed-point formats: the readable second opinion.
 
-One function per stage, named as in the hardware, each value an `Fxp` array in a stated
-format; `golden.model.integer` shares no code with it. It is slow: meant for small frames.
+There is one function per stage, named as in the hardware. Each value is an `Fxp` array in a
+stated format. The module shares no code with `golden.model.integer`. It is slow, and meant for
+small frames.
 
 Three habits of fxpmath shape the code:
 
 - An unsigned array times a signed one goes through float64, so unsigned numbers live in a
   signed format that is one bit wider.
-- Rounding goes through float64 too, wrong beyond 53 bits: see `requantise`.
+- Rounding goes through float64, which is wrong beyond 53 bits. `requantise` avoids that.
 - ``a.equal(a + b)`` adds a dimension on every call, so a sum is a new array in its format.
 """
 
@@ -46,7 +47,7 @@ def window(layer: Layer, frame: np.ndarray) -> Fxp:
         frame: integers ``[C, H, W]``.
 
     Returns:
-        ``[C, Ho, Wo, 2R+1, 2R+1]``, R the window radius: the element at distance
+        ``[C, Ho, Wo, 2R+1, 2R+1]`` with R the window radius. The element at distance
         ``(dy, dx)`` from the centre has the last two indices ``(R+dy, R+dx)``.
     """
     c = layer.config
@@ -77,7 +78,7 @@ def similarity(layer: Layer, elements: Fxp) -> Fxp | None:
         products = (_tap(layer, elements, 0, 0) * _tap(layer, elements, dy, dx)).raw()[0]
         for h, channels in enumerate(np.split(np.arange(c.in_channels), c.heads)):
             total = _exact(fxp.sum(Fxp(products[channels], like=_ACCUMULATOR), axis=0, out_like=_ACCUMULATOR))
-            # The sum's lowest sim_shift bits become its fraction, which the narrow format has not.
+            # The sum's lowest sim_shift bits become its fraction. The narrow format rounds it off.
             quotient = _signed(ACCUMULATOR_BITS, c.sim_shift)
             quotient.set_val(total.raw(), raw=True)
             sims[t, h] = Fxp(quotient, like=_signed(c.sim_bits)).raw()
@@ -92,8 +93,9 @@ def tap_macs(layer: Layer, elements: Fxp, sims: Fxp | None = None) -> tuple[Fxp,
         sims: ``[T, heads, Ho, Wo]``, or None.
 
     Returns:
-        ``sum_i conv_weight[o,c,i] x[c,p+i]`` and ``sum_t attn_weight[o,c,t] x[c,p+t]``, in
-        which ``sims`` multiply their taps: ``[O, C/groups, Ho, Wo]`` each.
+        ``sum_i conv_weight[o,c,i] x[c,p+i]`` and ``sum_t attn_weight[o,c,t] x[c,p+t]``,
+        ``[O, C/groups, Ho, Wo]`` each. With ``sims`` the terms of the second sum are
+        ``attn_weight[o,c,t] sim[t,h(c)] x[c,p+t]``.
     """
     c = layer.config
     half = c.kernel // 2
@@ -112,7 +114,10 @@ def tap_macs(layer: Layer, elements: Fxp, sims: Fxp | None = None) -> tuple[Fxp,
 
 
 def attention_combine(layer: Layer, elements: Fxp, conv_sum: Fxp, attn_sum: Fxp) -> Fxp:
-    """``2^attn_shift * conv_sum + x0 * attn_sum``, ``dynamic`` without ``x0``: ``[O, C/groups, Ho, Wo]``."""
+    """``2^attn_shift * conv_sum + x0 * attn_sum``, ``[O, C/groups, Ho, Wo]``.
+
+    The ``dynamic`` product has no factor ``x0``.
+    """
     attention = attn_sum if layer.config.product == "dynamic" else _tap(layer, elements, 0, 0) * attn_sum
     return _sum(conv_sum << layer.config.attn_shift, attention)
 
@@ -126,10 +131,10 @@ def channel_accumulate(layer: Layer, combined: Fxp) -> Fxp:
 def requantise(layer: Layer, acc: Fxp) -> Fxp:
     """``saturate(round_half_even(acc * multiplier / 2^out_shift))``, ``[O, Ho, Wo]``.
 
-    The scale is a fixed-point number with ``out_shift`` fraction bits, so the product is
-    exact; it may need 64 bits. Half-to-even rounding commutes with adding an even integer,
-    so the part that is one is set aside, and fxpmath rounds the rest: a number from 0 up to
-    2 with at most 47 fraction bits, which its float64 holds.
+    The scale is a fixed-point number with ``out_shift`` fraction bits, so the product is exact.
+    The product may need 64 bits. Half-to-even rounding commutes with adding an even integer. So
+    the largest even integer in the product is set aside, and fxpmath rounds the remainder. The
+    remainder is from 0 up to 2 with at most 47 fraction bits, which a float64 holds.
     """
     c = layer.config
     scale = _signed(MULTIPLIER_BITS + 1, c.out_shift)
@@ -139,7 +144,7 @@ def requantise(layer: Layer, acc: Fxp) -> Fxp:
     rest = _signed(c.out_shift + 2, c.out_shift)
     rest.set_val((scaled - (even << c.out_shift)).astype(np.int64), raw=True)
     rounded = Fxp(rest, like=_signed(3))
-    # No value below 0: relu on a signed output is the unsigned format without the sign bit.
+    # relu on a signed output leaves no negative value: the format is unsigned, without the sign bit.
     negative = c.out_signed and not c.relu
     bits = c.out_bits if negative or not c.out_signed else c.out_bits - 1
     out = Fxp(None, signed=negative, n_word=bits, n_frac=0, rounding="around", overflow="saturate")
@@ -165,7 +170,7 @@ def _weight(layer: Layer, weight: np.ndarray) -> Fxp:
 
 
 def _tap(layer: Layer, elements: Fxp, dy: int, dx: int) -> Fxp:
-    """One tap of the window beside the weights' ``[O, C/groups]``: depthwise, output o sees channel o."""
+    """One tap of the window, to be multiplied by `_weight`: ``[1, C, Ho, Wo]``, depthwise ``[C, 1, Ho, Wo]``."""
     tap = elements.raw()[..., layer.config.radius + dy, layer.config.radius + dx]
     return Fxp(tap[:, None] if layer.config.depthwise else tap[None], like=elements, raw=True)
 
@@ -175,7 +180,7 @@ def _sum(a: Fxp, b: Fxp) -> Fxp:
 
 
 def _exact(total: Fxp) -> Fxp:
-    """A sum in the accumulator's format, where nothing may saturate."""
+    """``total``, a sum in the accumulator's format. Raises `OverflowError` where it saturated."""
     status = total.get_status()
     if status["overflow"] or status["underflow"]:
         raise OverflowError(f"a sum leaves the accumulator's {ACCUMULATOR_BITS} bits")

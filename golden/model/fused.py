@@ -1,8 +1,8 @@
-"""The dynamic convolution that a layer is at one position: static weights plus those that its content makes.
+"""The dynamic convolution that a layer is at one position: static weights plus weights made from the content.
 
     y0 = b + sum_i (Wc_i + Wa_i(x0, x_i)) x_i                  (arXiv 2106.02253, the merged form)
 
-What the integer model sums up in one go is taken apart here, in exact integers, to be looked at.
+The integer model adds all terms in one go. This module takes them apart, in exact integers, to be looked at.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class FusedKernel:
 
     @property
     def total(self) -> np.ndarray:
-        """The fused weights."""
+        """The fused weights, int64 ``[O, C/groups, taps]``."""
         return self.static + self.dynamic
 
 
@@ -61,14 +61,14 @@ def fused_kernel(layer: Layer, frame: np.ndarray, y: int, x: int) -> FusedKernel
         static[..., offsets.index(offset)] = conv[..., i] << c.attn_shift
     for t, offset in enumerate(c.attn_offsets):
         factor = _factor(layer, tap(0, 0), tap(*offset))
-        # Depthwise, an output channel sees the input channel of its own number only.
+        # In a depthwise layer an output channel sees only the input channel of its own number.
         own = factor[:, None] if c.depthwise else factor
         dynamic[..., offsets.index(offset)] = layer.attn_weight[..., t] * own
     return FusedKernel(offsets=offsets, static=static, dynamic=dynamic)
 
 
 def _factor(layer: Layer, centre: np.ndarray, neighbour: np.ndarray) -> np.ndarray:
-    """What the attention weights of a tap are multiplied with, for each input channel."""
+    """What the attention weights of a tap are multiplied by, for each input channel: ``[C]``."""
     form = layer.config.similarity
     if form is None:
         return centre

@@ -1,13 +1,14 @@
 """The exact integer model of a layer, at the speed of a floating-point matrix product.
 
-A tile of output positions is one column block of two matrix products per block of input
-channels: weights times shifted elements (convolution) and weights times ``x0 * x_t``, or
-``sim * x_t`` (attention). Both run in floating point and are exact all the same. Every term is an
-integer, and `golden.contract.bounds` proves that each partial sum of the terms, in whatever order
-they are added, is one too, below 2^47 in magnitude; float64 holds every integer up to 2^53,
-so no multiplication, addition or fused multiply-add of the sum ever rounds. A product whose
-own proven bound, from its actual weights, stays within 2^24 runs in float32 by the same
-argument.
+A tile of output positions takes two matrix products per block of input channels, a column for
+each position. The convolution is weights times shifted elements. The attention is weights times
+``x0 * x_t`` (``hadamard``) or ``sim * x_t`` (``dynamic``).
+
+Both products run in floating point and are exact. Every term is an integer. So is each partial
+sum of the terms, in whatever order they are added. `golden.contract.bounds` proves that partial
+sums are below 2^47 in magnitude, and float64 holds every integer up to 2^53. So no
+multiplication, addition or fused multiply-add ever rounds. float32 holds every integer up to
+2^24. So a product whose proven bound, from its actual weights, is at most 2^24 runs in float32.
 
 A depthwise layer has nothing to share between output channels and is summed tap by tap.
 """
@@ -28,7 +29,7 @@ from golden.model.tiles import Scratch, Window
 
 #: Integers up to this magnitude are exact in float32.
 FLOAT32_EXACT = 2**24
-#: Input channels per matrix product and output positions per tile: what about fills a cache.
+#: Input channels per matrix product, and output positions per tile. Together they about fill a cache.
 CHANNEL_BLOCK = 32
 TILE_POSITIONS = 784
 
@@ -39,8 +40,8 @@ def run(layer: Layer, x: np.ndarray, advance: Callable[[int], object] | None = N
     Args:
         layer: the layer.
         x: integer frames ``[N, C, H, W]`` or ``[C, H, W]``.
-        advance: called after each tile with the number of output positions it finished;
-            they add up to ``N * Ho * Wo``.
+        advance: called after each tile with the number of output positions it finished.
+            These numbers add up to ``N * Ho * Wo``.
 
     Returns:
         int32 ``[N, O, Ho, Wo]``, every element in ``layer.config.out_range``.
@@ -80,9 +81,9 @@ def accumulate(layer: Layer, x: np.ndarray) -> np.ndarray:
 def requantise(layer: Layer, acc: np.ndarray) -> np.ndarray:
     """``saturate(round_half_even(acc * multiplier / 2^out_shift))``.
 
-    Adding just under half, or half where the quotient is odd, before the shift rounds ties
-    to even. Nothing overflows int64: ``|acc| < 2^47``, ``multiplier < 2^16`` and
-    ``out_shift <= 47`` keep the sum below ``2^63 - 2^47 + 2^46``.
+    Before the shift, half is added where the quotient is odd, and just under half where it is
+    even. So ties are rounded to even. Nothing overflows int64: ``|acc| < 2^47``,
+    ``multiplier < 2^16`` and ``out_shift <= 47`` keep the sum below ``2^63 - 2^47 + 2^46``.
 
     Args:
         layer: the layer.
@@ -140,7 +141,7 @@ def _tile_sum(
 
 
 def _tile_slices(images: int, config: LayerConfig) -> Iterator[tuple[slice, slice]]:
-    """Whole images while several fit a tile, else rows of one; at least a row."""
+    """Images and output rows of each tile: whole images where several fit a tile, else rows of one image."""
     height, width = config.out_height, config.out_width
     image_step = max(1, TILE_POSITIONS // (height * width))
     row_step = max(1, TILE_POSITIONS // width)
@@ -155,9 +156,10 @@ class _ChannelBlock:
 
     Attributes:
         channels: the input channels.
-        heads: how many heads they are, or 1 for a part of one; without heads, their number.
-        conv: ``[O, c*K*K]`` (depthwise ``[c, K*K]``) times ``2^attn_shift``.
-        attn: ``[O, c*T]`` (depthwise ``[c, T]``).
+        heads: number of heads in the block, or 1 for a part of one head. In a layer without
+            heads, the number of channels.
+        conv: ``2^attn_shift * conv_weight``, ``[O, c*K*K]`` (depthwise ``[c, K*K]``).
+        attn: ``attn_weight``, ``[O, c*T]`` (depthwise ``[c, T]``).
     """
 
     channels: slice
@@ -191,14 +193,14 @@ def _channel_block(layer: Layer, channels: slice, head_channels: int) -> _Channe
     return _ChannelBlock(
         channels=channels,
         heads=max(1, count // head_channels),
-        # A power of two moves exponents only: what was exact stays so.
+        # A power of two moves exponents only: what was exact stays exact.
         conv=conv * 2**c.attn_shift,
         attn=attn,
     )
 
 
 def _exact_floats(weight: np.ndarray, elements: Sequence[Range]) -> np.ndarray:
-    """``[rows, ..., taps]`` flattened to ``[rows, k]``, in the narrowest float that sums it exactly.
+    """Weights ``[rows, ..., taps]`` flattened to ``[rows, k]``, in the narrowest float that sums exactly.
 
     ``elements`` are the ranges of what the taps multiply.
     """
@@ -217,7 +219,8 @@ def _add_dense(
 ) -> None:
     """Add a block of input channels to ``total``, ``[O, n, rows, Wo]``: two matrix products.
 
-    ``sims`` are the similarities of the block's heads, ``[heads, T, n, rows, Wo]``; None: ``x0`` takes their place.
+    ``sims`` are the similarities of the block's heads, ``[heads, T, n, rows, Wo]``. Where ``sims`` is
+    None, ``x0`` takes their place.
     """
     centre = window.tap(0, 0)
     channels, *positions = centre.shape

@@ -2,8 +2,8 @@
 
     sim[t,h] = saturate(round_half_even(sum_{c in h} x[c,p] x[c,p+t] / 2^sim_shift))
 
-In float64 and exact: the sums are integers below 2^53, a division by a power of two moves
-their exponents only, and `numpy.rint` rounds half to even.
+The stage runs in float64 and is exact. The sums are integers below 2^53. A division by a power of
+two moves their exponents only. `numpy.rint` rounds half to even.
 """
 
 from __future__ import annotations
@@ -22,9 +22,10 @@ def similarities(
     """``sim`` of a tile for ``heads`` heads: float64 ``[heads, T, n, rows, Wo]``.
 
     Args:
-        config: the layer's.
+        config: of the layer.
         form: ``config.similarity``.
-        windows: the tile's input channels of these heads; those of one head may come in parts.
+        windows: the tile's input channels of these heads. The channels of a single head may come
+            in several windows.
         heads: number of heads; 1 where there is more than one window.
         scratch: where the result is kept.
     """
@@ -35,7 +36,10 @@ def similarities(
 
 
 def similarity_sums(config: LayerConfig, windows: Iterable[Window], heads: int, scratch: Scratch) -> np.ndarray:
-    """``sum_{c in h} x[c,p] x[c,p+t]``, the rest as in `similarities`."""
+    """``sum_{c in h} x[c,p] x[c,p+t]`` of a tile for ``heads`` heads: float64 ``[heads, T, n, rows, Wo]``.
+
+    The arguments are those of `similarities`.
+    """
     sums = np.empty(0)
     for part, window in enumerate(windows):
         centre = window.tap(0, 0)

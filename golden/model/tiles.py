@@ -17,7 +17,7 @@ class Scratch:
         self._buffers: dict[tuple[str, np.dtype], np.ndarray] = {}
 
     def take(self, name: str, dtype: DTypeLike, shape: tuple[int, ...]) -> np.ndarray:
-        """Uninitialised memory, each time the same for one ``name`` and ``dtype``."""
+        """An uninitialised array. All arrays of one ``name`` and ``dtype`` share their memory."""
         size = math.prod(shape)
         key = name, np.dtype(dtype)
         if key not in self._buffers or self._buffers[key].size < size:
@@ -28,10 +28,10 @@ class Scratch:
 class Window:
     """The input elements that a tile reads, with the zeros around the frame.
 
-    A second window of the same ``scratch`` takes the first one's memory.
+    A second window of one ``scratch`` takes the memory of the first.
 
     Args:
-        config: the layer's.
+        config: of the layer.
         frames: ``[n, c, H, W]``.
         rows: output rows of the tile.
         scratch: where the elements are kept.

@@ -16,7 +16,7 @@ from golden.operators.merge import batch_norm_affine
 
 
 class Mergeable(Protocol):
-    """A part with a merged form: `golden.operators.xvolution.XVolution` and its like."""
+    """A part with a merged form, such as `golden.operators.xvolution.XVolution`."""
 
     def merge(self) -> DynamicConv2d: ...
 
@@ -25,12 +25,12 @@ class Network(nn.Module):
     """Images ``[N, C, H, W]`` to outputs ``[N, outputs]``, step by step.
 
     Args:
-        steps: in the order of the flow; the last is the ``head``.
+        steps: in the order of the data flow. The last is the ``head``.
         parts: the modules of ``layer`` and ``head`` steps, by name.
 
     Attributes:
-        steps: those given.
-        parts: those given, as `torch.nn.ModuleDict`.
+        steps: the given steps.
+        parts: the given parts, as `torch.nn.ModuleDict`.
         attended: names of the layers that were put in a convolution's place by a variant.
     """
 
@@ -62,10 +62,10 @@ class Network(nn.Module):
         return self.parts[step.name](x)
 
     def merged(self) -> Network:
-        """The same function with each layer in its merged form, `DynamicConv2d`, ready for quantisation.
+        """This network with each layer in its merged form, `DynamicConv2d`, ready for quantisation.
 
         A batch norm that stands alone becomes a depthwise 1x1 convolution. The network must be
-        in eval mode; its parameters are copied.
+        in eval mode. Its parameters are copied.
 
         Raises:
             UserError: for a layer without a merged form, or a network in training mode.

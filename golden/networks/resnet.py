@@ -1,13 +1,14 @@
 """Residual networks (arXiv 1512.03385, with pre-activation 1603.05027) as steps, with a variant in chosen stages.
 
-A basic block, and one with pre-activation, where ``unit`` is a convolution or what replaces it,
-batch norms included::
+A ``unit`` is a convolution or what replaces it, batch norms included. A basic block with
+post-activation, and one with pre-activation, are::
 
     post   relu(unit2(relu(unit1(x))) + shortcut(x))
     pre    unit2(relu(unit1(a))) + shortcut(x or a),   a = relu(norm(x))
 
-The shortcut is the identity (then of ``x``), or a 1x1 unit where the shape changes. As every unit
-ends in its own batch norm, one follows the last convolution of a pre-activation block, too.
+The shortcut is ``x`` itself where the block keeps the shape. Else it is a 1x1 unit, of ``x`` with
+post-activation and of ``a`` with pre-activation. Every unit ends in its own batch norm. So a batch
+norm follows the last convolution of a pre-activation block, too.
 """
 
 from __future__ import annotations
@@ -29,13 +30,14 @@ BLOCKS = ("post", "pre")
 
 @dataclass(frozen=True, kw_only=True)
 class Architecture:
-    """What makes a depth.
+    """The shape of a residual network of one depth.
 
     Attributes:
-        blocks: number of blocks in each stage; from the second stage on, the first halves the frame.
-        widths: channels of each stage, in a bottleneck of its 3x3 convolution.
-        expansion: output channels of a block over these; 4 for bottlenecks.
-        large: for images of ImageNet's size: the stem is 7x7 with a stride of 2, then a max pool.
+        blocks: number of blocks in each stage. From the second stage on, the first block halves the frame.
+        widths: channels of the 3x3 convolutions of each stage.
+        expansion: output channels of a block, divided by its width. It is 4 for bottlenecks, else 1.
+        large: whether images are of ImageNet's size. Then the stem is 7x7 with a stride of 2, and a
+            max pool follows it.
     """
 
     blocks: tuple[int, ...]
@@ -66,11 +68,12 @@ def resnet(
     """A residual network with freshly drawn weights (PyTorch's global seed).
 
     Args:
-        depth: one of `ARCHITECTURES`: 8, 14, 20 for small images (8x8 is enough), 34, 50 for large.
+        depth: one of `ARCHITECTURES`: 8, 14 or 20 for small images (8x8 is enough), 34 or 50 for
+            large images.
         in_channels: of the images.
         outputs: of the network.
         block: ``post`` or ``pre`` activation; 50 has ``post`` only.
-        variant: what takes the place of 3x3 convolutions; None: nothing.
+        variant: what takes the place of 3x3 convolutions. None keeps all of them.
 
     Raises:
         UserError: naming the argument, its value and what is allowed.
@@ -90,7 +93,7 @@ def resnet(
 
 
 class _Builder:
-    """Steps and parts as they are added; every method returns the name of its last step."""
+    """Collects steps and parts. A method that adds steps returns the name of the last one."""
 
     def __init__(self, variant: Variant) -> None:
         self.variant = variant
@@ -174,7 +177,7 @@ class _Builder:
         return step.name
 
     def middle_width(self, stage: int, channels: int, out: int, stride: int) -> int:
-        """Channels between a basic block's two convolutions: ``out``, or for ``wide`` what evens the parameters."""
+        """Channels between a basic block's two convolutions: ``out``, or for ``wide`` the `even_width`."""
 
         def plain(middle: int) -> list[nn.Module]:
             return [
@@ -193,7 +196,7 @@ class _Builder:
         return self.even_width(stage, out, plain, attended)
 
     def bottleneck_width(self, stage: int, channels: int, width: int, out: int, stride: int) -> int:
-        """The same of a bottleneck."""
+        """Channels of a bottleneck's 3x3 convolution: ``width``, or for ``wide`` the `even_width`."""
 
         def plain(middle: int) -> list[nn.Module]:
             return [
@@ -215,7 +218,10 @@ class _Builder:
         plain: Callable[[int], Sequence[nn.Module]],
         attended: Callable[[], Sequence[nn.Module]],
     ) -> int:
-        """The number of middle channels at which a plain block has nearest as many parameters as an attended one."""
+        """Middle channels that a plain block needs for the number of parameters nearest to an attended block's.
+
+        A stage that the variant ``wide`` is not for keeps ``width``.
+        """
         if self.variant.kind != "wide" or stage not in self.variant.stages:
             return width
 
@@ -223,7 +229,7 @@ class _Builder:
             return sum(parameter_count(unit) for unit in units)
 
         wanted = count(attended())
-        low, high = width, 16 * width  # an upper limit far above what any option takes
+        low, high = width, 16 * width  # the upper limit is far above what any option takes
         while high - low > 1:
             middle = (low + high) // 2
             low, high = (middle, high) if count(plain(middle)) <= wanted else (low, middle)

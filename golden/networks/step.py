@@ -1,8 +1,8 @@
-"""The steps of a network by name. Training, merging, quantisation and integers all follow the same ones.
+"""The steps of a network by name. Training, merging, quantisation and the integer network all follow them.
 
 Kinds of steps::
 
-    layer      a convolution with its batch norm or an X-volution, then perhaps a ReLU
+    layer      a convolution with its batch norm, an X-volution or a batch norm, then perhaps a ReLU
     add        a + b, then perhaps a ReLU
     max_pool   the largest of 3x3 pixels, at every second pixel
     head       the mean of all pixels of each channel, then a linear map

@@ -15,11 +15,11 @@ from golden.support.cli import UserError
 
 #: Kinds of variants.
 KINDS = ("conv", "wide", "linear_shift", "xvolution")
-#: Which of a basic block's two convolutions.
+#: Which of a basic block's two convolutions are replaced.
 PLACES = ("both", "first", "second")
-#: What X-volution sees.
+#: What the replaced convolutions see.
 FEATURES = ("relu", "signed", "normed")
-#: Options of `XVolution` that `LinearShift` has not, and what it is like.
+#: Options of `XVolution` that `LinearShift` lacks, with the values that it allows.
 PRODUCT_ONLY = {"weighting": 1, "stack": 1, "branch_norm": True}
 
 
@@ -28,18 +28,21 @@ class Variant:
     """What a network has in place of its 3x3 convolutions.
 
     Attributes:
-        kind: ``conv``: they stay. ``xvolution``: `XVolution`. Two controls have as many
-            parameters as that: ``linear_shift``, the same without the product (`LinearShift`), and
-            ``wide``, plain convolutions with more channels inside the blocks.
+        kind: ``conv`` keeps the convolutions. ``xvolution`` is `XVolution`. There are two controls of
+            ``xvolution``. ``linear_shift`` is `LinearShift`, which has as many parameters, but no
+            product. ``wide`` is plain convolutions with more channels inside the blocks, for about as
+            many parameters.
         stages: numbers of the stages, from 1.
-        place: which convolutions of a basic block; a bottleneck has one 3x3.
+        place: which convolutions of a basic block are replaced. A bottleneck has only one 3x3.
         options: of `XVolution`: product, heads, directions, shift, weighting, stack, branch_norm.
-        zero_init: the attention branch's batch norm starts at a scale of 0, the network as a plain one.
-        features: what the replaced convolutions see. ``relu``: what a convolution would.
-            ``signed``: the ReLU before them is left out where there is one of their own, so that they
-            see the output of a batch norm, half of it negative: before the second convolution of
-            a block, with pre-activation before both. ``normed``: `XVolution`'s ``feature_norm``, for
-            the attention branch only. Both merge exactly.
+        zero_init: whether the attention branch's batch norm starts at a scale of 0, so that the network
+            starts as a plain one.
+        features: what the replaced convolutions see. ``relu`` is what a plain convolution would see.
+            ``signed`` leaves out the ReLU before them, so that they see the output of a batch norm,
+            half of it negative. Only a ReLU inside the block is left out: the one before the second
+            convolution or a bottleneck's middle, with pre-activation also before the first.
+            ``normed`` is `XVolution`'s ``feature_norm``, for the attention branch only. ``signed``
+            and ``normed`` merge exactly.
     """
 
     kind: str = "conv"
@@ -61,13 +64,13 @@ class Variant:
                 raise UserError(f"{name} {self.options[name]!r} is not for variant 'linear_shift', allowed is {only}")
 
     def replaces(self, stage: int, position: str) -> bool:
-        """Whether the ``first`` or ``second`` convolution, or a bottleneck's ``middle``, is replaced."""
+        """Whether the ``first`` or ``second`` convolution of a block, or a bottleneck's ``middle``, is replaced."""
         return (
             self.kind != "conv" and stage in self.stages and (position == "middle" or self.place in ("both", position))
         )
 
     def signed(self, stage: int, position: str) -> bool:
-        """Whether the ReLU before it is left out."""
+        """Whether the ReLU before the convolution at ``position`` is left out."""
         return self.kind != "wide" and self.features == "signed" and self.replaces(stage, position)
 
     def unit(self, in_channels: int, out_channels: int, *, stride: int, device: str | None = None) -> nn.Module:
@@ -84,7 +87,7 @@ class Variant:
         return unit
 
     def xvolution(self, in_channels: int, out_channels: int, *, stride: int, device: str | None = None) -> XVolution:
-        """The X-volution that ``wide`` and ``linear_shift`` are the controls of."""
+        """The X-volution with these options; ``wide`` and ``linear_shift`` are its controls."""
         options: dict[str, Any] = {**self.options, "feature_norm": self.features == "normed"}
         return XVolution(in_channels, out_channels, stride=stride, device=device, **options)
 

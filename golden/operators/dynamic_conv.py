@@ -19,24 +19,24 @@ class DynamicConv2d(SlidingModule):
     """A convolution whose kernel is a static part plus one made from the content.
 
     The coefficient of the tap at offset ``i`` around ``x0`` is ``conv_weight[o,c,i]`` plus
-    ``attn_weight[o,c,i] * x0[c]``, each where its offset has one::
+    ``attn_weight[o,c,i] * x0[c]``. A weight that an offset lacks counts as 0::
 
         y[o] = bias[o] + sum_c (sum_i conv_weight[o,c,i] x_i[c] + x0[c] sum_t attn_weight[o,c,t] x_t[c])
 
-    With the ``dynamic`` product the content-dependent part is ``attn_weight[o,c,i] * sim_i[h]``
-    instead, where ``sim_i[h]`` is the mean of ``x0[c] x_i[c]`` over the channels of ``c``'s head.
+    With the ``dynamic`` product the content-dependent part is ``attn_weight[o,c,i] * sim_i[h(c)]``.
+    ``sim_i[h]`` is the mean of ``x0[c] x_i[c]`` over the channels ``c`` of head ``h``.
 
-    A new one starts as a plain convolution (no content-dependent part); `XVolution.merge`
-    returns a trained one, ready for inference, quantisation or fine-tuning.
+    A new layer is a plain convolution: its attention weights are 0. `XVolution.merge` returns a
+    trained one, ready for inference, quantisation or fine-tuning.
 
     Args:
         product: ``"hadamard"`` or ``"dynamic"``.
-        heads: for ``dynamic`` only, a divisor of C; by default 1. Such a layer is dense.
-        attn_offsets: the T places ``(dy, dx)`` of ``x_t``; may be empty, no pair twice.
+        heads: for ``dynamic`` only, a divisor of C; by default 1. A ``dynamic`` layer is dense.
+        attn_offsets: the T places ``(dy, dx)`` of ``x_t``, no pair twice; may be empty.
         device: of the parameters.
         dtype: of the parameters.
 
-    The others are `SlidingModule`'s.
+    The other arguments are those of `SlidingModule`.
 
     Attributes:
         conv_weight: Parameter ``[O, C/groups, K, K]``.

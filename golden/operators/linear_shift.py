@@ -1,4 +1,4 @@
-"""The control of X-volution without its product: the same shifts, the same parameters, but linear."""
+"""The control of X-volution without its product: it has as many shifts and parameters, but is linear."""
 
 from __future__ import annotations
 
@@ -23,17 +23,19 @@ class LinearShift(SlidingModule):
         y = BN_c(conv(x)) + BN_a(shifts(x))
         shifts(x)[o] = sum_{f,t} weight[o,f,t] x_t[f]
 
-    ``x_t[f]`` is the channel ``f`` at tap offset ``t``, or for the ``inner`` product the sum of
-    head ``f``'s channels there. It has as many parameters as the X-volution of the same options, and
-    merges into a convolution: what X-volution gains over it, it gains by the product.
+    ``x_t[f]`` is channel ``f`` at tap offset ``t``. For the ``inner`` product it is the sum of the
+    channels of head ``f`` at tap offset ``t``. The layer has as many parameters as the X-volution of
+    equal options, and merges into a convolution. So what X-volution gains over it comes from the
+    product.
 
     Args:
-        product: ``"hadamard"``, ``"inner"`` or ``"dynamic"``: whose number of parameters.
+        product: ``"hadamard"``, ``"inner"`` or ``"dynamic"``, which decides the number of parameters.
         heads: a divisor of C, not for ``hadamard``.
         directions: unit shifts ``(dy, dx)``, at least one.
         shift: L >= 1, tap offset = L * direction.
+        device: of the parameters.
 
-    The others are `SlidingModule`'s; the layer is dense.
+    The other arguments are those of `SlidingModule`. The layer is dense, its padding is ``same``.
 
     Raises:
         UserError: naming the argument, its value and what is allowed.
@@ -76,9 +78,12 @@ class LinearShift(SlidingModule):
         return self.conv_norm(self.conv(x)) + self.attn_norm(shifts)
 
     def merge(self) -> DynamicConv2d:
-        """The same function as one convolution, wide enough for the farthest shift, without attention.
+        """This layer as one convolution without attention, wide enough for the farthest shift.
 
-        Raises `UserError` in training mode, where the batch norms have no fixed scale yet.
+        Raises:
+            UserError: in training mode, where the batch norms have no fixed scale yet; for a shift
+                that no kernel is wide enough for; and for statistics that make a merged parameter
+                infinite or not a number.
         """
         conv_scale, conv_bias = batch_norm_affine(self.conv_norm)
         attn_scale, attn_bias = batch_norm_affine(self.attn_norm)

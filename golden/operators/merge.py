@@ -19,8 +19,8 @@ def batch_norm_affine(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
         ``(scale, shift)``, ``[O]`` each, in float64 on the CPU (not every device has float64).
 
     Raises:
-        UserError: for a batch norm that is training, or has no running statistics: it
-            normalises with the statistics of its batch and has no fixed scale.
+        UserError: for a batch norm that is training, or has no running statistics. Such a norm
+            takes the statistics of its batch, and has no fixed scale.
     """
     if norm.training or norm.running_mean is None or norm.running_var is None:
         state = "is in training mode" if norm.training else "keeps no running statistics"
@@ -34,7 +34,7 @@ def batch_norm_affine(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
 
 
 def in_float64(tensor: Tensor) -> Tensor:
-    """A detached copy in float64 on the CPU: folded there, weights are rounded once."""
+    """``tensor`` in float64 on the CPU, detached. Weights that are folded in float64 are rounded once."""
     return tensor.detach().cpu().double()
 
 
@@ -45,14 +45,15 @@ def without_means(
 
     Args:
         weight: of the attention, float64 ``[O, C/groups, T]``.
-        norm: of the features, without scale and shift of its own: their means ``m`` and deviations ``d``.
-        offsets: T of them, inside the kernel.
-        kernel_size: of the convolution.
-        groups: 1, or one for each channel.
+        norm: of the features, without parameters of its own. It holds their means ``m`` and
+            deviations ``d``.
+        offsets: the T places ``(dy, dx)`` of ``x_t``, inside the kernel.
+        kernel_size: K, of the convolution.
+        groups: 1, or C for a depthwise layer.
 
     Returns:
-        Attention weight ``[O, C/groups, T]``, what the convolution's weight ``[O, C/groups, K, K]`` and
-        what the bias ``[O]`` gain.
+        The attention weight ``[O, C/groups, T]``, what the convolution's weight gains
+        ``[O, C/groups, K, K]``, and what the bias gains ``[O]``.
     """
     scale, shift = batch_norm_affine(norm)
     by_channel = np.s_[None, :, None] if groups == 1 else np.s_[:, None, None]
@@ -67,7 +68,10 @@ def without_means(
 
 
 def filled(merged: DynamicConv2d, **values: Tensor) -> DynamicConv2d:
-    """``merged`` with parameters of these values. Raises `UserError` for one that is infinite or not a number there."""
+    """``merged``, its parameters set to ``values`` by name.
+
+    Raises `UserError` for a value that is infinite or not a number in the dtype of its parameter.
+    """
     with torch.no_grad():
         for name, value in values.items():
             parameter = merged.get_parameter(name).copy_(value)

@@ -1,9 +1,10 @@
 """Pixel-shift self-attention: the content-dependent half of X-volution (arXiv 2106.02253).
 
-Shift the feature map by each of the given offsets, multiply each shifted map element-wise
-with the original, and take a weighted sum of these transformed features, which is a
-convolution. Or make the products a similarity of each head, multiply each shifted map with
-its own, and take the weighted sum of that.
+The feature map is shifted by each of the given offsets. Each shifted map is multiplied
+element-wise by the original. The output is a weighted sum of these products, which is a
+convolution. This is the ``hadamard`` product. The ``inner`` product adds the products of each head
+before the weighted sum. The ``dynamic`` product makes a similarity of each head's products,
+multiplies each shifted map by its similarity, and takes the weighted sum of the results.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ def check_offsets(name: str, offsets: Iterable[Sequence[int]]) -> tuple[Offset, 
 
 
 def feature_count(in_channels: int, product: str, heads: int | None) -> int:
-    """F, the features that are weighted at each offset: the heads for ``inner``, else the channels."""
+    """F, the number of features that are weighted at each offset: heads for ``inner``, else channels."""
     return heads if product == "inner" and heads is not None else in_channels
 
 
@@ -62,15 +63,15 @@ class PixelShiftAttention(nn.Module):
         offsets: the T places ``(dy, dx)`` of ``x_t`` around ``x0``.
         product: ``"hadamard"``, ``"inner"`` or ``"dynamic"``.
         heads: a divisor of C; None for ``hadamard``.
-        groups: 1 or C.
+        groups: 1, or C for a depthwise layer.
         weighting: K, kernel size of the weighted sum.
         stack: attention layers on top of each other; all but the last are unweighted.
         device: of the weight.
         dtype: of the weight.
 
     Attributes:
-        weight: Parameter ``[O, F/groups, T]``, for ``weighting`` above 1 ``[O, F/groups, T, K, K]``;
-            F is ``heads`` for ``inner`` and C for the others.
+        weight: Parameter ``[O, F/groups, T]``, for ``weighting`` above 1 ``[O, F/groups, T, K, K]``.
+            F is ``heads`` for ``inner``, else C.
     """
 
     def __init__(
@@ -126,15 +127,16 @@ def pixel_shift_attention(
 ) -> Tensor:
     """``sum_{f,t,k} weight[o,f,t,k] z_t[f] at p + k``, for the given centres ``p``.
 
-    ``z`` are the `transformed_features` of ``x``, or where ``stack`` is above 1, of what
-    ``stack - 1`` times `unweighted_attention` makes of it. ``k`` runs over the K x K pixels
-    around the centre; outside the frame everything is 0.
+    ``z`` are the `transformed_features` of ``x``. Where ``stack`` is above 1, ``x`` passes through
+    `unweighted_attention` ``stack - 1`` times before. ``k`` runs over the K x K pixels around the
+    centre. Everything outside the frame is 0.
 
     Args:
         x: ``[N, C, H, W]``.
         weight: ``[O, F/groups, T, K, K]`` with K odd, or ``[O, F/groups, T]`` where K is 1.
         offsets: the T places ``(dy, dx)`` of ``x_t`` around ``x0``; at least one.
-        product: of the features, as are ``heads``.
+        product: ``"hadamard"``, ``"inner"`` or ``"dynamic"``.
+        heads: a divisor of C; not used for ``hadamard``.
         centres: rows and columns of ``p``.
         groups: 1, or C for an output channel that sees only the input channel of its number.
         stack: attention layers on top of each other; all but the last are unweighted.
@@ -164,18 +166,18 @@ def transformed_features(
         inner      z_t[h] = <x0, x_t>_h
         dynamic    z_t[c] = sim_t[h(c)] x_t[c]
 
-    ``<,>_h`` is the inner product over the consecutive channels of head ``h``, and ``sim_t[h]``
-    the mean of the same products, whose size does not depend on the head's.
+    ``<,>_h`` is the inner product over the consecutive channels of head ``h``. The similarity
+    ``sim_t[h]`` is ``<x0, x_t>_h`` divided by the number of these channels.
 
     Args:
         x: ``[N, C, H, W]``.
         offsets: the T places ``(dy, dx)`` of ``x_t`` around ``x0``; at least one.
-        product: one of the above.
+        product: ``"hadamard"``, ``"inner"`` or ``"dynamic"``.
         heads: a divisor of C; not used for ``hadamard``.
         centres: rows and columns of ``x0``.
 
     Returns:
-        ``[N, F, T, Ho, Wo]``: F is ``heads`` for ``inner``, C for the others.
+        ``[N, F, T, Ho, Wo]``. F is ``heads`` for ``inner``, else C.
     """
     features = []
     # Products are stacked, not factors: autograd then keeps views of one padded frame, not T copies of it.
@@ -192,19 +194,22 @@ def transformed_features(
 
 
 def unweighted_attention(x: Tensor, offsets: Sequence[Offset], *, product: str, heads: int | None) -> Tensor:
-    """The attention that stands below another in a stack: the same weight for every offset::
+    """The attention that stands below another in a stack: all offsets weigh ``1/T``::
 
         hadamard, dynamic   y[c] = 1/T sum_t z_t[c]
         inner               y[c] = 1/T sum_t z_t[h(c)] heads/C
 
-    The mean in place of the paper's sum is a constant factor, which the weights above take
-    back; a sum of T products, squared from layer to layer, would soon leave the range of floats.
+    The paper takes the sum in place of the mean. The two differ by a constant factor, which the
+    weights of the last attention take back. A sum of T products, squared from layer to layer,
+    would soon leave the range of floats.
 
     Args:
-        x: ``[N, C, H, W]``; the rest as for `transformed_features`.
+        x: ``[N, C, H, W]``.
+
+    The other arguments are those of `transformed_features`.
 
     Returns:
-        ``[N, C, H, W]``: at a stride of 1 whatever that of the layer, and the same size.
+        ``[N, C, H, W]``, every pixel, whatever the stride of the layer.
     """
     y = transformed_features(x, offsets, product=product, heads=heads, centres=every_pixel(x)).mean(2)
     if product != "inner":
@@ -217,7 +222,7 @@ def shifted_pixels(x: Tensor, offsets: Sequence[Offset], centres: Centres) -> It
     """``x0`` and ``x_t`` for each offset, ``[N, C, Ho, Wo]`` each, zeros outside the frame."""
     rows, columns = centres
     height, width = x.shape[2:]
-    # A whole frame away everything is 0, however much farther: no need to pad for more.
+    # An offset of a whole frame sees zeros only, as does any farther one: no need to pad for more.
     near = [(max(-height, min(dy, height)), max(-width, min(dx, width))) for dy, dx in offsets]
     pad_y = max(abs(dy) for dy, _ in near)
     pad_x = max(abs(dx) for _, dx in near)

@@ -29,25 +29,25 @@ Choice = str | Iterable[str] | Callable[[str, nn.Conv2d], bool]
 def replace_convolutions(module: nn.Module, chosen: Choice, **options: Any) -> nn.Module:
     """Replace chosen convolutions of ``module`` by `XVolution`, in place: all of them or, on error, none.
 
-    Each takes over the shape of its Conv2d, and its weight and bias as they are (the same
-    Parameters, frozen or shared as before) into the static branch. The attention branch is
-    new, so the network needs training afterwards; make its optimiser after this call.
+    Each `XVolution` takes over the shape of its Conv2d. Its static branch takes over the Parameters
+    weight and bias themselves, frozen or shared as before. Its attention branch is new, so the
+    network needs training afterwards. Make the optimiser after this call.
 
     Args:
         module: any network, or a single Conv2d.
-        chosen: qualified names as in ``module.named_modules()``, one or several. The name of a
-            Conv2d chooses it, that of another module all convolutions inside; a name with
-            ``*``, ``?`` or ``[]`` is a pattern for the names of convolutions (``*`` matches dots
-            too). Or a function ``(name, conv) -> bool``, asked about each convolution. Those
-            inside an `XVolution` are not replaced again.
+        chosen: qualified names as in ``module.named_modules()``, one or several, or a function
+            ``(name, conv) -> bool`` that is asked about each convolution. The name of a Conv2d
+            chooses it. The name of another module chooses all convolutions inside. A name with
+            ``*``, ``?`` or ``[]`` is a pattern for the names of convolutions, and ``*`` matches
+            dots, too. Convolutions inside an `XVolution` are not replaced again.
         options: of `XVolution`: product, heads, directions, shift, branch_norm, ...
 
     Returns:
         ``module``, or its replacement where it is itself a chosen Conv2d.
 
     Raises:
-        UserError: naming the Conv2d that X-volution cannot express, the name or predicate that
-            chooses no Conv2d, or the option that is unknown.
+        UserError: for a Conv2d that X-volution cannot express, by its name; for a name or predicate
+            that chooses no Conv2d; and for an option that is unknown or not the caller's.
     """
     for option in options:
         if option in FROM_CONV:
@@ -64,9 +64,10 @@ def replace_convolutions(module: nn.Module, chosen: Choice, **options: Any) -> n
 
 
 def merge_all(module: nn.Module) -> nn.Module:
-    """A copy of ``module`` with each `XVolution` in its merged form; ``module`` stays as it was.
+    """A copy of ``module`` with each `XVolution` in its merged form. ``module`` stays as it was.
 
-    Raises `UserError` where there is no XVolution, or naming one that cannot be merged (`XVolution.merge`).
+    Raises `UserError` where there is no XVolution, and for one that has hooks or cannot be merged
+    (`XVolution.merge`), by its name.
     """
     merged = copy.deepcopy(module)
     replacements: dict[nn.Module, nn.Module] = {}
@@ -84,7 +85,7 @@ def merge_all(module: nn.Module) -> nn.Module:
 
 def _chosen(module: nn.Module, chosen: Choice) -> dict[str, nn.Conv2d]:
     """The chosen convolutions by qualified name."""
-    # A module shared by several parents has several names: it can be chosen by each.
+    # A module shared by several parents has several names. Each name can choose it.
     modules = dict(module.named_modules(remove_duplicate=False))
     taken = {part for xvolution in modules.values() if isinstance(xvolution, XVolution) for part in xvolution.modules()}
     convs = {name: part for name, part in modules.items() if isinstance(part, nn.Conv2d) and part not in taken}
@@ -107,7 +108,7 @@ def _chosen(module: nn.Module, chosen: Choice) -> dict[str, nn.Conv2d]:
 
 
 def _matching(name: Any, modules: Mapping[str, nn.Module], convs: Mapping[str, nn.Conv2d]) -> dict[str, nn.Conv2d]:
-    """Convolutions that a name or pattern chooses; a name that exists is never a pattern."""
+    """Convolutions that a name or pattern chooses. A name that exists is never a pattern."""
     if not isinstance(name, str):
         raise UserError(f"name {name!r} is a {type(name).__name__}, allowed is text")
     if name in modules:
@@ -119,7 +120,7 @@ def _matching(name: Any, modules: Mapping[str, nn.Module], convs: Mapping[str, n
 def _as_xvolution(conv: nn.Conv2d, options: Mapping[str, Any]) -> XVolution:
     """An `XVolution` around the Parameters of ``conv``, which is left as it is."""
     if type(conv) is not nn.Conv2d:
-        # It may compute something else (parametrised, lazy or quantisation-aware).
+        # A subclass may compute something else (parametrised, lazy or quantisation-aware).
         raise UserError(f"is a {type(conv).__name__}, allowed is Conv2d itself, not a subclass")
     _check_no_hooks(conv)
     check_choice("dilation", conv.dilation, ((1, 1),))
@@ -157,7 +158,7 @@ def _padding(conv: nn.Conv2d, kernel_size: int) -> str:
 
 
 def _check_no_hooks(part: nn.Module) -> None:
-    # Weight normalisation of the older kind is such a hook: dropped, the weight would be another.
+    # Weight normalisation of the older kind is a hook. Without it the weight would be another.
     if _has_hooks(part):
         raise UserError("has hooks, which its replacement would lose, remove them first")
 
@@ -165,9 +166,9 @@ def _check_no_hooks(part: nn.Module) -> None:
 def _has_hooks(part: nn.Module) -> bool:
     """Whether something runs before or after ``part``, forwards or backwards.
 
-    PyTorch tells of hooks only to who registers one: the handle knows all of the same kind.
+    PyTorch tells of hooks only to who registers one: the handle knows all hooks of its kind.
     """
-    # A shallow copy shares the hooks; what registering notes beside them stays with the copy.
+    # A shallow copy shares the hooks. What registering notes beside them stays with the copy.
     copied = copy.copy(part)
     for register in (
         copied.register_forward_pre_hook,
@@ -187,7 +188,7 @@ def _has_hooks(part: nn.Module) -> bool:
 
 
 def _substitute(module: nn.Module, replacements: Mapping[nn.Module, nn.Module]) -> nn.Module:
-    """``module`` with each key replaced by its value wherever it is registered; nothing can fail half-way."""
+    """``module`` with each key replaced by its value wherever it is registered. Nothing can fail half-way."""
     # A module shared by several parents has several names.
     for name, part in list(module.named_modules(remove_duplicate=False)):
         if name and part in replacements:

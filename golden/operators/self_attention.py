@@ -1,7 +1,7 @@
-"""Self-attention over all pixels: what pixel-shift attention stands for, in X-volution(SA) (arXiv 2106.02253).
+"""Self-attention over all pixels, of X-volution(SA) (arXiv 2106.02253): pixel-shift attention stands for it.
 
-Its cost grows with the square of the number of pixels, and it has no merged form and no
-hardware: it is the reference, in floats.
+The cost of self-attention grows with the square of the number of pixels. It has no merged form and
+no hardware. It is the reference, in floats.
 """
 
 from __future__ import annotations
@@ -23,9 +23,10 @@ class SelfAttention(nn.Module):
         y_h[p]  = sum_i softmax_i( <q_h[p], k_h[i]> / sqrt(C/heads) ) v_h[i]
 
     ``i`` runs over all H W pixels. Head ``h`` holds the consecutive channels ``h*C/heads ...`` of
-    ``q`` and ``k``, and ``h*O/heads ...`` of ``v`` and ``y``. As in the paper there is no position
-    code, hence no pixel knows where it is, and no projection of ``y``. Heads and the root, which
-    ``Wq`` could hold as well, are those of transformers; the paper writes one head without it.
+    ``q`` and ``k``, and ``h*O/heads ...`` of ``v`` and ``y``. As in the paper, there is no position
+    code, so no pixel knows where it is. As in the paper, there is no projection of ``y``. Heads and
+    the root are those of transformers, while the paper writes one head without a root. ``Wq`` could
+    hold the root as well.
 
     Args:
         in_channels: C.

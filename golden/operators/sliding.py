@@ -25,7 +25,7 @@ class SlidingModule(nn.Module):
         out_channels: O.
         kernel_size: K, one of 1, 3, 5, 7.
         stride: 1 or 2.
-        padding: ``"same"``, K//2 zeros on each side (with stride 2 too), or ``"valid"``, none.
+        padding: ``"same"`` for K//2 zeros on each side, with stride 2, too, or ``"valid"`` for none.
         groups: 1 (dense) or ``in_channels`` (depthwise, then O = C).
 
     Raises:
@@ -77,7 +77,7 @@ class SlidingModule(nn.Module):
         return slice(first, height - first, self.stride), slice(first, width - first, self.stride)
 
     def check_heads(self, product: str, heads: int | None) -> int | None:
-        """The number of heads, None for the ``hadamard`` product; `UserError` where ``heads`` is not allowed."""
+        """The number of heads, None for the ``hadamard`` product. Raises `UserError` where ``heads`` is not allowed."""
         if product == "hadamard":
             if heads is not None:
                 raise UserError(f"heads {heads!r} is not for product {product!r}, allowed is None")
@@ -107,7 +107,7 @@ def every_pixel(x: Tensor) -> Centres:
 
 
 def check_choice(name: str, value: Any, choices: Collection[Any]) -> None:
-    """Raise `UserError` unless ``value`` is one of ``choices``, in type too (True is not 1)."""
+    """Raise `UserError` unless ``value`` is one of ``choices``, of the same type (True is not 1)."""
     if not any(type(value) is type(choice) and value == choice for choice in choices):
         raise UserError(f"{name} {value!r} is not one of {', '.join(map(repr, choices))}")
 

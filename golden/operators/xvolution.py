@@ -17,9 +17,9 @@ from golden.operators.self_attention import SelfAttention
 from golden.operators.sliding import Centres, SlidingModule, check_choice, check_count
 from golden.support.cli import UserError
 
-#: What has a merged form, option by option; a layer with anything else is for floats only.
+#: Values that have a merged form, option by option. A layer with any other value is for floats only.
 MERGED: dict[str, tuple[Any, ...]] = {"product": ("hadamard", "inner", "dynamic"), "weighting": (1,), "stack": (1,)}
-#: What ``softmax``, which shifts nothing, allows of the options of pixel shifts.
+#: Values that ``softmax`` allows for the options of pixel shifts: it shifts nothing.
 UNSHIFTED = {"directions": NEIGHBOURS, "shift": 1, "weighting": 1, "stack": 1}
 
 
@@ -28,58 +28,60 @@ class XVolution(SlidingModule):
 
         y = BN_c(conv(x)) + BN_a(attention(x))
 
-    It takes the place of a `torch.nn.Conv2d` in any network; once trained, `merge` turns it
-    into one dynamic convolution that computes the same. With ``x0`` the centre pixel, ``x_t``
-    the one at tap offset ``t`` and ``<,>_h`` the inner product over head ``h`` (consecutive
-    channels), the attention branch is pixel-shift attention (`golden.operators.pixel_shift`), one of::
+    The layer takes the place of a `torch.nn.Conv2d` in any network. Once it is trained, `merge` turns
+    it into one dynamic convolution with equal outputs. The attention branch is pixel-shift attention
+    (`golden.operators.pixel_shift`). ``x0`` is the centre pixel, ``x_t`` the pixel at tap offset ``t``,
+    and ``<,>_h`` the inner product over head ``h`` (consecutive channels)::
 
         hadamard   attention(x)[o] = sum_{c,t} weight[o,c,t] x0[c] x_t[c]
         inner      attention(x)[o] = sum_{h,t} weight[o,h,t] <x0, x_t>_h
         dynamic    attention(x)[o] = sum_{c,t} weight[o,c,t] sim_t[h(c)] x_t[c]
 
-    where the similarity ``sim_t[h] = <x0, x_t>_h heads / C`` is a mean over the head. Its scale is
-    fixed. The batch norm of the branch makes training the same whatever it is; without one, a
-    mean keeps the attention of wide heads, cubic in ``x``, from outweighing the convolution.
+    The similarity ``sim_t[h] = <x0, x_t>_h heads / C`` is a mean over the head: its scale is fixed.
+    With the batch norm of the branch, training does not depend on this scale. Without that norm, the
+    mean keeps the attention of wide heads, which is cubic in ``x``, from outweighing the convolution.
 
-    Or it is what this stands for, attention over all pixels (`golden.operators.self_attention`)::
+    Pixel shifts stand for attention over all pixels (`golden.operators.self_attention`)::
 
-        softmax    attention(x)[o] = sum_i softmax_i(<q_h, k_h[i]>) v_h[i][o]
+        softmax    attention(x)[o] = sum_i softmax_i(<q_h, k_h[i]> / sqrt(C/heads)) v_h[i][o]
 
-    Then the layer is the paper's X-volution(SA), a reference in floats: it cannot be merged.
-    Nor can a layer with ``weighting`` or ``stack`` above 1.
+    With ``softmax`` the layer is the paper's X-volution(SA), a reference in floats. It cannot be
+    merged. A layer with ``weighting`` or ``stack`` above 1 cannot be merged, either.
 
     Where ``groups`` is C, output channel ``o`` sees only input channel ``o``, in both branches.
 
     Args:
-        product: ``"hadamard"``, ``"inner"``, ``"dynamic"`` or ``"softmax"``. The last two are
-            for dense layers only.
-        heads: not for ``hadamard``, a divisor of C, for ``softmax`` of O, too; by default
+        product: ``"hadamard"``, ``"inner"``, ``"dynamic"`` or ``"softmax"``. ``dynamic`` and
+            ``softmax`` are for dense layers only.
+        heads: a divisor of C, for ``softmax`` of O, too; not for ``hadamard``. The default is
             ``groups``, which is also the only choice of a depthwise layer.
-        directions: unit shifts ``(dy, dx)``, no pair twice; none make a plain convolution. They
-            and the next three are for pixel shifts only: ``softmax`` refuses all but the defaults.
+        directions: unit shifts ``(dy, dx)``, no pair twice. A layer without any is a plain
+            convolution. ``softmax`` takes only the defaults of ``directions``, ``shift``,
+            ``weighting`` and ``stack``.
         shift: L >= 1, tap offset = L * direction.
-        weighting: kernel size of the weighted sum, 1 or 3. With 3 the attention at a pixel is a
-            weighted sum of what 1 would make at each of the 3x3 pixels around it, step 4 of the paper.
+        weighting: kernel size of the weighted sum, 1 or 3. With 3 the sum at a pixel runs over the
+            3x3 pixels around it, step 4 of the paper.
         stack: N >= 1, attention layers on top of each other. The first N - 1 are unweighted
-            (`golden.operators.pixel_shift.unweighted_attention`): each widens what a pixel sees by ``shift``.
+            (`golden.operators.pixel_shift.unweighted_attention`). Each widens what a pixel sees by ``shift``.
         branch_norm: whether the attention branch has a batch norm. Without it ``inner`` tends
             to diverge.
-        feature_norm: whether the attention branch sees each channel less its mean, over its
-            deviation, both as they run along in training. So a product of unlike features is
-            negative even after a ReLU. What lies outside the frame is a 0 before the norm. For
-            ``hadamard`` and ``inner`` with offsets inside the kernel, without ``weighting`` or
-            ``stack``: there the means become part of the convolution when it is merged.
+        feature_norm: whether the attention branch sees each channel less its running mean, divided
+            by its running deviation. So a product of unlike features is negative even after a ReLU.
+            A pixel outside the frame is 0 before the norm. It is for ``hadamard`` and ``inner``
+            only, with offsets inside the kernel, ``weighting`` 1 and ``stack`` 1. So merging can make
+            the means part of the convolution.
         bias: whether the convolution has a bias, which its batch norm makes redundant.
         device: of the parameters.
         dtype: of the parameters.
 
-    The others are `SlidingModule`'s.
+    The other arguments are those of `SlidingModule`.
 
     Attributes:
         conv: the convolution, `torch.nn.Conv2d`.
-        conv_norm: its batch norm.
+        conv_norm: the convolution's batch norm.
         attention: the attention branch, `PixelShiftAttention` or, for ``softmax``, `SelfAttention`.
-        attn_norm: its batch norm, or the identity.
+        attn_norm: the attention branch's batch norm, or the identity.
+        feature_norm: the batch norm before the attention branch, or None.
         attn_offsets: the T tap offsets, none for ``softmax``.
 
     Raises:
@@ -197,9 +199,9 @@ class XVolution(SlidingModule):
             )
 
     def merge(self) -> DynamicConv2d:
-        """The same function as one dynamic convolution, both batch norms folded in.
+        """This layer as one dynamic convolution, its batch norms folded in.
 
-        The parameters are new ones, folded in float64, of the convolution's dtype and device.
+        The parameters are new ones of the convolution's dtype and device. They are folded in float64.
 
         Raises:
             UserError: for a ``product``, ``weighting`` or ``stack`` without a merged form; in

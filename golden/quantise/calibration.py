@@ -29,15 +29,16 @@ def activation_scale(
 ) -> float:
     """Value of one step for ``values`` in an integer format.
 
-    ``minmax``: the smallest scale at which nothing saturates. ``mse``: among `ACTIVATION_FRACTIONS`
-    of it, the one at which rounding and saturation leave the least squared error in
-    ``result(values)``.
+    ``minmax`` takes the smallest scale at which nothing saturates. ``mse`` tries
+    `ACTIVATION_FRACTIONS` of that scale. It takes the one at which rounding and saturation leave
+    the least squared error in ``result(values)``.
 
-    Raises `UserError` for values that are all 0: no scale follows from them.
+    Raises `UserError` for values that are all 0, or none of which the format reaches: no scale follows from them.
     """
     full = max(_steps_needed(float(values.max()), limits.high), _steps_needed(float(values.min()), limits.low))
     if full == 0:
-        raise UserError("calibration is 0 everywhere, which gives no scale")
+        what = "nowhere above 0, and the format is unsigned" if values.any() else "0 everywhere"
+        raise UserError(f"calibration is {what}, which gives no scale")
     if method == "minmax":
         return full
     wanted = result(values)
@@ -49,7 +50,7 @@ def activation_scale(
 
 
 def _steps_needed(extreme: float, limit: int) -> float:
-    """Scale at which ``extreme`` is ``limit`` steps; 0 where it lies on the other side of 0."""
+    """Scale at which ``extreme`` is ``limit`` steps; 0 where the two have different signs, or one is 0."""
     return max(0.0, extreme / limit) if limit else 0.0
 
 
@@ -57,7 +58,7 @@ def full_sim_shift(config: LayerConfig, form: SimilarityFormat, frames: np.ndarr
     """The smallest ``sim_shift`` at which no similarity of ``frames`` saturates.
 
     Args:
-        config: a layer's; its ``sim_shift`` does not matter.
+        config: of a layer. Its ``sim_shift`` does not matter.
         form: ``config.similarity``.
         frames: integers ``[N, C, H, W]``.
     """

@@ -1,12 +1,13 @@
 """A network that is trained as it will run: its forward pass computes the integer network's integers.
 
-All values are integers in floating point. Sums are exact because their proven bound is: a sum
-of products runs in float32 up to 2^24, else in float64 up to 2^53, in whatever order it is added
-(and only added: no fast convolution that multiplies sums, like Winograd's, may be chosen). Each
-rounding is the contract's own, half to even, of an exact quotient by a power of two.
+All values are integers in floating point. A sum of products whose proven bound is at most 2^24
+runs in float32. Any other runs in float64, and its bound must be below 2^53. So sums are exact, in
+whatever order their terms are added. A fast convolution that multiplies sums, like Winograd's,
+would break this and must not be chosen. Each rounding is the contract's: half to even, of an exact
+quotient by a power of two.
 
-Backwards, a rounding passes the gradient on (straight-through), and a saturation stops it; that of
-weights does not, or a saturated weight would never come back.
+Backwards, a rounding passes the gradient on (straight-through). A saturation of activations stops
+the gradient. A saturation of weights passes it on, or a saturated weight would never come back.
 """
 
 from __future__ import annotations
@@ -33,15 +34,15 @@ from golden.support.cli import UserError
 
 
 class FakeQuantised(nn.Module):
-    """Images ``[N, C, H, W]`` to scores ``[N, outputs]``, exactly those of `integer_network`.
+    """Images ``[N, C, H, W]`` to scores ``[N, outputs]``, exactly the scores of `integer_network`.
 
     Args:
-        network: merged; its parameters are the ones that train.
-        formats: a quantised `network`: its scales, multipliers and shifts hold, its weights do not.
+        network: merged. Its parameters are the ones that train.
+        formats: the quantised ``network``. Its scales, multipliers and shifts hold. Its weights do not.
 
     Attributes:
-        network: the one given.
-        formats: the one given; may be set anew at any time.
+        network: the given network.
+        formats: the given formats. They may be set anew at any time.
     """
 
     def __init__(self, network: Network, formats: IntegerNetwork) -> None:
@@ -62,14 +63,14 @@ class FakeQuantised(nn.Module):
         assert config.in_scale is not None
         steps = (images.double() / config.in_scale).round().clamp(config.in_range.low, config.in_range.high)
         values = {IMAGES: steps.float()}
-        # Of PyTorch's convolutions for the CPU only this library's multiplies sums.
+        # Of PyTorch's convolutions for the CPU only that of NNPACK multiplies sums.
         with torch.backends.nnpack.flags(enabled=False):
             for step in self.formats.steps:
                 values[step.name] = self._result(step, [values[name] for name in step.inputs])
         return values
 
     def integer_network(self) -> IntegerNetwork:
-        """The integer network that this one is now. Raises `UserError` for what the contract refuses."""
+        """The integer network with the present weights. Raises `UserError` for what the contract refuses."""
         parts: dict[str, Part] = {}
         with torch.no_grad():
             for name, form in self.formats.parts.items():
@@ -187,7 +188,7 @@ def _as_integers(values: Tensor) -> np.ndarray:
 
 
 class _Steps(torch.autograd.Function):
-    """Real weights as whole steps up to ``limit``; the gradient passes as if they were not rounded."""
+    """Real weights as whole steps up to ``limit``. The gradient passes as if they were not rounded."""
 
     @staticmethod
     def forward(ctx: Any, values: Tensor, limit: int) -> Tensor:
@@ -201,7 +202,7 @@ class _Steps(torch.autograd.Function):
 class _Requantise(torch.autograd.Function):
     """``saturate(round_half_even(acc * multiplier / 2^shift))`` of exact float64 integers.
 
-    No multiplier is one of 1. The gradient passes where nothing saturates.
+    A multiplier of None counts as 1. The gradient passes where nothing saturates.
     """
 
     @staticmethod

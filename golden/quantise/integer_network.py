@@ -1,13 +1,13 @@
 """A whole network in exact integers.
 
-Its layers are the contract's (`golden.contract.layer`), run by `golden.model.integer`. Between them stand an
-addition with a requantisation of its own, and a head::
+The layers are the contract's (`golden.contract.layer`), run by `golden.model.integer`. An addition
+has a requantisation of its own. A head ends the network::
 
     add    z = saturate(round_half_even((a multipliers[0] + b multipliers[1]) / 2^shift))
     head   y[k] = bias[k] + sum_c weight[k,c] (sum of all pixels of channel c)
 
-Nothing else is rounded, and nothing wraps: each part proves its bound from the formats of what
-it takes when the network is made.
+Nothing else is rounded, and nothing wraps. When the network is made, each part proves its bound
+from the formats of its inputs.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from golden.model import integer
 from golden.networks.step import IMAGES, POOL, Step
 from golden.support.cli import UserError
 
-#: Sums and scaled sums stay below: float64 holds every integer up to it, int64 more.
+#: Sums and scaled sums stay below this. float64 holds every integer up to it, int64 holds more.
 EXACT = 2**53
-#: Images at a time.
+#: Images that are computed at a time.
 BATCH = 250
 
 
@@ -37,10 +37,12 @@ class IntegerAdd:
     """The sum of two results with steps of different size.
 
     Attributes:
-        multipliers: of the two, 0 to 65535.
+        multipliers: of the two results, 0 to 65535.
         shift: 0 to 47.
         limits: what the sum saturates to.
         scale: value of one step of the sum.
+
+    Raises `UserError` for a multiplier or shift outside its range.
     """
 
     multipliers: tuple[int, int]
@@ -57,7 +59,7 @@ class IntegerAdd:
             raise UserError(f"shift {self.shift} of an addition is not from {low} to {high}")
 
     def run(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        """int64 of the shape of both."""
+        """The sum of integers ``a`` and ``b``, which have one shape: int64 of that shape."""
         scaled = a.astype(np.int64) * self.multipliers[0] + b.astype(np.int64) * self.multipliers[1]
         if self.shift:
             # Just under half, or half where the quotient is odd: ties go to even.
@@ -81,7 +83,8 @@ class IntegerHead:
         weight: int64 ``[outputs, C]``.
         bias: int64 ``[outputs]``.
         bits: of the weights.
-        weight_scale: value of one step of a weight, the same for all: the highest score is the highest.
+        weight_scale: value of one step of a weight. All outputs share it, so that the highest integer
+            score is the highest score.
         scale: value of one step of a score.
     """
 
@@ -115,12 +118,12 @@ class IntegerNetwork:
     """Integer images to integer scores, step by step.
 
     Args:
-        steps: as of a `golden.networks.network.Network`.
+        steps: those of a `golden.networks.network.Network`.
         parts: the `Layer`, `IntegerAdd` or `IntegerHead` of each step but ``max_pool``, by name.
         attended: names of the layers that were put in a convolution's place by a variant.
 
     Attributes:
-        steps, parts, attended: those given.
+        steps, parts, attended: as they were given.
 
     Raises:
         UserError: where the format or shape of a result is not what a step takes, or a proven
@@ -143,7 +146,7 @@ class IntegerNetwork:
 
     @property
     def layers(self) -> dict[str, Layer]:
-        """All layers by name, in the order of the flow."""
+        """All layers by name, in the order of the data flow."""
         return {name: part for name, part in self.parts.items() if isinstance(part, Layer)}
 
     def quantise_images(self, images: np.ndarray) -> np.ndarray:
@@ -162,7 +165,7 @@ class IntegerNetwork:
     def run(self, frames: np.ndarray, advance: Callable[[int], object] = lambda images: None) -> np.ndarray:
         """Scores int64 ``[N, outputs]`` for integer images ``[N, C, H, W]``.
 
-        ``advance`` is called with numbers of images that are done; they add up to N.
+        ``advance`` is called with numbers of images that are done. These numbers add up to N.
         """
         scores = []
         for start in range(0, len(frames), BATCH):

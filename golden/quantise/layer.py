@@ -1,28 +1,31 @@
 """Post-training quantisation: a merged float layer and calibration frames to an integer layer.
 
-One step of the accumulator of output channel ``o`` is worth ``unit[o]`` in output values.
-With activation scale ``s_x``, weight scale ``s_c[o]``, the tied attention scale
-``s_a[o] = s_c[o] 2^-n / s_x`` (n = ``attn_shift``) and output scale ``s_y``,
+One step of the accumulator of output channel ``o`` is worth ``unit[o]`` in output values. The
+convolution, the attention and the bias of a channel all count these steps. So the attention scale
+``s_a[o]`` is tied to the convolution's weight scale ``s_c[o]``. With the activation scale ``s_x``,
+the output scale ``s_y`` and n = ``attn_shift``,
 
+    s_a[o] = s_c[o] 2^-n / s_x
     unit[o] = s_x s_c[o] / 2^n = s_x^2 s_a[o]
     multiplier[o] / 2^out_shift = unit[o] / s_y
 
-(with the ``dynamic`` product, one step of a similarity of heads of ``m`` channels is worth
-``s_x^2 2^sim_shift / m`` in place of ``s_x``, so ``unit[o] = s_x^3 2^sim_shift s_a[o] / m``)
-so that both sums and the bias of a channel count the same steps. A channel *needs* a unit in
-which its weights fit the symmetric format and its bias fits 32 bits. The units are not
-approximated by the multipliers but follow from them:
+With the ``dynamic`` product a similarity takes the place of ``x0``. One step of a similarity is
+worth ``s_x^2 2^sim_shift / m`` in heads of ``m`` channels, so ``s_a[o]`` is tied by
+``unit[o] = s_x^3 2^sim_shift s_a[o] / m``.
 
-1. ``out_shift`` is the largest at which the multiplier of the coarsest channel fits 16 bits;
-   that one lies in its upper half, unless the contract's limit of 47 comes first.
-2. Each channel takes the smallest multiplier, at least 1, that gives it the unit it needs, and
-   its unit is then exactly what this multiplier makes.
+A channel *needs* a unit in which its weights fit the symmetric format and its bias fits 32 bits.
+The multipliers do not approximate the units. The units follow from the multipliers:
 
-So rounding a multiplier up makes the weights of its channel coarser, never wrong in scale;
-that is also what becomes of a channel with tiny weights, and of one with a huge bias. Where
-no multiplier is large enough the layer is refused. A channel without any weight would fit
-the finest unit, with a bias that widens the accumulator of the whole layer: it asks for the
-coarsest unit of the others instead, or for `ZERO_CHANNEL_UNIT` where that is finer.
+1. ``out_shift`` is the largest at which the multiplier of the coarsest channel fits 16 bits.
+   That multiplier has its highest bit set, unless the contract's limit of 47 comes first.
+2. Each channel takes the smallest multiplier, at least 1, that gives it the unit it needs. Its
+   unit is exactly what this multiplier makes.
+
+So rounding a multiplier up makes the weights of its channel coarser, never wrong in scale. Tiny
+weights or a huge bias make the weights of a channel coarser, too. Where no multiplier is large
+enough, the layer is refused. A channel whose weights are all 0 would fit the finest unit, in which
+its bias would widen the accumulator of the whole layer. So it asks for the coarsest unit of the
+other channels, or for `ZERO_CHANNEL_UNIT` where that is finer.
 """
 
 from __future__ import annotations
@@ -75,24 +78,26 @@ def quantise(
 
     Args:
         merged: the float layer, the atomic form of X-volution (arXiv 2106.02253).
-        calibration: its input frames, real ``[N, C, H, W]``; H and W become the layer's.
+        calibration: input frames of ``merged``, real ``[N, C, H, W]``. H and W become the layer's.
         in_bits, weight_bits, out_bits: number formats.
-        in_signed: None: signed where the calibration frames hold a negative value.
-        out_signed: None: signed where the output does and ``relu`` is off. An unsigned output
-            saturates at 0, which is a ReLU.
-        relu: the layer ends in a ReLU.
+        in_signed: whether inputs have a sign. None: where the calibration frames hold a negative value.
+        out_signed: whether outputs have a sign. None: where the float output for the calibration
+            frames holds a negative value and ``relu`` is off. An unsigned output saturates at 0,
+            which is a ReLU.
+        relu: whether the layer ends in a ReLU.
         method: ``minmax`` gives activations, outputs and weights their full range. ``mse`` clips
-            each where that lessens the squared error of the output on the calibration frames:
-            one range for the inputs, one for the outputs, one for the weights of each channel.
+            a range where that lessens the squared error of the output on the calibration frames.
+            Inputs have one range, outputs have one, and the weights of each channel have one.
         in_scale, out_scale: value of one step, where the layers before and after have decided
             it. None: as ``method`` says.
-        attn_shift: None: the one with the least squared error of the output on the calibration
-            frames, among those the accumulator bound accepts; 0 for a layer without offsets.
+        attn_shift: bits by which the convolution's sum is shifted up. None: the shift with the least
+            squared error of the output on the calibration frames, among those that the accumulator
+            bound accepts. It is 0 for a layer without offsets.
         sim_bits: format of similarities, for the ``dynamic`` product only. None: 8.
-        sim_shift: bits that similarities lose, for the ``dynamic`` product only. None: the
-            smallest at which no similarity of the calibration frames saturates, and less as long
-            as that lessens the squared error of the output on them: few similarities are large,
-            and to round all is often worse than to clip those.
+        sim_shift: bits that similarities lose, for the ``dynamic`` product only. None: the search
+            starts at the smallest shift at which no similarity of the calibration frames saturates.
+            The shift is lowered as long as that lessens the squared error of the output on these
+            frames. Few similarities are large, and to round all is often worse than to clip these.
 
     Returns:
         A `Layer` with ``in_scale`` and ``out_scale`` recorded.
@@ -126,7 +131,7 @@ def quantise(
 
 
 def _checked_input(merged: DynamicConv2d, calibration: Tensor, *, in_signed: bool | None, method: Method) -> np.ndarray:
-    """The calibration frames in float64, once nothing speaks against quantising. Raises `UserError` as `quantise`."""
+    """The calibration frames in float64, after all checks. Raises `UserError` as `quantise` does."""
     if not isinstance(merged, DynamicConv2d):
         raise UserError(f"merged is a {type(merged).__name__}, allowed is the DynamicConv2d that its merge() returns")
     if method not in get_args(Method):
@@ -152,7 +157,7 @@ def _formats(
     sim_shift: int | None,
     **formats: int,
 ) -> LayerConfig:
-    """Geometry and number formats; what is None follows from the frames. Scales and shifts are still to come."""
+    """Geometry and number formats, before scales and shifts are chosen. A sign that is None follows from the frames."""
     dynamic = merged.product == "dynamic"
     config = LayerConfig(
         product=merged.product,
@@ -200,7 +205,7 @@ def _with_scales(
     if in_scale is None:
         in_scale = activation_scale(x, config.in_range, method, float_layer)
     if out_scale is None:
-        # An output that is 0 on all frames says nothing of its scale; any will do.
+        # An output that is 0 on all frames says nothing of its scale. Any scale will do.
         out_scale = activation_scale(target, config.out_range, method) if target.any() else in_scale
     config = dataclasses.replace(config, in_scale=in_scale, out_scale=out_scale)
     conv_weight, attn_weight, bias = (
@@ -220,7 +225,7 @@ def _with_scales(
 
 
 def _attn_shifts(config: LayerConfig, attn_shift: int | None) -> range:
-    """Shifts of the convolution to try: all, where nobody has chosen and there is attention to be scaled."""
+    """Shifts of the convolution to try: all where ``attn_shift`` is None and there is attention, else one."""
     if attn_shift is None and config.attn_offsets:
         low, high = FIELD_RANGES["attn_shift"]
         return range(low, high + 1)
@@ -237,10 +242,10 @@ class _Problem:
 
     Attributes:
         in_scale, out_scale: values of one step.
-        conv_weight, attn_weight, bias: the float layer's, float64.
+        conv_weight, attn_weight, bias: of the float layer, float64.
         frames: calibration frames as the layer takes them, int64 ``[N, C, H, W]``.
         target: the float layer's output for the unrounded frames, float64 ``[N, O, Ho, Wo]``.
-        fractions: what weights may be clipped to, parts of their full range.
+        fractions: the parts of their full range that weights may be clipped to.
     """
 
     in_scale: float
@@ -253,10 +258,10 @@ class _Problem:
     fractions: np.ndarray
 
     def least_sim_shift(self, config: LayerConfig, attn_shifts: range) -> Layer:
-        """The layer whose ``sim_shift`` is as far below that of ``config`` as the output error lessens.
+        """The best layer, ``config``'s ``sim_shift`` lowered as long as the output error lessens.
 
-        One bit less rounds similarities half as coarsely, saturates more of them, and makes the
-        tied scale of the attention weights twice as coarse, which one more ``attn_shift`` undoes.
+        One bit less rounds similarities half as coarsely, and saturates more of them. It also makes
+        the tied scale of the attention weights twice as coarse. One more ``attn_shift`` undoes that.
         """
         loss, layer = self.best_layer(config, attn_shifts)
         while layer.config.sim_shift:
@@ -272,7 +277,7 @@ class _Problem:
         return layer
 
     def best_layer(self, config: LayerConfig, attn_shifts: Iterable[int]) -> tuple[float, Layer]:
-        """The least output error over ``attn_shifts``, and its layer; the first shift wins a tie.
+        """The least output error over ``attn_shifts``, and its layer. The first shift wins a tie.
 
         Raises the `LayerError` of the last shift where the contract refuses all of them.
         """
@@ -293,7 +298,7 @@ class _Problem:
         return best
 
     def _clipped_layer(self, config: LayerConfig) -> Layer:
-        """Each output channel's weights clipped to that fraction of their range which serves it best."""
+        """The layer whose channels each clip their weights to the fraction with the least output error."""
         uniform = [self._rounded_layer(config, np.full(config.out_channels, part)) for part in self.fractions]
         if len(uniform) == 1:
             return uniform[0]
@@ -329,11 +334,12 @@ class _Problem:
 def weight_worths(config: LayerConfig) -> tuple[float, float]:
     """What a convolution and an attention weight of 1 are worth in output values, per step of what they multiply.
 
-    Divided by a channel's unit, the value of one step of its accumulator, they make integers of its weights.
+    A weight times its worth, divided by the unit of its channel, is the integer weight before
+    rounding. The unit is the value of one step of the channel's accumulator.
     """
     assert config.in_scale is not None
     form = config.similarity
-    # Of ``x0``, or ``sim``: the float layer's is a mean over the head, the integer layer's a sum.
+    # The value of one step of ``x0`` or ``sim``. The float layer's ``sim`` is a mean, the integer layer's a sum.
     factor = config.in_scale if form is None else config.in_scale**2 * 2**form.shift / form.head_channels
     return config.in_scale / 2**config.attn_shift, config.in_scale * factor
 

@@ -42,15 +42,16 @@ def quantise_network(
 ) -> IntegerNetwork:
     """The integer network that stands for ``network`` on images like ``calibration``.
 
-    Each result gets a scale from its values on the calibration images, which the steps that take it
-    share; then each layer is quantised by `golden.quantise.layer.quantise` between its scales.
+    Each result gets a scale from its values on the calibration images. All steps that take the result
+    share this scale. Then `golden.quantise.layer.quantise` quantises each layer between the scales of
+    its input and its output.
 
     Args:
         network: merged (`Network.merged`), in eval mode.
         calibration: images ``[N, C, H, W]``, not negative.
-        precision: bits.
-        method: how scales are chosen, as for `golden.quantise.layer.quantise`. What is only added to
-            another result has bits enough for ``minmax`` in any case.
+        precision: bits of weights and activations.
+        method: how scales are chosen, as for `golden.quantise.layer.quantise`. Images, and results that
+            are only added to another, have bits enough and always get ``minmax``.
 
     Raises:
         UserError: for a network that is not merged, results that are not finite, and all that
@@ -89,7 +90,7 @@ def _layer(
     weight_bits: int,
     method: Method,
 ) -> Layer:
-    """A layer between the formats of what it takes and gives."""
+    """The integer layer of ``step`` between the formats of its input and its output."""
     part = network.parts[step.name]
     assert isinstance(part, DynamicConv2d)
     return quantise(
@@ -108,9 +109,10 @@ def _layer(
 
 
 def quantise_add(a: float, b: float, result: Format, *, relu: bool) -> IntegerAdd:
-    """The sum of results with steps of ``a`` and ``b`` in the format ``result``: multipliers as fine as 16 bits allow.
+    """The sum, in the format ``result``, of two results whose steps are worth ``a`` and ``b``.
 
-    Raises `UserError` where a step is more than 65535 steps of the result.
+    The multipliers are as fine as 16 bits allow. Raises `UserError` where a step of ``a`` or ``b`` is
+    more than 65535 steps of the sum.
     """
     ratios = np.array([a, b]) / result.scale
     largest = 2**MULTIPLIER_BITS - 1
@@ -125,10 +127,10 @@ def quantise_add(a: float, b: float, result: Format, *, relu: bool) -> IntegerAd
 
 
 def quantise_head(linear: nn.Linear, in_scale: float, pixels: int, bits: int) -> IntegerHead:
-    """The head behind activations with steps of ``in_scale``, one weight scale for all scores."""
+    """The head behind activations with steps of ``in_scale`` on ``pixels`` pixels. All scores share a weight scale."""
     weight, bias = in_float64(linear.weight).numpy(), in_float64(linear.bias).numpy()
     limit = 2 ** (bits - 1) - 1
-    # Weights that are all 0 have any scale.
+    # For weights that are all 0 any scale will do.
     weight_scale = float(np.abs(weight).max()) / limit or 1.0
     scale = weight_scale * in_scale / pixels
     return IntegerHead(
@@ -155,7 +157,7 @@ def _formats(network: Network, values: dict[str, Tensor], precision: Precision, 
             raise UserError(f"step {name!r} gives a value that is NaN or infinite, allowed are finite numbers")
         signed = not relus[name] if name in relus else bool(array.min() < 0)
         full = name == IMAGES or precision.only_added(network, name)
-        # A result that is 0 on all images says nothing of its scale; any will do.
+        # A result that is 0 on all images says nothing of its scale. Any scale will do.
         scale = (
             activation_scale(array, Range.of_format(bits, signed), "minmax" if full else method) if array.any() else 1.0
         )

@@ -9,9 +9,9 @@ from golden.networks.network import Network
 from golden.networks.step import IMAGES, Step
 from golden.operators.dynamic_conv import DynamicConv2d
 
-#: Of images, and of the stream around pre-activation blocks: activations that are not a layer's alone.
+#: Bits of images, and of the residual stream of pre-activation networks: no single layer owns them.
 STREAM_BITS = 8
-#: Bits that a result which is only added to another has more than a layer's input, up to 16: as
+#: A result that is only added to another has this many bits more than a layer's input, up to 16. As
 #: an operand of the sum it is rounded once more.
 BRANCH_BITS = 4
 MOST_BITS = 16
@@ -21,11 +21,11 @@ MOST_BITS = 16
 class Precision:
     """Bits of each layer: of its weights and of the activations it takes.
 
-    Exceptions: images have 8 bits. So has what a batch norm that stands alone takes, the
-    residual stream of a pre-activation network, and so have its weights.
+    Images have 8 bits. A batch norm that stands alone has 8 bits, too, for its weights and for what it
+    takes, the residual stream of a pre-activation network.
 
     Attributes:
-        bits: of all that is not said below.
+        bits: of all weights and activations that nothing else decides.
         edge_bits: of the weights of the first layer and the head; None: ``bits``.
         layers: bits of single layers, by name.
     """

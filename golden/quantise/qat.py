@@ -28,14 +28,16 @@ def train_quantised(
 ) -> tuple[FakeQuantised, list[dict[str, Any]]]:
     """Train a merged ``network`` in place as it will be quantised.
 
-    Before each epoch all scales follow from the weights of the moment, as `quantise_network` chooses
-    them on ``calibration``; within an epoch they are fixed, and weights and biases learn.
+    Before each epoch `quantise_network` chooses all scales anew, from the weights of the moment, on
+    ``calibration``. Within an epoch the scales are fixed, and weights and biases learn.
 
     Returns:
-        The fake-quantised network, whose `integer_network` is the result, and the curve as `train` returns it.
+        The fake-quantised network, whose `integer_network` is the result, and the curve as `train`
+        returns it.
 
     Raises:
-        UserError: as `quantise_network` and `train`, and for bounds that the forward pass cannot keep exactly.
+        UserError: as `quantise_network` and `train` raise it, and for bounds at which the forward pass
+            would not be exact.
     """
     fake = FakeQuantised(network, quantise_network(network, calibration, precision, method))
 

@@ -24,8 +24,8 @@ _HEADERS: dict[tuple[int, int], Any] = {
 def read_array(path: str | os.PathLike[str]) -> np.ndarray:
     """The array in an ``.npy`` file, of whatever dtype and shape.
 
-    Raises `UserError` that names the file: missing, a directory, unreadable, no ``.npy``,
-    truncated, pickled objects, or bytes after the array.
+    Raises `UserError` that names the file, where it is missing, a directory, unreadable, no
+    ``.npy``, truncated, made of pickled objects, or goes on after the array.
     """
     path = Path(path)
     try:
@@ -48,7 +48,7 @@ def write_array(path: str | os.PathLike[str], array: np.ndarray) -> None:
 
 
 def array_bytes(array: np.ndarray) -> bytes:
-    """What `write_array` writes."""
+    """The bytes of an ``.npy`` file that holds ``array``."""
     buffer = io.BytesIO()
     np.save(buffer, array, allow_pickle=False)
     return buffer.getvalue()
@@ -57,14 +57,14 @@ def array_bytes(array: np.ndarray) -> bytes:
 class Archive:
     """The arrays of an open ``.npz`` file.
 
-    A few kilobytes of such a file can be gigabytes of zeros. So `header` says first what
-    `read` would bring, for the caller to refuse.
+    A few kilobytes of an ``.npz`` file can stand for gigabytes of zeros. So `header` says what
+    `read` would bring, and the caller can refuse it before.
 
-    Raises `UserError`, here and in the methods, that names the array, but not the file.
+    The constructor and all methods raise `UserError`, which names the array, but not the file.
     """
 
     def __init__(self, stream: IO[bytes], names: Sequence[str]) -> None:
-        """``names`` are the arrays that must be there; no others may."""
+        """``names`` are the arrays that the file must hold; it may hold no others."""
         if stream.read(len(_MAGIC)) == _MAGIC:
             raise UserError("is a single array, allowed is an .npz archive")
         try:
@@ -82,13 +82,13 @@ class Archive:
             raise UserError(f"array {name!r} {state}")
 
     def header(self, name: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
-        """Shape and dtype of an array."""
+        """Shape and dtype of the array ``name``, without its elements."""
         with self._open(name) as stream:
             shape, _, dtype = _HEADERS[np.lib.format.read_magic(stream)](stream)
         return shape, dtype
 
     def read(self, name: str) -> np.ndarray:
-        """An array."""
+        """The array ``name``."""
         with self._open(name) as stream:
             array = np.lib.format.read_array(stream, allow_pickle=False)
             if stream.read(1):

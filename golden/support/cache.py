@@ -1,4 +1,4 @@
-"""What slow tools made (simulators, netlists, placements), kept: shared by parallel runs and by later ones."""
+"""A cache of what slow tools made (simulators, netlists, placements), for parallel runs and later ones."""
 
 from __future__ import annotations
 
@@ -13,23 +13,27 @@ from pathlib import Path
 
 from golden.support.cli import output_directory
 
-#: Names another folder for the cache than ``build/cache`` of this repository.
+#: Environment variable that names the cache's folder, where it is not ``build/cache`` of this repository.
 CACHE_VARIABLE = "XVOLUTION_CACHE"
-#: Entries that are kept; the least recently used ones go first.
+#: Most entries that are kept. The least recently used entries go first.
 CAPACITY = 1500
 
 
 def cache_folder() -> Path:
-    """Where the entries are kept; created if needed. Raises `UserError` if it is not writable."""
+    """The folder of all entries, created if needed. Raises `UserError` where it is not writable."""
     default = Path(__file__).parents[2] / "build" / "cache"
     return output_directory(os.environ.get(CACHE_VARIABLE) or default).resolve()
 
 
 def cached(key: Sequence[str], make: Callable[[Path], None]) -> Path:
-    """The folder that ``make`` filled for ``key``: all that its content depends on.
+    """The folder that ``make`` filled for ``key``.
 
-    A folder appears whole or not at all, and concurrent callers with the same key wait for
-    the one that makes it.
+    A folder appears whole or not at all. Concurrent callers with equal keys wait for the one that
+    makes it. Raises `UserError` where the cache is not writable.
+
+    Args:
+        key: all that the content of the folder depends on.
+        make: fills the empty folder that it is given.
     """
     from filelock import FileLock
 

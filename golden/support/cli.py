@@ -1,7 +1,7 @@
 """The command-line convention that every ``python -m`` entry point follows.
 
 A wrong input ends the program with exit status 2 and one line on standard error,
-``error: <what, its value, what is allowed>``; outputs are written whole or not at all.
+``error: <what, its value, what is allowed>``. Outputs are written whole or not at all.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import IO, Any, NoReturn
 
 
 class UserError(ValueError):
-    """Wrong input from outside the program; its text is the one line the user sees."""
+    """Wrong input from outside the program. Its text is the one line that the user sees."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -34,7 +34,7 @@ class Parser(argparse.ArgumentParser):
         super().__init__(allow_abbrev=False, **kwargs)
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """As `ArgumentParser`, which takes the value of ``--option=--`` for an empty list before Python 3.13."""
+        """Parse, and refuse ``--option=--``: before Python 3.13 `ArgumentParser` makes an empty list of it."""
         options, rest = super().parse_known_args(args, namespace)
         for name, value in vars(options).items():
             # An option that may come several times has a list of values.
@@ -64,7 +64,7 @@ def bounded(cast: Callable[[str], Any], low: float, high: float, unit: str = "")
 
 
 def integer(text: str) -> int:
-    """An argparse ``type``: any integer, where what is allowed depends on more than the option."""
+    """An argparse ``type`` that accepts any integer, where more than the option decides what is allowed."""
     try:
         return int(text)
     except ValueError:
@@ -72,20 +72,21 @@ def integer(text: str) -> int:
 
 
 def file_path(text: str) -> Path:
-    """An argparse ``type`` for paths. The empty one is refused: a variable that is not set means no folder."""
+    """An argparse ``type`` for paths. An empty path is refused: it is mostly a variable that is not set."""
     if not text:
         raise argparse.ArgumentTypeError("'' is not a path")
     return Path(text)
 
 
 def run(main: Callable[[list[str]], int]) -> NoReturn:
-    """Run ``main(argv)`` and leave with its status; a `UserError` becomes the one line.
+    """Run ``main(argv)`` and leave with its status. A `UserError` becomes the one line.
 
-    File-system refusals (``OSError``) count as wrong input too: the user named the path. So does
-    what needs more memory than there is. A reader of the output who has seen enough is no error.
+    A refusal of the file system (``OSError``) counts as wrong input, because the user named the
+    path. Work that needs more memory than there is counts as wrong input, too. A reader who closes
+    the output early is no error: the status is 141, without a line.
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
-        # Names of files may have bytes that are no text.
+        # Names of files may contain bytes that are no text.
         sys.stdout.reconfigure(errors="backslashreplace")
     status: int | str | None
     try:
@@ -118,7 +119,7 @@ def _fail(message: str) -> int:
 
 
 def _drop_output() -> None:
-    """Forget output that nobody takes: the interpreter would try again when it ends, and complain."""
+    """Drop output that nobody takes. Else the interpreter tries again when it ends, and complains."""
     try:
         sys.stdout.flush()
     except OSError:
@@ -129,8 +130,8 @@ def _drop_output() -> None:
 def replacing(path: str | os.PathLike[str], mode: str = "w") -> Iterator[IO[Any]]:
     """Open ``path`` for writing so that it appears whole or, if the body raises, not at all.
 
-    Text is UTF-8. A symbolic link stays one, what it points to is written.
-    Raises `UserError` if ``path`` is there and no plain file, or if its folder is missing or takes no files.
+    Text is UTF-8. A symbolic link stays a link, and the file that it points to is written.
+    Raises `UserError` where ``path`` is there and no plain file, or its folder is missing or takes no files.
     """
     real = Path(os.path.realpath(path))
     if real.is_dir():
@@ -155,9 +156,10 @@ def replacing(path: str | os.PathLike[str], mode: str = "w") -> Iterator[IO[Any]
 
 @contextlib.contextmanager
 def json_report(path: Path | None) -> Iterator[Callable[[object], object]]:
-    """What writes a command's figures as JSON to ``path``; without one it does nothing.
+    """Yield a function that writes a command's figures as JSON to ``path``. Without a path it does nothing.
 
-    Long work goes inside, so that a file that cannot be written is told before it. Raises as `replacing`.
+    Long work goes inside the context, so that a file that cannot be written is refused before the
+    work. Raises `UserError` as `replacing` does.
     """
     if path is None:
         yield lambda figures: None
@@ -167,7 +169,10 @@ def json_report(path: Path | None) -> Iterator[Callable[[object], object]]:
 
 
 def write_files(folder: Path, files: Mapping[str, str | bytes]) -> None:
-    """Write every file of ``folder``, made if needed, or none of them. Raises `UserError` where one cannot be."""
+    """Write ``files``, by name, into ``folder``: all of them or none. The folder is made if needed.
+
+    Raises `UserError` where one cannot be written.
+    """
     output_directory(folder)
     with contextlib.ExitStack() as stack:
         streams = [
@@ -179,7 +184,10 @@ def write_files(folder: Path, files: Mapping[str, str | bytes]) -> None:
 
 
 def output_directory(path: str | os.PathLike[str]) -> Path:
-    """Create ``path`` (parents too) if needed and return it; `UserError` where that fails."""
+    """Create ``path`` and its parents if needed, and return it.
+
+    Raises `UserError` where it cannot be created or is not writable.
+    """
     path = Path(path)
     try:
         path.mkdir(parents=True, exist_ok=True)

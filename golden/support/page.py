@@ -1,4 +1,4 @@
-"""Pages that need nothing but themselves: their templates, and pictures as SVG elements inside them."""
+"""Pages in one file each: their templates, and pictures as SVG elements inside them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 
 def page_template(package: str, name: str = "page.html") -> jinja2.Template:
-    """The HTML template ``name`` of ``package``; a value that it names and does not get is an error."""
+    """The HTML template ``name`` of ``package``. To render it without a value that it names is an error."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader(package, "."),
         autoescape=True,
@@ -25,7 +25,7 @@ def page_template(package: str, name: str = "page.html") -> jinja2.Template:
 def svg_element(figure: Figure) -> str:
     """``figure`` as an SVG element, the same text every time."""
     text = io.StringIO()
-    # Text stays text, and names of inner elements do not change from run to run.
+    # Text stays text. The names of inner elements do not change from run to run.
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "xvolution"}):
         figure.savefig(text, format="svg", metadata={"Date": None})
     svg = text.getvalue()

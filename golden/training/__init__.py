@@ -1,4 +1,12 @@
-"""What networks are trained for: `load_task` gives a `Task` by name, with its images in memory."""
+"""Tasks and training. `load_task` gives a `Task` by name, with its images in memory.
+
+In the order of the data flow:
+
+- `sources`: data sets on disk.
+- `task`: what training needs to know of a task.
+- `catalogue`: the tasks by name.
+- `train`: training that a seed decides.
+"""
 
 from __future__ import annotations
 

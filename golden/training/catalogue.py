@@ -19,8 +19,8 @@ class Entry:
     """Where a task's images come from.
 
     Attributes:
-        source: what reads them.
-        validation_images: cut off the training images unless the user says otherwise.
+        source: the function that reads the images.
+        validation_images: training images that are kept for validation, unless the user says otherwise.
     """
 
     source: Source
@@ -51,9 +51,9 @@ def load_task(
         name: one of `TASKS`.
         path: folder of the data set; None: where its package puts it.
         image_side: pixels of the images' sides, for ``image_folder`` only.
-        train_images: None: all that validation leaves.
-        validation_images: None: the task's own number.
-        test_images: None: all.
+        train_images: how many; None: all that validation leaves.
+        validation_images: how many; None: the task's own number.
+        test_images: how many; None: all.
         seed: of the draw of training, validation and test images.
 
     Raises:

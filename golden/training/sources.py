@@ -1,4 +1,4 @@
-"""Data sets on disk: training examples, test examples and number of classes of each."""
+"""Data sets on disk. Each function reads training examples, test examples and the number of classes."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from golden.training.task import Examples, first_examples
 #: Where Debian's package dataset-fashion-mnist keeps its files.
 FASHION_FOLDERS = (Path("/usr/share/datasets/fashion-mnist"), Path("/usr/share/dataset-fashion-mnist"))
 FASHION_HINT = "the Debian package dataset-fashion-mnist brings it (apt install dataset-fashion-mnist), or data_path"
-#: Held-out images of the digits; scikit-learn does not say which are for testing.
+#: Test images of the digits. scikit-learn does not say which images are for testing.
 DIGITS_TEST = 500
 
 Sets = tuple[Examples, Examples, int]
 
 
 def digits(path: str | None, side: int) -> Sets:
-    """scikit-learn's 1797 handwritten digits, 8x8; 500 drawn at random, always the same, are the test set."""
+    """scikit-learn's 1797 handwritten digits, 8x8. The test set is 500 of them, drawn with a fixed seed."""
     from sklearn.datasets import load_digits
 
     if path is not None:
@@ -35,7 +35,7 @@ def digits(path: str | None, side: int) -> Sets:
 
 
 def fashion_mnist(path: str | None, side: int) -> Sets:
-    """Fashion-MNIST, 60,000 and 10,000 images of 28x28 in ten classes, from its four IDX files."""
+    """Fashion-MNIST from its four IDX files: 60,000 training and 10,000 test images, 28x28, ten classes."""
     folders = FASHION_FOLDERS if path is None else (Path(path),)
     folder = next((folder for folder in folders if folder.is_dir()), None)
     if folder is None:
@@ -52,9 +52,9 @@ def fashion_mnist(path: str | None, side: int) -> Sets:
 
 
 def cifar10(path: str | None, side: int) -> Sets:
-    """CIFAR-10, 50,000 and 10,000 images of 32x32 in colour in ten classes, from its binary version.
+    """CIFAR-10 from its binary version: 50,000 training and 10,000 test images, 32x32, in colour, ten classes.
 
-    The Python version is made of pickles, which may hold any program: it is not read.
+    The Python version is not read: it is made of pickles, which may hold any program.
     """
     hint = "data_path is the folder with data_batch_1.bin ..., of cifar-10-binary.tar.gz"
     if path is None:
@@ -83,7 +83,7 @@ def cifar10(path: str | None, side: int) -> Sets:
 def image_folder(path: str | None, side: int) -> Sets:
     """Images of any size in ``train/CLASS`` and ``test/CLASS`` (or ``val/CLASS``) of a folder.
 
-    Each is scaled to ``side`` pixels on its shorter side, and its centre cut out, in colour.
+    Each image is scaled to ``side`` pixels on its shorter side. Its centre is cut out, in colour.
     """
     hint = "data_path is a folder with train/CLASS/*.png (or jpg ...) and test/CLASS or val/CLASS"
     if path is None:
@@ -106,7 +106,7 @@ def image_folder(path: str | None, side: int) -> Sets:
 
 
 def _folder_examples(folder: Path, classes: list[str], side: int) -> Examples:
-    """All files in the folders of the classes, sorted by name, that have the name of an image."""
+    """All files in the folders of the classes that have the name of an image, sorted by name."""
     from PIL import Image, ImageOps
 
     known = Image.registered_extensions()
@@ -139,7 +139,7 @@ def _idx_array(path: Path, dimensions: int) -> np.ndarray:
     except (OSError, EOFError, zlib.error) as error:
         reason = getattr(error, "strerror", None) or error
         raise UserError(f"data set file {packed} cannot be read: {reason}; {FASHION_HINT}") from None
-    # Two zeros, the type (8: unsigned bytes), the number of axes, then their lengths.
+    # The header: two zeros, the type (8: unsigned bytes), the number of axes, the length of each axis.
     start = 4 * (1 + dimensions)
     shape = [int.from_bytes(data[i : i + 4], "big") for i in range(4, start, 4)]
     if data[:4] != bytes([0, 0, 8, dimensions]) or len(data) != start + math.prod(shape):

@@ -1,4 +1,4 @@
-"""What training needs to know of a task. Classification is the first kind; others implement the same `Task`."""
+"""What training needs to know of a task. Every kind of task implements `Task`; `Classification` is the first."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Examples:
 
 
 class Task(ABC):
-    """Three sets of examples, how far off a network's outputs are, and how good.
+    """Three sets of examples, a loss to train by, and a metric to judge by.
 
     Args:
         name: as settings spell it.
@@ -82,17 +82,17 @@ class Classification(Task):
         return F.cross_entropy(outputs, targets, label_smoothing=self.SMOOTHING)
 
     def metric(self, outputs: Tensor, targets: Tensor) -> float:
-        """Percent of the images whose highest score, the first of several, is their class."""
+        """Percent of the images whose class has the highest score. Of equal scores the first counts."""
         return 100.0 * float((outputs.argmax(dim=1) == targets).double().mean())
 
 
 def split_examples(
     examples: Examples, validation_images: int, train_images: int | None, seed: int
 ) -> tuple[Examples, Examples]:
-    """Training and validation examples, drawn at random: the same for the same seed.
+    """Training and validation examples, drawn at random by ``seed``.
 
-    The validation examples do not depend on ``train_images``, and fewer training examples are
-    always the first of more.
+    The validation examples do not depend on ``train_images``. Fewer training examples are always
+    the first of more.
     """
     order = torch.randperm(len(examples), generator=torch.Generator().manual_seed(seed))
     end = len(examples) if train_images is None else validation_images + train_images
@@ -100,7 +100,7 @@ def split_examples(
 
 
 def first_examples(examples: Examples, count: int | None, seed: int) -> Examples:
-    """All examples, or ``count`` of them drawn at random: sets on disk are often sorted by class."""
+    """All examples, or ``count`` of them. They are drawn at random: sets on disk are often sorted by class."""
     if count is None:
         return examples
     return examples.subset(torch.randperm(len(examples), generator=torch.Generator().manual_seed(seed))[:count])

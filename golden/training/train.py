@@ -1,4 +1,4 @@
-"""Training that a seed decides: the same figures every time on the same machine."""
+"""Training that a seed decides: on one machine it gives equal figures every time."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from golden.training import Examples, Task
 
 OPTIMISERS = ("adamw", "sgd")
 AUGMENTATIONS = ("flip", "shift")
-#: Pixels that ``shift`` moves an image at most, as part of its side: 4 of 32, as is usual.
+#: The side of an image divided by the most pixels that ``shift`` moves it: 4 of 32, as is usual.
 SHIFT_PART = 8
-#: Images at a time where nothing is trained.
+#: Images that are computed at a time where nothing is trained.
 EVALUATION_BATCH = 500
 
 
@@ -31,12 +31,12 @@ class Schedule:
     Attributes:
         epochs: passes over the training images.
         batch: images of a step.
-        learning_rate: the highest; it rises to it and falls again (one cycle).
+        learning_rate: the highest rate. The rate rises to it and falls again (one cycle).
         optimiser: ``adamw`` or ``sgd`` (with Nesterov's momentum of 0.9).
         weight_decay: of the optimiser.
         augment: ``flip`` (left and right), ``shift`` (up to an eighth of the side, zeros come in), or both.
-        seed: of the order of the images and their augmentation. With the same one, two networks
-            see the same images in the same order.
+        seed: of the order of the images and their augmentation. Two networks that are trained with
+            one seed see the same images in the same order.
     """
 
     epochs: int
@@ -55,10 +55,13 @@ class Schedule:
 
 @contextlib.contextmanager
 def reproducible(seed: int) -> Iterator[None]:
-    """One thread, deterministic algorithms and PyTorch's global seed; afterwards all is as it was."""
+    """Run the body on one thread, with deterministic algorithms and this global seed of PyTorch.
+
+    Afterwards all three are as before.
+    """
     threads, strict = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
     with torch.random.fork_rng(devices=()), threadpool_limits(1):
-        # One thread: sums are added in the same order every time.
+        # On one thread sums are added in the same order every time.
         torch.set_num_threads(1)
         torch.use_deterministic_algorithms(True)
         torch.manual_seed(seed)
@@ -82,12 +85,13 @@ def train(
     Args:
         network: images to outputs of the task.
         task: gives images and loss.
-        schedule: how.
-        advance: called after each step with the part of the training it was; they add up to 1.
-        before_epoch: called with the number of each epoch, from 0, before it.
+        schedule: how to train.
+        advance: called after each step with the part of the training it was. The parts add up to 1.
+        before_epoch: called before each epoch with its number, from 0.
 
     Returns:
-        For each epoch its number from 1, mean training loss and, on the validation images, the metric.
+        For each epoch: ``epoch``, its number from 1, ``loss``, the mean over the training images, and
+        ``validation``, the metric on the validation images.
 
     Raises:
         UserError: where the loss is no longer finite.
@@ -120,12 +124,12 @@ def train(
 
 
 def evaluate(network: nn.Module, task: Task, examples: Examples) -> float:
-    """The task's metric on ``examples``, with ``network`` in eval mode, where it stays."""
+    """The task's metric on ``examples``. ``network`` is put in eval mode, and stays there."""
     return task.metric(predict(network, examples), examples.targets)
 
 
 def predict(network: nn.Module, examples: Examples) -> Tensor:
-    """The outputs for all ``examples``, ``[N, ...]``."""
+    """The outputs for all ``examples``, ``[N, ...]``. ``network`` is put in eval mode, and stays there."""
     network.eval()
     parts = torch.arange(len(examples)).split(EVALUATION_BATCH)
     with torch.no_grad():

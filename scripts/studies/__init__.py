@@ -1,8 +1,25 @@
 """Studies: declared grids of runs, what runs and keeps them, and the report of what came out.
 
-In the order of the flow: `functions` (what a run calls: `experiment` with its `demands`, `approximation`, `rtl`),
-`grid` (a study and its runs), `catalogue` (the studies there are), `content` (what identifies a result), `result`,
-`store` (results, in a database), `plan` (what is left to do, and how long that takes), `worker` (one run), `engine`
-(runs on processes or a cluster), `live` (how it goes on), `statistics`, `hardware` (what a network takes of an
-FPGA), `report` (the figures in tables), `plots` and `page`.
+===============  =================================================================
+`functions`      what a run calls, by name
+`experiment`     a run of an experiment
+`demands`        data set and time of an experiment
+`approximation`  a run that approximates self-attention by pixel shifts
+`attention`      a run that finds where attention is at work
+`rtl`            a run that simulates the layers of an experiment in Verilog
+`grid`           a study and its runs
+`catalogue`      the studies there are
+`content`        what identifies a result
+`result`         how a run ended
+`store`          results in a database
+`plan`           what is left to do, and how long it takes
+`worker`         one run, where it runs
+`engine`         runs on processes of this machine or on a cluster
+`live`           how a study goes on, on the terminal
+`statistics`     means, intervals and paired differences
+`hardware`       what a network takes of an FPGA
+`report`         the results in tables
+`plots`          the report's pictures
+`page`           the report as a page
+===============  =================================================================
 """

@@ -14,7 +14,7 @@ from golden.support.cli import UserError
 from scripts.studies.functions import Advance, Settings
 
 PRODUCTS = ("hadamard", "inner", "dynamic")
-#: Of each number its default, and from where to where it may be.
+#: For each number its default, its least and its largest value.
 NUMBERS = {
     "heads": (2, 1, 8),
     "channels": (8, 1, 32),
@@ -30,7 +30,7 @@ NUMBERS = {
 
 
 def check(settings: Settings) -> dict[str, Any]:
-    """All settings, those of `Plan`. Raises `UserError` for one that is not allowed."""
+    """``settings`` with all defaults, those of `Plan`. Raises `UserError` for a setting that is not allowed."""
     checked: dict[str, Any] = {"product": PRODUCTS[0]} | {name: default for name, (default, _, _) in NUMBERS.items()}
     for name, value in settings.items():
         if name not in checked:
@@ -46,23 +46,26 @@ def check(settings: Settings) -> dict[str, Any]:
 
 
 def run(settings: Settings, *, advance: Advance) -> dict[str, Any]:
-    """The figures of `tree`, of a study with checked ``settings``."""
+    """The figures of a run with checked ``settings``, see `tree`."""
     plan = Plan(**settings)
 
     def told(amount: float) -> None:
         advance(amount / plan.amount)
 
-    # Sums in another order have other last digits.
+    # The last digits of a sum depend on its order, which more threads would change.
     with threadpool_limits(1):
         return tree(study(plan, told))
 
 
 def tree(found: Study) -> dict[str, Any]:
-    """Figures of a study by their names; times are left out, which are not the same again.
+    """The figures of ``found`` by their names::
 
-    Error and correlation by what is approximated, such as ``digits trained``, and by what does it, such as
-    ``both, weighting 3, stack 1``, and then by the shift. The pixels seen by what sees them, and by the shift. The
-    powers of the number of pixels with which multiplications grow.
+        error, correlation    by what is approximated, such as ``digits trained``, then by what approximates
+                              it, such as ``both, weighting 3, stack 1``, then by the shift
+        sees                  pixels seen, by what sees them, then by the shift
+        grows                 the power of the number of pixels with which multiplications grow, by attention
+
+    Times are left out: they differ from run to run.
     """
     figures: dict[str, Any] = {"error": {}, "correlation": {}, "sees": {}, "grows": {}}
     for fit in found.fits:
@@ -80,7 +83,7 @@ def tree(found: Study) -> dict[str, Any]:
 
 
 def _put(figures: dict[str, Any], name: str, variant: Settings, value: float) -> None:
-    """Under the name and its variant, by shift, where it has one."""
+    """Put ``value`` into ``figures`` under ``name``. With a shift, it goes under name, variant and shift."""
     if variant["shift"] is None:
         figures[name] = value
     else:

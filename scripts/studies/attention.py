@@ -1,7 +1,7 @@
 """Where in real images the attention of a trained network is at work, as a run of a study.
 
-A network is trained and quantised as `golden.experiments.experiment` does it; then the accumulators of its X-volution
-layers are taken apart in exact integers: what comes from the attention weights, and what from the kernel.
+`golden.experiments.experiment` trains and quantises the network. Then the accumulators of its X-volution layers
+are split, in exact integers, into the part of the attention weights and the part of the kernel.
 """
 
 from __future__ import annotations
@@ -18,12 +18,16 @@ from golden.quantise.integer_network import IntegerNetwork
 from golden.support.cli import UserError
 from scripts.studies.functions import Advance, Settings
 
-#: Images that are shown: the default, and how many there may be.
+#: Number of images that are shown: the default and the largest.
 IMAGES, MOST_IMAGES = 6, 32
 
 
 def check(settings: Settings) -> dict[str, Any]:
-    """All settings: those of an experiment with one number of bits, and ``images``. Raises `UserError`."""
+    """``settings`` with all defaults: those of an experiment with one number of bits, and ``images``.
+
+    Raises:
+        UserError: for a setting that is not allowed.
+    """
     images = settings.get("images", IMAGES)
     if type(images) is not int or not 1 <= images <= MOST_IMAGES:
         raise UserError(f"setting images {images!r} is not an integer from 1 to {MOST_IMAGES}")
@@ -39,10 +43,10 @@ def check(settings: Settings) -> dict[str, Any]:
 def run(settings: Settings, *, advance: Advance) -> dict[str, Any]:
     """The figures of a run with checked ``settings``::
 
-    metric, parameters, float, ptq    as of the experiment
-    share       by layer the mean of its maps, in percent
-    examples    of each image: label, pixels [H][W] (the mean of its channels), and maps, by layer
-                [Ho][Wo]: the percentage of the magnitude of all accumulators that is attention's
+    metric, parameters, float, ptq    those of the experiment
+    share       for each layer, the mean of its maps, in percent
+    examples    for each image, its label, its pixels [H][W] (the mean of the channels), and its maps
+                [Ho][Wo] by layer: the share of attention in all accumulators, in percent
     """
     experiment = {name: value for name, value in settings.items() if name != "images"}
     networks: list[IntegerNetwork] = []
@@ -68,9 +72,9 @@ def run(settings: Settings, *, advance: Advance) -> dict[str, Any]:
 
 
 def attention_share(layer: Layer, frames: np.ndarray) -> np.ndarray:
-    """Percentage of attention in ``sum_o |attention| + |convolution|`` at each position: ``[N, Ho, Wo]``.
+    """The share of attention in ``sum_o |attention| + |convolution|``, in percent, ``[N, Ho, Wo]``.
 
-    0 where both are 0; the bias is in neither.
+    The share is 0 where both are 0. The bias is in neither.
     """
     nothing = np.zeros_like(layer.bias)
     no_conv, no_attn = np.zeros_like(layer.conv_weight), np.zeros_like(layer.attn_weight)

@@ -1,7 +1,7 @@
-"""The studies there are: what each asks, and the grid that answers it.
+"""The studies there are: the question of each, and the grid that answers it.
 
-Settings of the function ``experiment`` are in `golden.experiments.settings`. Whoever looks for settings does
-it on validation images; studies that confirm count on test images. Subsets of a data set are fixed ones.
+Settings of the function ``experiment`` are in `golden.experiments.settings`. Studies that search for settings
+count on validation images. Studies that confirm count on test images. Subsets of a data set are always the same.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from golden.support.cli import UserError
 from scripts.studies.functions import Settings
 from scripts.studies.grid import Study
 
-#: What takes a convolution's place: the plain one, both controls of equal parameters, and each product.
+#: What takes a convolution's place: a plain convolution, two controls with equal parameters, and each product.
 OPERATORS: dict[str, Settings] = {
     "conv": {"variant": "conv"},
     "wide": {"variant": "wide"},
@@ -27,14 +27,14 @@ BASELINE = {"operator": "conv"}
 DIGITS = {"task": "digits", "depth": 8, "epochs": 8}
 #: Fashion-MNIST as far as two cores take it: a third of its training images, three times.
 FASHION = {"task": "fashion_mnist", "depth": 8, "train_images": 20_000, "epochs": 3}
-#: What looks for settings tries many, so it makes do with half of these images.
+#: A search for settings has many runs, so it makes do with half of these images.
 SEARCH = FASHION | {"train_images": 10_000}
 SEEDS = (0, 1, 2, 3, 4)
 FEW_SEEDS = (0, 1, 2)
-#: Widths that networks are quantised to, and those that they are trained in, too.
+#: Bits that networks are quantised to, and bits that they are trained in, too.
 BITS: Settings = {"bits": [8, 6, 5, 4, 3, 2], "qat_bits": [4, 3, 2]}
 
-#: One thing changed at a time, from `inner` in the last stage.
+#: One change each, from the product ``inner`` in the last stage.
 CHANGES: dict[str, Settings] = {
     "conv": {"variant": "conv"},
     "inner": {},
@@ -63,7 +63,7 @@ CHANGES: dict[str, Settings] = {
     "longer": {"epochs": 6},
     "longer, conv": {"variant": "conv", "epochs": 6},
 }
-#: What helps by itself, together.
+#: Changes that help by themselves, combined.
 COMBINED: dict[str, Settings] = {
     "inner, signed, starts as a convolution": {"features": "signed", "zero_init": True},
     "hadamard, signed": {**CHANGES["hadamard"], "features": "signed"},

@@ -1,9 +1,9 @@
 """What identifies a result: the function, its settings, and the code that computes it.
 
-Of the code counts every module of the models that the function's module imports, directly or through
-others, without comments, docstrings and annotations: none of these change a figure. Left out are the modules
-in `NEUTRAL`, which only speak to the user. The versions of the libraries are recorded beside a result, and do
-not count.
+The code is that of every module in `COUNTED` that the function's module imports, directly or through others.
+Comments, docstrings and annotations do not count: they change no figure. The modules in `NEUTRAL` do not
+count: they only speak to the user. The versions of the libraries do not count: they are recorded beside a
+result.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from pathlib import Path
 from scripts.studies.functions import Function, Settings
 
 ROOT = Path(__file__).parents[2]
-#: Modules that have no part in any figure.
+#: Modules that do not count, as they have no part in any figure.
 NEUTRAL = frozenset({"golden.support.cli", "golden.support.progress", "golden.support.cache"})
-#: Packages whose modules count; where a function's own module is in none of them, it counts too.
+#: Packages whose modules count. A function's own module counts even if it is in none of them.
 COUNTED = ("golden", "hw", "sim")
 
 
 def content_key(function_name: str, settings: Settings) -> str:
-    """The hash of a run's function and settings, whatever the order of the latter; 32 hexadecimal digits."""
+    """The hash of a run's function and settings, 32 hexadecimal digits. The order of settings does not matter."""
     return _hash(json.dumps([function_name, settings], sort_keys=True, allow_nan=False))
 
 
 def code_version(function: Function) -> str:
-    """The hash of the code behind ``function``; 12 hexadecimal digits."""
+    """The hash of the code behind ``function``, 12 hexadecimal digits."""
     return _module_version(function.module)
 
 
@@ -60,9 +60,9 @@ def _reached(module: str) -> dict[str, Path]:
 
 
 def _source(name: str) -> Path | None:
-    """The file of a module; None where ``name`` is a name in a module, not a module."""
+    """The file of the module ``name``; None where that is something inside a module."""
     if name.split(".")[0] not in COUNTED:
-        # Looking for a module imports its packages, so only the function's own is looked for.
+        # `find_spec` imports the packages around a module, so it is asked only for the function's own module.
         spec = importlib.util.find_spec(name)
         return None if spec is None or spec.origin is None else Path(spec.origin)
     place = ROOT.joinpath(*name.split("."))
@@ -79,7 +79,7 @@ def _imports(path: Path) -> Iterator[str]:
 
 
 def _meaning(path: Path) -> str:
-    """The text of a module without what does not change its results."""
+    """The text of a module without the parts that change no figure."""
     tree = _Bare().visit(ast.parse(path.read_text()))
     return ast.dump(tree)
 
@@ -100,5 +100,5 @@ class _Bare(ast.NodeTransformer):
 
 
 def forget() -> None:
-    """Read the sources again when next asked for a version."""
+    """Drop all versions, so that the sources are read again."""
     _module_version.cache_clear()

@@ -1,30 +1,33 @@
-"""What an experiment demands: its data set, and how much time where no stored run says so."""
+"""What an experiment demands: its data set, and its time where no stored run tells it."""
 
 from __future__ import annotations
 
 from golden.experiments.experiment import task_of
 from scripts.studies.functions import Settings
 
-#: Seconds of one core for each pixel that a ResNet-8 of plain convolutions learns from; measured on `load_digits`.
+#: Seconds of one core for each pixel that a ResNet-8 of plain convolutions learns from, measured on ``load_digits``.
 SECONDS_PER_PIXEL = 7e-6
-#: What X-volution takes where a plain network takes 1.
+#: Time of a network with X-volution, relative to a plain one.
 XVOLUTION_FACTOR = 1.4
-#: Epochs that take as long as quantising and measuring, and as an epoch of training in few bits.
+#: Time of quantising and measuring, and time of an epoch of training in few bits, in epochs of plain training.
 PTQ_EPOCHS, QAT_EPOCHS = 0.5, 2.0
 #: Seconds to choose scales and shifts of a whole network, whatever it was trained on.
 QUANTISATION_S = 5.0
-#: Images to train on unless settings say, and pixels of each.
+#: Number of training images where settings give none, and pixels of an image.
 IMAGES = {"digits": 1200, "fashion_mnist": 55_000, "cifar10": 45_000, "image_folder": 10_000}
 PIXELS = {"digits": 8 * 8, "fashion_mnist": 28 * 28, "cifar10": 32 * 32}
 
 
 def check_data(settings: Settings) -> None:
-    """Raise `UserError` where the data set of checked ``settings`` is missing, and say what brings it."""
+    """Raise `UserError` where the data set of checked ``settings`` is missing. The message says what brings it."""
     task_of(settings)
 
 
 def seconds(settings: Settings) -> float:
-    """Roughly how long one core takes for checked ``settings``: in proportion to epochs, images, pixels and depth."""
+    """Rough time in seconds that one core takes for checked ``settings``.
+
+    It is proportional to epochs, images, pixels and depth.
+    """
     task = settings["task"]
     pixels = PIXELS.get(task, settings["image_side"] ** 2)
     images = settings["train_images"] or IMAGES[task]

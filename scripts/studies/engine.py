@@ -1,8 +1,8 @@
-"""Runs on processes of this machine, or on a cluster by its address: Dask does it.
+"""Runs on processes of this machine or on a cluster, by means of Dask.
 
-Each run is one task. A worker that dies takes down the run it was at, which is then tried again, up to
-`distributed.scheduler.allowed-failures` times (three, if nobody says); a run that raises is a failed
-result. What ends is kept at once, so that an interrupted study goes on where it was.
+Each run is one task. If a worker dies, the run that it was at is tried again, up to
+``distributed.scheduler.allowed-failures`` times (three by default). A run that raises is a failed result.
+Each result is kept at once, so that an interrupted study goes on where it was.
 """
 
 from __future__ import annotations
@@ -26,36 +26,37 @@ from scripts.studies.content import code_version
 from scripts.studies.result import FAILED, Result
 from scripts.studies.worker import TOPIC, Job, execute
 
-#: What glibc is told in a worker of this machine. Dask has it hand freed memory back at once, and then each tensor
-#: costs its page faults again: a training takes twice as long.
+#: Settings of glibc in a worker of this machine. By default Dask has freed memory handed back at once. Each tensor
+#: then costs page faults again, and a training takes twice as long.
 KEEP_MEMORY = {"MALLOC_TRIM_THRESHOLD_": 2**30, "MALLOC_MMAP_THRESHOLD_": 2**30}
-#: What Dask watches fifty times a second by default, and takes a sixth of a core for, of trainings that last minutes.
+#: Settings of Dask. By default it watches its workers fifty times a second, which takes a sixth of a core.
 SELDOM = {
     "distributed.worker.profile.enabled": False,
     "distributed.admin.tick.interval": "1s",
     "distributed.admin.system-monitor.interval": "10s",
 }
-#: Seconds that a scheduler has to answer, and to have a worker.
+#: Seconds within which a scheduler must answer, and within which it must have a worker.
 ANSWER_S = 5
 ADDRESS = re.compile(r"((tcp|tls)://)?[A-Za-z0-9._-]+:[0-9]{1,5}", re.ASCII)
-#: What a worker of this machine runs first: Ctrl-C is for the study, which ends its workers itself.
+#: Python that a worker of this machine runs first. Ctrl-C is for the study, which ends its workers itself.
 IGNORE_INTERRUPTS = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"
 
 
 class Watch(Protocol):
-    """Who is told how a study goes on; called from more than one thread."""
+    """Is told how a study goes on. Its methods are called from more than one thread."""
 
     def going(self, content: str, share: float) -> None:
-        """The run with this content is at ``share`` of its work, 0 when it begins, perhaps again."""
+        """The run with this content is at ``share`` of its work. A run that begins, perhaps again, is at 0."""
 
     def ended(self, result: Result) -> None:
-        """A run has ended, and is kept."""
+        """A run has ended, and its result is kept."""
 
 
 def run_jobs(jobs: Sequence[Job], client: Client, *, keep: Callable[[Result], object], watch: Watch) -> list[Result]:
-    """Do all ``jobs``; ``keep`` gets each result as soon as it is there.
+    """Do all ``jobs``. ``keep`` gets each result as soon as it is there.
 
-    Raises `UserError` if the cluster is lost, with what had ended kept.
+    Raises:
+        UserError: if the cluster is lost. Results that had come are kept.
     """
     if not jobs:
         return []
@@ -65,7 +66,7 @@ def run_jobs(jobs: Sequence[Job], client: Client, *, keep: Callable[[Result], ob
 
     client.subscribe_topic(TOPIC, heard)
     by_key = {f"{job.function_name}-{job.content}-{job.code}": job for job in jobs}
-    # In order, as far as there are workers: priority follows the order of submission.
+    # Jobs begin in order, as priority follows the order of submission.
     futures = [client.submit(execute, job, key=key, pure=False) for key, job in by_key.items()]
     results = []
     for future in as_completed(futures):
@@ -100,9 +101,9 @@ def _result(future: Future, job: Job) -> Result:
 
 @contextlib.contextmanager
 def local_client(workers: int) -> Iterator[Client]:
-    """So many worker processes of this machine, one run each at a time, gone afterwards."""
+    """A cluster of ``workers`` processes of this machine. Each does one run at a time. They end with the body."""
     _quiet()
-    # A worker gets a run only when it is free, so that its death costs no other.
+    # A worker gets a run only when it is free, so that its death costs no other run.
     options = SELDOM | {"distributed.scheduler.worker-saturation": 1.0, "distributed.worker.daemon": True}
     options |= {f"distributed.nanny.pre-spawn-environ.{name}": value for name, value in KEEP_MEMORY.items()}
     with (
@@ -126,9 +127,10 @@ def local_client(workers: int) -> Iterator[Client]:
 
 @contextlib.contextmanager
 def remote_client(address: str, jobs: Sequence[Job]) -> Iterator[Client]:
-    """The cluster of the scheduler at ``address``, whose workers must have the code of ``jobs``.
+    """The cluster of the scheduler at ``address``. Its workers must have the code of ``jobs``.
 
-    Raises `UserError` if it does not answer within `ANSWER_S`, has no worker, or one with other code.
+    Raises:
+        UserError: if the scheduler does not answer within `ANSWER_S`, has no worker, or has one with other code.
     """
     _quiet()
     if not ADDRESS.fullmatch(address) or int(address.rpartition(":")[2]) >= 2**16:
@@ -136,7 +138,7 @@ def remote_client(address: str, jobs: Sequence[Job]) -> Iterator[Client]:
             f"scheduler {brief(address)} is no address, allowed is HOST:PORT, perhaps behind tcp:// or tls://"
         )
     try:
-        # A client whose scheduler is none takes long to give up, and says so on its own.
+        # A client without a scheduler takes long to give up, and prints messages of its own.
         asyncio.run(_answers(address))
     except Exception as error:
         reason = str(error).strip().split("\n")[0] or type(error).__name__
@@ -152,7 +154,7 @@ def remote_client(address: str, jobs: Sequence[Job]) -> Iterator[Client]:
 
 
 async def _answers(address: str) -> None:
-    """Return if there is a scheduler, or at least something that greets like one."""
+    """Return if there is a scheduler, or at least something that greets like one. Raises if there is none."""
     comm = await connect(address, timeout=ANSWER_S)
     await comm.close()
 
@@ -169,7 +171,7 @@ def _same_code(client: Client, address: str, jobs: Sequence[Job]) -> None:
 
 
 def _quiet() -> None:
-    """What Dask logs, the results say."""
+    """Silence Dask's log: results say the same."""
     for name in list(logging.root.manager.loggerDict):
         if name.split(".")[0] == "distributed":
             logging.getLogger(name).setLevel(logging.CRITICAL)

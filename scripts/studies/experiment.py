@@ -1,4 +1,4 @@
-"""An experiment as studies run it: with the formats of all layers of its integer networks."""
+"""An experiment as studies run it: its figures include the formats of all layers of its integer networks."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from scripts.studies.functions import Advance, Settings
 
 
 def run(settings: Settings, *, advance: Advance) -> dict[str, Any]:
-    """The figures of `golden.experiments.experiment.run_experiment`, and beside them ``layers``.
+    """The figures of `golden.experiments.experiment.run_experiment`, and ``layers``.
 
-    These are by integer network, such as ``ptq.8``, the configs of all its layers as layer files have them: what
-    the hardware's estimator needs.
+    For each integer network, such as ``ptq.8``, ``layers`` has the configs of all its layers, as in layer files.
+    The hardware's estimator needs them.
     """
     layers: dict[str, list[str]] = {}
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from golden.support.cli import UserError
 
-#: Anything that JSON can say; keys of objects are texts.
+#: Any value of JSON; keys of objects are texts.
 Json = Any
 Settings = Mapping[str, Json]
 Figures = dict[str, Json]
@@ -18,16 +18,16 @@ Advance = Callable[[float], object]
 
 @dataclass(frozen=True, kw_only=True)
 class Function:
-    """A function of JSON settings, named ``module:name`` so that other processes find it.
+    """A function of JSON settings. Its parts are named ``module:name``, so that other processes find them.
 
     Attributes:
-        run: ``run(settings, *, advance) -> figures``. It depends on its settings alone, and calls ``advance`` with
+        run: ``run(settings, *, advance) -> figures``. It depends on its settings alone. It calls ``advance`` with
             shares of its work, which add up to 1.
-        check: ``check(settings) -> settings``, which fills defaults in and raises `UserError` for an unknown key or
+        check: ``check(settings) -> settings``. It fills defaults in, and raises `UserError` for an unknown key or
             a value that is not allowed.
-        ready: ``ready(settings)``, which raises `UserError` where something that a run needs is not on this machine;
-            None where it needs nothing.
-        amount: ``amount(settings) -> float``, roughly how many seconds a run takes; None where nobody knows.
+        ready: ``ready(settings)``. It raises `UserError` where this machine lacks something that a run needs. None
+            where a run needs nothing.
+        amount: ``amount(settings) -> float``. It says roughly how many seconds a run takes. None where nobody knows.
     """
 
     run: str
@@ -37,11 +37,11 @@ class Function:
 
     @property
     def module(self) -> str:
-        """Where it is defined."""
+        """Name of the module that defines ``run``."""
         return self.run.partition(":")[0]
 
     def checked(self, settings: Settings) -> dict[str, Json]:
-        """``settings`` with all defaults. Raises `UserError`."""
+        """``settings`` with all defaults. Raises `UserError` for settings that are not allowed."""
         return _find(self.check)(settings)
 
     def call(self, settings: Settings, advance: Advance) -> Figures:
@@ -49,12 +49,12 @@ class Function:
         return _find(self.run)(settings, advance=advance)
 
     def look(self, settings: Settings) -> None:
-        """Raise `UserError` where this machine has not what a run with checked ``settings`` needs."""
+        """Raise `UserError` where this machine lacks something that a run with checked ``settings`` needs."""
         if self.ready is not None:
             _find(self.ready)(settings)
 
     def guess(self, settings: Settings) -> float | None:
-        """Seconds that a run with checked ``settings`` takes by the function's own model; None without one."""
+        """Seconds that a run with checked ``settings`` takes by the function's own model; None without a model."""
         return None if self.amount is None else _find(self.amount)(settings)
 
 

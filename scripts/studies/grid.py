@@ -15,10 +15,10 @@ from scripts.studies.functions import Function, Json, Settings, find_function
 
 #: The axis whose values only repeat a run.
 SEED = "seed"
-#: Runs that a study may have; more is a slip.
+#: The most runs of a study; more are a slip.
 MOST_RUNS = 100_000
 
-#: Values of an axis, or settings by the label that stands for them.
+#: The values of an axis, or its labels with the settings that each stands for.
 Axis = Sequence[Json] | Mapping[str, Settings]
 
 
@@ -29,14 +29,14 @@ class Study:
     Attributes:
         name: what users call it.
         description: the question that it answers, in a sentence or two.
-        function: name in `scripts.studies.functions.FUNCTIONS`.
+        function: name of the function in `scripts.studies.functions.FUNCTIONS`.
         fixed: settings that all runs share.
-        axes: of each axis its values, the last one innermost. The key of an axis with values is a setting; an axis
-            of labels is only a name, and each of its labels stands for several settings.
-        baseline: value or label on some axes, with which all others are compared, paired by seed.
+        axes: the axes by name, the last one innermost. The name of an axis of values is a setting. The name of an
+            axis of labels is free, and each label stands for several settings.
+        baseline: the value or label on some axes with which all others are compared, paired by seed.
         metrics: patterns of figures (see `scripts.studies.report`) that the report's table shows, in this order.
         numbered: what the number at the end of a metric's name counts, such as 8 in ``ptq.8``.
-        target: FPGA family for which the report says what the layers take; None where it does not.
+        target: FPGA family whose cost of the layers the report shows; None where it shows none.
     """
 
     name: str
@@ -50,10 +50,13 @@ class Study:
     target: str | None = None
 
     def replaced(self, assignments: Iterable[str]) -> Study:
-        """The study with what each ``key=value`` says; several values, separated by commas, make the key an axis.
+        """The study with the values of each ``key=value``. Several values, separated by commas, make the key an axis.
 
-        Values are JSON, or texts as they stand. Raises `UserError` for what is not of this form, a key named twice
-        and a label that an axis does not have; whether a setting is allowed is for `runs` to say.
+        Values are JSON, or texts as they stand. `runs` checks whether settings are allowed.
+
+        Raises:
+            UserError: for an assignment of another form, a key that is named twice, a value that is there twice, and
+                a label that an axis does not have.
         """
         axes, named = dict(self.axes), set[str]()
         for assignment in assignments:
@@ -80,15 +83,17 @@ class Study:
 
     @property
     def size(self) -> int:
-        """Points of the grid."""
+        """Number of points of the grid."""
         return math.prod(len(values) for values in self.axes.values())
 
     def runs(self) -> list[Run]:
-        """Of each point of the grid its run, the last axis running fastest, with all defaults filled in.
+        """The run of each point of the grid, with all defaults filled in. The last axis runs fastest.
 
-        Settings of an axis of values override those of labels, and these the fixed ones. Different points may have
-        the same settings: where one of them makes others meaningless. Raises `UserError` for settings that the
-        function refuses, and more than `MOST_RUNS`.
+        Settings of labels override fixed settings. Settings of an axis of values override both. Different points
+        may have the same settings, where a setting makes others meaningless.
+
+        Raises:
+            UserError: for settings that the function refuses, and for more than `MOST_RUNS` runs.
         """
         if self.size > MOST_RUNS:
             raise UserError(f"study {self.name} would have {self.size} runs, allowed are {MOST_RUNS}")
@@ -109,7 +114,7 @@ class Study:
 
     @property
     def varied(self) -> list[str]:
-        """Axes with several values, but for the seed: what distinguishes the rows of a table."""
+        """Axes with several values, without the seed. They distinguish the rows of a table."""
         return [key for key, values in self.axes.items() if key != SEED and len(values) > 1]
 
 
@@ -118,9 +123,9 @@ class Run:
     """One call of a function.
 
     Attributes:
-        function_name: in `scripts.studies.functions.FUNCTIONS`.
-        settings: all of them, defaults included.
-        point: value or label on each axis of the study.
+        function_name: name of the function in `scripts.studies.functions.FUNCTIONS`.
+        settings: all settings, defaults included.
+        point: its value or label on each axis of the study.
     """
 
     function_name: str
@@ -137,12 +142,15 @@ class Run:
 
 
 def shown(value: Json) -> str:
-    """A value as people write it: texts as they stand, all else as JSON."""
+    """A value as people write it: a text as it stands, any other value as JSON."""
     return value if isinstance(value, str) else _text(value)
 
 
 def parse_values(text: str) -> list[Json]:
-    """JSON values separated by commas; where that is no JSON, each part between commas that is none is a text."""
+    """The values in ``text``, separated by commas.
+
+    They are JSON if the whole text can be read so. Otherwise each part is JSON if it can be, and else a text.
+    """
     try:
         return list(_parsed(f"[{text}]"))
     except ValueError:

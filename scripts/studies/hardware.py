@@ -1,8 +1,8 @@
-"""What the layers of a network take of an FPGA, by the estimator, and which trade-offs are the best ones.
+"""What the layers of a network take of an FPGA, by the estimator, and which trade-offs are the best.
 
-Each layer is a unit of its own, all of them working at once on frames that follow each other: areas add up, and
-the slowest unit says how often a frame is done. Of a layer that is only known by its formats, estimates take
-random weights that use them fully.
+Each layer is a unit. All units work at once, on frames that follow each other. So areas add up, and the
+slowest unit sets the initiation interval. A layer that is known only by its formats gets random weights
+that use the formats fully.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from hw.estimate.estimate import estimate
 from hw.plan.config import UnitConfig
 from hw.targets.families import find_target
 
-#: Lanes at each end of a unit, at most, from the smallest to the fastest.
+#: Choices for the most lanes at each end of a unit, from the smallest to the fastest.
 LANES = (1, 2, 4, 8)
-#: Of the weights where there are none.
+#: Seed of the weights of layers that have none.
 SEED = 16
-#: What a network costs; less is better of all.
+#: The costs of a network that count. Less is better of each.
 COSTS = ("dsp", "lut", "bram", "cycles")
 
 
@@ -36,10 +36,10 @@ class Cost:
     """What a network takes.
 
     Attributes:
-        lanes: input and output channels that each unit takes a cycle, at most.
-        dsp, lut, ff, bram: of all its units, in the units of `hw.targets.area.Area`; the multipliers and block
-            RAMs are None where synthesis is free to choose.
-        cycles: from frame to frame.
+        lanes: the most input channels, and output channels, of each unit in a cycle.
+        dsp, lut, ff, bram: area of all its units together, see `hw.targets.area.Area`. ``dsp`` and ``bram`` are
+            None where synthesis is free to choose.
+        cycles: initiation interval of the network.
     """
 
     lanes: int
@@ -51,9 +51,10 @@ class Cost:
 
 
 def network_costs(layers: Iterable[Layer | LayerConfig], lanes: Sequence[int] = LANES, *, target: str) -> list[Cost]:
-    """The costs of a network of ``layers`` on ``target``, for each number of ``lanes`` that changes any of its units.
+    """The costs of a network of ``layers`` on ``target``, for each number of ``lanes`` that changes one of its units.
 
-    Raises `UserError` for a target that there is not, a network without layers, and a layer that cannot be built.
+    Raises:
+        UserError: for an unknown target, a network without layers, and a layer that cannot be built.
     """
     find_target(target)
     units = list(layers)
@@ -77,7 +78,7 @@ def _cost(layers: Sequence[Layer | LayerConfig], lanes: int, target: str) -> Cos
 
 
 def _weighted(layer: Layer | LayerConfig) -> Layer:
-    """``layer`` itself, or if it is only formats, random weights; the same ones whatever its integers mean."""
+    """``layer`` itself, or a layer of its formats with random weights. The weights do not depend on its scales."""
     if isinstance(layer, Layer):
         return layer
     return _random(replace(layer, in_scale=None, out_scale=None))
@@ -100,7 +101,10 @@ def _config(layer: Layer | LayerConfig) -> LayerConfig:
 
 
 def non_dominated(points: Sequence[Mapping[str, float]], *, less: Sequence[str], more: Sequence[str]) -> list[bool]:
-    """Which of ``points`` no other one beats: as good in all of ``less`` and ``more``, and better in one."""
+    """Whether each of ``points`` is beaten by no other.
+
+    A point beats another if it is as good in all of ``less`` and ``more``, and better in one.
+    """
     if not points:
         return []
     table = np.array([[*(point[key] for key in less), *(-point[key] for key in more)] for point in points])

@@ -1,4 +1,4 @@
-"""How a study goes on, on the terminal: bars while someone is watching, a line for each run otherwise."""
+"""How a study goes on, on the terminal: a line for each run, and bars while someone is watching."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from scripts.studies.result import Result
 
 
 class Live:
-    """Shows the runs of a study, by their contents.
+    """Shows the runs of a study.
 
     Args:
-        console: where to show it.
-        bars: what draws bars there; unused where the console is no terminal.
-        labels: of each run what it is called.
+        console: where to show them.
+        bars: draws bars on the console; disabled where that is no terminal.
+        labels: the label of each run, by content.
     """
 
     def __init__(self, console: Console, bars: Progress, labels: Mapping[str, str]) -> None:
@@ -46,7 +46,7 @@ class Live:
 
 @contextlib.contextmanager
 def live(console: Console, labels: Mapping[str, str]) -> Iterator[Live]:
-    """Show runs called ``labels``, by content, on ``console`` while the body runs."""
+    """Show runs on ``console`` while the body runs. ``labels`` has the label of each run, by content."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
         yield Live(console, bars, labels)

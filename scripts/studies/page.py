@@ -29,7 +29,7 @@ def page(report: Report, pictures: Sequence[Picture]) -> str:
 
 
 def mean_text(mean: Mean | None, sign: str = "") -> str:
-    """A mean with half of its interval; ``sign`` ``+`` where it is a difference. Empty for None."""
+    """A mean with half of its interval, as text; empty for None. ``sign`` is ``+`` for a difference."""
     if mean is None:
         return ""
     whole = mean.mean == int(mean.mean) and not mean.half
@@ -38,12 +38,12 @@ def mean_text(mean: Mean | None, sign: str = "") -> str:
 
 
 def p_text(p: float | None) -> str:
-    """A p value in three digits; empty for None."""
+    """A p value with three digits, as text; empty for None."""
     return "" if p is None else "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def common_settings(report: Report) -> dict[str, Json]:
-    """Settings that all runs share, and of the others how many values there are."""
+    """All settings of the runs. A setting that all share has its value, any other a text with all its values."""
     values: dict[str, dict[str, Json]] = {}
     for run, _ in report.runs:
         for key, value in run.settings.items():
@@ -54,7 +54,7 @@ def common_settings(report: Report) -> dict[str, Json]:
 
 
 def origins(report: Report) -> list[str]:
-    """Where results come from: how many of each host, version of the code and of the libraries."""
+    """Where results come from: a line for each host and version of code and libraries, with the number of runs."""
     counts = Counter(
         f"{result.host or 'no host'}, code {result.code}, {', '.join(f'{k} {v}' for k, v in result.versions.items())}"
         for _, result in report.runs

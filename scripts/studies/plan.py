@@ -1,4 +1,4 @@
-"""What of a study is stored, what is left to do, and how long that will take."""
+"""Which runs of a study are stored, which are left to do, and how long these will take."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class Forecast:
     """How long a run will take.
 
     Attributes:
-        seconds: None where nothing is known.
-        basis: what says so, in words.
+        seconds: the time in seconds; None where nothing is known.
+        basis: what the forecast is based on, in words.
     """
 
     seconds: float | None
@@ -32,9 +32,9 @@ class Planned:
     """A run of a study.
 
     Attributes:
-        run: itself.
-        job: what a worker would do.
-        result: what is stored of it; None if nothing is.
+        run: the run itself.
+        job: what a worker would do for it.
+        result: its stored result; None if there is none.
     """
 
     run: Run
@@ -47,9 +47,9 @@ class Planned:
 
 
 def plan(runs: Iterable[Run], store: Store, *, any_code: bool = False) -> list[Planned]:
-    """All ``runs``, with what ``store`` has of them; with ``any_code`` of whatever version of the code.
+    """The ``runs`` with their results in ``store``. With ``any_code``, results of any version of the code count.
 
-    Of runs with the same settings only the first one is there.
+    Of runs with the same settings, only the first one is returned.
     """
     by_content: dict[str, tuple[Run, Job]] = {}
     for run in runs:
@@ -65,7 +65,7 @@ def plan(runs: Iterable[Run], store: Store, *, any_code: bool = False) -> list[P
 
 
 def job_of(run: Run) -> Job:
-    """What a worker is to do for ``run``."""
+    """The job of a worker that does ``run``."""
     return Job(
         content=content_key(run.function_name, run.settings),
         code=code_version(run.function),
@@ -76,10 +76,11 @@ def job_of(run: Run) -> Job:
 
 
 def forecast(planned: Sequence[Planned], store: Store) -> list[Forecast]:
-    """How long each of ``planned`` will take, were it to run: as those stored that are most like it, by their median.
+    """How long each of ``planned`` takes if it is run.
 
-    What the function's own model says of both makes up for what differs. Where nothing of the function is stored,
-    the model alone says it.
+    A forecast is the median time of the stored runs whose settings are most like the run's. Their times are
+    scaled by the function's own model, which makes up for settings that differ. Where no run of the function is
+    stored, the model alone gives the forecast.
     """
     stored = {name: store.of_function(name) for name in {run.run.function_name for run in planned}}
     return [_forecast(run.run, stored[run.run.function_name]) for run in planned]
@@ -100,13 +101,13 @@ def _forecast(run: Run, stored: Sequence[Result]) -> Forecast:
 
 
 def _larger(run: Run, stored: Settings) -> float:
-    """How many times longer than with ``stored`` settings ``run`` takes, by its function's model; 1 without one."""
+    """Time of ``run`` relative to a run with ``stored`` settings, by the function's model; 1 without a model."""
     if stored.keys() != run.settings.keys():
-        return 1.0  # of an older version: the model may not know its settings
+        return 1.0  # the stored run is of another version, whose settings the model may not know
     own, other = run.function.guess(run.settings), run.function.guess(stored)
     return 1.0 if own is None or other is None else own / other
 
 
 def _differences(one: Settings, other: Settings) -> int:
-    """How many settings differ, but for the seed."""
+    """Number of settings that differ, without the seed."""
     return sum(one.get(key) != other.get(key) for key in (one.keys() | other.keys()) - {SEED})

@@ -1,4 +1,4 @@
-"""The pictures of a report, as SVG elements that stand in its page, or by themselves in files."""
+"""The pictures of a report, as SVG elements. They stand in its page, and in files of their own."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from golden.support.page import svg_element
 from scripts.studies.hardware import COSTS, non_dominated
 from scripts.studies.report import Point, Report
 
-#: A metric with a number: what it is of, and how many.
+#: A metric with a number at its end: its kind, and the number.
 NUMBERED = re.compile(r"(.+)\.(\d+)")
-#: Panels beside each other, at most.
+#: The most panels beside each other.
 PANELS = 4
 COLOURS = matplotlib.color_sequences["tab10"]
 COST_TITLES = {"dsp": "DSP", "lut": "LUT", "bram": "BRAM", "cycles": "cycles a frame"}
@@ -30,8 +30,8 @@ class Picture:
     """A picture of a report.
 
     Attributes:
-        name: of its file, without suffix.
-        title: of its section.
+        name: name of its file, without suffix.
+        title: title of its section.
         svg: the SVG element.
     """
 
@@ -52,7 +52,10 @@ def plots(report: Report) -> list[Picture]:
 
 
 def means_picture(report: Report) -> str | None:
-    """A panel for each metric that has no number and that seeds change: means, intervals, and each run."""
+    """A panel for each metric without a number that depends on the seed. It has means, intervals and each run.
+
+    None without such a metric.
+    """
     metrics = [
         metric
         for metric, cells in report.cells.items()
@@ -80,7 +83,10 @@ def means_picture(report: Report) -> str | None:
 
 
 def numbered_picture(report: Report) -> str | None:
-    """A panel for each kind of metric with a number behind it, such as bits: each row against that number."""
+    """A panel for each kind of metric that ends in a number, such as bits. It has each row against that number.
+
+    None without such a metric.
+    """
     kinds: dict[str, list[int]] = {}
     for metric in report.cells:
         if match := NUMBERED.fullmatch(metric):
@@ -93,7 +99,8 @@ def numbered_picture(report: Report) -> str | None:
     panels = figure.subplots(lines, columns, squeeze=False).ravel()
     for axes in panels[len(kinds) :]:
         axes.set_axis_off()
-    # Errors share a scale with errors, but not `ptq` with `qat`: at two bits one loses half of what the other keeps.
+    # Metrics with the same first name share a scale. ``ptq`` and ``qat`` do not: at two bits, ``ptq`` loses half of
+    # what ``qat`` keeps.
     scales: dict[str, Axes] = {}
     for axes, (kind, bits) in zip(panels, kinds.items(), strict=False):
         if (first := scales.setdefault(kind.split(".")[0], axes)) is not axes:
@@ -117,9 +124,9 @@ def numbered_picture(report: Report) -> str | None:
 
 
 def pareto_picture(points: Sequence[Point], unit: str) -> str | None:
-    """A panel for each cost: accuracy against it, with the front of that panel as a line.
+    """A panel for each cost. It has accuracy against that cost, and the front of best points as a line.
 
-    Points far less accurate than the best ones are only counted.
+    Points far less accurate than the best ones are only counted. None without points.
     """
     names = list(dict.fromkeys(point.row for point in points))
     costs = [cost for cost in COSTS if all(getattr(point.cost, cost) is not None for point in points)]
@@ -141,7 +148,7 @@ def pareto_picture(points: Sequence[Point], unit: str) -> str | None:
                     label=name if best else None,
                 )
         axes.plot(*_front(points, cost), color="#999", linewidth=1, zorder=0)
-        # Networks may need none of something.
+        # A network may need none of a resource, and 0 has no place on a logarithmic axis.
         if all(getattr(point.cost, cost) > 0 for point in points):
             axes.set_xscale("log")
             axes.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
@@ -157,7 +164,10 @@ def pareto_picture(points: Sequence[Point], unit: str) -> str | None:
 
 
 def attention_picture(report: Report) -> str | None:
-    """A line of images for each run with maps of attention, and one for each of its layers' maps over them."""
+    """A line of images for each layer of each run with maps of attention. The layer's maps lie over the images.
+
+    None without such a run.
+    """
     lines = [
         (", ".join(filter(None, (run.label([*report.study.varied]), layer))), layer, result.figures["examples"])
         for run, result in report.runs
@@ -185,7 +195,7 @@ def attention_picture(report: Report) -> str | None:
 
 
 def _front(points: Sequence[Point], cost: str) -> tuple[list[float], list[float]]:
-    """The corners of what is the best accuracy for no more than some cost."""
+    """Costs and accuracies of the front: the points that no other beats in both."""
     table = [{"cost": float(getattr(point.cost, cost)), "accuracy": point.mean.mean} for point in points]
     best = non_dominated(table, less=("cost",), more=("accuracy",))
     front = sorted({(place["cost"], place["accuracy"]) for place, flag in zip(table, best, strict=True) if flag})
@@ -193,7 +203,7 @@ def _front(points: Sequence[Point], cost: str) -> tuple[list[float], list[float]
 
 
 def _from_the_best(axes: Axes, points: Sequence[Point]) -> None:
-    """Have the axis of accuracies begin a little below the least accurate of the best points."""
+    """Let the axis of accuracies begin a little below the least accurate of the best points."""
     accuracies = [point.mean.mean for point in points]
     lowest, highest = min(point.mean.mean for point in points if point.best), max(accuracies)
     margin = 0.05 * (highest - lowest) + 0.05

@@ -17,9 +17,9 @@ from scripts.studies.hardware import COSTS, Cost, network_costs, non_dominated
 from scripts.studies.result import Result
 from scripts.studies.statistics import Difference, Mean, difference, holm, mean_of
 
-#: Figures that say what they are, not what was found.
+#: Figures that describe the run, and not what it found.
 NO_METRICS = ("settings",)
-#: Figures of the layers' formats, see `scripts.studies.experiment`.
+#: Name of the figures with the layers' formats, see `scripts.studies.experiment`.
 LAYERS = "layers"
 
 
@@ -28,10 +28,10 @@ class Row:
     """Runs that differ in nothing but their seed.
 
     Attributes:
-        name: what distinguishes them from other rows, in words.
-        point: that, by axis.
-        values: of each metric its values, by seed.
-        layers: of each kind of network that was quantised the configs of its layers, from any of the runs.
+        name: what distinguishes the row from others, in words.
+        point: the value or label that the runs share, on each axis with several values.
+        values: the values of each metric, by seed.
+        layers: the configs of the layers of each integer network, from one of the runs.
     """
 
     name: str
@@ -45,9 +45,9 @@ class Cell:
     """A metric of a row.
 
     Attributes:
-        mean: over seeds.
-        to_baseline: difference to the baseline's row; None for that itself, and where it is not there.
-        p_holm: its p value, adjusted for all rows of this metric.
+        mean: mean over seeds.
+        to_baseline: difference to the baseline's row. None for that row itself, and without such a row.
+        p_holm: p value of the difference, adjusted for all rows of the metric; None without one.
     """
 
     mean: Mean
@@ -60,11 +60,11 @@ class Point:
     """A network on an FPGA: a row with some number of bits and lanes.
 
     Attributes:
-        row: its name.
-        metric: the accuracy, by its name.
-        mean: that, over seeds.
-        cost: what it takes.
-        best: whether no other point is better in all that counts: accuracy and `COSTS`.
+        row: name of the row.
+        metric: name of the accuracy.
+        mean: mean of the accuracy over seeds.
+        cost: what the network takes.
+        best: whether no other point beats it in accuracy and `COSTS`.
     """
 
     row: str
@@ -79,13 +79,13 @@ class Report:
     """All that a study's page shows.
 
     Attributes:
-        study: as it was run.
-        command: what repeats it.
-        runs: all of them, with results where there are some.
-        rows: in the order of the grid.
-        metrics: in the order of the study's patterns.
-        cells: by metric and row's name; a row may lack a metric.
-        points: of the hardware; empty where the study names no target.
+        study: the study as it was run.
+        command: the command that repeats it.
+        runs: all runs, each with its result or None.
+        rows: the rows, in the order of the grid.
+        metrics: names of the metrics, in the order of the study's patterns.
+        cells: the cells by metric and name of the row. A row may lack a metric.
+        points: the points of the hardware; empty where the study names no target.
     """
 
     study: Study
@@ -98,23 +98,23 @@ class Report:
 
     @property
     def missing(self) -> int:
-        """Runs without a result."""
+        """Number of runs without a result."""
         return sum(result is None for _, result in self.runs)
 
     @property
     def unit(self) -> str:
-        """What the accuracies count, by the first result that says so; empty if none does."""
+        """What the accuracies count, from the first result that tells it; empty if no result does."""
         texts = (result.figures["metric"] for _, result in self.runs if result and "metric" in (result.figures or ()))
         return str(next(texts, ""))
 
     @property
     def compared(self) -> bool:
-        """Whether there is a row that has the baseline beside it."""
+        """Whether any row is compared with the baseline."""
         return any(cell.to_baseline for cells in self.cells.values() for cell in cells.values())
 
     @property
     def unequal(self) -> list[str]:
-        """Networks whose training in few bits did not give their integers exactly; there should be none."""
+        """Networks whose training in few bits did not compute exactly as their integers do. There should be none."""
         return [
             f"{run.label([*self.study.varied, SEED])}: {how}.{bits}"
             for run, result in self.runs
@@ -131,7 +131,7 @@ class Report:
 
 
 def make_report(study: Study, command: str, runs: Sequence[tuple[Run, Result | None]]) -> Report:
-    """The report of ``runs``, one for each point of the study's grid."""
+    """The report of a study. ``runs`` has a run for each point of the study's grid."""
     rows = _rows(study, runs)
     found = dict.fromkeys(metric for row in rows for metric in row.values)
     metrics = list(dict.fromkeys(m for pattern in study.metrics for m in found if fnmatchcase(m, pattern)))
@@ -149,7 +149,7 @@ def make_report(study: Study, command: str, runs: Sequence[tuple[Run, Result | N
 
 
 def metrics_of(figures: Json) -> dict[str, float]:
-    """All numbers among the figures by their path, such as ``ptq.8.metric``, whose last part goes; none in lists."""
+    """All numbers among ``figures`` by their path, without those in lists. ``ptq.8.metric`` is called ``ptq.8``."""
     return dict(_numbers(figures)) if isinstance(figures, dict) else {}
 
 
@@ -170,7 +170,7 @@ def _rows(study: Study, runs: Iterable[tuple[Run, Result | None]]) -> list[Row]:
             groups.setdefault(_name(study, run), []).append((run, result))
     rows, seen = [], set[frozenset[str]]()
     for name, group in groups.items():
-        # A setting that means nothing for some points makes rows of the same runs.
+        # A setting that means nothing for some points gives several rows of the same runs: only one is kept.
         contents = frozenset(result.content for _, result in group)
         if contents in seen and not _is_baseline(study, group[0][0].point):
             continue
@@ -185,7 +185,7 @@ def _rows(study: Study, runs: Iterable[tuple[Run, Result | None]]) -> list[Row]:
 
 
 def _name(study: Study, run: Run) -> str:
-    """What a row is called: its only value, or several ones with their axes."""
+    """The name of a row: its value if only one axis varies, otherwise its values with the names of their axes."""
     if len(study.varied) == 1:
         return shown(run.point[study.varied[0]])
     return run.label(study.varied) or study.name
@@ -201,7 +201,7 @@ def _layers(figures: Json) -> dict[str, list[LayerConfig]]:
 
 
 def _baselines(study: Study, rows: Sequence[Row]) -> dict[str, Row]:
-    """Of each row the one to compare it with: the same point but for the baseline's axes."""
+    """The row that each row is compared with, by name: the row whose point differs only in the baseline's axes."""
     by_point = {_key(row.point): row for row in rows}
     found = {}
     for row in rows:
@@ -247,7 +247,7 @@ def _points(study: Study, rows: Sequence[Row], cells: Mapping[str, Mapping[str, 
 
 
 def _counted(cost: Cost) -> dict[str, float]:
-    """The costs as numbers; what synthesis is free to choose counts nothing."""
+    """The costs as numbers. A cost that synthesis is free to choose is 0."""
     return {name: getattr(cost, name) or 0.0 for name in COSTS}
 
 
@@ -255,7 +255,7 @@ def _counted(cost: Cost) -> dict[str, float]:
 
 
 def csv_files(report: Report) -> dict[str, str]:
-    """Name and text of each file: every run, every cell, and every point of the hardware if there are some."""
+    """The text of each file, by name: all runs, all cells, and all points of the hardware if there are any."""
     files = {"runs.csv": _csv(_run_lines(report)), "summary.csv": _csv(_summary_lines(report))}
     if report.points:
         files["hardware.csv"] = _csv(_hardware_lines(report))
@@ -322,5 +322,5 @@ def _csv(lines: Iterable[Mapping[str, Any]]) -> str:
 
 
 def _rounded(value: Any) -> Any:
-    """Without the last digits of a float, which differ from machine to machine."""
+    """``value``; a float loses its last digits, which differ from machine to machine."""
     return float(f"{value:.10g}") if isinstance(value, float) else value

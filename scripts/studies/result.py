@@ -1,4 +1,4 @@
-"""How a run ended, as it is kept."""
+"""Result: how a run ended, as it is kept."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ class Result:
     """How a run ended.
 
     Attributes:
-        content, code: what identifies it.
-        function: its name.
+        content, code: what identifies the result, see `scripts.studies.content`.
+        function: name of the function.
         status: `DONE` or `FAILED`.
-        settings: all of them.
-        figures: what it found; None if it failed.
+        settings: all settings, defaults included.
+        figures: what the run found; None if it failed.
         error: the traceback of what went wrong; empty if nothing did.
-        seconds: that it took.
-        host: where it ran.
-        versions: of Python and the libraries, by name.
-        finished: when, in UTC.
+        seconds: time that the run took.
+        host: name of the machine that ran it.
+        versions: versions of Python and the libraries, by name.
+        finished: when the result was stored, in UTC.
     """
 
     content: str

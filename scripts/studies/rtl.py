@@ -1,7 +1,8 @@
-"""Layers of an experiment's integer networks again, in the generated Verilog: both must agree on every image.
+"""The layers of an experiment's integer networks in the generated Verilog: both must agree on every image.
 
-The network is trained again from its settings, which gives the same one; then the X-volution layers of each of its
-integer networks become units, which Verilator simulates on what the layers get from the images of the split.
+The network is trained again from its settings, which gives the same network. The X-volution layers of each of
+its integer networks become units. Verilator simulates the units on the inputs that the images of the split
+give to the layers.
 """
 
 from __future__ import annotations
@@ -23,21 +24,22 @@ from sim.bulk.result import SimulationResult
 from sim.bulk.simulate import simulate
 from sim.simulator.simulators import find_simulator
 
-#: Names of the functions.
+#: Names of this function and of the function of experiments.
 NAME, EXPERIMENT = "rtl", "experiment"
-#: The setting that an experiment has not: how many images; null for all of the split.
+#: The only setting beside those of an experiment: the number of images; null for all of the split.
 IMAGES = "rtl_images"
 NOTHING = "nothing to simulate: no X-volution is quantised, which settings variant, bits and qat_bits decide"
-#: Images at a time: what layers get of more would not fit into memory.
+#: Number of images at a time: the layers' inputs for more would not fit into memory.
 BATCH = 500
-#: Share of the work that the training is, roughly.
+#: Rough share of the training in the work of a run.
 TRAINING = 0.5
 
 
 def check(settings: Settings) -> dict[str, Any]:
-    """The settings of `golden.experiments.experiment.check_settings`, and `IMAGES`.
+    """``settings`` with all defaults: those of `golden.experiments.experiment.check_settings`, and `IMAGES`.
 
-    Raises `UserError` where nothing would be simulated.
+    Raises:
+        UserError: for a setting that is not allowed, and where nothing would be simulated.
     """
     images = settings.get(IMAGES)
     if images is not None and (type(images) is not int or images < 1):
@@ -49,12 +51,14 @@ def check(settings: Settings) -> dict[str, Any]:
 
 
 def simulations(runs: Sequence[Run], images: int | None) -> list[Run]:
-    """Of each experiment among ``runs`` that has X-volution layers in integers the run that simulates these.
+    """For each experiment among ``runs`` with X-volution layers in integers, the run that simulates these layers.
 
     Args:
-        images: how many; None for all that an experiment is measured on.
+        runs: runs of a study.
+        images: number of images; None for all that an experiment is measured on.
 
-    Raises `UserError` where there are none.
+    Raises:
+        UserError: if there is no such experiment.
     """
     names = {run.function_name for run in runs}
     if EXPERIMENT not in names:
@@ -74,12 +78,16 @@ def _has_units(settings: Settings) -> bool:
 
 
 def ready(settings: Settings) -> None:
-    """Raise `UserError` where there is no Verilator."""
+    """Raise `UserError` where Verilator is not installed."""
     find_simulator("verilator")
 
 
 def run(settings: Settings, *, advance: Advance) -> dict[str, Any]:
-    """By integer network and layer: images, output elements, how many are wrong, what is wrong, and cycles."""
+    """The figures of a run with checked ``settings``::
+
+    units         those of `simulated`, by integer network
+    mismatches    number of wrong output elements of all units
+    """
     experiment = {key: value for key, value in settings.items() if key != IMAGES}
     networks: dict[str, IntegerNetwork] = {}
 
@@ -96,7 +104,10 @@ def run(settings: Settings, *, advance: Advance) -> dict[str, Any]:
 
 
 def simulated(network: IntegerNetwork, images: np.ndarray) -> dict[str, dict[str, Any]]:
-    """Of each X-volution layer of ``network`` what its unit makes of real ``images`` ``[N, C, H, W]``."""
+    """What the unit of each X-volution layer of ``network`` makes of ``images`` ``[N, C, H, W]``, by layer.
+
+    The figures are the number of images, of output elements and of wrong ones, complaints, and cycles.
+    """
     layers = {name: layer for name, layer in network.layers.items() if name in network.attended}
     cores = {
         name: generate(UnitConfig(layer=layer, folding=Folding.choose(layer.config))) for name, layer in layers.items()
@@ -118,7 +129,7 @@ def simulated(network: IntegerNetwork, images: np.ndarray) -> dict[str, dict[str
 
 
 def _mismatches(result: SimulationResult, outputs: np.ndarray) -> int:
-    """Elements that are not as in the network's own integers; where the streams broke a rule, all of them."""
+    """Number of elements that differ from the network's own integers. All count where the streams broke a rule."""
     if result.faults or result.frames is None:
         return result.expected.size
     return int(np.count_nonzero(result.frames != outputs))
@@ -135,5 +146,5 @@ def complaints(figures: dict[str, Any]) -> Iterator[str]:
 
 
 def elements(figures: dict[str, Any]) -> int:
-    """How many output elements were compared."""
+    """Number of output elements that were compared."""
     return sum(unit["elements"] for layers in figures["units"].values() for unit in layers.values())

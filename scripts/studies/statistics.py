@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-#: Of all intervals.
+#: Confidence of all intervals.
 CONFIDENCE = 0.95
 
 
@@ -17,7 +17,8 @@ class Mean:
     """The mean of some values, and its interval by Student's t.
 
     Attributes:
-        count: of the values.
+        count: number of values.
+        mean: their mean.
         half: half of the interval's width; None for a single value.
     """
 
@@ -28,12 +29,11 @@ class Mean:
 
 @dataclass(frozen=True, kw_only=True)
 class Difference:
-    """How much better one is than another, from runs that differ in nothing else.
+    """How far one row is above another, from pairs of runs with the same seed.
 
     Attributes:
-        mean: of the differences of pairs, with its interval.
-        p: of the paired t-test, two-sided; None where there is no telling: with a single pair, and where all
-            differences are the same.
+        mean: mean of the pairs' differences, with its interval.
+        p: two-sided p value of the paired t-test. None for a single pair, and where all differences are the same.
     """
 
     mean: Mean
@@ -49,18 +49,18 @@ def mean_of(values: Sequence[float]) -> Mean:
 
 
 def difference(ours: Mapping[int, float], theirs: Mapping[int, float]) -> Difference | None:
-    """Ours minus theirs, paired by seed; seeds that only one of them has are left out. None without a pair."""
+    """``ours`` minus ``theirs``, paired by seed; None without a pair. Seeds that only one of them has are left out."""
     differences = [ours[seed] - theirs[seed] for seed in sorted(ours.keys() & theirs.keys())]
     if not differences:
         return None
-    # Numbers that differ by rounding alone differ by nothing.
+    # Differences that differ by rounding alone count as the same.
     same = np.ptp(differences) <= 1e-9 * max(1.0, *map(abs, ours.values()))
     p = None if len(differences) < 2 or same else float(stats.ttest_1samp(differences, 0.0).pvalue)
     return Difference(mean=mean_of(differences), p=p)
 
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:
-    """The p values for all tests together, by Holm's step-down: each is at least as large as it was."""
+    """The p values adjusted for all tests together, by Holm's step-down. None of them becomes smaller."""
     order = sorted((p, place) for place, p in enumerate(p_values) if p is not None)
     adjusted: list[float | None] = [None] * len(p_values)
     largest = 0.0

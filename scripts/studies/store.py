@@ -1,7 +1,7 @@
 """Results of runs, kept in a database: an SQLite file, or a server that a team shares.
 
-A result is found by its content and the version of its code (`scripts.studies.content`). Nothing that
-was measured is ever deleted: a new result takes the place of a failure only. A file that is no store is refused
+A result is found by its content and the version of its code (`scripts.studies.content`). Nothing that was
+measured is ever deleted: a new result only takes the place of a failure. A file that is no store is refused,
 and stays as it is.
 """
 
@@ -22,11 +22,11 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from golden.support.cli import UserError, output_directory
 from scripts.studies.result import DONE, FAILED, Result
 
-#: Where results are kept if nobody says.
+#: The default place of results.
 DEFAULT = "build/studies.sqlite"
 #: Seconds to wait for another study that writes to the same file.
 PATIENCE_S = 30
-#: Results that are asked for in one query.
+#: The most results that one query asks for.
 BATCH = 500
 
 _METADATA = sql.MetaData()
@@ -51,7 +51,9 @@ _JSON = ("settings", "figures", "versions")
 
 
 class Store:
-    """An open store; a context manager that closes it. One that is not there yet is empty until `prepare` makes it.
+    """An open store, and a context manager that closes it.
+
+    A store that does not exist yet counts as empty. `prepare` makes it.
 
     Args:
         place: path of an SQLite file, or a database URL as SQLAlchemy takes it.
@@ -63,7 +65,7 @@ class Store:
     def __init__(self, place: str) -> None:
         self._engine: sql.Engine | None = None
         self._ready = False
-        # A password never shows.
+        # The name goes into messages, so it must not have a password.
         self.name = place.rpartition("@")[2] if "://" in place else place
         with self._told():
             url = sql.make_url(place) if "://" in place else sql.URL.create("sqlite", database=place)
@@ -76,12 +78,12 @@ class Store:
             if self._path is not None and self._path.exists() and not self._path.is_file():
                 raise UserError(f"store {place} is not a plain file, a file name is needed")
             self._engine = sql.create_engine(url, connect_args={"timeout": PATIENCE_S} if sqlite else {})
-            # SQLite makes a file of what it only looks at.
+            # SQLite would make a missing file just by looking at it.
             if self._path is None or self._path.exists():
                 self._check(self._engine)
 
     def _check(self, engine: sql.Engine) -> None:
-        """Refuse what has another table, or is damaged."""
+        """Raise `UserError` if the database is of something else or of another version, or is damaged."""
         tables = sql.inspect(engine)
         self._ready = tables.has_table(_RUNS.name)
         if not self._ready:
@@ -98,7 +100,7 @@ class Store:
                 raise UserError(f"store {self.name} is damaged ({' '.join(verdict.split())}), it stays as it is")
 
     def prepare(self) -> None:
-        """Make the store, its folder too, where it is not there yet. Raises `UserError` where that fails."""
+        """Make the store and its folder if they do not exist yet. Raises `UserError` where that fails."""
         if self._ready:
             return
         if self._path is not None:
@@ -127,15 +129,15 @@ class Store:
         self.close()
 
     def close(self) -> None:
-        """Let go of the database."""
+        """Close the connection to the database."""
         if self._engine is not None:
             self._engine.dispose()
             self._engine = None
 
     def put(self, result: Result) -> None:
-        """Keep ``result`` in the store that `prepare` has made, in place of what failed before.
+        """Keep ``result`` in the store. `prepare` must have been called before.
 
-        A result that is done already stays as it was.
+        A failure with the same content and code is replaced. A result that is done already stays as it was.
         """
         row = {column: getattr(result, column) for column in _COLUMNS}
         row |= {column: json.dumps(row[column], sort_keys=True) for column in _JSON}
@@ -147,7 +149,11 @@ class Store:
                 connection.execute(sql.insert(_RUNS).values(row))
 
     def find(self, contents: Iterable[str], code: str | None) -> dict[str, Result]:
-        """Results by content, of the version ``code``; for None of any, those that are done and the last ones first."""
+        """Stored results of ``contents``, by content, of the version ``code`` of the code.
+
+        If ``code`` is None, any version counts. Done results are then preferred to failed ones, and later results
+        to earlier ones.
+        """
         found: dict[str, Result] = {}
         wanted = sorted(set(contents))
         for start in range(0, len(wanted), BATCH):
@@ -159,13 +165,13 @@ class Store:
         return found
 
     def of_function(self, name: str) -> list[Result]:
-        """All that is done of the function called ``name``, of any version."""
+        """All done results of the function called ``name``, of any version of the code."""
         return self._read(sql.and_(_RUNS.c.function == name, _RUNS.c.status == DONE))
 
     def carry(self, function: str, code: str, to: str) -> int:
-        """Say of all that is done of a function in version ``code`` that it is of version ``to``; how many these are.
+        """Make the done results of a function in version ``code`` results of version ``to``. Returns their number.
 
-        What is there in version ``to`` stays, and so does its older result.
+        Where a content has a result in version ``to`` already, both results stay as they are.
         """
         newer = _RUNS.alias()
         which = sql.and_(_RUNS.c.function == function, _RUNS.c.code == code, _RUNS.c.status == DONE)
@@ -187,7 +193,7 @@ class Store:
 
     @contextlib.contextmanager
     def _told(self) -> Iterator[None]:
-        """Turn what the database says into one line."""
+        """Turn errors of the database into a `UserError` of one line."""
         try:
             yield
         except UserError:
@@ -201,6 +207,6 @@ class Store:
 
 
 def _brief(error: Exception) -> str:
-    """What the driver says, without the statement and the links that SQLAlchemy adds."""
+    """The driver's message, without the statement and the links that SQLAlchemy adds."""
     cause = getattr(error, "orig", None)
     return str(cause or error).split("\n")[0]

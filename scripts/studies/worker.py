@@ -1,4 +1,4 @@
-"""One run, where it runs: in a worker process of this machine or of a cluster."""
+"""One run, in a worker process of this machine or of a cluster."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from scripts.studies.result import DONE, FAILED, Result
 
 #: Libraries whose versions are recorded with a result.
 RECORDED = ("numpy", "torch", "scikit-learn", "amaranth")
-#: Seconds between two reports of how far a run is.
+#: Least time in seconds between two reports of how far a run is.
 REPORT_EVERY_S = 0.5
-#: What the scheduler calls these reports.
+#: The scheduler's topic of reports of how far a run is.
 TOPIC = "xvolution-progress"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """A run that a worker is to do; `content` and `code` are those of `scripts.studies.content`."""
+    """A run that a worker is to do. ``content`` and ``code`` are those of `scripts.studies.content`."""
 
     content: str
     code: str
@@ -34,7 +34,7 @@ class Job:
 
 
 def execute(job: Job) -> Result:
-    """Do ``job``; what it raises becomes a failed result. Called in a Dask worker."""
+    """Do ``job`` in a Dask worker. If the job raises, the result is a failed one."""
     from distributed import get_worker
 
     worker = get_worker()
@@ -42,7 +42,7 @@ def execute(job: Job) -> Result:
 
 
 def perform(job: Job, report: Callable[[float], object]) -> Result:
-    """Do ``job``; ``report`` is told now and then which share of it is done."""
+    """Do ``job``. ``report`` is called now and then with the share of it that is done."""
     share, reported = 0.0, time.monotonic()
 
     def advance(amount: float) -> None:
@@ -78,7 +78,7 @@ def perform(job: Job, report: Callable[[float], object]) -> Result:
 
 
 def versions() -> dict[str, str]:
-    """Of Python and of those libraries in `RECORDED` that are installed."""
+    """The versions of Python and of the installed libraries in `RECORDED`, by name."""
     found = {"python": platform.python_version()}
     for name in RECORDED:
         try:

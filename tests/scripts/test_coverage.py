@@ -15,6 +15,7 @@ from scripts.coverage import module
         ("sequencer.input_walk:1404 _025_[4]:0->1", "sequencer.input_walk"),
         ("lane_0.tap_macs:12 a:0->1", "lane.tap_macs"),
         ("lane_11.requantise:12 a:0->1", "lane.requantise"),
+        ("lane_*.requantise:12 a:0->1", "lane.requantise"),
     ],
 )
 def test_module_of_a_missed_point(place: str, name: str) -> None:

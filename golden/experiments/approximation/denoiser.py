@@ -1,4 +1,4 @@
-"""A small network around X-volution(SA) that takes noise out of images: where trained self-attention comes from."""
+"""A small network around X-volution(SA) that takes noise out of images. Trained self-attention comes from it."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ NOISE = 0.25
 
 
 class Denoiser(nn.Module):
-    """Images ``[N, I, H, W]`` to the same with less noise.
+    """Images ``[N, I, H, W]`` to these images with less noise.
 
     Attributes:
         stem: images to the layer's input ``[N, C, H, W]``, which is not negative.
         xvolution: `XVolution` C to C with product ``softmax``.
-        head: its output to what is subtracted from the images.
+        head: the layer's output to what is subtracted from the images.
     """
 
     def __init__(self, image_channels: int, channels: int, heads: int) -> None:
@@ -44,9 +44,9 @@ class Denoiser(nn.Module):
 
 
 def train(network: Denoiser, images: Tensor, steps: int, advance: Callable[[float], None]) -> None:
-    """Train ``network`` in place on noisy ``images``, and leave it in eval mode; ``advance(1)`` after each step.
+    """Train ``network`` in place on noisy ``images``, and leave it in eval mode.
 
-    What is random follows PyTorch's global seed.
+    ``advance(1)`` is called after each step. Batches and noise follow PyTorch's global seed.
     """
     optimiser = torch.optim.AdamW(network.parameters(), LEARNING_RATE)
     network.train()

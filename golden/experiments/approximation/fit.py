@@ -1,7 +1,7 @@
-"""How well pixel-shift attention stands for self-attention over all pixels, which it is made to approximate.
+"""How well pixel-shift attention approximates self-attention over all pixels.
 
-The weights of the branch are fitted by least squares to the output of a self-attention
-layer on some images; what is reported is how far off they are on others.
+The weights of the branch are fitted by least squares to the output of a self-attention layer on
+some images. The score says how far off the fit is on other images.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from golden.operators.pixel_shift import Offset, transformed_features, unweighte
 from golden.operators.sliding import every_pixel
 from golden.support.cli import UserError
 
-#: Weight of the penalty on large weights, for inputs of unit variance: products of products have long tails.
+#: Weight of the penalty on large weights, for inputs of unit variance. Products of products have long tails.
 PENALTY = 1e-3
 
 
@@ -29,9 +29,9 @@ class Score:
     """How close outputs come to those they approximate, on images that were not fitted.
 
     Attributes:
-        error: root mean square of the difference, relative to that of the target around its
-            mean in each channel. 1 is what a constant reaches, and more is worse than that.
-        correlation: of the same, around the mean in each channel.
+        error: root mean square of the difference, divided by the root mean square of the target
+            around its mean in each channel. The best constant reaches 1.
+        correlation: of output and target, each around its mean in each channel.
     """
 
     error: float
@@ -44,7 +44,10 @@ def attention_inputs(
     """What the weights of `golden.operators.pixel_shift.pixel_shift_attention` multiply, a row for each pixel.
 
     Args:
-        x: ``[N, C, H, W]``; the rest are options of that function, ``weighting`` is its K.
+        x: ``[N, C, H, W]``.
+        weighting: K, the kernel size of the weights.
+
+    The other arguments are options of `pixel_shift_attention`.
 
     Returns:
         ``[N H W, F T K K]``, columns in the order of the weights, rows in raster order.
@@ -67,12 +70,12 @@ def output_rows(y: Tensor) -> np.ndarray:
 
 
 def fitted_outputs(inputs: np.ndarray, target: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Fit weights and a bias of each output, by least squares, and apply them to others.
+    """Fit weights and a bias of each output, by least squares with `PENALTY`, and apply them to ``others``.
 
     Args:
         inputs: ``[R, F]``.
         target: ``[R, O]``, what the outputs for ``inputs`` are to come close to.
-        others: ``[S, F]``, the same columns.
+        others: ``[S, F]``, with the columns of ``inputs``.
 
     Returns:
         ``[S, O]``, the outputs for ``others``.
@@ -82,9 +85,9 @@ def fitted_outputs(inputs: np.ndarray, target: np.ndarray, others: np.ndarray) -
 
 
 def score(output: np.ndarray, target: np.ndarray) -> Score:
-    """`Score` of outputs ``[S, O]`` against what they stand for.
+    """`Score` of outputs ``[S, O]`` against the target ``[S, O]`` that they approximate.
 
-    Raises `UserError` for a target that is the same everywhere.
+    Raises `UserError` for a target that does not vary.
     """
     true = target - target.mean(axis=0)
     centred = output - output.mean(axis=0)
@@ -98,6 +101,6 @@ def score(output: np.ndarray, target: np.ndarray) -> Score:
 
 
 def _windows(x: Tensor, kernel_size: int) -> np.ndarray:
-    """The K x K pixels around each: ``[N, C, H, W]`` to ``[N H W, C K K]``, in float64."""
+    """The K x K pixels around each pixel: ``[N, C, H, W]`` to ``[N H W, C K K]``, in float64."""
     windows = F.unfold(x.detach().double(), kernel_size, padding=kernel_size // 2)
     return windows.transpose(1, 2).flatten(0, 1).numpy()

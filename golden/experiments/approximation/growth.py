@@ -14,11 +14,11 @@ from golden.operators.self_attention import SelfAttention
 def multiplications(attention: PixelShiftAttention | SelfAttention, pixels: int) -> int:
     """Products of two numbers that a frame of ``pixels`` takes, at a stride of 1.
 
-    Factors that depend on nothing (means, the root of self-attention) do not count, nor do exponentials.
+    Constant factors (of means, and the root of self-attention) do not count. Exponentials do not, either.
     """
     if isinstance(attention, SelfAttention):
         projections = sum(part.weight.numel() for part in (attention.query, attention.key, attention.value))
-        # Each pixel with each: an inner product of query and key, then that times the value.
+        # Each pair of pixels takes an inner product of query and key, then its result times the value.
         return pixels * projections + pixels**2 * (attention.query.out_channels + attention.value.out_channels)
     channels = attention.in_channels
     factors = 2 if attention.product == "dynamic" else 1
@@ -27,7 +27,7 @@ def multiplications(attention: PixelShiftAttention | SelfAttention, pixels: int)
 
 
 def fastest(work: Callable[[], object], repeat: int) -> float:
-    """Seconds of the fastest of ``repeat`` runs, after one that warms up: what else the machine does only adds."""
+    """Seconds of the fastest of ``repeat`` runs, after one that warms up. Other work of the machine only adds time."""
     work()
     seconds = []
     for _ in range(repeat):

@@ -24,7 +24,7 @@ def digits() -> Tensor:
 
 
 def _tiles(photograph: Tensor, side: int) -> Tensor:
-    """Of a photograph ``[H, W, 3]`` in bytes; what is left at its lower and right border is dropped."""
+    """Tiles of a photograph ``[H, W, 3]`` in bytes. What is left at its lower and right border is dropped."""
     small = F.avg_pool2d(photograph.permute(2, 0, 1).float() / 255, SHRINK)
     rows = small.unfold(1, side, side).unfold(2, side, side)  # [3, rows, columns, side, side]
     return rows.flatten(1, 2).transpose(0, 1).contiguous()

@@ -15,7 +15,7 @@ class ReceptiveField:
 
     Attributes:
         pixels: number of input pixels, of any channel, with an influence.
-        reach: how far the farthest of them is away, in rows or columns, whichever is more.
+        reach: distance of the farthest of these pixels, in rows or columns, whichever is more.
     """
 
     pixels: int
@@ -25,8 +25,8 @@ class ReceptiveField:
 def receptive_field(layer: Callable[[Tensor], Tensor], channels: int, side: int, seed: int = 0) -> ReceptiveField:
     """Measure ``layer``, ``[1, C, S, S]`` to ``[1, O, S, S]`` in float64, on a random frame.
 
-    The frame's values are positive. A gradient of exactly 0 is no influence, and the smallest
-    other counts; with random weights none vanishes by chance.
+    The frame's values are positive. A gradient of exactly 0 is no influence. Any other gradient is
+    one, however small. With random weights no gradient vanishes by chance.
     """
     x = torch.rand(1, channels, side, side, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
     x.requires_grad_()

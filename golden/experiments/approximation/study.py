@@ -1,4 +1,4 @@
-"""The study behind `scripts.approximation`: what pixel-shift attention makes of self-attention, sees, and costs."""
+"""The study behind `scripts.approximation`: how close pixel shifts come to self-attention, what both see and cost."""
 
 from __future__ import annotations
 
@@ -30,10 +30,11 @@ from golden.operators.xvolution import XVolution
 from golden.support.cli import UserError
 
 WEIGHTINGS = (1, 3)
-#: Sides of the frames that are timed: the largest times these.
+#: Sides of the frames that are timed, as parts of the largest.
 SIDES = (1 / 4, 3 / 8, 1 / 2, 3 / 4, 1)
-#: Timed runs of each, and channels of what is timed: with fewer, small frames take as long as their function calls.
+#: Timed runs of each attention and side.
 REPEAT = 5
+#: Channels of the timed attentions. With fewer, small frames take as long as their function calls.
 TIMED_CHANNELS = 32
 #: Steps of training that take about as long as the fits of one variant.
 FIT_STEPS = 50
@@ -52,11 +53,12 @@ class Plan:
         heads: of both attentions; divides ``channels`` and `TIMED_CHANNELS`.
         channels: of the layers that are approximated, in and out.
         shift, stack: the largest that are tried, from 1 up.
-        tiles: of photographs, to fit, and as many to score; fewer where there are not so many.
-        side: of a tile.
-        digits: images to fit, and as many to score.
+        tiles: number of photograph tiles to fit, and as many to score. There are fewer where the
+            photographs do not give so many.
+        side: of a tile, in pixels.
+        digits: number of digits to fit, and as many to score.
         steps: of training, for each kind of image.
-        largest: side of the largest frame that is timed.
+        largest: side of the largest frame that is timed, in pixels.
         seed: of all that is random.
     """
 
@@ -87,12 +89,12 @@ class Plan:
 
     @property
     def amount(self) -> int:
-        """What `study` advances by, all in all."""
+        """The sum of all amounts that `study` advances by."""
         variants = len(self.variants)
         return 2 * (self.steps + FIT_STEPS * variants) + variants + 1 + 3 * len(SIDES)
 
     def attention(self, product: str, channels: int, **variant: int) -> Attention:
-        """The attention branch of a layer that nobody trained."""
+        """The attention branch of an untrained layer."""
         heads = None if product == "hadamard" else self.heads
         return XVolution(channels, channels, product=product, heads=heads, **variant).attention  # type: ignore[arg-type]
 
@@ -104,7 +106,7 @@ class Fit:
     Attributes:
         images: what the layer saw.
         layer: ``trained`` or ``random``.
-        by: ``convolution``, ``pixel shifts`` or ``both``, each with the options below.
+        by: ``convolution``, ``pixel shifts`` or ``both``.
         stack, shift, weighting: of the pixel shifts; None where there are none.
         error, correlation: see `golden.experiments.approximation.fit.Score`.
     """
@@ -156,7 +158,7 @@ class Study:
 
 
 def study(plan: Plan, advance: Advance) -> Study:
-    """Everything, one after the other; ``advance`` is called until the amounts add up to ``plan.amount``."""
+    """Run all of ``plan``. ``advance`` is called with amounts that add up to ``plan.amount``."""
     torch.manual_seed(plan.seed)
     return Study(
         fits=[fit for image_set in _image_sets(plan) for fit in _fits(*image_set, plan, advance)],
