@@ -3,7 +3,7 @@
 Example:
     python -m sim.replay build/fuzz/0-3 7 --simulator icarus --waves run.fst
 
-Exit status: 0 if it passes, 1 if it fails, 2 for wrong input.
+Exit status: 0 if the scenario passes, 1 if it fails, 2 for wrong input.
 """
 
 from __future__ import annotations

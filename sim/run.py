@@ -118,7 +118,7 @@ def _input_path(options: Any) -> Path:
 
 
 def _check_output(path: Path | None) -> None:
-    """Refuse what cannot be written before the simulation, not after it."""
+    """Raise `UserError` where ``path`` cannot be written: before the simulation, not after it."""
     if path is None:
         return
     if path.is_dir():
@@ -150,7 +150,7 @@ def _show(report: dict[str, Any], result: SimulationResult, timing: dict[str, in
 
 
 def _interval(frame_cycles: list[int | None]) -> str:
-    """Shortest and longest time between frames in words."""
+    """The shortest and the longest time between frames, in words."""
     known = [cycles for cycles in frame_cycles if cycles is not None]
     if not known:
         return "-"

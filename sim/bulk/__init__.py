@@ -1,0 +1,9 @@
+"""Whole frames through a unit at simulator speed.
+
+===========  ===================================================================
+`simulate`   a whole run: stimulus, program, comparison
+`bench`      the cocotb side of ``bulk.v``, which streams the frames
+`recording`  what ``bulk.v`` leaves behind
+`result`     what came out, compared with the integer model
+===========  ===================================================================
+"""

@@ -1,0 +1,8 @@
+"""What is simulated: units and their input.
+
+============  ============================================
+`stimulus`    input frames
+`frozen`      frozen units, by name and random
+`reloadable`  reloadable units, by name and random
+============  ============================================
+"""

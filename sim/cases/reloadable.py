@@ -81,7 +81,7 @@ def reloadable_case(name: str) -> UnitConfig:
 
 
 def any_case(name: str) -> UnitConfig:
-    """The case called ``name``: one of `RELOADABLE` if the name begins with `PREFIX`, else one of `sim.cases.frozen`."""
+    """The case called ``name``: of `RELOADABLE` where the name begins with `PREFIX`, else of `sim.cases.frozen`."""
     return reloadable_case(name.removeprefix(PREFIX)) if name.startswith(PREFIX) else named_case(name)
 
 

@@ -1,0 +1,14 @@
+"""What the regression covers, and which faults it notices.
+
+==================  =================================================================
+`gates`             a unit as gates, and as clauses for a SAT solver
+`random_runs`       random runs of gates, many at once
+`unreachable`       proves what a unit never does
+`coverage`          points that Verilator counts, and why some cannot be reached
+`measure_coverage`  the coverage of a unit under the regression
+`mutants`           a unit's netlist with faults, all in one program
+`equivalence`       proves which mutants do what the unit does
+`argued`            reasons for mutants that are equivalent without a proof
+`mutation`          what becomes of the mutants of some units
+==================  =================================================================
+"""

@@ -1,18 +1,19 @@
-"""Mutants that are equivalent for a reason that no proof sees: each survived, and was argued by hand.
+"""Mutants that survive and are equivalent, for a reason that no proof sees. Each reason was found by hand.
 
-Places are named by line of the generated Verilog, so that a mutant of changed hardware is argued anew.
+A mutant's text names its place by line of the generated Verilog, so that a mutant of changed hardware
+is argued anew.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-#: Reasons for several of `ARGUED`.
+#: A reason that several mutants of `ARGUED` have.
 NO_TIE = (
     "of a bit so far below the half that it only tells a tie from what is not one; every sum in the proven range was "
     "tried, and none is rounded otherwise"
 )
-#: The reason, by unit and text of the mutant.
+#: The reason of each mutant, by unit and text of the mutant.
 ARGUED: Mapping[tuple[str, str], str] = {
     ("fold_sequential", "const1 at B[0] of sequencer.and line 1149 (sequencer._025_)"): (
         "sets between_frames in earlier passes over a frame's first group, where it is asked for by kept_empty alone, "

@@ -1,9 +1,11 @@
-"""What the regression exercises of a unit's Verilog, and why the rest cannot be.
+"""What the regression exercises of a unit's Verilog, and why the rest cannot be exercised.
 
-Verilator counts how often each line ran, each branch was taken and each bit of each signal rose and fell. Of what it
-counts zero, a point is *excluded* only for one of `REASONS`, each of which is checked for each point; what is left is
-*missed* and named. A branch is an ``if`` or a ``?:``, of which the text has many: all combinational logic is
-assignments. A point in a module that has several instances counts once, for all of them together.
+Verilator counts how often each line ran, each branch was taken, and each bit of each signal rose and fell.
+A *point* is a thing that it counts. A point that never ran is *excluded* only for one of `REASONS`, which
+is checked for this very point. All other points that never ran are *missed*, and named.
+
+A branch is one way of an ``if`` or a ``?:``. The text has many ``?:``, because all combinational logic is
+assignments. A point in a module with several instances counts once, for all instances together.
 """
 
 from __future__ import annotations
@@ -32,14 +34,14 @@ COUNTED = (
     "with the counter's upper bits at 0; that these are set by a carry only is proven, too"
 )
 REASONS = (MEMORY_WORD, UNREACHABLE, COUNTED)
-#: Registers that count events, and the lowest bit of those that the regression need not reach.
+#: Registers that count events, and the first of their bits that the regression need not reach.
 COUNTERS = re.compile(r"control\.counters\.total_\w+|frame_sets\.counted")
 COUNTER_BITS = 10
 
 _RECORD = re.compile(r"C '(.*)' (\d+)")
 _TOGGLE = re.compile(r"(?P<name>.*?)(?P<index>(\[\d+\])*):[01]->(?P<value>[01])")
 _CONDITION = re.compile(r"(?:= |if \()(?P<not>!?)(?P<name>\\\S+ |\w+)(?:\[(?P<bit>\d+)\])?(?: \?|\))")
-#: What Verilator calls the two ways of a branch, and the value of the condition that each is for.
+#: Verilator's names for the ways of a branch, and the value of the condition that each way is for.
 _WAYS = {"cond_then": 1, "cond_else": 0, "if": 1, "else": 0}
 
 
@@ -48,10 +50,10 @@ class Point:
     """Something that Verilator counts.
 
     Attributes:
-        kind: of `KINDS`.
-        scope: the instance that it is in, ``*`` for any text.
-        line, column: in the unit's Verilog.
-        what: its comment: for a toggle the bit and its direction, for a branch the way.
+        kind: one of `KINDS`.
+        scope: the instance that the point is in; ``*`` in it stands for any text.
+        line, column: its place in the unit's Verilog.
+        what: Verilator's comment: for a toggle the bit and its direction, for a branch the way.
     """
 
     kind: str
@@ -66,10 +68,10 @@ class UnitCoverage:
     """Coverage of one unit. All mappings are by kind.
 
     Attributes:
-        points: how many there are.
-        hit: how many of them ran.
-        excluded: how many are excluded for each of `REASONS`.
-        missed: names of the others.
+        points: number of points.
+        hit: number of points that ran.
+        excluded: number of points that are excluded for each of `REASONS`.
+        missed: names of the points that neither ran nor are excluded.
     """
 
     points: Mapping[str, int]
@@ -79,7 +81,7 @@ class UnitCoverage:
 
 
 def read_points(text: str) -> Counter[Point]:
-    """The counts in a ``coverage.dat`` of Verilator that are about the unit."""
+    """The counts of the unit's points in ``text``, a ``coverage.dat`` of Verilator."""
     counts: Counter[Point] = Counter()
     for record in _RECORD.finditer(text):
         fields = dict(field.split("\2", 1) for field in record[1].split("\1") if field)
@@ -87,7 +89,7 @@ def read_points(text: str) -> Counter[Point]:
             continue
         point = Point(
             kind=fields["page"].split("/")[0].removeprefix("v_"),
-            # The same unit may be the top or inside a bench.
+            # A unit is the top module in one bench and an instance in another.
             scope=re.sub(r"^(bulk\.unit|xvolution)\.?", "", fields["h"]),
             line=int(fields["l"]),
             column=int(fields["n"]),
@@ -98,12 +100,12 @@ def read_points(text: str) -> Counter[Point]:
 
 
 def open_points(counts: Mapping[Point, int]) -> set[Point]:
-    """Those that never ran."""
+    """The points that never ran."""
     return {point for point, count in counts.items() if not count}
 
 
 def summary(counts: Mapping[Point, int], reasons: Mapping[Point, str]) -> UnitCoverage:
-    """What ``counts`` come to, when those in ``reasons`` are excluded."""
+    """The coverage that ``counts`` give, where the points in ``reasons`` are excluded."""
     missed = sorted(open_points(counts) - reasons.keys(), key=lambda point: (point.line, point.column, point.what))
     return UnitCoverage(
         points={kind: sum(point.kind == kind for point in counts) for kind in KINDS},
@@ -117,7 +119,7 @@ def summary(counts: Mapping[Point, int], reasons: Mapping[Point, str]) -> UnitCo
 
 
 def percent(units: Iterable[UnitCoverage], kind: str) -> float:
-    """Share of the points that are not excluded that ran, over all ``units``."""
+    """Coverage of all ``units`` together: of the points that are not excluded, the percentage that ran."""
     units = list(units)
     hit = sum(unit.hit[kind] for unit in units)
     counted = sum(unit.points[kind] - sum(unit.excluded[kind].values()) for unit in units)
@@ -125,7 +127,7 @@ def percent(units: Iterable[UnitCoverage], kind: str) -> float:
 
 
 def exclusions(verilog: str, points: Iterable[Point]) -> dict[Point, str]:
-    """Those of ``points`` for which one of `REASONS` holds."""
+    """The points for which one of `REASONS` holds, with that reason."""
     points = list(points)
     found = {point: MEMORY_WORD for point in points if _is_memory_word(point)}
     left = [point for point in points if point not in found]
@@ -144,7 +146,7 @@ def exclusions(verilog: str, points: Iterable[Point]) -> dict[Point, str]:
 
 
 def _follows(sufficient: list[list[Claim]], sure: set[Claim]) -> bool:
-    """Whether in each instance one of the claims that would do is ``sure``."""
+    """Whether each instance has a claim in ``sure``, among those in ``sufficient`` of which one is enough."""
     return bool(sufficient) and all(any(claim in sure for claim in group) for group in sufficient)
 
 
@@ -154,7 +156,7 @@ def _is_memory_word(point: Point) -> bool:
 
 
 class _Claims:
-    """What has to be proven so that a point is unreachable."""
+    """The claims that have to be proven so that a point is unreachable."""
 
     def __init__(self, verilog: str) -> None:
         self.gates: Gates = read_gates(verilog)
@@ -163,7 +165,7 @@ class _Claims:
         self._matching: dict[str, list[str]] = {}
 
     def about(self, point: Point) -> list[list[Claim]]:
-        """For each instance claims of which one is enough; none where nothing is known about the point."""
+        """For each instance, the claims of which one is enough; empty where nothing is known about the point."""
         if point.kind == "toggle" and (match := _TOGGLE.fullmatch(point.what)):
             bit = int(match["index"].strip("[]") or 0)
             value = int(match["value"])
@@ -177,7 +179,7 @@ class _Claims:
         return []
 
     def about_counters(self) -> dict[Claim, int]:
-        """That an upper bit of a counter is set only by a carry, for each such bit."""
+        """Claims that only a carry sets an upper bit of a counter, with the bit that each is about."""
         return {
             Claim(now=((below, 0), (bit, 0)), then=((bit, 1),)): bit
             for name, bits in self.gates.signals.items()
@@ -187,12 +189,12 @@ class _Claims:
         }
 
     def _bits(self, scope: str, name: str, index: int) -> list[int | str]:
-        """The bit in each instance."""
+        """Bit ``index`` of the signal ``name`` in each instance of ``scope``."""
         names = [f"{place}.{name}" if place else name for place in self._instances(scope)]
         return [self.gates.signals[signal][index] for signal in names if signal in self.gates.signals]
 
     def _instances(self, scope: str) -> list[str]:
-        """What the pattern ``scope`` stands for, in order."""
+        """The instances that the pattern ``scope`` stands for, in order."""
         if scope not in self._matching:
             pattern = re.compile(re.escape(scope).replace(r"\*", ".*"))
             self._matching[scope] = sorted(filter(pattern.fullmatch, self._scopes))
@@ -200,5 +202,5 @@ class _Claims:
 
 
 def _plain(name: str) -> str:
-    """A name without Verilator's replacements of what C++ does not allow in one."""
+    """``name`` with the characters that Verilator replaced because C++ does not allow them."""
     return re.sub(r"__0([0-9A-F]{2})", lambda match: chr(int(match[1], 16)), name)

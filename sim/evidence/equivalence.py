@@ -1,10 +1,10 @@
 """Which mutants do what the unit does, proven by induction over its gates.
 
 Unit and mutant get the same inputs, and start from any state that `sim.evidence.unreachable` does
-not rule out. Flip-flops that hold the same in both and still do a cycle later stay alike for ever.
-All are assumed to; one that comes apart is dropped, and may then hold anything that is not ruled
-out for the mutant. The mutant is equivalent if in the end no output can differ. Multipliers and
-primitives are left as they are: the same operands, the same result.
+not rule out. Flip-flops that hold the same in both now and a cycle later stay alike for ever. At first
+all flip-flops are assumed to be alike. A flip-flop that comes apart is assumed no more: in the mutant
+it may then hold anything that is not ruled out. The mutant is equivalent if in the end no output can
+differ. Multipliers and primitives have no gates here: equal operands give equal results.
 """
 
 from __future__ import annotations
@@ -14,18 +14,20 @@ from collections.abc import Iterable, Iterator, Mapping
 from sim.evidence.gates import TRUE, Bit, Clauses, Gates
 from sim.evidence.unreachable import Claim, never, proven
 
-#: Times that more may come apart before the proof is given up.
+#: Rounds in which more flip-flops may come apart before the proof is given up.
 ROUNDS = 40
 
 
 def equivalent(gates: Gates, select: str, numbers: Iterable[int]) -> Iterator[bool]:
-    """For each of ``numbers`` whether the mutant can be proven to be the unit.
+    """Whether each mutant can be proven to be the unit.
 
     Args:
-        gates: a unit with an input ``select`` that chooses a mutant, or the unit itself if it is 0.
+        gates: a unit with an input ``select``.
+        select: name of the input that chooses a mutant by its number; 0 chooses the unit itself.
+        numbers: numbers of the mutants.
     """
     choice = gates.inputs[select]
-    # A flip-flop that keeps the value it powers up with is what most often makes a fault harmless.
+    # Most harmless faults are harmless because a flip-flop keeps the value it powers up with.
     constant = [never(bit, 0 if bit in gates.initial else 1) for bit in gates.flip_flops]
     clauses = Clauses()
     unit = clauses.cycle(gates, dict.fromkeys(choice, -TRUE))
@@ -34,14 +36,14 @@ def equivalent(gates: Gates, select: str, numbers: Iterable[int]) -> Iterator[bo
     for number in numbers:
         values = {bit: number >> index & 1 for index, bit in enumerate(choice)}
         selected = {bit: TRUE if value else -TRUE for bit, value in values.items()}
-        # What the mutant never does takes longer to find than most proofs need.
+        # First without facts about the mutant: finding those takes longer than most proofs.
         yield _Refinement(gates, clauses, unit, selected).is_alike(()) or _Refinement(
             gates, clauses, unit, selected
         ).is_alike(proven(gates, [*facts, *_stuck(gates, selected)], values))
 
 
 def _stuck(gates: Gates, selected: Mapping[int, int]) -> Iterator[Claim]:
-    """Flip-flops of a mutant that keep the value they power up with, by what their gates fold to."""
+    """Claims that flip-flops of a mutant keep the value they power up with. Folding constants finds them."""
     stuck = {bit: TRUE if bit in gates.initial else -TRUE for bit in gates.flip_flops}
     while True:
         clauses = Clauses()
@@ -53,7 +55,7 @@ def _stuck(gates: Gates, selected: Mapping[int, int]) -> Iterator[Claim]:
 
 
 def _assume(clauses: Clauses, cycle: dict[Bit, int], claims: Iterable[Claim]) -> None:
-    """Rule out in ``cycle`` what ``claims`` say about one cycle."""
+    """Have those of ``claims`` that are about one cycle hold in ``cycle``."""
     for claim in claims:
         if not claim.then:
             literals = ((clauses.literal(cycle, bit), value) for bit, value in claim.now)
@@ -61,9 +63,10 @@ def _assume(clauses: Clauses, cycle: dict[Bit, int], claims: Iterable[Claim]) ->
 
 
 class _Refinement:
-    """A guess, made finer until it holds: which flip-flops of unit and mutant are alike.
+    """A guess which flip-flops of unit and mutant are alike, refined until it holds.
 
-    All are, at first. The solver shows one that comes apart, which is then assumed no more.
+    At first all flip-flops are guessed to be alike. The solver shows flip-flops that come apart; these
+    are then guessed no more.
     """
 
     def __init__(self, gates: Gates, clauses: Clauses, unit: dict[Bit, int], selected: Mapping[int, int]) -> None:
@@ -71,7 +74,7 @@ class _Refinement:
         self._apart: set[int] = set()
 
     def is_alike(self, facts: Iterable[Claim]) -> bool:
-        """Whether the outputs of the mutant, of which ``facts`` are known, are always those of the unit."""
+        """Whether the mutant's outputs are always those of the unit. ``facts`` are known about the mutant."""
         known = list(facts)
         for _ in range(ROUNDS):
             self._widen()
@@ -85,7 +88,7 @@ class _Refinement:
         return False
 
     def _widen(self) -> None:
-        """Add what only hands on what came apart: that needs no solver."""
+        """Drop flip-flops that only pass on one that came apart: that needs no solver."""
         apart = self._apart
         while more := {q for q, d in self._gates.flip_flops.items() if d in apart and q not in apart}:
             apart |= more
@@ -93,7 +96,9 @@ class _Refinement:
     def _differences(self, facts: Iterable[Claim]) -> tuple[dict[int, set[int]], set[int]]:
         """Literals that are true where unit and mutant differ in a cycle.
 
-        Returns what comes apart if one is true, and those that belong to outputs, where none may be.
+        Returns:
+            The flip-flops and driven bits that come apart where a literal is true, by literal; and the
+            literals of outputs, none of which may ever be true.
         """
         gates, unit, apart = self._gates, self._unit, self._apart
         known = {bit: unit[bit] for bit in (*gates.free, *gates.flip_flops) if bit not in apart}
@@ -116,7 +121,7 @@ class _Refinement:
         return consequences, outputs
 
     def _ask(self, consequences: Mapping[int, set[int]], outputs: set[int]) -> set[int]:
-        """Differences that happen together in some case; none where none can."""
+        """Literals that are true together in some case; empty if none can be."""
         if not consequences and not outputs:
             return set()
         solver = self._clauses.solver

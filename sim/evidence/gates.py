@@ -21,16 +21,16 @@ _SCRIPT = (
     "hierarchy -top {top}",
     "proc",
     "flatten",
-    # Every signal keeps its name, used or not; what Yosys writes memories through is none of the designer's.
+    # Every signal keeps its name, used or not, but for those that Yosys adds to write memories.
     "setattr -set keep 1 w:* w:$memwr$* %d",
-    # Bits of a word that are written by themselves, as in a netlist with mutants, are one write again. Undefined are
-    # an address and a value while nothing is written.
+    # A netlist with mutants writes each bit of a word by itself. These steps join them to one write again. Address and
+    # value are undefined while nothing is written.
     "opt_expr -mux_undef",
     "opt_merge",
     "opt_reduce",
     "opt_expr",
     "memory -nordff",
-    "setundef -zero",  # as in Verilator, like what nothing drives and registers without an initial value
+    "setundef -zero",  # Verilator, too, takes undriven bits and registers without an initial value as 0
     "opt_expr",
     "techmap {gates}",
     "dffunmap",
@@ -38,7 +38,7 @@ _SCRIPT = (
     "clean",
     "write_json -noscopeinfo gates.json",
 )
-#: All cells but multipliers, which would be most of the gates.
+#: Selects all cells but multipliers, which would be most of the gates.
 _GATES = "t:* t:$mul %d"
 TRUE = 1
 
@@ -51,13 +51,13 @@ class Gates:
     """A flat netlist of ANDs, inverters, flip-flops of one clock, and cells that are left as they are.
 
     Attributes:
-        ands: output: its two inputs.
-        nots: output: its input.
-        flip_flops: output: its input.
-        opaque: of each multiplier or primitive: the bits that it reads, and those that it drives.
-        initial: of flip-flops that power up with 1.
+        ands: the two inputs of each AND, by its output.
+        nots: the input of each inverter, by its output.
+        flip_flops: the input of each flip-flop, by its output.
+        opaque: for each multiplier or primitive, the bits that it reads and the bits that it drives.
+        initial: outputs of the flip-flops that power up with 1.
         signals: the bits of each signal by its hierarchical name, least significant first.
-        inputs, outputs: bits of the ports.
+        inputs, outputs: the bits of each port by its name, least significant first.
     """
 
     ands: Mapping[int, tuple[Bit, Bit]]
@@ -71,14 +71,14 @@ class Gates:
 
     @cached_property
     def free(self) -> frozenset[int]:
-        """Bits that may have any value in a cycle, whatever was before."""
+        """Bits that may have any value in a cycle, whatever the state: inputs, and what opaque cells drive."""
         return frozenset(
             bit for bits in (*self.inputs.values(), *(drives for _, drives in self.opaque)) for bit in bits
         )
 
     @cached_property
     def order(self) -> list[int]:
-        """All gates, each behind those that it reads."""
+        """Outputs of all gates; each comes after the outputs that its gate reads."""
         order: list[int] = []
         seen: set[Bit] = set()
         for root in (*self.ands, *self.nots):
@@ -97,7 +97,10 @@ class Gates:
 
 
 def read_gates(verilog: str, *, top: str = DEFAULT_NAME) -> Gates:
-    """The gates of module ``top``, around multipliers and the primitives of `sim.simulator.simulators.PRIMITIVES`."""
+    """The gates of module ``top``.
+
+    Multipliers and the primitives of `sim.simulator.simulators.PRIMITIVES` stay opaque.
+    """
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         (folder / "unit.v").write_text(verilog)
@@ -142,10 +145,10 @@ def read_gates(verilog: str, *, top: str = DEFAULT_NAME) -> Gates:
 
 
 def read_primitives(verilog: str, folder: Path) -> list[str]:
-    """Yosys commands, to be run in ``folder``, that make known the ports of the primitives that ``verilog`` names."""
+    """Yosys commands that tell it the ports of the primitives in ``verilog``. They must be run in ``folder``."""
     names = [name for name in PRIMITIVES if re.search(rf"\b{name}\b", verilog)]
     for name in names:
-        # Only its ports: Yosys does not take what the model says to the simulator's user.
+        # Yosys gets the ports alone: it does not accept the messages of the model to the simulator's user.
         header = re.match(r".*?^\);", PRIMITIVES[name].read_text(), re.DOTALL | re.MULTILINE)
         assert header, name
         (folder / f"{name}.v").write_text(f"{header[0]}\nendmodule\n")
@@ -153,10 +156,10 @@ def read_primitives(verilog: str, folder: Path) -> list[str]:
 
 
 class Clauses:
-    """Cycles of a unit in a SAT solver. Gates that read the same are there once.
+    """Cycles of a unit in a SAT solver. Gates of one kind with the same inputs are there once.
 
     Attributes:
-        solver: of python-sat.
+        solver: a solver of python-sat.
     """
 
     def __init__(self) -> None:
@@ -166,7 +169,7 @@ class Clauses:
         self._hashed: dict[tuple[int, int], int] = {}
 
     def new(self) -> int:
-        """A literal of its own."""
+        """A new literal."""
         self._last += 1
         return self._last
 
@@ -174,7 +177,8 @@ class Clauses:
         """The literals of all bits in a cycle.
 
         Args:
-            known: literals of inputs and flip-flops; all others, and what opaque cells drive, are free.
+            known: literals of some inputs and flip-flops. All others are free, and so are bits that opaque
+                cells drive.
         """
         literals: dict[Bit, int] = {"0": -TRUE, "1": TRUE} | dict(known)
         for bit in (*gates.free, *gates.flip_flops):
@@ -189,11 +193,11 @@ class Clauses:
         return literals
 
     def literal(self, literals: dict[Bit, int], bit: Bit) -> int:
-        """What stands for ``bit``; 0 where nothing drives it, as in Verilator."""
+        """The literal of ``bit``. A bit that nothing drives is 0, as in Verilator."""
         return literals.get(bit, -TRUE)
 
     def both(self, a: int, b: int) -> int:
-        """``a`` and ``b``."""
+        """A literal that is true where ``a`` and ``b`` are both true."""
         if a == -TRUE or b == -TRUE or a == -b:
             return -TRUE
         if a in (TRUE, b):
@@ -207,5 +211,5 @@ class Clauses:
         return self._hashed[key]
 
     def differ(self, a: int, b: int) -> int:
-        """Whether ``a`` and ``b`` differ."""
+        """A literal that is true where ``a`` and ``b`` differ."""
         return -self.both(-self.both(a, -b), -self.both(-a, b))

@@ -1,4 +1,4 @@
-"""Coverage of a unit under its part of the regression, and under more where that leaves something open."""
+"""Coverage of a unit under its part of the regression, and under more stimulus where that leaves points open."""
 
 from __future__ import annotations
 
@@ -23,43 +23,40 @@ from sim.reloadable.exercise import RELOADABLE_BENCH, SCENARIOS, exercise_reload
 from sim.simulator.program import Bench
 from sim.simulator.simulators import COVERAGE_FILE, SIM, find_simulator
 
-#: Frames for a frozen unit, and random scenarios for a reloadable one, where the named tests leave something open.
+#: Where the named tests leave points open, a frozen unit gets so many random frames.
 MORE_FRAMES = 60
+#: Where the named tests leave points open, a reloadable unit gets so many random scenarios.
 MORE_SCENARIOS = 40
-#: The same, and frames that provoke extreme sums, where a line or branch is open still: of 16-bit outputs, one in 2^17
-#: is rounded up from all ones.
+#: Where a line or branch is open even then, a frozen unit gets so many random frames, and frames that provoke extreme
+#: sums. Of 16-bit outputs, only one in 2^17 is rounded up from all ones.
 MANY_FRAMES = 5000
+#: Where a line or branch is open even then, a reloadable unit gets so many random scenarios.
 MANY_SCENARIOS = 120
 PAUSE = 0.3
-#: What the coverage of a frozen unit depends on beside the unit and the simulator.
-OF_FROZEN = {
-    *("bulk.v", "coverage.py", "gates.py", "measure.py", "stimulus.py", "stream_bench.py", "testbench.py"),
-    "random_runs.py",
-    "unreachable.py",
-}
-#: What that of a reloadable one does not: its benches are spread over many files.
-OF_MUTANTS = {"argued.py", "equivalence.py", "mutants.py", "mutation.py"}
+#: Files and folders that no coverage depends on, and those that a frozen unit's does not depend on either.
+OF_OTHERS = {"argued.py", "equivalence.py", "mutants.py", "mutation.py", "tests"}
+OF_RELOADABLE = {"reloadable", "reloadable.py"}
 
 #: Runs some tests, leaves `COVERAGE_FILE` in a folder, and returns what failed.
 Part = Callable[[Path], list[str]]
 
 
 def measure(name: str, *, seed: int = 0) -> UnitCoverage:
-    """Coverage of a unit (`sim.cases.reloadable.any_case`) under the tests of ``sim/tests/test_units.py`` or
-    ``sim/tests/test_reloadable.py``, from the cache if it is there.
+    """Coverage of the unit `sim.cases.reloadable.any_case` of ``name``, from the cache if it is there.
 
-    Where they leave a point open that is not excluded, many more frames or random scenarios follow.
+    A frozen unit runs the tests of ``sim/tests/test_units.py``, a reloadable one those of
+    ``sim/tests/test_reloadable.py``. Where these leave a point open that is not excluded, many more
+    frames or random scenarios follow.
     """
     core = generate(any_case(name))
-    files = sorted((*SIM.rglob("*.py"), *SIM.rglob("*.v")))
+    others = OF_OTHERS if core.config.reload else OF_OTHERS | OF_RELOADABLE
+    files = [path for path in sorted((*SIM.rglob("*.py"), *SIM.rglob("*.v"))) if not others & _place(path)]
     if core.config.reload is None:
         parts = [partial(_tests, core, seed)]
         parts += [partial(_more_frames, core, seed), partial(_many_frames, core, seed)]
-        files = [path for path in files if path.name in OF_FROZEN]
     else:
         parts = [partial(_scenarios, core, seed, RELOADABLE_BENCH, 1)]
         parts += [partial(_scenarios, core, seed, SCENARIOS, count) for count in (MORE_SCENARIOS, MANY_SCENARIOS)]
-        files = [path for path in files if path.name not in OF_MUTANTS]
 
     def make(folder: Path) -> None:
         (folder / "coverage.json").write_text(json.dumps(dataclasses.asdict(_measured(core, parts))))
@@ -69,10 +66,16 @@ def measure(name: str, *, seed: int = 0) -> UnitCoverage:
     return UnitCoverage(**json.loads((folder / "coverage.json").read_text()))
 
 
-def _measured(core: Core, parts: Sequence[Part]) -> UnitCoverage:
-    """Coverage by as many of ``parts`` as it takes to leave nothing open but what is excluded.
+def _place(path: Path) -> set[str]:
+    """Names of a file and of the room that it is in, below the package of all that simulates."""
+    room, *_ = path.relative_to(SIM).parts
+    return {room, path.name}
 
-    The last one is not for toggles, of which some always stay open.
+
+def _measured(core: Core, parts: Sequence[Part]) -> UnitCoverage:
+    """Coverage by as many of ``parts`` as it takes until all open points are excluded.
+
+    The last part does not run for toggles alone: some toggles always stay open.
     """
     counts: Counter[Point] = Counter()
     reasons: dict[Point, str] | None = None

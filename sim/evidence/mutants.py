@@ -1,8 +1,9 @@
 """Mutants: a unit's netlist with one small fault each, all of them in one program.
 
-Yosys draws the faults (``mutate -list``) over the unit's flat netlist: a bit of a cell's port is inverted, stuck, or
-inverted where another bit of the port is 0 or 1. All go into one Verilog text, and the plusarg ``mutant`` says at the
-start of a simulation which of them is there: 0 for none. So one compiled program runs them all.
+Yosys draws the faults over the unit's flat netlist (``mutate -list``). In a mutant, a bit of a cell's port is
+stuck, inverted, or inverted where another bit of the port is 0 or 1. All mutants of a unit go into one
+Verilog text, so that one compiled program runs them all. The plusarg ``mutant`` of a simulation chooses a
+mutant by its number; 0 chooses the unit without a fault.
 """
 
 from __future__ import annotations
@@ -21,15 +22,15 @@ from hw.synth.stages import ATTRIBUTE, cell_stages, stage_of_module
 from hw.synth.toolchain import YOSYS
 from sim.evidence.gates import read_primitives
 
-#: Plusarg of a simulation, and the signal behind it: the mutant to run.
+#: The plusarg, and the signal, with the number of the mutant to run.
 SELECT = "mutant"
-#: Bits of the signal that selects it.
+#: Bits of the signal `SELECT`.
 SELECT_BITS = 16
-#: Module of the netlist, as ``xvolution`` is the wrapper that selects.
+#: Name of the netlist's module; ``xvolution`` is the wrapper that reads the plusarg.
 INNER = "mutated"
-#: Ports that are no logic of the unit: clocks.
+#: Clock ports, whose faults are no faults of the unit's logic.
 CLOCK = re.compile(r"CLK\w?|\w+_CLK")
-#: Mutants are drawn in this surplus, as some are of clocks.
+#: Factor by which more mutants are drawn than wanted, as those of clocks are dropped.
 SURPLUS = 1.5
 
 _UNIT = "unit.v"
@@ -54,11 +55,11 @@ class Mutant:
     Attributes:
         mode: what happens to the bit: ``inv``, ``const0``, ``const1``, ``cnot0``, ``cnot1`` (inverted where the
             control bit is 0 or 1).
-        cell: name in the flat netlist.
-        port, bit: where in the cell.
-        control: bit of the same port that ``cnot0`` and ``cnot1`` look at.
-        wire: the designer's signal at that place; empty if there is none.
-        stage: of `hw.synth.stages.STAGES`.
+        cell: name of the cell in the flat netlist.
+        port, bit: the bit of the cell that has the fault.
+        control: the control bit, in the same port; None where ``mode`` has none.
+        wire: the designer's signal at the bit; empty if there is none.
+        stage: the stage of the cell, one of `hw.synth.stages.STAGES`.
     """
 
     mode: str
@@ -76,7 +77,7 @@ class Mutant:
         )
 
     def command(self, select: int) -> str:
-        """The Yosys command that builds it in, where the select signal has the value ``select``."""
+        """The Yosys command that builds the fault in, for the value ``select`` of the signal `SELECT`."""
         control = "" if self.control is None else f" -ctrlbit {self.control}"
         return (
             f"mutate -ctrl {SELECT} {SELECT_BITS} {select} -mode {self.mode} -module {DEFAULT_NAME} -cell {self.cell} "
@@ -85,7 +86,7 @@ class Mutant:
 
 
 def readable(cell: str) -> str:
-    """``window.and line 1284`` for ``$flatten\\window.$and$unit.v:1284$870``."""
+    """A cell's name for people: ``window.and line 1284`` for ``$flatten\\window.$and$unit.v:1284$870``."""
     scope, _, rest = cell.removeprefix("$flatten").rpartition("$" + _UNIT + ":")
     if not scope:
         return cell.removeprefix("$flatten").replace("\\", "").replace("$", "")
@@ -93,7 +94,7 @@ def readable(cell: str) -> str:
 
 
 def draw(core: Core, count: int, *, seed: int) -> list[Mutant]:
-    """``count`` different mutants of a unit (fewer where Yosys finds fewer), the same for the same ``seed``."""
+    """``count`` different mutants of a unit, or fewer where Yosys finds fewer. ``seed`` decides which."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         listing = f"mutate -list {round(SURPLUS * count)} -seed {seed} -o {_DRAWN}"
@@ -106,7 +107,10 @@ def draw(core: Core, count: int, *, seed: int) -> list[Mutant]:
 
 
 def mutated(core: Core, mutants: Sequence[Mutant]) -> str:
-    """Verilog of a unit that has the mutant that the plusarg `SELECT` says, counted from 1; 0 is the unit itself."""
+    """Verilog of a unit with all ``mutants``.
+
+    The plusarg `SELECT` chooses one, counted from 1; 0 chooses the unit itself.
+    """
     ports = core.manifest["ports"]
     declarations = [f"{port['direction']} [{port['width'] - 1}:0] {port['name']}" for port in ports]
     connections = [f".{port['name']}({port['name']})" for port in ports]
@@ -115,7 +119,7 @@ def mutated(core: Core, mutants: Sequence[Mutant]) -> str:
 
 
 def mutated_netlist(core: Core, mutants: Sequence[Mutant]) -> str:
-    """The same, but as the module `INNER`, which has `SELECT` as an input."""
+    """Verilog of a unit with all ``mutants``, as the module `INNER`. Its input `SELECT` chooses as in `mutated`."""
     assert len(mutants) < 2**SELECT_BITS
     commands = [mutant.command(number) for number, mutant in enumerate(mutants, start=1)]
     commands += ["delete =A:blackbox", f"rename {DEFAULT_NAME} {INNER}", f"write_verilog -noattr {_MUTANTS}"]
@@ -125,7 +129,7 @@ def mutated_netlist(core: Core, mutants: Sequence[Mutant]) -> str:
 
 
 def _yosys(core: Core, commands: Sequence[str], folder: Path) -> None:
-    """Run ``commands`` on the flat netlist of a unit, whose cells know their stage."""
+    """Run ``commands`` on the flat netlist of a unit. Each cell has its stage as an attribute."""
     (folder / _UNIT).write_text(core.verilog)
     modules = re.findall(r"^module (\w+)", core.verilog, re.MULTILINE)
     script = [
@@ -144,7 +148,7 @@ def _yosys(core: Core, commands: Sequence[str], folder: Path) -> None:
 
 
 def _mutant(line: str, stages: Mapping[str, str]) -> Mutant:
-    """A line of Yosys' list."""
+    """The mutant of one line of Yosys' list."""
     words = line.split()
     fields = dict(zip(words[1::2], words[2::2], strict=True))
     return Mutant(

@@ -1,10 +1,14 @@
 """Whether the regression notices faults: mutants of some small units, and what becomes of each.
 
-Every mutant goes through bulk runs of random and extreme frames, at full rate with the predicted cycle figures and with
-pauses, and if these do not kill it through the cycle-by-cycle tests of ``sim/frozen/tests.py``, resets among them, and
-then through bulk runs of many more frames whose input, or output, mostly waits. One of a reloadable unit goes through
-the tests of `sim.reloadable.tests`, and then through random scenarios. What survives is proven to be equivalent
-(`sim.evidence.equivalence`), or remains a survivor.
+A mutant of a frozen unit goes through these until one kills it:
+
+- bulk runs of random and extreme frames, at full rate with the predicted cycle figures, and with pauses;
+- the cycle-by-cycle tests of ``sim/frozen/tests.py``, which include resets;
+- bulk runs of many more frames, whose input, or output, mostly waits.
+
+A mutant of a reloadable unit goes through the tests of `sim.reloadable.tests`, and then through random
+scenarios. A mutant that survives is proven to be equivalent (`sim.evidence.equivalence`), or remains a
+survivor.
 """
 
 from __future__ import annotations
@@ -33,7 +37,7 @@ from sim.reloadable.exercise import ESSENTIAL, RELOADABLE_BENCH, SCENARIOS, exer
 from sim.simulator.program import Bench, SimulationError
 from sim.simulator.simulators import SIM, find_simulator
 
-#: Units (`sim.cases.reloadable.any_case`), small ones that have every stage, and how many mutants are drawn from each.
+#: Number of mutants for each unit (`sim.cases.reloadable.any_case`). The units are small and together have every stage.
 SUITE: Mapping[str, int] = {
     "fold_sequential": 120,
     "stride_2_even": 100,
@@ -47,9 +51,10 @@ EQUIVALENT = "equivalent"
 SURVIVED = "survived"
 FRAMES = 5
 PAUSE = 0.3
-#: The same for a mutant that these leave. Of 12-bit outputs one in 8,192 is rounded up from all ones, and a unit has to
-#: be starved to show how long it waits.
+#: Frames for a mutant that the regression does not kill: of 12-bit outputs, only one in 8,192 is rounded up from all
+#: ones.
 MORE_FRAMES = 600
+#: Share of pauses for such a mutant: a unit has to be starved to show how long it waits.
 LONG_PAUSE = 0.9
 LONG_PAUSES = "long pauses"
 FATES = "fates.json"
@@ -62,7 +67,9 @@ class Fate:
     """What became of a mutant.
 
     Attributes:
-        verdict: `EQUIVALENT` (proven), `SURVIVED`, or what killed it: the test and its message.
+        unit: name of the unit.
+        mutant: the fault.
+        verdict: `EQUIVALENT` if that is proven, `SURVIVED`, or the test that killed the mutant and its message.
     """
 
     unit: str
@@ -75,7 +82,7 @@ class Fate:
 
     @property
     def argument(self) -> str | None:
-        """Why it is equivalent though not proven to be, None for all others."""
+        """Why a survivor is equivalent though that is not proven; None for all others."""
         return ARGUED.get((self.unit, str(self.mutant))) if self.verdict == SURVIVED else None
 
     @property
@@ -86,12 +93,15 @@ class Fate:
 def campaign(
     name: str, count: int, *, seed: int, simulator: str, jobs: int, advance: Callable[[float], object]
 ) -> list[Fate]:
-    """Draw ``count`` mutants of a named case and try to kill each, or take what came of it from the cache.
+    """Draw mutants of a named case and try to kill each, or take their fates from the cache.
 
     Args:
-        seed: of the draw and of all stimulus.
-        jobs: simulations at a time.
-        advance: called with the number of mutants that are done.
+        name: the unit, see `sim.cases.reloadable.any_case`.
+        count: number of mutants.
+        seed: seed of the draw and of all stimulus.
+        simulator: name of the simulator.
+        jobs: number of simulations at a time.
+        advance: called with the number of mutants that are done since the call before.
     """
     core = generate(any_case(name))
     tried = 0
@@ -107,7 +117,7 @@ def campaign(
         fates = [{**vars(mutant), "verdict": verdict} for mutant, verdict in zip(mutants, verdicts, strict=True)]
         (folder / FATES).write_text(json.dumps(fates))
 
-    # All benches: what a verdict depends on is spread over many files. What is argued about one comes after it.
+    # A verdict depends on many files of the benches, so all count. Arguments come after it, so they do not.
     files = sorted((*SIM.rglob("*.py"), *SIM.rglob("*.v")))
     sources = (path.read_text() for path in files if path.name != "argued.py")
     version = find_simulator(simulator).version()
@@ -126,7 +136,11 @@ def try_all(
     jobs: int = 1,
     advance: Callable[[float], object] = lambda count: None,
 ) -> list[str]:
-    """The verdict on each of ``mutants``, see `Fate`."""
+    """The verdict on each of ``mutants``, see `Fate`.
+
+    Raises:
+        RuntimeError: if the netlist fails without a mutant.
+    """
     every = dataclasses.replace(core, verilog=mutated(core, mutants))
     fault = kill(every, 0, seed, simulator)
     if fault is not None:
@@ -147,12 +161,17 @@ def try_all(
 
 
 def kill(core: Core, number: int, seed: int, simulator: str) -> str | None:
-    """What notices mutant ``number`` of the unit of `sim.evidence.mutants.mutated`; None if nothing does."""
+    """The test that notices a mutant, and its message; None if no test does.
+
+    Args:
+        core: a unit with the Verilog of `sim.evidence.mutants.mutated`.
+        number: the mutant; 0 is the unit without a fault.
+    """
     try:
         plusargs = {SELECT: number}
         if core.config.reload is None:
             return _frozen_fault(core, plusargs, seed, simulator)
-        # All tests include the essential ones, which most mutants do not outlive.
+        # The essential tests come first, as few mutants outlive them.
         return (
             regression(core, seed=seed, simulator=simulator, plusargs=plusargs)
             or _reload_fault(core, RELOADABLE_BENCH, None, plusargs, seed, simulator)
@@ -163,7 +182,11 @@ def kill(core: Core, number: int, seed: int, simulator: str) -> str | None:
 
 
 def regression(core: Core, *, seed: int, simulator: str, plusargs: Mapping[str, int] | None = None) -> str | None:
-    """The tests that every mutant goes through, on any unit: what the first that fails says; None if all pass."""
+    """Run the tests that every mutant goes through, on any unit.
+
+    Returns:
+        The first test that fails, and its message; None if all pass.
+    """
     if core.config.reload is not None:
         return _reload_fault(core, RELOADABLE_BENCH, ESSENTIAL, plusargs, seed, simulator)
     config = core.config.layer.config

@@ -1,4 +1,4 @@
-"""Random runs of a unit's gates, many at once: a bit of a word for each run."""
+"""Random runs of a unit's gates. Many run at once: each has a bit of a word."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ import numpy as np
 
 from sim.evidence.gates import Bit, Gates
 
-#: Runs in a word, and all of them.
+#: Number of runs in a word, and number of all runs.
 WORD, LANES = 64, 256
-#: How many cycles they last.
+#: Number of cycles of a run.
 CYCLES = 100
 ALL = np.uint64(2**WORD - 1)
 
 
 class RandomRuns:
-    """The values of all bits, cycle by cycle from power-up, with random inputs and outputs of multipliers.
+    """The values of all bits, cycle by cycle from power-up. Inputs and outputs of opaque cells are random.
 
     Args:
         gates: the unit.
-        fixed: inputs and flip-flops that keep a value.
+        fixed: the inputs and flip-flops that keep a value, with that value.
     """
 
     def __init__(self, gates: Gates, fixed: Mapping[int, int]) -> None:
@@ -28,18 +28,18 @@ class RandomRuns:
         driven: list[Bit] = ["0", "1", *gates.free, *gates.flip_flops, *gates.order]
         self._place = {bit: place for place, bit in enumerate(dict.fromkeys(driven))}
         self._free = self._places(sorted(gates.free))
-        #: Handshakes and reset: mostly 1, so that runs get somewhere.
+        #: Handshakes and reset are mostly 1, so that runs get somewhere.
         self._often = self._places(bits[0] for bits in gates.inputs.values() if len(bits) == 1)
         self._fixed = {self._place[bit]: ALL if value else np.uint64(0) for bit, value in fixed.items()}
         self._levels = list(self._make_levels())
         self._registers = self._places(gates.flip_flops), self._places(gates.flip_flops.values())
 
     def place(self, bit: Bit) -> int:
-        """Where the values of ``bit`` are; what nothing drives is 0, as in Verilator."""
+        """Index of the values of ``bit``. A bit that nothing drives has those of constant 0, as in Verilator."""
         return self._place.get(bit, 0)
 
     def cycles(self) -> Iterator[np.ndarray]:
-        """Values in each cycle: uint64 ``[places, LANES / WORD]``, a new array each time."""
+        """The values in each cycle: a new array uint64 ``[places, LANES / WORD]`` each time."""
         rng = np.random.default_rng(0)
         state = np.zeros((len(self._place), LANES // WORD), np.uint64)
         state[1] = ALL
@@ -68,7 +68,10 @@ class RandomRuns:
         return rng.integers(0, ALL, (len(places), LANES // WORD), np.uint64, endpoint=True)
 
     def _make_levels(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Gates that read only what is there before: of ANDs output and inputs, ``[3, n]``, of inverters ``[2, n]``."""
+        """The gates in levels; a gate reads only what earlier levels drive.
+
+        Each level has the places of its ANDs' outputs and inputs ``[3, n]``, and of its inverters' ``[2, n]``.
+        """
         level: dict[Bit, int] = {}
         levels: list[tuple[list[list[int]], list[list[int]]]] = []
         for bit in self._gates.order:

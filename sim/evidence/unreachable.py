@@ -1,12 +1,12 @@
-"""What a unit never does: proven by induction over its gates.
+"""What a unit never does, proven by induction over its gates.
 
-A claim is about one cycle (a bit never has a value) or about two that follow each other (a bit never rises). All that
-are asked for are assumed for the cycles before and must follow for the next; what does not follow is dropped, and the
-rest tried again, until everything that is left follows from what is left. So claims that hold only together, like
-those on a counter and on all that it addresses, prove each other.
+A claim is about one cycle (a bit never has a value) or about two successive cycles (a bit never rises).
+All claims are assumed for the cycles before, and must follow for the next. Claims that do not follow are
+dropped, and the rest is tried again, until all claims that are left follow from each other. So claims that
+hold only together prove each other, like those on a counter and on all that it addresses.
 
-The unit's inputs are free in every cycle, reset included, and so are the outputs of multipliers, which this treats as
-able to have any value. That can only make a proof fail, never let a false one pass.
+The unit's inputs, reset included, may have any value in every cycle. The outputs of multipliers and
+primitives may have any value, too. That can make a proof fail, but never lets a false claim pass.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from sim.evidence.random_runs import ALL, RandomRuns
 
 T = TypeVar("T")
 
-#: Registers of up to so many bits are asked for every value that they never have.
+#: Every value of a register of up to so many bits is tried as one that it never has.
 SMALL = 5
 
 
 @dataclass(frozen=True, kw_only=True)
 class Claim:
-    """That not all of some bits have some values.
+    """The claim that some bits never have some values all at once.
 
     Attributes:
-        now: bits and the values that they do not all have in a cycle.
-        then: bits and values in the cycle behind, for a claim about two.
+        now: bits and their values in a cycle.
+        then: bits and their values in the next cycle; empty for a claim about one cycle.
     """
 
     now: tuple[tuple[Bit, int], ...]
@@ -41,22 +41,22 @@ class Claim:
 
 
 def never(bit: Bit, value: int) -> Claim:
-    """``bit`` never has ``value``."""
+    """The claim that ``bit`` never has ``value``."""
     return Claim(now=((bit, value),))
 
 
 def never_becomes(bit: Bit, value: int) -> Claim:
-    """``bit`` never changes to ``value``."""
+    """The claim that ``bit`` never changes to ``value``."""
     return Claim(now=((bit, 1 - value),), then=((bit, value),))
 
 
 def proven(gates: Gates, claims: Iterable[Claim], fixed: Mapping[int, int] | None = None) -> set[Claim]:
-    """Claims that hold in every cycle from power-up on: some of ``claims``, and others about small registers.
+    """Claims that are proven for every cycle from power-up on: some of ``claims``, and others about small registers.
 
-    What is missing may hold, too.
+    A claim that is missing may hold, too.
 
     Args:
-        fixed: inputs and flip-flops that keep a value.
+        fixed: the inputs and flip-flops that keep a value, with that value.
     """
     known = {bit: TRUE if value else -TRUE for bit, value in (fixed or {}).items()}
     alive = _plausible(gates, dict.fromkeys([*claims, *_about_registers(gates)]), fixed or {})
@@ -67,7 +67,7 @@ def proven(gates: Gates, claims: Iterable[Claim], fixed: Mapping[int, int] | Non
 
 
 def _plausible(gates: Gates, claims: Iterable[Claim], fixed: Mapping[int, int]) -> list[Claim]:
-    """Those of ``claims`` that random runs do not refute, so that the proof need not find a state for each other."""
+    """Those of ``claims`` that random runs do not refute. For all others, the proof need not find a state."""
     runs = RandomRuns(gates, fixed)
     alive = list(claims)
     if not alive:
@@ -82,8 +82,11 @@ def _plausible(gates: Gates, claims: Iterable[Claim], fixed: Mapping[int, int]) 
 
 
 def _in_runs(runs: RandomRuns, claims: Sequence[Claim]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Of each bit that a claim is about, ``[claims, bits]``: where its values are, whether those of the cycle behind
-    are meant, and the words that turn the value it is about into 1."""
+    """Where the bits of claims are in random runs, three arrays ``[claims, bits]``.
+
+    The first has each bit's place. The second tells bits of the next cycle from those of the current one.
+    The third has the words whose exclusive or turns the claimed value into 1.
+    """
     rows = [
         [(runs.place(bit), later, value) for later, bits in ((0, claim.now), (1, claim.then)) for bit, value in bits]
         for claim in claims
@@ -93,18 +96,18 @@ def _in_runs(runs: RandomRuns, claims: Sequence[Claim]) -> tuple[np.ndarray, np.
 
 
 def _table(rows: Sequence[Sequence[object]]) -> np.ndarray:
-    """Rows of different lengths as an array."""
+    """Rows of different lengths as an array, shorter ones padded."""
     longest = max(map(len, rows))
     return np.array([_padded(row, longest) for row in rows], np.int64)
 
 
 def _padded(row: Sequence[T], length: int) -> list[T]:
-    """``row`` with its last entry again and again, which changes nothing where all of them, or one, must hold."""
+    """``row`` padded to ``length`` with its last entry. Where all entries must hold, or one, that changes nothing."""
     return [*row, *[row[-1]] * (length - len(row))]
 
 
 def _about_registers(gates: Gates) -> Iterable[Claim]:
-    """Values that small registers may never have, alone or together with a flag of their module."""
+    """Claims to try: a small register never has a value, alone or together with a flag of its module."""
     registers: dict[str, list[tuple[str, Sequence[Bit]]]] = {}
     for name, bits in gates.signals.items():
         if all(bit in gates.flip_flops for bit in bits):
@@ -123,9 +126,10 @@ def _about_registers(gates: Gates) -> Iterable[Claim]:
 
 
 class _Trial:
-    """Claims and the cycles that they are tried on: the first two after power-up, or any two and the one behind them.
+    """Claims, and the cycles that they are tried on.
 
-    Of any, the first two are assumed to keep the claims.
+    With ``from_start``, these are the first two cycles after power-up. Otherwise they are any three
+    successive cycles, and the claims are assumed for the first two.
     """
 
     def __init__(self, gates: Gates, claims: Sequence[Claim], known: Mapping[int, int], *, from_start: bool) -> None:
@@ -137,10 +141,11 @@ class _Trial:
             state = {q: self._clauses.literal(self._cycles[-1], d) for q, d in gates.flip_flops.items()}
         solver = self._clauses.solver
         self._claims = claims
-        #: For each claim: the literal that assumes it, and for each cycle that is tried the one that breaks it there
-        #: and the literals of which one keeps it.
+        #: For each claim, the literal that assumes it.
         assumes: list[int] = []
+        #: For each claim and tried cycle, the literal that breaks it.
         breaks: list[list[int]] = []
+        #: For each claim and tried cycle, the literals of which one must be true to keep it.
         kept: list[list[list[int]]] = []
         for claim in claims:
             assumes.append(self._clauses.new())
@@ -158,7 +163,7 @@ class _Trial:
         self._kept = clauses.reshape(len(claims), trials, clauses.shape[-1])
 
     def surviving(self) -> list[Claim]:
-        """What is left when all that can break is dropped."""
+        """The claims that are left when all that can break are dropped."""
         solver = self._clauses.solver
         alive = np.ones(len(self._claims), bool)
         while alive.any():
@@ -166,14 +171,14 @@ class _Trial:
             solver.add_clause([-some, *self._breaks[alive].ravel().tolist()])
             if not solver.solve(assumptions=[some, *self._assumes[alive].tolist()]):
                 break
-            # All that breaks here, not only what the solver set out to break.
+            # All claims that break in this model are dropped, not only the one that the solver set out to break.
             model = np.array(solver.get_model()) > 0
             holds = model[np.abs(self._kept) - 1] == (self._kept > 0)
             alive &= holds.any(axis=2).all(axis=1)
         return list(itertools.compress(self._claims, alive))
 
     def _clause(self, claim: Claim, start: int) -> list[int]:
-        """``claim`` about the cycle ``start``, and the one behind it if it is about two."""
+        """The clause of ``claim`` where its first cycle is ``start``."""
         parts = [(self._cycles[start], claim.now)]
         if claim.then:
             parts.append((self._cycles[start + 1], claim.then))

@@ -1,4 +1,4 @@
-"""A frozen unit put through its tests: its ports driven by cocotb, cycle by cycle."""
+"""Runs the tests of a frozen unit; cocotb drives its ports cycle by cycle."""
 
 from __future__ import annotations
 
@@ -30,14 +30,15 @@ def exercise(
 
     Args:
         core: the unit.
+        simulator: the simulator to run them in.
         folder: an empty folder, for the log.
-        seed: of stimulus and pauses.
+        seed: seed of stimulus and pauses.
         waves: waveform file to write.
         coverage: whether to leave `sim.simulator.simulators.COVERAGE_FILE` in ``folder``.
-        plusargs: for the Verilog side.
+        plusargs: plusargs for the Verilog side.
 
     Returns:
-        For each test its failure message, None if it passed.
+        The failure message of each test; None for a test that passed.
     """
     Job.of(core, seed=seed).save(folder)
     program = Program.build(simulator, STREAM, core, waves=waves is not None, coverage=coverage)

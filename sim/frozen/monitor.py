@@ -11,13 +11,17 @@ from cocotb.triggers import RisingEdge
 class Monitor:
     """Cycle numbers of all transfers, and every violation of the stream rules.
 
-    Rules: once ``tvalid`` is up, it stays and ``tdata`` and ``tlast`` hold until ``tready``;
-    the handshake signals are defined; no output is offered straight after reset.
+    The rules:
+
+    - Once ``tvalid`` is up, it stays until ``tready``, and ``tdata`` and ``tlast`` hold.
+    - The handshake signals are defined.
+    - No output is offered straight after reset.
 
     Attributes:
-        cycle: rising edges of ``aclk`` seen.
-        inputs, outputs, ends: cycles of the input transfers, of the output transfers, and of
-            those with ``tlast``; since the last reset.
+        cycle: number of rising edges of ``aclk`` seen.
+        inputs: cycles of the input transfers since the last reset.
+        outputs: cycles of the output transfers since the last reset.
+        ends: cycles of the output transfers with ``tlast`` since the last reset.
         violations: what went wrong, and when.
     """
 

@@ -24,8 +24,8 @@ class Testbench:
     """One unit with AXI4-Stream models at both ends.
 
     Attributes:
-        source, sink: bus models of cocotbext-axi; a transfer of theirs is one beat.
-        monitor: counts and checks independently of them.
+        source, sink: bus models of cocotbext-axi; each of their transfers is one beat.
+        monitor: counts and checks the transfers independently of the bus models.
     """
 
     def __init__(self, dut: Any, job: Job) -> None:
@@ -52,7 +52,7 @@ class Testbench:
         return bench
 
     async def reset(self, cycles: int) -> None:
-        """Hold reset for some cycles; what the models had under way is dropped."""
+        """Hold reset for some cycles. The bus models drop what they have under way."""
         self.dut.aresetn.value = 0
         for model in (self.source, self.sink):
             model.clear()
@@ -63,7 +63,7 @@ class Testbench:
             model.assert_reset(False)
 
     def pause(self, idle: Iterable[bool] | None, stall: Iterable[bool] | None) -> None:
-        """Per cycle: whether the source offers nothing, and whether the sink takes nothing."""
+        """Have the source offer nothing in cycles of ``idle``, and the sink take nothing in cycles of ``stall``."""
         self.source.set_pause_generator(idle)
         self.sink.set_pause_generator(stall)
 
@@ -108,7 +108,7 @@ class Testbench:
             raise AssertionError(f"frame {index}, beat {beat}, lane {lane}: {values}; {len(wrong)} elements are wrong")
 
     def check_timing(self) -> None:
-        """Fail unless the cycle figures since reset, all at full rate, are the predicted ones."""
+        """Fail unless the cycle figures since reset are the predicted ones; they must all be at full rate."""
         monitor, job = self.monitor, self.job
         latency = monitor.outputs[0] - monitor.inputs[0]
         predicted = job.first_output_latency
@@ -117,7 +117,7 @@ class Testbench:
         assert set(intervals) <= {job.frame_cycles}, f"frame cycles {intervals}, predicted {job.frame_cycles}"
 
     async def until(self, patience: int, inputs: int = 0, outputs: int = 0) -> None:
-        """Wait for so many transfers since reset, at most ``patience`` cycles."""
+        """Wait until ``inputs`` and ``outputs`` transfers have happened since reset; fail after ``patience`` cycles."""
         for _ in range(patience):
             if len(self.monitor.inputs) >= inputs and len(self.monitor.outputs) >= outputs:
                 return

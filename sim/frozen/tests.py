@@ -1,6 +1,6 @@
-"""cocotb tests that every unit must pass, cycle by cycle, whatever its layer and folding.
+"""cocotb tests that every frozen unit must pass, cycle by cycle, whatever its layer and folding.
 
-What the unit is, says the `sim.simulator.job.Job` in the folder that ``XVOLUTION_JOB`` names.
+The `sim.simulator.job.Job` in the folder that ``XVOLUTION_JOB`` names says what the unit is.
 """
 
 from __future__ import annotations
@@ -28,25 +28,25 @@ PATIENCE = 20 * (JOB.first_output_latency + JOB.frame_cycles) + 1000
 
 
 def generator(test: str) -> np.random.Generator:
-    """Random numbers of their own for each test, so that one does not depend on the others."""
+    """A generator of random numbers for each test, so that no test depends on the others."""
     return np.random.default_rng([JOB.seed, zlib.crc32(test.encode())])
 
 
 def scattered(rng: np.random.Generator) -> Iterator[bool]:
-    """Pauses of single cycles, 40 % of all."""
+    """Pauses of single cycles, in 40 % of all cycles."""
     while True:
         yield bool(rng.random() < 0.4)
 
 
 def bursts(rng: np.random.Generator) -> Iterator[bool]:
-    """Pauses and transfers that alternate, each up to half a frame long."""
+    """Alternating stretches of pauses and of transfers, each up to half a frame long."""
     longest = max(4, JOB.frame_cycles // 2)
     while True:
         for pause in (True, False):
             yield from [pause] * int(rng.integers(1, longest))
 
 
-#: name: (pauses of the source, pauses of the sink)
+#: By name: (pauses of the source, pauses of the sink).
 PATTERNS = {
     "idle": (scattered, None),
     "stall": (None, scattered),
@@ -59,7 +59,7 @@ PATTERNS = {
 
 @cocotb.test()
 async def full_rate(dut: Any) -> None:
-    """Consecutive different frames without a pause: every bit, and the predicted cycle figures."""
+    """Different frames follow each other without a pause: every bit is right, and so are the cycle figures."""
     bench = await Testbench.start(dut, JOB)
     frames = np.concatenate([random_frames(generator("full_rate"), CONFIG, 2), extreme_frames(CONFIG)])
     bench.send(frames)
@@ -70,7 +70,7 @@ async def full_rate(dut: Any) -> None:
 @cocotb.test()
 @cocotb.parametrize(pattern=list(PATTERNS))
 async def paused(dut: Any, pattern: str) -> None:
-    """The same bits whenever source or sink pause."""
+    """Pauses of source and sink change no bit of the output."""
     rng = generator(pattern)
     bench = await Testbench.start(dut, JOB)
     bench.pause(*(pause and pause(rng) for pause in PATTERNS[pattern]))

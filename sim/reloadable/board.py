@@ -28,8 +28,8 @@ class SimulatedBoard:
     """Bus models around a clocked unit.
 
     Attributes:
-        control, weights, source, sink: models of cocotbext-axi; a transfer of the streams' is one beat.
-        damaged: for each frame received, whether the unit marked it.
+        control, weights, source, sink: models of cocotbext-axi; a transfer of a stream model is one beat.
+        damaged: whether the unit marked the frame, for each frame received.
     """
 
     def __init__(self, dut: Any) -> None:
@@ -62,7 +62,7 @@ class SimulatedBoard:
         return board
 
     async def reset(self, cycles: int) -> None:
-        """Hold reset for some cycles; what the models had under way is dropped."""
+        """Hold reset for some cycles. The bus models drop what they have under way."""
         models = (self.source, self.sink, self.weights)
         self.dut.aresetn.value = 0
         for model in models:

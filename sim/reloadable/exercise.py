@@ -1,4 +1,4 @@
-"""A reloadable unit put through ``reload_bench``: its ports driven by cocotb and the driver, cycle by cycle."""
+"""Runs the tests of a reloadable unit; cocotb and the driver drive its ports cycle by cycle."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 RELOADABLE_BENCH = Bench(modules=[f"sim.reloadable.tests.{name}" for name in MODULES])
 SCENARIOS = Bench(modules=["sim.reloadable.scenario_bench"])
-#: What a test says when the unit hangs.
+#: The words of a test's message when the unit hangs.
 NOTHING_MOVES = "nothing moves"
-#: Finds the tests that every unit must pass; the others depend less on what the unit is.
+#: Regular expression that finds the essential tests. The other tests depend less on what the unit is.
 ESSENTIAL = (
     "load_and_run|swap_at_frame|settings_every_frame|single_buffered|paused/port=all|tlast_early/place=1|tlast_late"
     "|hard_reset/index=0|soft_reset/moment=frames"
@@ -41,16 +41,19 @@ def exercise_reloadable(
     """Run tests of a bench on a reloadable unit.
 
     Args:
+        core: the unit.
+        simulator: the simulator to run them in.
         folder: an empty folder, for the log.
-        tests: regular expression that finds the tests to run; all if None.
-        seed: of stimulus and pauses.
-        stimuli: number of random scenarios (only for ``scenario_bench``).
+        bench: the bench whose tests are run.
+        tests: regular expression that finds the tests to run; None runs all tests.
+        seed: seed of stimulus and pauses.
+        stimuli: number of random scenarios (only for `SCENARIOS`).
         waves: waveform file to write.
         coverage: whether to leave `sim.simulator.simulators.COVERAGE_FILE` in ``folder``.
-        plusargs: for the Verilog side.
+        plusargs: plusargs for the Verilog side.
 
     Returns:
-        For each test its failure message, None if it passed.
+        The failure message of each test; None for a test that passed.
     """
     Job.of(core, seed=seed, stimuli=stimuli).save(folder)
     program = Program.build(simulator, bench, core, waves=waves is not None, coverage=coverage)

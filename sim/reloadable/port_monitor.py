@@ -1,8 +1,12 @@
 """Watches all ports of a reloadable unit, cycle by cycle: what passes through them, and whether the rules hold.
 
-Rules: a ``valid`` of the unit stays up, and what goes with it holds, until ``ready``; nothing is
-offered straight after reset; every handshake signal is defined; AXI4-Lite requests are answered
-one by one, and nothing is answered that was not asked.
+The rules:
+
+- A ``valid`` of the unit stays up until ``ready``, and what goes with it holds.
+- Nothing is offered straight after reset.
+- Every handshake signal is defined.
+- AXI4-Lite requests are answered one by one.
+- Nothing is answered that was not asked.
 """
 
 from __future__ import annotations
@@ -17,7 +21,7 @@ from cocotb.triggers import RisingEdge
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """A write that has been answered; ``okay``: not with SLVERR."""
+    """A write that has been answered; ``okay`` is false where the answer is SLVERR."""
 
     address: int
     value: int
@@ -27,7 +31,7 @@ class Write:
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """A read that has been answered."""
+    """A read that has been answered; ``okay`` is false where the answer is SLVERR."""
 
     address: int
     value: int
@@ -39,13 +43,13 @@ class Cycle:
     """What happens in a cycle.
 
     Attributes:
-        number: of rising edges of ``aclk`` before its end.
-        reset: ``aresetn`` is low; nothing else happens.
-        input, weight: TDATA and TLAST of a transfer.
-        output: TDATA, TLAST and TUSER of one.
-        write, read: an access whose answer is up for the first time.
-        starved: the input could take a beat and none is offered.
-        stalled: an output beat is offered and not taken.
+        number: number of rising edges of ``aclk`` up to the end of the cycle.
+        reset: whether ``aresetn`` is low; nothing else happens then.
+        input, weight: TDATA and TLAST of a transfer; None without one.
+        output: TDATA, TLAST and TUSER of a transfer; None without one.
+        write, read: an access whose answer is up for the first time; None without one.
+        starved: whether the input could take a beat and none is offered.
+        stalled: whether an output beat is offered and not taken.
     """
 
     number: int
@@ -60,12 +64,13 @@ class Cycle:
 
 
 class PortMonitor:
-    """Calls ``observe`` with every `Cycle`; an exception of it, and a broken rule, fails the test.
+    """Calls ``observe`` with every `Cycle`. An exception of ``observe`` fails the test, and so does a broken rule.
 
     Attributes:
         cycle: number of the latest cycle.
-        inputs, outputs, ends: cycles of the input transfers, of the output transfers, and of
-            those with ``tlast``; since the last reset or call of `restart`.
+        inputs: cycles of the input transfers since the last reset or call of `restart`.
+        outputs: cycles of the output transfers since the last reset or call of `restart`.
+        ends: cycles of the output transfers with TLAST since the last reset or call of `restart`.
         active: the latest cycle in which anything moved at a port.
     """
 
@@ -84,14 +89,14 @@ class PortMonitor:
         self.ends: list[int] = []
 
     def drop_output(self) -> None:
-        """A soft reset: what is offered at the output may go."""
+        """Allow that what is offered at the output goes: a soft reset does that."""
         self._held.pop("m_axis_t", None)
 
     def _forget(self) -> None:
-        """As after a reset."""
-        #: What is offered and not taken, by channel.
+        """Forget all that a reset ends."""
+        #: The payload that is offered and not yet taken, by channel.
         self._held: dict[str, tuple[Any, ...]] = {}
-        #: Requests taken and not answered, by channel.
+        #: The request that is taken and not yet answered, by channel.
         self._taken: dict[str, tuple[int, ...]] = {}
         self._fresh = True
 
@@ -153,7 +158,7 @@ class PortMonitor:
             self._taken[channel] = tuple(self._number(f"s_axi_{channel}{name}") for name in payload)
 
     def _answer(self, channel: str, payload: tuple[str, ...], requests: tuple[str, ...]) -> tuple[bool, bool]:
-        """Watch a channel of answers; returns whether there is a new one, and whether one is taken."""
+        """Watch a channel of answers. Returns whether there is a new answer, and whether an answer is taken."""
         waited = f"s_axi_{channel}" in self._held
         offered, taken = self._offer(f"s_axi_{channel}", payload)
         missing = [request for request in requests if offered and request not in self._taken]
@@ -161,7 +166,7 @@ class PortMonitor:
         return offered and not waited, taken
 
     def _offer(self, channel: str, payload: tuple[str, ...]) -> tuple[bool, bool]:
-        """Watch a channel that the unit drives; returns whether something is offered, and taken."""
+        """Watch a channel that the unit drives. Returns whether something is offered, and whether it is taken."""
         offered, taken = self._handshake(channel)
         shown = tuple(self._value(channel + name) for name in payload) if offered else ()
         before = self._held.pop(channel, None)

@@ -1,9 +1,9 @@
-"""What a reloadable unit must do: follows its ports cycle by cycle, and fails where it does something else.
+"""The reference of a reloadable unit: it follows the ports cycle by cycle, and fails where the unit errs.
 
 The reference knows nothing of the gateware but what its documents say: the register table, when
-an apply takes effect, what becomes of malformed frames and images, and the integer model for
-the frames. Where the documents leave the cycle open, either answer is right; what follows from
-the answer is not.
+an apply takes effect, and what becomes of malformed frames and images. Frames are computed by the
+integer model. Where the documents leave a cycle open, either answer of the unit is right. What
+follows from the answer is not open.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from hw.plan.shapes import Shapes
 from hw.plan.weight_layout import image_beats, weight_image
 from sim.reloadable.port_monitor import Cycle, Read, Write
 
-#: Registers that are the next set's settings.
+#: Registers that hold the settings of the next set.
 SETTINGS = ("height", "width", "relu", "attn_shift", "out_shift")
-#: Cycles after which everything that happened at the ports shows in the registers, but for `COUNTED`.
+#: Cycles after which the registers show everything that happened at the ports, except cut elements.
 SHOWN = 4
-#: Cycles after a frame's last transfer at the output at which all its elements are counted.
+#: Cycles from a frame's last output transfer until all its cut elements are counted.
 COUNTED = 16
-#: Bits of the frame counter that tell earlier from later.
+#: Half of all frame numbers. A frame number less than this behind the next one has passed.
 HALF = 1 << (WORD - 1)
 
 
@@ -41,10 +41,13 @@ class Frame:
     """A frame that has begun.
 
     Attributes:
-        layer: what it must be computed with.
-        beats: input beats, as far as they have come; zeros stand for missing ones.
-        outputs: TDATA of its output beats, once all input is known.
-        cut: output elements at a limit other than 0 that were beyond it.
+        number: its number since the last reset, from 0.
+        layer: the layer that it must be computed with.
+        wanted: number of input beats of a whole frame.
+        beats: input beats that have come; zeros take the place of missing ones.
+        damaged: whether the unit must mark it.
+        outputs: TDATA of its output beats; None until all input is known.
+        cut: number of output elements that saturation cuts at a limit other than 0.
     """
 
     number: int
@@ -58,7 +61,7 @@ class Frame:
 
 @dataclass(frozen=True, kw_only=True)
 class Apply:
-    """An apply that was accepted, with what was loaded then."""
+    """An apply that was accepted, with the settings and weights that it puts in force."""
 
     parts: tuple[str, ...]
     at: int | None
@@ -67,12 +70,12 @@ class Apply:
 
 
 class Reference:
-    """The unit ``config``, as seen from its ports; `observe` is told every cycle.
+    """The unit ``config``, as seen from its ports. `observe` must be called in every cycle.
 
     Attributes:
         frames: frames under way, oldest first.
-        completed: frames that came out since the last reset.
-        damaged: numbers of those that were marked.
+        completed: number of frames that came out since the last reset.
+        damaged: numbers of the frames that came out marked.
         begun: cycles in which frames began since the last reset.
         soft_resets: number of soft resets so far.
     """
@@ -88,7 +91,7 @@ class Reference:
         self._restart()
 
     def know(self, layer: Layer) -> None:
-        """Tell of a layer whose weights may be loaded."""
+        """Tell the reference of a layer whose weights may be loaded."""
         built = self._config.layer.config
         order = [layer.config.attn_offsets.index(offset) for offset in built.attn_offsets]
         attn_weight = layer.attn_weight[..., order]
@@ -97,18 +100,18 @@ class Reference:
         self._images[image.tobytes()] = weights
 
     def _restart(self) -> None:
-        """As after a reset."""
+        """Take the state after a reset."""
         self._single_buffered = self._config.limits.single_buffered
         self.values = {
             register.name: {field.name: field.reset for field in register.fields}
             for register in self._table.of_access(Access.READ_WRITE)
         }
-        #: Cycles from which on each error shows.
+        #: For each error, the cycles from which on it shows.
         self._errors: dict[str, list[int]] = {field.name: [] for field in self._table["errors"].fields}
         self._image: list[int] = []
         self._drops_image = False
         self._loaded: Layer | None = None
-        # What is in force, and what can be written, is unknown until it has been written.
+        # Settings, weights and constants are unknown until they have been written.
         self._settings: dict[str, int] | None = None
         self._weights: Layer | None = None
         channels = self._config.layer.config.out_channels
@@ -118,7 +121,7 @@ class Reference:
         ]
         self._chosen = 0
         self.pending: Apply | None = None
-        #: When it was ordered.
+        #: The cycle in which the pending apply was ordered.
         self._ordered = 0
         self._frame: Frame | None = None
         self._pads = False
@@ -140,27 +143,27 @@ class Reference:
 
     @property
     def errors(self) -> set[str]:
-        """Errors that must be shown by now, or in a moment."""
+        """Errors that the unit must show now, or in a few cycles."""
         return {name for name, cycles in self._errors.items() if cycles}
 
     @property
     def idle(self) -> bool:
-        """All frames that began have come out whole."""
+        """Whether all frames that began have come out whole."""
         return not self.frames
 
     @property
     def mid_frame(self) -> bool:
-        """The next beat belongs to a frame that has begun, or is dropped."""
+        """Whether the next beat belongs to a frame that has begun, or is dropped."""
         return self._frame is not None or self._drops
 
     @property
     def drops(self) -> bool:
-        """The next beat is dropped, as the frame before it did not end."""
+        """Whether the next beat is dropped, because the frame before it did not end."""
         return self._drops
 
     @property
     def missing(self) -> int:
-        """Beats that the frame lacks which is being written."""
+        """Number of beats that the frame under way at the input still lacks; 0 without one."""
         return self._frame.wanted - len(self._frame.beats) if self._frame is not None else 0
 
     @property
@@ -185,7 +188,7 @@ class Reference:
     # Cycle by cycle
 
     def observe(self, now: Cycle) -> None:
-        """Take in a cycle; raises `AssertionError` for what must not happen."""
+        """Take in a cycle. Raises `AssertionError` for what must not happen."""
         self._now = now.number
         self._starved.append(self._starved[-1] + now.starved)
         self._stalled.append(self._stalled[-1] + now.stalled)
@@ -244,9 +247,9 @@ class Reference:
             self._fail("a frame begins although nothing is in force")
         if self.values["control"]["hold"]:
             self._fail("a frame begins although the unit is held")
-        if self._pads:  # they are all written
+        if self._pads:  # a frame begins only when all zeros of the one before are written
             self._pads = False
-            # An apply that is answered in this very cycle is too late for this frame, as it is without zeros.
+            # An apply that is answered in this very cycle is too late for this frame, as in frames without zeros.
             if self._ordered < self._now:
                 self._take_effect_if_due()
         layer = self.in_force
@@ -260,7 +263,7 @@ class Reference:
         self.begun.append(self._now)
 
     def _complete(self, frame: Frame) -> None:
-        """All input of a frame is known: so is its output."""
+        """Compute the output of a frame whose input is all known."""
         c, inputs, outputs = frame.layer.config, self._shapes.input_payload, self._shapes.output_payload
         raw = b"".join(beat.to_bytes(inputs.bytes, "little") for beat in frame.beats)
         elements = inputs.unpack(np.frombuffer(raw, np.uint8).reshape(-1, inputs.bytes))
@@ -356,12 +359,12 @@ class Reference:
 
     @property
     def _certainly_switched(self) -> bool:
-        """No frame of the set before is under way any more."""
+        """Whether certainly no frame of the set before is under way any more."""
         return self.completed >= self._of_old_set and not (self.pending is not None and self._pads)
 
     @property
     def _certainly_closed(self) -> bool:
-        """The next set cannot be written, whether or not an apply is pending."""
+        """Whether the next set certainly cannot be written, even if no apply is pending."""
         return self._single_buffered and (not self.values["control"]["hold"] or self._frame is not None)
 
     @property
@@ -378,7 +381,7 @@ class Reference:
         self._errors[name].append(self._now + delay)
 
     def _check_write(self, write: Write) -> bool:
-        """Returns whether it is a soft reset."""
+        """Check the answer to a write, and take it in. Returns whether the write is a soft reset."""
         entry = self._written_entry(write)
         if entry is None:
             self._refused(write, "bad_access")
@@ -405,7 +408,7 @@ class Reference:
         return False
 
     def _written_entry(self, write: Write) -> Register | Window | None:
-        """What a write is for; None if there is nothing that can be written so."""
+        """The register or window that a write is for; None if there is none that can be written like this."""
         if write.strobes != 0b1111 or write.address % 4:
             return None
         register = self._registers.get(write.address)
@@ -452,7 +455,7 @@ class Reference:
             )
 
     def _seen_free(self) -> None:
-        """What was pending is not any more."""
+        """Take note that nothing is pending any more: the unit's answer shows it."""
         if self.pending is not None:
             self._take_effect()
 
@@ -464,7 +467,7 @@ class Reference:
         return bool(bits["soft_reset"])
 
     def _guarded(self, write: Write, error: str, *, must: bool, may: bool) -> None:
-        """A write that is refused if it ``must`` be, and can be if it ``may``."""
+        """Check a write that the unit refuses if it ``must``, and is free to refuse if it ``may``."""
         if must or (may and not write.okay):
             self._refused(write, error)
         else:
@@ -494,7 +497,7 @@ class Reference:
                 self._fail(f"{name} reads as {shown[name]}, not {value}")
 
     def _expected(self, register: Register) -> dict[str, int]:
-        """Values of the fields of a register that are certain; a read shows what held two cycles ago."""
+        """The certain values of a register's fields, by name. A read shows what held two cycles ago."""
         at, name = self._now - 2, register.name
         if register.access is Access.CONSTANT:
             return {field.name: field.reset for field in register.fields}
@@ -541,7 +544,7 @@ class Reference:
 
 
 def count_cut(layer: Layer, x: np.ndarray) -> int:
-    """Output elements of frames ``x`` that saturation cuts at a limit other than 0."""
+    """Number of output elements of frames ``x`` that saturation cuts at a limit other than 0."""
     c = layer.config
     scaled = integer.accumulate(layer, x) * layer.multiplier[:, None, None]
     whole, rest = scaled >> c.out_shift, scaled & (2**c.out_shift - 1)

@@ -15,7 +15,7 @@ import numpy as np
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """A method of `sim.reloadable.scenario_bench.Player`, and what it is called with."""
+    """A call of a method of `sim.reloadable.scenario_bench.Player`: its name and its arguments."""
 
     name: str
     values: Mapping[str, Any]
@@ -36,9 +36,9 @@ def _share(rng: np.random.Generator) -> float:
     return 0.0 if rng.random() < 0.6 else round(float(rng.uniform(0.05, 0.8)), 2)
 
 
-#: When an apply is to take effect: at once, at the frame that is sent next, earlier, in the past.
+#: When an apply is to take effect: at once, at the frame sent next, at the frame before that, or in the past.
 _WHEN = _one_of("now", "now", "next", "next", "next", "soon", "past")
-#: For each step how often it is taken, and what is drawn for it.
+#: For each step, its relative frequency, and how each of its arguments is drawn.
 STEPS: Mapping[str, tuple[float, Mapping[str, Callable[[np.random.Generator], Any]]]] = {
     "load": (2, {"when": _WHEN}),
     "settings": (5, {"when": _WHEN}),
@@ -62,7 +62,7 @@ STEPS: Mapping[str, tuple[float, Mapping[str, Callable[[np.random.Generator], An
 
 
 def random_scenario(rng: np.random.Generator) -> list[Step]:
-    """Some twenty steps, frames among them."""
+    """A scenario of 6 to 29 random steps."""
     names = list(STEPS)
     weights = np.array([STEPS[name][0] for name in names])
     chosen = rng.choice(names, int(rng.integers(6, 30)), p=weights / weights.sum())

@@ -1,7 +1,7 @@
 """cocotb tests that put a reloadable unit through random scenarios.
 
-What the unit is, and how many scenarios there are, says the `sim.simulator.reload_job.Job` in the folder that
-``XVOLUTION_JOB`` names.
+The `sim.simulator.job.Job` in the folder that ``XVOLUTION_JOB`` names says what the unit is, and how many
+scenarios there are.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ CONFIG = JOB.config
 
 
 class Player:
-    """Does the steps of a scenario, with what goes on at the same time."""
+    """Does the steps of a scenario: each step is one of its methods."""
 
     def __init__(self, bench: ReloadTestbench, rng: np.random.Generator) -> None:
         self._bench, self._rng = bench, rng
         self._layer: Layer | None = None
-        #: Number of the frame that is sent next, as long as all frames are whole.
+        #: Number of the frame that is sent next; right as long as all frames are whole.
         self._sent = 0
 
     @property
@@ -65,7 +65,7 @@ class Player:
     async def part(self, part: str, when: str) -> None:
         bench = self._bench
         if CONFIG.limits.single_buffered:
-            return  # only whole loads, while it is held
+            return  # such a unit takes only whole loads, while it is held
         await self._make_free()
         other = bench.layer(self._rng)
         write = bench.driver.write_weights if part == "weights" else bench.driver.write_constants
@@ -85,7 +85,7 @@ class Player:
         self._send(beats + (beats * surplus)[:surplus])
 
     async def image(self, kind: str) -> None:
-        """An image that is void, or one that is loaded and never used."""
+        """Send an image that is void, or one that is loaded and never used."""
         bench = self._bench
         if CONFIG.limits.single_buffered:
             return
@@ -107,7 +107,7 @@ class Player:
             await bench.until(bench.board.weights.idle)
 
     async def bad_access(self, count: int) -> None:
-        """Reads and writes anywhere but where they would stop the unit for good."""
+        """Read and write anywhere but where that would stop the unit for good."""
         bench, rng = self._bench, self._rng
         control, table = bench.board.control, bench.table
         harmless = [register.address for register in table.registers if not register.access.writable]
@@ -127,7 +127,10 @@ class Player:
                 await bench.within(control.write(address + int(rng.integers(4)), b"\1"))
 
     async def raw_apply(self, parts: int) -> None:
-        """An apply whatever holds; the constants of the next set may never have been written, so never theirs."""
+        """Order an apply, whatever state the unit is in.
+
+        Constants are never among its parts: those of the next set may never have been written.
+        """
         names = [name for name, bit in (("settings", 1), ("weights", 2)) if parts & bit]
         try:
             await self._bench.within(self._bench.driver.apply(names))
@@ -153,7 +156,7 @@ class Player:
         await self._bench.within(driver.clear_errors() if what == "errors" else driver.clear_counters())
 
     async def look(self) -> None:
-        """Read everything; the reference compares."""
+        """Read all registers. The reference compares them."""
         for register in self._bench.table.registers:
             try:
                 await self._bench.within(self._bench.board.read(register.address))
@@ -193,11 +196,11 @@ class Player:
         self._sent += 1
 
     def _frame(self, when: str) -> int | None:
-        """The frame from which on something is to hold; None: as soon as possible."""
+        """Number of the frame from which on a change is to hold; None stands for as soon as possible."""
         return {"now": None, "next": self._sent, "soon": max(0, self._sent - 1), "past": 0}[when]
 
     async def _make_free(self) -> None:
-        """Wait until the unit takes an apply; help with frames if those that were sent do not suffice."""
+        """Wait until the unit takes an apply. Send beats where the frames sent so far do not bring it there."""
         bench = self._bench
         while True:
             status = await bench.within(bench.driver.status())
@@ -210,7 +213,7 @@ class Player:
 @cocotb.test()
 @cocotb.parametrize(index=range(JOB.stimuli))
 async def scenario(dut: Any, index: int) -> None:
-    """Whatever happens, frames and registers are those of the reference, and the unit never hangs."""
+    """Whatever the scenario does, frames and registers are those of the reference, and the unit never hangs."""
     rng = np.random.default_rng([JOB.seed, index])
     bench = await ReloadTestbench.start(dut, JOB)
     player = Player(bench, rng)

@@ -32,7 +32,7 @@ Result = TypeVar("Result")
 
 
 def scattered(rng: np.random.Generator, share: float) -> Iterator[bool]:
-    """Pauses of single cycles, a share of all."""
+    """Pauses of single cycles, in a ``share`` of all cycles."""
     while True:
         yield bool(rng.random() < share)
 
@@ -42,10 +42,10 @@ class ReloadTestbench:
 
     Attributes:
         board, driver: how software reaches the unit.
-        reference: what has happened, and what must.
-        monitor: cycles of all transfers.
+        reference: says what has happened and what must happen.
+        monitor: has the cycles of all transfers.
         table: the register table.
-        patience: cycles after which something must have moved.
+        patience: number of cycles after which something must have moved.
     """
 
     def __init__(self, job: Job, board: SimulatedBoard) -> None:
@@ -77,11 +77,11 @@ class ReloadTestbench:
             self.monitor.restart()
 
     async def reset(self, cycles: int) -> None:
-        """Hold reset for some cycles; what the models had under way is dropped."""
+        """Hold reset for some cycles. The bus models drop what they have under way."""
         await self.board.reset(cycles)
 
     async def soft_reset(self) -> None:
-        """A soft reset; what source and sink had under way is dropped, too."""
+        """Order a soft reset. The stream models drop what they have under way, too."""
         await self.driver.soft_reset()
         for model in (self.board.source, self.board.weights, self.board.sink):
             model.clear()
@@ -91,7 +91,7 @@ class ReloadTestbench:
     # Layers and frames
 
     def layer(self, rng: np.random.Generator, height: int = 0, width: int = 0, **fields: Any) -> Layer:
-        """A random layer that fits the unit, for frames of this size (0: the largest)."""
+        """A random layer that fits the unit, for frames of this size; 0 stands for the largest."""
         c = self.config.layer.config
         reload = self.config.limits
         shift = int(rng.integers(reload.attn_shift.low, reload.attn_shift.high, endpoint=True))
@@ -113,7 +113,7 @@ class ReloadTestbench:
         return layer
 
     def size(self, rng: np.random.Generator) -> tuple[int, int]:
-        """A height and width that the unit takes; often the least, or the largest."""
+        """A random height and width that the unit takes, often the least or the largest."""
         c = self.config.layer.config
         least = c.smallest_frame
         kind = rng.random()
@@ -124,12 +124,12 @@ class ReloadTestbench:
         return tuple(int(rng.integers(least, size, endpoint=True)) for size in (c.height, c.width))  # type: ignore
 
     def resized(self, layer: Layer, height: int, width: int, **fields: Any) -> Layer:
-        """The same layer for frames of another size, with other settings."""
+        """``layer`` for frames of another size, with its config changed in ``fields``."""
         config = dataclasses.replace(layer.config, height=height, width=width, **fields)
         return dataclasses.replace(layer, config=config)
 
     def changed(self, rng: np.random.Generator, layer: Layer) -> Layer:
-        """The same layer with other settings, all of them."""
+        """``layer`` with all settings changed at random."""
         reload = self.config.limits
         limits = {"attn_shift": reload.attn_shift, "out_shift": reload.out_shift}
         shifts = {name: int(rng.integers(own.low, own.high, endpoint=True)) for name, own in limits.items()}
@@ -149,11 +149,11 @@ class ReloadTestbench:
             self.send_packet(self.beats(frame[None]))
 
     def send_packet(self, beats: list[int]) -> None:
-        """Queue beats for the source, TLAST with the last one."""
+        """Queue beats for the source; TLAST comes with the last one."""
         self.board.source.send_nowait(AxiStreamFrame(list(beats)))
 
     def send_image(self, beats: Iterable[int]) -> None:
-        """Queue beats for the weight stream, TLAST with the last one."""
+        """Queue beats for the weight stream; TLAST comes with the last one."""
         self.board.weights.send_nowait(AxiStreamFrame([int(beat) for beat in beats]))
 
     def drop_image(self) -> None:
@@ -168,7 +168,7 @@ class ReloadTestbench:
     def pause(
         self, rng: np.random.Generator, *, source: float = 0, sink: float = 0, weights: float = 0, bus: float = 0
     ) -> None:
-        """Pauses of single cycles from now on: which share of all cycles, at each port."""
+        """Have each port pause in single cycles from now on, in the given share of all cycles."""
         board = self.board
         write, read = board.control.write_if, board.control.read_if
         bus_models = (write.aw_channel, write.w_channel, write.b_channel, read.ar_channel, read.r_channel)
@@ -182,7 +182,7 @@ class ReloadTestbench:
     # Waiting
 
     async def within(self, awaitable: Awaitable[Result], cycles: int = 0) -> Result:
-        """The result of something that must not take longer (0: than a whole load)."""
+        """The result of ``awaitable``, which must not take more than ``cycles``; 0 stands for those of a whole load."""
         cycles = cycles or 8 * (self.patience + 4 * image_beats(self.shapes) + 100 * self._channels)
         try:
             return await with_timeout(awaitable, cycles * PERIOD, "step")
@@ -194,7 +194,7 @@ class ReloadTestbench:
         return self.config.layer.config.out_channels
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        """Wait for a condition; fails when nothing moves at any port for too long."""
+        """Wait for a condition. Fails when nothing moves at any port for `patience` cycles."""
         start = self.monitor.cycle
         while not condition():
             idle = self.monitor.cycle - max(start, self.monitor.active)
@@ -206,7 +206,7 @@ class ReloadTestbench:
         await self.until_status(pending=False, switching=False)
 
     async def apply_settings(self, layer: Layer, *, at: int | None = None) -> None:
-        """Order that the settings of ``layer`` be in force, with ``at`` not before that frame."""
+        """Order that the settings of ``layer`` come into force, not before frame ``at`` where that is given."""
         await self.within(self.driver.write_settings(layer.config))
         await self.within(self.driver.apply(("settings",), at=at))
 
@@ -220,7 +220,7 @@ class ReloadTestbench:
         await self.within(poll())
 
     async def finish_frame(self) -> None:
-        """Send what a frame that was begun lacks, TLAST with the last beat."""
+        """Send the beats that a begun frame lacks; TLAST comes with the last one."""
         await self.until(self.board.source.idle)
         missing = self.reference.missing
         if missing:
@@ -234,13 +234,13 @@ class ReloadTestbench:
         )
 
     async def settle(self) -> None:
-        """Wait until all that was sent is taken and every frame has come out; then nothing more may come."""
+        """Wait until all that was sent is taken, every frame has come out, and surplus output would have come too."""
         board = self.board
         await self.until(lambda: board.source.idle() and board.weights.idle() and self.reference.idle)
         await ClockCycles(board.dut.aclk, 2 * self.latency + 40)
 
     async def refused(self, access: Awaitable[Any]) -> None:
-        """An access that the unit must refuse."""
+        """Make an access that the unit must refuse. Fails if it is accepted."""
         try:
             await self.within(access)
         except (AccessRefused, UserError):
@@ -250,17 +250,21 @@ class ReloadTestbench:
     # What the reference cannot see
 
     async def check_counters(self) -> dict[str, int]:
-        """Read all counters, which the reference compares; call it when the unit has settled."""
+        """Read all counters, which the reference compares. The unit must have settled before."""
         return await self.within(self.driver.counters())
 
     async def expect_errors(self, *names: str) -> None:
-        """Exactly these errors are shown; then they are cleared."""
+        """Fail unless exactly these errors are shown; then clear them."""
         shown = await self.within(self.driver.errors())
         assert set(shown) == set(names), f"errors {shown}, expected {names}"
         await self.within(self.driver.clear_errors())
 
     def check_timing(self, sizes: Iterable[tuple[int, int]]) -> None:
-        """The frames since reset, of these sizes, came out in the predicted cycles; none waited for input."""
+        """Fail unless the frames since reset came out in the predicted cycles.
+
+        Args:
+            sizes: height and width of each frame. No frame may have waited for input.
+        """
         g, prediction, monitor = self.shapes.geometry, self.shapes.schedule, self.monitor
         frames = [g.of_frame(*size) for size in sizes]
         model = FrameCycleModel(g, slots=prediction.slots, flush_always=prediction.flush_always, frames=frames)

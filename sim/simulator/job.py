@@ -1,4 +1,4 @@
-"""Job: what a bench must know of its unit, handed to the simulator's process through a folder."""
+"""Job: what a bench must know of its unit. It reaches the simulator's process through a folder."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hw.plan.config import UnitConfig
 if TYPE_CHECKING:
     from hw.export.verilog import Core
 
-#: Environment variable that holds the folder.
+#: Environment variable that names the job's folder.
 JOB_VARIABLE = "XVOLUTION_JOB"
 _FILE = "job.json"
 
@@ -24,9 +24,10 @@ class Job:
     """A unit under test.
 
     Attributes:
-        config: what it was built from.
-        first_output_latency, frame_cycles: predicted, in cycles.
-        seed: of the tests' stimulus and pauses.
+        config: the config that it was built from.
+        first_output_latency: predicted cycles from the first input transfer to the first output transfer.
+        frame_cycles: predicted initiation interval in cycles.
+        seed: seed of the tests' stimulus and pauses.
         stimuli: number of random scenarios (only for ``scenario_bench``).
     """
 

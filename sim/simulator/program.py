@@ -1,4 +1,4 @@
-"""A bench around a unit: compiled once per unit, then run as often as needed."""
+"""Programs: a bench and a unit are compiled once, then run as often as needed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from sim.simulator.simulators import DUMP, PRIMITIVES, SIM, VISIBLE, Simulator
 #: The file that a unit is compiled from.
 UNIT_FILE = "unit.v"
 SIMULATION_LOG = "simulation.log"
-#: How the models of primitives begin to say what they do not model, before they end the simulation.
+#: A model of a primitive that is used as it does not model prints a line that begins so, and ends the simulation.
 REFUSED = "error: "
 
 
@@ -32,11 +32,11 @@ class Bench:
     """Cocotb test modules and the top module that they drive.
 
     Attributes:
-        modules: names of the Python modules that hold the cocotb tests, in the order in which these run.
-        top: top module, a wrapper around the unit; None where it is the unit itself.
-        source: Verilog file of the wrapper, from the folder of all that simulates; None without one. It calls the
-            unit's module ``UNIT``, a macro.
-        optimise: whether the program is worth optimising: where Python looks at every cycle it is not.
+        modules: names of the Python modules that hold the cocotb tests, in the order in which they run.
+        top: top module, a wrapper around the unit; None where the top module is the unit itself.
+        source: Verilog file of the wrapper, relative to ``sim``; None without a wrapper. The wrapper
+            instantiates the macro ``UNIT``.
+        optimise: whether the program is worth optimising. It is not where Python looks at every cycle.
     """
 
     modules: Sequence[str]
@@ -46,8 +46,11 @@ class Bench:
 
     @property
     def environment(self) -> dict[str, str]:
-        """Variables that let a simulation's Python start in a third of a second, which else takes most of the time."""
-        # By default cocotb has pytest rewrite all that is imported, NumPy included; assertions are in these modules.
+        """Variables that let a simulation's Python start in a third of a second.
+
+        Without them, the start takes most of the time.
+        """
+        # By default cocotb has pytest rewrite the assertions of all that is imported, NumPy included.
         own = " ".join(f"*/{module.replace('.', '/')}.py" for module in self.modules)
         alone = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "OPENBLAS_NUM_THREADS": "1"}
         return {"COCOTB_REWRITE_ASSERTION_FILES": own, **alone}
@@ -75,9 +78,9 @@ class Program:
         """Compile a unit with ``bench`` and the primitives that it names, or take it from the cache.
 
         Args:
-            parameters: of the wrapper.
+            parameters: Verilog parameters of the wrapper.
             waves: whether `run` is to record waveforms.
-            coverage: whether it is to leave `sim.simulator.simulators.COVERAGE_FILE` in its folder.
+            coverage: whether `run` is to leave `sim.simulator.simulators.COVERAGE_FILE` in its folder.
         """
         others = [path for name, path in PRIMITIVES.items() if re.search(rf"\b{name}\b", unit.verilog)]
         if bench.source:
@@ -120,11 +123,11 @@ class Program:
             folder: working directory, which also takes the log.
             plusargs: ``+name=value`` for the Verilog side.
             environment: variables for the Python side.
-            seed: of cocotb's random generator.
+            seed: seed of cocotb's random generator.
             waves: waveform file to write.
 
         Returns:
-            For each test its failure message, None if it passed.
+            The failure message of each test; None for a test that passed.
 
         Raises:
             SimulationError: if the simulator ended before its tests did, or a primitive is used in a way

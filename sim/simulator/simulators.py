@@ -1,4 +1,4 @@
-"""The simulators: which tools each needs, and how a design becomes a program that cocotb drives."""
+"""The simulators: the tools that each needs, and how each compiles a design into a program that cocotb drives."""
 
 from __future__ import annotations
 
@@ -19,29 +19,30 @@ from golden.support.cache import cached
 from golden.support.cli import UserError
 
 HERE = Path(__file__).parent
-#: The package of all that simulates.
+#: The folder of the package ``sim``.
 SIM = HERE.parent
 #: Signals that cocotb touches; all others stay private, so that Verilator can optimise them away.
 VISIBLE = HERE / "visible.vlt"
 #: Second top module that makes Icarus record waveforms.
 DUMP = HERE / "dump.v"
-#: What a program that counts coverage leaves behind, see `sim.evidence.coverage`.
+#: Name of the file that a program which counts coverage leaves behind; `sim.evidence.coverage` reads it.
 COVERAGE_FILE = "coverage.dat"
-#: Models of FPGA primitives, by module.
+#: Verilog files with the models of FPGA primitives, by name of the primitive.
 PRIMITIVES: Mapping[str, Path] = {path.stem: path for path in sorted((SIM / "primitives").glob("*.v"))}
 
 
 class MissingTool(UserError):
-    """A simulator, or something it needs, is not installed; the message says what brings it."""
+    """A simulator, or something it needs, is not installed. The message says what brings it."""
 
 
 class Simulator(ABC):
-    """One simulator. ``name`` is what the user calls it.
+    """One simulator.
 
     Attributes:
-        packages: Python packages it needs; all are looked for before one is imported.
-        programs: each program it runs, and what brings it.
-        wave_suffix: suffix of the waveform files it writes.
+        name: what the user calls it.
+        packages: Python packages that it needs; all are looked for before one is imported.
+        programs: for each program that it runs, what brings the program.
+        wave_suffix: suffix of the waveform files that it writes.
     """
 
     name: ClassVar[str]
@@ -84,17 +85,22 @@ class Simulator(ABC):
         """Compile ``sources`` into ``folder``, named as cocotb's runner expects.
 
         Args:
+            sources: Verilog files of the unit, the wrapper and the primitives.
+            top: name of the top module.
             unit: name of the unit's module.
+            parameters: Verilog parameters of the top module.
             waves: whether the program is to record waveforms.
-            coverage: whether it is to leave `COVERAGE_FILE` in its working directory.
-            optimise: whether it is to run fast, or to be compiled fast.
+            coverage: whether the program is to leave `COVERAGE_FILE` in its working directory.
+            optimise: whether the program is to run fast; otherwise it is to be compiled fast.
+            folder: where the program goes.
 
-        Raises `UserError` with the tool's own words if that fails, or if it cannot count coverage.
+        Raises:
+            UserError: with the tool's own words if compiling fails, or if the tool cannot count coverage.
         """
 
     @abstractmethod
     def wave_arguments(self, path: Path) -> list[str]:
-        """Arguments of a program compiled with ``waves`` that make it write ``path``."""
+        """Arguments that make a program compiled with ``waves`` write the waveform file ``path``."""
 
 
 class Verilator(Simulator):
@@ -109,11 +115,11 @@ class Verilator(Simulator):
     }
     wave_suffix = ".vcd"
 
-    #: Lines and branches, and both directions of every bit of every signal, however wide or named.
+    #: Options that count lines, branches, and both directions of every bit of every signal, however wide or named.
     COVERAGE = ("--coverage-line", "--coverage-toggle", "--coverage-underscore", "--coverage-max-width", "65536")
-    #: Compilers' options where the program is to run fast, and where compiling would take longer than running.
+    #: Options of the compiler for programs that are to run fast, and for those that take longer to compile than to run.
     OPTIMISED, UNOPTIMISED = "OPT_FAST=-O1", "OPT_FAST=-O0"
-    #: What a Verilator that was configured for this compiler would have in its makefiles.
+    #: Command with the settings that a Verilator configured for this compiler would have in its makefiles.
     MAKE = (
         "make",
         "CXX=g++",
@@ -122,7 +128,7 @@ class Verilator(Simulator):
         "CFG_CXXFLAGS_STD=-std=c++20",
         "CFG_CXXFLAGS_COROUTINES=-fcoroutines",
         "CFG_CXXFLAGS_PCH_I=-include",
-        # One file: several would all read the headers of the design.
+        # The design is one C++ file: each of several files would read the headers of the design again.
         "VM_PARALLEL_BUILDS=0",
         # Designs with and without delays are compiled alike, so that the same compiled headers serve both.
         "VM_TIMING=1",
@@ -184,7 +190,10 @@ class Verilator(Simulator):
         return ["--trace-file", str(path)]
 
     def _runtime(self, wanted: str, extras: Sequence[str], make: Sequence[str]) -> Path:
-        """Verilator's own library or its headers, compiled: alike for every design, and most of the work."""
+        """Path of Verilator's own library or headers, compiled.
+
+        They are the same for every design, and most of the work.
+        """
 
         def fill(folder: Path) -> None:
             source = folder / "runtime.v"
@@ -238,7 +247,11 @@ SIMULATORS: Mapping[str, Simulator] = {s.name: s for s in (Verilator(), Icarus()
 
 
 def find_simulator(name: str) -> Simulator:
-    """The simulator called ``name``, with its tools. Raises `UserError` if there is none."""
+    """The simulator called ``name``.
+
+    Raises:
+        UserError: if there is no such simulator, or one of its tools is not installed.
+    """
     if name not in SIMULATORS:
         raise UserError(f"simulator {name!r} is not one of {', '.join(SIMULATORS)}")
     SIMULATORS[name].check()
@@ -246,7 +259,7 @@ def find_simulator(name: str) -> Simulator:
 
 
 def _call(command: Sequence[str | Path], folder: Path | None = None) -> str:
-    """What ``command`` prints, run in ``folder``. Raises `UserError` if it fails."""
+    """The output of ``command``, run in ``folder``. Raises `UserError` if it fails."""
     # The makefiles of a surrounding `make` must not reach into this one.
     environment = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
     words = [str(word) for word in command]

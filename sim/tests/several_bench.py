@@ -1,4 +1,7 @@
-"""Several units of one design at work at the same time, each with its own clock, source, sink and pauses."""
+"""cocotb test of several units in one design that work at the same time.
+
+Each unit has its own clock, source, sink and pauses.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from sim.cases.stimulus import extreme_frames, random_frames
 from sim.frozen.testbench import Testbench
 from sim.simulator.job import JOB_VARIABLE, Job
 
-#: A folder for each unit, of the name of its shell in the top module.
+#: Holds a job folder for each unit, which has the name of the unit's shell in the top module.
 FOLDER = Path(os.environ[JOB_VARIABLE])
 
 

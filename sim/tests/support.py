@@ -1,4 +1,4 @@
-"""What the co-simulation's tests share: the simulator asked for, wave files, verdicts of test modules."""
+"""What the co-simulation's tests share: simulators, waveform files, verdicts of cocotb tests."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sim.simulator.simulators import MissingTool, Simulator, find_simulator
 
 
 def installed(name: str) -> Simulator:
-    """The simulator, or a skipped test that says what is missing."""
+    """The simulator called ``name``. Skips the test where the simulator is not installed, and says what is missing."""
     try:
         return find_simulator(name)
     except MissingTool as error:
@@ -20,7 +20,7 @@ def installed(name: str) -> Simulator:
 
 
 def waves(request: pytest.FixtureRequest, name: str, simulator: Simulator) -> Path | None:
-    """Where ``--waves`` puts the waveforms of a unit; None without."""
+    """The waveform file of a unit; None without the option ``--waves``."""
     if not request.config.getoption("--waves"):
         return None
     folder = output_directory(request.config.rootpath / "build" / "waves")
@@ -30,7 +30,7 @@ def waves(request: pytest.FixtureRequest, name: str, simulator: Simulator) -> Pa
 
 
 def check_verdicts(verdicts: Mapping[str, str | None], least: int, where: str) -> None:
-    """Fail unless at least so many tests ran, and all passed."""
+    """Fail unless at least ``least`` tests ran, and all passed."""
     assert len(verdicts) >= least, f"only {sorted(verdicts)} ran"
     failures = [f"{test}: {message}" for test, message in verdicts.items() if message is not None]
     assert not failures, f"{where}:\n" + "\n".join(failures)

@@ -1,4 +1,4 @@
-"""The bulk path: the same run on every simulator, and ``python -m sim.run`` on top of it."""
+"""The bulk path: runs are the same on every simulator, and ``python -m sim.run`` reports them."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def stream(
     idle: float = 0.0,
     stall: float = 0.0,
 ) -> SimulationResult:
-    """``count`` random frames and the extreme ones through the unit."""
+    """Stream ``count`` random frames and the extreme frames through the unit."""
     config = case.layer.config
     frames = np.concatenate([random_frames(np.random.default_rng(seed), config, count), extreme_frames(config)])
     return simulate(core, frames, simulator=simulator.name, seed=seed, idle=idle, stall=stall)
@@ -59,7 +59,7 @@ def test_full_rate(core: Core, case: UnitConfig, simulator: Simulator, seed: int
 
 
 def test_simulators_agree_cycle_by_cycle(core: Core, case: UnitConfig) -> None:
-    """A seed means the same pauses everywhere, so even the cycle figures are the same."""
+    """A seed means the same pauses on every simulator, so even the cycle figures are the same."""
     runs = [stream(core, case, installed(name), seed=5, idle=0.3, stall=0.2) for name in ("verilator", "icarus")]
     assert [run.complaints() for run in runs] == [[], []]
     assert runs[0].frame_cycles == runs[1].frame_cycles
@@ -74,7 +74,7 @@ def test_pauses_follow_the_seed(core: Core, case: UnitConfig, simulator: Simulat
 
 @pytest.mark.parametrize("idle, stall", [(0.75, 0.0), (0.0, 0.75)], ids=["idle", "stall"])
 def test_pauses_have_the_probability(idle: float, stall: float, simulator: Simulator) -> None:
-    """A unit that moves a beat a cycle takes 1/(1 - p) as long."""
+    """With pauses of probability p, a unit that moves a beat a cycle takes 1/(1 - p) times as long."""
     case = named_case("fold_parallel")
     core = generate(case)
     result = stream(core, case, simulator, count=100, idle=idle, stall=stall)
@@ -130,7 +130,7 @@ def test_run_of_one_frame_without_batch(simulator: Simulator, tmp_path: Path) ->
 
 
 def test_run_fails_on_a_wrong_unit(simulator: Simulator, tmp_path: Path) -> None:
-    """Exit status 1 and a report that says so; planted by a unit of another layer."""
+    """The exit status is 1, and the report says that the unit is wrong. The wrong unit is that of another layer."""
     np.save(tmp_path / "x.npy", np.ones((1, 4, 5, 6), np.int16))
     script = (
         "import sys, dataclasses; from golden.support import cli; from sim import run; sound = run.generate\n"
@@ -148,7 +148,7 @@ def test_run_fails_on_a_wrong_unit(simulator: Simulator, tmp_path: Path) -> None
 
 
 def test_crash_is_told(tmp_path: Path) -> None:
-    """A simulator that ends before its tests do."""
+    """A simulator that ends before its tests do gives an error."""
     (tmp_path / "bulk").write_text("#!/bin/sh\necho out of memory\nexit 9\n")
     (tmp_path / "bulk").chmod(0o755)
     program = Program(simulator=installed("verilator"), bench=BULK, top="bulk", folder=tmp_path)

@@ -1,4 +1,4 @@
-"""The checks themselves: a unit with a planted fault must fail, and where one expects it to."""
+"""The checks of frozen units, checked: a unit with a planted fault must fail in the expected test."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from sim.tests.support import installed
 pytestmark = pytest.mark.thorough
 
 
-#: A wrapper around the sound unit. Between `u_*` (the unit) and `m_axis_*`, `s_axis_*` (its user) sits the fault.
+#: A wrapper around the sound unit. The fault sits between ``u_*`` (the unit) and ``m_axis_*``, ``s_axis_*`` (its user).
 WRAPPER = """
 module xvolution(
     input aclk, input aresetn,
@@ -45,7 +45,7 @@ module xvolution(
 {body}
 endmodule
 """
-#: How the wrapper connects what a fault leaves alone.
+#: How the wrapper drives each wire that a fault leaves alone.
 SOUND = {
     "u_resetn": "aresetn",
     "u_in_valid": "s_axis_tvalid",
@@ -63,9 +63,9 @@ class Fault:
 
     Attributes:
         wires: assignments that differ from `SOUND`.
-        found: a test of ``stream_bench`` that must fail, and a word of its message.
-        bulk: a word of what the bulk path must say; None if it cannot see the fault.
-        state: Verilog declarations and processes.
+        found: a test of `sim.frozen.tests` that must fail, and a part of its message.
+        bulk: a part of what the bulk path must say; None if it cannot see the fault.
+        state: Verilog declarations and processes that the assignments need.
     """
 
     wires: dict[str, str]
@@ -167,7 +167,7 @@ NAME = "conv_1x1"
 
 
 def plant(fault: Fault | None) -> Core:
-    """The unit of `NAME` with a fault, or in a wrapper that changes nothing."""
+    """The unit of `NAME` in a wrapper with ``fault``; None gives a wrapper that changes nothing."""
     case = named_case(NAME)
     core = generate(case)
     widths = {
@@ -189,7 +189,7 @@ def exercised(core: Core, folder: Path) -> dict[str, str | None]:
 
 
 def complaints(core: Core) -> list[str]:
-    """What the bulk path says at full rate, and with pauses."""
+    """The complaints of the bulk path, at full rate and with pauses."""
     case = named_case(NAME)
     frames = random_frames(np.random.default_rng(1), case.layer.config, 3)
     found = []

@@ -1,4 +1,4 @@
-"""The fuzzer finds a wrong unit, keeps the case, and says how to see it again."""
+"""The fuzzer finds a wrong unit, keeps the case, and says how to run the case again."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_hang_is_told_from_a_mismatch(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_reloadable_unit_that_is_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each scenario that fails is told with the command that runs just this one, here on the sound unit."""
+    """A scenario that fails is reported with the command that runs it alone. Here that runs the sound unit."""
     sound = fuzz.generate
 
     def wrong(*layer: Any, **options: Any) -> Core:

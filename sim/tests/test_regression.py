@@ -1,4 +1,4 @@
-"""The units of `make test`, through the regression that mutants go through: bulk frames and the essential tests."""
+"""The units of ``make test`` go through the regression of the mutants: bulk frames and the essential tests."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sim.cases.reloadable import any_case
 from sim.evidence.mutation import regression
 from sim.simulator.simulators import Simulator
 
-#: Chosen by `scripts.quick_units` from the recorded mutants.
+#: The units that `scripts.quick_units` chose from the recorded mutants.
 UNITS = (
     "dynamic_head_over_beats",
     "fold_sequential",

@@ -1,4 +1,4 @@
-"""Planted faults: what the benches of reloadable units must notice, each at a port of a unit."""
+"""The checks of reloadable units, checked: a unit with a fault planted at a port must fail in the expected test."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.thorough
 
 
 NAME = "conv_1x1"
-#: How the unit's top module says what the faults change.
+#: Pieces of the unit's top module that the faults replace.
 READ_DATA, ANSWER = ".s_axi_rdata(s_axi_rdata)", ".s_axi_bvalid(s_axi_bvalid)"
 READ_ADDRESS = ".araddr(s_axi_araddr)"
 RESPONSE, READY = ".s_axi_bresp(s_axi_bresp)", "assign s_axis_tready = o_ready & awake;"
@@ -33,9 +33,9 @@ class Fault:
     """A planted fault.
 
     Attributes:
-        text: what is replaced in the Verilog, and by what.
-        found: a test of ``reload_bench`` that must fail, and a word of its message.
-        state: Verilog declarations and processes.
+        text: the piece of Verilog that is replaced, and what takes its place.
+        found: a test of `sim.reloadable.tests` that must fail, and a part of its message.
+        state: Verilog declarations and processes that the replacement needs.
     """
 
     text: tuple[str, str]
@@ -59,7 +59,7 @@ FAULTS: Mapping[str, Fault] = {
         state="assign s_axi_bresp = 0;",
         found=("bad_accesses", "is accepted, which is a case of bad_access"),
     ),
-    "second address": Fault(  # of the width, 0x44
+    "second address": Fault(  # the register ``width`` (0x44) has a second address
         text=(READ_ADDRESS, ".araddr(s_axi_araddr == 'h244 ? 'h44 : s_axi_araddr)"),
         found=("bad_accesses", "read of 0x244 is accepted"),
     ),
@@ -103,7 +103,7 @@ def test_fault_is_found(fault: Fault, tmp_path: Path) -> None:
 @pytest.mark.parametrize("relu", [False, True])
 @pytest.mark.parametrize("signed", [False, True])
 def test_elements_that_are_cut(signed: bool, relu: bool, seed: int) -> None:
-    """Counted with numbers of any size: beyond a limit, which is not 0."""
+    """Elements beyond a limit other than 0 are counted as in arithmetic without bounds."""
     rng = np.random.default_rng(seed)
     fields = {"in_channels": 1, "out_channels": 2, "height": 4, "width": 5, "kernel": 1, "attn_offsets": ()}
     layer = random_layer(rng, **fields, out_bits=4, out_signed=signed, relu=relu, out_shift=9)

@@ -1,4 +1,4 @@
-"""Every named reloadable unit, cycle by cycle in a real simulator, behind the driver and AXI models."""
+"""Every named reloadable unit runs cycle by cycle in a real simulator, behind the driver and AXI models."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Several builds in one design: two different ones, and two instances of one of them."""
+"""Several units in one design: two different builds, one of them with two instances."""
 
 from __future__ import annotations
 
@@ -28,7 +28,10 @@ def build(case: str, **changes: Any) -> Core:
 
 @pytest.fixture(scope="module")
 def units() -> dict[str, Core]:
-    """Units by their place in the design. The two builds differ in layer, folding and target, and share all stages."""
+    """The units by their place in the design.
+
+    The two builds differ in layer, folding and target. They have the same stages.
+    """
     first = build("ecp5_2_bit_depthwise", name="first")
     second = build("stride_2_even", name="second")
     return {"left": first, "middle": second, "right": first}
@@ -80,7 +83,7 @@ def test_simulated(units: dict[str, Core], simulator: str, seed: int, tmp_path: 
 
 @pytest.mark.thorough
 def test_synthesised(units: dict[str, Core], tmp_path: Path) -> None:
-    """Each instance is there: the multipliers of all together are those of each alone."""
+    """No instance is lost: the design has as many multipliers as all its units alone together."""
     ports = {
         place: [
             f"{port['direction']} [{port['width'] - 1}:0] {place}_{port['name']}" for port in core.manifest["ports"]

@@ -1,4 +1,4 @@
-"""The primitives of every family, instead of plain arithmetic, in units that Icarus simulates in a moment."""
+"""Units made of the primitives of each family, small enough for Icarus to simulate in a moment."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.thorough
 
 @pytest.mark.parametrize("name", SMALL_CASES)
 def test_target(name: str, seed: int) -> None:
-    """Extreme frames between random ones: at full rate in the predicted time, and with pauses."""
+    """Random and extreme frames in turn come out right at full rate, in the predicted time, and with pauses."""
     case = named_case(name)
     config = case.layer.config
     core = generate(case)

@@ -1,4 +1,4 @@
-"""Every named case, cycle by cycle in a real simulator: bits, stream rules, predicted cycle figures."""
+"""Every named frozen unit, cycle by cycle in a real simulator: bits, stream rules, predicted cycle figures."""
 
 from __future__ import annotations
 

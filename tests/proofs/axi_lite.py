@@ -1,15 +1,17 @@
 """AXI4-Lite slave: one response for each request, within a fixed number of cycles, and one access to the registers.
 
-Proven for ever, by k-induction, for any order of addresses and data, any pauses of the master, any answers
-of the registers and resets at any time. Nothing is assumed of the master.
+It is proven for ever, by k-induction, for any order of addresses and data, any pauses of the master, any
+answers of the registers, and resets at any time. Nothing is assumed of the master. What is claimed:
 
-- One write and one read are under way at most; a response comes only where a request is, and once.
+- One write and one read are under way at most.
+- A response comes only for a request, and once.
 - BVALID and RVALID stay with their response until it is taken.
-- Whether a channel is ready is said by what has been taken and answered before, by nothing that is
-  offered now: no wait of one channel for another, and no path through the slave.
-- A write that is in completely is answered after two cycles more, a read after one, whatever the master does.
-- The registers see each access once, with the address, data and byte strobes taken, which stay for two
-  cycles; the response tells their answer.
+- Whether a channel is ready depends only on what has been taken and answered before. So no channel waits
+  for another, and there is no path through the slave.
+- A complete write is answered two cycles later, a read one cycle later, whatever the master does.
+- The registers see each access once, with the address, data and byte strobes that were taken. These stay
+  for two cycles.
+- The response tells the answer of the registers.
 """
 
 from __future__ import annotations
@@ -96,7 +98,10 @@ class AxiLiteHarness(Harness):
             self.lemma(m, ~done | (there & dut.rvalid))
 
     def _taken(self, m: Module, takes: Value, answered: Value, value: Value) -> tuple[Signal, Signal]:
-        """What a channel has taken, and whether it is still to be answered. Two at once would break a claim."""
+        """The value that a channel has taken last, and whether it is still to be answered.
+
+        Two values at once would break a claim.
+        """
         there, kept = Signal(), Signal.like(value, reset_less=True)
         m.d.sync += there.eq(takes | (there & ~answered))
         with m.If(takes):
@@ -104,7 +109,7 @@ class AxiLiteHarness(Harness):
         return kept, there
 
     def _check_answer(self, m: Module, there: Value, valid: Value, ready: Value, payload: Value, *, most: int) -> None:
-        """A response stays until it is taken, and comes within ``most`` cycles after that of a complete request."""
+        """Claim that a response comes within ``most`` cycles of its complete request, and stays until taken."""
         waited, kept = Signal(), Signal(len(payload))
         m.d.sync += [waited.eq(valid & ~ready), kept.eq(payload)]
         self.claim(m, ~waited | (valid & (payload == kept)))
@@ -113,7 +118,7 @@ class AxiLiteHarness(Harness):
         self.claim(m, late <= most)
 
     def _check_access(self, m: Module, strobe: Value, there: Value, answered: Value, valid: Value) -> Signal:
-        """Registers are accessed once, between request and response; returns whether they have been."""
+        """Claim that registers are accessed once, between request and response. Returns whether they have been."""
         done = Signal()
         m.d.sync += done.eq((done | strobe) & ~answered)
         self.claim(m, ~strobe | (there & ~done))

@@ -1,4 +1,4 @@
-"""All proofs, and the bugs planted to see each fail."""
+"""All proofs, with the bugs planted to see each fail."""
 
 from __future__ import annotations
 
@@ -39,5 +39,5 @@ PROOFS: dict[str, Proof] = {
 
 
 def find_bug(proof: str, name: str) -> Bug:
-    """The bug ``name`` of ``proof``."""
+    """The bug called ``name`` of the proof called ``proof``."""
     return next(bug for bug in PROOFS[proof].bugs if bug.name == name)

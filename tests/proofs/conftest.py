@@ -1,4 +1,4 @@
-"""Slow proofs run only when asked for: ``--slow-proofs``, as `make prove` does."""
+"""Slow proofs run only with the option ``--slow-proofs``, which ``make prove`` gives."""
 
 from __future__ import annotations
 

@@ -1,19 +1,28 @@
 """Frame sets: a set stays as it is while frames that carry its number are under way.
 
-Proven for ever, by k-induction, with frames of any length, outputs complete at any time, orders for any
-parts with and without a frame to wait for, and resets at any time. What is claimed:
+It is proven for ever, by k-induction. Frames have any length, and outputs complete at any time. Orders are for
+any parts, with and without a frame to wait for. Resets come at any time.
 
-- the number of the set in force changes in the cycle after an order's boundary, and in no other: the
-  first boundary after the order, or the first with as many frames begun as it waits for;
-- the set in force never changes, and the other one neither while frames that carry it are under way;
-- as long as there are such frames, ``o_pending``, ``o_switching`` or an order without its ``o_applied``
-  tells, and later none of these does; the memories said to be free are not those of a frame under way;
-- a new set has the size that was prepared, if that was ordered, otherwise that of the set before;
-- frames begun and whether any is under way are counted right.
+The next set is *busy* while ``o_pending`` or ``o_switching`` is set, or an order still waits for its
+``o_applied``. What is claimed:
 
-Assumed, as `hw.control.control` sees to: an order comes only if none of these three tells, the frame number that
-it waits for is there four cycles before, settings stay until they are in force, and no order waits for
-a frame more than 2^30 frames away. Frames complete in order, as many at a time as the unit can hold.
+- The number of the set in force changes in the cycle after an order's boundary, and in no other cycle.
+  That is the first boundary after the order, or the first with as many frames begun as the order waits for.
+- The set in force never changes. The other set does not change while frames that carry it are under way.
+- The next set is busy while frames that carry the set before are under way, and ``o_switching`` is set only
+  then.
+- The memories said to be free are not those of a frame under way.
+- A new set has the size that was prepared if settings were ordered, otherwise the size of the set before.
+- The number of frames begun is right, and so is whether any frame is under way.
+
+What is assumed, as `hw.control.control` makes sure:
+
+- An order comes only while the next set is not busy.
+- The frame number that an order waits for is there four cycles before the order.
+- Settings stay until they are in force.
+- No order waits for a frame more than 2^30 frames away.
+
+It is also assumed that frames complete in order, and that no more are under way than the unit can hold.
 """
 
 from __future__ import annotations
@@ -28,9 +37,9 @@ from tests.proofs.proof import Bug, Harness, Proof
 from tests.proofs.row_store import small_shapes
 from tests.support.front_end import reloadable
 
-#: Frames under way at most; for the simulated latency of the pipeline, which is no matter here.
+#: The most frames under way, and the latency of the pipeline that it belongs to, which does not matter otherwise.
 MOST, LATENCY = 8, 1
-#: Bits of a height and a width, and cycles that the number of a frame to wait for is there before the order.
+#: Bits of a height and a width, and cycles before an order in which the frame number that it waits for is there.
 SIZE, AHEAD = 2, 4
 
 
@@ -79,7 +88,7 @@ class FrameSetsHarness(Harness):
         self.claim(m, dut.o_begun == begun)
         self.claim(m, dut.o_applied == Mux(delay(m, changes, 1, reset_less=False), order["parts"], 0))
 
-        # Frames under way, those that carry the number of the set before, and those of the set in force.
+        # Frames under way that carry the number of the set before, and those that carry that of the set in force.
         old, new = Signal(range(MOST + 1)), Signal(range(MOST + 1))
         self.assume(m, ~self.done | (old + new > 0))
         self.assume(m, ~begins | (old + new < MOST))
@@ -107,7 +116,7 @@ class FrameSetsHarness(Harness):
         return m
 
     def _order(self, m: Module, applied: Value) -> dict[str, Signal]:
-        """Orders as the control plane gives them; returns what the last one said."""
+        """Give orders as the control plane does. Returns what the last order asked for."""
         dut = self._dut
         waits = self._waits = Signal()
         m.d.sync += waits.eq((waits | self.apply) & ~applied)
@@ -128,7 +137,7 @@ class FrameSetsHarness(Harness):
         return kept
 
     def _due(self, m: Module, begun: Value) -> Value:
-        """Whether as many frames have begun as are to be waited for, which is known for some cycles."""
+        """Whether as many frames have begun as the order waits for. That number must be there for some cycles."""
         before, cycles = Signal(WORD), Signal(range(AHEAD + 1))
         same = self.at == before
         m.d.sync += [before.eq(self.at), cycles.eq(Mux(same, Mux(cycles == AHEAD, AHEAD, cycles + 1), 0))]
@@ -147,7 +156,7 @@ class FrameSetsHarness(Harness):
         m.d.sync += awake.eq(1)
         for index in range(2):
             stays = sets[index] == before[index]
-            # In the cycle of the change the set that comes into force is written for the last time.
+            # The set that comes into force is written for the last time in the cycle of the change.
             self.claim(m, ~awake | (number != index) | changed | stays)
             self.claim(m, ~awake | (number == index) | (old == 0) | stays)
         for index, (mine, others) in enumerate(zip(dut.o_sets, reversed(list(dut.o_sets)), strict=True)):

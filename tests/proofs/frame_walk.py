@@ -1,24 +1,26 @@
 """Frame writer and frame walk: no pixel is overwritten that is still to be read, none is read before it is written.
 
-Proven for `DEPTH` cycles after power-up (bounded model checking), not for ever, which is room for the first
-reuse of a slot in small frames, and no more: each further cycle doubles the solver's time. Frames may have any
-size up to that of the build, software change it whenever it may, the source pause, end frames
-too early or too late, and the sink stall, as they like. The real frame sets, writer and walk are
-wired as in `hw.reloadable.reloadable_unit`. The sequencer between walk and sink may take a beat in
-any cycle in which there is one. What is claimed:
+It is proven for `DEPTH` cycles after power-up (bounded model checking), not for ever. That is enough for the
+first reuse of a slot in small frames. Each further cycle doubles the solver's time.
 
-- every beat is written to its own slot, column and address, in order;
-- every read is that of the next beat in order, with address, slot and valid rows of its own frame;
-- every pixel that it reads has been written two cycles before at least;
-- none of its rows' slots has been given to a later row up to this cycle, this cycle's write included;
-- what is taken from the writer's queues of frames is there; with the smallest frames, of which most
-  begin before they are read, the queues never hold more than they have room for.
+The real frame sets, writer and walk are wired as in `hw.reloadable.reloadable_unit`. Frames may have any size up
+to that of the build. Software may change the size whenever the control plane lets it. The source may pause, and
+end frames too early or too late. The sink may stall. The sequencer between walk and sink may take a beat in any
+cycle in which there is one. What is claimed:
 
-Data is no matter here: the reference counts rows, across frames, and knows the two sizes that may be
-under way and the first frame of the newer one. It shares nothing with the gateware but these sizes.
+- Every beat is written to its own slot, column and address, in order.
+- Every read is that of the next beat in order, with address, slot and valid rows of its own frame.
+- Every pixel that is read has been written at least two cycles before.
+- No slot that is read has been given to a later row up to this cycle, this cycle's write included.
+- What is taken from the writer's queues of frames is there.
+- The queues never hold more than they have room for. This is claimed for the smallest frames, of which most
+  begin before they are read.
 
-Assumed: software changes the size only when the control plane lets it; a frame's outputs are complete
-some time after its last one's last beat is read; no reset.
+The harness has no data: its reference counts rows, across frames. The reference knows the two sizes that may be
+under way, and the first frame of the newer size. It shares nothing with the gateware but these sizes.
+
+It is assumed that software changes the size only when the control plane lets it, that a frame's outputs are
+complete some time after the last beat of its last output is read, and that there is no reset.
 """
 
 from __future__ import annotations
@@ -38,9 +40,10 @@ from tests.proofs.proof import Bug, Harness, Proof
 from tests.proofs.row_store import small_shapes
 from tests.support.front_end import reloadable
 
-#: Cycles looked at, more where the first read is later; the latency only says how many frames may be under way.
+#: Cycles looked at, with padding and without, where the first read is later. The latency only decides how many frames
+#: may be under way.
 DEPTH, DEPTH_VALID, LATENCY = 14, 20, 8
-#: Bits of numbers of frames and rows: they are compared by their difference, and there is one a cycle at most.
+#: Bits of frame numbers and row numbers. They are enough to compare by difference, as there is one a cycle at most.
 NUMBER = 6
 
 
@@ -111,7 +114,7 @@ class FrameWalkHarness(Harness):
         ]
 
     def _apply(self, m: Module) -> None:
-        """Software changes the size, as the control plane lets it; ``_size_of`` knows the outcome."""
+        """Let software change the size when the control plane lets it. `_size_of` tells the outcome."""
         c, sets = self._shapes.layer.config, self._sets
         for value, most in ((self.height, c.height), (self.width, c.width)):
             self.assume(m, (value >= c.smallest_frame) & (value <= most))
@@ -134,12 +137,12 @@ class FrameWalkHarness(Harness):
         self._old, self._new, self._since = old, new, since
 
     def _size_of(self, frame: Value) -> Size:
-        """The size of frame number ``frame``, from a cycle after it has begun."""
+        """The size of frame number ``frame``. It is right from the cycle after the frame has begun."""
         both = Mux((frame - self._since)[NUMBER - 1], self._old, self._new)
         return Size(height=both[: self._bits], width=both[self._bits :])
 
     def _slot(self, m: Module, base: Value, row: Value, name: str) -> Value:
-        """The slot of a row of the frame whose first row lies in slot ``base``; ``row`` may be below 0."""
+        """The slot of ``row`` in a frame whose first row lies in slot ``base``. ``row`` may be below 0."""
         total = base + row + self._slots
         for _ in range(2 + self._shapes.layer.config.height // self._slots):
             reduced = Signal(self._bits + 3, name=f"{name}_slot")
@@ -150,7 +153,9 @@ class FrameWalkHarness(Harness):
     def _check_writes(self, m: Module) -> tuple[Value, Value, Value]:
         """Check where each beat goes.
 
-        Returns row and beats within it up to which all is written, and the row last written to.
+        Returns:
+            The row that is being written and the number of its beats that are written, both as of two cycles
+            before; and the row last written to.
         """
         g, c, write = self._shapes.geometry, self._shapes.layer.config, self._writer.o_write
         written = write.enable.any()
@@ -176,7 +181,7 @@ class FrameWalkHarness(Harness):
         last = Signal(NUMBER, name="last_row")
         latest = Mux(written, row, last)
         m.d.sync += last.eq(latest)
-        # The counts are those before this cycle's write; a cycle before they lack that of the cycle before, too.
+        # The counts lack this cycle's write. A cycle late, they lack the write of the cycle before, too.
         return delay(m, row, 1, reset_less=False), delay(m, beats, 1, reset_less=False), latest
 
     def _check_reads(self, m: Module, written: tuple[Value, Value, Value]) -> None:
@@ -205,12 +210,12 @@ class FrameWalkHarness(Harness):
         self.claim(m, ~reads | (walk.o_read.address == address))
         self.claim(m, ~reads | (walk.o_read.slot == self._slot(m, base, y, "read")))
         self.claim(m, ~reads | (walk.o_read.row_valid == Cat(inside)))
-        # A frame is done some time after the last beat of its last output is read.
+        # A frame may be done once the last beat of its last output has been read.
         undone = Signal(NUMBER)
         m.d.sync += undone.eq(undone + (reads & ends_group & delay(m, walk.o_tag.frame_last, 1)) - self.done)
         self.assume(m, ~self.done | (undone > 0))
 
-        # The rows that it reads: the upmost must not be gone, the lowest must be written up to the last column.
+        # The uppermost row that is read must not be gone. The lowest must be written up to the last column read.
         right = Mux(stride * (group + 1) >= size.width, size.width, stride * (group + 1)) - 1
         needed = right * g.channel_beats + channel
         for dy, valid in zip(g.rows, inside, strict=True):
@@ -220,7 +225,10 @@ class FrameWalkHarness(Harness):
             self.claim(m, ~(reads & valid) | (gone < self._slots))
 
     def _check_queues(self, m: Module) -> None:
-        """Frames that have begun wait for the walk, those that are complete for its last beat of them."""
+        """Check the writer's queues: one of frames that have begun, and one of frames that are complete.
+
+        A begun frame waits for the walk to come to it. A complete frame waits for the walk's last beat of it.
+        """
         shapes, writer, most = self._shapes, self._writer, frames_at_once(self._shapes)
         ends = writer.o_boundary & (writer.o_begins | self._within(m))
         for name, comes, goes, there in (
@@ -234,7 +242,7 @@ class FrameWalkHarness(Harness):
                 self.claim(m, count <= most)
 
     def _within(self, m: Module) -> Signal:
-        """Whether a frame has begun and not ended."""
+        """Whether a frame has begun and not yet ended."""
         within = Signal()
         m.d.sync += within.eq((within | self._writer.o_begins) & ~self._writer.o_boundary)
         return within
@@ -324,7 +332,7 @@ PROOF = Proof(
 
 VALID = Proof(
     name="frame_walk_valid",
-    claim="the same without padding, where the first read is later",
+    claim="no pixel is overwritten before its last read, without padding, where the first read is later",
     unbounded=False,
     depth=DEPTH_VALID,
     builds={

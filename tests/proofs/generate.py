@@ -2,8 +2,8 @@
 
 An empty BUG stands for none.
 
-A process of its own, because a planted bug changes modules: it is put into a module's text
-when that is first imported, and everything else imports the changed module.
+This is a process of its own, because a planted bug changes modules. The bug is put into a module's text
+when the module is first imported. Everything else then imports the changed module.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class _Planted(SourceFileLoader):
 
 
 class _Planter:
-    """Finds the bug's module, and no other."""
+    """Finds the module of the bug, and no other."""
 
     def __init__(self, bug: Bug) -> None:
         self._bug = bug
@@ -78,7 +78,7 @@ def main(out: str, proof: str, bug: str, *builds: str) -> None:
     for number, build in enumerate(builds):
         harness = chosen.builds[build]()
         harness.lemmas = not bug
-        # Where a claim stands is told by its line, wherever the project lies.
+        # The place of a claim in the results does not depend on the folder of the project.
         module = Fragment.get(harness, None)
         text = rtlil.convert(module, ports=harness.ports).replace(f"{ROOT}/", "")
         (Path(out) / f"{number}.il").write_text(inside.expose(text, harness.probes))

@@ -1,8 +1,8 @@
 """Inside: registers and memory words of a component by name, for lemmas about its state.
 
-A harness has a free input for each of them, as wide as what it stands for. Once the harness is
-RTLIL, `expose` leads the register or the word out to it: the text gets an output at every module
-on the way. What there is, and how wide, is read off the component's own RTLIL.
+A harness has a free input for each register or word that it asks for, of the same width. Once the harness
+is RTLIL, `expose` leads the register or word out to that input: every module on the way gets an output.
+The registers and memories that there are, and their widths, are read from the component's own RTLIL.
 """
 
 from __future__ import annotations
@@ -16,23 +16,24 @@ from functools import cached_property
 from amaranth.back import rtlil
 from amaranth.hdl import Elaboratable, Module, Shape, Signal, Value
 
-#: Number of the first port that is added to a module, beyond all that it has.
+#: Number of the first port that is added to a module, above all numbers of its own ports.
 FIRST_PORT = 100_000
 #: Name of the module that is converted.
 TOP = "top"
-#: Finds something in a module's text. The names of what has none differ by what is around the component.
+#: Finds a wire or memory in a module's text. A wire that the designer did not name has another name in another
+#: surrounding, so that its name cannot be kept.
 Source = Callable[["_Module"], str]
 
 
 @dataclass(frozen=True)
 class Probe:
-    """What is led out.
+    """A register or memory word that is led out.
 
     Attributes:
-        signal: the harness's input.
-        path: names of the submodules on the way to where it is.
-        source: finds what it is there, as RTLIL has it; of a word the memory.
-        address: the word's address, a signal of the harness; None where it is no word.
+        signal: the harness's input that stands for it.
+        path: names of the submodules that lead to it.
+        source: finds it in the RTLIL of the last of these modules; of a word, it finds the memory.
+        address: the word's address, a signal of the harness; None for a register.
     """
 
     signal: Signal
@@ -42,13 +43,13 @@ class Probe:
 
 
 class Inside:
-    """What is inside a component.
+    """The registers and memory words inside a component or one of its submodules.
 
     Args:
         m: the harness's module.
-        probes: where it is noted what has been asked for.
+        probes: the list to which everything that is asked for is added.
         modules: the component's RTLIL, module by module.
-        path: names of the submodules that lead here, the component's own first.
+        path: names of the submodules that lead here; the component's own name comes first.
     """
 
     def __init__(self, m: Module, probes: list[Probe], modules: Mapping[str, str], path: tuple[str, ...]) -> None:
@@ -56,12 +57,12 @@ class Inside:
 
     @classmethod
     def of(cls, m: Module, probes: list[Probe], component: Elaboratable, name: str) -> Inside:
-        """Of a component that becomes the submodule ``name`` of the harness's module."""
+        """Add ``component`` to the harness's module as submodule ``name``, and look inside it."""
         m.submodules[name] = component
         return cls(m, probes, _modules(rtlil.convert(component, name=TOP, emit_src=False)), (name,))
 
     def part(self, name: str) -> Inside:
-        """The submodule called ``name``."""
+        """The inside of the submodule called ``name``."""
         return Inside(self._m, self._probes, self._modules, (*self._path, name))
 
     def register(self, name: str) -> Signal:
@@ -69,21 +70,25 @@ class Inside:
         return self._wire(lambda module: module.wire_called(name))
 
     def after(self, source: str | Signal) -> Signal:
-        """The only register here that is ``source``, a signal's name or a register of `Inside`, a cycle later."""
+        """The only register here that has the value of ``source`` a cycle later.
+
+        Args:
+            source: name of a signal, or a register that was asked for before.
+        """
         if isinstance(source, Signal):
             before = next(probe.source for probe in self._probes if probe.signal is source)
             return self._wire(lambda module: module.register_after(before(module)))
         return self._wire(lambda module: module.register_after(module.wire_called(source)))
 
     def word(self, memory: str, address: Value) -> Signal:
-        """What a memory holds at ``address`` in this cycle."""
+        """The word that a memory holds at ``address`` in this cycle."""
         width, size = self._module.memories[memory]
         index = Signal(range(size), name=f"inside_{len(self._probes)}_at")
         self._m.d.comb += index.eq(address)
         return self._probe(Shape(width), lambda _: memory, index)
 
     def written(self, memory: str) -> tuple[Value, Signal]:
-        """Whether a memory's word is being written in this cycle, and which."""
+        """Whether a word of a memory is being written in this cycle, and its address."""
         address, enable = self._module.write_port(memory)
         return (
             self._probe(Shape(_width(enable)), lambda module: module.write_port(memory)[1])[0],
@@ -107,8 +112,8 @@ class _Module:
     """The text of a module in RTLIL.
 
     Attributes:
-        wires: shapes of all wires, by their names.
-        memories: width and size of each, by its name.
+        wires: shapes of all wires, by name.
+        memories: width and size of all memories, by name.
     """
 
     def __init__(self, text: str) -> None:
@@ -127,12 +132,12 @@ class _Module:
         }
 
     def wire_called(self, name: str) -> str:
-        """The only wire of that name, whatever number is behind it."""
+        """The only wire called ``name``, with or without a number behind the name."""
         called = [wire for wire in self.wires if re.fullmatch(rf"\\{re.escape(name)}(\$\d+)?", wire)]
         return _only(f"signal {name}", called)
 
     def register_after(self, wire: str) -> str:
-        """The only wire that is a register of ``wire``, whether with a reset or without."""
+        """The only wire that is a register of ``wire``, with or without a reset."""
         found = []
         for data, register in re.findall(
             r"cell \$dff .*?connect \\D (.*?)\n.*?connect \\Q (\S+)\n", self._text, re.DOTALL
@@ -143,7 +148,7 @@ class _Module:
         return _only(f"register after {wire}", found)
 
     def write_port(self, memory: str) -> tuple[str, str]:
-        """Address and enable of the only one of a memory, as it has them."""
+        """Address and enable of a memory's only write port, as the text has them."""
         ports = re.findall(r"cell \$memwr_v2 .*?\n  end", self._text, re.DOTALL)
         port = _only(f"port of {memory}", [port for port in ports if f'\\MEMID "\\\\{memory}"' in port])
         found = [re.search(rf"connect \\{name} (.*)$", port, re.MULTILINE) for name in ("ADDR", "EN")]
@@ -152,7 +157,7 @@ class _Module:
 
 
 def expose(text: str, probes: Iterable[Probe]) -> str:
-    """The RTLIL ``text`` of a harness whose inputs for ``probes`` are driven by what they stand for."""
+    """The RTLIL ``text`` of a harness, where the inputs of ``probes`` are driven by what they stand for."""
     modules = _modules(text)
     port = itertools.count(FIRST_PORT)
     for probe in probes:
@@ -206,7 +211,7 @@ def _read_port(memory: str, data: str, width: int, address: str, bits: int) -> l
 
 
 def _modules(text: str) -> dict[str, str]:
-    """The text of each module with what stands before it, by its name without the backslash."""
+    """The text of each module, with the lines before it, by the module's name without the backslash."""
     parts = re.split(r"(?<=^end\n)", text, flags=re.MULTILINE)
     found = {}
     for part in parts:
@@ -219,20 +224,20 @@ def _modules(text: str) -> dict[str, str]:
 
 
 def _declaring(module: str, wires: Sequence[str]) -> str:
-    """A module with further wires, before all that may use them."""
+    """The text of ``module`` with further wires at its beginning, before all that may use them."""
     head, begin, rest = module.partition("\nmodule ")
     name, end, body = (rest if begin else module.removeprefix("module ")).partition("\n")
     return (head + begin if begin else "module ") + name + end + "".join(f"{wire}\n" for wire in wires) + body
 
 
 def _with(module: str, lines: Sequence[str]) -> str:
-    """A module with further lines at its end."""
+    """The text of ``module`` with further lines at its end."""
     body, end, rest = module.rpartition("\nend\n")
     return body + "\n" + "\n".join(lines) + end + rest
 
 
 def _width(sigspec: str) -> int:
-    """Bits of a signal, a part of one, or several of them together."""
+    """Number of bits of a signal, of a part of a signal, or of several of these joined."""
     inner = sigspec.strip("{} ") if sigspec.startswith("{") else sigspec
     if inner.isdigit() or "'" in inner:
         return int(inner.partition("'")[0])

@@ -1,16 +1,16 @@
 """Liveness: while the source offers and the sink takes, an output appears within a known number of cycles.
 
-Proven for `DEPTH` cycles after power-up (bounded model checking), not for ever: in every cycle
-the source may pause, the sink stall and the reset come, as they like. From any cycle on in which
+It is proven for `DEPTH` cycles after power-up (bounded model checking), not for ever. The source may pause, the
+sink stall and the reset come in any cycle. An output must come in time, counted from any cycle on in which
 
 - source and sink are both willing and stay so, or
-- the sink is willing and an output is due of a frame that is in completely, whatever the source does,
+- the sink is willing and stays so, and a complete frame has an output due, whatever the source does.
 
-an output is offered no later than the first one of a unit at full rate is: after the cycles from
-the first input beat to the issue that the cycle model states (`hw.plan.schedule`), and the pipeline's latency.
+The time is that of the first output of a unit at full rate: the cycles from the first input beat to the issue
+in the cycle model (`hw.plan.schedule`), and the latency of the pipeline.
 
-The control of the unit is real (row store, sequencer, output stream, wired as in `hw.unit.unit`); what
-lies between issue and output stream never stalls and is a delay here.
+The control of the unit is real: row store, sequencer and output stream, wired as in `hw.unit.unit`. The stages
+between issue and output stream never stall, and are a delay here.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from hw.unit.sequencer import Sequencer
 from tests.proofs.proof import Bug, Harness, Proof
 from tests.proofs.row_store import small_shapes
 
-#: Cycles looked at, and cycles between an issue and its output's entry into the FIFO.
+#: Cycles looked at, and cycles from an issue to the entry of its output into the FIFO.
 DEPTH, PIPELINE = 30, 2
 
 
@@ -64,7 +64,7 @@ class LivenessHarness(Harness):
         most = shapes.schedule.first_output_issue + latency
         self._answers_within(m, most, self.valid & self.ready & ~output_stream.o.valid)
 
-        # Output beats of the frames that are in completely, less those that have left.
+        # Output beats that are due: those of complete frames, less those that have left.
         g, c = shapes.geometry, shapes.layer.config
         beats, outputs = c.height * c.width * g.channel_beats, c.out_height * c.out_width * g.output_beats
         taken, owed = Signal(range(beats + 1)), Signal(signed(8))

@@ -1,13 +1,17 @@
 """Output stream: nothing lost, doubled or reordered, and the AXI4-Stream port keeps its promises.
 
-Proven for ever, by k-induction, with beats, stalls and resets at any time: what comes out is
-what went in, in order; once valid is high, it and the payload stay until ready; an entry that
-is reported free is free. Assumed: a beat comes only where an entry is free, as the
-sequencer's credits see to (`tests.proofs.row_store`).
+It is proven for ever, by k-induction, with beats, stalls and resets at any time. What is claimed:
 
-Order is proven about one beat of arbitrary number: the harness counts the beats that enter,
-keeps the payload of the chosen one, and compares when as many have left. In reloadable units the
-payload has a mark (``tuser``) as well.
+- What comes out is what went in, in order.
+- Once valid is high, it and the payload stay until ready.
+- An entry that is reported free is free.
+
+It is assumed that a beat comes only where an entry is free. The sequencer's credits make sure of that
+(`tests.proofs.row_store`).
+
+Order is proven about one beat of arbitrary number. The harness keeps the payload of that beat, counts the
+beats in front of it, and compares when it comes to the port. In reloadable units the payload also has a
+mark (``tuser``).
 """
 
 from __future__ import annotations
@@ -49,17 +53,17 @@ class OutputStreamHarness(Harness):
         ]
         left = dut.o.valid & self.ready
 
-        # Entries in use, from the ports alone; beats inside, the one at the port included.
+        # Both counts use the ports alone: entries in use, and beats inside, the beat at the port included.
         used = Signal(range(depth + 2))
         inside_count = Signal(range(depth + 3))
         m.d.sync += [used.eq(used + self.valid - dut.o_popped), inside_count.eq(inside_count + self.valid - left)]
         self.assume(m, ~self.valid | (used < depth))
         self.claim(m, ~dut.o_popped | (used > 0))
         self.claim(m, ~dut.o.valid | (inside_count > 0))
-        # An entry is reported free once: all in use are those of beats that are not at the port yet.
+        # Each entry is reported free once: the entries in use are those of beats that are not at the port yet.
         self.claim(m, used == inside_count - dut.o.valid)
 
-        # One beat, chosen when it enters; then how many beats are in front of it.
+        # One beat is chosen when it enters, and the beats in front of it are counted.
         watching, ahead, watched = Signal(), Signal(range(depth + 3)), Signal.like(entry)
         with m.If(~watching), m.If(self.valid & self.chosen):
             m.d.sync += [watching.eq(1), ahead.eq(inside_count - left), watched.eq(entry)]
@@ -72,7 +76,7 @@ class OutputStreamHarness(Harness):
         waited, kept = Signal(), Signal.like(entry)
         m.d.sync += [waited.eq(dut.o.valid & ~self.ready), kept.eq(shown)]
         self.claim(m, ~waited | (dut.o.valid & (shown == kept)))
-        # Nothing is lost: what is inside comes out within two cycles.
+        # Nothing is lost: a beat inside comes to the port within two cycles.
         idle = Signal(2)
         m.d.sync += idle.eq(Mux(dut.o.valid | (inside_count == 0), 0, idle + 1))
         self.claim(m, idle < 2)

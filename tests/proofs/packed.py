@@ -1,9 +1,9 @@
 """Packed multiply-add: two sums out of one sum of products, for all weights and operands.
 
-Proven for ever, by k-induction: words of two weights (`hw.blocks.packed.join`), their products with
-an operand summed by `hw.blocks.dot_product` in a cascade or in multipliers and adders, come apart
-(`hw.blocks.packed.split`) into ``sum low * x`` and ``sum high * x``, for all weights and operands of
-few bits and the fewest bits for the low field that hold every sum (`hw.plan.packing`).
+`hw.blocks.packed.join` makes words of two weights. `hw.blocks.dot_product` sums their products with an
+operand, in a cascade or in multipliers and adders. It is proven for ever, by k-induction, that
+`hw.blocks.packed.split` then gives ``sum low * x`` and ``sum high * x``, for all weights and operands of few
+bits. The low field has the fewest bits that hold every sum (`hw.plan.packing`).
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class PackedHarness(Harness):
         terms = []
         for tap in taps:
             low, high = self.low[tap], self.high[tap]
-            # Weights are symmetric.
+            # Weights are symmetric: the lowest number of the format is none.
             self.assume(m, (low != -(2 ** (WEIGHT - 1))) & (high != -(2 ** (WEIGHT - 1))))
             stored = Signal(signed(WEIGHT), name=f"stored_{tap}")
             m.d.comb += stored.eq(high - low[-1])

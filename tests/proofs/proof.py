@@ -1,4 +1,4 @@
-"""What a proof is: a harness around real gateware, how deep it goes, and the bugs that must make it fail."""
+"""What a proof is: a harness around real gateware, the depth of the search, and bugs that must make it fail."""
 
 from __future__ import annotations
 
@@ -20,11 +20,12 @@ class Bug:
     """A bug planted in the text of a module.
 
     Attributes:
-        name: unique among those of its proof.
-        module: dotted name of the module, ``hw.unit.output_stream``.
-        old, new: text that occurs exactly once in it, and what takes its place.
-        build: the build in which it must be found.
-        depth: cycles within which it must be found; None as many as the proof's.
+        name: its name, unique among the bugs of its proof.
+        module: dotted name of the module, such as ``hw.unit.output_stream``.
+        old: text that occurs exactly once in the module.
+        new: text that takes the place of ``old``.
+        build: the build in which the bug must be found.
+        depth: cycles within which the bug must be found; None stands for the depth of its proof.
     """
 
     name: str
@@ -35,7 +36,7 @@ class Bug:
     depth: int | None = None
 
     def apply(self, text: str) -> str:
-        """The module's text with the bug in it. Raises `ValueError` if ``old`` is not there exactly once."""
+        """The module's text with the bug in it. Raises `ValueError` if ``old`` does not occur exactly once."""
         found = text.count(self.old)
         if found != 1:
             raise ValueError(f"bug {self.name}: {self.old!r} occurs {found} times in {self.module}, 1 is needed")
@@ -47,14 +48,15 @@ class Proof:
     """A property of some gateware, proven in several builds of it.
 
     Attributes:
-        name: unique.
+        name: its name, unique among all proofs.
         claim: the property in words, one sentence.
-        unbounded: whether it holds for ever (k-induction), or for ``depth`` cycles after power-up (bounded).
+        unbounded: whether the property holds for ever (k-induction), or for ``depth`` cycles after power-up
+            (bounded model checking).
         depth: cycles of the base case and of the induction, or of the bounded search.
-        builds: what makes the harness of each build.
-        bugs: planted one at a time; each must break a claim, not only a lemma.
-        slow: builds that `make test` leaves to `make prove`.
-        slow_bugs: the same for planted bugs.
+        builds: makes the harness of each build, by the build's name.
+        bugs: bugs that are planted one at a time. Each must break a claim, not only a lemma.
+        slow: names of the builds that only ``make prove`` runs.
+        slow_bugs: names of the bugs that only ``make prove`` plants.
     """
 
     name: str
@@ -75,27 +77,27 @@ class Proof:
 class Harness(wiring.Component):
     """Gateware, and what is assumed and claimed about it.
 
-    Every input is free: the solver chooses its value in every cycle, the reset's too.
+    Every input is free: the solver chooses its value in every cycle. The reset is free, too.
 
     Attributes:
-        lemmas: whether helper invariants are asserted as well. They make induction work; a planted
-            bug is looked for without them, so that it counts only if it breaks a claim.
+        lemmas: whether lemmas are asserted as well. They make induction work. A planted bug is looked for
+            without them, so that it counts only if it breaks a claim.
     """
 
     lemmas = True
 
     def __init__(self, ports: Mapping[str, Any]) -> None:
         super().__init__(dict(ports))
-        #: What of its components is led out to it.
+        #: What is led out of its components.
         self.probes: list[Probe] = []
 
     def inside(self, m: Module, name: str, component: Elaboratable) -> Inside:
-        """Add a component as a submodule, and look inside."""
+        """Add a component as submodule ``name``, and look inside it."""
         return Inside.of(m, self.probes, component, name)
 
     @property
     def ports(self) -> list[Value]:
-        """All its ports, and the inputs for what is inside."""
+        """All ports of the harness, and the signals of its probes."""
         own = [Value.cast(value) for _, _, value in self.signature.flatten(self)]
         addresses = [probe.address for probe in self.probes if probe.address is not None]
         return [*own, *(probe.signal for probe in self.probes), *addresses]
@@ -105,10 +107,10 @@ class Harness(wiring.Component):
         m.d.comb += Assume(Value.cast(condition).bool())
 
     def claim(self, m: Module, condition: Any) -> None:
-        """What is proven: ``condition`` holds in every cycle."""
+        """Claim that ``condition`` holds in every cycle: this is what is proven."""
         m.d.comb += Assert(Value.cast(condition).bool(), src_loc_at=1)
 
     def lemma(self, m: Module, condition: Any) -> None:
-        """A helper invariant: proven as well, and of no interest by itself."""
+        """Claim a helper invariant. It is proven as well, but is of no interest by itself."""
         if self.lemmas:
             m.d.comb += Assert(Value.cast(condition).bool(), src_loc_at=1)

@@ -1,10 +1,11 @@
-"""Queue: what comes out is what went in, in order, none lost or doubled, each there a cycle after it came.
+"""Queue: what comes out is what went in, in order. No entry is lost or doubled; each is there a cycle after it came.
 
-Proven for ever, by k-induction, for any pushes and pops, and resets at any time. Assumed: an
-entry is pushed only while there is room, and popped only while there is one, as writer and walk
-of a reloadable unit see to (`tests.proofs.frame_walk`).
+It is proven for ever, by k-induction, for any pushes and pops, and resets at any time. It is assumed that an
+entry is pushed only while there is room, and popped only while there is one. Writer and walk of a reloadable
+unit make sure of that (`tests.proofs.frame_walk`).
 
-Order is proven about one entry of arbitrary number, as for the output stream.
+Order is proven about one entry of arbitrary number. The harness keeps that entry, counts the entries in front
+of it, and compares when it is the head.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ class QueueHarness(Harness):
         self.claim(m, dut.level == count)
         self.claim(m, dut.some == (count > 0))
 
-        # One entry, chosen when it is pushed; then how many are in front of it.
+        # One entry is chosen when it is pushed, and the entries in front of it are counted.
         watching, ahead, watched = Signal(), Signal(range(depth + 2)), Signal(ENTRY)
         with m.If(~watching), m.If(self.push & self.chosen):
             m.d.sync += [watching.eq(1), ahead.eq(count - self.pop), watched.eq(self.entry)]

@@ -1,14 +1,15 @@
-"""Register file behind its AXI4-Lite slave: an access that is refused changes nothing, any other what it should.
+"""Register file behind its AXI4-Lite slave: a refused access changes nothing, any other changes what it should.
 
-Proven for ever, by k-induction, with any accesses, any values and refusals from outside, and resets at
-any time, for a small table that has each kind of register and a window. What is claimed:
+It is proven for ever, by k-induction, with any accesses, any values, any refusals from outside, and resets at
+any time. The table is small, and has each kind of register and a window. What is claimed:
 
-- a write is done if its address is that of something that can be written, all its bytes are
-  written, its value is allowed and nothing refuses it; it is answered accordingly;
-- registers and strobes are those of that write, and registers change at no other time;
-- a write that is not done tells one reason; a read is answered with the value, or refused.
+- A write is done if its address can be written, all its bytes are written, its value is allowed and nothing
+  refuses it. It is answered accordingly.
+- The registers change as that write says, and at no other time. The strobes are those of that write.
+- A write that is not done tells one reason.
+- A read is answered with the value, or refused.
 
-The reference is a list of addresses and of what may be written there, by hand.
+The reference is a handwritten list of addresses and of what may be written there.
 """
 
 from __future__ import annotations
@@ -81,11 +82,11 @@ class RegisterFileHarness(Harness):
         return m
 
     def _check_writes(self, m: Module) -> dict[str, Signal]:
-        """Check what a write does in its second cycle; returns what the registers should hold."""
+        """Check what a write does in its second cycle. Returns what the registers should hold, by name."""
         dut, bus = self._dut, self._dut.bus
         deciding = delay(m, bus.write, 1, reset_less=False)
         address, word = bus.write_address, bus.write_data
-        # Where it goes, whether its value is allowed, and whether it is refused.
+        # For each thing that can be written: whether the write goes there, fits, and is refused.
         window = (address >= 32) & (address < 48) & (address[:2] == 0)
         there: dict[str, tuple[Value, Value, Value]] = {
             "plain": (address == 4, (word >= 1) & (word <= 9), Const(0)),

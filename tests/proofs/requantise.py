@@ -1,9 +1,8 @@
 """Requantise: ``saturate(round_half_even(acc * multiplier / 2^out_shift))`` for all sums and multipliers.
 
-Proven for ever, by k-induction, for every sum within the unit's proven range and every
-multiplier up to its largest, on every target with its own latency and rounding. The numbers
-are small, as are the builds; that the wide ones behave alike is what `tests/hw/unit/test_requantise.py`
-samples.
+It is proven for ever, by k-induction, for every sum within the unit's proven range and every multiplier up to
+`MULTIPLIER`, on every target with its own latency and rounding. The builds have few bits.
+``tests/hw/unit/test_requantise.py`` samples wide ones.
 """
 
 from __future__ import annotations

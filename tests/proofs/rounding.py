@@ -1,12 +1,12 @@
 """Rounding: ``saturate(round_half_even(value / 2^shift))`` for every value.
 
-Proven for ever, by k-induction, for every input value of every build: value widths on both
-sides of the shift, signed and unsigned results, with and without the register in the middle.
-The specification has no rounding in it: with ``d = 2 value - 2 y 2^shift``, twice what the
-result is off by,
+It is proven for ever, by k-induction, for every input value of every build. Builds have values wider and
+narrower than the shift, signed and unsigned results, and the register in the middle or not.
 
-- ``|d| <= 2^shift``, and where that is equal, a tie, ``y`` is even;
-- at the upper limit ``d`` may be as large as it likes, at the lower one as small.
+The specification has no rounding in it. ``d = 2 value - 2 y 2^shift`` is twice what the result is off by:
+
+- ``|d| <= 2^shift``, and ``y`` is even where both are equal (a tie).
+- At the upper limit, ``d`` may be as large as it likes. At the lower limit, it may be as small as it likes.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from hw.blocks.pipeline import delay
 from hw.blocks.rounding import LATENCY, rounded
 from tests.proofs.proof import Bug, Harness, Proof
 
-#: Results: unsigned, signed, and signed ones that are never negative.
+#: Ranges of results: unsigned, signed, and signed but never negative.
 LIMITS = {"unsigned": Range(0, 7), "signed": Range(-4, 3), "relu": Range(0, 3)}
-#: Of an 8-bit value: ranges that go just up to the limits of a shift of 3, and one beyond, at either end.
+#: Ranges of an 8-bit value that is shifted by 3. They end where the result just reaches a limit, or one beyond.
 PROVEN = {
     f"{name}, {ends}": (limits, Range(8 * limits.low - below, 8 * limits.high + above))
     for name, limits in LIMITS.items()
@@ -35,7 +35,7 @@ PROVEN = {
 def claim_rounded(
     harness: Harness, m: Module, value: Value, shift: int, limits: Range, y: Value, *, cycles: int
 ) -> None:
-    """Claim that ``y`` is ``value`` of ``cycles`` ago, rounded."""
+    """Claim that ``y`` is the ``value`` of ``cycles`` before, shifted, rounded and saturated."""
     exact = delay(m, value, cycles)
     here = Signal(range(cycles + 1))
     with m.If(here < cycles):

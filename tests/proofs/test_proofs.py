@@ -1,4 +1,4 @@
-"""Every proof goes through, and fails with each bug that is planted to make it fail."""
+"""Every proof holds, and fails with each bug that is planted to make it fail."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ slow = pytest.mark.slow_proof
 
 
 def _parts() -> list[Any]:
-    """The quick builds of each proof together, and each slow one by itself."""
+    """The quick builds of each proof as one case, and each slow build as a case of its own."""
     parts = []
     for proof in PROOFS.values():
         quick = [build for build in proof.builds if build not in proof.slow]
@@ -28,7 +28,7 @@ def _parts() -> list[Any]:
 
 
 def _bugs() -> list[Any]:
-    """Those of slow builds are slow, too."""
+    """All planted bugs. A bug of a slow build is slow, too."""
 
     def marks(proof: Proof, bug: Bug) -> tuple[pytest.MarkDecorator, ...]:
         return (slow,) if bug.name in proof.slow_bugs or bug.build in proof.slow else ()

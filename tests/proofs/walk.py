@@ -1,6 +1,6 @@
 """Walk: the order in which beats read the row store, as gateware that is as simple as it can be.
 
-A reference for harnesses. It shares nothing with `hw.frozen.input_walk` but the geometry.
+It is a reference for harnesses. It shares nothing with `hw.frozen.input_walk` but the geometry.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from hw.plan.shapes import Shapes
 
 
 def table(values: list[int], index: Value) -> Value:
-    """``values[index]``."""
+    """The value ``values[index]``; the last one where ``index`` is beyond them."""
     result: Value = Value.cast(values[-1])
     for position, value in reversed(list(enumerate(values[:-1]))):
         result = Mux(index == position, value, result)
@@ -26,9 +26,9 @@ class Place:
     """A beat that reads the row store.
 
     Attributes:
-        row, group, channel: output row, column group, channel beat.
+        row, group, channel: its output row, column group and channel beat.
         slot: slot of the row of the centres.
-        frames: frames since the place that this one was reached from.
+        frames: number of frames since the place from which this one was reached.
     """
 
     row: Value
@@ -47,9 +47,9 @@ class Place:
 
 
 class Walk:
-    """Places of ``config`` in order, and how many input beats each needs and releases.
+    """The places of a unit in order, and the input beats that each needs and releases.
 
-    Counts of beats are relative to the first beat of the place's frame.
+    Beats are counted from the first beat of the place's frame.
     """
 
     def __init__(self, shapes: Shapes) -> None:
@@ -57,16 +57,16 @@ class Walk:
         self.row_beats = self.c.width * self.g.channel_beats
         self.frame_beats = self.c.height * self.row_beats
         self.rows = range(self.c.out_height)
-        #: Highest slot, group and so on, each in a signal of this many bits; counts of beats are signed.
+        #: Bits that hold any slot, group, channel beat or row.
         self.bits = max(self.slots, self.g.groups, self.g.channel_beats, self.c.out_height).bit_length() + 1
-        #: Most that a place needs more than the one before it, or than nothing.
+        #: Bound on how many beats a place needs more than the one before it, or than nothing.
         self.most = max(self.row_beats * (self.c.height + self.g.down + 2), 1)
 
     def register(self, m: Module, name: str, advance: Value, *, beats: int = 0, length: int = 1) -> list[Place]:
-        """The place of beat ``beats`` and ``length`` places behind it; all move on with ``advance``.
+        """The place of beat ``beats``, and ``length`` places behind it. All move on with ``advance``.
 
-        They are registers, each the one before it moved on, not worked out from the first: that is what
-        makes induction over them easy.
+        All places are registers, and each takes over the value of the next. They are not computed from the
+        first, which makes induction over them easy.
         """
         places = []
         for number in range(length + 1):
@@ -109,7 +109,7 @@ class Walk:
         return Place(**signals)
 
     def _beats(self, place: Place, row_of: Callable[[int], int], column_of: Callable[[int], int]) -> Value:
-        """A count of beats, from the rows and columns before it."""
+        """The number of beats in the rows and columns before those of ``place``."""
         rows = table([row_of(q) * self.row_beats for q in self.rows], place.row)
         columns = table([column_of(n) * self.g.channel_beats for n in range(self.g.groups)], place.group)
         return rows + columns + place.frames * self.frame_beats
@@ -123,11 +123,11 @@ class Walk:
         return min((group + 1) * self.c.stride, self.c.width) - 1
 
     def needed(self, place: Place) -> Value:
-        """Beats that must be written before the sequencer may read: all down to the window's last row."""
+        """Number of beats that must be written before the sequencer may read: all down to the window's last row."""
         return self._beats(place, self.g.bottom_row, self._last_column) + place.channel + 1
 
     def step(self, place: Place) -> Value:
-        """How many more beats the next place needs."""
+        """Number of beats that the next place needs more than ``place``."""
         g, c = self.g, self.c
         bottoms = [g.bottom_row(q) for q in self.rows] + [c.height + g.bottom_row(0)]
         first, last = self._last_column(0), c.width - 1
@@ -141,31 +141,31 @@ class Walk:
         return Mux(place.channel == g.channel_beats - 1, rest, 1)
 
     def newest(self, place: Place) -> Value:
-        """The newest beat that is read, counted from 1."""
+        """Number of the newest beat that ``place`` reads, counted from 1."""
         return self._beats(place, lambda q: max(self.window_rows(q)), self._last_column) + place.channel + 1
 
     def oldest(self, place: Place) -> Value:
-        """The oldest beat that is read, counted from 0."""
+        """Number of the oldest beat that ``place`` reads, counted from 0."""
         return self._beats(place, lambda q: min(self.window_rows(q)), lambda n: n * self.c.stride) + place.channel
 
     def released(self, place: Place) -> Value:
-        """Beats that neither this place nor a later one reads."""
+        """Number of beats that neither ``place`` nor a later place reads."""
         return self._beats(place, lambda q: self.g.centre_row(q) - self.g.up, lambda n: n * self.c.stride)
 
     def address(self, place: Place) -> Value:
         return place.group * self.g.channel_beats + place.channel
 
     def row_valid(self, place: Place) -> Value:
-        """A bit for each window row, whether it lies inside the frame."""
+        """A bit for each window row: whether it lies inside the frame."""
         bits = [[0 <= self.g.centre_row(q) + dy < self.c.height for dy in self.g.rows] for q in self.rows]
         return table([sum(bit << n for n, bit in enumerate(row)) for row in bits], place.row)
 
     def first_needed(self) -> int:
-        """`needed` of the very first place."""
+        """The value of `needed` at the very first place."""
         return self.g.bottom_row(0) * self.row_beats + self._last_column(0) * self.g.channel_beats + 1
 
     def needed_of(self, beat: int) -> int:
-        """`needed` of the place of a beat, counted from the very first."""
+        """The value of `needed` at the place of ``beat``, counted from the very first beat."""
         start = self._start(beat)
         frame = beat // (self.c.out_height * self.g.groups * self.g.channel_beats)
         row = frame * self.c.height + self.g.bottom_row(start["row"])

@@ -1,16 +1,19 @@
 """Weight loader: a whole image writes each word once where it belongs, and images of a wrong length are void.
 
-Proven for ever, by k-induction, with images of any length, pauses, restarts and resets at any time. What is claimed:
+It is proven for ever, by k-induction, with images of any length, and pauses, restarts and resets at any time. What is
+claimed:
 
-- a beat is taken whenever one may be written, but for restarts and the cycle after TLAST;
-- each beat that completes a word makes one write, a cycle later, to that word's bank and address, of the
-  beats of the word in order; there are no other writes;
-- ``o_loaded`` tells that the last image was whole and has not been put in force since, ``o_loading`` that
-  one is under way; ``o_short`` and ``o_long`` come with the beat that is at fault;
-- beats beyond an image are dropped up to TLAST, and the beat after any TLAST is an image's first.
+- A beat is taken whenever the memories may be written, except in restarts and in the cycle after TLAST.
+- Each beat that completes a word makes one write, a cycle later. It goes to that word's bank and address, and
+  has the beats of the word in order. There are no other writes.
+- ``o_loaded`` tells that the last image was whole and has not been put in force since.
+- ``o_loading`` tells that an image is under way.
+- ``o_short`` and ``o_long`` come with the beat that is at fault.
+- Beats beyond an image are dropped up to TLAST.
+- The beat after any TLAST is the first of an image.
 
-Assumed: nothing is put in force while the memories may be written, as `hw.control.control` sees to.
-The reference is a single count of beats, with tables of what each is.
+It is assumed that nothing is put in force while the memories may be written, as `hw.control.control` makes sure.
+The reference is a single count of beats, with tables of what each beat is.
 """
 
 from __future__ import annotations
@@ -31,8 +34,9 @@ from tests.proofs.walk import table
 class WeightLoaderHarness(Harness):
     def __init__(self, banks: list[int], depth: int) -> None:
         self._dut = WeightLoader(banks, depth)
-        #: Beats of a word of each bank, and bank, word and place within the word of each beat.
+        #: Number of beats of a word, for each bank.
         self._beats = [-(-width // BEAT_BITS) for width in banks]
+        #: Bank, word and place within the word, for each beat of an image.
         self._image = [
             (bank, word, place)
             for bank, beats in enumerate(self._beats)
@@ -73,7 +77,7 @@ class WeightLoaderHarness(Harness):
         m.d.sync += loaded.eq(Mux(counted, whole & self.last, loaded & ~self.used))
         self.claim(m, dut.o_loaded == loaded)
 
-        # What each beat is, and the word that it completes.
+        # What the current beat is, and whether it completes its word.
         bank, word, place = (table([beat[part] for beat in image], index) for part in range(3))
         ends = table([beat[2] == self._beats[beat[0]] - 1 for beat in image], index)
         kept = [Signal(BEAT_BITS, name=f"kept_{number}", reset_less=True) for number in range(max(self._beats))]
@@ -103,7 +107,7 @@ class WeightLoaderHarness(Harness):
         beat: tuple[Value, Value, Value],
         kept: list[Signal],
     ) -> None:
-        """In the cycle after TLAST the loader's counters are still to begin again."""
+        """Lemmas on the loader's counters. Most do not hold in the cycle after TLAST, in which counters begin again."""
         bank, word, place = beat
         self.lemma(m, index < len(self._image))
         self.lemma(m, ended | (inside.register("dropping") == dropping))

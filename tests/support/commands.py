@@ -1,6 +1,6 @@
 """Every command of the project: what it takes, and what stands in for its slow stages.
 
-A stand-in comes behind the checks of the input, and makes the refusals of what it replaces.
+A stand-in comes after the checks of the input, and refuses what the stage that it replaces refuses.
 """
 
 from __future__ import annotations
@@ -77,13 +77,13 @@ def canned_core() -> Core:
 
 
 def checked_core(config: UnitConfig) -> Core:
-    """In place of `hw.export.verilog.generate`: its refusals, and the same text whatever was asked for."""
+    """In place of `hw.export.verilog.generate`: makes its refusals, and gives one text whatever is asked for."""
     Shapes(config)
     return replace(canned_core(), config=config)
 
 
 def simulated(core: Core, frames: np.ndarray, **options: Any) -> SimulationResult:
-    """In place of `sim.bulk.simulate.simulate`: a unit that is right, with seed 1 one that is wrong."""
+    """In place of `sim.bulk.simulate.simulate`: gives the result of a wrong unit for seed 1, else of a right one."""
     layer, folding = core.config.layer, core.config.folding
     expected = to_beats(integer.run(layer, frames), folding.pe)
     beats = expected + (options.get("seed") == 1)
@@ -100,14 +100,14 @@ def simulated(core: Core, frames: np.ndarray, **options: Any) -> SimulationResul
 
 
 def synthesised(core: Core, **options: Any) -> Synthesis:
-    """In place of `hw.synth.synthesis.synthesise`: its refusals, and a unit of nothing."""
+    """In place of `hw.synth.synthesis.synthesise`: makes its refusals, and gives a unit of a LUT for each stage."""
     wanted = {name: value for name, value in options.items() if name != "status"}
     find_goal(core.config.target.name, **wanted)
     return Synthesis(stages={stage: Area(lut=1) for stage in STAGES}, timing=None, versions={})
 
 
 def fuzzed(seed: int, *case: Any) -> scripts.fuzz.Outcome:
-    """In place of a fuzzer's run: nothing wrong, with seed 1 something."""
+    """In place of a fuzzer's run: gives a mismatch for seed 1, else none."""
     wrong = seed == 1
     return scripts.fuzz.Outcome(build="text", lines=["case 0: wrong"] * wrong, mismatches=wrong)
 
@@ -125,12 +125,12 @@ def _fits() -> tuple[Estimate, Area]:
 
 
 def estimated(row: Any) -> tuple[Estimate, Area]:
-    """In place of `scripts.estimate.measure`."""
+    """In place of `scripts.estimate.measure`: gives an estimate and an area that agree."""
     return _fits()
 
 
 def proven(arguments: Sequence[str], report: Path, console: Any) -> tuple[int, str]:
-    """In place of a run of pytest over the proofs: one that holds, and a bug that is found."""
+    """In place of a run of pytest over the proofs: reports a proof that holds, and a bug that is found."""
     cases = "".join(
         f'<testcase name="{name}" time="1"/>' for name in ("test_holds[a: b]", "test_finds_planted_bug[a: c]")
     )
@@ -139,7 +139,7 @@ def proven(arguments: Sequence[str], report: Path, console: Any) -> tuple[int, s
 
 
 def covered(name: str, seed: int) -> UnitCoverage:
-    """In place of `sim.evidence.measure_coverage.measure`: one point of each kind, hit but with seed 1."""
+    """In place of `sim.evidence.measure_coverage.measure`: gives one point of each kind; seed 1 misses it."""
     counts = dict.fromkeys(KINDS, 1)
     excluded = {kind: dict.fromkeys(REASONS, 0) for kind in KINDS}
     missed = {kind: ["here"] * (seed == 1) for kind in KINDS}
@@ -152,7 +152,7 @@ def few_digits() -> Digits:
 
 
 def studied(plan: Plan, advance: Any) -> Study:
-    """In place of `golden.experiments.approximation.study.study`."""
+    """In place of `golden.experiments.approximation.study.study`: gives a few rows of each kind."""
     variant = {"weighting": 3, "stack": 1, "shift": 1}
     lines: tuple[tuple[str, dict[str, int]], ...] = (("convolution", {}), ("pixel shifts", variant), ("both", variant))
     return Study(
@@ -163,7 +163,7 @@ def studied(plan: Plan, advance: Any) -> Study:
 
 
 def ran(job: Job) -> Result:
-    """In place of a run: an accuracy, with seed 1 a failure."""
+    """In place of a run of a study: fails for seed 1, else gives accuracies."""
     seed = job.settings["seed"]
     wrong = seed == 1
     return Result(
@@ -185,7 +185,7 @@ def ran(job: Job) -> Result:
 
 
 def all_ran(jobs: Sequence[Job], client: object, *, keep: Any, watch: Any) -> list[Result]:
-    """In place of `scripts.studies.engine.run_jobs`."""
+    """In place of `scripts.studies.engine.run_jobs`: has all results at once."""
     results = [ran(job) for job in jobs]
     for result in results:
         watch.going(result.content, 0.5)
@@ -195,13 +195,13 @@ def all_ran(jobs: Sequence[Job], client: object, *, keep: Any, watch: Any) -> li
 
 
 async def nobody_answers(address: str) -> None:
-    """In place of a scheduler: none, wherever it is looked for."""
+    """In place of looking for a scheduler: there is none at any address."""
     raise TimeoutError
 
 
 # --- what commands take ---
 
-#: What `furnish` puts into a folder, by name.
+#: Names of what `furnish` puts into a folder.
 FURNITURE = (
     "layer.npz",
     "x.npy",
@@ -218,11 +218,11 @@ FURNITURE = (
 )
 PATHS = (*FURNITURE, "[/]", "folder/new", "new/deeper", "none/y.npy", "taken/y", ".")
 PATHS += ("x" * 250, "new/" + "x" * 300, "a/" * 3000)
-#: Names of files that commands write, each a folder in ``blocked``.
+#: Names of files that commands write. In ``blocked``, each is a folder.
 OUTPUTS = ("xvolution.v", "xvolution.json", "report.json", "report.html", "bench.json", "manifest.json", "input.hex")
 OUTPUTS += ("runs.csv", "summary.csv")
 OUTPUTS += ("approximation.csv", "component.xml", "digits_network.npz", "digits_dynamic_network.npz")
-#: Small ones that are often allowed, then numbers of all sizes, of none, and written as no one would.
+#: Numbers: small ones that are often allowed, then some of any size, not finite, or oddly written.
 NUMBERS = ("1", "2", "4", "0", "3", "4097", "1e3", "1.5", "nan", "inf", "-inf", "1e-320", "1e309", "0x10", "1_0", "٣")
 NUMBERS += (str(2**31), str(2**64), "9" * 5000)
 LAYERS = ("tiny", "nosuch", *PATHS)
@@ -244,11 +244,12 @@ class Command:
     """A command and what it takes.
 
     Attributes:
+        main: the command's function.
         works: arguments that succeed.
-        values: of each option values that are often right; None for an option without one.
-        positional: the same of a first argument without a name; empty where there is none.
-        statuses: of a run whose input is right.
-        stand_ins: for slow stages, by dotted name.
+        values: for each option, values that are often right; None for an option without a value.
+        positional: values that are often right for the first argument without a name; empty if there is none.
+        statuses: allowed exit statuses of a run whose input is right.
+        stand_ins: stand-ins for slow stages, by dotted name of the stage.
     """
 
     main: Main
@@ -259,7 +260,7 @@ class Command:
     stand_ins: Mapping[str, Any] = field(default_factory=dict)
 
     def check(self, place: Workplace, argv: Sequence[str]) -> Outcome:
-        """`Workplace.check` of a run with ``argv``."""
+        """Run the command with ``argv`` and its stand-ins under `Workplace.check`."""
         with contextlib.ExitStack() as stack:
             for name, stand_in in self.stand_ins.items():
                 stack.enter_context(mock.patch(name, stand_in))
@@ -488,7 +489,7 @@ COMMANDS = {
 
 
 def furnish(place: Workplace) -> None:
-    """Put into the folder what `FURNITURE` names, and a layer at ``[/]``, which is markup to some."""
+    """Put into the working folder what `FURNITURE` names, and a layer at ``[/]``, which rich takes for markup."""
     here = place.here
     for name in ("folder", "blocked", "locked", "digits", "kept", "["):
         (here / name).mkdir()

@@ -1,4 +1,4 @@
-"""Components in Amaranth's Python simulator: ports as plain integers, streams of values, measured latency."""
+"""Components in Amaranth's Python simulator. Ports have plain integers; latencies are measured."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ PATIENCE = 50_000
 
 
 def simulate(design: Elaboratable, *benches: Bench, patience: int = PATIENCE) -> None:
-    """Run ``design`` until every bench returns; fail where that takes more than ``patience`` cycles."""
+    """Run ``design`` until every bench returns. Fails if that takes more than ``patience`` cycles."""
     m = Module()
-    m.domains.sync = ClockDomain()  # also where the design has no register
+    m.domains.sync = ClockDomain()  # a design without registers has no clock domain of its own
     m.submodules.design = design
     simulator = Simulator(m)
     simulator.add_clock(1e-6)
@@ -61,10 +61,10 @@ def _unpack(bits: int, shape: ShapeLike) -> Any:
 def stream_through(
     component: Any, inputs: Sequence[Mapping[str, Any]], outputs: Sequence[Any], *, drain: int = 12
 ) -> list[list[Any]]:
-    """Apply one mapping of port values per cycle and record the ports ``outputs`` in every cycle.
+    """Apply one mapping of port values per cycle, and record the ports ``outputs`` in every cycle.
 
-    Entry ``t`` of a record is what the port shows while input ``t`` is applied; the last
-    input stays for ``drain`` cycles more.
+    Entry ``t`` of a record is what the port shows while input ``t`` is applied. The last input stays for
+    ``drain`` cycles more.
     """
     records: list[list[Any]] = [[] for _ in outputs]
 
@@ -81,7 +81,7 @@ def stream_through(
 
 
 def measured_latency(record: Sequence[Any], expected: Sequence[Any]) -> int:
-    """The delay at which ``record`` shows ``expected``, whose entries must not all be alike."""
+    """The delay in cycles at which ``record`` shows ``expected``. The expected values must not all be alike."""
     assert any(value != expected[0] for value in expected), "a constant has no latency"
     for cycles in range(len(record) - len(expected) + 1):
         if list(record[cycles : cycles + len(expected)]) == list(expected):
@@ -90,7 +90,10 @@ def measured_latency(record: Sequence[Any], expected: Sequence[Any]) -> int:
 
 
 def show(m: Module, inputs: Sequence[Signal], result: Value, values: list[list[int]], drain: int) -> list[int]:
-    """What ``result`` shows in each cycle while the rows of ``values`` are applied, one a cycle."""
+    """The value of ``result`` in each cycle, while the rows of ``values`` are applied to ``inputs``, one a cycle.
+
+    The last row stays for ``drain`` cycles more.
+    """
     shown: list[int] = []
 
     async def bench(ctx: Any) -> None:

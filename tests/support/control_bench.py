@@ -1,4 +1,4 @@
-"""The control plane in Amaranth's simulator: reloadable units, an AXI4-Lite master and its rules, a data path."""
+"""The control plane in Amaranth's simulator, between an AXI4-Lite master and a model of the data path."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ OKAY, SLVERR = int(Response.OKAY), int(Response.SLVERR)
 
 
 def reloadable(seed: int = 0, *, single_buffered: bool = False, **fields: Any) -> Shapes:
-    """A unit of `unit_config` that can be reloaded, its shifts within narrow limits."""
+    """A reloadable unit of `tests.support.units.unit_shapes`, with narrow limits of its shifts."""
     shapes = unit_shapes(seed, **({"attn_shift": 3} | fields))
     shift = shapes.layer.config.out_shift
     reload = Reload(
@@ -33,10 +33,10 @@ def reloadable(seed: int = 0, *, single_buffered: bool = False, **fields: Any) -
 
 
 class Master:
-    """One side of an AXI4-Lite port: each transaction with pauses at random, all channels on their own.
+    """The master of an AXI4-Lite port. Each channel pauses at random, independently of the others.
 
     Attributes:
-        pace: how probable it is in a cycle that a side that pauses goes on.
+        pace: probability that a channel that pauses goes on in a cycle.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Master:
         return bool(self._rng.random() < self.pace)
 
     async def write(self, address: int, value: int, strobes: int = 0b1111) -> int:
-        """Write a word; returns the response."""
+        """Write a word. Returns the response."""
         ctx, open_channels = self._ctx, {"aw", "w"}
         ctx.set(self._signal("awaddr"), address)
         ctx.set(self._signal("wdata"), value & 0xFFFFFFFF)
@@ -74,7 +74,7 @@ class Master:
             open_channels -= taken
 
     async def read(self, address: int) -> tuple[int, int]:
-        """Read a word; returns it and the response."""
+        """Read a word. Returns the word and the response."""
         ctx, asked = self._ctx, False
         ctx.set(self._signal("araddr"), address)
         while True:
@@ -94,7 +94,7 @@ class Master:
 
 
 def protocol_monitor(port: Any, running: list[Any], *, prefix: str = "s_axi_") -> Bench:
-    """Fails where a response falls or changes before it is taken; ends when ``running`` is empty."""
+    """A bench that fails where a response falls or changes before it is taken. It ends when ``running`` is empty."""
 
     async def bench(ctx: Any) -> None:
         waiting: dict[str, tuple[int, ...]] = {}
@@ -114,13 +114,18 @@ def protocol_monitor(port: Any, running: list[Any], *, prefix: str = "s_axi_") -
 
 
 class DataPath:
-    """What the control plane sees of a data path, with delays at random, and what reaches it.
+    """A model of the data path, as the control plane sees it. Its delays are random.
 
     Attributes:
-        settings, weights, constants: the set in force, as integers; weights by bank and word,
-            constants by name, word and lane.
-        applies: ``(parts, at)`` of each apply, ``at`` None without ``wait``.
-        delay: cycles that an apply is pending, and that frames are switched; None: until it is changed.
+        settings: the settings in force, as integers by name.
+        weights: the weights in force, as integers by bank and word.
+        constants: the constants in force, as integers by name, word and lane.
+        next_weights, next_constants: weights and constants of the next set.
+        applies: ``(parts, at)`` of each apply; ``at`` is None without ``wait``.
+        delay: cycles that an apply is pending, and bound of the cycles that frames are switched. With None,
+            neither ends until it is changed.
+        resets: number of soft resets.
+        idle: whether no frame is under way.
     """
 
     def __init__(self, dut: Control, rng: np.random.Generator) -> None:
@@ -136,7 +141,7 @@ class DataPath:
         self.idle = True
 
     def bench(self, running: list[Any]) -> Bench:
-        """Plays the data path until ``running`` is empty."""
+        """A bench that plays the data path until ``running`` is empty."""
         dut = self._dut
 
         async def play(ctx: Any) -> None:
@@ -194,7 +199,7 @@ class DataPath:
 def run_control(
     shapes: Shapes, body: Callable[[Any, Control, DataPath], Coroutine[Any, Any, None]], *, seed: int = 0
 ) -> None:
-    """Run ``body`` beside a data path and a monitor of the bus."""
+    """Run ``body`` on a control plane, beside a data path and a monitor of the bus."""
     print(f"seed {seed}")
     dut = Control(shapes)
     path = DataPath(dut, np.random.default_rng([seed, 1]))
@@ -209,7 +214,7 @@ def run_control(
 
 
 async def send_weights(ctx: Any, dut: Control, beats: Sequence[int], *, last: int | None = None) -> None:
-    """Send beats to the weight stream, TLAST with the last one, or with beat ``last`` (-1: with none)."""
+    """Send beats to the weight stream. TLAST comes with beat ``last``: by default the final one, with -1 none."""
     last = len(beats) - 1 if last is None else last
     for index, beat in enumerate(beats):
         ctx.set(dut.s_axis_weights_tvalid, 1)

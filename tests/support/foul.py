@@ -1,4 +1,4 @@
-"""Strategies for files and arguments, right ones and wrong ones of every kind."""
+"""Hypothesis strategies for files and arguments, right ones and wrong ones of every kind."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from golden.layers.random_layer import random_layer
 
 Draw = st.DrawFn
 
-#: Members of an archive: name and bytes, in any order, names perhaps twice.
+#: Members of an archive: name and bytes of each, in any order. A name may be there twice.
 Members = list[tuple[str, bytes]]
 
 #: Texts that some part of a program may take for more than a text.
@@ -29,7 +29,7 @@ ODD_TEXTS = ("", " ", "-", "--", "-1", "[/]", "[bold]", "%s", "{0}", "a\nb", "Ω
 
 
 def texts() -> st.SearchStrategy[str]:
-    """What a shell may pass as an argument: anything but NUL, bytes that are no UTF-8 as surrogates."""
+    """Texts that a shell may pass as an argument: anything but NUL. Bytes that are no UTF-8 are surrogates."""
     characters = st.characters(exclude_characters="\0", exclude_categories=["Cs"])
     return st.sampled_from(ODD_TEXTS) | st.integers().map(str) | st.text(characters, max_size=12)
 
@@ -47,13 +47,13 @@ def small_layer(**fields: Any) -> Layer:
 def npy(array: np.ndarray) -> bytes:
     buffer = io.BytesIO()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # names of fields that old versions of numpy cannot read
+        warnings.simplefilter("ignore")  # numpy warns of field names that its old versions cannot read
         np.save(buffer, array, allow_pickle=True)
     return buffer.getvalue()
 
 
 def any_array() -> st.SearchStrategy[np.ndarray]:
-    """Arrays of any dtype and shape, of both memory orders; frames of `small_layer` in any number format."""
+    """Arrays of any dtype and shape, and frames of `small_layer` in any number format and both memory orders."""
     dtypes = (
         npst.scalar_dtypes() | npst.array_dtypes(max_size=2) | npst.byte_string_dtypes() | npst.unicode_string_dtypes()
     )
@@ -67,7 +67,7 @@ def any_array() -> st.SearchStrategy[np.ndarray]:
 
 @st.composite
 def npy_with_header(draw: Draw) -> bytes:
-    """An .npy file whose header promises what it likes."""
+    """An .npy file whose header need not fit its content."""
     side = st.integers(-1, 5) | st.sampled_from([2**20, 2**31, 2**40, 2**63, 2**64, True, 1.5, "2", None])
     kinds = [
         "|u1",
@@ -101,7 +101,7 @@ def npy_with_header(draw: Draw) -> bytes:
 
 @st.composite
 def damaged(draw: Draw, whole: bytes) -> bytes:
-    """``whole`` cut off, with a byte changed, or going on."""
+    """``whole`` damaged: cut off, with a byte changed, or with bytes behind its end."""
     kind = draw(st.sampled_from(["cut", "change", "go on"]))
     if kind == "cut":
         return whole[: draw(st.integers(0, len(whole) - 1))]
@@ -124,14 +124,14 @@ def npy_files() -> st.SearchStrategy[bytes]:
 def archive(members: Members, compression: int = zipfile.ZIP_DEFLATED) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", compression) as file, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # names that are there twice are meant
+        warnings.simplefilter("ignore")  # zipfile warns of names that are there twice, which are meant
         for name, content in members:
             file.writestr(name, content)
     return buffer.getvalue()
 
 
 def layer_members(layer: Layer) -> Members:
-    """What `golden.contract.layer_file.write_layer` puts in a file, in wider integers."""
+    """The members that `golden.contract.layer_file.write_layer` puts in a file, but in wider integers."""
     names = ("conv_weight", "attn_weight", "bias", "multiplier")
     return [("config.npy", npy(np.array(layer.config.to_json())))] + [
         (f"{name}.npy", npy(getattr(layer, name))) for name in names
@@ -140,7 +140,7 @@ def layer_members(layer: Layer) -> Members:
 
 @st.composite
 def config_text(draw: Draw) -> str:
-    """The config of `small_layer` with a field changed, left out or made up, or no config at all."""
+    """The config of `small_layer` with fields changed, left out or made up, or a text that is no config."""
     fields: dict[str, Any] = json.loads(small_layer().config.to_json())
     values = st.one_of(
         st.sampled_from(
@@ -208,7 +208,7 @@ def layer_files(draw: Draw) -> bytes:
 
 
 def dynamic_layer() -> Layer:
-    """`small_layer` with the other product."""
+    """`small_layer` with the product ``dynamic``."""
     layer = small_layer()
     return dataclasses.replace(
         layer, config=dataclasses.replace(layer.config, product="dynamic", heads=1, sim_bits=4, sim_shift=9)

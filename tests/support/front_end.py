@@ -1,7 +1,7 @@
-"""The front end of a reloadable unit in Python's simulator: frame writer and sequencer, and a ghost of the row store.
+"""The front of a reloadable unit in Amaranth's simulator: frame writer and sequencer, and a ghost of the row store.
 
-The ghost keeps, for every place of the row store, which element of which frame lies there; so
-every read is checked against what the schedule calls for.
+For every place of the row store, the ghost keeps which element of which frame lies there. So every read is
+compared with what the schedule calls for.
 """
 
 from __future__ import annotations
@@ -28,14 +28,15 @@ from hw.unit.sequencer import Sequencer
 from tests.support.components import simulate
 from tests.support.units import unit_shapes
 
-#: Cycles from a beat's issue to when its entry of the output FIFO is free again, and entries that make this no limit.
+#: Cycles from a beat's issue until its entry of the output FIFO is free again, and so many entries that they never
+#: run out.
 POP_AFTER, ENTRIES = 4, 16
 
 RELOAD = Reload(attn_shift=Range(0, 15), out_shift=Range(0, 47))
 
 
 def reloadable(shapes: Shapes, reload: Reload = RELOAD) -> Shapes:
-    """The unit made reloadable, with as much ``attn_shift`` as its formats allow."""
+    """The unit of ``shapes``, made reloadable. Its own ``attn_shift`` becomes the highest that is allowed."""
     high = shapes.layer.config.attn_shift
     reload = dataclasses.replace(reload, attn_shift=Range(0, high))
     return Shapes(dataclasses.replace(shapes.config, reload=reload))
@@ -46,10 +47,10 @@ def reloadable_shapes(seed: int = 0, **fields: Any) -> Shapes:
 
 
 class FrontEnd(wiring.Component):
-    """Writer and sequencer; frames take set 0 and set 1 in turn.
+    """Writer and sequencer. Frames take set 0 and set 1 in turn.
 
-    The sets are inputs, those of the writer and those of the walk by themselves: so frames of
-    many sizes may be under way at once, more than a unit's two sets allow.
+    The sets are inputs, separate ones for writer and walk. So frames of many sizes may be under way at once,
+    more than a unit's two sets allow.
     """
 
     def __init__(self, shapes: Shapes) -> None:
@@ -75,7 +76,7 @@ class FrontEnd(wiring.Component):
         m.submodules.writer = writer = self.writer
         m.submodules.sequencer = sequencer = self.sequencer
         walk = self.walk
-        # The sink takes a beat a few cycles after its issue, or pauses with what is under way.
+        # The sink takes a beat a few cycles after its issue. In a pause, beats wait for it.
         waiting = Signal(range(2 * ENTRIES))
         done = delay(m, sequencer.o_last, POP_AFTER, reset_less=False)
         popped = (waiting.any() | done) & ~self.i_pause
@@ -99,13 +100,13 @@ class FrontEnd(wiring.Component):
 
 @dataclasses.dataclass
 class Run:
-    """What a run showed; cycles count from the first input transfer.
+    """What a run showed. Cycles are counted from the first input transfer.
 
     Attributes:
-        first_output: issue of the last beat of the first sum.
-        frame_ends: issue of the last beat of each frame's last sum.
-        damaged: for each frame that ended whether it is marked.
-        outside: for each output position, for each ``dx`` whether it lies outside the frame.
+        first_output: cycle in which the last beat of the first sum is issued.
+        frame_ends: for each frame, the cycle in which the last beat of its last sum is issued.
+        damaged: for each frame that ended, whether it is marked.
+        outside: for each sum, a bit for each ``dx``: whether it leads outside the frame.
     """
 
     first_output: int
@@ -126,8 +127,12 @@ def run(
     """Send ``frames`` and check every read.
 
     Args:
-        idle, stall: probability of a cycle without input, and of one in which the sink takes nothing.
-        last: beats sent of each frame, TLAST with the last of them, where that is not all.
+        shapes: the unit.
+        frames: geometry of each frame.
+        idle: probability of a cycle without input.
+        stall: probability of a cycle in which the sink takes nothing.
+        seed: seed of these pauses.
+        last: number of beats that are sent of each frame, with TLAST at the end; all beats if not given.
     """
     rng = np.random.default_rng(seed)
     dut, g = FrontEnd(shapes), shapes.geometry
@@ -156,7 +161,7 @@ def run(
         ended = False
         while len(result.frame_ends) < len(frames) or quiet < 40:
             frame = min(begun, len(frames) - 1)
-            # The walk needs the set of the frame that it is in, and of the one that it comes to next.
+            # The walk needs the set of the frame that it is in, and that of the frame that it comes to next.
             for number in range(2):
                 put_set(ctx, dut.i_sets[number], shapes, sizes[frame])
                 walked = fetched if fetched % 2 == number else fetched - 1
@@ -180,7 +185,7 @@ def run(
                 write_beat += 1
                 if write_beat == counts[write_frame]:
                     write_frame, write_beat = write_frame + 1, 0
-            # What was issued in the cycle before is read now, which the writes up to now may precede.
+            # A beat that was issued in the cycle before is read now. Writes up to now may precede the read.
             if pending is not None:
                 check_read(ctx, dut, shapes, frames[pending[0]], pending, ghost)
             step = ctx.get(dut.walk.i_step)
@@ -235,7 +240,12 @@ def check_read(
     place: tuple[int, int, int, int],
     ghost: dict[tuple[int, int, int], tuple[int, int, int, int]],
 ) -> None:
-    """The read of a frame's output row, group and channel beat finds the right elements in all rows of the window."""
+    """Fail unless the read of ``place`` finds the right elements in all rows of the window.
+
+    Args:
+        place: frame, output row, column group and channel beat.
+        ghost: frame, row, column and channel beat of what lies in each slot, address and column of a group.
+    """
     frame, q, group, channel = place
     g, c, sequencer = geometry, geometry.config, dut.sequencer
     slot, address = ctx.get(sequencer.o_slot), ctx.get(sequencer.o_address)

@@ -25,7 +25,14 @@ def netlist(
     hidden: dict[str, list[Bit]] | None = None,
     **ports: Any,
 ) -> Netlist:
-    """A module of ``cells``, nets that the designer named, nets that a tool named, and ports ``(direction, bits)``."""
+    """A module of ``cells``.
+
+    Args:
+        cells: the cells by name.
+        names: nets that the designer named.
+        hidden: nets that a tool named.
+        ports: ``(direction, bits)`` of each port.
+    """
     wires = {
         name: {"hide_name": hide, "bits": bits, "attributes": {}}
         for hide, some in ((0, names or {}), (1, hidden or {}))

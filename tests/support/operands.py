@@ -1,4 +1,4 @@
-"""Operands of one output lane, among them those that drive its sums to their limits."""
+"""Operands of one output lane. Some of them drive its sums to their limits."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from hw.plan.shapes import Shapes
 
 @dataclass(frozen=True, kw_only=True)
 class Operands:
-    """One channel's taps and weights, and the sums they make.
+    """Taps and weights of one channel, and their sums.
 
     Attributes:
         taps: elements at ``geometry.offsets``.
         conv, attn: weights of ``geometry.conv_taps`` and ``geometry.attn_taps``.
-        conv_sum, attn_sum: of weights and taps.
+        conv_sum, attn_sum: sums of the products of these weights and taps.
         centre: the element at ``(0, 0)``.
     """
 
@@ -33,8 +33,12 @@ class Operands:
 def channel_operands(shapes: Shapes, rng: np.random.Generator, random: int) -> Iterator[list[Operands]]:
     """For every output channel and every stimulus, the operands of each input channel that it sees.
 
-    Stimuli: each sum at its highest and lowest, both sums combined at theirs (for a centre
-    at either limit), all elements alike at either limit, and ``random`` random ones.
+    The stimuli are:
+
+    - all elements alike, at either limit;
+    - each sum at its highest and at its lowest;
+    - both sums combined at their highest and at their lowest, with the centre at either limit;
+    - ``random`` random ones.
     """
     layer, c, g = shapes.layer, shapes.layer.config, shapes.geometry
     low, high = c.in_range.low, c.in_range.high
@@ -46,7 +50,7 @@ def channel_operands(shapes: Shapes, rng: np.random.Generator, random: int) -> I
     for o in range(c.out_channels):
         conv = layer.conv_weight[o].reshape(c.fan_in_channels, -1)[:, list(g.conv_taps)]
         attn = layer.attn_weight[o][:, list(g.attn_taps)]
-        # [C/groups, offsets]: each offset's weight in the two sums.
+        # The weight of each offset in the two sums, [C/groups, offsets].
         static = np.zeros((c.fan_in_channels, len(g.offsets)), int)
         dynamic = np.zeros_like(static)
         static[:, conv_at], dynamic[:, attn_at] = conv, attn
@@ -77,7 +81,7 @@ def channel_operands(shapes: Shapes, rng: np.random.Generator, random: int) -> I
 
 
 def lane_beats(shapes: Shapes, rng: np.random.Generator, random: int) -> Iterator[list[Operands]]:
-    """`channel_operands` as the beats of a lane: ``lane_channels`` channels each."""
+    """The operands of `channel_operands` as beats of a lane, of ``lane_channels`` channels each."""
     lanes = shapes.lane_channels
     for channels in channel_operands(shapes, rng, random):
         for first in range(0, len(channels), lanes):
@@ -85,7 +89,10 @@ def lane_beats(shapes: Shapes, rng: np.random.Generator, random: int) -> Iterato
 
 
 def paired_beats(shapes: Shapes, rng: np.random.Generator, random: int) -> Iterator[list[list[Operands]]]:
-    """`lane_beats` for lanes that work on several output channels: ``[output][channel]``, the same taps for each."""
+    """Operands as beats ``[output][channel]`` of a lane that works on several output channels.
+
+    All output channels have the same taps.
+    """
     outputs, lanes = shapes.plan.outputs, shapes.lane_channels
     everything = list(channel_operands(shapes, rng, random))
     stimuli = len(everything) // shapes.layer.config.out_channels
@@ -101,7 +108,7 @@ def paired_beats(shapes: Shapes, rng: np.random.Generator, random: int) -> Itera
 
 
 def _with_taps(shapes: Shapes, weights: Operands, taps: Operands) -> Operands:
-    """The weights of one, the taps of the other."""
+    """Operands with the weights of ``weights`` and the taps of ``taps``."""
     c, g = shapes.layer.config, shapes.geometry
     positions = {offset: index for index, offset in enumerate(g.offsets)}
     conv_at = [positions[c.kernel_offsets[i]] for i in g.conv_taps]
@@ -116,7 +123,10 @@ def _with_taps(shapes: Shapes, weights: Operands, taps: Operands) -> Operands:
 
 
 def lane_word(shapes: Shapes, outputs: list[Operands], channel: int) -> list[int]:
-    """The weights of a lane's ``channel`` as it gets them: of two in a multiplier, the upper one less the borrow."""
+    """The weights of a lane's ``channel`` as the lane gets them.
+
+    Where two weights share a multiplier, the upper one is less by the borrow of the lower one.
+    """
     word = [weight for operands in outputs for weight in operands.conv] + list(outputs[0].attn)
     for chain in shapes.plan.chains:
         for product in chain.products:
@@ -128,13 +138,13 @@ def lane_word(shapes: Shapes, outputs: list[Operands], channel: int) -> list[int
 
 
 def tap_sums(shapes: Shapes, channels: Sequence[Operands]) -> list[int]:
-    """Of each attention tap, ``sum_c attn_weight[c,t] x[c,p+t]`` over ``channels``: what its similarity weighs."""
+    """For each attention tap, the sum that its similarity weighs: ``sum_c attn_weight[c,t] x[c,p+t]``."""
     c, g = shapes.layer.config, shapes.geometry
     places = [g.offsets.index(c.attn_offsets[t]) for t in g.attn_taps]
     return [sum(o.attn[n] * o.taps[place] for o in channels) for n, place in enumerate(places)]
 
 
 def in_groups(shapes: Shapes, channels: Sequence[Operands]) -> list[Sequence[Operands]]:
-    """A beat's channels in the groups that a lane sums first; single ones but for the ``dynamic`` product."""
+    """A beat's channels in the groups that a lane sums first. Only the ``dynamic`` product has larger ones than 1."""
     size = shapes.plan.group
     return [channels[first : first + size] for first in range(0, len(channels), size)]

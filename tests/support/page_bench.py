@@ -1,4 +1,4 @@
-"""The driver of docs/reloadable.md, on a simulated board."""
+"""cocotb test that runs the driver of ``docs/reloadable.md`` on a simulated board."""
 
 from __future__ import annotations
 

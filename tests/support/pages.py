@@ -1,4 +1,4 @@
-"""Pages: their Python blocks and commands, and how they are run."""
+"""Pages of the documentation: their Python blocks and commands, and how they are run."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class Block:
     """A fenced block of a page.
 
     Attributes:
-        language: as the page names it.
-        text: what is in it.
-        line: of the page, that its text begins with.
+        language: language that the page names.
+        text: text inside the fences.
+        line: number of the text's first line in the page.
     """
 
     language: str
@@ -33,7 +33,7 @@ class Block:
 
     @property
     def commands(self) -> list[str]:
-        """Of a console block: what stands behind its prompts."""
+        """The commands of a console block: the lines with a prompt, without it."""
         return [line.removeprefix("$ ") for line in self.text.splitlines() if line.startswith("$ ")]
 
 
@@ -49,11 +49,11 @@ def blocks(page: Path) -> Iterator[Block]:
 
 
 class Reader:
-    """Someone who follows a page: one Python session, and a shell in the same folder.
+    """Someone who follows a page, with one Python session and a shell in the same folder.
 
     Args:
-        page: its name is in tracebacks.
-        folder: where commands run; the tests' process must be there, too.
+        page: the page; tracebacks name it.
+        folder: where commands run. The tests' process must be in this folder, too.
     """
 
     def __init__(self, page: Path, folder: Path) -> None:
@@ -62,17 +62,17 @@ class Reader:
         self.said: list[str] = []
 
     def follow(self, block: Block) -> None:
-        """Run a block. Raises what its Python raises; `AssertionError` where a command fails."""
+        """Run a block. Raises what its Python raises, or `AssertionError` where a command fails."""
         if block.language == "python":
-            # Empty lines in front make line numbers those of the page.
+            # With empty lines in front, line numbers in tracebacks are those of the page.
             code = compile("\n" * (block.line - 1) + block.text, str(self.page), "exec")
             exec(code, self.names)
         elif block.language == "console":
-            # `make` would set up an environment, or run the tests that run this.
+            # ``make`` would set up an environment, or run the tests that run this.
             self.said.append(self._shell([line for line in block.commands if not line.startswith("make ")]))
 
     def _shell(self, commands: list[str]) -> str:
-        """What ``commands`` say, run in one shell up to the first that fails."""
+        """Run ``commands`` in one shell. Returns what they print. Fails where one of them fails."""
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         environment = os.environ | {"PATH": path, "PYTHONPATH": str(ROOT)}
         script = ["bash", "-e", "-c", "\n".join(commands)]

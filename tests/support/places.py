@@ -1,10 +1,10 @@
-"""Where things are."""
+"""Places of files."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-#: The repository.
+#: The folder of the repository.
 ROOT = Path(__file__).parents[2]
-#: What `hw.build` writes for a frozen unit.
+#: Names of the files that `hw.build` writes for a frozen unit.
 UNIT_FILES = ("xvolution.v", "xvolution.json", "xvolution.core", "component.xml", "package_ip.tcl")

@@ -13,7 +13,7 @@ from golden.networks.variants import Variant
 
 
 def random_network(seed: int, *, block: str = "post", kind: str = "xvolution", **fields: Any) -> Network:
-    """A merged ResNet-8 with X-volution (or ``kind``) in all stages, whose batch norms fit what it is fed."""
+    """A merged ResNet-8 with X-volution, or another ``kind``, in all stages. Its batch norms fit `images`."""
     print("seed", seed)
     torch.manual_seed(seed)
     features = fields.pop("features", "relu")
@@ -23,13 +23,13 @@ def random_network(seed: int, *, block: str = "post", kind: str = "xvolution", *
         if isinstance(part, nn.BatchNorm2d) and part.affine:
             nn.init.uniform_(part.weight, 0.5, 1.5)
             nn.init.normal_(part.bias, std=0.3)
-            part.momentum = None  # the mean of what it has seen
+            part.momentum = None  # statistics are then the mean of all inputs so far
     with torch.no_grad():
         network(images(seed))
     return network.eval().merged()
 
 
 def images(seed: int, count: int = 16) -> Tensor:
-    """Images ``[count, 1, 8, 8]`` from 0 to 1, both included."""
+    """Random images ``[count, 1, 8, 8]``, from 0 to 1. Both limits occur."""
     x = torch.rand(count, 1, 8, 8, generator=torch.Generator().manual_seed(seed)).square()
     return ((x - x.min()) / (x.max() - x.min()) * 255).round() / 255

@@ -10,7 +10,7 @@ import pytest
 
 from golden.support import cli
 
-#: Takes a command's arguments, which it must refuse; returns the line it printed.
+#: Takes arguments that a command must refuse. Returns the line that the command printed.
 Refuse = Callable[..., str]
 
 
@@ -20,7 +20,10 @@ def refusal(
     monkeypatch: pytest.MonkeyPatch,
     capture: pytest.CaptureFixture[str],
 ) -> Refuse:
-    """Run ``main`` with arguments that must fail: exit code 2, one line, and ``snapshot()`` as before."""
+    """A function that runs ``main`` with arguments that it must refuse.
+
+    It fails unless the exit code is 2, one line is printed, and ``snapshot()`` is as before.
+    """
 
     def check(*arguments: str) -> str:
         before = snapshot()

@@ -1,9 +1,9 @@
-"""The order in which a unit works, beat by beat: what sequencer, window and cycle model are held against.
+"""The order in which a unit works, beat by beat. Sequencer, window and cycle model are compared with it.
 
-Column groups of a row enter the window one after the other, row after row. An output is
-worked on by the group ``lead`` groups after its own, whose ``channel_beats`` beats are
-followed by those of the output's further ``output_beats - 1`` groups of channels. Between
-frames *empty* groups may enter instead of the next frame's first.
+The column groups of a row enter the window one after the other, row after row. An output is worked on when the
+group ``lead`` groups after its own enters. That takes the ``channel_beats`` beats of the group, and as many for
+each of the output's further ``output_beats - 1`` groups of channels. Between frames, *empty* groups may enter
+before the next frame's first group.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from hw.plan.geometry import Geometry
 
-#: Frame, row, column.
+#: A place: frame, row, and column or column group.
 Place = tuple[int, int, int]
 
 
@@ -25,8 +25,9 @@ class Beat:
     Attributes:
         channel: its channel beat.
         push: whether it moves a column group into the window.
-        group: frame, output row and number of that group; None where it is empty.
-        output: the output position that it works on, if any.
+        group: frame, output row and number of the column group that it moves. None for an empty group, and for
+            a beat that moves none.
+        output: the output position that it works on; None without one.
         output_beat: the group of output channels that it works on.
     """
 
@@ -38,10 +39,10 @@ class Beat:
 
 
 def schedule(geometry: Geometry, frames: int) -> Generator[tuple[Beat, ...], Beat, None]:
-    """Beats of ``frames`` frames and of the empty groups that complete the last one.
+    """The beats of ``frames`` frames, and of the empty groups that complete the last frame.
 
-    Yields what may come next: one beat, or the next frame's first one and that of an empty
-    group. To be sent back the one that came.
+    The generator yields the beats that may come next: one beat, or the first beat of the next frame and that of
+    an empty group. It must be sent the beat that came.
     """
     g, c = geometry, geometry.config
     waiting: list[Place | None] = [None] * g.lead
@@ -76,7 +77,7 @@ def schedule(geometry: Geometry, frames: int) -> Generator[tuple[Beat, ...], Bea
 
 
 def beats_needed(geometry: Geometry, beat: Beat) -> int:
-    """Input beats, counted from the first frame's first, that must be in the row store for ``beat``."""
+    """Number of input beats, from the first of the first frame, that must be in the row store for ``beat``."""
     g, c = geometry, geometry.config
     if beat.group is None:
         return 0
@@ -87,10 +88,11 @@ def beats_needed(geometry: Geometry, beat: Beat) -> int:
 
 
 def beats_released(geometry: Geometry, beat: Beat) -> int | None:
-    """Input beats that no beat after ``beat`` needs, rows above the first frame counted too (so it may be negative).
+    """Number of input beats that no beat after ``beat`` needs. None if these are not more than before.
 
-    Columns are released in the topmost window row, with their group's last beat; rows that
-    no later output row needs, with the last beat of a row. None: nothing more than before.
+    The last beat of a column group releases its columns in the topmost window row. The last beat of a row
+    releases the rows that no later output row needs. Rows above the first frame count, too, so that the number
+    may be negative.
     """
     g, c = geometry, geometry.config
     if beat.group is None or beat.channel != g.channel_beats - 1:

@@ -1,4 +1,4 @@
-"""Functions that studies of tests run: quick ones, and one for each way to go wrong."""
+"""A function that studies of tests run. It is quick, and goes wrong in each way that it is asked to."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def ready(settings: dict[str, Any]) -> None:
 
 
 def run(settings: dict[str, Any], *, advance: Advance) -> dict[str, Any]:
-    """Note in ``folder`` that this ran, and end as ``what`` says; only seed 1 goes wrong."""
+    """Note in ``folder`` that this ran, and end as ``what`` says. Only runs with seed 1 go wrong."""
     runs = _note(settings) if settings["folder"] else 1
     time.sleep(settings["wait"])
     advance(0.5)
@@ -67,7 +67,7 @@ def run(settings: dict[str, Any], *, advance: Advance) -> dict[str, Any]:
 
 
 def _note(settings: dict[str, Any]) -> int:
-    """How often a run has begun, this time included."""
+    """Number of times that a run has begun, this time included."""
     note = Path(settings["folder"]) / f"{settings['variant']}-{settings['seed']}"
     with note.open("a") as stream:
         stream.write("x")
@@ -75,11 +75,11 @@ def _note(settings: dict[str, Any]) -> int:
 
 
 def notes(folder: Path) -> dict[str, int]:
-    """How often each run has begun."""
+    """Number of times that each run has begun."""
     return {path.name: path.stat().st_size for path in sorted(folder.iterdir())}
 
 
-#: A study of them, 2 variants and 3 seeds.
+#: A study of the stand-in, with 2 variants and 3 seeds.
 STUDY = Study(
     name="quick",
     description="Whether a stand-in is better than another.",
@@ -90,6 +90,6 @@ STUDY = Study(
 
 
 def register() -> None:
-    """Make the study and its function known, as in `scripts.studies`."""
+    """Make the study and its function known to `scripts.studies`."""
     catalogue.STUDIES[STUDY.name] = STUDY
     functions.FUNCTIONS["stand_in"] = STAND_IN

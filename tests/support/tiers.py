@@ -1,6 +1,6 @@
-"""Tiers: which tests `make test` leaves to `make check`.
+"""Tiers: the tests that ``make test`` leaves to ``make check``.
 
-Those that take over two seconds each, and of random cases all but the first few.
+These are the tests that take over two seconds each, and all but the first few of random cases.
 """
 
 from __future__ import annotations
@@ -10,17 +10,17 @@ from typing import Any
 
 import pytest
 
-#: Marks a test, or one of its cases, that `make check` runs and `make test` does not.
+#: Marks a test, or one of its cases, that ``make check`` runs and ``make test`` does not.
 thorough = pytest.mark.thorough
-#: Random cases of a test that `make test` runs.
+#: Number of random cases of a test that ``make test`` runs.
 FEW = 2
 
 
 def seeds(count: int) -> list[Any]:
-    """The seeds below ``count``, all but a few of them for `make check`."""
+    """The seeds below ``count``. Only ``make check`` runs all of them; ``make test`` runs the first few."""
     return thorough_from(range(count), FEW)
 
 
 def thorough_from(cases: Sequence[Any], few: int) -> list[Any]:
-    """Cases of a test, all but the first ``few`` for `make check`."""
+    """The ``cases`` of a test. Only ``make check`` runs all of them; ``make test`` runs the first ``few``."""
     return [*cases[:few], *(pytest.param(case, marks=thorough) for case in cases[few:])]

@@ -1,4 +1,4 @@
-"""Units for tests of the hardware: named ones for each thing that shapes them, and random ones."""
+"""Units for tests of the hardware: a named unit for each thing that shapes the data flow, and random units."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hw.plan.config import UnitConfig
 from hw.plan.shapes import Shapes
 from hw.targets.families import TARGETS, Target
 
-#: The stages in data-flow order; each bears its name everywhere.
+#: Names of the stages, in the order of the data flow.
 STAGES = (
     "row_store",
     "window",
@@ -27,7 +27,8 @@ STAGES = (
     "output_stream",
 )
 
-#: One unit for each thing that shapes the data flow; 4 -> 4 channels, 5x6 pixels, simd 2, pe 2 where not said.
+#: Units of the ``hadamard`` product, one for each thing that shapes the data flow. By default they have 4 -> 4
+#: channels, 5x6 pixels, simd 2 and pe 2.
 HADAMARD: dict[str, dict[str, Any]] = {
     "same": {},
     "valid": {"padding": "valid"},
@@ -53,10 +54,11 @@ HADAMARD: dict[str, dict[str, Any]] = {
     "one_column_stride_2": {"height": 5, "width": 1, "stride": 2},
     "one_row": {"height": 1, "width": 6, "kernel": 5},
     "smaller_than_kernel": {"height": 2, "width": 3, "kernel": 7},
-    # As many beats come in as are worked on: each frame is completed before the next one starts.
+    # With as many beats coming in as are worked on, each frame is completed before the next one starts.
     "flush_always": {"kernel": 5, "stride": 2, "height": 2, "width": 4, "simd": 1, "pe": 1},
 }
-#: The same of the ``dynamic`` product: heads within a beat, as long as one, over several, and across their borders.
+#: Units of the ``dynamic`` product: heads within a beat, as long as a beat, over several beats, and across the borders
+#: of beats. By default they have 4 -> 2 channels, 3x4 pixels, simd 2 and pe 2.
 DYNAMIC: dict[str, dict[str, Any]] = {
     name: {"product": "dynamic", "out_channels": 2, "height": 3, "width": 4, **fields}
     for name, fields in {
@@ -72,17 +74,17 @@ DYNAMIC: dict[str, dict[str, Any]] = {
         "dynamic_plain": {"heads": 2, "attn_offsets": ()},
     }.items()
 }
-#: Those of them that have similarities.
+#: The units of `DYNAMIC` that have similarities.
 SIMILAR = {name: fields for name, fields in DYNAMIC.items() if name not in ("dynamic_no_tap_in_reach", "dynamic_plain")}
 UNITS = HADAMARD | DYNAMIC
 
 
 def behavioural(target: Target) -> Target:
-    """``target`` with its widths, packing, cascades and latencies, but without primitives: what Python can simulate."""
+    """``target`` without primitives, so that Python can simulate it. Widths, packing, cascades and latencies stay."""
     return dataclasses.replace(target, dsp=None, block_memory=None)
 
 
-#: The targets as Amaranth's simulator takes them.
+#: The targets in a form that Amaranth's simulator takes.
 SIMULATED = {name: behavioural(target) for name, target in TARGETS.items()}
 
 
@@ -95,7 +97,7 @@ def unit_shapes(
     pack: bool = True,
     **fields: Any,
 ) -> Shapes:
-    """A unit with random weights; what ``fields`` leave out makes it small."""
+    """A unit with random weights. Fields of the layer that are not given make it small."""
     defaults = {"in_channels": 4, "out_channels": 4, "height": 5, "width": 6}
     layer = random_layer(np.random.default_rng(seed), **(defaults | fields))
     folding = Folding.choose(layer.config, simd, pe)
@@ -105,9 +107,9 @@ def unit_shapes(
 def random_unit(
     seed: int, target: str = "generic", *, pack: bool = True, product: str = "hadamard", similar: bool = False
 ) -> Shapes:
-    """A small unit that may have any geometry, folding and number format of the contract.
+    """A small random unit that may have any geometry, folding and number format of the contract.
 
-    ``similar``: one of the ``dynamic`` product that has similarities.
+    If ``similar`` is true, the unit is of the ``dynamic`` product and has similarities.
     """
     rng, rng_of_heads = np.random.default_rng(seed), np.random.default_rng([seed, 1])
     while True:
@@ -119,7 +121,7 @@ def random_unit(
         pe = simd if fields["groups"] > 1 else int(rng.choice(divisors[fields["out_channels"]]))
         try:
             shapes = unit_shapes(seed, simd=simd, pe=pe, target=target, pack=pack, **fields)
-        except LayerError:  # a 'valid' frame smaller than its kernel
+        except LayerError:  # without padding, the frame is smaller than its kernel
             continue
         if shapes.heads is not None or not similar:
             return shapes
@@ -153,23 +155,23 @@ def _random_fields(rng: np.random.Generator) -> dict[str, Any]:
 
 
 def _random_heads(rng: np.random.Generator, channels: int) -> dict[str, Any]:
-    """What a ``dynamic`` layer of that many channels has of its own; its ``sim_shift`` is mostly a useful one."""
+    """Random fields that only a ``dynamic`` layer has. Mostly ``sim_shift`` is left to a useful default."""
     fields: dict[str, Any] = {"product": "dynamic", "groups": 1, "sim_bits": int(rng.integers(2, 9))}
     fields["heads"] = int(rng.choice([heads for heads in range(1, channels + 1) if channels % heads == 0]))
     return fields | ({"sim_shift": int(rng.integers(0, 32))} if rng.random() < 0.3 else {})
 
 
 def changed(shapes: Shapes, **changes: Any) -> Shapes:
-    """The unit with another config in these fields."""
+    """The unit with ``changes`` in its config."""
     return Shapes(dataclasses.replace(shapes.config, **changes))
 
 
 def with_arrays(shapes: Shapes, **arrays: np.ndarray) -> Shapes:
-    """The unit with other weights, biases or multipliers."""
+    """The unit with ``arrays`` as weights, biases or multipliers."""
     return changed(shapes, layer=dataclasses.replace(shapes.layer, **arrays))
 
 
-#: How the signs of weights at the limit of their format are chosen, for an array of their indices' sums.
+#: Ways to choose the signs of weights at the limits of their format, from an array with the sums of their indices.
 SIGNS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "positive": np.ones_like,
     "negative": lambda index: -np.ones_like(index),
@@ -178,7 +180,7 @@ SIGNS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 
 
 def at_limits(shapes: Shapes, signs: str) -> Shapes:
-    """The unit with all weights at the limits of their format."""
+    """The unit with all weights at the limits of their format, with signs of `SIGNS`."""
     layer = shapes.layer
 
     def limits(weight: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""A folder of its own for every run of a command, and what must hold of the run whatever it was given."""
+"""A folder for each run of a command, and what must hold of the run whatever its arguments are."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Main = Callable[[list[str]], int]
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """How a command ended: exit status, and what it wrote to both streams."""
+    """How a command ended: its exit status, and what it wrote to both streams."""
 
     status: int
     out: str
@@ -27,7 +27,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Workplace:
-    """An empty working folder ``here`` in a folder ``root`` that also holds the one for temporary files."""
+    """A folder ``root`` with a working folder ``here`` and a folder ``temporary`` for temporary files."""
 
     root: Path
 
@@ -48,7 +48,7 @@ class Workplace:
         return {path: content(path) for path in sorted(self.root.rglob("*"))}
 
     def run(self, main: Main, argv: Sequence[str]) -> Outcome:
-        """Run ``main`` as its module would, with streams as strict about characters as a terminal's."""
+        """Run ``main`` as its module would. The streams are as strict about characters as those of a terminal."""
         out = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", errors="strict")
         err = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", errors="backslashreplace")
         status: object = None
@@ -72,9 +72,10 @@ class Workplace:
         return Outcome(status=status, out=texts[0], err=texts[1])
 
     def check(self, main: Main, argv: Sequence[str], *, statuses: Sequence[int] = (0,)) -> Outcome:
-        """Run ``main``: it ends with one of ``statuses``, or with 2, one line, and all files as before.
+        """Run ``main``, and fail unless it behaves.
 
-        What a run changes lies where an argument points to, or in ``build``.
+        It must end with one of ``statuses``. Or it must end with 2, print one line, and leave all files as before.
+        Whatever it changes must lie where an argument points to, or in ``build``. No temporary file may stay.
         """
         before = self.contents()
         outcome = self.run(main, argv)
@@ -103,7 +104,7 @@ def assert_refusal(outcome: Outcome) -> None:
 
 @contextlib.contextmanager
 def workplace() -> Iterator[Workplace]:
-    """A workplace that is gone afterwards."""
+    """An empty workplace, which is removed after the body."""
     with tempfile.TemporaryDirectory(prefix="workplace-") as root:
         place = Workplace(Path(os.path.realpath(root)))
         place.here.mkdir()

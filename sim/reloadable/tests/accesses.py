@@ -13,7 +13,7 @@ from sim.reloadable.tests.unit import SHAPES, SINGLE_BUFFERED, generator, loaded
 
 
 def one_bit_away(table: RegisterTable) -> list[int]:
-    """All unmapped addresses that differ from a register's in one bit, so that each bit is seen to be decoded."""
+    """All unmapped addresses that differ from a register's in one bit; they show that each bit is decoded."""
     mapped = {register.address for register in table.registers}
     for window in table.windows:
         mapped.update(range(window.address, window.end, WORD_BYTES))
@@ -23,7 +23,7 @@ def one_bit_away(table: RegisterTable) -> list[int]:
 
 @cocotb.test()
 async def bad_accesses(dut: Any) -> None:
-    """SLVERR for everything that cannot be written or read, a bit of errors for it, and nothing changes."""
+    """An access that is not possible is answered with SLVERR, sets ``bad_access`` and changes nothing."""
     rng = generator("bad_accesses")
     bench, layer = await loaded(dut, rng)
     board, table = bench.board, bench.table
@@ -82,7 +82,7 @@ async def bad_values(dut: Any) -> None:
 
 @cocotb.test()
 async def busy(dut: Any) -> None:
-    """While an apply is pending nothing of the next set can be written, and no other apply is taken."""
+    """While an apply is pending, nothing of the next set can be written, and no other apply is taken."""
     rng = generator("busy")
     bench, layer = await loaded(dut, rng)
     driver, table = bench.driver, bench.table
@@ -112,7 +112,7 @@ async def busy(dut: Any) -> None:
 
 @cocotb.test()
 async def control_in_mid_frame(dut: Any) -> None:
-    """Settings written while frames run mean nothing until they are applied; held, a frame is still completed."""
+    """Settings written while frames run mean nothing until they are applied. A held unit still completes its frame."""
     rng = generator("control_in_mid_frame")
     bench, layer = await loaded(dut, rng)
     driver = bench.driver

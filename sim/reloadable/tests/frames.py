@@ -1,4 +1,4 @@
-"""Malformed frames: what a wrong TLAST does to its frame, and to no other."""
+"""Malformed frames: a wrong TLAST damages its own frame, and no other."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ def wanted_beats(bench: ReloadTestbench) -> int:
 @cocotb.test()
 @cocotb.parametrize(place=["first", "middle", "before_last"])
 async def tlast_early(dut: Any, place: str) -> None:
-    """A frame that ends early is completed with zeros and marked; the next ones are right."""
+    """A frame that ends early is completed with zeros and marked. The frames after it are right."""
     rng = generator(f"tlast_early_{place}")
     bench, layer = await loaded(dut, rng)
     wanted = wanted_beats(bench)
     if wanted == 1:
-        return  # there is no early
+        return  # a frame of one beat cannot end early
     beats = {"first": 1, "middle": (wanted + 1) // 2, "before_last": wanted - 1}[place]
     for _ in range(2):
         bench.send(rng, layer)
@@ -39,7 +39,7 @@ async def tlast_early(dut: Any, place: str) -> None:
 
 @cocotb.test()
 async def tlast_late(dut: Any) -> None:
-    """What comes after a frame that does not end is dropped up to TLAST; the frame is marked, the next is right."""
+    """A frame that does not end is marked, and the beats after it are dropped up to TLAST. The next frame is right."""
     rng = generator("tlast_late")
     bench, layer = await loaded(dut, rng)
     wanted = wanted_beats(bench)
@@ -56,14 +56,17 @@ async def tlast_late(dut: Any) -> None:
 
 @cocotb.test()
 async def tlast_missing(dut: Any) -> None:
-    """Without any TLAST one frame comes out, marked; a lone beat with TLAST, or a soft reset, puts an end to it."""
+    """Without any TLAST, one frame comes out marked, and no other begins.
+
+    A lone beat with TLAST ends that state, and so does a soft reset.
+    """
     rng = generator("tlast_missing")
     bench, layer = await loaded(dut, rng)
     wanted = wanted_beats(bench)
     for end in ("tlast", "soft_reset"):
         beats = bench.beats(random_frames(rng, layer.config, 6))
         bench.send_packet([*beats, 0])
-        # The last beat waits, so no TLAST has come yet.
+        # The source waits before the last beat, so no TLAST has come yet.
         count = len(beats)
         await bench.until(lambda count=count: len(bench.monitor.inputs) >= count)  # type: ignore[misc]
         bench.board.source.pause = True
@@ -88,7 +91,7 @@ async def tlast_missing(dut: Any) -> None:
 
 @cocotb.test()
 async def tlast_ignored(dut: Any) -> None:
-    """With ignore_tlast the frame size alone tells where frames end, and nothing is marked."""
+    """With ``ignore_tlast``, the frame size alone tells where frames end, and no frame is marked."""
     rng = generator("tlast_ignored")
     bench, layer = await loaded(dut, rng)
     await bench.within(bench.driver.ignore_tlast(True))
@@ -99,7 +102,7 @@ async def tlast_ignored(dut: Any) -> None:
             bench.send_packet(beats[start:end])
     await bench.settle()
     assert bench.reference.completed == 4 and not bench.reference.damaged
-    # Switched on while beats are dropped, the next beat begins a frame.
+    # ``ignore_tlast`` is switched on while beats are dropped: the next beat begins a frame.
     await bench.within(bench.driver.ignore_tlast(False))
     bench.send_packet(beats + [0] * 100)
     await bench.until(lambda: bench.reference.drops)

@@ -1,4 +1,4 @@
-"""Malformed weight images."""
+"""Malformed weight images: an image of a wrong length loads nothing."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ from sim.reloadable.tests.unit import SHAPES, SINGLE_BUFFERED, generator, loaded
 
 @cocotb.test()
 async def malformed_images(dut: Any) -> None:
-    """Images too short, too long and interrupted are void and told; the next one is right, and frames never differ."""
+    """Images that are too short or too long are void and set an error. Interrupted images are void.
+
+    The next whole image is loaded. No frame ever differs.
+    """
     rng = generator("malformed_images")
     bench, layer = await loaded(dut, rng)
     driver, image = bench.driver, weight_image(SHAPES)
@@ -37,7 +40,7 @@ async def malformed_images(dut: Any) -> None:
         assert not (await driver.status())["loaded"]
         await bench.refused(driver.apply(APPLY_PARTS))
         await bench.expect_errors(error, "apply_refused")
-    # Interrupted: a restart, with the rest of the old image never sent.
+    # An interrupted image: the rest of it is never sent, and the next load begins with a restart.
     bench.board.weights.pause = True
     bench.send_image(image)
     taken = int(rng.integers(1, len(image))) if len(image) > 1 else 0

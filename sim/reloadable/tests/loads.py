@@ -16,7 +16,7 @@ from sim.reloadable.tests.unit import BUILT, JOB, SHAPES, SINGLE_BUFFERED, frame
 
 @cocotb.test()
 async def load_and_run(dut: Any) -> None:
-    """The unit says what it is, takes a layer, and computes random and extreme frames as predicted, at full rate."""
+    """The unit says what it is and takes a layer. Random and extreme frames at full rate come out as predicted."""
     rng = generator("load_and_run")
     bench = await ReloadTestbench.start(dut, JOB)
     driver = bench.driver
@@ -37,7 +37,7 @@ async def load_and_run(dut: Any) -> None:
 
 @cocotb.test()
 async def nothing_before_a_load(dut: Any) -> None:
-    """Without a set in force no beat is taken and no part of one applied; the frames that wait are computed then."""
+    """Before a load no beat is taken and no part is applied. The frames that wait are computed after it."""
     rng = generator("nothing_before_a_load")
     bench = await ReloadTestbench.start(dut, JOB)
     layer = bench.layer(rng, *bench.size(rng))
@@ -54,7 +54,10 @@ async def nothing_before_a_load(dut: Any) -> None:
 
 @cocotb.test()
 async def swap_at_frame(dut: Any) -> None:
-    """Whole layers swapped in at frame numbers while the source never waits: no mixture, no gap, predicted cycles."""
+    """Whole layers are swapped in at frame numbers while the source never waits.
+
+    No frame mixes two layers, and there is no gap: the cycles are the predicted ones.
+    """
     if SINGLE_BUFFERED:
         return
     rng = generator("swap_at_frame")
@@ -77,7 +80,7 @@ async def swap_at_frame(dut: Any) -> None:
 
 @cocotb.test()
 async def sizes_at_full_rate(dut: Any) -> None:
-    """Frame sizes that change while the source never waits: the cycles that the model predicts."""
+    """Frame sizes change while the source never waits. The cycles are those that the model predicts."""
     rng = generator("sizes_at_full_rate")
     bench, layer = await loaded(dut, rng)
     groups = [bench.resized(layer, *bench.size(rng)) for _ in range(5)]
@@ -104,7 +107,7 @@ async def sizes_at_full_rate(dut: Any) -> None:
 
 @cocotb.test()
 async def settings_every_frame(dut: Any) -> None:
-    """Another frame size, relu and shifts for every frame, each applied at its number."""
+    """Every frame has its own size, relu and shifts, which are applied at its number."""
     rng = generator("settings_every_frame")
     bench, layer = await loaded(dut, rng)
     for number in range(8):
@@ -120,8 +123,11 @@ async def settings_every_frame(dut: Any) -> None:
 
 @cocotb.test()
 async def apply_without_a_number(dut: Any) -> None:
-    """Applied at idle, a set is in force for the next frame; while frames run, from a boundary on; a number that has
-    passed is as none."""
+    """An apply without a frame number takes effect as soon as possible.
+
+    In an idle unit, that is for the next frame. While frames run, it is at a frame boundary. An apply
+    with a number that has passed does the same.
+    """
     rng = generator("apply_without_a_number")
     bench, layer = await loaded(dut, rng)
     bench.send(rng, layer, 2)
@@ -134,7 +140,7 @@ async def apply_without_a_number(dut: Any) -> None:
         await bench.settle()
     height, width = changed.config.height, changed.config.width
     for _ in range(3):
-        # The size stays, as it is open which of the frames that are queued is the first.
+        # The size stays: it is open which of the queued frames is the first with the new settings.
         bench.send(rng, changed, 4)
         again = bench.resized(bench.changed(rng, layer), height, width)
         await bench.switched()
@@ -146,7 +152,7 @@ async def apply_without_a_number(dut: Any) -> None:
 
 @cocotb.test()
 async def far_numbers(dut: Any) -> None:
-    """Frames are numbered modulo 2^32: a number of the half behind has passed, one of the half ahead is waited for."""
+    """Frame numbers count modulo 2^32. A number in the half behind has passed; one in the half ahead is waited for."""
     rng = generator("far_numbers")
     bench, layer = await loaded(dut, rng)
     for at in (0xFFFF_FFFF, 0xAAAA_AAAA):
@@ -169,7 +175,7 @@ async def far_numbers(dut: Any) -> None:
 
 @cocotb.test()
 async def parts(dut: Any) -> None:
-    """Weights, constants and settings change each by itself; what is left out stays."""
+    """Weights, constants and settings can each be changed alone. The parts that are left out stay."""
     if SINGLE_BUFFERED:
         return
     rng = generator("parts")
@@ -193,7 +199,7 @@ async def parts(dut: Any) -> None:
 
 @cocotb.test()
 async def single_buffered(dut: Any) -> None:
-    """Memory for one set is written only while the unit is held and idle; the frames that wait get the new layer."""
+    """Memory for one set is written only while the unit is held and idle. Frames that wait get the new layer."""
     if not SINGLE_BUFFERED:
         return
     rng = generator("single_buffered")
@@ -206,7 +212,7 @@ async def single_buffered(dut: Any) -> None:
     await bench.refused(driver.load(layer, at=5))
     await bench.settle()
     for _ in range(2):
-        # Held in mid-frame, by the driver: the frame is completed, the next one waits for the new layer.
+        # The driver holds the unit in mid-frame: that frame is completed, the next one waits for the new layer.
         bench.send(rng, layer, 3)
         await bench.until(lambda: bench.reference.mid_frame or bench.board.source.idle())
         other = bench.layer(rng)

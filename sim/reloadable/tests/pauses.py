@@ -1,4 +1,4 @@
-"""Whoever pauses, everything comes out as it would."""
+"""Pauses at any port change nothing of what comes out."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sim.reloadable.tests.unit import JOB, SHAPES, SINGLE_BUFFERED, generator, l
 @cocotb.test()
 @cocotb.parametrize(port=["source", "sink", "weights", "bus", "all"])
 async def paused(dut: Any, port: str) -> None:
-    """Loads and frames of changing size, whoever pauses."""
+    """Layers are loaded and frames of changing size come out right, whoever pauses."""
     rng = generator(f"paused_{port}")
     bench = await ReloadTestbench.start(dut, JOB)
     shares = {name: 0.5 for name in ("source", "sink", "weights", "bus") if port in (name, "all")}
@@ -33,7 +33,7 @@ async def paused(dut: Any, port: str) -> None:
 
 @cocotb.test()
 async def stalled(dut: Any) -> None:
-    """The sink takes nothing for long, in the middle of a switch; the counters say how long."""
+    """The sink takes nothing for several frames. The counters say for how long."""
     rng = generator("stalled")
     bench, layer = await loaded(dut, rng)
     await bench.within(bench.driver.clear_counters())

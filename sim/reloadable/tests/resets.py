@@ -16,7 +16,7 @@ from sim.reloadable.tests.unit import RELOAD, SHAPES, generator, loaded
 
 
 async def works_as_new(bench: ReloadTestbench, rng: np.random.Generator) -> None:
-    """A layer of any size can be loaded and computes as predicted, and nothing is told of before."""
+    """Fail unless a layer can be loaded, computes as predicted, and no counter or error is left from before."""
     layer = bench.layer(rng, *bench.size(rng))
     await bench.within(bench.driver.load(layer))
     bench.send(rng, layer, 3)
@@ -43,7 +43,10 @@ async def hard_reset(dut: Any, index: int) -> None:
 @cocotb.test()
 @cocotb.parametrize(moment=["frames", "stalled", "pending", "loading"])
 async def soft_reset(dut: Any, moment: str) -> None:
-    """A soft reset at any time: registers as after a reset, nothing in force, nothing left of what was under way."""
+    """After a soft reset at any time, registers have their reset values and no set is in force.
+
+    Nothing is left of the frames and loads that were under way.
+    """
     rng = generator(f"soft_reset_{moment}")
     bench, layer = await loaded(dut, rng)
     bench.send(rng, layer, 6)

@@ -1,6 +1,6 @@
 """The unit under test, and how the tests of all modules begin.
 
-What it is, says the `sim.simulator.job.Job` in the folder that ``XVOLUTION_JOB`` names.
+The `sim.simulator.job.Job` in the folder that ``XVOLUTION_JOB`` names says what the unit is.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ SINGLE_BUFFERED = RELOAD.single_buffered
 
 
 def generator(test: str) -> np.random.Generator:
-    """Random numbers of their own for each test, so that one does not depend on the others."""
+    """A generator of random numbers for each test, so that no test depends on the others."""
     return np.random.default_rng([JOB.seed, zlib.crc32(test.encode())])
 
 
 async def loaded(dut: Any, rng: np.random.Generator, **fields: Any) -> tuple[ReloadTestbench, Any]:
-    """A unit with a layer in force, and the layer."""
+    """The bench of a unit with a random layer in force, and that layer."""
     bench = await ReloadTestbench.start(dut, JOB)
     layer = bench.layer(rng, **fields)
     await bench.within(bench.driver.load(layer))
@@ -39,5 +39,5 @@ async def loaded(dut: Any, rng: np.random.Generator, **fields: Any) -> tuple[Rel
 
 
 def frames_during(cycles: int) -> int:
-    """How many frames of the largest size keep the source busy so long."""
+    """Number of frames of the largest size that keep the source busy for ``cycles``."""
     return 2 + cycles // SHAPES.schedule.frame_cycles
