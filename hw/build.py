@@ -27,7 +27,7 @@ from hw.plan.weight_layout import image_beats
 from hw.targets.devices import CAPACITY, DEVICE_TARGET
 from hw.targets.families import GENERIC, TARGETS
 
-#: Clock that ``--fps`` counts with where none is said.
+#: Clock in MHz that ``--fps`` counts with where ``--clock`` is not given.
 CLOCK_MHZ = 200.0
 
 EXAMPLES = """\
@@ -104,7 +104,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _wish(args: argparse.Namespace) -> Wish | None:
-    """What ``--fps`` asks for; None without. Raises `UserError` for options that do not go together."""
+    """What ``--fps`` asks for; None without ``--fps``. Raises `UserError` for options that do not go together."""
     if args.fps is None:
         for option, value in (("device", args.device), ("clock", args.clock_mhz)):
             if value is not None:

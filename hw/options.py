@@ -1,4 +1,4 @@
-"""Options: how a unit is asked for on the command line, the same for every command that builds one."""
+"""Options: how a unit is asked for on the command line of every command that builds one."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from hw.plan.config import DEFAULT_NAME, UnitConfig, check_name
 from hw.plan.reload import Reload
 from hw.targets.families import TARGETS, find_target
 
-#: ``--attn-shift`` without a say, where the layer does not need more: wider shifts make wider accumulators.
+#: Default of ``--attn-shift`` where the layer does not need more. Larger shifts make wider accumulators.
 ATTN_SHIFT = Range(0, 7)
 
 
 def add_unit_options(parser: argparse.ArgumentParser, *, target: str, reloadable: bool = True) -> None:
-    """Everything that `unit_config` reads.
+    """Add the options that `unit_config` reads.
 
     Args:
-        target: the default one.
+        target: the default target.
         reloadable: whether the command takes reloadable units.
     """
     add = parser.add_argument
@@ -100,7 +100,7 @@ def _name(text: str) -> str:
 
 
 def _told(check: Callable[[], str]) -> str:
-    """What ``check`` returns; its refusal as argparse wants it."""
+    """What ``check`` returns. A `UserError` of it is raised as argparse wants it."""
     try:
         return check()
     except UserError as error:

@@ -2,13 +2,15 @@
 
 In the order of the data flow:
 
-- `ranges`: ranges of integers and of weighted sums.
-- `layer_config`: geometry and number formats of a layer.
-- `bounds`: proven ranges of every intermediate of a layer.
-- `extremes`: bounds that hold for all weights of a format.
-- `layer`: a layer, its config and integer arrays.
-- `layer_file`: layers in files.
-- `scales`: real values to integers and back.
-- `folding`: how many channels a unit works on at once.
-- `streams`: frames as beats, and beats as bits.
+==============  ==============================================
+`ranges`        ranges of integers and of weighted sums
+`layer_config`  geometry and number formats of a layer
+`bounds`        proven ranges of every intermediate of a layer
+`extremes`      bounds that hold for all weights of a format
+`layer`         a layer, its config and integer arrays
+`layer_file`    layers in files
+`scales`        real values to integers and back
+`folding`       how many channels a unit works on at once
+`streams`       frames as beats, and beats as bits
+==============  ==============================================
 """

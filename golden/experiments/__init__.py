@@ -2,7 +2,9 @@
 
 In the order of the data flow:
 
-- `settings`: what an experiment can be asked for.
-- `experiment`: one experiment from its settings to its figures.
-- `approximation`: how well pixel shifts stand for self-attention.
+===============  ===============================================
+`settings`       what an experiment can be asked for
+`experiment`     one experiment from its settings to its figures
+`approximation`  how well pixel shifts stand for self-attention
+===============  ===============================================
 """

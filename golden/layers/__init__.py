@@ -2,8 +2,10 @@
 
 In the order of the data flow:
 
-- `random_layer`: layers with random weights.
-- `digits`: the networks around the layers ``digits`` and ``digits_dynamic``.
+==============  ================================================================
+`random_layer`  layers with random weights
+`digits`        the networks around the layers ``digits`` and ``digits_dynamic``
+==============  ================================================================
 """
 
 from __future__ import annotations

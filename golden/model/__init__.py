@@ -2,9 +2,11 @@
 
 In the order of the data flow:
 
-- `tiles`: the memory that the fast model works in.
-- `similarity`: the similarity stage of the fast model.
-- `integer`: the fast model of a layer.
-- `fused`: the weights that a layer applies at one position.
-- `fixed_point`: the readable model, a second opinion on `integer`.
+=============  =================================================
+`tiles`        the memory that the fast model works in
+`similarity`   the similarity stage of the fast model
+`integer`      the fast model of a layer
+`fused`        the weights that a layer applies at one position
+`fixed_point`  the readable model, a second opinion on `integer`
+=============  =================================================
 """

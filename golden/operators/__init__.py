@@ -2,12 +2,14 @@
 
 In the order of the data flow:
 
-- `sliding`: how a kernel slides over frames.
-- `pixel_shift`: pixel-shift attention.
-- `self_attention`: attention over all pixels.
-- `xvolution`: the layer as it is trained.
-- `linear_shift`: its control without the product.
-- `merge`: batch norms and branches folded into weights.
-- `dynamic_conv`: the merged form of the layer.
-- `replace`: X-volution in any network, and merged there.
+================  ============================================
+`sliding`         how a kernel slides over frames
+`pixel_shift`     pixel-shift attention
+`self_attention`  attention over all pixels
+`xvolution`       the layer as it is trained
+`linear_shift`    its control without the product
+`merge`           batch norms and branches folded into weights
+`dynamic_conv`    the merged form of the layer
+`replace`         X-volution in any network, and merged there
+================  ============================================
 """

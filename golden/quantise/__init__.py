@@ -2,11 +2,13 @@
 
 In the order of the data flow:
 
-- `precision`: how many bits weights and activations get.
-- `calibration`: scales and shifts from calibration frames.
-- `layer`: a layer quantised after training.
-- `network`: a network quantised after training.
-- `integer_network`: a network in exact integers.
-- `fake`: a float network that computes the integers of an integer network.
-- `qat`: quantisation-aware training.
+=================  ================================================================
+`precision`        how many bits weights and activations get
+`calibration`      scales and shifts from calibration frames
+`layer`            a layer quantised after training
+`network`          a network quantised after training
+`integer_network`  a network in exact integers
+`fake`             a float network that computes the integers of an integer network
+`qat`              quantisation-aware training
+=================  ================================================================
 """

@@ -2,10 +2,12 @@
 
 In the order of a command's work:
 
-- `cli`: the command-line convention.
-- `options`: options of commands that take a layer.
-- `arrays`: arrays in files.
-- `progress`: a progress bar.
-- `cache`: results of slow tools, kept.
-- `page`: pages and pictures.
+==========  =====================================
+`cli`       the command-line convention
+`options`   options of commands that take a layer
+`arrays`    arrays in files
+`progress`  a progress bar
+`cache`     results of slow tools, kept
+`page`      pages and pictures
+==========  =====================================
 """

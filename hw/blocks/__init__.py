@@ -1,0 +1,15 @@
+"""Blocks: what all stages are made of.
+
+Each module imports only from those above it:
+
+=============  =======================================================
+`pipeline`     delays, adder trees, counters, choices
+`queue`        a FIFO of a few entries
+`memory`       read-only and written memories
+`multiply`     products on any target, and cascades of them
+`dot_product`  sums of products
+`packed`       two numbers in one word
+`shifter`      multiplication by a power of two that comes at run time
+`rounding`     division by a power of two, rounded and saturated
+=============  =======================================================
+"""

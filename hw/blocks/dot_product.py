@@ -21,12 +21,12 @@ def dot_product(
     cascaded: bool,
     in_fabric: bool = False,
 ) -> Value:
-    """``sum a*b`` over ``terms``, ``cycles`` after the first.
+    """``sum a*b`` over ``terms``, ``cycles`` cycles after the first term.
 
     Args:
-        total: holds every sum that can occur.
+        total: shape that holds every sum that can occur.
         cycles: `dot_product_latency`, or more.
-        cascaded: whether `cascade` makes it: then each term comes a cycle after the one before.
+        cascaded: whether `cascade` makes the sum. Then each term comes a cycle after the term before.
         in_fabric: see `multiply`; not for a cascade.
     """
     if cascaded:
@@ -38,6 +38,6 @@ def dot_product(
 
 
 def dot_product_latency(target: Target, products: int, *, cascaded: bool) -> int:
-    """Cycles of `dot_product` at least. Fewer products may take more, as wide trees have nodes of more inputs."""
+    """Fewest cycles of `dot_product`. Fewer products may take more cycles: nodes of wide trees have more inputs."""
     sums = max(0, products - 1) if cascaded else tree_latency(products, target.radix(products))
     return target.multiply_latency + sums

@@ -1,11 +1,12 @@
-"""Storage: memories with a registered output in what the target keeps them in best.
+"""Storage: memories with a registered output, each in what the target keeps it in best.
 
     words                     1          few                 more
     read-only (weights)    constant   LUTs (`rom_depth`)   block RAM
     row store                 -       LUT RAM (`ram_depth`)  block RAM
 
-Where the target's block RAM is left to synthesis, memories carry the attribute that
-synthesis tools look for. Every word comes `LATENCY` cycles after its address.
+On a target with DSPs, memories that are left to synthesis carry the attribute that synthesis
+tools look for. Read-only memories in LUTs need none. Every word comes `LATENCY` cycles after its
+address.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from hw.blocks.pipeline import delay, index_shape, pick
 from hw.targets.families import Target
 from hw.targets.primitives import DP16KD_SHAPES, dp16kd_ram, dp16kd_rom
 
-#: Cycles from address to word: the memory's own, and a register, as a block RAM's bare output is slow.
+#: Cycles from address to word: the memory's own, and a register behind it. A block RAM's bare output is slow.
 LATENCY = 2
 
 
@@ -32,7 +33,7 @@ class Block:
         banks: blocks on top of each other, chosen by the upper bits of the address.
         columns: blocks side by side.
         bits: word of one block.
-        ports: words that one block gives a read-only memory at once.
+        ports: columns that one block holds, each read at a port of its own; 2 only in read-only memories.
     """
 
     banks: int
@@ -53,16 +54,19 @@ def kind(target: Target, depth: int, *, read_only: bool) -> str:
 
 
 def dp16kd_layout(depth: int, width: int, *, read_only: bool) -> Block:
-    """The DP16KD blocks of a memory."""
+    """The DP16KD blocks of a memory of ``depth`` words of ``width`` bits."""
     deepest = max(DP16KD_SHAPES)
     words, bits = next(((d, b) for d, b in DP16KD_SHAPES.items() if d >= depth), (deepest, DP16KD_SHAPES[deepest]))
-    # A read-only memory of at most half a block's words lies in it twice, one half for each port.
+    # Of a read-only memory of at most half a block's words, two columns share a block, one half for each port.
     ports = 2 if read_only and depth <= words // 2 else 1
     return Block(banks=-(-depth // deepest), columns=-(-width // bits), bits=bits, ports=ports)
 
 
 def read_only(m: Module, target: Target, image: Sequence[int], width: int, address: Value, *, name: str) -> Value:
-    """The word of ``image`` (unsigned, ``width`` bits each, at least two) at ``address``, `LATENCY` cycles later."""
+    """The word of ``image`` at ``address``, `LATENCY` cycles later.
+
+    ``image`` has at least two words, unsigned and of ``width`` bits each.
+    """
     depth = len(image)
     if target.block_memory is None or kind(target, depth, read_only=True) == "lut":
         store = memory.Memory(

@@ -1,13 +1,13 @@
 """Products that all stages use: one alone, or a cascade that sums several, on any target.
 
-``a * b`` where the target leaves it to synthesis; else the family's DSP with every register in
-use. An operand wider than the DSP's is cut into limbs, the lower ones unsigned and one bit
-narrower, the last one signed:
+A product is ``a * b`` where the target leaves it to synthesis. Otherwise it takes the family's DSP,
+with every register in use. An operand wider than the DSP's is cut into limbs. The lower limbs are
+unsigned and one bit narrower than the DSP's operand. The last limb has the operand's sign:
 
     a * b = (a mod 2^k) * b + 2^k * (a >> k) * b          k = a_bits - 1
 
-Operands and limbs of very few bits are not worth a DSP and become adders, and so
-does a whole product that is asked for ``in_fabric``.
+A product with an operand or a limb of very few bits is not worth a DSP and is made of adders. A
+product that is asked for ``in_fabric`` is made of adders, too.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from hw.targets.primitives import DSP_LATENCY, DSPS
 
 #: Signed operands up to this width are multiplied by adders.
 NARROW_OPERAND = 2
-#: The same for the last limb of a wide operand, of which a unit has few.
+#: The last limb of a wide operand is multiplied by adders up to this width. A unit has few such limbs.
 NARROW_LIMB = 4
 
 
@@ -43,7 +43,7 @@ def product_latency(target: Target, a: Shape, b: Shape, *, in_fabric: bool = Fal
 
 
 def product_dsps(target: Target, a: Shape, b: Shape) -> int:
-    """DSPs that `multiply` takes; where the target leaves products to synthesis, products."""
+    """DSPs that `multiply` takes. Where the target leaves products to synthesis, a product counts as one."""
     return sum(limb.in_dsp for limb in _limbs(target, a, b, False))
 
 
@@ -52,9 +52,11 @@ def multiply(
 ) -> Value:
     """The exact product of ``a`` and ``b``, `product_latency` cycles later.
 
-    ``proven`` is a shape that holds every product that occurs, where that is narrower than
-    what the operands' shapes allow. ``in_fabric`` makes it of adders, whatever DSPs the
-    target has; its ``multiply_latency`` must suffice for the bits of the narrower operand.
+    Args:
+        proven: shape that holds every product that occurs, where that is narrower than what the
+            operands' shapes allow.
+        in_fabric: whether the product is made of adders, whatever DSPs the target has. The target's
+            ``multiply_latency`` must suffice for the bits of the narrower operand.
     """
     shape = proven or (a * b).shape()
     limbs = _limbs(target, a.shape(), b.shape(), in_fabric)
@@ -62,7 +64,7 @@ def multiply(
     product = _limb_product(m, target, limbs[0].of(wide), narrow, limbs[0])
     for number, limb in enumerate(limbs[1:], 1):
         term = _limb_product(m, target, delay(m, limb.of(wide), number - 1), delay(m, narrow, number - 1), limb)
-        # What lies below this limb is final; what lies above it fits the rest of the shape.
+        # The bits below this limb are final. The bits above it fit the rest of the shape.
         below = Signal(limb.offset, reset_less=True, name="below")
         above = Signal(Shape(max(1, shape.width - limb.offset), signed=shape.signed), reset_less=True, name="above")
         m.d.sync += [below.eq(product), above.eq((product >> limb.offset) + term)]
@@ -75,8 +77,8 @@ def multiply(
 def cascade(m: Module, target: Target, terms: Sequence[tuple[Value, Value]], total: Shape) -> Value:
     """``sum a*b`` over ``terms`` in chained DSPs, without an adder in the fabric.
 
-    Each DSP adds what the one before it hands on, so term ``i`` is wanted ``i`` cycles
-    after the first, and the sum is there ``multiply_latency + len(terms) - 1`` cycles after it.
+    Each DSP adds what the DSP before it hands on. So term ``i`` is wanted ``i`` cycles after the
+    first term. The sum comes ``multiply_latency + len(terms) - 1`` cycles after the first term.
     ``total`` must hold the sum.
     """
     chain = value = None
@@ -128,7 +130,7 @@ def _limb_product(m: Module, target: Target, part: Value, factor: Value, limb: _
 def _add_up(m: Module, a: Value, b: Value, cycles: int) -> Value:
     """``a * b`` after ``cycles``: a tree of one gated term for each bit of the narrower operand."""
     few, many = sorted((a, b), key=lambda value: signed_width(value.shape()))
-    # What time is left separates many gates from the adders, and brings the operands near.
+    # Spare cycles separate many gates from the adders, and bring the operands near.
     spare = cycles - tree_latency(len(few), 2)
     gates = int(spare > 0 and len(few) > NARROW_LIMB)
     few, many = (delay(m, operand, spare - gates) for operand in (few, many))

@@ -1,4 +1,4 @@
-"""Packed words: two numbers in the place of one, and their two sums out of a sum of products (`hw.plan.packing`)."""
+"""Packed words: two numbers become one word, and a sum of products becomes two sums (`hw.plan.packing`)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from hw.blocks.pipeline import delay
 
 
 def join(low: Value, high: Value, shift: int) -> Value:
-    """A word of two fields. What a negative ``low`` borrows is not taken from ``high`` here."""
+    """A word of two fields, ``high`` from bit ``shift`` on. ``high`` must come less what a negative ``low`` borrows."""
     sign = low[-1] if low.shape().signed else Const(0, 1)
     field = Cat(low, sign.replicate(max(0, shift - len(low))))[:shift]
     return Cat(field, high).as_signed()

@@ -27,15 +27,15 @@ def delay(m: Module, value: Value, cycles: int, *, reset_less: bool = True) -> V
 
 
 def tree_latency(terms: int, radix: int) -> int:
-    """Cycles of `adder_tree` for that many terms; 0 for a single one."""
+    """Cycles of `adder_tree` for ``terms`` terms; 0 for a single term."""
     return 0 if terms <= 1 else 1 + tree_latency(-(-terms // radix), radix)
 
 
 def adder_tree(m: Module, terms: Sequence[Value], total: Shape, radix: int) -> Value:
     """Sum of ``terms`` after `tree_latency` cycles, in registered nodes of up to ``radix`` inputs.
 
-    ``total`` must hold the sum and every partial sum (`golden.contract.bounds`): a node is as wide as
-    its operands can make it, and never wider than that.
+    ``total`` must hold the sum and every partial sum (`golden.contract.bounds`). A node is as wide as
+    its operands can make it, but never wider than ``total``.
     """
     while len(terms) > 1:
         sums = []
@@ -54,7 +54,7 @@ class Counter:
 
     Attributes:
         value: the count.
-        last: whether it is at its end; a register of its own, so that nothing waits for a comparison.
+        last: whether the count is at its end. It is a register of its own, so that nothing waits for a comparison.
     """
 
     def __init__(self, m: Module, size: int, enable: Value, *, init: int = 0, name: str) -> None:
@@ -70,7 +70,7 @@ def wrap_increment(value: Signal, step: int, modulus: int, among: Iterable[int] 
     """``(value + step) % modulus`` for ``0 <= value < modulus``, without a divider.
 
     Args:
-        among: the values there are, where these are not all.
+        among: the values that occur, where these are not all.
     """
     step %= modulus
     if not step:
@@ -93,10 +93,10 @@ def within(value: Signal, first: int, last: int, size: int) -> Value:
 
 
 def pick(options: Sequence[Value], index: Value, among: Iterable[int] | None = None) -> Value:
-    """``options[index]`` as a tree of two-way choices; any option for an index beyond them.
+    """``options[index]`` as a tree of two-way choices. An index beyond the options gives any of them.
 
     Args:
-        among: the indices there are, at least one, where these are not all.
+        among: the indices that occur, at least one, where these are not all.
     """
     numbers = sorted(range(len(options)) if among is None else among)
     if len(numbers) == 1:

@@ -13,7 +13,7 @@ class Queue:
 
     Attributes:
         head: the oldest entry; only while ``some``.
-        some: whether there is one, a register of its own.
+        some: whether there is an entry, a register of its own.
         level: number of entries.
     """
 

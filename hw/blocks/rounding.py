@@ -1,4 +1,4 @@
-"""Rounding: divide by a power of two half to even, and saturate, in an adder as wide as the result."""
+"""Rounding: divide by a power of two, round half to even and saturate, with an adder as wide as the result."""
 
 from __future__ import annotations
 
@@ -30,11 +30,13 @@ def rounded(
 
     Args:
         value: a signed number.
-        limits: 0 or powers of two, the upper one less 1.
-        split: whether what rounding carries, and where that ends, are cycles of their own.
-        proven: the range it is known to keep to, by default all of its bits: a limit beyond that takes no logic.
+        limits: what the result saturates to. The lower limit is 0 or minus a power of two, the upper
+            one a power of two less 1.
+        split: whether finding the carry of the rounding is a cycle of its own.
+        proven: the range that ``value`` is known to keep to, by default all of its bits. A limit beyond
+            that range takes no logic.
         relu: whether the lower limit is 0 instead, wanted a cycle before the result.
-        cut: driven with whether the result was cut at a limit other than 0, in step with it.
+        cut: driven: whether the result was cut at a limit other than 0, in step with the result.
     """
     whole, carry = (delay(m, part, int(split)) for part in _round(value, shift))
     reached = _rounded_range(proven or Range.of_format(len(value), signed=True), shift)
@@ -42,7 +44,7 @@ def rounded(
 
 
 def _rounded_range(value: Range, shift: int) -> Range:
-    """What numbers of the range ``value`` are rounded to: rounding never decreases from one to a larger one."""
+    """The range that numbers of the range ``value`` are rounded to. Rounding is monotonic."""
     low, high = (round(Fraction(end, 1 << shift)) for end in (value.low, value.high))
     return Range(low, high)
 
@@ -73,8 +75,8 @@ def _saturate(
 ) -> Value:
     """``whole + carry``, which is in the range ``reached``, within the limits.
 
-    Only the bits of the result are added; whether the sum is beyond the limits follows from
-    what the upper bits are and whether a carry reaches them.
+    Only the bits of the result are added. The upper bits, and the carry that reaches them, tell
+    whether the sum is beyond the limits.
     """
     total = _added(m, whole, carry, limits.high.bit_length())
     result = Signal(shape, reset_less=True)
@@ -91,12 +93,12 @@ def _saturate(
 
 @dataclass(frozen=True, kw_only=True)
 class _Total:
-    """A sum whose upper bits are not added, but told by class: what they are with the carry that reaches them.
+    """A sum whose upper bits are not added, but classified.
 
     Attributes:
-        low: its lower bits.
-        negative: the upper bits were negative before the carry.
-        is_zero, is_minus_one: what they are with it.
+        low: the lower bits of the sum.
+        negative: the upper bits were negative before a carry reached them.
+        is_zero, is_minus_one: the upper bits are 0, or -1, with the carry that reaches them.
     """
 
     low: Value
@@ -121,7 +123,7 @@ def _added(m: Module, whole: Value, carry: Value, bits: int) -> _Total:
 
 
 def _clamp_low(total: _Total, limits: Range, reached: Range, relu: Value | None) -> tuple[Value, Value]:
-    """The lower bits, at least the lower limit, and whether they were cut at one other than 0."""
+    """The lower bits, at least the lower limit, and whether they were cut at a lower limit other than 0."""
     kept = Cat(total.low, total.is_minus_one).as_signed() if limits.low else total.low
     cut: Value = Const(0)
     if reached.low < limits.low:

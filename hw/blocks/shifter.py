@@ -6,7 +6,7 @@ from amaranth.hdl import Module, Mux, Shape, Signal, Value
 
 from hw.blocks.pipeline import delay
 
-#: Bits of the amount that one cycle deals with: choices between four.
+#: Bits of the amount that one cycle deals with: it chooses between four shifts.
 BITS_A_CYCLE = 2
 
 

@@ -4,7 +4,7 @@
     read    AR taken         i_read     R
             cycle 0          1          2          3
 
-One write and one read are under way at most, independent of each other. Outputs follow from
+At most one write and one read are under way, independent of each other. Outputs follow from
 registers only, so no path leads through the slave.
 """
 
@@ -20,14 +20,14 @@ from hw.control.interface import WORD
 
 
 class Response(enum.IntEnum):
-    """The answers that are used, of those that AXI knows."""
+    """Those of AXI's answers that are used."""
 
     OKAY = 0
     SLVERR = 2
 
 
 def axi_lite_members(address_bits: int) -> dict[str, Member]:
-    """Members of a slave's AXI4-Lite port, by their names of the standard, without a prefix."""
+    """Members of a slave's AXI4-Lite port, by their names in the standard, without a prefix."""
     return {
         "awaddr": In(address_bits),
         "awprot": In(3),
@@ -55,11 +55,14 @@ class RegisterBus(Signature):
     """A bus to registers that always answer in time, as seen from its master.
 
     Members:
-        write: strobe. ``write_address``, ``write_data`` and ``write_partial`` (some byte strobe is
-            0) stay as they are in the next two cycles.
-        write_ok: whether the write is done, in the cycle after ``write``; otherwise it is refused.
-        read: strobe, with ``read_address``.
-        read_data, read_ok: the answer, in the same cycle.
+        write: strobe of a write.
+        write_address, write_data: address and word of the write; they stay in the two cycles after ``write``.
+        write_partial: some byte strobe of the write is 0; it stays in the two cycles after ``write``.
+        write_ok: whether the write is done, in the cycle after ``write``. Otherwise the write is refused.
+        read: strobe of a read.
+        read_address: address of the read, in the cycle of ``read``.
+        read_data: the word, in the cycle of ``read``.
+        read_ok: whether the read is answered, in the cycle of ``read``. Otherwise the read is refused.
     """
 
     def __init__(self, address_bits: int) -> None:
@@ -81,9 +84,10 @@ class RegisterBus(Signature):
 class AxiLite(wiring.Component):
     """The slave.
 
+    Address and data of a write may come in any order. A refused access is answered with SLVERR.
+
     Members:
-        those of `axi_lite_members`; address and data of a write may come in any order. A refused
-            access is answered with SLVERR.
+        all of `axi_lite_members`: the slave's port.
         bus: the registers, see `RegisterBus`.
     """
 

@@ -41,8 +41,8 @@ PREFIX = "s_axi_"
 class Control(wiring.Component):
     """The control plane of a reloadable unit.
 
-    A soft reset restarts everything but the AXI4-Lite slave, which answers it: settings, errors and
-    counters return to their reset values, and nothing is loaded or in force any more.
+    A soft reset restarts everything but the AXI4-Lite slave, which answers the command. Settings, errors
+    and counters return to their reset values. Nothing is loaded or in force any more.
 
     Members:
         s_axi_*: AXI4-Lite slave with `ADDRESS_BITS` bits of address and 32 of data.
@@ -50,12 +50,13 @@ class Control(wiring.Component):
         o_settings: settings of the next set, always within their limits. They do not change from
             ``o_apply.strobe`` to ``i_applied``.
         o_apply: see `Apply`; valid with its strobe.
-        o_soft_reset: strobe: as after a reset, from the next cycle on.
+        o_soft_reset: strobe: all is as after a reset, from the next cycle on.
         o_hold: begin no new frame.
         o_ignore_tlast: report no `InputErrors`.
         o_constant, o_weight: writes to the next set.
-        i_pending: an apply waits for its frame boundary. What is between its strobe and this is known here.
-        i_applied, i_applied_parts: strobe: an apply has been put in force, and its parts.
+        i_pending: an apply waits for its frame boundary. An apply between its strobe and ``i_pending`` is known here.
+        i_applied: strobe: an apply has been put in force.
+        i_applied_parts: the parts of that apply; with ``i_applied``.
         i_switching: frames of the set before are in the pipeline; at the latest in the cycle after ``i_applied``.
         i_configured: some set is in force.
         i_idle: no frame is under way.
@@ -150,7 +151,7 @@ class Control(wiring.Component):
         ]
 
     def _apply(self, m: Module, soft_reset: Signal) -> tuple[Value, Value]:
-        """Pass an apply on; returns whether one is pending, and whether the next set may be written."""
+        """Pass an apply on. Returns whether an apply is pending, and whether the next set may be written."""
         registers, loader = self._registers, self._loader
         accepted = registers.o_write.apply
         waits = Signal()
@@ -176,7 +177,7 @@ class Control(wiring.Component):
             | (self._written("apply", "weights") & ~loader.o_loaded)
             | (~self.i_configured & ~selected.all())
         )
-        # Passed on at once, so that a frame that begins after the answer already has the new set.
+        # An apply is passed on at once, so that a frame that begins after the answer already has the new set.
         m.d.comb += [self.o_apply.strobe.eq(accepted), self.o_apply.at.eq(registers.o_values.apply_at.apply_at)]
         m.d.comb += [self.o_apply[name].eq(self._written("apply", name)) for name in (*APPLY_PARTS, "wait")]
         return pending, free

@@ -1,4 +1,4 @@
-"""Counters of what happens in a unit; they wrap."""
+"""Counters of what happens in a unit. They wrap."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Counters(wiring.Component):
 
     Members:
         i_counts: what happens in this cycle.
-        i_clear: strobe: from 0 again; what happens in the same cycle is not counted.
+        i_clear: strobe: count from 0 again. What happens in the same cycle is not counted.
         o_totals: a number for each member of `i_counts`.
     """
 

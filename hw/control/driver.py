@@ -1,8 +1,8 @@
 """Driver of a reloadable unit: loads layers, streams frames, reads counters and errors.
 
-It reaches the unit through a `Board`, whose methods are coroutines: on simulated AXI masters they
-wait for the clock. Where they never wait, as on memory-mapped hardware, `complete` runs the
-driver's coroutines without an event loop:
+The driver reaches the unit through a `Board`, whose methods are coroutines. On simulated AXI masters
+these methods wait for the clock. Where they never wait, as on memory-mapped hardware, `complete`
+runs the driver's coroutines without an event loop:
 
     class Mapped:                                      # AXI4-Lite registers and two DMA channels
         async def read(self, address): return self.words[address // 4]
@@ -38,7 +38,7 @@ from hw.plan.weight_layout import weight_image
 #: Reads of a status bit after which it counts as stuck.
 PATIENCE = 100_000
 COUNTERS = ("frames", "starved", "stalled", "saturated")
-#: What the unit's constants must equal for a layer to fit; heights, widths, shifts and offsets have rules of their own.
+#: Layer fields that must equal what the unit's constants say. Heights, widths, shifts and offsets have their own rules.
 _FROZEN = (
     "product",
     "in_channels",
@@ -60,7 +60,7 @@ Result = TypeVar("Result")
 
 
 class AccessRefused(Exception):
-    """A `Board` raises it for an access that the unit answers with SLVERR."""
+    """The unit answered an access with SLVERR. A `Board` raises it."""
 
 
 class Board(Protocol):
@@ -78,7 +78,7 @@ class Board(Protocol):
     async def send_frame(self, beats: np.ndarray) -> None:
         """Send beats, uint8 ``[n, bytes]``, to the input stream, TLAST with the last one.
 
-        May return before they are taken, and must not wait for anybody to receive outputs.
+        The method may return before the beats are taken. It must not wait for anybody to receive outputs.
         """
 
     async def receive_frame(self, beats: int) -> np.ndarray:
@@ -114,33 +114,33 @@ class Driver:
         return cls(read_manifest_config(path), board)
 
     async def check_unit(self) -> dict[str, int]:
-        """Compare what the unit says it is with ``config``; returns its `constants`."""
+        """Compare what the unit says it is with ``config``. Returns the unit's `constants`."""
         found, expected = await self.constants(), self._table.constants
         if found["identity"] != expected["identity"]:
             raise UserError(
                 f"identity {found['identity']:#010x} is not that of an X-volution unit, {expected['identity']:#010x}"
             )
-        # Last of all, as it differs wherever anything does.
+        # The fingerprint comes last of all, as it differs wherever anything does.
         for name in sorted(expected, key=lambda name: name == "fingerprint"):
             if found[name] != expected[name]:
                 raise UserError(f"{name} of the unit is {found[name]}, the configuration has {expected[name]}")
         return found
 
     async def constants(self) -> dict[str, int]:
-        """All fields of the unit's constant registers, as it tells them itself."""
+        """All fields of the unit's constant registers, as the unit tells them itself."""
         values: dict[str, int] = {}
         for register in self._table.of_access(Access.CONSTANT):
             values |= register.unpack(await self._board.read(register.address))
         return values
 
     async def load_file(self, layer: str, *, at: int | None = None) -> Layer:
-        """`load` the layer of a file, or one of the project's by its name; returns the layer."""
+        """`load` the layer of a file, or one of the project's layers by its name. Returns the layer."""
         loaded = load_layer(layer)
         await self.load(loaded, at=at)
         return loaded
 
     async def load(self, layer: Layer, *, at: int | None = None) -> None:
-        """Write a whole set and apply it, at once or from frame ``at`` on; waits only until it may be written."""
+        """Write a whole set and apply it, at once or from frame ``at`` on. Waits only until a set may be written."""
         single_buffered = await self.check_layer(layer.config)
         if single_buffered:
             if at is not None:
@@ -155,7 +155,7 @@ class Driver:
             await self.hold(False)
 
     async def check_layer(self, c: LayerConfig) -> bool:
-        """Raise `UserError` if a layer does not fit the unit, by what it says of itself.
+        """Raise `UserError` if a layer does not fit the unit, by what the unit says of itself.
 
         Returns whether the unit is single-buffered.
         """
@@ -185,18 +185,18 @@ class Driver:
         return bool(unit["single_buffered"])
 
     async def write_settings(self, c: LayerConfig) -> None:
-        """Height, width, relu and shifts of the next set."""
+        """Write height, width, relu and shifts of the next set."""
         for name in ("height", "width", "relu", "attn_shift", "out_shift"):
             await self._write(name, int(getattr(c, name)))
 
     async def write_weights(self, layer: Layer) -> None:
-        """Weights of the next set; drops a load that was left unfinished."""
+        """Write the weights of the next set. A load that was left unfinished is dropped."""
         await self._command("restart_load")
         await self._board.send_weights(weight_image(self._as_built(layer)))
         await self._until("loaded", 1)
 
     async def write_constants(self, layer: Layer) -> None:
-        """Biases and multipliers of the next set."""
+        """Write the biases and multipliers of the next set."""
         for name in ("bias", "multiplier"):
             window = self._table.window(name)
             for channel, value in enumerate(getattr(layer, name).tolist()):
@@ -243,11 +243,11 @@ class Driver:
         return from_beats(payload.unpack(beats), c.out_channels, c.out_height, c.out_width)
 
     async def hold(self, on: bool) -> None:
-        """Whether the unit begins no new frame."""
+        """Set whether the unit begins no new frame."""
         await self._control("hold", on)
 
     async def ignore_tlast(self, on: bool) -> None:
-        """Whether TLAST of input frames is not compared with the frame size."""
+        """Set whether TLAST of input frames is not compared with the frame size."""
         await self._control("ignore_tlast", on)
 
     async def status(self) -> dict[str, bool]:
@@ -270,12 +270,12 @@ class Driver:
         return [name for name, value in (await self._read("errors")).items() if value]
 
     async def clear_errors(self, names: Iterable[str] | None = None) -> None:
-        """Clear these errors, or all."""
+        """Clear the errors called ``names``, or all errors."""
         register = self._table["errors"]
         await self._write("errors", register.mask if names is None else register.pack(dict.fromkeys(names, 1)))
 
     async def soft_reset(self) -> None:
-        """Restart the unit; it must be loaded again."""
+        """Restart the unit. It must be loaded again."""
         await self._command("soft_reset")
 
     def _as_built(self, layer: Layer) -> Shapes:

@@ -10,7 +10,7 @@ from hw.plan.shapes import Shapes
 
 
 def register_files(shapes: Shapes) -> dict[str, str]:
-    """C header, SystemRDL and documents by file name; none for a frozen unit."""
+    """C header, SystemRDL and documents by file name. A frozen unit has none."""
     if shapes.config.reload is None:
         return {}
     table, name = register_table(shapes), shapes.config.name

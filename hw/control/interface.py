@@ -10,7 +10,7 @@ from amaranth.lib import data
 from hw.blocks.pipeline import index_shape
 from hw.plan.shapes import Shapes
 
-#: Which parts of the new set an apply puts in force: the settings, the weights, biases and multipliers.
+#: Parts of the next set that an apply can put in force. The constants are biases and multipliers.
 APPLY_PARTS = ("settings", "weights", "constants")
 #: Width of frame numbers, counters and all registers.
 WORD = 32
@@ -32,9 +32,10 @@ def settings_layout(shapes: Shapes) -> data.StructLayout:
 
 #: A bit for each part of a set.
 Parts = data.StructLayout(dict.fromkeys(APPLY_PARTS, 1))
-#: An apply: ``strobe`` for a cycle; a bit for each of `APPLY_PARTS`; with ``wait`` not before frame number ``at``.
+#: An apply: ``strobe`` lasts a cycle, and there is a bit for each of `APPLY_PARTS`. With ``wait`` the apply does not
+#: take effect before frame number ``at``.
 Apply = data.StructLayout({"strobe": 1, **dict.fromkeys(APPLY_PARTS, 1), "wait": 1, "at": WORD})
-#: Strobes of what went wrong at the input stream: TLAST before a frame's last beat, no TLAST with it.
+#: Strobes of what went wrong at the input stream: TLAST before a frame's last beat, no TLAST with that beat.
 InputErrors = data.StructLayout({"tlast_early": 1, "tlast_late": 1})
 
 
@@ -54,9 +55,11 @@ def constant_write(shapes: Shapes) -> data.StructLayout:
 def counts(shapes: Shapes) -> data.StructLayout:
     """What happens in a cycle, for the counters.
 
-    ``frames``: an output frame's last beat is transferred. ``starved``: the input could take a
-    beat and none is offered. ``stalled``: an output beat is offered and not taken.
-    ``saturated``: output elements that the pipeline has just cut at a limit other than 0.
+    Members:
+        frames: an output frame's last beat is transferred.
+        starved: the input could take a beat and none is offered.
+        stalled: an output beat is offered and not taken.
+        saturated: output elements that the pipeline has just cut at a limit other than 0.
     """
     return data.StructLayout({"frames": 1, "starved": 1, "stalled": 1, "saturated": index_shape(shapes.folding.pe + 1)})
 

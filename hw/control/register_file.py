@@ -1,8 +1,8 @@
 """Register file: any `RegisterTable` as gateware.
 
-A write takes two cycles: in the first it is found out which register is meant and whether the
-value is allowed, in the second it is done or refused, according to what holds in that cycle.
-A read is answered in its cycle.
+A write takes two cycles. In the first cycle it is found out which register is meant and whether the
+value is allowed. In the second cycle the write is done or refused, according to what holds in that
+cycle. A read is answered in its cycle.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ from hw.control.register_table import WORD_BYTES, Access, Register, RegisterTabl
 
 
 class RegisterFile(wiring.Component):
-    """The registers of ``table``. Layouts have a member for each register, which has one for each field.
+    """The registers of ``table``. A layout has a member for each register, which has a member for each field.
 
     Members:
         bus: what software reads and writes.
         i_values: values of the read-only registers.
-        i_set: strobes that set bits of the registers that are cleared by writing 1; setting wins.
-        i_refuse: for what has ``refused_while``: whether a write would be refused now.
+        i_set: strobes that set bits of the registers that are cleared by writing 1. Setting wins over clearing.
+        i_refuse: for each register or window with ``refused_while``, whether a write would be refused now.
         o_values: values of the read-write registers.
         o_deciding: strobe: a write is in the cycle in which it is done or refused.
         o_write: strobe: an allowed and not refused write to a write-only register or a window.
         o_refused: strobe: `i_refuse` has refused a write.
-        o_data: with these strobes and in the cycle after, the word written.
-        o_row, o_lane: in the same cycles, the place in the window.
-        o_bad_access: strobe: refused, as there is nothing that could be read or written so.
-        o_bad_value: strobe: refused because of the value.
+        o_data: the word written, in the cycle of ``o_write`` or ``o_refused`` and in the cycle after.
+        o_row, o_lane: the word's place in the window, in the same cycles as ``o_data``.
+        o_bad_access: strobe: an access is refused, as there is nothing that could be read or written so.
+        o_bad_value: strobe: a write is refused because of its value.
     """
 
     def __init__(self, table: RegisterTable) -> None:
@@ -76,7 +76,7 @@ class RegisterFile(wiring.Component):
         return m
 
     def _read(self, m: Module, sticky: data.View) -> Value:
-        """Answer a read; returns whether there is one that is refused."""
+        """Answer a read. Returns whether a read is refused."""
         bus = self.bus
         sources = {Access.READ_ONLY: self.i_values, Access.READ_WRITE: self.o_values, Access.CLEAR: sticky}
         readable = {register.address: register for register in self._table.registers if register.access.readable}
@@ -95,7 +95,7 @@ class RegisterFile(wiring.Component):
         return bus.read & ~bus.read_ok
 
     def _write(self, m: Module, sticky: data.View) -> Value:
-        """Do a write; returns whether there is one to where nothing can be written."""
+        """Do a write. Returns whether there is a write to where nothing can be written."""
         bus = self.bus
         deciding = Signal()
         m.d.sync += deciding.eq(bus.write)

@@ -101,7 +101,7 @@ def _span(window: Window) -> str:
 
 
 def _number(field: Field) -> str:
-    """Values that fill a word are bit patterns."""
+    """A field's value after a reset. Values that fill a word are bit patterns, in hexadecimal."""
     return f"`{field.reset:#010x}`" if field.bits == 32 and field.reset >= 2**16 else str(field.reset)
 
 
@@ -130,6 +130,6 @@ def _html_table(rows: Rows) -> str:
 
 
 def _html(text: str) -> str:
-    """Text with `code` marks."""
+    """HTML of a text in which backquotes mark code."""
     parts = escape(text).split("`")
     return "".join(f"<code>{part}</code>" if index % 2 else part for index, part in enumerate(parts))

@@ -1,6 +1,6 @@
 """What a register table is made of: registers with fields, and windows of many words that are alike.
 
-Addresses count bytes; every register and every word of a window is 32 bits wide and aligned.
+Addresses count bytes. Every register and every word of a window is 32 bits wide and aligned.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ WORD_BYTES = 4
 
 
 class Access(enum.Enum):
-    """Who changes a register; the values are the words that the documents use."""
+    """Who changes a register. The values are the words that the documents use."""
 
     CONSTANT = "constant"
     READ_ONLY = "read only"
@@ -39,8 +39,8 @@ class Field:
 
     Attributes:
         low: position of the lowest bit.
-        reset: value after a reset; of a constant, its value.
-        allowed: what may be written, where that is less than what the bits hold.
+        reset: value after a reset. A constant always has it.
+        allowed: values that may be written, where these are less than what the bits hold.
     """
 
     name: str
@@ -78,7 +78,7 @@ class Register:
 
     @property
     def mask(self) -> int:
-        """Bits that belong to a field; the others read as 0 and must be written as 0."""
+        """Bits that belong to a field. The other bits read as 0 and must be written as 0."""
         return sum(field.mask for field in self.fields)
 
     @property
@@ -90,7 +90,7 @@ class Register:
         return next(field for field in self.fields if field.name == name)
 
     def pack(self, values: Mapping[str, int]) -> int:
-        """The word with these values of fields, others 0."""
+        """The word with ``values`` of fields, by name. Other fields are 0."""
         return sum(value << self.field(name).low for name, value in values.items())
 
     def unpack(self, word: int) -> dict[str, int]:
@@ -103,10 +103,10 @@ class Window:
     """Words ``[row][lane]`` that can only be written, all with the same meaning.
 
     Attributes:
-        address: of the first word.
+        address: address of the first word.
         rows: number of rows.
-        lanes: words of a row; rows are a power of two apart.
-        allowed: what may be written, where that is less than 32 bits.
+        lanes: words of a row. Rows are a power of two apart.
+        allowed: values that may be written, where these are less than what 32 bits hold.
         refused_while: when a write of an allowed value is refused.
     """
 
@@ -174,5 +174,5 @@ class RegisterTable:
 
     @property
     def constants(self) -> dict[str, int]:
-        """What the constant registers say: value of each of their fields."""
+        """Value of each field of the constant registers, by the field's name."""
         return {f.name: f.reset for register in self.of_access(Access.CONSTANT) for f in register.fields}

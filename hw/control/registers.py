@@ -1,7 +1,7 @@
 """The registers of a reloadable unit: the one place that gives their addresses, fields and limits.
 
-Gateware, C header, SystemRDL, documents and driver are made from this table. Addresses are the
-same in every unit; limits, reset values and constants are those of its build.
+Gateware, C header, SystemRDL, documents and driver are made from this table. All units have the same
+addresses. Limits, reset values and constants are those of a unit's build.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ IDENTITY = 0x58564F4C
 #: Software for a version works with every later one of the same ``major``.
 VERSION = {"major": 1, "minor": 0}
 ADDRESS_BITS = 17
-#: Offsets lie within this distance of the centre; a bit for each place around it.
+#: Offsets lie within this distance of the centre. There is a bit for each place within it.
 REACH = 3
-#: Layer fields that are settings or do not concern the hardware: they are no part of the build's fingerprint.
+#: Layer fields that are settings or do not concern the hardware. They are no part of the build's fingerprint.
 _NOT_BUILT = ("relu", "attn_shift", "out_shift", "in_scale", "out_scale")
 #: When settings cannot be written.
 _PENDING = "an apply is pending"
@@ -54,7 +54,10 @@ def offset_bits(offsets: Iterable[tuple[int, int]]) -> int:
 
 
 def fingerprint(shapes: Shapes) -> int:
-    """32 bits that differ between builds whose weight images or limits differ: a CRC of all that these follow from."""
+    """32 bits that differ between builds whose weight images or limits differ.
+
+    They are a CRC of all that weight images and limits follow from.
+    """
     layer = json.loads(shapes.layer.config.to_json())
     build = {
         "layer": {name: value for name, value in layer.items() if name not in _NOT_BUILT},
@@ -91,7 +94,7 @@ def _number(
 
 
 def _constants(shapes: Shapes) -> tuple[Register, ...]:
-    """What the unit is: software reads it to see whether a layer fits."""
+    """What the unit is. Software reads it to see whether a layer fits."""
     c, reload = shapes.layer.config, shapes.config.limits
     offsets = offset_bits(c.attn_offsets)
 
@@ -181,7 +184,7 @@ def _constants(shapes: Shapes) -> tuple[Register, ...]:
             offsets & (2**WORD - 1),
             f"Offset (dy, dx) of an attention tap: bit (dy + {REACH}) * {2 * REACH + 1} + dx + {REACH}.",
         ),
-        whole("attn_offsets_1", 0x2C, offsets >> WORD, f"The same, bits from {WORD} up."),
+        whole("attn_offsets_1", 0x2C, offsets >> WORD, f"Offsets as in attn_offsets_0, their bits from {WORD} up."),
         whole("weight_beats", 0x30, image_beats(shapes), "Beats of a weight image."),
         whole("weight_depth", 0x34, shapes.weight_depth, "Words of each weight memory."),
         whole("weight_memories", 0x38, len(weight_banks(shapes)), "Weight memories."),
@@ -302,7 +305,7 @@ def _operation() -> tuple[Register, ...]:
 
 
 def _counters() -> tuple[Register, ...]:
-    """What has happened; all wrap around."""
+    """What has happened. All counters wrap around."""
     return tuple(
         _number(name, address, Access.READ_ONLY, description)
         for name, address, description in (

@@ -1,7 +1,8 @@
 """Weight loader: the beats of a weight image, assembled into words of the weight memories.
 
-See `hw.plan.weight_layout` for the order. One register, as wide as the widest memory, takes the
-beats of a word; a word is written in the cycle after its last beat, while the next one begins.
+`hw.plan.weight_layout` says in which order the beats come. One register, as wide as the widest memory,
+takes the beats of a word. A word is written in the cycle after its last beat, while the next word
+begins.
 """
 
 from __future__ import annotations
@@ -21,20 +22,22 @@ WeightBeat = data.StructLayout({"data": BEAT_BITS, "last": 1})
 
 
 class WeightLoader(wiring.Component):
-    """Loads images for memories of ``banks`` bits, ``depth`` words each; takes a beat a cycle, none after TLAST.
+    """Loads images for memories of ``banks`` bits, ``depth`` words each.
 
-    An image whose TLAST does not come with its last beat is void. Where it comes too late, all
-    beats up to it are dropped. Either way the next beat is an image's first.
+    The loader takes a beat a cycle, but none in the cycle after TLAST. An image whose TLAST does not
+    come with its last beat is void. Where TLAST comes too late, all beats up to it are dropped. The
+    beat after TLAST is always an image's first.
 
     Members:
         i: the beats.
-        i_free: whether the set not in use may be written; otherwise no beat is taken.
+        i_free: whether the set not in use may be written. Otherwise no beat is taken.
         i_restart: strobe: drop the load under way.
         i_used: strobe: what was loaded has been put in force.
-        o_write: words, as in `hw.unit.weight_store.bank_write`.
+        o_write: words, as in `hw.control.interface.bank_write`.
         o_loading: some beats of an image have come.
         o_loaded: a whole image has come and is neither in force nor overwritten.
-        o_short, o_long: strobes: TLAST came before an image's last beat, or not with it.
+        o_short: strobe: TLAST came before an image's last beat.
+        o_long: strobe: TLAST did not come with an image's last beat.
     """
 
     def __init__(self, banks: Sequence[int], depth: int) -> None:
@@ -65,7 +68,7 @@ class WeightLoader(wiring.Component):
             taken.eq(self.i.valid & self.i.ready),
             counted.eq(taken & ~dropping),
         ]
-        # After TLAST, whether it came in time or not, a cycle for the counters to begin again.
+        # After TLAST, in time or not, the counters take a cycle to begin again.
         m.d.sync += ended.eq(taken & last)
         word_done, image_done = self._assemble(m, counted, self.i_restart | ended)
 
@@ -87,10 +90,10 @@ class WeightLoader(wiring.Component):
         return m
 
     def _assemble(self, m: Module, counted: Signal, restart: Value) -> tuple[Value, Value]:
-        """Put beats together; returns whether this one is a word's last, and whether it is the image's."""
+        """Put beats together. Returns whether this beat is a word's last, and whether it is the image's last."""
         beats = [beats_of_word(width) for width in self._banks]
         chunks = max(beats)
-        # Where the beat goes and where the last one of a word goes, a bit for each chunk of the register.
+        # Where the beat goes and where a word's last beat goes: a bit for each chunk of the register.
         place = Signal(chunks, init=1)
         ends = Signal(chunks, init=1 << beats[0] - 1)
         word_done = Signal()

@@ -1,7 +1,7 @@
 """Cells: what adders, delays, memories and products take of an FPGA, as Yosys maps them.
 
-`hw.estimate.estimate` counts with it. What has no closed form is a factor fitted to synthesised units,
-named where it stands.
+`hw.estimate.estimate` counts with these cells. What has no closed form is a factor fitted to
+synthesised units. It is called fitted where it stands.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from hw.targets.area import Area
 from hw.targets.families import Target
 from hw.targets.primitives import DSP_LATENCY
 
-#: Shapes of Xilinx block RAMs as simple dual-port or read-only memory, bits a word: words, of half a block and a whole.
+#: Words by bits of a word of Xilinx block RAMs, as simple dual-port or read-only memory: of a half and a whole block.
 _HALF_BLOCK = {36: 512, 18: 1024, 9: 2048, 4: 4096, 2: 8192, 1: 16384}
 _BLOCK = {72: 512, 36: 1024, 18: 2048, 9: 4096, 4: 8192, 2: 16384, 1: 32768}
-#: What Yosys takes a half and a whole block to cost: it chooses the cheapest.
+#: What Yosys takes a half and a whole block to cost. It chooses the cheapest.
 _HALF_COST, _BLOCK_COST = 129, 257
 #: A chain of at least so many registers becomes a shift register where there are any.
 _SHIFT_REGISTER = 3
@@ -31,7 +31,7 @@ class Cells:
     """How a family's logic cells and block RAMs hold adders, delays and memories.
 
     Attributes:
-        six: whether LUTs have six inputs, with the carry logic beside them and not instead of them.
+        six: whether LUTs have six inputs. Carry logic is then beside the LUTs, not in their place.
     """
 
     def __init__(self, target: Target) -> None:
@@ -43,9 +43,9 @@ class Cells:
         if terms < 2:
             return 0
         if self.six:
-            # The LUT in front of the carry chain adds two terms; a third one takes a LUT a bit more.
+            # The LUT in front of the carry chain adds two terms. Each further term takes a LUT a bit more.
             return bits * (terms - 1)
-        # Two bits to a carry cell; what compresses further terms to two takes as much for each again.
+        # A carry cell adds two bits. A sum of more than two terms takes as many carry cells for each term.
         return 2 * -(-bits // 2) * (1 if terms == 2 else terms)
 
     def delay(self, bits: int, cycles: int) -> Area:
@@ -57,7 +57,8 @@ class Cells:
 
     def memory(self, depth: int, width: int) -> Area:
         """A memory without attribute, which synthesis keeps in LUTs or block RAM, whichever it takes for cheaper."""
-        # The thresholds are Yosys's, found by trying depths and widths. What one row of LUT RAM holds stays there.
+        # The thresholds are Yosys's, found by trying depths and widths. A memory that one row of LUT RAM holds
+        # stays there.
         small = self.lut_memory(depth, width)
         if self.six:
             blocks = self.block(depth, width)
@@ -87,7 +88,7 @@ class Cells:
         return half / 2 if half * _HALF_COST <= whole * _BLOCK_COST else whole
 
     def product(self, a: Shape, b: Shape, bits: int, *, alike: float = 0, in_fabric: bool = False) -> Area:
-        """A `multiply` with ``bits`` bits of result; a share ``alike`` of the narrower operand is fixed."""
+        """A `multiply` with ``bits`` bits of result. A share ``alike`` of the narrower operand's bits is fixed."""
         target = self.target
         wide, narrow = sorted((signed_width(a), signed_width(b)), reverse=True)
         wait = target.multiply_latency - DSP_LATENCY if target.dsp else target.multiply_latency
@@ -95,11 +96,11 @@ class Cells:
         if in_fabric and target.a_bits is not None:
             return self._gates(wide, min(a, b, key=signed_width).width)
         if target.a_bits is None or (hard and wide <= target.a_bits):
-            # The sign bit that an unsigned operand lacks is none of the product's.
+            # With an unsigned operand the product has one bit less than both signed widths together.
             return self._limb(True, min(bits, wide + narrow - (not (a.signed and b.signed))), narrow, wait)
         if not hard:
             return self._limb(False, wide, narrow, wait)
-        # Every further limb adds to what lies above the ones before it.
+        # Every further limb adds to the bits above the limbs before it.
         step, offset = target.a_bits - 1, target.a_bits - 1
         total = self._limb(True, min(bits, step + narrow), narrow, wait)
         number = 1
@@ -108,7 +109,7 @@ class Cells:
             rest = wide - offset if last else step
             is_dsp = not last or rest > NARROW_LIMB
             limb = self._limb(is_dsp, rest + narrow if is_dsp else narrow, rest, wait)
-            # A sum of gated bits that are fixed fits few LUTs: fitted.
+            # A sum of gated bits that are fixed takes few LUTs. The factor is fitted.
             total += replace(limb, lut=round(limb.lut * (1 - 0.63 * alike)))
             total += self.delay(rest + narrow, number - 1) + Area(ff=bits)
             if not self.fabric.adds_in_dsp:
@@ -130,8 +131,8 @@ class Cells:
     def rounded(self, bits: int, shift: int, limits: Range, result: int) -> Area:
         """`rounding.rounded` of a number of ``bits`` bits to one of ``result`` bits."""
         whole, kept = max(1, bits - shift), limits.high.bit_length()
-        # The whole part and the carry; the kept bits of their sum, its carry, and four flags of the
-        # bits above; the result.
+        # Registers hold the whole part and the carry, then the kept bits of their sum, its carry and four
+        # flags of the bits above, then the result.
         registers = (whole + 1) * self.target.fast + kept + 5 + result
         if self.six:
             return Area(lut=result + 2, ff=registers)

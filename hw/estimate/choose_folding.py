@@ -39,9 +39,11 @@ def legal_foldings(config: LayerConfig) -> Iterator[Folding]:
 
 
 def choose_folding(config: UnitConfig, wish: Wish) -> Estimate:
-    """The unit like ``config``, but for its folding, with the fewest multipliers, then LUTs, that reaches ``wish``.
+    """The estimate of the cheapest unit that reaches ``wish`` and is like ``config`` but for its folding.
 
-    Raises `UserError` if there is none, and says what the device can reach.
+    The cheapest unit has the fewest multipliers, and of those with as few the fewest LUTs.
+
+    Raises `UserError` if no unit reaches ``wish``. The message says what the device can reach.
     """
     layer = config.layer.config
     rates = {
@@ -79,7 +81,7 @@ def _fitting(config: UnitConfig, folding: Folding, device: str) -> Estimate | No
 
 
 def _is_hopeless(config: LayerConfig, folding: Folding, device: str) -> bool:
-    """Whether a device cannot hold the products of a cycle, two to a multiplier; far quicker to say than `fits`."""
+    """Whether a device cannot hold the products of a cycle, two to a multiplier. This is far quicker than `fits`."""
     geometry, has = Geometry(config=config, folding=folding), CAPACITY[device]
     lanes = folding.simd * (1 if config.depthwise else folding.pe)
     products = lanes * (len(geometry.conv_taps) + len(geometry.attn_taps))

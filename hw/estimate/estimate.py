@@ -1,11 +1,12 @@
 """Estimate: what a unit will take of an FPGA, from its shapes alone, in milliseconds.
 
-Stage by stage it counts the bits of registers, adders and memories as `hw` builds them and
-as Yosys maps them (`hw.estimate.cells`, counted as in `hw.synth.resources`). Multipliers and block RAMs
-are exact; LUTs and flip-flops are within 20 % (``python -m scripts.estimate`` measures it). What has
-no closed form (control logic, what sharing saves) is a factor fitted to synthesised units,
-named where it stands. A target without primitives is estimated as what an ECP5 makes of it; which
-multipliers and memories synthesis picks there is not known, so those figures are None.
+The estimate counts the bits of registers, adders and memories, stage by stage, as `hw` builds them
+and as Yosys maps them (`hw.estimate.cells`). It counts cells as `hw.synth.resources` does.
+Multipliers and block RAMs are exact. LUTs and flip-flops are within 20 %, as
+``python -m scripts.estimate`` measures. What has no closed form (control logic, what sharing saves)
+is a factor fitted to synthesised units. It is called fitted where it stands. A target without
+primitives is estimated as what an ECP5 makes of it. Which multipliers and memories synthesis picks
+there is not known, so these figures are None.
 """
 
 from __future__ import annotations
@@ -37,9 +38,9 @@ class Estimate:
         shapes: the unit.
         frame_cycles, latency: cycles from frame to frame, and from the first input to the first output; exact.
         stages: estimated area of each of `hw.synth.stages.STAGES`.
-        dsp, bram: numbers of multipliers and block RAMs (`hw.targets.area.Area`), exact but for Xilinx memories
-            of over 1024 wide words, where Yosys mixes shapes of blocks; None where
-            synthesis is free to choose.
+        dsp, bram: numbers of multipliers and block RAMs (`hw.targets.area.Area`); None where synthesis is free
+            to choose. They are exact but for Xilinx memories of over 1024 wide words, where Yosys mixes
+            shapes of blocks.
     """
 
     shapes: Shapes
@@ -92,7 +93,7 @@ def estimate(config: UnitConfig) -> Estimate:
 
 
 def _sequencer(shapes: Shapes, cells: Cells) -> Area:
-    # Control logic follows the widths of its queues: fitted.
+    # Control logic follows the widths of the walk's queues. The factors are fitted.
     bits = sum(width for _, width in InputOrder(shapes).queues)
     return Area(lut=round(bits * (5.4 if cells.six else 9.6)), ff=8 * bits)
 
@@ -103,7 +104,8 @@ def _row_store(shapes: Shapes, cells: Cells) -> Area:
     group = pixel * stride
     address, select = index_shape(depth).width, index_shape(slots).width
     in_block = kind(shapes.target, depth, read_only=False) == "block"
-    # Behind a memory in LUTs a word has all its registers in fabric; a block RAM keeps one, an ECP5's two.
+    # Behind a memory in LUTs a word has all its registers in fabric. A Xilinx block RAM keeps one of them, an ECP5's
+    # block RAM two.
     fabric = LATENCY + shapes.target.fast - (0 if not in_block else 1 if cells.six else LATENCY)
     words = cells.delay(slots * group, fabric)
     registers = rows * group + 2 * pixel
@@ -123,7 +125,7 @@ def _window(shapes: Shapes, cells: Cells) -> Area:
     total = Area(lut=10, ff=10)
     dropped = int(g.output_beats == 1)
     for dy in g.rows:
-        # Of a group, only those columns are kept that a tap still reads.
+        # Only those columns of a group are kept that a tap still reads.
         longest: dict[int, int] = {}
         for y, dx in g.offsets:
             segment, column = g.cell(dx)
@@ -136,7 +138,7 @@ def _window(shapes: Shapes, cells: Cells) -> Area:
             total += Area(ff=kept)
         elif kept:
             words = cells.memory(g.channel_beats, shapes.window_line(dy).size)
-            # A block RAM has the register behind the read in it.
+            # A block RAM contains the register behind the read.
             total += words + Area(ff=kept * fast if not words.bram else 0)
     for (dy, dx), skew in zip(g.offsets, shapes.plan.skew, strict=True):
         masked = dx in shapes.edge_columns
@@ -182,13 +184,13 @@ def _words(cells: Cells, depth: int, bits: int) -> Area:
 
 
 def _different(depth: int, bits: int) -> int:
-    """Bits that are not alike in each of ``depth`` words, of ``bits`` random ones: the others share their logic."""
+    """How many of ``bits`` random bits of ``depth`` words differ from each other. Bits that are alike share logic."""
     columns = max(1, 2**depth - 2)
     return min(bits, round(columns * (1 - (1 - 1 / columns) ** bits))) if depth <= 32 else bits
 
 
 def _fixed(shapes: Shapes) -> float:
-    """Share of the bits of biases and multipliers that are the same in all words, where synthesis sees them."""
+    """Share of the bits of biases and multipliers that synthesis sees to be the same in all words."""
     return 0 if shapes.target.lane_registers else 2.0 ** (1 - shapes.constant_depth)
 
 
@@ -200,7 +202,7 @@ def _tap_macs(shapes: Shapes, cells: Cells) -> Area:
 
 
 def _chain(shapes: Shapes, cells: Cells, chain: Chain) -> Area:
-    """A chain, what waits until all chains are summed, and the unpacking of its fields."""
+    """A chain, the registers in which its sum waits for all chains, and the unpacking of its fields."""
     plan = shapes.plan
     total = chain_area(shapes, cells, chain)
     if chain.shift is None:
@@ -226,19 +228,19 @@ def _attending(shapes: Shapes) -> list[Chain]:
 
 
 def _moves(shapes: Shapes, cells: Cells) -> bool:
-    """Whether the attention's last sum, in front of the centre's multiplier, moves into its block."""
+    """Whether the attention's last sum, in front of the centre's multiplier, moves into that multiplier's block."""
     return cells.fabric.adds_in_dsp and len(_attending(shapes)) > 1
 
 
 def _stays(shapes: Shapes, cells: Cells, chain: Chain) -> bool:
-    """Whether the register of a chain's high field stays in fabric where the sum of these moves."""
+    """Whether the register of a chain's high field stays in fabric, even where the sum of high fields moves."""
     attending = _attending(shapes)
     highs = [own for own in shapes.plan.chains if own.high is not None]
     return not _moves(shapes, cells) or len(attending) > shapes.target.radix(len(attending)) or chain not in highs[:2]
 
 
 def _chain_sums(shapes: Shapes, cells: Cells) -> Area:
-    """The sums over the chains, static and dynamic, of which the earlier one waits for the other."""
+    """The sums over the chains, static and dynamic. The earlier one waits for the other."""
     plan, target = shapes.plan, shapes.target
     attn, conv = shape_of(shapes.ranges.attn_sum).width, shape_of(shapes.ranges.conv_sum).width
     lows = [chain.low.signed_bits for chain in plan.chains if chain.low is not None]
@@ -275,9 +277,10 @@ def _channel_accumulate(shapes: Shapes, cells: Cells) -> Area:
     if shapes.beats_per_output == 1:
         lane = Area(lut=cells.adder(2, acc), ff=acc)
     elif shapes.target.fast:
-        # Bias and its sum with the beat; each half in its loop and beside it, one of both a cycle later; the carry.
+        # Registers hold the bias, its sum with the beat, each half three times and the carry. The halves are in
+        # their loop, beside it and a cycle earlier or later.
         low, high = acc // 2, acc - acc // 2
-        # Half the fixed bits of the bias are zero, and need no LUT in front of a carry chain beside it.
+        # Half the fixed bits of the bias are zero. They need no LUT in front of a carry chain beside the LUTs.
         first = round(cells.adder(2, acc) * (1 - _fixed(shapes) / 2 if cells.six else 1))
         adders = first + cells.adder(2, low + 1) + cells.adder(2, high)
         bias = (
@@ -304,7 +307,7 @@ def _output_stream(shapes: Shapes, cells: Cells, depth: int) -> Area:
 
 
 def _top(shapes: Shapes, cells: Cells, times: Timetable) -> Area:
-    """Each lane's copy of its operands, and what waits for its stage."""
+    """Each lane's copy of its operands, and registers in which values wait for their stage."""
     lane, element = times.lane, shapes.element.width
     at_lane = times.latency - lane.latency - 2
     total = Area(lut=4, ff=4)
@@ -326,5 +329,5 @@ def _top(shapes: Shapes, cells: Cells, times: Timetable) -> Area:
     total += cells.delay(constant, max(0, at_lane + lane.multiplier - 3))
     if shapes.beats_per_output > 1:
         total += cells.delay(2, at_lane + lane.bias)
-    # What marks data as valid has a reset, and is never in a shift register.
+    # Valid bits have a reset, so they are never in a shift register.
     return total + Area(ff=times.latency) + cells.delay(1, times.latency)

@@ -12,17 +12,17 @@ from hw.plan.shapes import Shapes
 from hw.reloadable.reloadable_unit import CONTROL_DOMAIN, reloadable_unit
 from hw.unit.unit import Streams
 
-#: Prefixes of the control plane's ports, which are those of the component.
+#: Prefixes of those ports of the control plane that are ports of the unit.
 CONTROL_PORTS = ("s_axi_", "s_axis_weights_")
 
 
 class FrozenAxi(wiring.Component):
-    """A frozen unit.
+    """A frozen unit behind AXI ports.
 
     Members:
         aclk, aresetn: clock, and synchronous reset (active low).
         s_axis_*: input beats of ``simd`` channels.
-        m_axis_*: output beats of ``pe`` channels; ``tlast`` marks a frame's last.
+        m_axis_*: output beats of ``pe`` channels; ``tlast`` marks a frame's last beat.
 
     Attributes:
         unit: the unit.
@@ -42,10 +42,10 @@ class FrozenAxi(wiring.Component):
 
 
 class ReloadableAxi(wiring.Component):
-    """A reloadable unit.
+    """A reloadable unit behind AXI ports.
 
     Members:
-        aclk, aresetn, s_axis_*, m_axis_*: as those of a frozen unit.
+        aclk, aresetn, s_axis_*, m_axis_*: as in `FrozenAxi`.
         s_axis_tlast: marks a frame's last beat, see `hw.reloadable.frame_writer`.
         m_axis_tuser: with ``m_axis_tlast``, the frame is damaged.
         s_axi_*, s_axis_weights_*: see `hw.control.control`.
@@ -85,7 +85,7 @@ def axi_unit(shapes: Shapes) -> FrozenAxi | ReloadableAxi:
 
 
 def add_clock(m: Module, clock: Value, reset: Signal, *, domain: str = "sync") -> None:
-    """A clock domain.
+    """Add a clock domain.
 
     ``reset`` is a register of its own, as it goes far. Without a reset the unit starts as if after one.
     """
@@ -116,7 +116,7 @@ def _streams(ports: FrozenAxi | ReloadableAxi, reset: Signal, **further: Value) 
         out_ready=ports.m_axis_tready,
         out_beat=ports.m_axis_tdata,
         out_last=ports.m_axis_tlast,
-        # Between a reset and its register both must have ended.
+        # No beat is taken while the reset or the register behind it holds.
         running=(ports.aresetn, ~reset),
         reset=reset,
         **further,

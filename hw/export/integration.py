@@ -1,4 +1,4 @@
-"""Integration: what other tools need to take a unit in, texts made of its manifest, written beside the Verilog.
+"""Integration: files that other tools need to take a unit in, made of its manifest and written beside the Verilog.
 
 Everything follows from the names in the manifest's ``ports``, so a new port needs no change here.
 """
@@ -14,7 +14,7 @@ from hw.export.vivado import SCRIPT, packaging_script
 
 
 def integration_files(manifest: dict[str, Any]) -> dict[str, str]:
-    """Text of each file by name."""
+    """Text of each file by the file's name."""
     name = manifest["top"]
     return {
         f"{name}.core": core_file(manifest),

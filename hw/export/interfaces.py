@@ -10,7 +10,7 @@ from hw.plan.config import DEFAULT_NAME
 
 #: Name of a unit in a catalogue: vendor, library, and version.
 VENDOR, LIBRARY, VERSION = "xvolution", "units", "1.0"
-#: What a unit of each target may be placed in, as Vivado calls it.
+#: Families that a unit of each target may be placed in, by Vivado's names.
 VIVADO_FAMILIES: Mapping[str, Sequence[str]] = {
     "xc7": ("artix7", "kintex7", "virtex7", "zynq"),
     "xcup": ("kintexuplus", "virtexuplus", "zynquplus"),
@@ -21,7 +21,7 @@ _LITE = (
     *("awaddr", "awprot", "awvalid", "awready", "wdata", "wstrb", "wvalid", "wready", "bresp", "bvalid", "bready"),
     *("araddr", "arprot", "arvalid", "arready", "rdata", "rresp", "rvalid", "rready"),
 )
-#: The signal that a bus of each kind cannot do without, and all that it may have.
+#: The signal that a bus of each kind cannot do without, and all signals that the bus may have.
 _KINDS = {"axis": ("tvalid", _STREAM), "axi_lite": ("awvalid", _LITE)}
 
 
@@ -30,9 +30,10 @@ class Bus:
     """An AXI4-Stream (``axis``) or AXI4-Lite (``axi_lite``) interface.
 
     Attributes:
-        name: what its ports' names begin with.
+        name: what the names of the bus's ports begin with.
+        kind: ``axis`` or ``axi_lite``.
         slave: whether the other side starts transfers.
-        ports: its ports in the manifest, by signal (``tvalid``).
+        ports: the bus's ports in the manifest, by signal (``tvalid``).
     """
 
     name: str
@@ -47,8 +48,8 @@ class Interfaces:
 
     Attributes:
         clock: name of the clock's port.
-        reset: name of the reset's.
-        reset_active_low: its polarity.
+        reset: name of the reset's port.
+        reset_active_low: polarity of the reset.
         interrupts: names of ports that interrupt a processor while they are high.
         buses: in the order of the ports.
     """
@@ -61,13 +62,13 @@ class Interfaces:
 
 
 def interfaces(manifest: Mapping[str, Any]) -> Interfaces:
-    """The interfaces of a manifest's ``ports``; a port that belongs to none is a port all the same.
+    """The interfaces of a manifest's ``ports``. A port may belong to no interface.
 
     Raises `ValueError` unless there is one clock and one reset.
     """
     ports = {port["name"]: port for port in manifest["ports"]}
     buses = []
-    left = dict(ports)  # those of no bus
+    left = dict(ports)  # ports that belong to no bus
     for name in ports:
         prefix, _, signal = name.rpartition("_")
         for kind, (needed, signals) in _KINDS.items():
@@ -87,8 +88,8 @@ def interfaces(manifest: Mapping[str, Any]) -> Interfaces:
 def companion(top: str, file: str) -> str:
     """Name of a file or folder of the unit ``top``.
 
-    The default unit's files have names of their own, as Vivado looks for ``component.xml``. Those of others begin
-    with the unit's name, so that several units can lie in one folder.
+    The default unit's files have the plain names, as Vivado looks for ``component.xml``. Names of other units' files
+    begin with the unit's name, so that several units can lie in one folder.
     """
     return file if top == DEFAULT_NAME else f"{top}_{file}"
 

@@ -1,7 +1,7 @@
 """``component.xml``: the unit in IP-XACT, with its buses, clock and reset.
 
-The standard's edition is IEEE 1685-2009 (namespace ``spirit``): it is the one that Vivado
-reads and writes, and other tools read it, too.
+The standard's edition is IEEE 1685-2009 (namespace ``spirit``). Vivado reads and writes this edition,
+and other tools read it, too.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def _add_interface(parent: Element, name: str, bus: str, mapping: Mapping[str, s
 
 
 def _add_memory_maps(root: Element, found: Interfaces) -> None:
-    """One for each bus of registers; its address lines say how large it is."""
+    """Add a memory map for each bus of registers. The bus's address lines say how large the map is."""
     buses = [bus for bus in found.buses if bus.kind == "axi_lite"]
     if not buses:
         return

@@ -30,7 +30,7 @@ _PORTS = {
     "m_axis_tready": "output beat taken",
     "m_axis_tdata": "output elements, element j at bit j*out_bits",
     "m_axis_tlast": "last beat of a frame",
-    # of a reloadable unit
+    # The following ports are those of a reloadable unit.
     "s_axis_tlast": "last beat of a frame",
     "m_axis_tuser": "with m_axis_tlast: the frame is damaged",
     "s_axi_awaddr": "address of a write, in bytes",
@@ -96,7 +96,7 @@ def _port(name: str, member: wiring.Member) -> dict[str, Any]:
 
 
 def _reload(shapes: Shapes) -> dict[str, Any]:
-    """What software may change; registers are those of the C header and its like."""
+    """What software may change. The registers themselves are in the C header and the other register files."""
     c, limits = shapes.layer.config, shapes.config.limits
     return {
         "height": [c.smallest_frame, c.height],
@@ -152,7 +152,10 @@ def _widths(shapes: Shapes) -> list[dict[str, Any]]:
 
 
 def _memories(unit: Unit) -> list[dict[str, Any]]:
-    """The memories of the unit, and whether its target keeps them in LUTs or block RAM; single words are constants."""
+    """The memories of the unit, and whether its target keeps them in LUTs or block RAM.
+
+    Single words are constants and are left out.
+    """
     shapes, keeper = unit.shapes, unit.keeper
     g, stride, target = shapes.geometry, shapes.layer.config.stride, shapes.target
     rows = [("row_store", shapes.schedule.slots * stride, shapes.row_depth, shapes.pixel.size)]

@@ -39,7 +39,7 @@ class Core:
 
 
 def generate(config: UnitConfig) -> Core:
-    """The unit that ``config`` asks for; the same text for the same config, always."""
+    """The unit that ``config`` asks for. The text is always the same for the same config."""
     shapes = Shapes(config)
     top = axi_unit(shapes)
     lane = rtlil.convert(
@@ -51,7 +51,7 @@ def generate(config: UnitConfig) -> Core:
     )
     text = _header(shapes) + _write_verilog(rtlil.convert(top, name=config.name, emit_src=False), lane)
     if config.target.lane_registers:
-        # Modules that hold registers which others hold too, near to those: synthesis must not make them one.
+        # These modules hold copies of registers, near to what reads them. Synthesis must not merge the copies.
         kept = rf"^module (?={config.name}_lane\(|{config.name}_weights_\w+ \()"
         text = re.sub(kept, '(* keep_hierarchy = "yes" *)\nmodule ', text, flags=re.MULTILINE)
     return Core(config=config, verilog=text, manifest=manifest(top.unit, top.signature))
@@ -60,8 +60,8 @@ def generate(config: UnitConfig) -> Core:
 def _write_verilog(*designs: str) -> str:
     """Verilog of RTLIL texts.
 
-    Unlike `amaranth.back.verilog` this leaves no combinational process: an ``always @*``
-    whose inputs do not change at time 0 never runs in Icarus, and its outputs stay unknown.
+    Unlike `amaranth.back.verilog` this leaves no combinational process. An ``always @*`` whose inputs
+    do not change at time 0 never runs in Icarus, and its outputs stay unknown.
     """
     script = [f"read_rtlil <<end_of_rtlil\n{design}\nend_of_rtlil" for design in designs]
     script += ["proc", "opt_clean -purge", "memory_collect", "write_verilog"]
@@ -85,7 +85,7 @@ def _write_verilog(*designs: str) -> str:
 
 
 def _fold_runs(concatenation: re.Match[str]) -> str:
-    """``{ x[7], x[7], x[7], x }`` as ``{ {3{x[7]}}, x }``: what simulators are quick with."""
+    """``{ x[7], x[7], x[7], x }`` as ``{ {3{x[7]}}, x }``, which simulators are quick with."""
     runs = [(item, len(list(alike))) for item, alike in groupby(concatenation[1].split(", "))]
     return "{ " + ", ".join(item if count == 1 else f"{{{count}{{{item}}}}}" for item, count in runs) + " }"
 

@@ -30,8 +30,8 @@ class BeatWriter:
     Ports:
         i: the input beats. A beat is taken in every cycle while there is room.
         o_written: a beat is on its way into memory; a read three cycles later sees it.
-        i_release: see `Release`. A group's last beat releases its columns of the topmost row, a row's or
-            frame's last beat also all rows that no later output row needs.
+        i_release: see `Release`. A group's last beat releases the group's columns of the topmost row. A row's
+            or frame's last beat also releases all rows that no later output row needs.
     """
 
     def __init__(self, shapes: Shapes) -> None:
@@ -51,7 +51,7 @@ class BeatWriter:
         return self._place(m, store, transfer)
 
     def _has_room(self, m: Module, transfer: Signal, release: Any) -> Value:
-        """Keep ``room``, the beats that may still be written, less one: its sign says when to stop."""
+        """Keep ``room``, the beats that may still be written, less one. Its sign says when to stop."""
         g, c = self._shapes.geometry, self._shapes.layer.config
         beats = g.channel_beats
         top = g.centre_row(0) - g.up
@@ -68,7 +68,7 @@ class BeatWriter:
         largest = self._slots * row + skipped * row
         room = Signal(range(-1 - max(released.values()), largest), init=initial)
         amounts = [Const(released.get(kind, 0)) for kind in Release]
-        # Less one, which the adder's carry gives back unless a beat is taken.
+        # The amount is less by one, which the adder's carry gives back unless a beat is taken.
         amount = Signal(range(min(0, *released.values()) - 1, max(released.values())), init=-1)
         m.d.sync += amount.eq(pick(amounts, Value.cast(release)) - 1)
         sum_with_carry = Cat(1, room).as_signed() + Cat(~transfer, amount).as_signed()
@@ -76,7 +76,7 @@ class BeatWriter:
         return room >= 0
 
     def _place(self, m: Module, store: Any, transfer: Signal) -> data.View:
-        """Count through the beats of the frames."""
+        """Count through the beats of the frames, and place each."""
         g, c = self._shapes.geometry, self._shapes.layer.config
         beat = Signal(self._shapes.pixel, reset_less=True)
         written = Signal()

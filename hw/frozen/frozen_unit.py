@@ -36,7 +36,7 @@ class Nothing:
         m.d.comb += [
             row_store.i.payload.eq(streams.in_beat),
             row_store.i.valid.eq(streams.in_valid),
-            # A beat taken while the unit is in reset would be lost, which is all that can happen to it.
+            # A beat that is taken while the unit is in reset would be lost.
             streams.in_ready.eq(reduce(and_, streams.running, row_store.i.ready)),
             sequencer.i_written.eq(row_store.o_written),
             row_store.i_release.eq(sequencer.o_release),

@@ -1,4 +1,4 @@
-"""Frozen words: a single one is a constant, several are a read-only memory."""
+"""Frozen words: a single word is a constant, several words are a read-only memory."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Bank(wiring.Component):
 
     Members:
         i_address: word to read.
-        o_word: the word.
+        o_word: the word, `hw.unit.word_store.latency` cycles after its address.
     """
 
     def __init__(self, image: Sequence[int], width: int, *, target: Target, name: str) -> None:

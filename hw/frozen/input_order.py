@@ -1,6 +1,6 @@
 """Input order: the beats that read the row store, in order, as numbers.
 
-A frozen unit knows all of them when it is built: where each lies, how many input beats must be
+A frozen unit knows all of these beats when it is built: where each lies, how many input beats must be
 written before it, and what is read with it for the last time. `hw.frozen.input_walk` is the gateware
 that walks over them.
 """
@@ -17,9 +17,9 @@ from hw.frozen.beat_writer import Release
 from hw.plan.shapes import Shapes
 from hw.unit.front import read_layout
 
-#: Entries of each queue of the walk, and how many are enough.
+#: Entries of each queue of the walk, and how many of them are enough.
 DEPTH, ENOUGH = 16, 8
-#: The beat that the walk's counters begin with: those before it are in registers.
+#: The beat that the walk's counters begin with. The beats before it are in registers.
 FIRST = 3
 
 
@@ -27,15 +27,16 @@ class InputOrder:
     """The beats of a unit.
 
     Attributes:
-        count: shape of a count of input beats, modulo a power of two that no difference of two exceeds.
-        gate: what decides on a beat's issue.
-        read: what is read with it.
+        count: shape of a count of input beats, modulo a power of two that no difference of two counts exceeds.
+        gate: layout of what decides on a beat's issue.
+        read: layout of what is read with a beat.
     """
 
     def __init__(self, shapes: Shapes) -> None:
         self._shapes = shapes
         first = [self.needed(n) for n in range(FIRST + 1)]
-        # Beats written are at most all slots ahead of a threshold, thresholds three advances ahead of them.
+        # Beats written are at most all slots ahead of a threshold. Thresholds are at most three advances ahead of
+        # the beats written.
         span = max(shapes.schedule.slots * shapes.row_beats, first[-1] + FIRST * max(self.needs)) + 1
         self.count: Shape = unsigned(span.bit_length() + 1)
         self.gate = data.StructLayout({"needed": self.count, "starts_output": 1, "starts_frame": 1})
@@ -63,13 +64,13 @@ class InputOrder:
         return (row * c.width + column) * g.channel_beats + channel + 1
 
     def group_need(self, group: int) -> int:
-        """More beats that the first beat of the group behind ``group`` needs than the last of that."""
+        """Input beats that the first beat of the group behind ``group`` needs more than the last beat of ``group``."""
         g, c = self._shapes.geometry, self._shapes.layer.config
         columns = min((group + 2) * c.stride, c.width) - min((group + 1) * c.stride, c.width)
         return (columns - 1) * g.channel_beats + 1
 
     def row_need(self, q: int) -> int:
-        """The same for the first beat of the row behind row ``q``."""
+        """Input beats that the first beat of the row behind row ``q`` needs more than the last beat of row ``q``."""
         g, c = self._shapes.geometry, self._shapes.layer.config
         last = q == c.out_height - 1
         bottom = c.height + g.bottom_row(0) if last else g.bottom_row(q + 1)
@@ -97,7 +98,7 @@ class InputOrder:
         }
 
     def read_of(self, n: int) -> dict[str, Any]:
-        """``o_read`` of beat ``n``."""
+        """What is read with beat ``n``."""
         g, c = self._shapes.geometry, self._shapes.layer.config
         frame, q, group, channel = self.place(n)
         release = Release.NOTHING

@@ -1,22 +1,22 @@
 """Input walk: the beats of all column groups in order, and whether the next one can be read.
 
-Everything about a beat is worked out long before its issue and waits in a queue, so that
-nothing but a choice between registers depends on whether the beat before it was issued:
+Everything about a beat is worked out long before its issue and waits in a queue. So nothing but a
+choice between registers depends on whether the beat before it was issued:
 
     counters -> beat, T -> queue -> T[n+2]     ->  T[n+1]     ->  T[n]
                                     W >= T?        W >= T?        W >= T?  -> arrived
                              +----> n + 2      ->  n + 1      ->  n        -> row store, a cycle later
     written -> W
 
-``W`` counts the beats written, ``T`` those that must be written before a beat can be read;
-both modulo a power of two that no difference of them exceeds. The comparisons are a cycle
-old when they count, and speak of the beats that were at the front then.
+``W`` counts the beats written. ``T`` is the count at which a beat can be read. Both are modulo a
+power of two that no difference of them exceeds. A comparison is a cycle old when it counts. It is
+about the beats that were at the front in that earlier cycle.
 
-The queue needs no flags. Beats enter it one per cycle while fewer than `ENOUGH` are seen in
-it; what is seen lags by at most five cycles, and one beat leaves per cycle, so between
-``ENOUGH - 5`` and ``ENOUGH + 5`` of `DEPTH` entries are in use. After a reset the first
-beats are in the registers behind the queue, and the next can be taken out of it three cycles
-later, one before the earliest step.
+The queue needs no flags. Beats enter it one per cycle while fewer than `ENOUGH` are seen in it. What
+is seen lags by at most five cycles, and at most one beat leaves per cycle. So between ``ENOUGH - 5``
+and ``ENOUGH + 5`` of `DEPTH` entries are in use. After a reset the first beats are in the registers
+behind the queue. The next beat can be taken out of the queue three cycles later, one cycle before
+the earliest step.
 """
 
 from __future__ import annotations
@@ -42,10 +42,12 @@ class _Counted:
     """What the counters say of a beat.
 
     Attributes:
-        row: its output row.
-        ends_beat, ends_row, ends_frame: it is its group's last beat; its group is its row's last; its row its frame's.
-        before_last: its group is its row's last but one.
-        starts: its group starts an output position, and a frame.
+        row: the beat's output row.
+        ends_beat: the beat is its group's last.
+        ends_row: the beat's group is its row's last.
+        ends_frame: the beat's row is its frame's last.
+        before_last: the beat's group is the last but one of its row.
+        starts: two bits: the beat's group starts an output position, the beat's group starts a frame.
     """
 
     row: Value
@@ -61,8 +63,8 @@ class _Located:
     """What follows from a beat's place, a cycle later.
 
     Attributes:
-        address, slot, row_valid, release: of its read.
-        need: input beats that the next beat needs more.
+        address, slot, row_valid, release: what is read with the beat.
+        need: input beats that the next beat needs more than the beat.
         starts: as in `_Counted`.
     """
 
@@ -75,16 +77,19 @@ class _Located:
 
 
 class InputWalk(wiring.Component):
-    """What the next beat that reads the row store needs, and whether that is there.
+    """The `hw.unit.front.Walk` of a frozen unit: what the next beat needs, and whether that is there.
+
+    The next beat that reads the row store is the *head*.
 
     Members:
         i_written: one more input beat has been written.
         i_step: the head is issued in this cycle; only while ``o_arrived``.
         o_arrived: the head can be issued.
-        o_starts_output: its group is the first of an output position's.
-        o_starts_frame, o_next_starts_frame: its group is a frame's first; the same for the beat behind it.
+        o_starts_output: the head's group starts an output position.
+        o_starts_frame: the head's group is a frame's first.
+        o_next_starts_frame: the group of the beat behind the head is a frame's first.
         o_read: ``address``, ``slot``, ``row_valid`` and ``release`` for the row store, a cycle
-            after the step; nothing is released without one.
+            after the step. Without a step nothing is released.
 
     Attributes:
         queues: depth and width of each queue.
@@ -116,7 +121,7 @@ class InputWalk(wiring.Component):
         return m
 
     def _walk(self, m: Module, step: Value) -> tuple[Value, Value, Value]:
-        """Count through the beats: ``(push, gate, read)``, a beat for the queues in each cycle that pushes."""
+        """Count through the beats. Returns ``(push, gate, read)``, entries for the queues where ``push`` holds."""
         run = Signal(init=1)
         moved, beat = self._locate(m, run, self._count(m, run))
         push, gate, read = self._enter(m, moved, beat)
@@ -206,7 +211,7 @@ class InputWalk(wiring.Component):
         return address, slot
 
     def _of_row(self, m: Module, row: Value, values: Callable[[int], int]) -> Signal:
-        """What depends on the row, a cycle later."""
+        """The number that ``values`` gives for the row, a cycle later."""
         table = [values(q) for q in range(self._shapes.layer.config.out_height)]
         register = Signal(Shape.cast(range(min(0, *table), max(1, *table) + 1)), reset_less=True)
         m.d.sync += register.eq(_lookup(table, row))
@@ -233,7 +238,7 @@ class InputWalk(wiring.Component):
         written = Signal(self._order.count)
         m.d.sync += written.eq(written + self.i_written)
         sign = self._order.count.width - 1
-        # Kept as the subtractions give it, without an inverter behind them.
+        # The signs are kept as the subtractions give them, without an inverter.
         missing = Signal(len(front), init=-1)
         arrived = Signal()
         ahead = [Mux(step, missing[n + 1], missing[n]) for n in range(2)]

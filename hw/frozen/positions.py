@@ -1,4 +1,4 @@
-"""Positions of a frozen unit: the sequencer counts rows and columns, the window knows which columns have neighbours."""
+"""Positions of a frozen unit: the sequencer counts rows and columns, the window knows whose taps are outside."""
 
 from __future__ import annotations
 

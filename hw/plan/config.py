@@ -1,6 +1,6 @@
 """Config: what a unit is asked to be, in one object from the command line to the simulation.
 
-What follows from it stands in `hw.plan.shapes`, its text form in `hw.plan.config_file`.
+`hw.plan.shapes` has what follows from a config. `hw.plan.config_file` has its text form.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from hw.plan.reload import Reload
 from hw.targets.families import GENERIC, PRIMITIVES, Target
 
 DEFAULT_NAME = "xvolution"
-#: Characters of a name: file names that begin with it stay within what file systems allow.
+#: Most characters of a name. File names that begin with the name stay within what file systems allow.
 MAX_NAME = 64
 
 
@@ -28,13 +28,13 @@ class UnitConfig:
     """A unit as it is asked for.
 
     Attributes:
-        layer: what it computes. A reloadable unit takes the config of it, which gives the largest
-            frame and the number formats; the arrays come at run time.
-        folding: channels that it takes and gives at once.
-        target: family whose primitives it is built from.
+        layer: what the unit computes. A reloadable unit takes only the layer's config: the largest
+            frame and the number formats. The arrays come at run time.
+        folding: channels that the unit takes and gives at once.
+        target: family whose primitives the unit is built from.
         pack: whether two products may share a multiplier.
         reload: what software may change at run time; None for a frozen unit.
-        name: of the top module. Names of inner modules, of files and of C macros begin with it.
+        name: name of the top module. Names of inner modules, of files and of C macros begin with it.
 
     Raises `UserError` for a name that Verilog does not take, and for shifts of the layer beyond the limits in
     ``reload``.
@@ -59,12 +59,12 @@ class UnitConfig:
 
     @property
     def limits(self) -> Reload:
-        """What software may change. Only of a reloadable unit."""
+        """What software may change. Only a reloadable unit has it."""
         assert self.reload is not None, "nothing of a frozen unit changes at run time"
         return self.reload
 
     def of_layer(self, layer: Layer) -> UnitConfig:
-        """The same for another layer."""
+        """This config with another layer."""
         return replace(self, layer=layer)
 
 

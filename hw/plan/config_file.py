@@ -1,7 +1,7 @@
 """Config file: a unit's config as JSON, the one place that writes and reads it.
 
-The arrays of the layer are not in it, but their hash is. So whoever reads it brings the layer,
-which must be the same. A reloadable unit does not depend on the arrays and is read without.
+The file has a hash of the layer's arrays, not the arrays. So whoever reads it brings the layer, whose
+hash must agree. A reloadable unit does not depend on the arrays and is read without a layer.
 """
 
 from __future__ import annotations
@@ -54,15 +54,15 @@ def config_fields(config: UnitConfig) -> dict[str, Any]:
 
 
 def config_of_fields(fields: Mapping[str, Any], layer: Layer | None = None) -> UnitConfig:
-    """What `config_fields` wrote.
+    """The config that `config_fields` made ``fields`` of.
 
     Args:
         fields: JSON values.
-        layer: the layer with its arrays; a reloadable unit can do without.
+        layer: the layer with its arrays. A reloadable unit needs none.
 
     Raises:
         UserError: for a missing, unknown or wrong field, for another layer than the one that was written,
-            and for a frozen unit without one.
+            and for a frozen unit without a layer.
     """
     if set(fields) != set(_FIELDS):
         missing, unknown = set(_FIELDS) - set(fields), set(fields) - set(_FIELDS)
@@ -114,7 +114,7 @@ def _shifts(name: str, value: Any) -> Range:
 
 
 def arrays_sha256(layer: Layer) -> str:
-    """Hash of a layer's arrays, whatever the file that they come from."""
+    """Hash of a layer's arrays, whatever file they come from."""
     digest = hashlib.sha256()
     for name in ARRAYS:
         array = np.ascontiguousarray(getattr(layer, name), "<i8")
@@ -130,7 +130,10 @@ def save(config: UnitConfig, folder: Path) -> None:
 
 
 def load(folder: Path) -> UnitConfig:
-    """What `save` kept. Raises as `config_of_fields`, and `OSError` or `ValueError` where there is no such file."""
+    """The config that `save` kept in ``folder``.
+
+    Raises `UserError` as `config_of_fields` does, and `OSError` or `ValueError` where there is no such file.
+    """
     fields = json.loads((folder / CONFIG_FILE).read_text())
     return config_of_fields(fields, read_layer(folder / LAYER_FILE))
 

@@ -9,11 +9,12 @@ from hw.plan.shapes import Shapes
 
 
 def dsp_counts(shapes: Shapes, *, in_fabric: bool | None = None) -> dict[str, int]:
-    """Multipliers of each kind; those of a tap that serves convolution and attention at once count as ``shared``.
+    """Multipliers of each kind.
 
-    ``centre`` multiplies sums over taps with the centre, or (``dynamic``) sums over channels with a
-    similarity. It and ``similarity`` are none where these products are made ``in_fabric``, by
-    default as `attention_in_fabric` says.
+    A multiplier that serves convolution and attention at once counts as ``shared``. ``centre``
+    multiplies sums over taps with the centre (``hadamard``), or sums over channels with a similarity
+    (``dynamic``). ``centre`` and ``similarity`` are 0 where their products are made ``in_fabric``.
+    By default `attention_in_fabric` says whether they are.
     """
     if in_fabric is None:
         in_fabric = attention_in_fabric(shapes)
@@ -40,7 +41,10 @@ def dsp_counts(shapes: Shapes, *, in_fabric: bool | None = None) -> dict[str, in
 
 
 def attention_in_fabric(shapes: Shapes) -> bool:
-    """Whether the attention's products beside its taps are adders: where only then the largest device will do."""
+    """Whether the attention's products beside its taps are made of adders.
+
+    They are where the family's largest device has enough DSPs for the other products, but not for all.
+    """
     most = shapes.target.most_dsps
     if most is None:
         return False

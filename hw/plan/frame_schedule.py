@@ -1,8 +1,8 @@
 """Cycle model of reloadable units: frames of changing size, back to back at full rate.
 
-The row store takes whole rows (`hw.reloadable.frame_writer`), and a frame's beats can be read only once
-it has begun, its last output only once it is complete (`hw.reloadable.frame_walk`). All else is as in
-`hw.plan.schedule`.
+The row store takes whole rows (`hw.reloadable.frame_writer`). A frame's beats can be read only once
+the frame has begun. A frame's last output can be computed only once the frame is complete
+(`hw.reloadable.frame_walk`). All else is as in `hw.plan.schedule`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ BEGIN_TO_ISSUE = 7
 class FrameCycleModel(CycleModel):
     """The writer and the sequencer of a reloadable unit.
 
-    ``frames`` is a number of frames of the size that the unit is built for, or the geometry of each.
+    ``frames`` is a number of frames of the size that the unit is built for, or the geometry of each frame.
     """
 
     #: The walk sees the writer's position itself, not a count that lags.
@@ -34,7 +34,10 @@ class FrameCycleModel(CycleModel):
 
     @staticmethod
     def least_slots(geometry: Geometry) -> int:
-        """Rows that a window spans, and those to the end of the frame below its last output row, whatever its size."""
+        """Rows from a window's top to its bottom, or to the frame's end below the last window, if that is further.
+
+        The number holds for a frame of any size.
+        """
         c = geometry.config
         return geometry.up + 1 + max(geometry.down, c.first_centre + c.stride - 1)
 
@@ -42,7 +45,7 @@ class FrameCycleModel(CycleModel):
         return _RowWriter(self._frames, self._geometry.rows_of_room(slots))
 
     def _of_frame(self, frame: int) -> Geometry:
-        # Behind the last frame there is none to complete.
+        # Behind the last frame there is no frame to complete.
         return self._frames[min(frame, len(self._frames) - 1)]
 
     def _available(self, frame: int, q: int) -> np.ndarray:
@@ -53,7 +56,8 @@ class FrameCycleModel(CycleModel):
         if q == 0:
             available[0] = max(available[0], self._writer.row(base)[0] + BEGIN_TO_ISSUE)
         if q == c.out_height - 1:
-            # The last beat of the frame's last output, so the first of its group is `beats - 1` earlier.
+            # The last output's last beat waits for the last pixel's last beat. The first beats of both are earlier
+            # by the same number of cycles.
             complete = self._writer.row(base + c.height - 1)[-1] + self.write_to_issue
             available[c.out_width - 1] = max(available[c.out_width - 1], complete)
         return available
@@ -66,7 +70,7 @@ class _RowWriter:
         self._frames = frames
         self._widths = [g.config.width for g in frames for _ in range(g.config.height)]
         self._rows: list[np.ndarray] = []
-        # When each row may begin as far as room goes.
+        # For each row, the cycle from which there is room for it.
         self._free = [0] * room
         self._next_time = 0
 

@@ -1,9 +1,9 @@
 """What a layer's geometry means for a unit: loops, taps that can matter, window extents.
 
-One output position is one *step* of ``output_beats * channel_beats`` beats; a row is read
-as ``groups`` column groups of ``stride`` columns each. Group ``n`` of a row completes the
-window of output ``n - lead`` of that row; after the last group of a row the next row's
-groups (or empty ones) push its last ``lead`` outputs through.
+One output position is one *step* of ``output_beats * channel_beats`` beats. A row is read as
+``groups`` column groups of ``stride`` columns each. Group ``n`` of a row completes the window of
+output ``n - lead`` of that row. The last ``lead`` outputs of a row are pushed through by the next
+row's groups, or by empty groups.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ Offset = tuple[int, int]
 
 @dataclass(frozen=True, kw_only=True)
 class Geometry:
-    """Loops and extents of ``config`` under ``folding``; everything here is in rows, columns and beats.
+    """Loops and extents of ``config`` under ``folding``, in rows, columns and beats.
 
-    Taps that no output of the frame can reach inside the frame always see zero; they are
-    left out, so a frame smaller than the kernel shrinks the window to what can matter.
+    A tap that lies outside the frame for every output always sees zero. Such taps are left out. So a
+    frame smaller than the kernel shrinks the window to the taps that can matter.
 
     Attributes:
-        largest: where frames may be smaller than those that the unit is built for, the latter.
+        largest: the config of the largest frame, where ``config`` is that of a smaller one.
     """
 
     config: LayerConfig
@@ -33,7 +33,7 @@ class Geometry:
     largest: LayerConfig | None = None
 
     def of_frame(self, height: int, width: int) -> Geometry:
-        """The same unit's geometry for smaller frames."""
+        """The geometry of the unit for a smaller frame."""
         config = replace(self.config, height=height, width=width)
         return Geometry(config=config, folding=self.folding, largest=self.largest or self.config)
 
@@ -122,12 +122,12 @@ class Geometry:
         return min(self.centre_row(q) + self.down, self.config.height - 1)
 
     def rows_of_room(self, slots: int) -> int:
-        """Rows that can be written to so many slots before the first output row is done with its topmost one."""
+        """Rows that can be written to ``slots`` slots before the first output row is done with its topmost row."""
         return slots + self.centre_row(0) - self.up
 
     @property
     def frame_advance_limit(self) -> int:
-        """Most rows from the last row of centres of a frame of any size to the first of the next frame."""
+        """Most rows from the last row of centres of a frame of any size to the first row of centres of the next."""
         return 2 * self.config.first_centre + self.config.stride
 
     @property
@@ -141,14 +141,14 @@ class Geometry:
 
     @property
     def ideal_frame_cycles(self) -> int:
-        """Cycles a frame where nothing is lost: the multiplications' or the input's, whichever is more."""
+        """Cycles of a frame where none is lost: those of the multiplications or of the input, whichever is more."""
         c = self.config
         compute = c.out_height * c.out_width * self.channel_beats * self.output_beats
         return max(compute, c.height * c.width * self.channel_beats)
 
     @property
     def step_frame_cycles(self) -> int:
-        """Cycles a frame that the sequencer is busy: the outputs' steps, and columns no output is centred on."""
+        """Cycles of a frame that the sequencer is busy with steps of outputs and with groups without an output."""
         c = self.config
         row = c.out_width * self.output_beats + self.groups - c.out_width
         return c.out_height * row * self.channel_beats

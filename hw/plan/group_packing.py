@@ -1,12 +1,12 @@
 """Tap plan of the ``dynamic`` product: chains over the channels of a group, and pairs of similarities.
 
-The sum of a tap's products meets that tap's similarity, so a chain runs over the channels of
-a group (`hw.plan.heads`) at one tap. A static and a dynamic weight that meet the same operand
-share a multiplier under the rule of `hw.plan.packing`.
+The sum of a tap's products meets that tap's similarity. So a chain runs over the channels of a
+group (`hw.plan.heads`) at one tap. A static and a dynamic weight that meet the same operand share
+a multiplier under the rule of `hw.plan.packing`.
 
-So do the similarities of two taps, which share the centre: ``(x_u * 2^shift + x_t) * x0``.
-Here the word is made of operands as they come, so its upper field is a bit wider: what the
-lower one borrows may lead out of the element's format.
+The similarities of two taps share a multiplier, too, because both taps meet the centre:
+``(x_u * 2^shift + x_t) * x0``. This word is made of operands as they come. Its upper field is a bit
+wider than an element, because what the lower field borrows may lead out of the element's format.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from hw.targets.families import Target
 
 
 def group_plan(layer: Weighted, geometry: Geometry, heads: Heads, target: Target, *, pack: bool) -> TapPlan:
-    """The plan of a ``dynamic`` layer on ``target``; without ``pack`` every product has a multiplier of its own."""
+    """The plan of a ``dynamic`` layer on ``target``. Without ``pack`` every product has a multiplier of its own."""
     planner = _GroupPlanner(layer=layer, geometry=geometry, heads=heads, target=target)
     if pack:
         plans = [plan for length in planner.lengths if (plan := planner.packed(length)) is not None]
-        # Rather shorter chains than twice the multipliers for the similarities.
+        # Shorter chains cost less than twice the multipliers for the similarities.
         if plans:
             return next((plan for plan in plans if plan.pair_shift is not None), plans[0])
     return planner.single(next(planner.lengths), pack=pack)
@@ -52,7 +52,7 @@ class _GroupPlanner:
 
     @property
     def lengths(self) -> Iterator[int]:
-        """Products of a chain, the most first."""
+        """Lengths of chains to try, the longest first."""
         group = self.heads.group
         most = min(group, self.target.cascade) if self._cascaded else group
         yield from dict.fromkeys(-(-group // chains) for chains in range(-(-group // most), group + 1))
@@ -72,7 +72,7 @@ class _GroupPlanner:
         return self._plan(chains, length, pack=True)
 
     def single(self, length: int, *, pack: bool) -> TapPlan:
-        """A multiplier for every weight; ``pack`` is about the similarities."""
+        """A multiplier for every weight. ``pack`` allows two similarities to share one."""
         chains = []
         for place, (conv, attn) in enumerate(self._elements):
             for part in channel_parts(self.heads.group, length):

@@ -1,14 +1,14 @@
 """Heads in beats: which channels of a beat belong together, and which heads a beat completes.
 
 A head of the ``dynamic`` product is a run of consecutive channels. It may be part of a beat,
-be spread over several, or begin in the middle of one:
+be spread over several beats, or begin in the middle of a beat:
 
     4 channels a beat, heads of 2     | 0 0 1 1 | 2 2 3 3 | ...     every beat completes two
     4 channels a beat, heads of 8     | 0 0 0 0 | 0 0 0 0 | ...     every second one completes one
     4 channels a beat, heads of 6     | 0 0 0 0 | 0 0 1 1 | ...
 
-Channels that share a head in every beat form a *group*: what is summed before anything
-depends on the beat.
+Channels that share a head in every beat form a *group*. A group is summed before anything depends
+on the beat.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Heads:
 
     @cached_property
     def completes(self) -> list[Pattern]:
-        """For each place, the beats that complete more than so many heads."""
+        """For each place ``n``, the beats that complete more than ``n`` heads."""
         counts = [len(beat.completed) for beat in self._walk]
         return [sum((count > place) << beat for beat, count in enumerate(counts)) for place in range(self.at_once)]
 
@@ -67,9 +67,8 @@ class Heads:
     def members(self) -> list[list[Pattern]]:
         """For each place and group, the beats in which the group is part of the head in that place.
 
-        Places are those of the heads that a beat completes, in order. What belongs to no head that
-        the beat completes counts for the first place if there is none: then it adds to what is
-        kept of the head so far.
+        The heads that a beat completes have places in order, from 0 on. In a beat that completes no
+        head, all groups are part of the head in place 0: they add to what is kept of the head so far.
         """
         members = [[0] * self.groups for _ in range(self.at_once)]
         for number, beat in enumerate(self._walk):
@@ -80,7 +79,7 @@ class Heads:
 
     @cached_property
     def begun(self) -> list[Pattern]:
-        """For each group, the beats in which it begins a head after one that they complete."""
+        """For each group, the beats that complete a head and then begin another one with this group in it."""
         begun = [0] * self.groups
         for number, beat in enumerate(self._walk):
             for group in beat.begun if beat.completed else ():
@@ -89,13 +88,13 @@ class Heads:
 
     @cached_property
     def patterns(self) -> tuple[Pattern, ...]:
-        """Those of the patterns above that differ from beat to beat."""
+        """The distinct patterns of `begun`, `completes` and `members` that differ from beat to beat."""
         every = [*self.begun, *self.completes, *(pattern for place in self.members for pattern in place)]
         return tuple(sorted({pattern for pattern in every if 0 < pattern < 2**self.beats - 1}))
 
     @property
     def vary(self) -> bool:
-        """Whether anything must be known of a beat; otherwise each completes the heads that it begins."""
+        """Whether anything must be known of a beat. Otherwise each beat completes all heads that it begins."""
         return self.spans or bool(self.patterns)
 
     def flag(self, pattern: Pattern, flags: Value) -> Value:
@@ -117,7 +116,7 @@ class Heads:
 
 @dataclass(frozen=True, kw_only=True)
 class _Beat:
-    """Groups of each head that a beat completes, and of the one that it does not."""
+    """Groups of each head that a beat completes, and of the head that it leaves incomplete."""
 
     completed: list[list[int]]
     begun: list[int]

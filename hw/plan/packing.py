@@ -1,20 +1,20 @@
 """Tap plan: which products of a lane share a multiplier, and which multipliers are chained.
 
-Two weights that meet the same operand ``x`` make one word, and one multiplier both products:
+Two weights that meet the same operand ``x`` make one word. One multiplier then makes both products:
 
     word = high * 2^shift + low          word * x = (high * x) * 2^shift + low * x
 
-Sums of such products are sums of both fields. Let ``L`` be the sum of the low products and
-``H`` that of the high ones. Where ``-2^(shift-1) <= L < 2^(shift-1)`` for everything that
-can occur, the low ``shift`` bits of ``P = H * 2^shift + L`` are ``L`` in two's complement,
-and ``P >> shift`` is ``H + floor(L / 2^shift)``, that is ``H`` less one where ``L`` is
-negative, so ``H = (P >> shift) + P[shift-1]``. Nothing else is needed, so a chain packs if
+Sums of such products are sums of both fields. Let ``L`` be the sum of the low products and ``H``
+that of the high products. Let ``-2^(shift-1) <= L < 2^(shift-1)`` hold for everything that can occur.
+Then the low ``shift`` bits of ``P = H * 2^shift + L`` are ``L`` in two's complement. ``P >> shift`` is
+``H + floor(L / 2^shift)``, which is ``H`` less one where ``L`` is negative. So
+``H = (P >> shift) + P[shift-1]``. A chain packs if
 
-- ``shift`` bits hold every sum of its low products: proven from the weights, each with its
-  worst input (`golden.contract.bounds`: partial sums and masked taps are then within as well),
-- the word fits the multiplier's wide operand: ``shift + weight_bits <= a_bits``. The word's
-  bits from ``shift`` on are ``high - (low < 0)``, which is at least ``-2^(weight_bits-1)``
-  because weights are symmetric; so it is stored in the bits of the two weights,
+- ``shift`` bits hold every sum of its low products. This is proven from the weights, each with its
+  worst input. Partial sums and masked taps are then within, too (`golden.contract.bounds`).
+- the word fits the multiplier's wide operand: ``shift + weight_bits <= a_bits``. The word's bits
+  from ``shift`` on are ``high - (low < 0)``. This is at least ``-2^(weight_bits-1)``, because weights
+  are symmetric. So the word is stored in the bits of the two weights.
 - ``x`` fits the narrow operand.
 
 A plan cuts the taps into the fewest chains of (nearly) the same length that allow this.
@@ -37,7 +37,7 @@ from hw.blocks.multiply import signed_width, takes_dsp
 from hw.plan.geometry import Geometry
 from hw.targets.families import Target
 
-#: Chains of full length that a sum over the taps may have; what would take more has shorter ones.
+#: Most chains of full length in a sum over the taps. A sum that takes more chains has shorter ones.
 MANY = 3
 
 
@@ -47,8 +47,8 @@ class Product:
 
     Attributes:
         offset: index of the operand in ``geometry.offsets``.
-        low, high: indices of its weights in ``channel_weights``; None where a field has none.
-        channel: of its group.
+        low, high: indices of the operand's weights in ``channel_weights``; None where a field has none.
+        channel: the operand's channel within its group.
     """
 
     offset: int
@@ -64,7 +64,7 @@ class Chain:
     Attributes:
         products: in the order of the cascade.
         shift: lowest bit of the high field; None where all products are of one field.
-        low, high: proven ranges of the sums of each field; None without a weight in it.
+        low, high: proven ranges of the sums of each field; None for a field without weights.
         tap: with the ``dynamic`` product, the attention tap (place in ``geometry.attn_taps``) of the high field.
     """
 
@@ -86,14 +86,15 @@ class Chain:
 
 @dataclass(frozen=True, kw_only=True)
 class TapPlan:
-    """How a lane multiplies the taps of a group of input channels, which is a single one but for ``dynamic``.
+    """How a lane multiplies the taps of a group of input channels. Only ``dynamic`` has groups of several channels.
 
     Attributes:
         outputs: output channels of a lane; 2 where those of a plain convolution are packed.
         chains: all products, each in one chain.
         cascaded: whether a chain is a cascade of multipliers, not products and adders.
-        skew: for each of ``geometry.offsets``, cycles that it and its weights come after the first.
-        channel_skew: the same for each channel of a group; both add up.
+        skew: for each of ``geometry.offsets``, cycles that its operand and weights come after the first.
+        channel_skew: for each channel of a group, cycles that its operands and weights come after the
+            first; they add to ``skew``.
         pair_shift: lowest bit of the second of two packed similarities; None where they are not packed.
     """
 
@@ -119,7 +120,7 @@ class TapPlan:
         return channel_parts(self.group, self.longest)
 
     def pairs(self, taps: int) -> list[range]:
-        """Attention taps, of so many, whose similarities share multipliers: two and two, or each by itself."""
+        """The ``taps`` attention taps by whose similarities share multipliers: in pairs, or each by itself."""
         step = 1 if self.pair_shift is None else 2
         return [range(first, min(first + step, taps)) for first in range(0, taps, step)]
 
@@ -145,7 +146,13 @@ def channel_parts(group: int, length: int) -> list[range]:
 
 @dataclass(frozen=True, kw_only=True)
 class _Field:
-    """A sum over taps: its weights ``[rows, taps]``, and for each tap its operand and its place among the weights."""
+    """The weights of a sum over taps.
+
+    Attributes:
+        weights: ``[rows, taps]``.
+        offsets: for each tap, the index of its operand in ``geometry.offsets``.
+        first: index of the first tap's weight in ``channel_weights``.
+    """
 
     weights: np.ndarray
     offsets: tuple[int, ...]
@@ -159,7 +166,7 @@ class _Field:
 
 
 def tap_plan(layer: Weighted, geometry: Geometry, target: Target, *, pe: int, pack: bool) -> TapPlan:
-    """The plan of a ``hadamard`` layer on ``target``; without ``pack`` every product has a multiplier of its own."""
+    """The plan of a ``hadamard`` layer on ``target``. Without ``pack`` every product has a multiplier of its own."""
     c = layer.config
     places = {offset: index for index, offset in enumerate(geometry.offsets)}
     conv_offsets = tuple(places[c.kernel_offsets[i]] for i in geometry.conv_taps)
@@ -200,8 +207,8 @@ class _Planner:
 
     Attributes:
         element: range of an operand.
-        weight_bits: of a weight.
-        a_bits: of the multiplier's wide operand.
+        weight_bits: bits of a weight.
+        a_bits: bits of the multiplier's wide operand.
         cascade: products that one cascade may sum; 1 where adders sum any number.
         count: number of distinct operands.
     """
@@ -224,7 +231,7 @@ class _Planner:
         return None
 
     def single(self, fields: Sequence[_Field]) -> TapPlan:
-        """A multiplier for every product. Operands that fields share lead each, so that their skew is the same."""
+        """A multiplier for every product. Operands that fields share come first in each, so that their skew agrees."""
         shared = [o for o in fields[0].offsets if all(o in field.offsets for field in fields)]
         orders = [shared + [o for o in field.offsets if o not in shared] for field in fields]
         length = next(self._lengths(max(map(len, orders))))
@@ -242,7 +249,7 @@ class _Planner:
         """Lengths of chains to try, the longest first."""
         most = self.cascade if self.cascade > 1 else max(1, products)
         if products > MANY * most:
-            # The sum of the chains takes its cycles anyway, so let them be shorter.
+            # The sum of the chains takes cycles anyway, so the chains may be shorter.
             most = 2 * most // 3
         seen = 0
         for chains in range(-(-products // most), products + 1):

@@ -11,13 +11,13 @@ from golden.contract.ranges import Range
 class Reload:
     """Build options of a unit whose weights, constants, geometry and shifts come at run time.
 
-    The layer that it is built from gives the upper limits of height and width and all that is
-    frozen: channels, kernel, stride, padding, offsets, number formats.
+    The layer that the unit is built from gives the upper limits of height and width. It also gives all
+    that is frozen: channels, kernel, stride, padding, offsets, number formats.
 
     Attributes:
         attn_shift, out_shift: allowed values of the layer fields of these names.
-        single_buffered: whether weights and constants have memory for one set only, so that
-            they can be loaded only while the unit is held idle.
+        single_buffered: whether weights and constants have memory for one set only. Then they can
+            be loaded only while the unit is held idle.
     """
 
     attn_shift: Range

@@ -1,9 +1,9 @@
 """Cycle model: when each output leaves, for frames back to back at full rate, without simulating.
 
-Two processes meet in the row store. The *writer* takes one beat per cycle while there is
-room; the *sequencer* issues one beat per cycle while the beats it needs are written. Both
-are chains of ``max`` and ``+``, and a row of either depends only on rows before it, so a
-row is one cumulative maximum. All times are cycles after the first input transfer.
+Two processes meet in the row store. The *writer* takes one beat per cycle while there is room. The
+*sequencer* issues one beat per cycle while the beats that it needs are written. Both are chains of
+``max`` and ``+``. A row of either depends only on rows before it, so a row is one cumulative maximum.
+All times are cycles after the first input transfer.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from hw.plan.geometry import Geometry
 READ_TO_ROOM = 3
 #: Frames that a prediction looks at, beside those that fit into the row store at once.
 FRAMES = 3
-#: Numbers of row slots to try. Beyond the first, slots only hide the few cycles of the loop
-#: from a read through the freed room to the next write, for rows of very few beats.
+#: Numbers of row slots to try. Slots beyond the first number only hide the few cycles of the loop
+#: from a read through the freed room to the next write. Only rows of very few beats need them.
 SEARCH = 16
 
 
 class CycleModel:
     """The writer and the sequencer of one unit with ``slots`` row slots.
 
-    ``flush_always``: a frame's last outputs never wait for, or make use of, the next frame.
+    With ``flush_always`` a frame's last outputs never wait for the next frame, nor make use of it.
 
     Attributes:
         first_output: cycle in which the last beat of the first output beat's sum is issued.
-        frame_ends: the same for the last output beat of each frame.
+        frame_ends: for each frame, the cycle in which the last beat of its last output beat's sum is issued.
         write_to_issue: cycles from the transfer of an input beat to the first issue that may read it: input
             register, count of beats written, comparison, choice.
     """
@@ -65,7 +65,7 @@ class CycleModel:
 
     @property
     def intervals(self) -> list[int]:
-        """Cycles from each frame's last output beat to the next frame's."""
+        """Cycles from each frame's last output beat to that of the next frame."""
         return [int(cycles) for cycles in np.diff(self.frame_ends)]
 
     def _read_row(self, frame: int, q: int) -> None:
@@ -90,10 +90,10 @@ class CycleModel:
             self._push(np.array([self._end]), np.array([False]))
 
     def _push(self, available: np.ndarray, starts_output: np.ndarray) -> np.ndarray:
-        """Push groups, each completing the output ``lead`` groups back; returns when each is in the window.
+        """Push groups, each completing the output ``lead`` groups back. Returns when each group is in the window.
 
-        A step is ``channel_beats`` beats that push and compute at once, then the output's
-        further reuses of the window.
+        A step is ``channel_beats`` beats that push and compute at once. Then come the output's
+        further uses of the window.
         """
         g = self._geometry
         tags = np.concatenate([self._pending, starts_output])
@@ -113,7 +113,7 @@ class CycleModel:
             return
         g = self._geometry
         if self.first_output < 0:
-            # Depthwise, the first beat of the step is an output; otherwise the last of a sum.
+            # In a depthwise layer the step's first beat completes an output beat. Otherwise a sum's last beat does.
             self.first_output = int(pushed[0]) - (g.channel_beats if g.config.depthwise else 1)
         self._outputs += ends.size
         # `_outputs` counts since the last frame that is complete.
@@ -129,12 +129,12 @@ class CycleModel:
 
 
 class Writer(Protocol):
-    """Transfer times of the first beat of every pixel, row by row, rows counted on across frames."""
+    """Transfer times of the first beat of every pixel, row by row. Rows are counted on across frames."""
 
     def row(self, index: int) -> np.ndarray: ...
 
     def free_row(self, frame: int, q: int, freed: np.ndarray) -> None:
-        """The groups of output row ``q`` of ``frame`` are free as of ``freed``, where no later row needs them."""
+        """Free the rows that output row ``q`` of ``frame`` is the last to need, each group as of its ``freed``."""
 
 
 class _BeatWriter:
@@ -178,14 +178,14 @@ class _BeatWriter:
 
 @dataclass(frozen=True, kw_only=True)
 class Schedule:
-    """Cycle figures of a unit (latency to the first output, cycles a frame), up to the issue of a sum's last beat.
+    """Row slots and cycle figures of a unit. The figures count up to the issue of a sum's last beat.
 
     Attributes:
         slots: row slots of the row store.
         flush_always: whether the sequencer should complete a frame before it starts the next.
         first_output_issue: cycles from the first input transfer to the issue that completes
-            the first output beat; the pipeline's latency comes on top.
-        frame_cycles: cycles from a frame's last output beat to the next frame's.
+            the first output beat. The pipeline's latency comes on top.
+        frame_cycles: cycles from a frame's last output beat to that of the next frame.
     """
 
     slots: int
@@ -197,10 +197,10 @@ class Schedule:
 def find_schedule(geometry: Geometry, model: type[CycleModel] = CycleModel) -> Schedule:
     """The fewest row slots at which no cycle is lost, and the cycle figures with them.
 
-    The search starts at the rows without which nothing moves. Where the sequencer is the bottleneck it
-    starts at one row less than lie between the oldest row in use and the newest row needed
-    next, at any change of row or frame: then the writer, one column behind the reader in the
-    oldest row, has always completed what comes next.
+    The search starts at the rows without which nothing moves. Where the sequencer is the bottleneck, it
+    starts higher: at one row less than lie between the oldest row in use and the newest row needed
+    next, at any change of row or frame. With so many rows the writer has always completed what comes
+    next, even one column behind the reader in the oldest row.
     """
     c = geometry.config
     input_cycles = c.height * c.width * geometry.channel_beats
@@ -211,8 +211,8 @@ def find_schedule(geometry: Geometry, model: type[CycleModel] = CycleModel) -> S
         first += max(c.stride if c.out_height > 1 else 0, frame_change) - 1
 
     # Pushing a frame's last outputs through with the next frame's first groups costs nothing.
-    # Where input and sequencer are equally busy those groups may come a little too late for the
-    # first few frames; then a flush after every frame makes all frames alike.
+    # Where input and sequencer are equally busy, these groups may come a little too late in the
+    # first few frames. Then a flush after every frame makes all frames alike.
     flush = geometry.lead * geometry.channel_beats
     for flush_always in (False, True) if flush else (False,):
         for slots in range(first, first + SEARCH):

@@ -1,8 +1,8 @@
 """Scope: what is known of frames and weights while a unit is built.
 
 Of a frozen unit everything is known: one size of frame, the weights themselves. Of a reloadable
-unit only limits are: frames of any size up to the largest, weights of a format. Everything that
-follows from either is asked here; nothing else in `hw.plan` knows which of the two a unit is.
+unit only limits are known: frames of any size up to the largest, weights of a format. Everything
+that follows from this is asked here. Nothing else in `hw.plan` knows which kind a unit is.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from hw.plan.settings import Settings
 
 
 class Scope(Protocol):
-    """What is known."""
+    """What is known of the frames and weights of a unit."""
 
     @property
     def bounding(self) -> Weighted:
@@ -41,7 +41,7 @@ class Scope(Protocol):
         """Distinct ``dx`` of the taps that lie outside the frame for some output."""
 
     def centre_slots(self, geometry: Geometry, slots: int) -> frozenset[int]:
-        """Slots of the row store, of so many, that rows of centres come to lie in."""
+        """Those of the ``slots`` slots of the row store that rows of centres come to lie in."""
 
 
 def scope_of(config: UnitConfig) -> Scope:
@@ -53,7 +53,7 @@ def scope_of(config: UnitConfig) -> Scope:
 
 @dataclass(frozen=True)
 class FrozenScope:
-    """The layer is the one that the unit computes."""
+    """The scope of a frozen unit: ``layer`` is the one that the unit computes."""
 
     layer: Layer
     cycle_model = CycleModel
@@ -79,7 +79,7 @@ class FrozenScope:
 
 @dataclass(frozen=True)
 class ReloadableScope:
-    """The layer's config gives the largest frame and the formats."""
+    """The scope of a reloadable unit: ``largest`` gives the largest frame and the formats, ``limits`` the shifts."""
 
     largest: LayerConfig
     limits: Reload

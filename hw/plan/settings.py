@@ -1,7 +1,7 @@
 """Settings: the numbers of a layer that stages compute with, built in or coming at run time.
 
-A stage is given its settings and does not know which they are: it adds the ports that a setting
-has, and waits for it as long as it takes.
+A stage is given its settings and does not know whether they are built in. It adds the ports that a
+setting has, and waits as long as applying the setting takes.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from hw.plan.reload import Reload
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
-    """One number.
+    """One setting.
 
     Attributes:
-        name: of the layer's field.
-        allowed: what it may be; a single number where it is built in.
-        at_run_time: whether it comes through a port.
+        name: name of the layer's field.
+        allowed: values that the setting may have; a single one where it is built in.
+        at_run_time: whether the setting comes through a port.
     """
 
     name: str
@@ -33,12 +33,12 @@ class Setting:
 
     @property
     def latency(self) -> int:
-        """Cycles that applying it takes: a number that is built in takes none."""
+        """Cycles that applying the setting takes; 0 where it is built in."""
         return int(self.at_run_time)
 
     @property
     def span(self) -> int:
-        """How far it may be from its largest value."""
+        """How far the setting may be from its largest value."""
         return self.allowed.high - self.allowed.low
 
     @property
@@ -46,7 +46,7 @@ class Setting:
         return index_shape(self.allowed.high + 1)
 
     def ports(self, prefix: str = "i_") -> dict[str, Member]:
-        """The stage's port for it; none where it is built in."""
+        """The stage's port for the setting; none where the setting is built in."""
         return {f"{prefix}{self.name}": In(self.shape)} if self.at_run_time else {}
 
 
@@ -55,8 +55,8 @@ class Settings:
     """All settings of a unit.
 
     Attributes:
-        attn_shift, out_shift, relu: of the layer's fields of these names.
-        counts_cut: whether outputs that are cut at a limit are told, for software to count.
+        attn_shift, out_shift, relu: settings of the layer's fields of these names.
+        counts_cut: whether the stages tell which outputs are cut at a limit, for software to count.
     """
 
     attn_shift: Setting
@@ -66,7 +66,7 @@ class Settings:
 
     @classmethod
     def built_in(cls, c: LayerConfig) -> Settings:
-        """Those of a frozen unit."""
+        """The settings of a frozen unit."""
         attn_shift, out_shift, relu = (
             Setting(name=name, allowed=Range(int(value), int(value)), at_run_time=False)
             for name, value in (("attn_shift", c.attn_shift), ("out_shift", c.out_shift), ("relu", c.relu))
@@ -75,7 +75,7 @@ class Settings:
 
     @classmethod
     def at_run_time(cls, limits: Reload) -> Settings:
-        """Those of a reloadable unit."""
+        """The settings of a reloadable unit."""
         attn_shift, out_shift, relu = (
             Setting(name=name, allowed=allowed, at_run_time=True)
             for name, allowed in (
@@ -88,5 +88,5 @@ class Settings:
 
     @property
     def ports(self) -> tuple[Setting, ...]:
-        """Those that come through ports."""
+        """The settings that come through ports."""
         return tuple(s for s in (self.attn_shift, self.out_shift, self.relu) if s.at_run_time)

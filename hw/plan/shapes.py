@@ -66,7 +66,7 @@ class Shapes:
         self._check_vectors()
 
     def _check_accumulator(self) -> None:
-        # Of a frozen unit the layer itself has refused this.
+        # A frozen unit's layer has already refused this itself.
         acc = self.ranges.accumulator
         if max(-acc.low, acc.high) >= 2 ** (ACCUMULATOR_BITS - 1):
             raise UserError(
@@ -132,7 +132,7 @@ class Shapes:
 
     @cached_property
     def edge_columns(self) -> tuple[int, ...]:
-        """Distinct ``dx`` of the taps that lie outside the frame for some output, of a frame of some size."""
+        """Distinct ``dx`` of the taps that lie outside the frame for some output of some frame."""
         return self.scope.edge_columns(self.geometry)
 
     @cached_property
@@ -154,7 +154,7 @@ class Shapes:
 
     @cached_property
     def group_ranges(self) -> GroupRanges:
-        """Only with `heads`."""
+        """What the ``dynamic`` product adds to `ranges`. Only with `heads`."""
         assert self.heads is not None and self.ranges.similarity is not None
         c, g = self.layer.config, self.geometry
         element, outputs = c.in_range, len(self.bounding.bias)
@@ -186,7 +186,7 @@ class Shapes:
 
     @property
     def weight_parts(self) -> int:
-        """Memories that the weights of a lane with the same skew are divided into."""
+        """Memories that those weights of a lane which have the same skew are divided into."""
         return self.lane_channels if self.target.lane_registers else 1
 
     @property
@@ -290,7 +290,7 @@ class Shapes:
 
     @property
     def combined(self) -> data.ArrayLayout:
-        """What a lane's channels, with `heads` all of a beat's together, come to before they are accumulated."""
+        """What a lane accumulates of a beat: a value for each channel, with `heads` one for all channels together."""
         if self.heads is not None:
             return data.ArrayLayout(shape_of(self.ranges.accumulator), 1)
         return data.ArrayLayout(shape_of(self.ranges.combined), self.lane_channels)

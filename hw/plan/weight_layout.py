@@ -1,14 +1,14 @@
 """Weight layout: how weights and constants lie in a unit's memories, and in the image that loads them.
 
-The words of a step's beats are cut into *lanes*, one for each output channel or pair of them, and a
-lane's word into *banks*: the elements that are wanted at the same time lie in one memory. The
-weight image is all weights as 32-bit beats:
+The words of a step's beats are cut into *lanes*, one for each output channel or pair of them. A lane's
+word is cut into *banks*, each of which is a memory. The elements of a bank are wanted at the same
+time. The weight image is all weights as 32-bit beats:
 
     for each lane, for each bank of the lane:
         for each word address:
             ceil(width / 32) beats, least significant first, the last one padded with zeros
 
-The image depends on the unit, not only on the layer: on its folding, its target and on which
+The image depends on the unit, not only on the layer: on the unit's folding and target, and on which
 weights share a multiplier.
 """
 
@@ -27,7 +27,7 @@ BEAT_BITS = 32
 def weight_words(shapes: Shapes) -> np.ndarray:
     """Weights in the order a step's beats use them: ``[weight_depth, lanes, lane_channels * channel_weights]``.
 
-    Of two that are packed, the upper one is kept less what the lower one borrows (`hw.plan.packing`).
+    Of two weights that are packed, the upper one is kept less what the lower one borrows (`hw.plan.packing`).
     """
     g, layer, plan = shapes.geometry, shapes.layer, shapes.plan
     conv = layer.conv_weight.reshape(*layer.conv_weight.shape[:2], -1)[..., list(g.conv_taps)]
@@ -65,7 +65,7 @@ def constant_words(shapes: Shapes, values: np.ndarray) -> np.ndarray:
 
 
 def memory_elements(elements: int, skew: Sequence[int], parts: int) -> dict[tuple[int, int], list[int]]:
-    """The elements that each memory of a lane holds; those of a memory have the same skew and part."""
+    """The elements that each memory of a lane holds, by ``(skew, part)``, which the elements of a memory share."""
     places = [(skew[e] if skew else 0, e * parts // elements) for e in range(elements)]
     return {place: [e for e in range(elements) if places[e] == place] for place in sorted(set(places))}
 
@@ -82,7 +82,7 @@ def weight_banks(shapes: Shapes) -> list[int]:
 
 
 def beats_of_word(width: int) -> int:
-    """Beats that a word of that many bits takes."""
+    """Beats that a word of ``width`` bits takes."""
     return -(-width // BEAT_BITS)
 
 

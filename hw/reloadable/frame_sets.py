@@ -1,10 +1,10 @@
 """Frame sets: the two sets of numbers that frames are computed with, and when one takes over from the other.
 
-Software prepares a set and asks to *apply* it; it takes effect at a frame boundary of the
-input. Each frame carries the number of its set (0 or 1) through the unit, so that the frames
-before are computed entirely with the old one and those after with the new one, without a
-gap. Until the last frame of the old set has left the pipeline, its memories must not be
-overwritten: the unit is *switching*.
+Software prepares a set and asks to *apply* it. The set takes effect at a frame boundary of the
+input. Each frame carries the number of its set (0 or 1) through the unit. So the frames before the
+boundary are computed entirely with the old set, and the frames after it with the new set, without
+a gap. Until the last frame of the old set has left the pipeline, the unit is *switching*: the old
+set's memories must not be overwritten.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ def set_layout(shapes: Shapes) -> data.StructLayout:
     """What is in force for a frame.
 
     Members:
-        right, below: columns right of the first output's centre column and rows below its row.
+        right, below: columns right of the first output's centre column, and rows below its centre row.
         one_group, one_row: the frame has a single column group, a single row of outputs.
         width_last, height_last: index of the last column and row.
         relu, attn_shift, out_shift: as in the layer.
-        weights, constants: which set of these in memory.
+        weights, constants: number of the set in the memories of weights, and of constants.
     """
     settings = settings_layout(shapes)
     sizes = {"right": "width", "below": "height", "width_last": "width", "height_last": "height"}
@@ -46,14 +46,14 @@ class FrameSets(wiring.Component):
     """The sets, and the change between them.
 
     Members:
-        i_settings: what software has prepared; it stays until it is in force.
-        i_apply: an order to put parts of it in force; only while none is pending or has just been
-            applied (``o_applied``, before ``o_switching`` can tell), and the unit is not switching.
-            Its frame number is there four cycles earlier, and stays, too.
-        i_boundary: no frame is being written after this cycle: its last beat is taken in it, or
-            none has begun and none begins.
+        i_settings: settings that software has prepared. They stay until they are in force.
+        i_apply: an order to put parts of the next set in force. It comes only while no apply is pending,
+            none has just been applied (``o_applied``, before ``o_switching`` can tell), and the unit is not
+            switching. The order's frame number is there four cycles earlier, and stays, too.
+        i_boundary: no frame is being written after this cycle. Either a frame's last beat is taken in
+            this cycle, or no frame has begun and none begins.
         i_begins: a frame's first beat is taken.
-        i_done: a frame's last output is complete; nothing is read for it any more.
+        i_done: a frame's last output is complete. Nothing is read for that frame any more.
         o_set: the number of the set that the next frame to begin gets.
         o_sets: both sets.
         o_free_weights, o_free_constants: the sets in memory that may be written.
@@ -66,10 +66,10 @@ class FrameSets(wiring.Component):
     """
 
     def __init__(self, shapes: Shapes, *, latency: int) -> None:
-        """``latency`` is that from the issue of a frame's last beat to ``i_done``."""
+        """``latency``: cycles from the issue of a frame's last beat to ``i_done``."""
         self._shapes = shapes
         self._buffered = not shapes.config.limits.single_buffered
-        #: Frames have a row at least, and a beat in the pipeline.
+        #: Counts frames under way. Each has at least a row in the row store, or a beat in the pipeline.
         self._flight = unsigned((shapes.schedule.slots + shapes.geometry.lead + latency + 8).bit_length())
         super().__init__(
             {
@@ -123,7 +123,7 @@ class FrameSets(wiring.Component):
     def _wait_for(self, m: Module, at: Value) -> tuple[Value, Value]:
         """The frames begun so far, and whether the next one to begin has at least the number ``at``.
 
-        The numbers are compared three cycles behind; those that have begun since are added to the outcome.
+        The comparison of the numbers is three cycles behind. Frames that have begun since are added to its outcome.
         """
         recent = [self.i_begins, *(delay(m, self.i_begins, late, reset_less=False) for late in (1, 2, 3))]
         counted = Signal(WORD)
@@ -134,7 +134,7 @@ class FrameSets(wiring.Component):
         return (counted + recent[1])[:WORD], passed | (near & (few <= sum(recent[1:], start=recent[0])))
 
     def _count_frames(self, m: Module, changed: Value) -> None:
-        """Count the frames under way, and of these the ones of the set before, a cycle after the change."""
+        """Count the frames under way, and the frames of the set before among them, a cycle after the change."""
         flight = Signal(self._flight)
         old = Signal(self._flight)
         m.d.sync += flight.eq(flight + self.i_begins - self.i_done)
@@ -145,7 +145,7 @@ class FrameSets(wiring.Component):
         m.d.comb += [self.o_switching.eq(old.any()), self.o_idle.eq(~flight.any())]
 
     def _keep_sets(self, m: Module, number: Value, pending: Value, parts: Value) -> None:
-        """The set that is to take effect is that in force but for the ``parts`` that change."""
+        """Keep both sets. The set that is to take effect is the set in force but for the ``parts`` that change."""
         c, settings = self._shapes.layer.config, self.i_settings
         sets = Signal(data.ArrayLayout(set_layout(self._shapes), 2), reset_less=True)
         current = pick_set(self._shapes, sets, number)

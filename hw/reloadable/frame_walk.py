@@ -1,15 +1,15 @@
 """Frame walk: the beats of frames of changing size in order, and whether the next one can be read.
 
-The counterpart of `hw.frozen.input_walk` in reloadable units. It knows nothing of a frame until the
-writer has begun it; from then on it walks over the frame's column groups ahead of what is
-written:
+The walk is the counterpart of `hw.frozen.input_walk` in reloadable units. It knows nothing of a frame
+until the writer has begun the frame. From then on it walks over the frame's column groups ahead of
+what is written:
 
     frames begun -> counters -> beat -> queue -> [oldest] -> ready beats -> sequencer
                                                     ^
                                        position of the writer >= what it needs?
 
-What depends on the frame's size is counted from its far end: columns right of the centre,
-rows below it. So comparisons are with constants.
+What depends on the frame's size is counted from the frame's far end: columns right of the centre,
+rows below the centre. So comparisons are with constants.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from hw.reloadable.frame_sets import pick_set, set_layout
 from hw.reloadable.frame_writer import FrameWriter, position_layout
 from hw.unit.front import read_layout
 
-#: Entries of the queue, how many are enough, and beats that are ready.
+#: Entries of the queue, how many of them are enough, and how many beats may be ready.
 DEPTH, ENOUGH, READY = 16, 8, 4
 
 
@@ -33,16 +33,18 @@ def tag_layout(shapes: Shapes) -> data.StructLayout:
     """What an output position takes along.
 
     Members:
-        set: the number of its frame's set.
+        set: the number of the frame's set.
         outside: for each of ``shapes.edge_columns``, whether it lies outside the frame.
-        frame_last: it is its frame's last.
-        damaged: so is its frame; only with ``frame_last``.
+        frame_last: the position is the frame's last.
+        damaged: the frame is damaged; only with ``frame_last``.
     """
     return data.StructLayout({"set": 1, "outside": len(shapes.edge_columns), "frame_last": 1, "damaged": 1})
 
 
 class FrameWalk(wiring.Component):
-    """What the next beat that reads the row store needs, and whether that is there.
+    """The `hw.unit.front.Walk` of a reloadable unit: what the next beat needs, and whether that is there.
+
+    The next beat that reads the row store is the *head*.
 
     Members:
         i_sets: see `hw.reloadable.frame_sets`.
@@ -51,12 +53,12 @@ class FrameWalk(wiring.Component):
         i_position: from `hw.reloadable.frame_writer`.
         i_step: the head is issued in this cycle; only while ``o_arrived``.
         o_arrived: the head can be issued.
-        o_starts_output: its group is the first of an output position's.
-        o_next_starts_frame: it belongs to its frame's last group; only while ``o_arrived``.
-        o_starts_frame: so did the beat before it.
-        o_tag: of the output position that its group starts.
+        o_starts_output: the head's group starts an output position.
+        o_next_starts_frame: the head belongs to its frame's last group; only while ``o_arrived``.
+        o_starts_frame: the beat before the head belonged to its frame's last group.
+        o_tag: tag of the output position that the head's group starts.
         o_read: ``address``, ``slot``, ``row_valid`` for the row store, and ``release``, rows read
-            for the last time; a cycle after the step.
+            for the last time; a cycle after the step. Without a step nothing is released.
 
     Attributes:
         queues: depth and width of each queue.
@@ -136,7 +138,7 @@ class FrameWalk(wiring.Component):
         return m
 
     def _walk(self, m: Module, run: Signal, room: Value) -> data.View:
-        """Count through the beats; ``run`` tells of one, which is returned two cycles later as an entry."""
+        """Count through the beats, one in each cycle with ``run``. Returns each beat's entry two cycles later."""
         at = _Place(m, self._shapes, run)
         fetch = self._begin_frames(m, at, run, room)
         self._advance(m, at, run)
@@ -147,7 +149,7 @@ class FrameWalk(wiring.Component):
         return self._make_entry(m, at)
 
     def _begin_frames(self, m: Module, at: _Place, run: Signal, room: Value) -> Value:
-        """A frame is fetched where none is walked over, or the last beat of one is; returns whether it is."""
+        """Fetch a frame where none is walked over, or the last beat of one is. Returns whether one is fetched."""
         fetch = self.o_next_frame
         m.d.comb += [
             run.eq(at.active & room),
@@ -195,13 +197,13 @@ class FrameWalk(wiring.Component):
         first, stride = c.first_centre, c.stride
         entry = Signal(self._entry, reset_less=True)
         read, tag, needed = entry.beat.read, entry.beat.tag, entry.needed
-        # Rows below the centre's that are needed, added in another cycle.
+        # Rows below the centre's row that are needed. They are added in another cycle.
         distance = Signal(at.below.shape(), reset_less=True)
         starts_output = at.right >= first
         frame_last = starts_output & (at.right < stride + first) & at.last_row
         needs_end = frame_last & at.channel.last
         reach = Mux(at.below < g.down, at.below, g.down) if g.down else Const(0)
-        # The group's last column; an odd width ends with a single one.
+        # Beats up to the group's last column. An odd width ends with a group of a single column.
         second = Mux(at.right == -first, 0, (stride - 1) * g.channel_beats) if min(stride, c.width) > 1 else Const(0)
         columns = at.bottom_beats + second
         m.d.sync += [
@@ -217,7 +219,7 @@ class FrameWalk(wiring.Component):
             entry.beat.starts_output.eq(starts_output),
             entry.beat.ends_frame.eq(at.last_group & at.last_row),
             entry.needs_end.eq(needs_end),
-            # A frame's last output waits for its end: only then is known whether it is damaged.
+            # A frame's last output waits for the frame's end: only then is it known whether the frame is damaged.
             needed.rows.eq(at.rows),
             needed.beats.eq(Mux(needs_end, 0, columns)),
             distance.eq(Mux(needs_end, at.below + 1, reach)),
@@ -231,19 +233,21 @@ class _Place:
     """The place of the next beat in its frame, and in the row store.
 
     Attributes:
-        active: there is such a beat.
-        own: the number of its frame's set.
-        address, slot: where it is read.
-        rows, bottom_beats: what is read with it, as a `position_layout`: rows up to its centre's, beats of the
-            row begun.
-        right, below: columns right of its group's first centre, and rows below its row.
-        left, above: the same on the other side, up to where it no longer matters.
-        channel: its channel beat.
-        last_group, last_row: its group is its row's last, its row its frame's. Registers of their own, as
-            everything waits for them.
-        ends_row, ends: it is its row's last, its frame's last.
-        odd: from the frame's last row of centres to the next frame's first it is a row more (stride 2).
-        frame_advance: rows that it is otherwise.
+        active: there is a next beat.
+        own: the number of the frame's set.
+        address, slot: where the beat reads the row store.
+        rows: rows before the centre's row, counted on across frames.
+        bottom_beats: beats of the lowest row that must be written, up to that of the group's first column.
+        right, below: columns of the frame right of the group's centre, and rows below it.
+        left, above: columns of the frame left of the group's centre, and rows above it, up to where they no
+            longer matter.
+        channel: the channel beat.
+        last_group, last_row: the group is the row's last, and the row is the frame's last. Both are registers of
+            their own, as everything waits for them.
+        ends_row: the beat is the row's last.
+        ends: the beat is the frame's last, and is counted in this cycle.
+        frame_advance: rows from the frame's last row of centres to the next frame's first, without ``odd``.
+        odd: that distance is a row more (stride 2).
     """
 
     def __init__(self, m: Module, shapes: Shapes, run: Signal) -> None:
@@ -283,7 +287,7 @@ def follow(m: Module, walk: FrameWalk, writer: FrameWriter) -> None:
 
 
 class _Distance:
-    """How far a centre is from the first row or column, up to where that no longer matters."""
+    """How far a centre is from the first row or column, up to where the distance no longer matters."""
 
     def __init__(self, shapes: Shapes, *, reach: int, name: str) -> None:
         self._stride, self._first = shapes.layer.config.stride, shapes.layer.config.first_centre
@@ -293,5 +297,5 @@ class _Distance:
 
     @property
     def advanced(self) -> Value:
-        """One position on."""
+        """The distance of the next position."""
         return Mux(self.value >= self._enough, self.value, self.value + self._stride)

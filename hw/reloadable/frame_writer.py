@@ -1,11 +1,11 @@
 """Frame writer: takes the beats of frames of changing size, and decides where in the row store each goes.
 
-Rows lie in the row store's slots in turn, as in a frozen unit, but here a whole row is
-reserved at a time: its length depends on the frame.
+Rows lie in the row store's slots in turn. A whole row is reserved at a time, because its length
+depends on the frame.
 
-TLAST must come with a frame's last beat. Where it comes too early, the frame is completed
-with zeros. Where it does not come, everything up to the next TLAST is dropped: the beat
-after it begins the next frame. Either way the frame is marked as damaged.
+TLAST must come with a frame's last beat. Where TLAST comes too early, the frame is completed with
+zeros. Where TLAST does not come, everything up to the next TLAST is dropped, and the beat after that
+TLAST begins the next frame. In both cases the frame is marked as damaged.
 """
 
 from __future__ import annotations
@@ -24,24 +24,24 @@ from hw.plan.shapes import Shapes
 from hw.reloadable.frame_sets import set_layout
 from hw.unit.row_write import place_in_row, row_write
 
-#: Rows that the reader may be behind the writer's count, and ahead of it: the beats in its queues, and rows skipped.
+#: Rows that the reader may be behind or ahead of the writer's count, for beats in its queues and rows that it skips.
 READER_ROWS = 64
 
 
 def position_layout(shapes: Shapes) -> data.StructLayout:
-    """A place in the input: rows complete, counted on across frames, and beats of the row begun."""
-    # Numbers of rows are compared by their difference, which is less than half of what they count to.
+    """A place in the input: complete rows, counted on across frames, and beats of the row that has begun."""
+    # Numbers of rows are compared by their difference. It is less than half of what the numbers count to.
     rows = 1 + (shapes.schedule.slots + READER_ROWS).bit_length()
     return data.StructLayout({"beats": index_shape(shapes.row_beats + 1), "rows": rows})
 
 
 def frames_at_once(shapes: Shapes) -> int:
-    """Frames that may have begun before the reader comes to them: each takes a row at least."""
+    """Frames that may have begun before the reader comes to them. Each takes at least a row."""
     return shapes.schedule.slots + 2
 
 
 class WritePort:
-    """The `hw.unit.front.RowWriter` of a reloadable unit: all has been decided by the `FrameWriter`.
+    """The `hw.unit.front.RowWriter` of a reloadable unit. The `FrameWriter` has decided everything before.
 
     Port:
         i_write: a beat on its way into memory; a read two cycles later sees it.
@@ -64,12 +64,16 @@ class FrameWriter(wiring.Component):
         i_ignore_tlast: the geometry alone decides where frames end.
         i_release: rows that the reader has read for the last time.
         o_write: to the row store.
-        o_position: everything before it is in memory, or will be when a beat is read that is issued now.
+        o_position: place in the input. Everything before it will be in memory when a beat is read that is issued now.
         o_begins: a frame's first beat is taken.
         o_boundary: see `hw.reloadable.frame_sets`.
         o_errors: see `hw.control.interface`.
-        i_next_frame, o_frame, o_frame_set: the oldest frame begun, and its set; ``i_next_frame`` drops it.
-        i_next_end, o_end, o_end_damaged: the same for complete frames, and whether they are damaged.
+        o_frame: a frame has begun that the reader has not dropped with ``i_next_frame``.
+        o_frame_set: the number of the set of the oldest such frame.
+        i_next_frame: the reader drops the oldest frame begun.
+        o_end: a frame is complete that the reader has not dropped with ``i_next_end``.
+        o_end_damaged: the oldest such frame is damaged.
+        i_next_end: the reader drops the oldest complete frame.
     """
 
     def __init__(self, shapes: Shapes) -> None:
@@ -105,7 +109,7 @@ class FrameWriter(wiring.Component):
         takes, ends_row = Signal(), Signal()
         allocated = self._reserve(m, takes & ends_row)
 
-        # What is taken: a beat that is offered, or a zero for one that is missing.
+        # Either a beat that is offered is taken, or a zero for a beat that is missing.
         at_start, padding, dropping, damaged = Signal(init=1), Signal(), Signal(), Signal()
         last_beat, late, early = Signal(), Signal(), Signal()
         strict = ~self.i_ignore_tlast
@@ -144,7 +148,7 @@ class FrameWriter(wiring.Component):
         return m
 
     def _reserve(self, m: Module, row_ends: Value) -> Signal:
-        """Whether the row being written has a slot; the next gets one as soon as one is free."""
+        """Whether the row being written has a slot. The next row gets a slot as soon as one is free."""
         g = self._shapes.geometry
         slots = self._shapes.schedule.slots
         free = Signal(range(slots + g.frame_advance_limit + 1), init=g.rows_of_room(slots) - 1)

@@ -17,10 +17,10 @@ from hw.targets.families import Target
 
 
 class LoadedWords:
-    """The `hw.unit.word_store.Keeper` of words that come at run time; the upper bits of an address choose the set.
+    """The `hw.unit.word_store.Keeper` of words that come at run time. The upper bits of an address choose the set.
 
     Port of the store:
-        i_write: a word of one bank to write, which is there two cycles later.
+        i_write: a word to write to one bank. The word is there two cycles later.
     """
 
     read_only = False
@@ -54,7 +54,7 @@ class LoadedWords:
 
 
 class LoadedBank(wiring.Component):
-    """One memory that is written, too.
+    """One memory that is read and written.
 
     Members:
         i_address: word to read.

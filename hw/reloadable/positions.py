@@ -1,4 +1,4 @@
-"""Positions of a reloadable unit: the walk tags each of them, and the tags wait with their positions."""
+"""Positions of a reloadable unit: the walk gives each position a tag, and the tag waits with its position."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class TaggedPositions:
         self.window_ports: Mapping[str, Member] = {"i_outside": In(len(self._columns))}
 
     def follow(self, m: Module, sequencer: Any, issue: Issue) -> None:
-        """Let tags wait with their output positions; the one worked on is there a cycle after the beat."""
+        """Let tags wait with their output positions. The tag of a beat's position is there a cycle after the beat."""
         sequencer.walk_weights(m, issue.works)
         tag = oldest = sequencer.walk.o_tag
         for place in range(self._lead):
@@ -45,7 +45,7 @@ class TaggedPositions:
         m.d.comb += [sequencer.o_tag.eq(current), sequencer.o_frame_last.eq(last_beat & current.frame_last)]
 
     def outside(self, m: Module, window: Any, dx: int, result: Signal) -> None:
-        """Take it from the tag."""
+        """Take ``result`` from the tag."""
         m.d.sync += result.eq(window.i_outside[self._columns.index(dx)])
 
     def connect(self, m: Module, sequencer: Any, window: Any, cycles: int) -> None:

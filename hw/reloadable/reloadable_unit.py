@@ -1,4 +1,4 @@
-"""Reloadable unit: the same stages, and a control plane through which software changes what they compute with.
+"""Reloadable unit: the stages, and a control plane through which software changes what they compute with.
 
 s_axi, s_axis_weights -> control -> frame_sets
                             |           | sets
@@ -66,7 +66,7 @@ class Loaded:
             control.i_applied.eq(sets.o_applied.any()),
             control.i_applied_parts.eq(sets.o_applied),
             control.i_begun.eq(sets.o_begun),
-            # The registers are as after a reset a cycle before the data path is.
+            # The registers are as after a reset a cycle earlier than the data path.
             control.i_errors.eq(Mux(streams.reset, 0, writer.o_errors)),
         ]
         awake = Signal()
@@ -154,11 +154,11 @@ class Loaded:
         return Mux(awake, saturated, 0)
 
     def _in_force(self, m: Module, unit: Unit, cycles: int) -> data.View:
-        """The set of a beat, so many cycles after its issue."""
+        """The set of a beat, ``cycles`` cycles after the beat's issue."""
         number = delay(m, unit.sequencer.o_tag.set, cycles - 1)
         return pick_set(self._shapes, self._sets.o_sets, number)
 
     def _address(self, word: Value, chosen: Value, depth: int) -> Value:
-        """A word of a set in memory: the set is the upper bit of the address, where there are two."""
+        """Address of ``word`` in the set ``chosen``. The set is the upper bit of the address, where there are two."""
         bits = (depth - 1).bit_length()
         return Cat(word[:bits], chosen) if self._set_bits else word

@@ -7,16 +7,16 @@ A unit's Verilog passes the modules in this order:
 `synthesis`         the whole flow: mapping, area, and for ECP5 placements and the best one's path
 `toolchain`         Yosys and nextpnr as PyPI ships them
 `mapping`           Yosys: Verilog becomes a flat netlist of a family's cells
-`netlist`           such a netlist, what drives what in it, and new cells for it
+`netlist`           a flat netlist, what drives what in it, and new cells for it
 `stages`            the stage of the unit that each cell belongs to
 `resources`         what counts as a LUT, a flip-flop, a DSP, a block RAM
 `harness`           registers around the unit, so that few pins are enough
 `floorplan`         places for the multipliers, lane by lane
 `ties`              constants of multipliers from their own block
 `placement`         nextpnr: the highest clock, and the path that limits it
-`critical_path`     that path in words of stages and signals
+`critical_path`     the limiting path in words of stages and signals
 `performance`       what cycles, clock and multipliers are worth
 `report`            all figures as plain data, ``report.json``
-`page`              the same as a page with a picture, ``report.html``
+`page`              all figures as a page with a picture, ``report.html``
 ==================  ================================================================================
 """

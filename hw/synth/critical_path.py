@@ -18,11 +18,11 @@ class CriticalPath:
     """A path from register to register.
 
     Attributes:
-        stages: that it passes, from where it starts to where it ends.
+        stages: stages that the path passes, from its start to its end.
         start, end: the registers' signals, or the names of cells that are no flip-flops.
-        cells: of the netlist that it passes, both ends included.
-        logic_ns: delay of its cells, clock to output and setup too.
-        routing_ns: delay of its wires.
+        cells: number of the netlist's cells that the path passes, both ends included.
+        logic_ns: delay of the cells, with clock-to-output and setup times.
+        routing_ns: delay of the wires.
     """
 
     stages: list[str]
@@ -56,9 +56,9 @@ def critical_path(segments: list[dict[str, Any]], unit: Netlist) -> CriticalPath
 
 
 def _unpacked(name: str, unit: Netlist) -> str | None:
-    """The netlist's cell that nextpnr calls ``name``, None for one that nextpnr added.
+    """The netlist's cell that nextpnr calls ``name``, None for a cell that nextpnr added.
 
-    It splits some cells and appends ``$`` and a word to their names.
+    nextpnr splits some cells and appends ``$`` and a word to their names.
     """
     while name and name not in unit.cells and not name.startswith(PREFIX):
         name = name.rpartition("$")[0]

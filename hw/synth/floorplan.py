@@ -1,11 +1,11 @@
 """Floor plan: where an ECP5's multipliers go, so that what they feed lies beside them.
 
 The multipliers of an ECP5 lie in rows that run across the whole device, four to a block. The
-placer treats them one by one, and in a device that is nearly full of them a lane ends up
-scattered. Here each lane gets a stretch of a row, its multipliers in the order of channels
-and taps; lanes for which no row has room share what is left, column by column. Similarities,
-which all lanes share, have a stretch of their own in the middle row. Everything else is placed
-around them. Measured on an 85F with 152 of 156 multipliers in use: half as fast again.
+placer treats them one by one. In a device that is nearly full of them a lane ends up scattered. Here
+each lane gets a stretch of a row, its multipliers in the order of channels and taps. Lanes for which
+no row has room share what is left, column by column. Similarities, which all lanes share, have a
+stretch of their own in the middle row. Everything else is placed around the multipliers. An 85F with
+152 of 156 multipliers in use was measured to run half as fast again.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from typing import Any
 
 from hw.synth.netlist import Netlist
 
-#: Columns of a block's four multipliers, from its first, which are also their numbers.
+#: Columns of a block's four multipliers, from its first one. They are also the multipliers' numbers.
 _PLACES = (0, 1, 4, 5)
 #: A multiplier that the generator has instantiated: its lane, stage and number.
 _MULTIPLIER = re.compile(r"(?:lane_(\d+)\.)?(similarity|tap_macs|attention_combine|requantise)(_\d+)?\.U\$(\d+)")
-#: Where similarities stand among the lanes, which share them: first, so in the middle.
+#: Number of the similarities among the lanes. It comes first, so they get the middle row.
 _SHARED = -1
 
 
@@ -31,8 +31,8 @@ class Sites:
     """Places of a device's multipliers, from Project Trellis' database.
 
     Attributes:
-        rows: of blocks.
-        columns: of each block's first multiplier.
+        rows: rows of blocks.
+        columns: column of each block's first multiplier.
     """
 
     rows: tuple[int, ...]
@@ -56,7 +56,7 @@ SITES = {
 
 
 def floorplanned(netlist: Netlist, device: str) -> Netlist:
-    """``netlist`` with its lanes' multipliers tied to places of ``device``; as it is where they do not fit."""
+    """``netlist`` with its lanes' multipliers tied to places of ``device``. It is unchanged where they do not fit."""
     lanes: dict[int, list[str]] = defaultdict(list)
     for cell in netlist.cells:
         if netlist.cells[cell]["type"] == "MULT18X18D" and (found := _MULTIPLIER.fullmatch(cell)):
@@ -96,7 +96,7 @@ def _assign(lanes: Sequence[Sequence[str]], sites: Sites) -> dict[str, str]:
         if row is None:
             left_over += lane
             continue
-        # A single lane in a row lies in its middle.
+        # A lane that has a row for itself lies in the row's middle.
         first = (len(free[row]) - len(lane)) // 2 if len(lanes) <= len(free) else 0
         places |= zip(lane, free[row][first : first + len(lane)], strict=True)
         del free[row][first : first + len(lane)]

@@ -2,10 +2,10 @@
 
     in ─▶ shift register ─▶ registers ─▶ unit ─▶ registers ─▶ registers ─▶ signature register ─▶ out
 
-Each input of the unit, reset too, comes from a register of its own; each output goes into
-one. No harness path has more than one LUT between registers, and none fans out. Only ``aclk`` is a
-pin as it was. The harness is added to the netlist, after synthesis, so that nothing is
-optimised across its border and the unit's cells stay what they are without it.
+Each input of the unit, also the reset, comes from a register of its own. Each output goes into a
+register of its own. No harness path has more than one LUT between registers. No register of the
+harness drives more than two. Only ``aclk`` stays the pin that it was. The harness is added to the netlist after synthesis. So nothing is
+optimised across its border, and the unit's cells stay what they are without it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _FF_PARAMETERS = {"CEMUX": "1 ", "CLKMUX": "CLK", "GSR": "DISABLED", "LSRMUX": "
 
 
 def harnessed(unit: Netlist) -> Netlist:
-    """``unit``, synthesised for ECP5, between registers; ports are ``aclk``, `PIN_IN` and `PIN_OUT`."""
+    """``unit``, synthesised for ECP5, between registers. Its ports are ``aclk``, `PIN_IN` and `PIN_OUT`."""
     ports = unit.module["ports"]
     clock = ports[CLOCK]["bits"][0]
     cells: dict[str, Any] = dict(unit.cells)
@@ -65,7 +65,7 @@ def harnessed(unit: Netlist) -> Netlist:
 
 
 def _nets(ports: dict[str, Any], direction: str) -> Iterator[int]:
-    """Nets of the unit's ports but the clock; padding bits are constants and need no register."""
+    """Nets of the unit's ports but the clock. Padding bits are constants and need no register."""
     for name, port in ports.items():
         if port["direction"] == direction and name != CLOCK:
             yield from (bit for bit in port["bits"] if isinstance(bit, int))

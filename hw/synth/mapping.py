@@ -39,21 +39,24 @@ def map_to_cells(core: Core) -> Netlist:
 
 
 def synthesis_command(target: Target, top: str) -> str:
-    """The Yosys command that synthesises the module ``top`` for ``target``; for ECP5 where the target is no family."""
+    """The Yosys command that synthesises the module ``top`` for ``target``. A target that is no family gets ECP5's."""
     if target.name.startswith("xc"):
         return f"synth_xilinx -family {target.name} -flatten -noiopad -noclkbuf -top {top} -run :check"
     return f"synth_ecp5 -top {top} -run :check"
 
 
 def _script(core: Core) -> str:
-    """Commands of one run. Its last named step is left out: it would give tool-made names to nets that have none."""
+    """Commands of one run.
+
+    Synthesis' last named step is left out. It would give tool-made names to nets that have none.
+    """
     modules = re.findall(r"^module (\w+)", core.verilog, re.MULTILINE)
     commands = [
         f"read_verilog {_VERILOG}",
         "proc",
         *(f'setattr -set {ATTRIBUTE} "{stage_of_module(module, core.config.name)}" {module}/c:*' for module in modules),
         synthesis_command(core.config.target, core.config.name),
-        # Modules that synthesis had to leave alone are dissolved after it: one flat netlist, whatever its parts.
+        # Modules that synthesis had to leave alone are dissolved after it. So every netlist is flat.
         "blackbox =A:whitebox",
         f"setattr -mod -unset keep_hierarchy {core.config.name}*",
         "flatten",

@@ -42,12 +42,12 @@ class Netlist:
 
     @cached_property
     def driver(self) -> Mapping[int, str]:
-        """The cell that drives a net; a module's input has none."""
+        """The cell that drives a net. A module's input has none."""
         return {net: name for name in self.cells for net in self.outputs(name)}
 
     @cached_property
     def names(self) -> Mapping[int, list[str]]:
-        """The designer's names of a net: hierarchical, with the index where it is one of a vector; else none."""
+        """The designer's names of each net that has any: hierarchical, with the index where the net is of a vector."""
         names: dict[int, list[str]] = {}
         for name, wire in self.module["netnames"].items():
             if not wire["hide_name"]:

@@ -10,11 +10,12 @@ from golden.contract.layer_config import LayerConfig
 def useful_macs(config: LayerConfig) -> int:
     """Multiply-accumulates of one frame of a layer, whatever unit computes them.
 
-    Per output element and input channel of its group: one for each tap of the kernel and one for
-    each attention offset. The attention has more: ``hadamard`` multiplies the sum over the taps with the
-    centre, once per output element and input channel; ``dynamic`` has a similarity per
-    offset, one for each input channel, which multiplies the sum over each head of each output element.
-    Taps that padding makes zero count, as they do in everybody's figures; requantisation does not.
+    For each output element and input channel of its group there is one for each tap of the kernel and
+    one for each attention offset. The attention has more. ``hadamard`` multiplies the sum over the
+    taps with the centre: one for each output element and input channel. ``dynamic`` makes a similarity
+    for each offset: one for each input channel of a position. The similarity multiplies the sum over
+    each head of each output element: one for each head. Taps that padding makes zero count, as they do
+    in everybody's figures. Requantisation does not count.
     """
     taps, positions = len(config.attn_offsets), config.out_height * config.out_width
     total = (config.kernel**2 + taps) * config.fan_in_channels * config.out_channels * positions
@@ -28,10 +29,10 @@ class Performance:
     """A unit at work.
 
     Attributes:
-        macs: useful ones of a frame.
-        frame_cycles: from frame to frame.
+        macs: useful multiply-accumulates of a frame.
+        frame_cycles: cycles from frame to frame.
         dsp: multiplier blocks.
-        fmax_mhz: None where it is not known, and so is what follows from it.
+        fmax_mhz: the highest clock; None where it is not known. What follows from it is None then, too.
     """
 
     macs: int

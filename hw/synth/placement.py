@@ -17,11 +17,11 @@ from hw.synth.toolchain import NEXTPNR
 #: What the user calls a device, and nextpnr's option for it.
 DEVICES = {"ecp5-25f": "--25k", "ecp5-45f": "--45k", "ecp5-85f": "--85k"}
 SPEEDS = (6, 7, 8)
-#: The package with most pins that all devices come in.
+#: Of the packages that all devices come in, the one with most pins.
 PACKAGE = "CABGA381"
 
 _NETLIST, _REPORT = "netlist.json", "report.json"
-#: A clock that is not reached is a result, not an error; pins go wherever there is room.
+#: A clock that is not reached is a result, not an error. Pins go wherever there is room.
 _OPTIONS = ("--timing-allow-fail", "--lpf-allow-unconstrained", "--package", PACKAGE)
 
 
@@ -30,9 +30,10 @@ class Goal:
     """What place-and-route is to do. Raises `UserError` where nextpnr could not.
 
     Attributes:
-        device, speed: one of `DEVICES` and of `SPEEDS`; speed grade 8 is the fastest.
-        seeds: runs with seeds from 1, of which the fastest counts.
-        clock_mhz: clock to aim for; where it is out of reach the result is as fast as it gets.
+        device: one of `DEVICES`.
+        speed: speed grade, one of `SPEEDS`; 8 is the fastest.
+        seeds: number of runs, with seeds from 1. The fastest run counts.
+        clock_mhz: clock to aim for. Where it is out of reach, the result is as fast as it gets.
     """
 
     device: str = "ecp5-85f"
@@ -57,7 +58,7 @@ class Placement:
 
     Attributes:
         fmax_mhz: highest clock of paths from register to register.
-        path: the slowest of them as nextpnr reports it, segment by segment.
+        path: the slowest of these paths as nextpnr reports it, segment by segment.
     """
 
     fmax_mhz: float

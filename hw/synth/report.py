@@ -14,7 +14,7 @@ from hw.synth.toolchain import NEXTPNR
 
 
 def report(layer: str, core: Core, synthesis: Synthesis) -> dict[str, Any]:
-    """Figures of ``core``, the unit of the layer that the user calls ``layer``; None where the target has none."""
+    """Figures of ``core``, the unit of the layer that the user calls ``layer``. A figure that is not known is None."""
     config, cycles, timing = core.config, core.manifest["timing"], synthesis.timing
     goal = None if timing is None else timing.goal
     area = synthesis.area
@@ -54,7 +54,7 @@ def report(layer: str, core: Core, synthesis: Synthesis) -> dict[str, Any]:
 
 
 def rows(figures: dict[str, Any]) -> dict[str, str]:
-    """The figures of `report` in words, as the table and the page show them; without those that are None."""
+    """The figures of `report` in words, as the table and the page show them. Figures that are None are left out."""
     shown = {
         "layer": figures["layer"],
         "target": figures["target"],

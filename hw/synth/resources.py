@@ -9,7 +9,7 @@ from hw.synth.netlist import Netlist
 from hw.synth.stages import STAGES, cell_stages
 from hw.targets.area import Area
 
-#: LUTs of one cell that needs any.
+#: LUTs of one cell, for each type of cell that takes any.
 _LUTS = {
     # ECP5
     "LUT4": 1,
@@ -20,7 +20,7 @@ _LUTS = {
     "LUT6_2": 1,
     "SRL16E": 1,
     "SRLC32E": 1,
-    # Xilinx RAM: S has one port, D two, Q four, M and its like four or eight LUTs with one write address
+    # Xilinx RAM: S has one port, D two, Q four. M and similar ones are four or eight LUTs with one write address.
     "RAM32X1S": 1,
     "RAM64X1S": 1,
     "RAM128X1S": 2,
@@ -47,7 +47,7 @@ _AREA = {
     **{kind: Area(dsp=1) for kind in _DSPS},
     **{kind: Area(bram=blocks) for kind, blocks in _BRAMS.items()},
 }
-#: Cells that take nothing of what is counted.
+#: Types of cells that take nothing of what is counted.
 _FREE = {
     *("PFUMX", "L6MUX21", "INV", "VCC", "GND", "MUXF7", "MUXF8", "MUXF9", "CARRY4", "CARRY8"),
     *("IBUF", "OBUF", "BUFG", "$scopeinfo"),

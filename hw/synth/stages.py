@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from hw.synth.netlist import Netlist
 
-#: Module instances that make up each stage, stages in data-flow order.
+#: Module instances that make up each stage. Stages are in data-flow order.
 _INSTANCES = {
     "control": ("control",),
     "frame_sets": ("frame_sets",),
@@ -27,12 +27,12 @@ _INSTANCES = {
 #: What belongs to no stage: delays and wiring of the unit and its lanes.
 TOP = "top"
 STAGES = (*_INSTANCES, TOP)
-#: Attribute that tells a cell's stage. It must be set before synthesis, which keeps it on
-#: flip-flops and loses it on what it makes anew.
+#: Attribute that tells a cell's stage. It must be set before synthesis. Synthesis keeps it on flip-flops
+#: and loses it on cells that are made anew.
 ATTRIBUTE = "xvolution_stage"
 
 _STAGE_OF_INSTANCE = {instance: stage for stage, instances in _INSTANCES.items() for instance in instances}
-#: An instance, or one of several with a number or what it is for behind its name.
+#: Name of an instance. One of several instances has a number, or what it is for, behind its name.
 _INSTANCE = re.compile(rf"({'|'.join(_STAGE_OF_INSTANCE)})(_.*)?")
 
 
@@ -72,8 +72,8 @@ def _said(netlist: Netlist, cell: str) -> str | None:
 def _stage_of_name(name: str) -> str | None:
     """The stage in a hierarchical name such as ``lane_0.tap_macs.sum``, None where it names no stage.
 
-    A stage's input (``lane_0.requantise.i_acc``) says nothing: what drives it belongs to a stage
-    before. Neither does a net of the unit or a lane, which all stages may drive.
+    A stage's input (``lane_0.requantise.i_acc``) names no stage: what drives it belongs to a stage
+    before. A net of the unit or of a lane names no stage, because all stages may drive it.
     """
     *scope, own = name.removeprefix("$flatten").replace("\\", "").split(".")
     if own.startswith("i_"):

@@ -17,7 +17,7 @@ from hw.synth.resources import area_of_stages
 from hw.synth.toolchain import NEXTPNR, YOSYS, require
 from hw.targets.area import Area
 
-#: Targets that can be placed and routed; the generic one as what it would be on an ECP5.
+#: Targets that can be placed and routed. The generic target is placed as on an ECP5.
 PLACEABLE = ("ecp5", "generic")
 #: Said with a tool's name while it runs.
 _PATIENCE = "(its first run on a machine compiles it and takes a minute more)"
@@ -30,7 +30,7 @@ class Timing:
     Attributes:
         goal: what was asked for.
         seeds: Fmax in MHz of each seed.
-        critical_path: of the best seed.
+        critical_path: critical path of the best seed.
     """
 
     goal: Goal
@@ -53,7 +53,7 @@ class Synthesis:
     Attributes:
         stages: area of each of `hw.synth.stages.STAGES`.
         timing: None where the target cannot be placed.
-        versions: of each tool that ran.
+        versions: version of each tool that ran, by the tool's name.
     """
 
     stages: Mapping[str, Area]
@@ -84,7 +84,7 @@ def synthesise(
         device, speed, seeds, clock_mhz: see `Goal`, which has the defaults.
         status: told what is being done.
 
-    Raises `UserError` as `find_goal` does, `hw.synth.toolchain.ToolError` where a tool fails.
+    Raises `UserError` as `find_goal` does, and `hw.synth.toolchain.ToolError` where a tool fails.
     """
     goal = find_goal(core.config.target.name, device=device, speed=speed, seeds=seeds, clock_mhz=clock_mhz)
     status(f"yosys synthesises {_PATIENCE}")
@@ -103,8 +103,8 @@ def find_goal(target: str, **given: Any) -> Goal | None:
     Args:
         given: fields of `Goal`; None stands for the default.
 
-    Raises `UserError` for values that `Goal` refuses, or any for a target that cannot be placed, and
-    `hw.synth.toolchain.MissingTool` unless the tools are there.
+    Raises `UserError` for values that `Goal` refuses, and for any values with a target that cannot be
+    placed. Raises `hw.synth.toolchain.MissingTool` unless the tools are there.
     """
     given = {name: value for name, value in given.items() if value is not None}
     if target in PLACEABLE:

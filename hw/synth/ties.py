@@ -1,10 +1,10 @@
 """Ties: constants for the multipliers of an ECP5 from where they are used.
 
-The control pins of a MULT18X18D (clock enable, reset, signedness, source) are nets like any
-other, also where they never change, and nextpnr drives all those of a device from one LUT.
-Routing these two nets through what a full device leaves free took longer than all others
-together, and often did not end. Here each block of multipliers has LUTs of its own for them,
-and so have every few that the floor plan leaves to the placer.
+The control pins of a MULT18X18D (clock enable, reset, signedness, source) are routed like all others,
+even where they never change. nextpnr drives each of the two constants in a device from one LUT.
+Routing these two nets through what a full device leaves free took longer than routing all other nets
+together, and often did not end. Here each block of multipliers has LUTs of its own for the constants.
+Multipliers that the floor plan leaves to the placer share such LUTs by fours.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from typing import Any
 
 from hw.synth.netlist import Bit, Netlist, new_lut
 
-#: Pins that are routed; nextpnr sets those of operands in place.
+#: Pins whose constants are routed. nextpnr sets constants of operand pins in place.
 _CONTROL = re.compile(r"(CE|RST|SIGNED|SOURCE).")
-#: A place as `hw.synth.floorplan` names it: block by column of its first multiplier, and row.
+#: A place as `hw.synth.floorplan` names it: column, row, and number of the multiplier in its block.
 _PLACE = re.compile(r"X(\d+)/Y(\d+)/MULT18_(\d)")
 _TRUTH = {"0": "0" * 16, "1": "1" * 16}
 
 
-#: Multipliers of a block; as many that have no place share their constants.
+#: Multipliers of a block. As many multipliers without a place share their constants.
 _BLOCK = 4
 
 

@@ -19,11 +19,11 @@ LAST_LINES = 3
 
 
 class MissingTool(UserError):
-    """A package that synthesis needs is not installed; the message says what brings it."""
+    """A package that synthesis needs is not installed. The message says what brings it."""
 
 
 class ToolError(UserError):
-    """A tool ended with an error; the message has its name, its exit status and its last lines."""
+    """A tool ended with an error. The message has the tool's name, exit status and last lines."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +33,7 @@ class Tool:
     Attributes:
         name: what people call it.
         package: PyPI's name of the package.
-        function: its entry point; takes the arguments, returns the exit status.
+        function: entry point of the package. It takes the arguments and returns the exit status.
     """
 
     name: str
@@ -42,15 +42,15 @@ class Tool:
 
     @property
     def version(self) -> str:
-        """The installed version. Raises `MissingTool` if there is none."""
+        """The installed version. Raises `MissingTool` if the tool is not installed."""
         require(self.package)
         return importlib.metadata.version(self.package)
 
     def run(self, *arguments: str, folder: Path) -> None:
         """Run the tool in ``folder``, the only place where it looks for relative paths.
 
-        Its first run on a machine compiles it, which takes a minute.
-        Raises `ToolError` if it fails and `MissingTool` if it is not installed.
+        The tool's first run on a machine compiles it, which takes a minute.
+        Raises `ToolError` if the tool fails and `MissingTool` if it is not installed.
         """
         require(self.package)
         module = _module(self.package)

@@ -20,7 +20,7 @@ class Area:
     bram  18 kbit block 1                         36 kbit block 1, half of it 0.5
     ====  ======================================  =============================================
 
-    Nothing counts: wide multiplexers, Xilinx carry chains, inverters, buffers.
+    Wide multiplexers, Xilinx carry chains, inverters and buffers are not counted.
     """
 
     lut: int = 0

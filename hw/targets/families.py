@@ -1,7 +1,7 @@
 """Targets: what each FPGA family multiplies and stores with, and how deep its pipeline is.
 
-Everything that depends on the family is decided from the numbers here; stages ask the
-target for a property and never for its name.
+Everything that depends on the family is decided from the numbers here. Stages ask the target for
+a property and never for its name.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from golden.support.cli import UserError
 
-#: From so many terms on adder trees use four-input nodes everywhere: depth counts more than the clock.
+#: Adder trees of so many terms or more have four-input nodes on every target. There depth counts more than the clock.
 WIDE_TREE = 16
 
 
@@ -21,9 +21,9 @@ class Fabric:
 
     Attributes:
         lut_inputs: inputs of a LUT.
-        shift_register: registers without reset that a LUT replaces; 0 where it cannot.
-        ram_words, ram_bits, ram_luts: a LUT RAM of so many words and bits takes so many LUTs.
-        ram_deepens: whether it may have twice the words at half the bits.
+        shift_register: registers without reset that one LUT replaces; 0 where a LUT cannot.
+        ram_words, ram_bits, ram_luts: words, bits of a word, and LUTs of one LUT RAM.
+        ram_deepens: whether a LUT RAM may have twice the words at half the bits.
         block_kbit: size of a block RAM.
         adds_in_dsp: whether synthesis moves adders beside a product into a DSP.
     """
@@ -45,18 +45,18 @@ class Target:
     Attributes:
         name: what the user calls it.
         dsp: module of its multiplier block; None where ``a * b`` is left to synthesis.
-        a_bits, b_bits: signed operands of one DSP, the wider one first; None where
+        a_bits, b_bits: bits of the signed operands of one DSP, the wider one first; None where
             operands may have any width.
         packs: whether one DSP may make two products that share an operand.
         cascade: products that chained DSPs sum without fabric; 1 where there are no chains.
         multiply_latency: cycles from operands to product.
-        most_dsps: those of the family's largest device; None where that has more than a unit wants.
+        most_dsps: DSPs of the family's largest device; None where that device has more than a unit wants.
         block_memory: module of its block RAM; None where memories are left to synthesis.
         rom_depth, ram_depth: words up to which a memory is better kept in LUTs.
         tree_radix: inputs of an adder tree's nodes.
         fast: whether registers that only serve the clock frequency are worth their latency.
         lane_registers: whether each output lane has its own copy of the operands.
-        fabric: what surrounds the DSPs; an ECP5's where the target is no family.
+        fabric: logic cells and memories around the DSPs; an ECP5's where the target is no family.
     """
 
     name: str
@@ -100,7 +100,7 @@ ECP5 = Target(
     b_bits=18,
     packs=True,
     most_dsps=156,
-    multiply_latency=4,  # the DSP's three, and a register on the way from it
+    multiply_latency=4,  # three in the DSP, and a register on the way from it
     block_memory="DP16KD",
     rom_depth=16,
     ram_depth=16,

@@ -1,6 +1,6 @@
 """Instances of the hard blocks that a target's text names, with every port that matters connected.
 
-Each works one operation per cycle with all its registers in use, so an instance has no
+Each block does one operation per cycle, with all its registers in use. So an instance has no
 state to reset and no enable.
 """
 
@@ -11,20 +11,21 @@ from typing import Any
 
 from amaranth.hdl import ClockSignal, Const, Instance, Module, Signal, Value, signed
 
-#: ``(sum, hand-on)`` of ``a * b + chain``; the hand-on only means something to the next one in a cascade.
+#: Makes ``(sum, hand-on)`` of ``a * b + chain``. The hand-on only means something to the next DSP of a cascade.
 Dsp = Callable[[Module, Value, Value, Value | None], tuple[Value, Value]]
 
 #: Cycles from operands to product of a DSP: input, pipeline and output registers.
 DSP_LATENCY = 3
-#: Shapes of a DP16KD: words by bits a word. Those below nine bits have no parity bits.
+#: Shapes of a DP16KD: bits of a word, by number of words. Shapes of less than nine bits have no parity bits.
 DP16KD_SHAPES = {1024: 18, 2048: 9, 4096: 4, 8192: 2, 16384: 1}
 
 
 def mult18x18d(m: Module, a: Value, b: Value, chain: Value | None) -> tuple[Value, Value]:
     """Lattice ECP5: 18 x 18 bits, three cycles, no cascade.
 
-    Operands are left-aligned, and the product is what comes out on top: the pins below them
-    are constant and take no routing, where a sign extended to 18 bits would take it for each copy.
+    Operands are left-aligned, so the product comes out in the top bits. The pins below an operand
+    are constant and take no routing. An operand that is sign-extended to 18 bits would take routing
+    for each copy of its sign.
     """
     assert chain is None
     product = Signal(signed(36), name="product")
@@ -49,9 +50,9 @@ def _dsp48(
     b: Value,
     chain: Value | None,
 ) -> tuple[Value, Value]:
-    """A DSP48 that multiplies in three cycles and adds what the one before it hands on."""
+    """A DSP48 that multiplies in three cycles and adds what the DSP before it hands on."""
     total, hand_on = Signal(signed(48), name="sum"), Signal(48, name="hand_on")
-    # X and Y select the product; Z nothing, or the cascade.
+    # X and Y select the product. Z selects nothing, or the cascade.
     opmode = 0b000_01_01 if chain is None else 0b001_01_01
     common = {"USE_MULT": "MULTIPLY", "AREG": 1, "ACASCREG": 1, "BREG": 1, "BCASCREG": 1, "MREG": 1, "PREG": 1}
     unused = ("CREG", "DREG", "ADREG", "OPMODEREG", "ALUMODEREG", "INMODEREG", "CARRYINREG", "CARRYINSELREG")
@@ -98,8 +99,8 @@ def dp16kd_ram(m: Module, *, bits: int, write: tuple[Value, Value, Value], read_
         write: enable, address, data.
 
     Returns:
-        The word, two cycles after its address: the block's output register is in use,
-        without which its clock-to-output delay alone takes 5.6 ns.
+        The word, two cycles after its address. The block's output register is in use. Without it
+        the block's clock-to-output delay alone takes 5.6 ns.
     """
     enable, address, data = write
     word = Signal(bits, name="word")
@@ -128,7 +129,10 @@ def dp16kd_rom(m: Module, *, bits: int, addresses: Sequence[Value], image: Seque
 
 
 def _dp16kd_port(port: str, bits: int, address: Value, enable: Value) -> dict[str, Any]:
-    """Clock, enables and address of a port: left-aligned, below it byte enables where words have 18 bits."""
+    """Clock, enables and address of a port.
+
+    The address is left-aligned. With words of 18 bits the lowest address pins are byte enables.
+    """
     low = {18: 4, 9: 3, 4: 2, 2: 1, 1: 0}[bits]
     ports: dict[str, Any] = {f"i_AD{port}{low + bit}": address[bit] for bit in range(min(len(address), 14 - low))}
     ports |= {f"i_AD{port}{bit}": Const(0) for bit in range(low + len(address), 14)}
@@ -140,7 +144,7 @@ def _dp16kd_port(port: str, bits: int, address: Value, enable: Value) -> dict[st
 
 def _dp16kd_parameters(bits: int, image: Sequence[int]) -> dict[str, Any]:
     """Parameters of a block; word ``n`` of ``image`` lies where the address ``n`` finds it."""
-    # 1,024 units of 18 bits, two bytes of nine; narrow words fill eight of a byte's bits.
+    # The block has 1,024 units of 18 bits, each two bytes of nine bits. Narrow words fill eight bits of a byte.
     units = [0] * 1024
     for index, word in enumerate(image):
         if bits == 18:

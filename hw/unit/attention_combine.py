@@ -16,15 +16,15 @@ from hw.unit.scaling import scaled
 class AttentionCombine(wiring.Component):
     """``combined[c] = 2^attn_shift * conv_sum[c] + x[c,p] * attn_sum[c]`` of one output channel.
 
-    With the ``hadamard`` product the centre pixel leaves the sum over taps, so attention
-    costs this one multiplication per channel. Without attention taps only the shift is
-    left, which costs nothing.
+    With the ``hadamard`` product the centre pixel leaves the sum over taps. So attention costs this
+    one multiplication per channel. Without attention taps only the shift is left, which costs nothing.
 
     Members:
-        i_conv_sum, i_attn_sum: from `TapMacs`.
-        i_centre: ``x[c,p]``, in step with them.
+        i_conv_sum: static sums, from `TapMacs`.
+        i_attn_sum: the attention's sums, from `TapMacs` (only with attention taps).
+        i_centre: ``x[c,p]``, in step with the sums (only with attention taps).
         o_combined: one value per channel.
-        i_attn_shift: wanted `shift_latency` cycles after them (only where it comes at run time).
+        i_attn_shift: wanted `shift_latency` cycles after the sums (only where it comes at run time).
 
     The output comes `latency` cycles after the sums.
     """
@@ -63,13 +63,13 @@ class AttentionCombine(wiring.Component):
 
 
 def latency(shapes: Shapes) -> int:
-    """Cycles from sums to output: none where nothing is left but a shift that is built in."""
+    """Cycles from sums to output; 0 where nothing is left but a shift that is built in."""
     static = shift_latency(shapes) + shapes.settings.attn_shift.latency
     return static + 1 if shapes.geometry.attn_taps else static
 
 
 def shift_latency(shapes: Shapes) -> int:
-    """Cycles after the sums at which they are shifted: as late as the attention's product allows."""
+    """Cycles after the sums at which the static ones are shifted: as late as the attention's product allows."""
     if not shapes.geometry.attn_taps:
         return 0
     attn, in_fabric = shape_of(shapes.ranges.attn_sum), attention_in_fabric(shapes)

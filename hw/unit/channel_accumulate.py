@@ -18,9 +18,9 @@ class ChannelAccumulate(wiring.Component):
     Members:
         i_combined: the beat's values, one per channel, or (``dynamic``) their sum.
         i_bias: wanted `bias_latency` cycles after ``i_combined``.
-        i_valid, i_first: there is a beat, and it is the first of a sum; wanted with ``i_bias``
-            (only where a sum takes several beats).
-        o_acc: the sum up to this beat; complete after the last one.
+        i_valid: there is a beat; wanted with ``i_bias`` (only where a sum takes several beats).
+        i_first: the beat is the first of a sum; wanted with ``i_bias`` (only where a sum takes several beats).
+        o_acc: the sum up to this beat; complete after the sum's last beat.
 
     A beat is in the sum `latency` cycles after it comes.
     """
@@ -59,10 +59,10 @@ class ChannelAccumulate(wiring.Component):
         return m
 
     def _accumulate_in_halves(self, m: Module, beat: Value) -> Value:
-        """The sum in two halves, the upper one a cycle later with the lower one's carry: short loops.
+        """The sum in two halves, so that loops are short. The upper half adds the lower one's carry a cycle later.
 
-        What a loop starts from is cleared as a new sum's first beat comes up, so that there is nothing
-        in a loop but its adder; the result has a register of its own.
+        What a loop starts from is cleared just before a new sum's first beat. So there is nothing in a
+        loop but its adder. The result has a register of its own.
         """
         bias, biased = (Signal(self._acc, reset_less=True, name=name) for name in ("bias", "biased"))
         m.d.sync += [bias.eq(Mux(self.i_first, self.i_bias, 0)), biased.eq(bias + beat)]
@@ -77,9 +77,9 @@ class ChannelAccumulate(wiring.Component):
         return Cat(delay(m, low, 1), high).as_signed()
 
     def _loop(self, m: Module, result: Value, comes: Value, starts: Value, add: Callable[[Value], Value]) -> Value:
-        """Accumulate in ``result``, from 0 where a sum starts; beats are there a cycle after ``comes`` and ``starts``.
+        """Accumulate in ``result``, from 0 where a sum starts. A beat is there a cycle after ``comes`` and ``starts``.
 
-        Returns whether there is one.
+        Returns whether a beat is there.
         """
         valid, kept = delay(m, comes, 1), Signal(len(result), reset_less=True, name="kept")
         total = add(kept)
@@ -96,7 +96,7 @@ def latency(shapes: Shapes) -> int:
 
 
 def bias_latency(shapes: Shapes) -> int:
-    """Cycles after the values at which the bias is wanted; -1 where that is before them."""
+    """Cycles after the values at which the bias is wanted; -1 where that is a cycle before the values."""
     return _tree_latency(shapes) - (1 if _in_halves(shapes) else 0)
 
 

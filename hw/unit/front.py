@@ -1,8 +1,8 @@
 """Front: what stands between a unit's input and its stages, as the stages see it.
 
-A front writes input beats into the row store, walks over the beats that can be read, and
-tells of each output position what the stages must know. What it knows when it is built
-differs, `hw.frozen` everything and `hw.reloadable` nothing but limits; the stages see this:
+A front writes input beats into the row store, walks over the beats that can be read, and tells of
+each output position what the stages must know. A front of `hw.frozen` knows everything when it is
+built, one of `hw.reloadable` only limits. The stages see this of either:
 
     input -> RowWriter -> row store        Walk -> sequencer        Positions -> sequencer, window
 """
@@ -22,9 +22,13 @@ from hw.plan.shapes import Shapes
 
 
 def read_layout(shapes: Shapes, release: Any) -> data.StructLayout:
-    """A read of the row store: where, which window rows lie inside the frame, and what is read for the last time.
+    """A read of the row store.
 
-    ``release`` is the shape of what the front's writer takes for that.
+    Members:
+        address: beat within a row (column group, channel beat) to read.
+        slot: slot of the row of the centres.
+        row_valid: for each window row, whether it lies inside the frame.
+        release: what is read for the last time, of the shape ``release`` that the front's writer takes.
     """
     g = shapes.geometry
     return data.StructLayout(
@@ -41,27 +45,31 @@ class RowWriter(Protocol):
     """Decides where in the row store each input beat goes.
 
     Attributes:
-        ports: of the row store, through which the beats come.
+        ports: ports of the row store through which the beats come.
     """
 
     ports: Mapping[str, Member]
 
     def write(self, m: Module, store: Any) -> data.View:
-        """Add what decides to the row store's module; returns a `hw.unit.row_write.row_write`, one in each cycle."""
+        """Add what decides to the row store's module. Returns a `hw.unit.row_write.row_write`, one in each cycle."""
 
 
 class Walk(Protocol):
     """A component that knows the beats which read the row store, in order, and whether the next one can be read.
 
+    The next beat is the *head*.
+
     Members:
         i_step: the head is issued in this cycle; only while ``o_arrived``.
         o_arrived: the head can be issued.
-        o_starts_output: its group is the first of an output position's.
-        o_starts_frame, o_next_starts_frame: at a frame's change, see `hw.unit.sequencer`.
-        o_read: a `read_layout`, a cycle after the step; nothing is released without one.
+        o_starts_output: the head's group starts an output position.
+        o_starts_frame: the head is a frame's first beat. This only counts where the head is its group's first beat.
+        o_next_starts_frame: the beat behind the head is a frame's first. This only counts where the head is its
+            group's last beat.
+        o_read: a `read_layout`, a cycle after the step. Without a step nothing is released.
 
     Attributes:
-        queues: depth and width of each of its queues.
+        queues: depth and width of each queue.
     """
 
     queues: list[tuple[int, int]]
@@ -80,8 +88,8 @@ class Issue:
     Attributes:
         pushes: a beat is issued that pushes.
         works: a beat is issued that works on an output.
-        last_channel: it is its channel group's last.
-        ends_output: it is the last of its output position's.
+        last_channel: the beat is the last of its pixels' channel beats.
+        ends_output: the beat is the last of its output position.
     """
 
     pushes: Value
@@ -94,21 +102,21 @@ class Positions(Protocol):
     """What goes along with the output positions, from the sequencer to the window.
 
     Attributes:
-        sequencer_ports: of the sequencer, beside those that every front has.
-        window_ports: of the window, the same.
+        sequencer_ports: ports of the sequencer, beside those that it has with every front.
+        window_ports: ports of the window, beside those that it has with every front.
     """
 
     sequencer_ports: Mapping[str, Member]
     window_ports: Mapping[str, Member]
 
     def follow(self, m: Module, sequencer: Any, issue: Issue) -> None:
-        """Advance over the output positions in the sequencer's module; drives its ``o_weight`` and ``o_frame_last``."""
+        """Advance over the output positions in the sequencer's module. Drives ``o_weight`` and ``o_frame_last``."""
 
     def outside(self, m: Module, window: Any, dx: int, result: Signal) -> None:
-        """Let ``result``, a register, be whether the tap column ``dx`` of a beat lies outside the frame."""
+        """Drive the register ``result``: whether the tap column ``dx`` of a beat lies outside the frame."""
 
     def connect(self, m: Module, sequencer: Any, window: Any, cycles: int) -> None:
-        """From the sequencer to the window, ``cycles`` later."""
+        """Connect the sequencer's ports to the window's, ``cycles`` cycles later."""
 
 
 @dataclass(frozen=True, kw_only=True)

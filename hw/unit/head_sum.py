@@ -1,6 +1,6 @@
 """Head sums: sums over the channels of each head, over as many beats as a head takes.
 
-groups of a beat -> trees of those that a head has in it -> + what is kept of it -> sums of completed heads
+groups of a beat -> a tree for each head in the beat -> + what is kept of the head -> sums of completed heads
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class _BeatTiming:
 
 
 class HeadSum:
-    """Sums of one value per group and tap; one for each head that a beat may complete.
+    """Sums of one value per group and tap: for each tap, a sum for each head that a beat may complete.
 
     Attributes:
         latency: cycles from values to sums.
@@ -59,11 +59,11 @@ class HeadSum:
     def sums(
         self, m: Module, terms: Sequence[Sequence[Sequence[Value]]], shapes: Sequence[Shape], control: Value
     ) -> list[list[Value]]:
-        """The sums ``[tap][place]``; what a place holds in beats that complete fewer heads means nothing.
+        """The sums ``[tap][place]``. A place means nothing in a beat that completes fewer heads.
 
         Args:
             terms: the terms of each tap's groups.
-            shapes: for each tap, what holds every sum and partial sum.
+            shapes: for each tap, the shape that holds every sum and partial sum.
             control: `head_control` of the beat, `CONTROL_AHEAD` cycles before its terms.
         """
         heads, flags = self._heads, self.flags(m, control, 0)
@@ -102,7 +102,7 @@ class HeadSum:
     def _beat_timing(self, m: Module, control: Value) -> _BeatTiming:
         """When a beat is added, and when a head begins with nothing kept.
 
-        That is cleared a cycle ahead, so that only an adder is in the loop.
+        What is kept is cleared a cycle ahead, so that only an adder is in the loop.
         """
         heads, beat = self._heads, data.View(head_control(self._heads), control)
         valid, starts = delay(m, beat.valid, self._tree + 2), delay(m, beat.valid & beat.first, self._tree)

@@ -30,16 +30,16 @@ class Lane(wiring.Component):
         centre: the operands at ``(0, 0)`` (only with attention taps and the ``hadamard`` product).
         sims: from `hw.unit.similarity` (only with the ``dynamic`` product and attention taps).
         control: `head_control` of the beat (only with ``sims``, where heads and beats are not alike).
-        bias: of each output channel.
-        valid, first: there is a beat, and it is the first of a sum; with ``bias`` (only where a sum
-            takes several beats).
-        multiplier: of each output channel.
+        bias: bias of each output channel.
+        valid: there is a beat; with ``bias`` (only where a sum takes several beats).
+        first: the beat is the first of a sum; with ``bias`` (only where a sum takes several beats).
+        multiplier: multiplier of each output channel.
         attn_shift, out_shift, relu: settings of the beat (only those that come at run time).
         y: the output elements.
         cut: for each element whether it was cut at a limit other than 0, in step with ``y`` (only where that
             is counted).
 
-    When each is wanted, and ``y`` is there, says `hw.unit.timetable.LaneTimetable`.
+    `hw.unit.timetable.LaneTimetable` says when each input is wanted, and when ``y`` is there.
     """
 
     def __init__(self, shapes: Shapes) -> None:

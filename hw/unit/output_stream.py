@@ -11,14 +11,13 @@ from hw.plan.shapes import Shapes
 
 
 class OutputStream(wiring.Component):
-    """Output beats with back-pressure; the pipeline in front of it never waits.
+    """Output beats with back-pressure. The pipeline in front of it never waits.
 
-    The sequencer issues a beat only if an entry is free for it, so a write never meets a
-    full FIFO.
+    The sequencer issues a beat only if an entry is free for it. So a write never meets a full FIFO.
 
     Members:
         i_valid, i_beat, i_last: an output beat, and whether it is its frame's last.
-        i_user: a mark that goes with it (only where there are ``marks``).
+        i_user: a mark that goes with the beat (only where there are ``marks``).
         o_popped: an entry has become free.
         o: the output beats, ``latency`` cycles after ``i_valid`` if nothing waits.
     """

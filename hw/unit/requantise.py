@@ -18,15 +18,15 @@ from hw.unit.scaling import below_largest
 class Requantise(wiring.Component):
     """``y = saturate(round_half_even(acc * multiplier / 2^out_shift))`` of one output channel.
 
-    Where the shift comes at run time, the product is first brought to its largest one, ``product *
-    2^(largest - out_shift)``. That is exact, so rounding is the same for every shift.
+    Where the shift comes at run time, the product is first scaled to the largest shift:
+    ``product * 2^(largest - out_shift)``. This is exact, so rounding always shifts by the largest.
 
     Members:
         i_acc, i_multiplier: one sum and its channel's multiplier.
         i_out_shift: wanted `shift_latency` cycles after the sum (only where it comes at run time).
         i_relu: wanted `relu_latency` cycles after the sum (only where it comes at run time).
         o_y: the output element.
-        o_cut: whether it was cut at a limit other than 0 (only where that is counted).
+        o_cut: whether the element was cut at a limit other than 0 (only where that is counted).
 
     The element comes `latency` cycles after the sum: multiply, round, saturate.
     """

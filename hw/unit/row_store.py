@@ -1,8 +1,8 @@
 """Row store: the last few input rows, written as they stream in, read a column at a time.
 
-Rows lie in ``slots`` memories in turn, counted on across frames, so that the head of one
-frame is written while the tail of the one before is read. No padding is stored: rows
-outside the frame read as zero.
+Rows lie in ``slots`` memories in turn. They are counted on across frames, so that the head of one
+frame is written while the tail of the frame before is read. No padding is stored. Rows outside the
+frame read as zero.
 
     cycle          0          1              2            3
     write    transfer   in memory
@@ -54,7 +54,10 @@ class RowStore(wiring.Component):
         return m
 
     def _memories(self, m: Module, write: data.View) -> list[Value]:
-        """A memory per slot (with stride 2 one for each column of a group); returns the column group each reads."""
+        """Add a memory per slot, with stride 2 one for each column of a group.
+
+        Returns the column group that each slot reads.
+        """
         stride, way = self._shapes.layer.config.stride, _way(self._shapes.target)
         rows = []
         for index in range(self._slots):
@@ -96,5 +99,8 @@ def latency(target: Target) -> int:
 
 
 def _way(target: Target) -> int:
-    """A block RAM may be far from the logic: where the clock counts, the way to there is a cycle of its own."""
+    """Cycles of the way to a memory, and of the way back.
+
+    A block RAM may be far from the logic. Where the clock counts, each way is a cycle of its own.
+    """
     return int(target.fast)

@@ -1,7 +1,8 @@
 """Row write: a beat on its way into the row store, and its place there.
 
-With stride 2 two columns make a group, which is read at once: they lie at the same address of
-two memories. An even column's beats come first; the odd column's return to where they began.
+With stride 2 two columns make a group, which is read at once. So both columns lie at the same
+addresses, each in a memory of its own. An even column's beats come first. Then the address returns
+to where they began, for the odd column's beats.
 """
 
 from __future__ import annotations
@@ -16,7 +17,14 @@ from hw.plan.shapes import Shapes
 
 
 def row_write(shapes: Shapes) -> data.StructLayout:
-    """A beat and its place: its column within the group enabled, the row's slot, the address within the row."""
+    """A beat and its place.
+
+    Members:
+        enable: a bit for each column of a group; that of the beat's column is set.
+        slot: slot of the beat's row.
+        address: address within the row.
+        beat: the beat.
+    """
     return data.StructLayout(
         {
             "enable": shapes.layer.config.stride,
@@ -35,9 +43,9 @@ def place_in_row(
     Args:
         moves: the beat is taken; the place moves on.
         x: the beat's column.
-        ends_pixel: it is its pixel's last beat.
-        ends_row: with ``ends_pixel``, it is its row's last.
-        beat: gives its number within the row, where that is the address.
+        ends_pixel: the beat is its pixel's last.
+        ends_row: with ``ends_pixel``, the beat is its row's last.
+        beat: gives the beat's number within the row, where that is the address.
     """
     c = shapes.layer.config
     if c.stride == 1 or c.width == 1:

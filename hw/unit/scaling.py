@@ -9,7 +9,10 @@ from hw.plan.settings import Setting
 
 
 def scaled(m: Module, value: Value, setting: Setting, port: Value | None, shape: Shape) -> Value:
-    """``value * 2^setting``, exact, ``setting.latency`` cycles later; ``port`` is wanted with ``value``."""
+    """``value * 2^setting``, exact, ``setting.latency`` cycles later.
+
+    ``port`` is wanted with ``value``. It is None where the setting is built in.
+    """
     if port is None:
         return value << setting.allowed.low
     shifted = Signal(shape, reset_less=True, name="shifted")

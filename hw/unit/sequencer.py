@@ -5,10 +5,10 @@ cycles later. So all decisions are made here: whether the beat to read has been 
 (the front's walk), whether an entry of the output FIFO is free, and whether outputs still
 wait for groups behind theirs.
 
-One step per column group: ``channel_beats`` beats push the group into the window and work
-on the output that it completes, ``(output_beats - 1) * channel_beats`` more work on that
-output again. Groups without an output to complete only push. At a frame's end, *empty*
-groups push the last outputs through if the next frame's first group has not arrived.
+There is one step per column group. Its first ``channel_beats`` beats push the group into the window
+and work on the output that the group completes. ``(output_beats - 1) * channel_beats`` more beats
+work on that output again. The step of a group that completes no output only pushes. At a frame's
+end, *empty* groups push the last outputs through if the next frame's first group has not arrived.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ class _Step:
     """A beat's place in its step.
 
     Attributes:
-        channel: its channel beat.
-        first: it is the first of a sum.
-        pushing: it pushes a group into the window.
-        reuse: how often the window has been used before.
-        last_reuse: it is not used again.
+        channel: the channel beat.
+        first: the beat is the first of a sum.
+        pushing: the beat pushes a group into the window.
+        reuse: how often the step has used the window before.
+        last_reuse: the step does not use the window again.
     """
 
     channel: Counter
@@ -51,7 +51,7 @@ class _Pending:
     Attributes:
         oldest: the group that is pushed completes an output.
         empty: an empty group may be pushed.
-        kept_empty: one is being pushed.
+        kept_empty: an empty group is being pushed.
         between_frames: outputs wait, and the next group is a frame's first.
     """
 
@@ -66,19 +66,21 @@ class Sequencer(wiring.Component):
 
     Members:
         i_popped: one more entry of the output FIFO is free.
-        o_address, o_slot, o_row_valid, o_release: to the row store, see there; a cycle after the issue.
+        o_address, o_slot, o_row_valid, o_release: the beat's read of the row store, a cycle after the issue;
+            see `hw.unit.front.read_layout`.
         o_valid: a beat is issued in this cycle.
-        o_push: it pushes a column group into the window.
-        o_channel: its channel beat.
-        o_constant: the word of its output group's bias and multiplier.
-        o_first, o_last: it is the first, last beat of a sum (``o_last`` only if issued).
-        o_weight: a cycle later, its word in the weight store.
-        o_frame_last: a cycle later than ``o_last``, whether it is the frame's last sum.
+        o_push: the beat pushes a column group into the window.
+        o_channel: the beat's channel beat.
+        o_constant: address of the bias and multiplier words of the beat's output channels.
+        o_first: the beat is the first of a sum.
+        o_last: the beat is issued, and is the last of a sum.
+        o_weight: address of the beat's weight word, a cycle after the issue.
+        o_frame_last: whether the sum is the frame's last, a cycle after ``o_last``.
 
-    What goes along with the output positions leaves through the ports of the front's positions.
+    The ports of the front's positions give what goes along with the output positions.
 
     Attributes:
-        walk: the front's walk, a part of it.
+        walk: the front's walk, a part of the sequencer.
     """
 
     def __init__(self, shapes: Shapes, walk: Walk, positions: Positions, *, fifo_depth: int) -> None:
@@ -113,7 +115,7 @@ class Sequencer(wiring.Component):
         beat = self._count_step(m, issue, works)
         pending = self._wait_for_groups(m, beat, issue, works, step)
 
-        # Asked for by every beat, so that the answer does not depend on which one it is.
+        # Every beat asks for credit, so that the answer does not depend on the beat.
         credit = self._has_credit(m)
         real = beat.pushing & ~pending.kept_empty & ~(pending.between_frames if self._flush_always else 0)
         m.d.comb += [
@@ -164,7 +166,7 @@ class Sequencer(wiring.Component):
         return _Step(channel=channel, first=first, pushing=pushing, reuse=reuse, last_reuse=last_reuse)
 
     def _wait_for_groups(self, m: Module, beat: _Step, issue: Signal, works: Signal, step: Signal) -> _Pending:
-        """Keep the outputs that wait for groups behind theirs, and bring these at a frame's end, empty."""
+        """Keep the outputs that wait for groups behind theirs, and bring them empty groups at a frame's end."""
         g, walk = self._shapes.geometry, self.walk
         waiting = Signal(g.lead)
         empty, kept_empty, between_frames = Signal(), Signal(), Signal()
@@ -179,7 +181,8 @@ class Sequencer(wiring.Component):
             m.d.sync += kept_empty.eq(empty & ~last)
             with m.If(last & beat.pushing):
                 m.d.sync += waiting.eq(Cat(starts, waiting))
-        # Whether outputs wait where the next group is a frame's first: known a beat in advance, either way.
+        # Whether outputs wait where the next group is a frame's first. This is known a beat in advance, whether the
+        # head of the walk is issued or not.
         ends_step = last & (~works | beat.last_reuse)
         older = Cat(waiting[:-1], Const(0, 1)).any()
         after_step = ends_step & walk.o_next_starts_frame & (walk.o_starts_output | older)
@@ -194,9 +197,10 @@ class Sequencer(wiring.Component):
     def _has_credit(self, m: Module) -> Value:
         """Whether an entry of the output FIFO is free that no beat in the pipeline is bound for.
 
-        What is taken counts a cycle late, so that nothing waits for the comparison; hence one entry is in reserve.
+        An entry that is taken counts a cycle late, so that nothing waits for the comparison. So one entry is in
+        reserve.
         """
-        # Two less than there are: the one in reserve, and one so that the sign tells.
+        # Two less than the free entries: one is in reserve, and one more is taken off so that the sign tells.
         spare = Signal(range(-2, self._fifo_depth), init=self._fifo_depth - 2)
         popped, taken = (delay(m, event, 1, reset_less=False) for event in (self.i_popped, self.o_last))
         change = Cat(popped ^ taken, (~popped & taken).replicate(len(spare) - 1))
@@ -204,7 +208,7 @@ class Sequencer(wiring.Component):
         return ~spare[-1]
 
     def walk_weights(self, m: Module, worked: Value) -> Signal:
-        """Advance over the weights, a cycle after the beats; returns whether there was one."""
+        """Advance over the weights, a cycle after the beats. Returns whether there was a beat."""
         step = Signal()
         m.d.sync += step.eq(worked)
         m.d.comb += self.o_weight.eq(Counter(m, self._shapes.weight_depth, step, name="weight").value)

@@ -27,13 +27,13 @@ from hw.unit.head_sum import CONTROL_AHEAD, HeadSum, head_control
 class Similarity(wiring.Component):
     """``sim[t,h] = saturate(round_half_even(sum_{c in h} x[c,p] x[c,p+t] / 2^sim_shift))``.
 
-    One beat per cycle. Two taps share a multiplier where the plan packs them.
+    The stage takes one beat per cycle. Two taps share a multiplier where the plan packs them.
 
     Members:
         i_taps: operands of one beat, each channel as much later as ``shapes.plan`` skews it.
         i_control: `head_control` of the beat, wanted `control_latency` cycles after it.
         o_sims: the similarities of the heads that the beat completes, in the order of
-            ``geometry.attn_taps``; 0 in a place where it completes none.
+            ``geometry.attn_taps``; 0 in a place where the beat completes no head.
 
     The similarities come `latency` cycles after the beat.
     """
@@ -117,7 +117,7 @@ def control_latency(shapes: Shapes) -> int:
 
 
 def _sum_latency(shapes: Shapes) -> int:
-    """Cycles from beat to the sums of groups. Where lanes have a copy of the operands, so has this stage."""
+    """Cycles from beat to the sums of groups. Where lanes have a copy of the operands, this stage has one, too."""
     plan, target = shapes.plan, shapes.target
     return target.lane_registers + plan.latency(target) + (plan.pair_shift is not None)
 

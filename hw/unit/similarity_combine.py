@@ -1,4 +1,4 @@
-"""Similarity combine: what each tap's sum over a head is worth, and the static sum (``dynamic`` product)."""
+"""Similarity combine: each tap's sum over a head meets its similarity, then the static sum (``dynamic`` product)."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from hw.unit.scaling import scaled
 class SimilarityCombine(wiring.Component):
     """``combined = 2^attn_shift * conv_sum + sum_{t,h} sim[t,h] * sum_{c in h} attn_sum[c,t]`` of one output channel.
 
-    A similarity is the same for all channels of its head, so it is multiplied with the sum
-    over them: once per tap and head, in the beat that completes the head.
+    All channels of a head share a similarity. So the similarity is multiplied with the sum over these
+    channels: once per tap and head, in the beat that completes the head.
 
     Members:
         i_conv_sum: static sums of the groups, ``conv_late`` cycles after ``i_attn_sum``.
@@ -33,7 +33,7 @@ class SimilarityCombine(wiring.Component):
     """
 
     def __init__(self, shapes: Shapes, *, conv_late: int | None = None) -> None:
-        """``conv_late``: by default as `TapMacs` makes them."""
+        """``conv_late``: cycles that ``i_conv_sum`` comes after ``i_attn_sum``, by default as from `TapMacs`."""
         assert shapes.heads is not None
         self._shapes, self._conv_late = shapes, conv_late
         groups = shapes.lane_groups
@@ -85,12 +85,12 @@ def sims_latency(shapes: Shapes) -> int:
 
 
 def shift_latency(shapes: Shapes, conv_late: int | None = None) -> int:
-    """Cycles after the attention's sums at which the static ones are shifted."""
+    """Cycles after the attention's sums at which the static sum is shifted."""
     return max(_paths(shapes, conv_late)) - shapes.settings.attn_shift.latency
 
 
 def _paths(shapes: Shapes, conv_late: int | None) -> tuple[int, int]:
-    """Cycles from the attention's sums to their products' sum, and to the static sum, shifted."""
+    """Cycles from the attention's sums to the sum of their products, and to the shifted static sum."""
     assert shapes.heads is not None
     attn, sim = shape_of(shapes.group_ranges.attn), shape_of(shapes.group_ranges.sim)
     product = product_latency(shapes.target, attn, sim, in_fabric=attention_in_fabric(shapes))

@@ -23,13 +23,13 @@ class TapMacs(wiring.Component):
     (`hw.plan.heads`), and each attention tap has a sum of its own,
     ``attn_sum[group,t] = sum_c Wa[c,t] x[c,p+t]``.
 
-    Both sums of a tap share the operand ``x``. One beat per cycle. Where operands are
-    skewed (``shapes.plan``, see `hw.plan.packing`) an operand and its weights come as many
+    Both sums of a tap share the operand ``x``. The stage takes one beat per cycle. Where
+    ``shapes.plan`` skews an operand (`hw.plan.packing`), the operand and its weights come as many
     cycles after the beat.
 
     Members:
         i_taps: operands of one beat.
-        i_weights: its weights, as `hw.unit.weight_store` keeps them.
+        i_weights: weights of the beat, a lane's part of a word of `hw.unit.word_store`.
         o_conv_sum: the static sums per channel or group, for each of the lane's output channels.
         o_attn_sum: the attention's sums per channel or group (only with attention taps).
 
@@ -77,13 +77,13 @@ class TapMacs(wiring.Component):
         return m
 
     def _sum_up(self, m: Module, output: Value, terms: list[Value], shape: Shape, cycles: int) -> None:
-        """``output`` is the sum of chains, so many cycles after the beat."""
+        """Drive ``output`` with the sum of chains, ``cycles`` cycles after the beat."""
         radix = self._shapes.target.radix(len(terms))
         total = adder_tree(m, terms, shape, radix) if terms else Const(0)
         m.d.comb += output.eq(delay(m, total, cycles - _chains_latency(self._shapes, len(terms))))
 
     def _sum_chain(self, m: Module, chain: Chain, group: int) -> Value:
-        """The sum of a chain's words times operands, when all chains have theirs."""
+        """The sum of a chain's words times operands, when the sums of all chains are there."""
         target, first = self._shapes.target, group * self._plan.group
         terms = [
             (self._word(chain, p, first + p.channel), self.i_taps[first + p.channel][p.offset]) for p in chain.products
@@ -103,7 +103,7 @@ class TapMacs(wiring.Component):
         return join(Const(0, 1) if low is None else low, high, chain.shift)
 
     def _unpack(self, m: Module, chain: Chain, total: Value) -> tuple[Value | None, Value | None]:
-        """``(low, high)`` sums of a chain, in the next cycle if the plan packs at all."""
+        """``(low, high)`` sums of a chain, in the next cycle if any chain of the plan is packed."""
         if chain.shift is None:
             only = delay(m, total, int(self._plan.packed))
             return (only, None) if chain.low is not None else (None, only)
@@ -118,12 +118,12 @@ def latency(shapes: Shapes) -> int:
 
 
 def conv_latency(shapes: Shapes) -> int:
-    """Cycles from operands to the static sums, with the ``dynamic`` product maybe later than the attention's."""
+    """Cycles from operands to the static sums. With ``dynamic`` they may come later than the attention's sums."""
     return latency(shapes) if shapes.heads is None else _chains_latency(shapes, _most_chains(shapes)[0])
 
 
 def _most_chains(shapes: Shapes) -> tuple[int, int]:
-    """Chains that a sum of the low fields comes from, and one of the high fields, at most."""
+    """Most chains that a sum of low fields comes from, and most that a sum of high fields comes from."""
     chains = shapes.plan.chains
     taps = [chain.tap for chain in chains if chain.high is not None]
     return sum(chain.low is not None for chain in chains), max(map(taps.count, taps), default=0)

@@ -1,6 +1,6 @@
 """Timetable: when each stage works on a beat.
 
-Nothing behind the sequencer stalls, so a beat that is issued is in each stage a fixed number of
+Nothing behind the sequencer stalls. So a beat that is issued is in each stage a fixed number of
 cycles later. All of these numbers follow from the shapes.
 """
 
@@ -38,31 +38,31 @@ class LaneTimetable:
 
     @cached_property
     def centre(self) -> int:
-        """The centre pixels (``hadamard`` with attention taps)."""
+        """When the centre pixels are wanted (``hadamard`` with attention taps)."""
         return tap_macs.latency(self.shapes)
 
     @cached_property
     def control(self) -> int:
-        """What heads must know of the beat (``dynamic`` with attention taps)."""
+        """When `hw.unit.head_sum.head_control` is wanted (``dynamic`` with attention taps)."""
         return tap_macs.latency(self.shapes) - CONTROL_AHEAD
 
     @cached_property
     def sims(self) -> int:
-        """The similarities (``dynamic`` with attention taps)."""
+        """When the similarities are wanted (``dynamic`` with attention taps)."""
         return tap_macs.latency(self.shapes) + similarity_combine.sims_latency(self.shapes)
 
     @cached_property
     def bias(self) -> int:
-        """The biases, and what marks the beat as valid and as a sum's first."""
+        """When the biases are wanted, and what marks the beat as valid and as a sum's first."""
         return self._combined + channel_accumulate.bias_latency(self.shapes)
 
     @cached_property
     def multiplier(self) -> int:
-        """The multipliers."""
+        """When the multipliers are wanted."""
         return self._accumulated - self.operands
 
     def setting(self, setting: Setting) -> int:
-        """A setting that comes at run time."""
+        """When a setting that comes at run time is wanted."""
         settings = self.shapes.settings
         if setting is settings.attn_shift:
             combine = attention_combine if self.shapes.heads is None else similarity_combine
@@ -72,12 +72,12 @@ class LaneTimetable:
 
     @cached_property
     def latency(self) -> int:
-        """The output elements."""
+        """When the output elements are there."""
         return self._accumulated + requantise.latency(self.shapes)
 
     @cached_property
     def stages(self) -> dict[str, int]:
-        """Cycles of each stage; their sum is ``latency``. A lane's own copy of the operands counts as ``tap_macs``."""
+        """Cycles of each stage. Their sum is `latency`. A lane's own copy of the operands counts as ``tap_macs``."""
         combine = attention_combine if self.shapes.heads is None else similarity_combine
         return {
             "tap_macs": self.operands + tap_macs.latency(self.shapes),
@@ -107,12 +107,12 @@ class Timetable:
 
     @cached_property
     def at_window(self) -> int:
-        """Its column is there: the row store has the address a cycle after the issue."""
+        """When the beat's column is there. The row store has the address a cycle after the issue."""
         return 1 + row_store.latency(self.shapes.target)
 
     @cached_property
     def at_taps(self) -> int:
-        """Its taps are there."""
+        """When the beat's taps are there."""
         return self.at_window + window.latency(self.shapes.target)
 
     @cached_property
@@ -129,25 +129,27 @@ class Timetable:
 
     @cached_property
     def at_lane(self) -> int:
-        """The lanes have its operands."""
+        """When the lanes have the beat's operands."""
         return self.at_taps + self.sims_wait
 
     @cached_property
     def at_bias(self) -> int:
+        """When the lanes want the beat's biases."""
         return self.at_lane + self.lane.bias
 
     @cached_property
     def at_multiplier(self) -> int:
+        """When the lanes want the beat's multipliers."""
         return self.at_lane + self.lane.multiplier
 
     @cached_property
     def at_output(self) -> int:
-        """The output FIFO has the element that it completes."""
+        """When the output FIFO has the elements that the beat completes."""
         return self.at_lane + self.lane.latency
 
     @cached_property
     def latency(self) -> int:
-        """The element is transferred, if nothing waits."""
+        """When the elements that the beat completes are transferred, if nothing waits."""
         return self.at_output + OutputStream.latency
 
     @cached_property

@@ -32,12 +32,14 @@ from hw.unit.word_store import Keeper, WordStore
 
 @dataclass(frozen=True, kw_only=True)
 class Streams:
-    """A unit's two streams and its reset, as signals of whoever holds it; the unit drives ``ready`` and the output.
+    """A unit's two streams and its reset, as signals of the module around it.
+
+    The unit drives ``in_ready`` and the output beats.
 
     Attributes:
         in_valid, in_ready, in_beat, in_last: input beats. Only a reloadable unit looks at ``in_last``.
         out_valid, out_ready, out_beat, out_last, out_user: output beats. Only a reloadable unit drives ``out_user``.
-        running: what must hold for a beat to be taken: outside of resets.
+        running: what must hold for a beat to be taken; it does outside of resets.
         reset: the unit is in reset.
     """
 
@@ -59,37 +61,38 @@ class RunTime(Protocol):
 
     @property
     def keeper(self) -> Keeper:
-        """What words are kept in."""
+        """What keeps the words."""
 
     @property
     def marks(self) -> bool:
         """Whether output frames may be marked."""
 
     def connect_input(self, m: Module, unit: Unit, streams: Streams) -> None:
-        """From the input stream to the row store."""
+        """Connect the input stream to the row store."""
 
     def connect_words(self, m: Module, unit: Unit) -> None:
-        """The addresses of all words, and where they are loaded, their writes."""
+        """Connect the addresses of all words, and the writes of words that are loaded."""
 
     def settings(self, m: Module, unit: Unit) -> dict[str, Value]:
         """The lanes' inputs for the settings that come at run time."""
 
     def lane_outputs(self, outputs: slice) -> dict[str, Value]:
-        """Outputs of the lane of these output channels beside the elements."""
+        """Outputs, beside the elements, of the lane of these output channels."""
 
     def connect_output(self, m: Module, unit: Unit, streams: Streams) -> None:
-        """What happens at the output beside the beats."""
+        """Connect what the output has beside the beats."""
 
 
 class Unit:
     """The stages of a unit, and what they are given.
 
     Attributes:
-        shapes, timetable: what they follow from, and when each works.
-        sequencer, row_store, window, weights, biases, multipliers, output_stream: its components.
-        similarity: None without similarities.
-        keeper: what its words are kept in.
-        lane: the component that all lanes are instances of; its module is called `lane_module`.
+        shapes: what the stages follow from.
+        timetable: when each stage works on a beat.
+        sequencer, row_store, window, weights, biases, multipliers, output_stream: the unit's components.
+        similarity: the component that all lanes share; None without similarities.
+        keeper: what keeps the words.
+        lane: the component that all lanes are instances of. Its module is called `lane_module`.
     """
 
     def __init__(self, shapes: Shapes, front: Front, run_time: RunTime) -> None:
@@ -156,7 +159,7 @@ class Unit:
             self.window.i_push.eq(delay(m, sequencer.o_push, early)),
             self.window.i_channel.eq(delay(m, sequencer.o_channel, early)),
         ]
-        # What the sequencer gives a cycle later, and the window wants a cycle earlier.
+        # The sequencer gives this a cycle after the issue, and the window wants it a cycle before the column.
         self._front.positions.connect(m, sequencer, self.window, at_window - 2)
 
     def _add_lanes(self, m: Module) -> None:
@@ -191,7 +194,7 @@ class Unit:
         return {f"i_{name}": value for name, value in self._run_time.settings(m, self).items()}
 
     def _add_similarity(self, m: Module, stage: Similarity) -> dict[str, Value]:
-        """The stage that the lanes share; returns their ports that it brings."""
+        """Add the stage that the lanes share. Returns the lanes' ports that come with it."""
         heads, times, sequencer = self.shapes.heads, self.timetable, self.sequencer
         assert heads is not None
         m.submodules.similarity = stage
@@ -214,7 +217,7 @@ class Unit:
             sequencer.i_popped.eq(stream.o_popped),
         ]
         m.d.comb += [
-            # What is offered while the reset is on its way is not there any more after it.
+            # A beat that is offered while the reset is on its way would not be there any more after the reset.
             streams.out_valid.eq(stream.o.valid & ~streams.reset),
             streams.out_beat.eq(stream.o.payload.beat),
             streams.out_last.eq(stream.o.payload.last),

@@ -1,15 +1,15 @@
 """Window: delay lines that turn columns into the taps of one output position.
 
-Each window row is a line of column groups, the newest first, with one word for each
-channel beat. A beat reads its word, moves the new column group in if it *pushes*, hands
-the taps on and writes the word back; further output groups reuse the words as they are.
+Each window row is a line of column groups, the newest first, with one word for each channel beat.
+A beat reads its word, moves the new column group in if it *pushes*, hands the taps on and writes the
+word back. Beats for further output channels reuse the words as they are.
 
     segment       0            1            2
     push:    column -> [group n] -> [group n-1] -> [group n-2]
     taps:          dx=+1         dx=0          dx=-1            (3x3, stride 1)
 
-At a row's end the next row's first groups move in behind: taps outside the frame's
-columns are masked.
+At a row's end the next row's first groups move in behind. So taps outside the frame's columns are
+masked.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ class Window(wiring.Component):
     Members:
         i_column: the column read for a beat.
         i_valid: a beat of a step is here, ``ahead`` cycles before its column.
-        i_push: it moves ``i_column`` into the window (and is used with it); with ``i_valid``.
-        i_channel: its channel beat; with ``i_valid``.
-        o_taps: masked taps ``[channel][offset]``, offsets in the order of ``geometry.offsets``, `latency`
-            cycles after the column, and each as many more as ``shapes.plan`` skews it.
+        i_push: the beat moves ``i_column`` into the window, and works with it; with ``i_valid``.
+        i_channel: the beat's channel beat; with ``i_valid``.
+        o_taps: masked taps ``[channel][offset]``, offsets in the order of ``geometry.offsets``. They come
+            `latency` cycles after the column, and each as many more as ``shapes.plan`` skews it.
         o_centre: the taps at ``(0, 0)``, without skew.
 
-    Which columns lie outside the frame comes through the ports of the front's positions.
+    The ports of the front's positions tell which columns lie outside the frame.
     """
 
     def __init__(self, shapes: Shapes, positions: Positions) -> None:
@@ -85,7 +85,7 @@ class Window(wiring.Component):
         return delay(m, outside, self._ahead)
 
     def _line(self, m: Module, index: int, dy: int) -> list[data.View]:
-        """The delay line of one window row; returns a beat's segments, ``ahead`` cycles after its column."""
+        """Add the delay line of one window row. Returns a beat's segments, ``ahead`` cycles after its column."""
         g = self._shapes.geometry
         reused = g.output_beats > 1
         words = self._shapes.window_line(dy)
@@ -110,8 +110,8 @@ class Window(wiring.Component):
             with m.If(self._valid):
                 m.d.sync += kept.eq(keep)
         elif words.length:
-            # LUT RAM. A word is read again `depth` beats later: by then it is written back, even with a
-            # register behind the read (`ahead`) and one more before the write where there is time for it.
+            # LUT RAM. A word is read again `depth` beats later. By then it is written back, even with a
+            # register behind the read (`ahead`) and, where there is time, one more before the write.
             late = int(self._ahead and depth > 2)
             m.submodules[name] = store = memory.Memory(shape=words, depth=depth, init=[])
             read, write = store.read_port(domain="comb"), store.write_port()

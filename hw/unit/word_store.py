@@ -20,16 +20,16 @@ class Keeper(Protocol):
 
     @property
     def read_only(self) -> bool:
-        """Whether they are built in."""
+        """Whether the words are built in."""
 
     def words(self, depth: int) -> int:
-        """Words of a memory, of which a set has ``depth``."""
+        """Words of a memory whose sets have ``depth`` words each."""
 
     def address(self, depth: int) -> Shape:
-        """Shape of an address of such a memory."""
+        """Shape of an address of a memory whose sets have ``depth`` words each."""
 
     def ports(self, widths: Sequence[int], depth: int) -> Mapping[str, Member]:
-        """Ports of the store through which words of these widths come, a bank each; none where they are built in."""
+        """Ports of the store through which words come, of ``widths`` bits for each bank; none for built-in words."""
 
     def begin(self, m: Module, store: Any) -> None:
         """Add what all banks share to the store's module."""
@@ -41,10 +41,10 @@ class Keeper(Protocol):
 
         Args:
             bank: number of the bank.
-            values: its words as the layer has them, integers ``[depth, elements]``.
-            element: shape of each of them.
+            values: the bank's words as the layer has them, integers ``[depth, elements]``.
+            element: shape of an element.
             module: name of the bank's module.
-            name: of its memory.
+            name: name of the bank's memory.
         """
 
 
@@ -53,8 +53,8 @@ class WordStore(wiring.Component):
 
     Members:
         i_address: word to read.
-        o_words: for each lane its part of the word, `latency` cycles later, and each element as many
-            cycles more as its skew.
+        o_words: for each lane its part of the word, `latency` cycles after the address. Each element
+            comes as many cycles later as its skew says.
 
     Words that are loaded come through the keeper's ports.
 
@@ -75,8 +75,8 @@ class WordStore(wiring.Component):
         """Keep ``words``, integers ``[depth, lanes, elements]`` that fit ``element``.
 
         Args:
-            name: of the memories.
-            skew: of each element; none without.
+            name: name of the memories.
+            skew: for each element, cycles that it comes later; empty where no element does.
             parts: memories that a lane's elements are divided into, in equal shares.
         """
         self._words, self._element, self._keeper, self._name = words, element, keeper, name

@@ -2,10 +2,12 @@
 
 In the order of the data flow:
 
-- `images`: the images that are learned from.
-- `denoiser`: a network that trains self-attention.
-- `fit`: pixel shifts fitted to self-attention, and their score.
-- `receptive_field`: how much of a frame an output pixel depends on.
-- `growth`: how the cost grows with the number of pixels.
-- `study`: all of these as one study.
+=================  ======================================================
+`images`           the images that are learned from
+`denoiser`         a network that trains self-attention
+`fit`              pixel shifts fitted to self-attention, and their score
+`receptive_field`  how much of a frame an output pixel depends on
+`growth`           how the cost grows with the number of pixels
+`study`            all of these as one study
+=================  ======================================================
 """
