@@ -4,8 +4,9 @@
 
 Each input of the unit, also the reset, comes from a register of its own. Each output goes into a
 register of its own. No harness path has more than one LUT between registers. No register of the
-harness drives more than two. Only ``aclk`` stays the pin that it was. The harness is added to the netlist after synthesis. So nothing is
-optimised across its border, and the unit's cells stay what they are without it.
+harness drives more than two. Only ``aclk`` stays the pin that it was. The harness is added to the
+netlist after synthesis. So nothing is optimised across its border, and the unit's cells stay what
+they are without it.
 """
 
 from __future__ import annotations
