@@ -236,6 +236,14 @@ def test_no_module_imports_itself_through_others() -> None:
         visit(name, ())
 
 
+@pytest.mark.parametrize("room", ["blocks", "unit", "estimate"])
+def test_no_stage_asks_whether_it_is_reloadable(room: str) -> None:
+    """What differs between frozen and reloadable units is given to the stages."""
+    for path in (ROOT / "hw" / room).glob("*.py"):
+        names = {node.attr for node in ast.walk(parsed(path)) if isinstance(node, ast.Attribute)}
+        assert not names & {"reload", "reloadable"}, relative(path)
+
+
 @every_module
 def test_private_names_stay_in_their_module(path: Path) -> None:
     assert not list(private_names(path, PACKAGES))

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from amaranth.hdl import Module, Signal
+from amaranth.lib import wiring
 
 from golden.contract.folding import Folding
 from golden.contract.layer import Layer
@@ -136,6 +138,20 @@ def test_estimate_writes_nothing(
     shown = capsys.readouterr().out
     assert all(word in shown for word in ("LUT", "FF", "DSP", "BRAM", "first output", "frame"))
     assert ("200 MHz" in shown) == bool(options)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("product", ["hadamard", "dynamic"])
+def test_no_component_is_made(monkeypatch: pytest.MonkeyPatch, target: str, product: str) -> None:
+    """Neither hardware nor signals: areas and latencies are functions of the shapes."""
+    config = UnitConfig(layer=small_layer(product=product), folding=Folding(simd=2, pe=2), target=TARGETS[target])
+
+    def refuse(self: object, *arguments: object, **options: object) -> None:
+        raise AssertionError(f"a {type(self).__name__} is made")
+
+    for made in (wiring.Component, Module, Signal):
+        monkeypatch.setattr(made, "__init__", refuse)
+    assert estimate(config).lut > 0
 
 
 def test_chosen_folding_is_built(layer_file: str, tmp_path: Path) -> None:
