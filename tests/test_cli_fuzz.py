@@ -169,6 +169,7 @@ def process(name: str, *argv: str | bytes, folder: Path) -> Outcome:
     return Outcome(status=done.returncode, out=done.stdout.decode(), err=done.stderr.decode())
 
 
+@thorough
 @pytest.mark.parametrize(
     ("name", "argv"),
     [

@@ -19,6 +19,7 @@ from golden.support.cli import UserError
 from golden.training import Examples, load_task
 from golden.training.train import Schedule, reproducible, train
 from tests.support.quantised import images, random_network
+from tests.support.tiers import thorough
 
 
 def as_examples(x: Tensor) -> Examples:
@@ -53,6 +54,7 @@ def test_the_forward_pass_is_the_integer_network(bits: int, block: str, method: 
     assert not same_integers(fake, integers, as_examples(x))
 
 
+@thorough
 def test_after_training_it_is_still_and_better_than_before() -> None:
     task = load_task("digits", train_images=500, validation_images=200)
     precision = Precision(bits=2)

@@ -138,6 +138,7 @@ def test_exactly_one_top_module(name: str) -> None:
     assert all(module.startswith("xvolution") for module in found)
 
 
+@thorough
 def test_ports_are_those_of_the_manifest(name: str) -> None:
     body = modules(core(name).verilog)["xvolution"]
     header = {port.strip() for port in body[: body.index(")")].split(",")}

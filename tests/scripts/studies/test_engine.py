@@ -27,6 +27,7 @@ from scripts.studies.result import Result
 from scripts.studies.store import Store
 from tests.support.places import ROOT
 from tests.support.study_stand_ins import STAND_IN, STUDY, notes
+from tests.support.tiers import thorough
 
 ONCE = {f"{variant}-{seed}": 1 for variant in ("conv", "inner") for seed in (0, 1, 2)}
 #: Seconds that a run of a test takes where another one must be under way.
@@ -121,6 +122,7 @@ def test_dry_run_changes_nothing(
 # --- what is lost ---
 
 
+@thorough
 def test_killed_worker_costs_the_run_it_was_at(folder: Path) -> None:
     jobs = [job_of(run) for run in STUDY.replaced([f'folder="{folder}"', 'what="die once"', f"wait={WAIT}"]).runs()]
     watch, kept = Watch(), list[Result]()
@@ -131,6 +133,7 @@ def test_killed_worker_costs_the_run_it_was_at(folder: Path) -> None:
     assert notes(folder) == {name: 2 if name.endswith("1") else 1 for name in ONCE}
 
 
+@thorough
 def test_run_that_kills_every_worker_is_given_up(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert study.main(arguments(folder, "--set", "what=die", "--set", "variant=conv", "--set", f"wait={WAIT}")) == 1
     out = capsys.readouterr().out
@@ -151,6 +154,7 @@ def test_run_that_raises_is_named_and_tried_again(
         assert len(store.of_function("stand_in")) == 4
 
 
+@thorough
 @pytest.mark.parametrize(("kill", "status"), [(os.kill, -signal.SIGKILL), (os.killpg, 130)], ids=["killed", "Ctrl-C"])
 def test_interrupted_study_goes_on(folder: Path, kill: Any, status: int) -> None:
     """A study that is killed, and its workers with it; and one that a terminal interrupts, with all its processes."""

@@ -31,6 +31,7 @@ def unit() -> tuple[Core, UnitConfig]:
     return generate(case), case
 
 
+@thorough
 def test_draw_is_repeatable_and_spread(unit: tuple[Core, UnitConfig]) -> None:
     core, _ = unit
     mutants = draw(core, 150, seed=3)
