@@ -21,22 +21,14 @@ each tap, which scales the attention. The similarity is the one intermediate tha
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from golden.contract.bounds import accumulator_ranges
+from golden.contract.fields import checked_array
+from golden.contract.frames import check_frames
 from golden.contract.layer_config import BIAS_BITS, MULTIPLIER_BITS, LayerConfig, LayerError
 from golden.contract.ranges import ACCUMULATOR_BITS, Range
-from golden.support.cli import UserError
-
-
-def check_header(name: str, shape: tuple[int, ...], dtype: np.dtype[Any], wanted: tuple[int, ...]) -> None:
-    """Raise `LayerError` unless array ``name`` holds integers in the shape ``wanted``."""
-    if dtype.kind not in "iu":
-        raise LayerError(f"{name} has dtype {dtype}, allowed are integer dtypes")
-    if shape != wanted:
-        raise LayerError(f"{name} has shape {list(shape)}, the config needs {list(wanted)}")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -81,14 +73,8 @@ class Layer:
         return cls(config=config, **(zeros | {"multiplier": np.ones(config.out_channels, np.int64)}))
 
     def _check_array(self, name: str, low: int, high: int) -> None:
-        array = np.asarray(getattr(self, name))
-        check_header(name, array.shape, array.dtype, self.config.array_shapes[name])
-        if array.size and (array.min() < low or array.max() > high):
-            worst = int(array.min() if array.min() < low else array.max())
-            raise LayerError(f"{name} has a value {worst}, allowed are {low} to {high}")
-        frozen = array.astype(np.int64)
-        frozen.flags.writeable = False
-        object.__setattr__(self, name, frozen)
+        array = checked_array(name, getattr(self, name), self.config.array_shapes[name], low, high)
+        object.__setattr__(self, name, array)
 
     def check_input(self, x: np.ndarray) -> np.ndarray:
         """Frames as int64 ``[N, C, H, W]`` from integers ``[C, H, W]`` or ``[N, C, H, W]``.
@@ -96,15 +82,5 @@ class Layer:
         Raises `UserError` for another shape, a non-integer dtype or a value outside the format.
         """
         c = self.config
-        frame = (c.in_channels, c.height, c.width)
-        if x.dtype.kind not in "iu":
-            raise UserError(f"input has dtype {x.dtype}, allowed are integer dtypes")
-        if x.ndim not in (3, 4) or x.shape[-3:] != frame or x.size == 0:
-            frames = f"[N, {', '.join(map(str, frame))}] with N >= 1"
-            raise UserError(f"input has shape {list(x.shape)}, allowed are {list(frame)} and {frames}")
-        low, high = c.in_range.low, c.in_range.high
-        if x.min() < low or x.max() > high:
-            worst = int(x.min() if x.min() < low else x.max())
-            source = f"in_bits {c.in_bits}, in_signed {c.in_signed}"
-            raise UserError(f"input has a value {worst}, allowed are {low} to {high} ({source})")
-        return x.astype(np.int64).reshape(-1, *frame)
+        source = f"in_bits {c.in_bits}, in_signed {c.in_signed}"
+        return check_frames(x, (c.in_channels, c.height, c.width), c.in_range, source)

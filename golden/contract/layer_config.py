@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from reprlib import repr as brief
 from typing import Any
 
+from golden.contract.fields import (
+    FORMAT,
+    LayerError,
+    check_boolean,
+    check_integer,
+    check_names,
+    check_scale,
+    parse_object,
+    take_format,
+)
 from golden.contract.ranges import Range
-from golden.support.cli import UserError
 
-FORMAT = 1
 MULTIPLIER_BITS = 16
 BIAS_BITS = 32
 MAX_OFFSET = 3
@@ -40,10 +48,6 @@ FIELD_CHOICES: dict[str, tuple[Any, ...]] = {
     "stride": (1, 2),
     "padding": ("same", "valid"),
 }
-
-
-class LayerError(UserError):
-    """A layer outside the contract. The message names the field, its value and what is allowed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,15 +111,11 @@ class LayerConfig:
             if type(value) is not type(choices[0]) or value not in choices:
                 raise LayerError(f"{name} {brief(value)} is not one of {', '.join(map(repr, choices))}")
         for name, limits in FIELD_RANGES.items():
-            _check_integer(name, getattr(self, name), limits)
+            check_integer(name, getattr(self, name), limits)
         for name in ("in_signed", "out_signed", "relu"):
-            value = getattr(self, name)
-            if type(value) is not bool:
-                raise LayerError(f"{name} {brief(value)} is not true or false")
+            check_boolean(name, getattr(self, name))
         for name in ("in_scale", "out_scale"):
-            value = getattr(self, name)
-            if value is not None and not (type(value) in (int, float) and 0 < value <= sys.float_info.max):
-                raise LayerError(f"{name} {brief(value)} is not a positive finite number")
+            check_scale(name, getattr(self, name))
         self._check_groups()
         self._check_similarity()
         self._check_offsets()
@@ -140,7 +140,7 @@ class LayerConfig:
             if self.product == "dynamic":
                 if value is None:
                     raise LayerError(f"{name} is missing, product 'dynamic' needs it")
-                _check_integer(name, value, limits)
+                check_integer(name, value, limits)
             elif value is not None:
                 raise LayerError(f"{name} {brief(value)} is only for product 'dynamic', product is {self.product!r}")
         if self.heads is None:
@@ -254,45 +254,22 @@ class LayerConfig:
     @classmethod
     def from_json(cls, text: str) -> LayerConfig:
         """Parse a ``config`` text. Raises `LayerError` naming an unknown, missing or wrong field."""
-        try:
-            fields = json.loads(text, object_pairs_hook=_unique_fields)
-        except (ValueError, RecursionError) as error:
-            if isinstance(error, LayerError):
-                raise
-            raise LayerError(f"config is not JSON text: {error}") from None
-        if not isinstance(fields, dict):
-            raise LayerError(f"config is a JSON {type(fields).__name__}, allowed is an object")
-        if "format" not in fields:
-            raise LayerError(f"config field format is missing, allowed is {FORMAT}")
-        version = fields.pop("format")
-        if type(version) is not int or version != FORMAT:
-            raise LayerError(f"format {brief(version)} is not {FORMAT}")
+        fields = parse_object(text)
+        take_format(fields)
+        return cls.from_fields(fields, beside="format")
+
+    @classmethod
+    def from_fields(cls, fields: Mapping[str, Any], *, beside: str = "") -> LayerConfig:
+        """The config with ``fields``, as they stand in a ``config`` text, but without ``format``.
+
+        ``beside`` names allowed fields that were taken out before. Raises `LayerError` naming an unknown,
+        missing or wrong field.
+        """
         known = {f.name: f.default is dataclasses.MISSING for f in dataclasses.fields(cls)}
-        for name in fields:
-            if name not in known:
-                raise LayerError(f"config field {brief(name)} is unknown, allowed are format, {', '.join(known)}")
-        for name, required in known.items():
-            if required and name not in fields:
-                raise LayerError(f"config field {name} is missing")
-            if name in fields and fields[name] is None:
-                raise LayerError(f"{name} null is not allowed, leave the field out or give it a value")
+        required = [name for name, needed in known.items() if needed]
+        check_names(fields, required, [name for name in known if name not in required], beside=beside)
         offsets = fields["attn_offsets"]
         if not isinstance(offsets, list):
             raise LayerError(f"attn_offsets {brief(offsets)} is not a list of [dy, dx]")
-        fields["attn_offsets"] = tuple(tuple(o) if isinstance(o, list) else o for o in offsets)
-        return cls(**fields)
-
-
-def _check_integer(name: str, value: Any, limits: tuple[int, int]) -> None:
-    low, high = limits
-    if type(value) is not int or not low <= value <= high:
-        raise LayerError(f"{name} {brief(value)} is not an integer from {low} to {high}")
-
-
-def _unique_fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    fields: dict[str, Any] = {}
-    for name, value in pairs:
-        if name in fields:
-            raise LayerError(f"config field {brief(name)} is there twice")
-        fields[name] = value
-    return fields
+        pairs = tuple(tuple(o) if isinstance(o, list) else o for o in offsets)
+        return cls(**{**fields, "attn_offsets": pairs})

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import io
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from golden.contract.layer import Layer, check_header
-from golden.contract.layer_config import LayerConfig, LayerError
+from golden.contract.fields import LayerError, check_header
+from golden.contract.layer import Layer
+from golden.contract.layer_config import LayerConfig
 from golden.support.arrays import Archive
 from golden.support.cli import UserError, replacing
 
@@ -24,7 +27,7 @@ def read_layer(path: str | os.PathLike[str]) -> Layer:
     path = Path(path)
     try:
         with path.open("rb") as stream:
-            return _read(Archive(stream, ("config", *ARRAYS)))
+            return _read(Archive(stream))
     except UserError as error:
         raise LayerError(f"layer file {path}: {error}") from None
     except OSError as error:
@@ -32,18 +35,24 @@ def read_layer(path: str | os.PathLike[str]) -> Layer:
 
 
 def _read(archive: Archive) -> Layer:
+    archive.require(("config", *ARRAYS))
+    config = LayerConfig.from_json(read_config(archive, MAX_CONFIG))
+    # All headers are checked before any array is read: a refusal costs no time and no memory.
+    for name, wanted in config.array_shapes.items():
+        check_header(name, *archive.header(name), wanted)
+    return Layer(config=config, **{name: archive.read(name) for name in ARRAYS})
+
+
+def read_config(archive: Archive, most: int) -> str:
+    """The JSON text in ``archive``. Raises `LayerError` where it has more than ``most`` characters, or is none."""
     shape, dtype = archive.header("config")
     if shape or dtype.kind != "U":
         found = f"an array of shape {list(shape)} and dtype {dtype}"
         raise LayerError(f"config is {found}, allowed is one JSON text")
     characters = dtype.itemsize // np.dtype("U1").itemsize
-    if characters > MAX_CONFIG:
-        raise LayerError(f"config has {characters} characters, allowed are {MAX_CONFIG}")
-    config = LayerConfig.from_json(str(archive.read("config")))
-    # All headers are checked before any array is read: a refusal costs no time and no memory.
-    for name, wanted in config.array_shapes.items():
-        check_header(name, *archive.header(name), wanted)
-    return Layer(config=config, **{name: archive.read(name) for name in ARRAYS})
+    if characters > most:
+        raise LayerError(f"config has {characters} characters, allowed are {most}")
+    return str(archive.read("config"))
 
 
 def write_layer(path: str | os.PathLike[str], layer: Layer) -> None:
@@ -57,13 +66,22 @@ def write_layer(path: str | os.PathLike[str], layer: Layer) -> None:
 
 def layer_bytes(layer: Layer) -> bytes:
     """The bytes of a layer file, its arrays in narrow integer dtypes."""
+    return archive_bytes(layer.config.to_json(), narrow_arrays(layer))
+
+
+def archive_bytes(config: str, arrays: Mapping[str, np.ndarray]) -> bytes:
+    """The bytes of an ``.npz`` file with the text ``config`` and ``arrays``."""
+    content: dict[str, Any] = {"config": np.array(config), **arrays}
     buffer = io.BytesIO()
-    np.savez_compressed(
-        buffer,
-        config=np.array(layer.config.to_json()),
-        conv_weight=layer.conv_weight.astype(np.int8),
-        attn_weight=layer.attn_weight.astype(np.int8),
-        bias=layer.bias.astype(np.int32),
-        multiplier=layer.multiplier.astype(np.uint16),
-    )
+    np.savez_compressed(buffer, **content)
     return buffer.getvalue()
+
+
+def narrow_arrays(layer: Layer) -> dict[str, np.ndarray]:
+    """The arrays of ``layer`` by name, each in the narrowest dtype that holds every allowed value."""
+    return {
+        "conv_weight": layer.conv_weight.astype(np.int8),
+        "attn_weight": layer.attn_weight.astype(np.int8),
+        "bias": layer.bias.astype(np.int32),
+        "multiplier": layer.multiplier.astype(np.uint16),
+    }

@@ -103,7 +103,8 @@ def read_digits(folder: Path = FOLDER, layer_name: str = LAYER_NAMES["hadamard"]
 def _read_network(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
     try:
         with path.open("rb") as stream:
-            archive = Archive(stream, tuple(NETWORK_ARRAYS))
+            archive = Archive(stream)
+            archive.require(tuple(NETWORK_ARRAYS))
             for name, wanted in shapes.items():
                 shape, dtype = archive.header(name)
                 if shape != wanted:

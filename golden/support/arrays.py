@@ -15,6 +15,8 @@ import numpy as np
 from golden.support.cli import UserError, replacing
 
 _MAGIC = b"\x93NUMPY"
+#: Names that a message lists at most.
+_SHOWN = 8
 _HEADERS: dict[tuple[int, int], Any] = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,
@@ -63,8 +65,7 @@ class Archive:
     The constructor and all methods raise `UserError`, which names the array, but not the file.
     """
 
-    def __init__(self, stream: IO[bytes], names: Sequence[str]) -> None:
-        """``names`` are the arrays that the file must hold; it may hold no others."""
+    def __init__(self, stream: IO[bytes]) -> None:
         if stream.read(len(_MAGIC)) == _MAGIC:
             raise UserError("is a single array, allowed is an .npz archive")
         try:
@@ -77,8 +78,11 @@ class Archive:
             if name in self._members:
                 raise UserError(f"array {name!r} is there twice")
             self._members[name] = member
+
+    def require(self, names: Sequence[str]) -> None:
+        """Raise `UserError` unless the file holds the arrays ``names``, and no others."""
         for name in sorted(self._members.keys() ^ set(names)):
-            state = "is missing" if name in names else f"is unknown, allowed are {', '.join(sorted(names))}"
+            state = "is missing" if name in names else f"is unknown, allowed are {_some(sorted(names))}"
             raise UserError(f"array {name!r} {state}")
 
     def header(self, name: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
@@ -97,6 +101,8 @@ class Archive:
 
     @contextlib.contextmanager
     def _open(self, name: str) -> Iterator[IO[bytes]]:
+        if name not in self._members:
+            raise UserError(f"array {name!r} is missing")
         try:
             with self._zip.open(self._members[name]) as stream:
                 yield stream
@@ -105,3 +111,8 @@ class Archive:
         except Exception as error:  # numpy and zipfile raise a dozen types: truncated, pickled, encrypted, bad header
             cause = f"{type(error).__name__}: {error}"
             raise UserError(f"array {name!r} is corrupt, pickled or not an array ({cause})") from None
+
+
+def _some(names: Sequence[str]) -> str:
+    """The first of ``names``, as many as a line of a message holds."""
+    return ", ".join([*names[:_SHOWN], *["..."] * (len(names) > _SHOWN)])

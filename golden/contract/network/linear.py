@@ -1,0 +1,146 @@
+"""``linear``: sums of the whole frame, raw or requantised."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from golden.contract.fields import LayerError, check_boolean, check_header, check_integer, check_names, checked_array
+from golden.contract.network.result import MOST, Result
+from golden.contract.network.step import MULTIPLIER, OUT_BITS, SHIFT, Header, Read, Step
+from golden.contract.ranges import ACCUMULATOR_BITS, Range, weighted_sum
+
+WEIGHT_BITS = (2, 8)
+BIAS_BITS = 32
+#: Bits of a result that is not requantised.
+RAW_BITS = (8, ACCUMULATOR_BITS)
+#: Fields and arrays that a requantised result has, and a raw one has not.
+_FIELDS, _REQUANTISED = ("weight_bits", "out_bits", "out_signed"), ("out_shift", "relu")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Linear(Step):
+    """``acc[k] = bias[k] + sum weight[k] x``, raw or requantised as a layer's.
+
+    Attributes:
+        weight_bits: 2 to 8, of symmetric weights.
+        weight: int64 ``[K, C]``, which multiplies each channel's sum over the frame, or ``[K, C, H, W]``.
+        bias: int64 ``[K]``, fits 32 bits signed.
+        out_bits, out_signed: format of the result. A raw one has 8 to 48 bits and is signed.
+        out_shift, relu, multiplier: as a layer's; None for a raw result.
+    """
+
+    weight_bits: int
+    out_bits: int
+    out_signed: bool
+    out_shift: int | None = None
+    relu: bool | None = None
+    weight: np.ndarray
+    bias: np.ndarray
+    multiplier: np.ndarray | None = None
+
+    op: ClassVar[str] = "linear"
+    taken_bits: ClassVar[tuple[int, int]] = (2, 8)
+    array_names: ClassVar[tuple[str, ...]] = ("weight", "bias", "multiplier")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_integer("weight_bits", self.weight_bits, WEIGHT_BITS)
+        check_boolean("out_signed", self.out_signed)
+        given = [value is not None for value in (self.out_shift, self.relu, self.multiplier)]
+        if any(given) and not all(given):
+            raise LayerError("out_shift, relu and multiplier go together, allowed are all three or none")
+        if self.raw:
+            check_integer("out_bits", self.out_bits, RAW_BITS)
+            if not self.out_signed:
+                raise LayerError("out_signed false is not for a raw result, allowed is true")
+        else:
+            check_integer("out_bits", self.out_bits, OUT_BITS)
+            check_integer("out_shift", self.out_shift, SHIFT)
+            check_boolean("relu", self.relu)
+        self._check_arrays()
+
+    def _check_arrays(self) -> None:
+        weight = np.asarray(self.weight)
+        if weight.ndim not in (2, 4) or not 1 <= len(weight) <= MOST:
+            allowed = f"[K, C] or [K, C, H, W] with K from 1 to {MOST}"
+            raise LayerError(f"weight has shape {list(weight.shape)}, allowed is {allowed}")
+        limit = 2 ** (self.weight_bits - 1) - 1
+        biases = Range.of_format(BIAS_BITS, True)
+        outputs = (len(weight),)
+        object.__setattr__(self, "weight", checked_array("weight", weight, weight.shape, -limit, limit))
+        object.__setattr__(self, "bias", checked_array("bias", self.bias, outputs, biases.low, biases.high))
+        if self.multiplier is not None:
+            multiplier = checked_array("multiplier", self.multiplier, outputs, *MULTIPLIER)
+            object.__setattr__(self, "multiplier", multiplier)
+
+    @property
+    def raw(self) -> bool:
+        """Whether the result is ``acc`` itself."""
+        return self.out_shift is None
+
+    @property
+    def limits(self) -> Range:
+        """What a requantised result saturates to, or the format of a raw one."""
+        full = Range.of_format(self.out_bits, self.out_signed)
+        return Range(0, full.high) if self.relu else full
+
+    def accumulator_ranges(self, x: Result) -> tuple[np.ndarray, np.ndarray]:
+        """Extremes of ``acc`` and of each of its partial sums: ``(low, high)``, int64 ``[K]`` each."""
+        element = x.limits.times(x.height * x.width) if self.weight.ndim == 2 else x.limits
+        low, high = weighted_sum(self.weight.reshape(len(self.weight), -1), element)
+        return low + np.minimum(self.bias, 0), high + np.maximum(self.bias, 0)
+
+    def result(self, taken: Sequence[Result]) -> Result:
+        (x,) = taken
+        _check_weight_shape(self.weight.shape, x)
+        acc = Range.hull(*self.accumulator_ranges(x))
+        if max(-acc.low, acc.high) >= 2 ** (ACCUMULATOR_BITS - 1):
+            bound = max(-acc.low, acc.high)
+            raise LayerError(f"the proven bound on |acc| is {bound}, allowed is less than 2^{ACCUMULATOR_BITS - 1}")
+        if self.raw and self.out_bits < acc.signed_bits:
+            raise LayerError(f"out_bits {self.out_bits} is too narrow for raw sums, these need {acc.signed_bits}")
+        return Result(
+            channels=len(self.weight),
+            height=1,
+            width=1,
+            bits=self.out_bits,
+            signed=self.out_signed,
+            scale=self.scale,
+        )
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        arrays = {"weight": self.weight.astype(np.int8), "bias": self.bias.astype(np.int32)}
+        return arrays if self.multiplier is None else arrays | {"multiplier": self.multiplier.astype(np.uint16)}
+
+    @classmethod
+    def present_arrays(cls, own: Mapping[str, Any]) -> tuple[str, ...]:
+        # A raw result has no multiplier.
+        return cls.array_names if any(name in own for name in _REQUANTISED) else cls.array_names[:-1]
+
+    @classmethod
+    def from_file(
+        cls, common: Mapping[str, Any], own: Mapping[str, Any], taken: Sequence[Result], header: Header, read: Read
+    ) -> Self:
+        names = cls.present_arrays(own)
+        requantised = "multiplier" in names
+        check_names(own, (*_FIELDS, *_REQUANTISED) if requantised else _FIELDS, () if requantised else _REQUANTISED)
+        (x,) = taken
+        shape, dtype = header("weight")
+        _check_weight_shape(shape, x)
+        check_header("weight", shape, dtype, shape)
+        for name in names[1:]:
+            check_header(name, *header(name), shape[:1])
+        arrays: dict[str, Any] = {name: read(name) for name in names}
+        return cls(**common, **own, **arrays)
+
+
+def _check_weight_shape(shape: tuple[int, ...], x: Result) -> None:
+    """Raise `LayerError` unless weights of ``shape`` fit what the step takes."""
+    if shape[1:] not in (x.shape, x.shape[:1]) or not 1 <= shape[0] <= MOST:
+        channels, height, width = x.shape
+        allowed = f"[K, {channels}] and [K, {channels}, {height}, {width}] with K from 1 to {MOST}"
+        raise LayerError(f"weight has shape {list(shape)}, allowed are {allowed}")
