@@ -24,6 +24,7 @@ from golden.contract.bounds import attention_elements
 from golden.contract.layer import Layer
 from golden.contract.layer_config import LayerConfig
 from golden.contract.ranges import Range, weighted_sum
+from golden.model.rounding import requantised
 from golden.model.similarity import similarities
 from golden.model.tiles import Scratch, Window
 
@@ -81,9 +82,7 @@ def accumulate(layer: Layer, x: np.ndarray) -> np.ndarray:
 def requantise(layer: Layer, acc: np.ndarray) -> np.ndarray:
     """``saturate(round_half_even(acc * multiplier / 2^out_shift))``.
 
-    Before the shift, half is added where the quotient is odd, and just under half where it is
-    even. So ties are rounded to even. Nothing overflows int64: ``|acc| < 2^47``,
-    ``multiplier < 2^16`` and ``out_shift <= 47`` keep the sum below ``2^63 - 2^47 + 2^46``.
+    Nothing overflows: ``|acc| < 2^47`` and ``multiplier < 2^16`` keep the product below 2^63 - 2^47.
 
     Args:
         layer: the layer.
@@ -92,15 +91,8 @@ def requantise(layer: Layer, acc: np.ndarray) -> np.ndarray:
     Returns:
         int64 ``[N, O, h, w]``, every element in ``layer.config.out_range``.
     """
-    shift = layer.config.out_shift
-    limits = layer.config.out_range
     scaled = acc * layer.multiplier[:, None, None]
-    if shift > 0:
-        is_odd = (scaled >> shift) & 1
-        scaled += is_odd
-        scaled += 2 ** (shift - 1) - 1
-        scaled >>= shift
-    return scaled.clip(limits.low, limits.high, out=scaled)
+    return requantised(scaled, layer.config.out_shift, layer.config.out_range)
 
 
 def _out_shape(layer: Layer, frames: np.ndarray) -> tuple[int, int, int, int]:

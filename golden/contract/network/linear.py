@@ -113,8 +113,10 @@ class Linear(Step):
         )
 
     def arrays(self) -> dict[str, np.ndarray]:
-        arrays = {"weight": self.weight.astype(np.int8), "bias": self.bias.astype(np.int32)}
-        return arrays if self.multiplier is None else arrays | {"multiplier": self.multiplier.astype(np.uint16)}
+        arrays: dict[str, np.ndarray] = {"weight": self.weight.astype(np.int8), "bias": self.bias.astype(np.int32)}
+        if self.multiplier is not None:
+            arrays["multiplier"] = self.multiplier.astype(np.uint16)
+        return arrays
 
     @classmethod
     def present_arrays(cls, own: Mapping[str, Any]) -> tuple[str, ...]:

@@ -10,11 +10,11 @@ from pathlib import Path
 from reprlib import repr as brief
 from typing import Any
 
-from golden.contract.fields import FORMAT, LayerError, check_names, parse_object, take_format
+from golden.contract.fields import FORMAT, LayerError, check_integer, check_names, parse_object, take_format
 from golden.contract.layer_file import archive_bytes, read_config
 from golden.contract.network.network import IMAGE, IntegerNetwork, check_step_name, naming, taken_results
 from golden.contract.network.ops import STEPS
-from golden.contract.network.result import Result, check_image
+from golden.contract.network.result import MOST, Result, check_image
 from golden.contract.network.step import Step
 from golden.support.arrays import Archive
 from golden.support.cli import UserError, replacing
@@ -68,8 +68,7 @@ def _image(fields: Any) -> Result:
         raise LayerError(f"input {brief(fields)} is not a JSON object")
     check_names(fields, _IMAGE_FIELDS, ("scale",))
     for name in ("channels", "height", "width"):
-        if type(fields[name]) is not int:
-            raise LayerError(f"input {name} {brief(fields[name])} is not an integer")
+        check_integer(f"input {name}", fields[name], (1, MOST))
     image = Result(**fields)
     check_image(image)
     return image

@@ -1,0 +1,57 @@
+"""The fast model of networks against plain Python, an element at a time."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from golden.contract.network.network import IMAGE
+from golden.contract.network.ops import STEPS
+from golden.layers.random_network import random_network
+from golden.model.network import network as fast
+from golden.model.network import plain, steps
+from golden.support.cli import UserError
+from tests.support.networks import extreme_frames
+from tests.support.tiers import seeds
+
+
+def test_tables_lack_no_op() -> None:
+    assert set(steps.RUN) == set(plain.RUN) == set(STEPS)
+
+
+@pytest.mark.parametrize("seed", seeds(60))
+def test_random_network(seed: int) -> None:
+    network = random_network(np.random.default_rng(seed))
+    frames = extreme_frames(network, 3, seed)
+    y = fast.run(network, frames)
+    np.testing.assert_array_equal(y, plain.run(network, frames), err_msg=f"seed {seed}")
+    assert y.dtype == np.int64 and y.shape == (3, *network.output_result.shape)
+
+
+@pytest.mark.parametrize("seed", seeds(30))
+def test_results_keep_their_formats(seed: int) -> None:
+    network = random_network(np.random.default_rng(seed), steps=9)
+    frames = extreme_frames(network, 3, seed)
+    for name, values in fast.results(network, frames).items():
+        result = network.results[name]
+        assert values.shape[1:] == result.shape, f"seed {seed}: {name}"
+        assert values.min() >= result.limits.low and values.max() <= result.limits.high, f"seed {seed}: {name}"
+
+
+def test_batches_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = random_network(np.random.default_rng(5))
+    frames = extreme_frames(network, 7, 5)
+    whole = fast.run(network, frames)
+    monkeypatch.setattr(fast, "BATCH_ELEMENTS", 1)
+    done: list[int] = []
+    np.testing.assert_array_equal(fast.run(network, frames, done.append), whole)
+    assert done == [1] * 7
+    np.testing.assert_array_equal(fast.results(network, frames)[network.output], whole)
+
+
+def test_frames_that_are_not_the_image() -> None:
+    network = random_network(np.random.default_rng(6))
+    with pytest.raises(UserError, match="input has shape"):
+        fast.run(network, np.zeros((1, 99, 1, 1), int))
+    with pytest.raises(UserError, match="input has a value 300"):
+        fast.run(network, np.full(network.results[IMAGE].shape, 300))
