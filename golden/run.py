@@ -1,18 +1,24 @@
-"""Run the exact integer model of a layer on frames.
+"""Run the exact integer model of a layer or a network on frames.
 
 Examples:
     python -m golden.run --output y.npy
     python -m golden.run tiny --input x.npy --output y.npy
     python -m golden.run path/to/layer.npz --input x.npy --output y.npy
+    python -m golden.run path/to/network.npz --input x.npy --output y.npy
 
 The input is an integer .npy of one frame [C, H, W] or of several [N, C, H, W].
-The output is an int32 .npy of one frame [O, Ho, Wo] or of several [N, O, Ho, Wo].
+The output is an .npy of one frame [O, Ho, Wo] or of several [N, O, Ho, Wo], int32 of a layer, int64 of a network.
 """
 
 from __future__ import annotations
 
-from golden.layers import DEFAULT, NAMES, activations, load_layer
+import numpy as np
+
+from golden.contract.layer import Layer
+from golden.contract.network.network import IntegerNetwork
+from golden.layers import DEFAULT, NAMES, activations, load_model
 from golden.model import integer
+from golden.model.network import network
 from golden.support import cli
 from golden.support.arrays import read_array, write_array
 from golden.support.options import add_layer
@@ -21,24 +27,33 @@ from golden.support.progress import progress
 
 def main(argv: list[str]) -> int:
     options = _parser().parse_args(argv)
-    layer = load_layer(options.layer)
+    model = load_model(options.layer)
     source = options.input or activations(options.layer)
     if source is None:
-        raise cli.UserError(f"layer {options.layer} has no recorded activations, --input is needed")
+        kind = "network" if isinstance(model, IntegerNetwork) else "layer"
+        raise cli.UserError(f"{kind} {options.layer} has no recorded activations, --input is needed")
     x = read_array(source)
-    frames = layer.check_input(x)
-    positions = len(frames) * layer.config.out_height * layer.config.out_width
-    with progress(f"{len(frames)} frames", positions) as advance:
-        y = integer.run(layer, frames, advance)
+    frames = model.check_input(x)
+    y = _run(model, frames)
     write_array(options.output, y if x.ndim == 4 else y[0])
     print(f"{options.layer}: {len(frames)} frames from {source} to {options.output}")
     return 0
 
 
+def _run(model: Layer | IntegerNetwork, frames: np.ndarray) -> np.ndarray:
+    """The outputs for ``frames``, while a progress bar shows how many are done."""
+    label = f"{len(frames)} frames"
+    if isinstance(model, IntegerNetwork):
+        with progress(label, len(frames)) as advance:
+            return network.run(model, frames, advance)
+    with progress(label, len(frames) * model.config.out_height * model.config.out_width) as advance:
+        return integer.run(model, frames, advance)
+
+
 def _parser() -> cli.Parser:
     parser = cli.Parser(prog="python -m golden.run", description=__doc__)
     add = parser.add_argument
-    add_layer(parser, NAMES, DEFAULT)
+    add_layer(parser, NAMES, DEFAULT, networks=True)
     add("--input", type=cli.file_path, help="input frames, .npy (default: the layer's recorded activations)")
     add("--output", type=cli.file_path, required=True, help="where to write the output frames, .npy")
     return parser

@@ -27,14 +27,15 @@ def read_layer(path: str | os.PathLike[str]) -> Layer:
     path = Path(path)
     try:
         with path.open("rb") as stream:
-            return _read(Archive(stream))
+            return parse_layer(Archive(stream))
     except UserError as error:
         raise LayerError(f"layer file {path}: {error}") from None
     except OSError as error:
         raise LayerError(f"layer file {path}: cannot be read: {error.strerror or error}") from None
 
 
-def _read(archive: Archive) -> Layer:
+def parse_layer(archive: Archive) -> Layer:
+    """The layer in ``archive``. Raises `UserError` that names field and value."""
     archive.require(("config", *ARRAYS))
     config = LayerConfig.from_json(read_config(archive, MAX_CONFIG))
     # All headers are checked before any array is read: a refusal costs no time and no memory.

@@ -2,10 +2,11 @@
 
 In the order of the data flow:
 
-==============  ================================================================
-`random_layer`  layers with random weights
-`digits`        the networks around the layers ``digits`` and ``digits_dynamic``
-==============  ================================================================
+================  ================================================================
+`random_layer`    layers with random weights
+`random_network`  networks whose graph and steps are random
+`digits`          the networks around the layers ``digits`` and ``digits_dynamic``
+================  ================================================================
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ import numpy as np
 from golden.contract.layer import Layer
 from golden.contract.layer_config import LayerError
 from golden.contract.layer_file import read_layer
+from golden.contract.model_file import is_network_file, read_model
+from golden.contract.network.network import IntegerNetwork
 from golden.layers.random_layer import random_layer
 
 FOLDER = Path(__file__).parent
@@ -38,6 +41,18 @@ NAMES = (*FILES, *RECIPES)
 def load_layer(name: str) -> Layer:
     """The layer called ``name``, else the one in the file at path ``name``.
 
+    Raises `LayerError` where there is neither, or the file is outside the contract or a network's.
+    """
+    if name not in NAMES and is_network_file(name):
+        raise LayerError(f"{name} holds a network, this needs one layer")
+    model = load_model(name)
+    assert isinstance(model, Layer)
+    return model
+
+
+def load_model(name: str) -> Layer | IntegerNetwork:
+    """The layer called ``name``, else the layer or network in the file at path ``name``.
+
     Raises `LayerError` where there is neither, or the file is outside the contract.
     """
     if name in RECIPES:
@@ -46,7 +61,7 @@ def load_layer(name: str) -> Layer:
         return read_layer(FOLDER / f"{name}.npz")
     if not Path(name).exists():
         raise LayerError(f"layer {name!r} is neither a file nor one of {', '.join(NAMES)}")
-    return read_layer(name)
+    return read_model(name)
 
 
 def activations(name: str) -> Path | None:

@@ -7,9 +7,10 @@ import argparse
 from golden.support.cli import integer
 
 
-def add_layer(parser: argparse.ArgumentParser, names: tuple[str, ...], default: str) -> None:
-    """Add the layer: a file, or one of ``names``."""
-    text = f"a layer file, or one of {', '.join(names)} (default: {default})"
+def add_layer(parser: argparse.ArgumentParser, names: tuple[str, ...], default: str, *, networks: bool = False) -> None:
+    """Add the layer: a file, or one of ``names``. With ``networks`` the file may hold a network instead."""
+    kinds = "layer or network" if networks else "layer"
+    text = f"a {kinds} file, or one of {', '.join(names)} (default: {default})"
     parser.add_argument("layer", nargs="?", default=default, metavar="LAYER", help=text)
 
 

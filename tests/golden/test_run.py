@@ -11,12 +11,16 @@ import pytest
 
 from golden import run
 from golden.contract.layer_file import write_layer
+from golden.contract.network.network_file import write_network
 from golden.layers import activations, load_layer
 from golden.layers.random_layer import random_layer
+from golden.layers.random_network import random_network
 from golden.model import integer
+from golden.model.network import plain
 from golden.support import progress
 from golden.support.arrays import read_array, write_array
 from sim.cases.stimulus import random_frames
+from tests.support.networks import extreme_frames
 from tests.support.refusals import Refuse, refusal
 
 TINY = load_layer("tiny")
@@ -64,6 +68,20 @@ def test_layer_from_a_path(tmp_path: Path) -> None:
     source = npy(tmp_path / "x.npy", x)
     run.main([str(tmp_path / "mine.npz"), "--input", source, "--output", str(tmp_path / "y.npy")])
     np.testing.assert_array_equal(np.load(tmp_path / "y.npy"), integer.run(layer, x))
+
+
+def test_network(tmp_path: Path) -> None:
+    network = random_network(np.random.default_rng(8))
+    write_network(tmp_path / "n.npz", network)
+    x = extreme_frames(network, 3, 8)
+    wanted = plain.run(network, x)
+    for frames, outputs in ((x, wanted), (x[1], wanted[1])):
+        run.main(
+            [str(tmp_path / "n.npz"), "--input", npy(tmp_path / "x.npy", frames), "--output", str(tmp_path / "y.npy")]
+        )
+        y = np.load(tmp_path / "y.npy")
+        assert y.dtype == np.int64
+        np.testing.assert_array_equal(y, outputs)
 
 
 def test_defaults_are_digits_and_its_recorded_activations(tmp_path: Path) -> None:
@@ -123,6 +141,18 @@ def test_wrong_options(refuse: Refuse, tmp_path: Path) -> None:
     assert "surplus" in refuse("tiny", "surplus", "--input", x, "--output", y)
     assert "--out" in refuse("tiny", "--input", x, "--out", y), "an abbreviated option"
     assert "--input" in refuse("tiny", "--output", y)
+
+
+def test_wrong_network(refuse: Refuse, tmp_path: Path) -> None:
+    y = str(tmp_path / "y.npy")
+    network = random_network(np.random.default_rng(8))
+    write_network(tmp_path / "n.npz", network)
+    assert "network " in refuse(str(tmp_path / "n.npz"), "--output", y)
+    frames = np.full((1, *network.image.shape), 99999)
+    line = refuse(str(tmp_path / "n.npz"), "--input", npy(tmp_path / "x.npy", frames), "--output", y)
+    assert "input has a value 99999" in line
+    np.savez(tmp_path / "m.npz", config='{"format": 1, "kind": "graph"}')
+    assert "network file" in refuse(str(tmp_path / "m.npz"), "--output", y)
 
 
 def test_wrong_layer(refuse: Refuse, tmp_path: Path) -> None:
