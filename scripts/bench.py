@@ -26,13 +26,14 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from golden.contract.costs import useful_macs
 from golden.contract.folding import Folding
 from golden.layers.random_layer import random_layer
 from golden.support import cli
 from hw.export.verilog import Core, generate
 from hw.plan.config import UnitConfig
 from hw.plan.shapes import Shapes
-from hw.synth.performance import Performance, useful_macs
+from hw.synth.performance import Performance
 from hw.synth.synthesis import PLACEABLE, synthesise
 from hw.targets.families import TARGETS
 from sim.bulk.simulate import simulate

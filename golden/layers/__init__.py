@@ -5,6 +5,7 @@ In the order of the data flow:
 ================  ================================================================
 `random_layer`    layers with random weights
 `random_network`  networks whose graph and steps are random
+`residual`        residual networks of random weights
 `digits`          the networks around the layers ``digits`` and ``digits_dynamic``
 ================  ================================================================
 """

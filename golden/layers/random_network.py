@@ -11,15 +11,15 @@ from golden.contract.layer_config import NEIGHBOURS
 from golden.contract.network.add import Add
 from golden.contract.network.argmax import Argmax
 from golden.contract.network.avg_pool import FRAME, AvgPool
+from golden.contract.network.builder import NetworkBuilder
 from golden.contract.network.concat import Concat
 from golden.contract.network.layer import LayerStep
 from golden.contract.network.linear import Linear
 from golden.contract.network.max_pool import MaxPool
-from golden.contract.network.network import IMAGE, IntegerNetwork
+from golden.contract.network.network import IntegerNetwork
 from golden.contract.network.result import Result
 from golden.contract.network.step import Step
 from golden.contract.network.upsample import Upsample
-from golden.contract.ranges import Range
 from golden.layers.random_layer import random_layer
 
 #: Channels and sides that a result of a random network may have.
@@ -33,21 +33,19 @@ def random_network(rng: np.random.Generator, steps: int = 6) -> IntegerNetwork:
         rng: source of all that is drawn.
         steps: how many steps are drawn before the open ends of the graph are joined.
     """
-    return _Builder(rng).network(steps)
+    return _Builder(rng).draw(steps)
 
 
-class _Builder:
-    """Collects steps. A method that adds steps returns the name of the last one, or None where it fits nowhere."""
+class _Builder(NetworkBuilder):
+    """A method that appends steps returns the name of the last one, or None where it fits nowhere."""
 
     def __init__(self, rng: np.random.Generator) -> None:
         self.rng = rng
-        self.steps: list[Step] = []
         channels, height, width = (int(n) for n in rng.integers(1, [6, 9, 9], endpoint=True))
-        bits = int(rng.integers(2, 8, endpoint=True))
-        image = Result(channels=channels, height=height, width=width, bits=bits, signed=self.coin())
-        self.results = {IMAGE: image}
+        bits = self.integer(2, 8)
+        super().__init__(Result(channels=channels, height=height, width=width, bits=bits, signed=self.coin()))
 
-    def network(self, steps: int) -> IntegerNetwork:
+    def draw(self, steps: int) -> IntegerNetwork:
         makers: Sequence[Callable[[], str | None]] = (
             *[self.layer] * 4,
             *[self.add] * 2,
@@ -63,7 +61,7 @@ class _Builder:
         (last,) = open_ends
         if self.coin():
             last = self.classifier(last)
-        return IntegerNetwork(image=self.results[IMAGE], steps=tuple(self.steps), output=last)
+        return self.network(last)
 
     # --- what is drawn ---
 
@@ -89,11 +87,8 @@ class _Builder:
 
     # --- steps ---
 
-    def append(self, make: Callable[..., Step], *inputs: str, **fields: Any) -> str:
-        step = make(name=f"step{len(self.steps)}", inputs=inputs, **fields)
-        self.steps.append(step)
-        self.results[step.name] = step.result([self.results[name] for name in inputs])
-        return step.name
+    def make(self, kind: Callable[..., Step], *inputs: str, **fields: Any) -> str:
+        return self.append(kind(name=f"step{len(self.steps)}", inputs=inputs, **fields))
 
     def layer(self) -> str | None:
         name = self.source(lambda r: r.bits <= 8)
@@ -126,7 +121,7 @@ class _Builder:
             relu=self.coin(),
             **fields,
         )
-        return self.append(LayerStep, name, layer=layer)
+        return self.make(LayerStep, name, layer=layer)
 
     def add(self) -> str | None:
         first = self.source(lambda r: r.bits <= 16)
@@ -139,7 +134,7 @@ class _Builder:
     def sum_of(self, first: str, second: str) -> str:
         shift = self.integer(0, 18)
         largest = min(2**16 - 1, 2 ** (shift + 1))
-        return self.append(
+        return self.make(
             Add,
             first,
             second,
@@ -154,7 +149,7 @@ class _Builder:
         kernel = self.integer(1, 4)
         pad = self.integer(0, kernel // 2)
         name = self.source(lambda r: r.bits <= 16 and min(r.height, r.width) + 2 * pad >= kernel)
-        return name and self.append(MaxPool, name, kernel=kernel, stride=self.integer(1, 3), pad=pad)
+        return name and self.make(MaxPool, name, kernel=kernel, stride=self.integer(1, 3), pad=pad)
 
     def avg_pool(self) -> str | None:
         kernel: int | str = self.pick([FRAME, 1, 2, 3])
@@ -166,7 +161,7 @@ class _Builder:
         x = self.results[name]
         elements = x.height * x.width if isinstance(kernel, str) else kernel**2
         shift = self.integer(8, 16)
-        return self.append(
+        return self.make(
             AvgPool,
             name,
             kernel=kernel,
@@ -185,12 +180,12 @@ class _Builder:
         others = [self.pick(alike) for _ in range(self.integer(1, 2))]
         if x.channels + sum(self.results[name].channels for name in others) > MOST_CHANNELS:
             return None
-        return self.append(Concat, first, *others)
+        return self.make(Concat, first, *others)
 
     def upsample(self) -> str | None:
         factor = self.integer(2, 3)
         name = self.source(lambda r: r.bits <= 16 and factor * max(r.height, r.width) <= MOST_SIDE)
-        return name and self.append(Upsample, name, factor=factor)
+        return name and self.make(Upsample, name, factor=factor)
 
     def join(self, first: str, second: str) -> str:
         """One result of two, whatever their shapes."""
@@ -198,9 +193,9 @@ class _Builder:
         if a.shape == b.shape:
             return self.sum_of(first, second)
         if _format(a) == _format(b):
-            return self.append(Concat, first, second)
+            return self.make(Concat, first, second)
         pooled = [self.average(name, FRAME, out_bits=8, out_signed=True) for name in (first, second)]
-        return self.append(Concat, *pooled)
+        return self.make(Concat, *pooled)
 
     def classifier(self, name: str) -> str:
         if self.results[name].bits > 8:
@@ -219,15 +214,9 @@ class _Builder:
             fields |= {"out_shift": 16, "multiplier": self.rng.integers(1, 2**12, outputs)}
         else:
             fields |= {"out_bits": 48, "out_signed": True}
-        last = self.append(Linear, name, **fields)
-        if not requantised:
-            # As narrow as the proven bound allows.
-            raw = self.steps[-1]
-            assert isinstance(raw, Linear)
-            fields["out_bits"] = max(8, Range.hull(*raw.accumulator_ranges(x)).signed_bits)
-            self.steps.pop()
-            last = self.append(Linear, name, **fields)
-        return self.append(Argmax, last) if self.coin() else last
+        step = Linear(name=f"step{len(self.steps)}", inputs=(name,), **fields)
+        last = self.append(step if requantised else step.as_narrow_as_its_bound(x))
+        return self.make(Argmax, last) if self.coin() else last
 
 
 def _format(x: Result) -> tuple[int, int, int, bool]:

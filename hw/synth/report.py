@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+from golden.contract.costs import useful_macs
 from hw.export.verilog import Core
 from hw.synth.mapping import synthesis_command
-from hw.synth.performance import Performance, useful_macs
+from hw.synth.performance import Performance
 from hw.synth.placement import place_options
 from hw.synth.synthesis import Synthesis
 from hw.synth.toolchain import NEXTPNR

@@ -16,6 +16,7 @@ In the order of the data flow:
 `argmax`        which channel is the largest
 `ops`           all operations by name
 `network`       the graph, and its refusals
+`builder`       a network that grows step by step
 `network_file`  networks in files
 ==============  =======================================================
 """

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from golden.contract.costs import useful_macs
 from golden.contract.fields import LayerError, check_header
 from golden.contract.layer import Layer
 from golden.contract.layer_config import LayerConfig
@@ -53,6 +54,14 @@ class LayerStep(Step):
             signed=c.out_signed,
             scale=self.scale,
         )
+
+    @property
+    def macs(self) -> int:
+        return useful_macs(self.layer.config)
+
+    @property
+    def weights(self) -> int:
+        return self.layer.conv_weight.size + self.layer.attn_weight.size
 
     def arrays(self) -> dict[str, np.ndarray]:
         return narrow_arrays(self.layer)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
@@ -94,6 +95,10 @@ class Linear(Step):
         low, high = weighted_sum(self.weight.reshape(len(self.weight), -1), element)
         return low + np.minimum(self.bias, 0), high + np.maximum(self.bias, 0)
 
+    def as_narrow_as_its_bound(self, x: Result) -> Linear:
+        """This raw map of ``x`` with the least ``out_bits``."""
+        return dataclasses.replace(self, out_bits=max(RAW_BITS[0], Range.hull(*self.accumulator_ranges(x)).signed_bits))
+
     def result(self, taken: Sequence[Result]) -> Result:
         (x,) = taken
         _check_weight_shape(self.weight.shape, x)
@@ -111,6 +116,14 @@ class Linear(Step):
             signed=self.out_signed,
             scale=self.scale,
         )
+
+    @property
+    def macs(self) -> int:
+        return self.weight.size
+
+    @property
+    def weights(self) -> int:
+        return self.weight.size
 
     def arrays(self) -> dict[str, np.ndarray]:
         arrays: dict[str, np.ndarray] = {"weight": self.weight.astype(np.int8), "bias": self.bias.astype(np.int32)}

@@ -43,6 +43,8 @@ def parse_network(archive: Archive) -> IntegerNetwork:
     """The network in ``archive``. Raises `UserError` that names step, field and value."""
     fields = parse_object(read_config(archive, MAX_CONFIG))
     take_format(fields)
+    if "kind" not in fields:
+        raise LayerError(f"config field kind is missing, allowed is {KIND!r}; a layer file has none")
     check_names(fields, ("kind", "input", "steps", "output"), beside="format")
     if fields["kind"] != KIND:
         raise LayerError(f"kind {brief(fields['kind'])} is not {KIND!r}")

@@ -62,6 +62,16 @@ class Step(ABC):
         Raises `LayerError` where the step cannot take ``taken``, or its proven bound on ``|acc|`` reaches 2^47.
         """
 
+    @property
+    def macs(self) -> int:
+        """Useful multiply-accumulates of a frame (`golden.contract.costs`). Requantisation does not count."""
+        return 0
+
+    @property
+    def weights(self) -> int:
+        """Number of its weights, biases and multipliers apart."""
+        return 0
+
     def arrays(self) -> dict[str, np.ndarray]:
         """Its arrays by name, each in a narrow dtype that holds every allowed value."""
         return {}

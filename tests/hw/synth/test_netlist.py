@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from golden.contract.costs import useful_macs
 from golden.layers import load_layer
 from golden.layers.random_layer import random_layer
 from hw.synth.critical_path import critical_path
 from hw.synth.harness import PIN_IN, PIN_OUT, PREFIX, harnessed
 from hw.synth.netlist import Netlist
-from hw.synth.performance import Performance, useful_macs
+from hw.synth.performance import Performance
 from hw.synth.resources import area, area_of_stages
 from hw.synth.stages import ATTRIBUTE, STAGES, cell_stages, stage_of_module
 from hw.targets.area import Area
