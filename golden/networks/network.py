@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, Sequence
-from typing import Protocol, cast
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from golden.networks.step import IMAGES, POOL, Step
 from golden.operators.dynamic_conv import DynamicConv2d
-from golden.operators.merge import batch_norm_affine
-
-
-class Mergeable(Protocol):
-    """A part with a merged form, such as `golden.operators.xvolution.XVolution`."""
-
-    def merge(self) -> DynamicConv2d: ...
+from golden.operators.merge import Mergeable, filled
+from golden.operators.norms import channel_affine, is_batch_norm
+from golden.operators.parts import plain_type, refuse_hooks, settled
+from golden.support.cli import UserError
 
 
 class Network(nn.Module):
@@ -64,20 +58,25 @@ class Network(nn.Module):
     def merged(self) -> Network:
         """This network with each layer in its merged form, `DynamicConv2d`, ready for quantisation.
 
-        A batch norm that stands alone becomes a depthwise 1x1 convolution. The network must be
-        in eval mode. Its parameters are copied.
+        A norm that stands alone becomes a depthwise 1x1 convolution, where it is a scale and a shift
+        (`golden.operators.norms.channel_affine`). The network must be in eval mode. Its parameters are copied.
 
         Raises:
-            UserError: for a layer without a merged form, or a network in training mode.
+            UserError: naming the layer, where it has no merged form or is in training mode.
         """
         parts: dict[str, nn.Module] = {}
-        for name, part in self.parts.items():
-            if isinstance(part, nn.Linear):
-                parts[name] = copy.deepcopy(part)
-            elif isinstance(part, nn.BatchNorm2d):
-                parts[name] = _depthwise(part)
-            else:
-                parts[name] = cast(Mergeable, part).merge()
+        channels: dict[str, int | None] = {IMAGES: None}
+        like = next(self.parameters())
+        for step in self.steps:
+            taken = channels[step.name] = channels[step.inputs[0]]
+            if step.name not in self.parts:
+                continue
+            try:
+                merged = parts[step.name] = _merged(self.parts[step.name], taken, like)
+            except UserError as error:
+                raise UserError(f"layer {step.name!r}: {error}") from None
+            if isinstance(merged, DynamicConv2d):
+                channels[step.name] = merged.out_channels
         return Network(self.steps, parts, self.attended).train(self.training)
 
 
@@ -86,12 +85,40 @@ def parameter_count(module: nn.Module) -> int:
     return sum(parameter.numel() for parameter in module.parameters())
 
 
-def _depthwise(norm: nn.BatchNorm2d) -> DynamicConv2d:
-    scale, shift = batch_norm_affine(norm)
-    channels = norm.num_features
-    dtype = None if norm.running_mean is None else norm.running_mean.dtype
-    conv = DynamicConv2d(channels, channels, kernel_size=1, groups=channels, attn_offsets=(), dtype=dtype)
-    with torch.no_grad():
-        conv.conv_weight.copy_(scale[:, None, None, None])
-        conv.bias.copy_(shift)
-    return conv
+def _merged(part: nn.Module, channels: int | None, like: Tensor) -> nn.Module:
+    """A ``part`` that takes ``channels`` (None: as many as images have) in its merged form.
+
+    Where it has no tensor of its own, its merged form has the dtype and device of ``like``.
+    """
+    if isinstance(part, nn.Linear):
+        return _plain_linear(part)
+    if isinstance(part, Mergeable):
+        return part.merge()
+    return _depthwise(part, channels, like)
+
+
+def _plain_linear(linear: nn.Linear) -> nn.Linear:
+    """A copy of ``linear`` with the weights that its forward pass uses."""
+    if plain_type(linear) is not nn.Linear:
+        raise UserError(f"is a {plain_type(linear).__name__}, allowed is Linear itself, not a subclass")
+    refuse_hooks(linear)
+    own = settled(linear)
+    plain = nn.Linear(linear.in_features, linear.out_features, bias=linear.bias is not None, device="meta")
+    for name, _ in list(plain.named_parameters()):
+        weight = getattr(own, name)
+        setattr(plain, name, nn.Parameter(weight.detach().clone(), requires_grad=weight.requires_grad))
+    return plain
+
+
+def _depthwise(norm: nn.Module, channels: int | None, like: Tensor) -> DynamicConv2d:
+    """A norm that stands alone as a convolution of each channel by itself."""
+    if channels is None:
+        if not is_batch_norm(norm):
+            raise UserError(f"takes the images and is a {plain_type(norm).__name__}, allowed are batch norms")
+        channels = norm.num_features
+    scale, shift = channel_affine(norm, channels)
+    like = next((t for t in (*norm.parameters(), *norm.buffers()) if t.is_floating_point()), like)
+    conv = DynamicConv2d(
+        channels, channels, kernel_size=1, groups=channels, attn_offsets=(), device=like.device, dtype=like.dtype
+    )
+    return filled(conv, conv_weight=scale[:, None, None, None], bias=shift)

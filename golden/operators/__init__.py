@@ -2,8 +2,11 @@
 
 In the order of the data flow:
 
-================  ============================================
+================  ===================================================
 `sliding`         how a kernel slides over frames
+`parts`           parts as they compute: weights baked, hooks refused
+`norms`           norms that are a scale and a shift of each channel
+`convolution`     plain convolutions
 `pixel_shift`     pixel-shift attention
 `self_attention`  attention over all pixels
 `xvolution`       the layer as it is trained
@@ -11,5 +14,5 @@ In the order of the data flow:
 `merge`           batch norms and branches folded into weights
 `dynamic_conv`    the merged form of the layer
 `replace`         X-volution in any network, and merged there
-================  ============================================
+================  ===================================================
 """

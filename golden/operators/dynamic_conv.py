@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from golden.contract.layer_config import NEIGHBOURS
-from golden.operators.pixel_shift import check_offsets, pixel_shift_attention
+from golden.operators.pixel_shift import check_offsets, pixel_shift_attention, trained
 from golden.operators.sliding import SlidingModule, check_choice
 
 
@@ -40,7 +40,7 @@ class DynamicConv2d(SlidingModule):
 
     Attributes:
         conv_weight: Parameter ``[O, C/groups, K, K]``.
-        attn_weight: Parameter ``[O, C/groups, T]``.
+        attn_weight: Parameter ``[O, C/groups, T]``. Without offsets it is empty, and a buffer.
         bias: Parameter ``[O]``.
 
     Raises:
@@ -72,7 +72,7 @@ class DynamicConv2d(SlidingModule):
         weights = (out_channels, in_channels // groups)
         factory = {"device": device, "dtype": dtype}
         self.conv_weight = nn.Parameter(torch.empty(*weights, kernel_size, kernel_size, **factory))
-        self.attn_weight = nn.Parameter(torch.zeros(*weights, len(self.attn_offsets), **factory))
+        self.attn_weight = trained(torch.zeros(*weights, len(self.attn_offsets), **factory))
         self.bias = nn.Parameter(torch.zeros(out_channels, **factory))
         nn.init.kaiming_uniform_(self.conv_weight, a=math.sqrt(5))  # what Conv2d does
 

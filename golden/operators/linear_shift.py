@@ -9,8 +9,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from golden.contract.layer_config import NEIGHBOURS
+from golden.operators.convolution import check_static_branch
 from golden.operators.dynamic_conv import DynamicConv2d
-from golden.operators.merge import batch_norm_affine, filled, in_float64
+from golden.operators.merge import filled
+from golden.operators.norms import channel_affine
+from golden.operators.parts import in_float64, refuse_hooks, refuse_own_forward, settled
 from golden.operators.pixel_shift import branch_weight, check_offsets, feature_count
 from golden.operators.sliding import SlidingModule, check_choice, check_count
 from golden.operators.xvolution import MERGED
@@ -82,13 +85,17 @@ class LinearShift(SlidingModule):
 
         Raises:
             UserError: in training mode, where the batch norms have no fixed scale yet; for a shift
-                that no kernel is wide enough for; and for statistics that make a merged parameter
+                that no kernel is wide enough for; for a part that has hooks or was replaced by what
+                merging does not know, by its name; and for statistics that make a merged parameter
                 infinite or not a number.
         """
-        conv_scale, conv_bias = batch_norm_affine(self.conv_norm)
-        attn_scale, attn_bias = batch_norm_affine(self.attn_norm)
-        kernel = attn_scale[:, None, None, None] * self._kernel(in_float64(self.weight))
-        static = conv_scale[:, None, None, None] * in_float64(self.conv.weight)
+        refuse_own_forward(self, LinearShift)
+        refuse_hooks(self)
+        check_static_branch(self.conv, self)
+        conv_scale, conv_bias = channel_affine(self.conv_norm, self.out_channels, name="conv_norm")
+        attn_scale, attn_bias = channel_affine(self.attn_norm, self.out_channels, name="attn_norm")
+        kernel = attn_scale[:, None, None, None] * self._kernel(in_float64(settled(self).weight))
+        static = conv_scale[:, None, None, None] * in_float64(settled(self.conv).weight)
         size = max(kernel.shape[-1], self.kernel_size)
         merged = DynamicConv2d(
             self.in_channels,
@@ -96,6 +103,7 @@ class LinearShift(SlidingModule):
             kernel_size=size,
             stride=self.stride,
             attn_offsets=(),
+            device=self.weight.device,
             dtype=self.weight.dtype,
         )
         filled(merged, conv_weight=_widened(kernel, size) + _widened(static, size), bias=conv_bias + attn_bias)

@@ -46,12 +46,20 @@ def feature_count(in_channels: int, product: str, heads: int | None) -> int:
     return heads if product == "inner" and heads is not None else in_channels
 
 
-def branch_weight(shape: Sequence[int], *, device: Any = None, dtype: torch.dtype | None = None) -> nn.Parameter:
-    """A new weight of a branch over offsets, ``[O, F, T, ...]``, drawn as Conv2d draws its own."""
-    weight = nn.Parameter(torch.empty(tuple(shape), device=device, dtype=dtype))
+def branch_weight(shape: Sequence[int], *, device: Any = None, dtype: torch.dtype | None = None) -> Tensor:
+    """A new weight of a branch over offsets, ``[O, F, T, ...]``, drawn as Conv2d draws its own: a Parameter."""
+    weight = trained(torch.empty(tuple(shape), device=device, dtype=dtype))
     if weight.numel():
         nn.init.kaiming_uniform_(weight, a=math.sqrt(5))
     return weight
+
+
+def trained(weight: Tensor) -> Tensor:
+    """``weight`` as a Parameter, or as a buffer where it is empty.
+
+    An empty weight gets no gradient, and DistributedDataParallel waits for that of every Parameter.
+    """
+    return nn.Parameter(weight) if weight.numel() else nn.Buffer(weight)
 
 
 class PixelShiftAttention(nn.Module):
@@ -71,7 +79,7 @@ class PixelShiftAttention(nn.Module):
 
     Attributes:
         weight: Parameter ``[O, F/groups, T]``, for ``weighting`` above 1 ``[O, F/groups, T, K, K]``.
-            F is ``heads`` for ``inner``, else C.
+            F is ``heads`` for ``inner``, else C. Without offsets it is empty, and a buffer.
     """
 
     def __init__(

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import copy
 import fnmatch
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from torch import nn
+from torch.nn.utils.parametrize import is_parametrized
 
-from golden.operators.sliding import check_choice
+from golden.operators.convolution import geometry
+from golden.operators.parts import detached_copy, refuse_hooks
 from golden.operators.xvolution import XVolution
 from golden.support.cli import UserError
 
@@ -22,6 +23,9 @@ OPTIONS = tuple(
     for parameter in inspect.signature(XVolution).parameters.values()
     if parameter.kind is parameter.KEYWORD_ONLY and parameter.name not in FROM_CONV
 )
+
+#: What PyTorch wraps a network in to train it on several devices.
+WRAPPERS = (nn.DataParallel, nn.parallel.DistributedDataParallel)
 
 Choice = str | Iterable[str] | Callable[[str, nn.Conv2d], bool]
 
@@ -66,21 +70,25 @@ def replace_convolutions(module: nn.Module, chosen: Choice, **options: Any) -> n
 def merge_all(module: nn.Module) -> nn.Module:
     """A copy of ``module`` with each `XVolution` in its merged form. ``module`` stays as it was.
 
-    Raises `UserError` where there is no XVolution, and for one that has hooks or cannot be merged
+    A DataParallel or DistributedDataParallel is left out: the copy has the network that it wraps.
+
+    Raises `UserError` where there is no XVolution, and for one that cannot be merged
     (`XVolution.merge`), by its name.
     """
-    merged = copy.deepcopy(module)
-    replacements: dict[nn.Module, nn.Module] = {}
-    for name, part in merged.named_modules():
+    replacements: dict[int, nn.Module] = {}
+    for name, part in module.named_modules():
         if isinstance(part, XVolution):
             try:
-                _check_no_hooks(part)
-                replacements[part] = part.merge()
+                replacements[id(part)] = part.merge()
             except UserError as error:
                 raise UserError(f"{_quoted(name)}: {error}") from None
     if not replacements:
         raise UserError(f"there is no XVolution to merge in this {type(module).__name__}")
-    return _substitute(merged, replacements)
+    # A wrapper of training stands before what it wraps.
+    for part in reversed(list(module.modules())):
+        if isinstance(part, WRAPPERS):
+            replacements[id(part)] = detached_copy(part.module, replacements)
+    return detached_copy(module, replacements)
 
 
 def _chosen(module: nn.Module, chosen: Choice) -> dict[str, nn.Conv2d]:
@@ -119,23 +127,14 @@ def _matching(name: Any, modules: Mapping[str, nn.Module], convs: Mapping[str, n
 
 def _as_xvolution(conv: nn.Conv2d, options: Mapping[str, Any]) -> XVolution:
     """An `XVolution` around the Parameters of ``conv``, which is left as it is."""
-    if type(conv) is not nn.Conv2d:
-        # A subclass may compute something else (parametrised, lazy or quantisation-aware).
-        raise UserError(f"is a {type(conv).__name__}, allowed is Conv2d itself, not a subclass")
-    _check_no_hooks(conv)
-    check_choice("dilation", conv.dilation, ((1, 1),))
-    check_choice("padding_mode", conv.padding_mode, ("zeros",))
-    for name, (vertical, horizontal) in (("kernel_size", conv.kernel_size), ("stride", conv.stride)):
-        if vertical != horizontal:
-            raise UserError(f"{name} {(vertical, horizontal)} is not the same in both directions")
-    kernel_size = conv.kernel_size[0]
+    sliding = geometry(conv)
+    if is_parametrized(conv):
+        raise UserError("is parametrised, allowed is a Conv2d with plain parameters (parametrise its replacement)")
+    refuse_hooks(conv, name="the convolution", allowed=())
     xvolution = XVolution(
         conv.in_channels,
         conv.out_channels,
-        kernel_size=kernel_size,
-        stride=conv.stride[0],
-        padding=_padding(conv, kernel_size),
-        groups=conv.groups,
+        **sliding,
         bias=conv.bias is not None,
         device=conv.weight.device,
         dtype=conv.weight.dtype,
@@ -145,46 +144,6 @@ def _as_xvolution(conv: nn.Conv2d, options: Mapping[str, Any]) -> XVolution:
     xvolution.conv.bias = conv.bias
     xvolution.train(conv.training)
     return xvolution
-
-
-def _padding(conv: nn.Conv2d, kernel_size: int) -> str:
-    if isinstance(conv.padding, str):
-        return conv.padding
-    half = kernel_size // 2
-    for padding, zeros in (("same", half), ("valid", 0)):
-        if tuple(conv.padding) == (zeros, zeros):
-            return padding
-    raise UserError(f"padding {tuple(conv.padding)} is neither {(half, half)} ('same') nor (0, 0) ('valid')")
-
-
-def _check_no_hooks(part: nn.Module) -> None:
-    # Weight normalisation of the older kind is a hook. Without it the weight would be another.
-    if _has_hooks(part):
-        raise UserError("has hooks, which its replacement would lose, remove them first")
-
-
-def _has_hooks(part: nn.Module) -> bool:
-    """Whether something runs before or after ``part``, forwards or backwards.
-
-    PyTorch tells of hooks only to who registers one: the handle knows all hooks of its kind.
-    """
-    # A shallow copy shares the hooks. What registering notes beside them stays with the copy.
-    copied = copy.copy(part)
-    for register in (
-        copied.register_forward_pre_hook,
-        copied.register_forward_hook,
-        copied.register_full_backward_pre_hook,
-        copied.register_full_backward_hook,
-    ):
-        try:
-            handle = register(lambda *_: None)
-        except RuntimeError:  # there is a backward hook of the older kind, which allows no other beside it
-            return True
-        registered = handle.hooks_dict_ref()
-        handle.remove()
-        if registered:
-            return True
-    return False
 
 
 def _substitute(module: nn.Module, replacements: Mapping[nn.Module, nn.Module]) -> nn.Module:

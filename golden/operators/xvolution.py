@@ -10,8 +10,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from golden.contract.layer_config import NEIGHBOURS
+from golden.operators.convolution import check_static_branch
 from golden.operators.dynamic_conv import DynamicConv2d
-from golden.operators.merge import batch_norm_affine, filled, in_float64, without_means
+from golden.operators.merge import filled, without_means
+from golden.operators.norms import channel_affine
+from golden.operators.parts import in_float64, refuse_hooks, refuse_own_forward, settled
 from golden.operators.pixel_shift import PixelShiftAttention, check_offsets
 from golden.operators.self_attention import SelfAttention
 from golden.operators.sliding import Centres, SlidingModule, check_choice, check_count
@@ -185,7 +188,7 @@ class XVolution(SlidingModule):
 
     @property
     def _reach(self) -> int:
-        return max((abs(d) for offset in self.attn_offsets for d in offset), default=0)
+        return max([0, *(abs(d) for offset in self.attn_offsets for d in offset)])
 
     def _check_feature_norm(self) -> None:
         for name, allowed in (("product", ("hadamard", "inner")), ("weighting", (1,)), ("stack", (1,))):
@@ -202,11 +205,14 @@ class XVolution(SlidingModule):
         """This layer as one dynamic convolution, its batch norms folded in.
 
         The parameters are new ones of the convolution's dtype and device. They are folded in float64.
+        Pruning, weight norm, spectral norm and parametrisations are baked in. A norm that somebody put
+        in a batch norm's place is folded where `channel_affine` can.
 
         Raises:
             UserError: for a ``product``, ``weighting`` or ``stack`` without a merged form; in
-                training mode, where the batch norms have no fixed scale yet; and for statistics
-                that make a merged parameter infinite or not a number.
+                training mode, where the batch norms have no fixed scale yet; for a part that has
+                hooks or was replaced by what merging does not know, by its name; and for
+                statistics that make a merged parameter infinite or not a number.
         """
         for name, allowed in MERGED.items():
             if getattr(self, name) not in allowed:
@@ -214,16 +220,22 @@ class XVolution(SlidingModule):
                 raise UserError(
                     f"{name} {getattr(self, name)!r} has no merged form and no hardware, allowed: {choices}"
                 )
-        assert isinstance(self.attention, PixelShiftAttention)
-        conv_scale, bias = batch_norm_affine(self.conv_norm)
-        if self.conv.bias is not None:
-            bias = bias + conv_scale * in_float64(self.conv.bias)
-        conv_weight = conv_scale[:, None, None, None] * in_float64(self.conv.weight)
-        attn_weight = in_float64(self.attention.weight)
+        refuse_own_forward(self, XVolution)
+        refuse_hooks(self)
+        check_static_branch(self.conv, self)
+        if not isinstance(self.attention, PixelShiftAttention):
+            raise UserError(f"attention is a {type(self.attention).__name__}, allowed is PixelShiftAttention")
+        refuse_own_forward(self.attention, PixelShiftAttention)
+        conv, attention = settled(self.conv), settled(self.attention)
+        conv_scale, bias = channel_affine(self.conv_norm, self.out_channels, name="conv_norm")
+        if conv.bias is not None:
+            bias = bias + conv_scale * in_float64(conv.bias)
+        conv_weight = conv_scale[:, None, None, None] * in_float64(conv.weight)
+        attn_weight = in_float64(attention.weight)
         if self.product == "inner" and self.heads is not None:
             attn_weight = attn_weight.repeat_interleave(self.in_channels // self.heads, dim=1)
-        if isinstance(self.attn_norm, nn.BatchNorm2d):
-            attn_scale, attn_shift = batch_norm_affine(self.attn_norm)
+        if self.has_attention:
+            attn_scale, attn_shift = channel_affine(self.attn_norm, self.out_channels, name="attn_norm")
             attn_weight = attn_scale[:, None, None] * attn_weight
             bias = bias + attn_shift
         if self.feature_norm is not None:
@@ -242,8 +254,8 @@ class XVolution(SlidingModule):
             product="dynamic" if dynamic else "hadamard",
             heads=self.heads if dynamic else None,
             attn_offsets=self.attn_offsets,
-            device=self.conv.weight.device,
-            dtype=self.conv.weight.dtype,
+            device=conv.weight.device,
+            dtype=conv.weight.dtype,
         )
         filled(merged, conv_weight=conv_weight, attn_weight=attn_weight, bias=bias)
         return merged.train(self.training)

@@ -47,7 +47,7 @@ from golden.contract.ranges import Range
 from golden.contract.scales import dequantise_output, to_steps
 from golden.model import integer
 from golden.operators.dynamic_conv import DynamicConv2d
-from golden.operators.merge import in_float64
+from golden.operators.parts import in_float64
 from golden.quantise.calibration import Method, activation_scale, full_sim_shift
 from golden.support.cli import UserError
 
@@ -138,7 +138,7 @@ def _checked_input(merged: DynamicConv2d, calibration: Tensor, *, in_signed: boo
         raise UserError(f"method {method!r} is not one of {', '.join(map(repr, get_args(Method)))}")
     x = _checked_frames(merged, calibration)
     for name in ("conv_weight", "attn_weight", "bias"):
-        _finite(name, merged.get_parameter(name))
+        _finite(name, getattr(merged, name))
     if in_signed is False and x.min() < 0:
         raise UserError(
             f"calibration has a value {x.min():g}, which an unsigned input (in_signed False) does not allow"
@@ -209,7 +209,7 @@ def _with_scales(
         out_scale = activation_scale(target, config.out_range, method) if target.any() else in_scale
     config = dataclasses.replace(config, in_scale=in_scale, out_scale=out_scale)
     conv_weight, attn_weight, bias = (
-        _finite(name, merged.get_parameter(name)) for name in ("conv_weight", "attn_weight", "bias")
+        _finite(name, getattr(merged, name)) for name in ("conv_weight", "attn_weight", "bias")
     )
     problem = _Problem(
         in_scale=in_scale,

@@ -16,7 +16,7 @@ from golden.contract.scales import to_steps
 from golden.networks.network import Network
 from golden.networks.step import IMAGES, Step
 from golden.operators.dynamic_conv import DynamicConv2d
-from golden.operators.merge import in_float64
+from golden.operators.parts import in_float64
 from golden.quantise.calibration import Method, activation_scale
 from golden.quantise.integer_network import IntegerAdd, IntegerHead, IntegerNetwork, Part
 from golden.quantise.layer import quantise

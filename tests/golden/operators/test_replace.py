@@ -210,6 +210,11 @@ def weight_normed() -> nn.Module:
     return nn.utils.parametrizations.weight_norm(nn.Conv2d(4, 4, 3, padding=1))
 
 
+def older_weight_normed() -> nn.Module:
+    with pytest.warns(FutureWarning, match="weight_norm"):
+        return nn.utils.weight_norm(nn.Conv2d(4, 4, 3, padding=1))
+
+
 def hooked() -> nn.Module:
     conv = nn.Conv2d(4, 4, 3, padding=1)
     conv.register_forward_pre_hook(lambda module, args: None)
@@ -230,8 +235,9 @@ def hooked() -> nn.Module:
         (lambda: nn.Conv2d(4, 4, 3, padding=1, groups=2), r"groups 2 is neither 1 nor in_channels \(4\)"),
         (lambda: nn.Conv2d(4, 8, 3, padding=1, groups=4), "out_channels 8 differs from in_channels 4"),
         (lambda: nn.LazyConv2d(4, 3, padding=1), "is a LazyConv2d, allowed is Conv2d itself"),
-        (weight_normed, "is a ParametrizedConv2d, allowed is Conv2d itself"),
-        (hooked, "has hooks"),
+        (weight_normed, "is parametrised, allowed is a Conv2d with plain parameters"),
+        (older_weight_normed, "the convolution has the forward pre hook 'WeightNorm', which would be lost"),
+        (hooked, "the convolution has the forward pre hook 'hooked.<locals>.<lambda>', which would be lost"),
     ],
 )
 def test_inexpressible_convolutions_are_refused_and_nothing_is_replaced(
@@ -274,8 +280,8 @@ def test_merging_refuses_by_name() -> None:
         merge_all(ResNet())
     net = replace_convolutions(ResNet(), ["stem", "layer1.0.conv1"]).eval()
     net.get_submodule("layer1.0.conv1").train()
-    with pytest.raises(UserError, match=r"^module 'layer1\.0\.conv1': batch norm is in training mode"):
+    with pytest.raises(UserError, match=r"^module 'layer1\.0\.conv1': conv_norm is in training mode"):
         merge_all(net)
     net.eval().get_submodule("stem").register_forward_hook(lambda module, args, output: None)
-    with pytest.raises(UserError, match=r"^module 'stem': has hooks"):
+    with pytest.raises(UserError, match=r"^module 'stem': the layer has the forward hook '.*<lambda>'"):
         merge_all(net)

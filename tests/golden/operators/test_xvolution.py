@@ -12,7 +12,6 @@ import torch
 from torch import nn
 
 from golden.operators.dynamic_conv import DynamicConv2d
-from golden.operators.merge import batch_norm_affine
 from golden.operators.xvolution import XVolution
 from golden.support.cli import UserError
 
@@ -265,18 +264,6 @@ def test_folding_rounds_once() -> None:
     single, double = layer.merge(), copy.deepcopy(layer).double().merge()
     for name, parameter in double.named_parameters():
         torch.testing.assert_close(single.get_parameter(name), parameter.float(), rtol=0, atol=0)
-
-
-@pytest.mark.parametrize("affine", [True, False])
-def test_batch_norm_affine_is_the_batch_norm(affine: bool) -> None:
-    torch.manual_seed(3)
-    norm = nn.BatchNorm2d(3, affine=affine).double()
-    for _ in range(3):
-        norm(torch.randn(4, 3, 5, 5, dtype=torch.float64) * 3 + 2)
-    norm.eval()
-    x = torch.randn(2, 3, 4, 4, dtype=torch.float64)
-    scale, shift = batch_norm_affine(norm)
-    torch.testing.assert_close(norm(x), x * scale[:, None, None] + shift[:, None, None], rtol=1e-13, atol=1e-13)
 
 
 def test_merging_in_training_mode_is_refused_unless_the_norms_are_frozen() -> None:
