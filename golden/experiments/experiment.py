@@ -12,10 +12,10 @@ import torch
 from golden.experiments.settings import build_network, check_settings
 from golden.networks.network import Network, parameter_count
 from golden.quantise.fake import FakeQuantised
-from golden.quantise.integer_network import BATCH, IntegerNetwork
 from golden.quantise.network import quantise_network
 from golden.quantise.precision import Precision
 from golden.quantise.qat import train_quantised
+from golden.quantise.quantised import QuantisedNetwork
 from golden.training import Examples, Task, load_task
 from golden.training.train import Schedule, evaluate, reproducible, train
 
@@ -24,12 +24,15 @@ __all__ = ["check_settings", "measured_examples", "run_experiment", "task_of"]
 #: Training epochs that take about as long as a quantisation with its evaluation, and as an epoch of QAT.
 PTQ_COST, QAT_COST = 0.5, 2.0
 
+#: Images that are measured at a time.
+BATCH = 250
+
 #: The last task stays loaded: runs that follow each other mostly have the same images.
 _loaded = lru_cache(maxsize=1)(load_task)
 
 Advance = Callable[[float], object]
 #: A function that is called for each integer network: ``("ptq" or "qat", bits, network)``.
-Keep = Callable[[str, int, IntegerNetwork], object]
+Keep = Callable[[str, int, QuantisedNetwork], object]
 
 
 def run_experiment(
@@ -105,7 +108,7 @@ def run_experiment(
                 method=checked["method"],
                 advance=part(QAT_COST * checked["qat_epochs"]),
             )
-            integers = fake.integer_network()
+            integers = fake.quantised()
             keep("qat", bits, integers)
             few = examples.subset(slice(checked["check_images"]))
             figures["qat"][str(bits)] = _measured(integers, task, examples) | {
@@ -116,7 +119,7 @@ def run_experiment(
     return figures
 
 
-def same_integers(fake: FakeQuantised, integers: IntegerNetwork, examples: Examples) -> bool:
+def same_integers(fake: FakeQuantised, integers: QuantisedNetwork, examples: Examples) -> bool:
     """Whether both networks give the same integers for all ``examples``, in every step."""
     for batch in torch.arange(len(examples)).split(BATCH):
         images = examples.images(batch)
@@ -128,16 +131,16 @@ def same_integers(fake: FakeQuantised, integers: IntegerNetwork, examples: Examp
     return True
 
 
-def integer_metric(integers: IntegerNetwork, task: Task, examples: Examples) -> float:
+def integer_metric(integers: QuantisedNetwork, task: Task, examples: Examples) -> float:
     """The task's metric of an integer network on ``examples``."""
     scores = [
-        torch.from_numpy(integers.run(integers.quantise_images(examples.images(batch).numpy())))
+        torch.from_numpy(integers.scores(integers.quantise_images(examples.images(batch).numpy())))
         for batch in torch.arange(len(examples)).split(BATCH)
     ]
     return task.metric(torch.cat(scores), examples.targets)
 
 
-def _measured(integers: IntegerNetwork, task: Task, examples: Examples) -> dict[str, Any]:
+def _measured(integers: QuantisedNetwork, task: Task, examples: Examples) -> dict[str, Any]:
     layers = integers.layers
     return {
         "metric": integer_metric(integers, task, examples),

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from golden.networks.step import IMAGES, POOL, Step
+from golden.contract.network.avg_pool import FRAME
+from golden.contract.network.network import IMAGE
+from golden.networks.step import Step
 from golden.operators.dynamic_conv import DynamicConv2d
 from golden.operators.merge import Mergeable, filled
 from golden.operators.norms import channel_affine, is_batch_norm
@@ -19,8 +22,8 @@ class Network(nn.Module):
     """Images ``[N, C, H, W]`` to outputs ``[N, outputs]``, step by step.
 
     Args:
-        steps: in the order of the data flow. The last is the ``head``.
-        parts: the modules of ``layer`` and ``head`` steps, by name.
+        steps: in the order of the data flow. The result of the last comes out.
+        parts: the modules of ``layer`` and ``linear`` steps, by name.
 
     Attributes:
         steps: the given steps.
@@ -36,7 +39,7 @@ class Network(nn.Module):
 
     def values(self, images: Tensor) -> dict[str, Tensor]:
         """The result of every step, and the images, by name."""
-        values = {IMAGES: images}
+        values = {IMAGE: images}
         for step in self.steps:
             inputs = [values[name] for name in step.inputs]
             y = self._result(step, inputs)
@@ -44,16 +47,13 @@ class Network(nn.Module):
         return values
 
     def forward(self, images: Tensor) -> Tensor:
-        """``[N, C, H, W]`` to ``[N, outputs]``."""
-        return self.values(images)[self.steps[-1].name]
+        """``[N, C, H, W]`` to ``[N, outputs]``, or to the last result itself where that has rows and columns."""
+        y = self.values(images)[self.steps[-1].name]
+        return y.flatten(1) if y.shape[2:] == (1, 1) else y
 
     def _result(self, step: Step, inputs: list[Tensor]) -> Tensor:
-        if step.kind == "add":
-            return inputs[0] + inputs[1]
-        if step.kind == "max_pool":
-            return F.max_pool2d(inputs[0], *POOL)
-        x = inputs[0].mean((2, 3)) if step.kind == "head" else inputs[0]
-        return self.parts[step.name](x)
+        part = dict(self.parts.items()).get(step.name)
+        return RESULT[step.op](step, part, inputs)
 
     def merged(self) -> Network:
         """This network with each layer in its merged form, `DynamicConv2d`, ready for quantisation.
@@ -65,10 +65,10 @@ class Network(nn.Module):
             UserError: naming the layer, where it has no merged form or is in training mode.
         """
         parts: dict[str, nn.Module] = {}
-        channels: dict[str, int | None] = {IMAGES: None}
+        channels: dict[str, int | None] = {IMAGE: None}
         like = next(self.parameters())
         for step in self.steps:
-            taken = channels[step.name] = channels[step.inputs[0]]
+            taken = channels[step.name] = _channels(step, channels)
             if step.name not in self.parts:
                 continue
             try:
@@ -80,9 +80,75 @@ class Network(nn.Module):
         return Network(self.steps, parts, self.attended).train(self.training)
 
 
+def _layer(step: Step, part: nn.Module | None, inputs: Sequence[Tensor]) -> Tensor:
+    assert part is not None
+    return part(inputs[0])
+
+
+def _add(step: Step, part: nn.Module | None, inputs: Sequence[Tensor]) -> Tensor:
+    return inputs[0] + inputs[1]
+
+
+def _max_pool(step: Step, part: nn.Module | None, inputs: Sequence[Tensor]) -> Tensor:
+    kernel, stride, pad = (int(step.options[name]) for name in ("kernel", "stride", "pad"))
+    return F.max_pool2d(inputs[0], kernel, stride, pad)
+
+
+def _avg_pool(step: Step, part: nn.Module | None, inputs: Sequence[Tensor]) -> Tensor:
+    (x,) = inputs
+    if step.options["kernel"] == FRAME:
+        return x.mean((2, 3), keepdim=True)
+    return F.avg_pool2d(x, int(step.options["kernel"]), int(step.options["stride"]))
+
+
+def _linear(step: Step, part: nn.Module | None, inputs: Sequence[Tensor]) -> Tensor:
+    assert isinstance(part, nn.Linear)
+    (x,) = inputs
+    features = x.mean((2, 3)) if takes_means(part, x.shape[1]) else x.flatten(1)
+    return part(features)[:, :, None, None]
+
+
+def _concat(step: Step, part: nn.Module | None, inputs: Sequence[Tensor]) -> Tensor:
+    return torch.cat(list(inputs), dim=1)
+
+
+def _upsample(step: Step, part: nn.Module | None, inputs: Sequence[Tensor]) -> Tensor:
+    return F.interpolate(inputs[0], scale_factor=int(step.options["factor"]), mode="nearest")
+
+
+def _argmax(step: Step, part: nn.Module | None, inputs: Sequence[Tensor]) -> Tensor:
+    return inputs[0].argmax(dim=1, keepdim=True)
+
+
+#: What each op makes of a step, its module and its inputs ``[N, C, H, W]``: ``[N, K, Ho, Wo]``.
+RESULT: Mapping[str, Callable[[Step, nn.Module | None, Sequence[Tensor]], Tensor]] = {
+    "layer": _layer,
+    "add": _add,
+    "max_pool": _max_pool,
+    "avg_pool": _avg_pool,
+    "linear": _linear,
+    "concat": _concat,
+    "upsample": _upsample,
+    "argmax": _argmax,
+}
+
+
+def takes_means(linear: nn.Linear, channels: int) -> bool:
+    """Whether ``linear`` takes the mean of each of ``channels``. Else it takes every pixel of every channel."""
+    return linear.in_features == channels
+
+
 def parameter_count(module: nn.Module) -> int:
     """Trained numbers of ``module``, batch norms included."""
     return sum(parameter.numel() for parameter in module.parameters())
+
+
+def _channels(step: Step, known: Mapping[str, int | None]) -> int | None:
+    """Channels of what ``step`` takes, for a ``concat`` of all together. None: not known, as those of images."""
+    counts = [known[name] for name in step.inputs]
+    if step.op != "concat":
+        return counts[0]
+    return None if None in counts else sum(filter(None, counts))
 
 
 def _merged(part: nn.Module, channels: int | None, like: Tensor) -> nn.Module:

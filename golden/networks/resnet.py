@@ -18,12 +18,15 @@ from dataclasses import dataclass
 
 from torch import nn
 
+from golden.contract.network.network import IMAGE
 from golden.networks.network import Network, parameter_count
-from golden.networks.step import IMAGES, Step
+from golden.networks.step import Step
 from golden.networks.variants import Variant, plain_unit
 from golden.operators.sliding import check_choice
 from golden.support.cli import UserError
 
+#: The max pool behind the stem of networks for large images.
+POOL = {"kernel": 3, "stride": 2, "pad": 1}
 #: Where the activation stands in a block.
 BLOCKS = ("post", "pre")
 
@@ -105,9 +108,9 @@ class _Builder:
         channels = architecture.widths[0]
         kernel, stride = (7, 2) if architecture.large else (3, 1)
         # With pre-activation the first block has its own norm and ReLU.
-        x = self.layer("stem", IMAGES, plain_unit(in_channels, channels, kernel, stride=stride), relu=not pre)
+        x = self.layer("stem", IMAGE, plain_unit(in_channels, channels, kernel, stride=stride), relu=not pre)
         if architecture.large:
-            x = self.add_step(Step(name="pool", kind="max_pool", inputs=(x,)))
+            x = self.add_step(Step(name="pool", op="max_pool", inputs=(x,), options=POOL))
         for stage, (blocks, width) in enumerate(zip(architecture.blocks, architecture.widths, strict=True), start=1):
             for index in range(blocks):
                 stride = 2 if stage > 1 and index == 0 else 1
@@ -123,13 +126,13 @@ class _Builder:
         if pre:
             x = self.layer("norm", x, nn.BatchNorm2d(channels), relu=True)
         self.parts["head"] = nn.Linear(channels, outputs)
-        self.add_step(Step(name="head", kind="head", inputs=(x,)))
+        self.add_step(Step(name="head", op="linear", inputs=(x,)))
         return Network(self.steps, self.parts, self.attended)
 
     def post_block(self, name: str, x: str, stage: int, channels: int, out: int, stride: int) -> str:
         y = self.two_units(name, x, stage, channels, out, stride)
         shortcut = self.shortcut(name, x, channels, out, stride)
-        return self.add_step(Step(name=f"{name}_add", kind="add", inputs=(y, shortcut), relu=True))
+        return self.add_step(Step(name=f"{name}_add", op="add", inputs=(y, shortcut), relu=True))
 
     def pre_block(self, name: str, x: str, stage: int, channels: int, out: int, stride: int) -> str:
         signed = self.variant.signed(stage, "first")
@@ -137,7 +140,7 @@ class _Builder:
         y = self.two_units(name, a, stage, channels, out, stride)
         changes = channels != out or stride != 1
         shortcut = self.shortcut(name, a if changes else x, channels, out, stride)
-        return self.add_step(Step(name=f"{name}_add", kind="add", inputs=(y, shortcut)))
+        return self.add_step(Step(name=f"{name}_add", op="add", inputs=(y, shortcut)))
 
     def two_units(self, name: str, x: str, stage: int, channels: int, out: int, stride: int) -> str:
         middle = self.middle_width(stage, channels, out, stride)
@@ -152,7 +155,7 @@ class _Builder:
         y = self.convolution(f"{name}_middle", y, stage, "middle", middle, middle, stride, relu=True)
         y = self.layer(f"{name}_expand", y, plain_unit(middle, out, 1), relu=False)
         shortcut = self.shortcut(name, x, channels, out, stride)
-        return self.add_step(Step(name=f"{name}_add", kind="add", inputs=(y, shortcut), relu=True))
+        return self.add_step(Step(name=f"{name}_add", op="add", inputs=(y, shortcut), relu=True))
 
     def shortcut(self, name: str, x: str, channels: int, out: int, stride: int) -> str:
         if channels == out and stride == 1:
@@ -170,7 +173,7 @@ class _Builder:
 
     def layer(self, name: str, x: str, part: nn.Module, *, relu: bool) -> str:
         self.parts[name] = part
-        return self.add_step(Step(name=name, kind="layer", inputs=(x,), relu=relu))
+        return self.add_step(Step(name=name, op="layer", inputs=(x,), relu=relu))
 
     def add_step(self, step: Step) -> str:
         self.steps.append(step)

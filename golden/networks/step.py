@@ -1,22 +1,21 @@
 """The steps of a network by name. Training, merging, quantisation and the integer network all follow them.
 
-Kinds of steps::
+Ops, as in network files (`golden.contract.network`)::
 
     layer      a convolution with its batch norm, an X-volution or a batch norm, then perhaps a ReLU
     add        a + b, then perhaps a ReLU
-    max_pool   the largest of 3x3 pixels, at every second pixel
-    head       the mean of all pixels of each channel, then a linear map
+    max_pool   the largest element of each window; options kernel, stride, pad
+    avg_pool   the mean of each window; options kernel (or "frame"), stride
+    linear     a linear map of the mean of each channel, or of all pixels, then perhaps a ReLU
+    concat     the channels of all inputs, one after the other
+    upsample   each pixel factor x factor times; option factor
+    argmax     the index of the largest channel
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
-
-#: The name that steps know the images by.
-IMAGES = "images"
-#: Size, stride and padding of a ``max_pool``.
-POOL = (3, 2, 1)
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,12 +24,14 @@ class Step:
 
     Attributes:
         name: what later steps know its result by.
-        kind: what is done.
-        inputs: names of earlier steps, or `IMAGES`; two for ``add``, else one.
+        op: what is done.
+        inputs: names of earlier steps, or `IMAGE`.
         relu: whether negative results become 0.
+        options: numbers that the op needs, by name.
     """
 
     name: str
-    kind: Literal["layer", "add", "max_pool", "head"]
+    op: str
     inputs: tuple[str, ...]
     relu: bool = False
+    options: Mapping[str, int | str] = field(default_factory=dict)

@@ -6,8 +6,9 @@ In the order of the data flow:
 `precision`        how many bits weights and activations get
 `calibration`      scales and shifts from calibration frames
 `layer`            a layer quantised after training
+`formats`          bits, signs and scales of all results of a network
 `network`          a network quantised after training
-`integer_network`  a network in exact integers
+`quantised`        a quantised network: its integers, and what floats know of it
 `fake`             a float network that computes the integers of an integer network
 `qat`              quantisation-aware training
 =================  ================================================================

@@ -13,6 +13,7 @@ the gradient. A saturation of weights passes it on, or a saturated weight would 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,19 +23,32 @@ from torch import Tensor, nn
 
 from golden.contract.layer import Layer
 from golden.contract.layer_config import BIAS_BITS, LayerConfig
+from golden.contract.network.add import Add
+from golden.contract.network.argmax import Argmax
+from golden.contract.network.avg_pool import AvgPool
+from golden.contract.network.concat import Concat
+from golden.contract.network.layer import LayerStep
+from golden.contract.network.linear import Linear
+from golden.contract.network.max_pool import MaxPool
+from golden.contract.network.network import IMAGE
+from golden.contract.network.step import Step
+from golden.contract.network.upsample import Upsample
 from golden.model.integer import FLOAT32_EXACT
 from golden.networks.network import Network
-from golden.networks.step import IMAGES, POOL, Step
 from golden.operators.dynamic_conv import DynamicConv2d
 from golden.operators.pixel_shift import pixel_shift_attention, shifted_pixels, transformed_features
 from golden.operators.sliding import Centres
-from golden.quantise.integer_network import EXACT, IntegerAdd, IntegerHead, IntegerNetwork, Part
 from golden.quantise.layer import weight_worths
+from golden.quantise.quantised import QuantisedNetwork
 from golden.support.cli import UserError
+
+#: Sums stay below this. float64 holds every integer up to it.
+EXACT = 2**53
+BIAS_LIMIT = 2 ** (BIAS_BITS - 1) - 1
 
 
 class FakeQuantised(nn.Module):
-    """Images ``[N, C, H, W]`` to scores ``[N, outputs]``, exactly the scores of `integer_network`.
+    """Images ``[N, C, H, W]`` to scores ``[N, outputs]``, exactly the scores of `quantised`.
 
     Args:
         network: merged. Its parameters are the ones that train.
@@ -45,60 +59,127 @@ class FakeQuantised(nn.Module):
         formats: the given formats. They may be set anew at any time.
     """
 
-    def __init__(self, network: Network, formats: IntegerNetwork) -> None:
+    def __init__(self, network: Network, formats: QuantisedNetwork) -> None:
         super().__init__()
         self.network = network
         self.formats = formats
 
     def forward(self, images: Tensor) -> Tensor:
-        """Scores in real values, float64 ``[N, outputs]``."""
-        head = self.formats.steps[-1].name
-        part = self.formats.parts[head]
-        assert isinstance(part, IntegerHead)
-        return self.values(images)[head] * part.scale
+        """Scores in real values, float64 ``[N, outputs]``, or the last result where that has rows and columns."""
+        integers = self.formats.integers
+        scale = integers.output_result.scale
+        y = self.values(images)[integers.output]
+        y = y.flatten(1) if y.shape[2:] == (1, 1) else y
+        return y if scale is None else y * scale
 
     def values(self, images: Tensor) -> dict[str, Tensor]:
-        """The result of every step, and the images, as integers in float32 (the head's in float64), by name."""
-        config = self.formats.input_layer.config
-        assert config.in_scale is not None
-        steps = (images.double() / config.in_scale).round().clamp(config.in_range.low, config.in_range.high)
-        values = {IMAGES: steps.float()}
+        """The result of every step, and the images, as integers in float32 (a raw one in float64), by name."""
+        image = self.formats.integers.image
+        assert image.scale is not None
+        steps = (images.double() / image.scale).round().clamp(image.limits.low, image.limits.high)
+        values = {IMAGE: steps.float()}
         # Of PyTorch's convolutions for the CPU only that of NNPACK multiplies sums.
         with torch.backends.nnpack.flags(enabled=False):
-            for step in self.formats.steps:
-                values[step.name] = self._result(step, [values[name] for name in step.inputs])
+            for step in self.formats.integers.steps:
+                values[step.name] = RESULT[step.op](self, step, [values[name] for name in step.inputs])
         return values
 
-    def integer_network(self) -> IntegerNetwork:
+    def quantised(self) -> QuantisedNetwork:
         """The integer network with the present weights. Raises `UserError` for what the contract refuses."""
-        parts: dict[str, Part] = {}
         with torch.no_grad():
-            for name, form in self.formats.parts.items():
-                if isinstance(form, IntegerAdd):
-                    parts[name] = form
-                    continue
-                part = self.network.parts[name]
-                if isinstance(form, Layer):
-                    conv, attn, bias = map(_as_integers, integer_parameters(part, form))
-                    parts[name] = dataclasses.replace(form, conv_weight=conv, attn_weight=attn, bias=bias)
-                else:
-                    weight, bias = map(_as_integers, head_parameters(part, form))
-                    parts[name] = dataclasses.replace(form, weight=weight, bias=bias)
-        return IntegerNetwork(self.formats.steps, parts, self.formats.attended)
+            steps = tuple(self._with_present_weights(step) for step in self.formats.integers.steps)
+        return dataclasses.replace(self.formats, integers=self.formats.integers.with_steps(steps))
 
-    def _result(self, step: Step, inputs: list[Tensor]) -> Tensor:
-        if step.kind == "max_pool":
-            return F.max_pool2d(inputs[0], *POOL)
-        form = self.formats.parts[step.name]
-        if isinstance(form, IntegerAdd):
-            first, second = (x.double() * m for x, m in zip(inputs, form.multipliers, strict=True))
-            limits = form.limits
-            return _Requantise.apply(first + second, None, form.shift, limits.low, limits.high).float()
+    def _with_present_weights(self, step: Step) -> Step:
+        if isinstance(step, LayerStep):
+            conv, attn, bias = map(_as_integers, integer_parameters(self.network.parts[step.name], step.layer))
+            layer = dataclasses.replace(step.layer, conv_weight=conv, attn_weight=attn, bias=bias)
+            return dataclasses.replace(step, layer=layer)
+        if isinstance(step, Linear):
+            weight, bias = map(_as_integers, self.linear_parameters(step))
+            return dataclasses.replace(step, weight=weight, bias=bias)
+        return step
+
+    def linear_parameters(self, step: Linear) -> tuple[Tensor, Tensor]:
+        """Weights and bias of a linear part as integers of ``step``, in float64."""
         part = self.network.parts[step.name]
-        if isinstance(form, Layer):
-            return _layer(step.name, part, form, inputs[0])
-        weight, bias = head_parameters(part, form)
-        return inputs[0].double().sum((2, 3)) @ weight.T + bias
+        assert isinstance(part, nn.Linear) and step.scale is not None
+        limit = 2 ** (step.weight_bits - 1) - 1
+        weight = part.weight.double().reshape(step.weight.shape)
+        bias = torch.zeros(len(weight), dtype=torch.float64) if part.bias is None else part.bias.double()
+        if step.raw:
+            steps = _Steps.apply(weight / self.formats.weight_scales[step.name], limit)
+            return steps, _Steps.apply(bias / step.scale, BIAS_LIMIT)
+        (x,) = (self.formats.integers.results[name] for name in step.inputs)
+        assert x.scale is not None and step.multiplier is not None and step.out_shift is not None
+        unit = torch.from_numpy(step.scale * np.ldexp(step.multiplier.astype(np.float64), -step.out_shift))
+        worth = x.scale / (x.height * x.width if weight.ndim == 2 else 1)
+        units = unit.reshape(-1, *[1] * (weight.ndim - 1))
+        return _Steps.apply(weight * worth / units, limit), _Steps.apply(bias / unit, BIAS_LIMIT)
+
+
+def _layer_step(fake: FakeQuantised, step: LayerStep, taken: Sequence[Tensor]) -> Tensor:
+    return _layer(step.name, fake.network.parts[step.name], step.layer, taken[0])
+
+
+def _add(fake: FakeQuantised, step: Add, taken: Sequence[Tensor]) -> Tensor:
+    first, second = (x.double() * m for x, m in zip(taken, step.multipliers, strict=True))
+    limits = step.limits
+    return _Requantise.apply(first + second, None, step.shift, limits.low, limits.high).float()
+
+
+def _max_pool(fake: FakeQuantised, step: MaxPool, taken: Sequence[Tensor]) -> Tensor:
+    return F.max_pool2d(taken[0], step.kernel, step.stride, step.pad)
+
+
+def _avg_pool(fake: FakeQuantised, step: AvgPool, taken: Sequence[Tensor]) -> Tensor:
+    window = step.window(*taken[0].shape[2:])
+    total = F.avg_pool2d(taken[0].double(), window, step.stride, divisor_override=1)
+    limits = step.limits
+    return _Requantise.apply(total * step.multiplier, None, step.shift, limits.low, limits.high).float()
+
+
+def _linear(fake: FakeQuantised, step: Linear, taken: Sequence[Tensor]) -> Tensor:
+    weight, bias = fake.linear_parameters(step)
+    x = taken[0].double()
+    elements = x.sum((2, 3)) if step.weight.ndim == 2 else x.flatten(1)
+    acc = elements @ weight.flatten(1).T + bias
+    if step.multiplier is None or step.out_shift is None:
+        return acc[:, :, None, None]
+    multiplier = torch.from_numpy(step.multiplier.astype(np.float64))
+    scaled = float(acc.detach().abs().max()) * int(step.multiplier.max())
+    if scaled >= EXACT:
+        raise UserError(f"linear {step.name!r} has |acc| multiplier of {scaled:.0f}, QAT allows below 2^53")
+    limits = step.limits
+    return _Requantise.apply(acc, multiplier, step.out_shift, limits.low, limits.high).float()[:, :, None, None]
+
+
+def _concat(fake: FakeQuantised, step: Concat, taken: Sequence[Tensor]) -> Tensor:
+    return torch.cat(list(taken), dim=1)
+
+
+def _upsample(fake: FakeQuantised, step: Upsample, taken: Sequence[Tensor]) -> Tensor:
+    return taken[0].repeat_interleave(step.factor, 2).repeat_interleave(step.factor, 3)
+
+
+def _argmax(fake: FakeQuantised, step: Argmax, taken: Sequence[Tensor]) -> Tensor:
+    # PyTorch does not say which of several largest it takes, so the first is looked for.
+    scores = taken[0].detach()
+    order = torch.arange(scores.shape[1], 0, -1, dtype=torch.float64)[:, None, None]
+    return ((scores == scores.amax(1, keepdim=True)) * order).argmax(1, keepdim=True).double()
+
+
+#: What each op makes of an integer step and what it takes, integers in floating point ``[N, C, H, W]``.
+RESULT: Mapping[str, Callable[[FakeQuantised, Any, Sequence[Tensor]], Tensor]] = {
+    LayerStep.op: _layer_step,
+    Add.op: _add,
+    MaxPool.op: _max_pool,
+    AvgPool.op: _avg_pool,
+    Linear.op: _linear,
+    Concat.op: _concat,
+    Upsample.op: _upsample,
+    Argmax.op: _argmax,
+}
 
 
 def integer_parameters(part: nn.Module, form: Layer) -> tuple[Tensor, Tensor, Tensor]:
@@ -109,19 +190,11 @@ def integer_parameters(part: nn.Module, form: Layer) -> tuple[Tensor, Tensor, Te
     unit = torch.from_numpy(config.out_scale * np.ldexp(form.multiplier.astype(np.float64), -config.out_shift))
     conv_worth, attn_worth = weight_worths(config)
     limit = config.weight_limit
-    bias_limit = 2 ** (BIAS_BITS - 1) - 1
     return (
         _Steps.apply(part.conv_weight.double() * (conv_worth / unit)[:, None, None, None], limit),
         _Steps.apply(part.attn_weight.double() * (attn_worth / unit)[:, None, None], limit),
-        _Steps.apply(part.bias.double() / unit, bias_limit),
+        _Steps.apply(part.bias.double() / unit, BIAS_LIMIT),
     )
-
-
-def head_parameters(part: nn.Module, form: IntegerHead) -> tuple[Tensor, Tensor]:
-    """Weights and bias of a linear ``part`` as integers of ``form``, in float64."""
-    assert isinstance(part, nn.Linear)
-    weight = _Steps.apply(part.weight.double() / form.weight_scale, form.limit)
-    return weight, _Steps.apply(part.bias.double() / form.scale, EXACT // 2)
 
 
 def _layer(name: str, part: nn.Module, form: Layer, x: Tensor) -> Tensor:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from golden.contract.network.network import IMAGE
 from golden.networks.network import Network
-from golden.networks.step import IMAGES, Step
+from golden.networks.step import Step
 from golden.operators.dynamic_conv import DynamicConv2d
 
 #: Bits of images, and of the residual stream of pre-activation networks: no single layer owns them.
@@ -26,7 +27,7 @@ class Precision:
 
     Attributes:
         bits: of all weights and activations that nothing else decides.
-        edge_bits: of the weights of the first layer and the head; None: ``bits``.
+        edge_bits: of the weights of the first layer and of linear maps; None: ``bits``.
         layers: bits of single layers, by name.
     """
 
@@ -38,39 +39,39 @@ class Precision:
         """Bits of the weights of ``step``."""
         if _is_norm(network, step):
             return self.layers.get(step.name, STREAM_BITS)
-        edge = step.kind == "head" or IMAGES in step.inputs
+        edge = step.op == "linear" or IMAGE in step.inputs
         return self.layers.get(step.name, self.edge_bits if edge and self.edge_bits is not None else self.bits)
 
     def result(self, network: Network, name: str) -> int:
         """Bits of the result of a step (or the images): the most that any layer which takes it asks for."""
-        if name == IMAGES:
+        if name == IMAGE:
             return STREAM_BITS
         wanted = [self._taken(network, step) for step in _takers(network, name)]
         return max(wanted) if wanted else min(self.bits + BRANCH_BITS, MOST_BITS)
 
     def only_added(self, network: Network, name: str) -> bool:
         """Whether no layer takes the result of a step, only additions."""
-        return name != IMAGES and not _takers(network, name)
+        return name != IMAGE and not _takers(network, name)
 
     def _taken(self, network: Network, step: Step) -> int:
         return self.layers.get(step.name, STREAM_BITS if _is_norm(network, step) else self.bits)
 
 
 def _takers(network: Network, name: str) -> list[Step]:
-    """Layers and heads that take a result, also through a pool."""
+    """Layers and linear maps that take a result, also through steps that only carry values."""
     takers = []
     for step in network.steps:
         if name not in step.inputs:
             continue
-        if step.kind == "max_pool":
-            takers += _takers(network, step.name)
-        elif step.kind in ("layer", "head"):
+        if step.op in ("layer", "linear"):
             takers.append(step)
+        elif step.op != "add":
+            takers += _takers(network, step.name)
     return takers
 
 
 def _is_norm(network: Network, step: Step) -> bool:
-    if step.kind != "layer":
+    if step.op != "layer":
         return False
     part = network.parts[step.name]
     return isinstance(part, DynamicConv2d) and part.kernel_size == 1 and part.groups > 1

@@ -32,7 +32,7 @@ def train_quantised(
     ``calibration``. Within an epoch the scales are fixed, and weights and biases learn.
 
     Returns:
-        The fake-quantised network, whose `integer_network` is the result, and the curve as `train`
+        The fake-quantised network, whose `quantised` form is the result, and the curve as `train`
         returns it.
 
     Raises:

@@ -14,7 +14,7 @@ import numpy as np
 from golden.contract.layer import Layer
 from golden.experiments.experiment import check_settings, measured_examples, run_experiment, task_of
 from golden.model import integer
-from golden.quantise.integer_network import IntegerNetwork
+from golden.quantise.quantised import QuantisedNetwork
 from golden.support.cli import UserError
 from scripts.studies.functions import Advance, Settings
 
@@ -49,13 +49,13 @@ def run(settings: Settings, *, advance: Advance) -> dict[str, Any]:
                 [Ho][Wo] by layer: the share of attention in all accumulators, in percent
     """
     experiment = {name: value for name, value in settings.items() if name != "images"}
-    networks: list[IntegerNetwork] = []
+    networks: list[QuantisedNetwork] = []
     figures = run_experiment(experiment, advance=advance, keep=lambda how, bits, integers: networks.append(integers))
     (network,) = networks
     examples = measured_examples(task_of(experiment), experiment).subset(slice(settings["images"]))
     images = examples.images().numpy()
     values = network.values(network.quantise_images(images))
-    inputs = {step.name: step.inputs[0] for step in network.steps}
+    inputs = {step.name: step.inputs[0] for step in network.integers.steps}
     maps = {name: attention_share(network.layers[name], values[inputs[name]]) for name in network.attended}
     return {
         **{name: figures[name] for name in ("metric", "parameters", "float", "ptq")},

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from golden.experiments.experiment import run_experiment
-from golden.quantise.integer_network import IntegerNetwork
+from golden.quantise.quantised import QuantisedNetwork
 from scripts.studies.functions import Advance, Settings
 
 
@@ -17,7 +17,7 @@ def run(settings: Settings, *, advance: Advance) -> dict[str, Any]:
     """
     layers: dict[str, list[str]] = {}
 
-    def keep(how: str, bits: int, network: IntegerNetwork) -> None:
+    def keep(how: str, bits: int, network: QuantisedNetwork) -> None:
         layers[f"{how}.{bits}"] = [layer.config.to_json() for layer in network.layers.values()]
 
     return run_experiment(settings, advance=advance, keep=keep) | {"layers": layers}

@@ -14,7 +14,7 @@ import numpy as np
 
 from golden.contract.folding import Folding
 from golden.experiments.experiment import check_settings, measured_examples, run_experiment, task_of
-from golden.quantise.integer_network import IntegerNetwork
+from golden.quantise.quantised import QuantisedNetwork
 from golden.support.cli import UserError
 from hw.export.verilog import generate
 from hw.plan.config import UnitConfig
@@ -89,9 +89,9 @@ def run(settings: Settings, *, advance: Advance) -> dict[str, Any]:
     mismatches    number of wrong output elements of all units
     """
     experiment = {key: value for key, value in settings.items() if key != IMAGES}
-    networks: dict[str, IntegerNetwork] = {}
+    networks: dict[str, QuantisedNetwork] = {}
 
-    def keep(how: str, bits: int, network: IntegerNetwork) -> None:
+    def keep(how: str, bits: int, network: QuantisedNetwork) -> None:
         networks[f"{how}.{bits}"] = network
 
     run_experiment(experiment, advance=lambda share: advance(share * TRAINING), keep=keep)
@@ -103,7 +103,7 @@ def run(settings: Settings, *, advance: Advance) -> dict[str, Any]:
     return {"units": units, "mismatches": sum(u["mismatches"] for layers in units.values() for u in layers.values())}
 
 
-def simulated(network: IntegerNetwork, images: np.ndarray) -> dict[str, dict[str, Any]]:
+def simulated(network: QuantisedNetwork, images: np.ndarray) -> dict[str, dict[str, Any]]:
     """What the unit of each X-volution layer of ``network`` makes of ``images`` ``[N, C, H, W]``, by layer.
 
     The figures are the number of images, of output elements and of wrong ones, complaints, and cycles.
@@ -112,7 +112,7 @@ def simulated(network: IntegerNetwork, images: np.ndarray) -> dict[str, dict[str
     cores = {
         name: generate(UnitConfig(layer=layer, folding=Folding.choose(layer.config))) for name, layer in layers.items()
     }
-    sources = {step.name: step.inputs[0] for step in network.steps}
+    sources = {step.name: step.inputs[0] for step in network.integers.steps}
     found: dict[str, dict[str, Any]] = {}
     for start in range(0, len(images), BATCH):
         values = network.values(network.quantise_images(images[start : start + BATCH]))

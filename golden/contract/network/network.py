@@ -84,6 +84,10 @@ class IntegerNetwork:
         """Shape and format of what comes out."""
         return self.results[self.output]
 
+    def with_steps(self, steps: tuple[Step, ...]) -> IntegerNetwork:
+        """This network with other ``steps``. Raises `LayerError` as the constructor does."""
+        return IntegerNetwork(image=self.image, steps=steps, output=self.output)
+
     def check_input(self, x: np.ndarray) -> np.ndarray:
         """Frames as int64 ``[N, C, H, W]`` from integers ``[C, H, W]`` or ``[N, C, H, W]``.
 

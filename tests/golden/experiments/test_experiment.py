@@ -10,7 +10,7 @@ import pytest
 from golden.contract.layer_config import LayerConfig
 from golden.experiments.experiment import check_settings, run_experiment
 from golden.experiments.settings import SETTINGS
-from golden.quantise.integer_network import IntegerNetwork
+from golden.quantise.quantised import QuantisedNetwork
 from golden.support.cli import UserError
 
 QUICK = {"train_images": 200, "validation_images": 100, "test_images": 60, "epochs": 1, "calibration_images": 16}
@@ -99,7 +99,7 @@ def test_a_run_is_decided_by_its_settings() -> None:
         "seed": 3,
     }
     parts: list[float] = []
-    kept: dict[tuple[str, int], IntegerNetwork] = {}
+    kept: dict[tuple[str, int], QuantisedNetwork] = {}
     figures = run_experiment(
         settings, advance=parts.append, keep=lambda how, bits, network: kept.update({(how, bits): network})
     )

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from golden.contract.layer import Layer
+from golden.contract.network.add import Add
+from golden.contract.network.layer import LayerStep
+from golden.contract.network.linear import Linear
 from golden.contract.ranges import Range
 from golden.experiments.experiment import same_integers
 from golden.networks.network import Network
@@ -15,9 +19,10 @@ from golden.networks.resnet import resnet
 from golden.networks.step import Step
 from golden.networks.variants import plain_unit
 from golden.quantise.fake import FakeQuantised
-from golden.quantise.integer_network import IntegerAdd, IntegerHead, IntegerNetwork
-from golden.quantise.network import Format, quantise_add, quantise_head, quantise_network
+from golden.quantise.formats import Format
+from golden.quantise.network import quantise_add, quantise_network, quantise_scores
 from golden.quantise.precision import Precision
+from golden.quantise.quantised import QuantisedNetwork
 from golden.support.cli import UserError
 from golden.training import Examples
 from tests.support.quantised import images, random_network
@@ -28,14 +33,20 @@ def network() -> Network:
     return random_network(1)
 
 
-def error(network: Network, integers: IntegerNetwork) -> float:
+def head_of(network: QuantisedNetwork) -> Linear:
+    head = network.integers.steps[-1]
+    assert isinstance(head, Linear)
+    return head
+
+
+def error(network: Network, integers: QuantisedNetwork) -> float:
     """Of the scores, in parts of their spread, on images that were not calibrated on."""
     x = images(9)
     with torch.no_grad():
         scores = network(x).numpy()
-    head = integers.parts["head"]
-    assert isinstance(head, IntegerHead)
-    found = integers.run(integers.quantise_images(x.numpy())) * head.scale
+    head = head_of(integers)
+    assert head.scale is not None
+    found = integers.scores(integers.quantise_images(x.numpy())) * head.scale
     return float(np.abs(found - scores).mean() / scores.std())
 
 
@@ -73,28 +84,27 @@ def test_formats_are_those_asked_for(network: Network) -> None:
     for name, layer in layers.items():
         step = next(step for step in network.steps if step.name == name)
         assert layer.config.relu == step.relu and layer.config.out_signed != step.relu
-    head = integers.parts["head"]
-    assert isinstance(head, IntegerHead) and head.bits == 8 and np.abs(head.weight).max() == 127
+    head = head_of(integers)
+    assert head.weight_bits == 8 and np.abs(head.weight).max() == 127
     even = quantise_network(network, images(1), Precision(bits=5, edge_bits=None), "minmax")
     assert even.layers["stem"].config.weight_bits == 5
-    assert isinstance(even.parts["head"], IntegerHead) and even.parts["head"].bits == 5
+    assert head_of(even).weight_bits == 5
 
 
 def test_scales_fit_together(network: Network) -> None:
     integers = quantise_network(network, images(1), Precision(bits=6), "minmax")
-    scales = {"images": integers.input_layer.config.in_scale}
-    for step in integers.steps:
-        part = integers.parts[step.name]
-        if isinstance(part, Layer):
-            assert part.config.in_scale == scales[step.inputs[0]]
-            scales[step.name] = part.config.out_scale
-        elif isinstance(part, IntegerAdd):
-            for name, multiplier in zip(step.inputs, part.multipliers, strict=True):
+    scales = {"input": integers.integers.image.scale}
+    for step in integers.integers.steps:
+        scales[step.name] = step.scale
+        if isinstance(step, LayerStep):
+            assert step.layer.config.in_scale == scales[step.inputs[0]]
+            assert step.layer.config.out_scale == step.scale
+        elif isinstance(step, Add):
+            for name, multiplier in zip(step.inputs, step.multipliers, strict=True):
                 operand = scales[name]
-                assert operand is not None
-                assert abs(multiplier * 2.0**-part.shift * part.scale / operand - 1) < 2**-10
-            scales[step.name] = part.scale
-    assert scales["images"] == 1 / 255
+                assert operand is not None and step.scale is not None
+                assert abs(multiplier * 2.0**-step.shift * step.scale / operand - 1) < 2**-10
+    assert scales["input"] == 1 / 255
 
 
 def test_a_stream_of_batch_norms_has_eight_bits() -> None:
@@ -110,10 +120,10 @@ def test_a_stream_of_batch_norms_has_eight_bits() -> None:
 def test_a_pool_passes_format_and_scale_on() -> None:
     torch.manual_seed(7)
     steps = (
-        Step(name="stem", kind="layer", inputs=("images",)),
-        Step(name="pool", kind="max_pool", inputs=("stem",)),
-        Step(name="next", kind="layer", inputs=("pool",), relu=True),
-        Step(name="head", kind="head", inputs=("next",)),
+        Step(name="stem", op="layer", inputs=("input",)),
+        Step(name="pool", op="max_pool", inputs=("stem",), options={"kernel": 3, "stride": 2, "pad": 1}),
+        Step(name="next", op="layer", inputs=("pool",), relu=True),
+        Step(name="head", op="linear", inputs=("next",)),
     )
     parts = {"stem": plain_unit(1, 4, 7, stride=2), "next": plain_unit(4, 4, 3), "head": nn.Linear(4, 10)}
     network = Network(steps, parts).eval().merged()
@@ -130,23 +140,25 @@ def test_a_pool_passes_format_and_scale_on() -> None:
 
 def test_an_addition_uses_its_sixteen_bits() -> None:
     result = Format(bits=6, signed=True, scale=0.5)
-    add = quantise_add(0.3, 0.001, result, relu=False)
+    step = Step(name="sum", op="add", inputs=("a", "b"))
+    add = quantise_add(step, 0.3, 0.001, result)
     assert 2**15 <= max(add.multipliers) < 2**16
     assert add.multipliers[0] * 2.0**-add.shift == pytest.approx(0.6, rel=1e-4)
     assert add.multipliers[1] * 2.0**-add.shift == pytest.approx(0.002, rel=1e-2)
     assert add.limits == Range(-32, 31)
-    assert quantise_add(0.3, 0.001, result, relu=True).limits == Range(0, 31)
+    assert quantise_add(dataclasses.replace(step, relu=True), 0.3, 0.001, result).limits == Range(0, 31)
     # What is far below a step counts for nothing, what is far above is refused.
-    assert quantise_add(0.3, 1e-9, result, relu=False).multipliers[1] == 0
-    with pytest.raises(UserError, match="steps of 200000 of the sum's, allowed are 65535"):
-        quantise_add(1e5, 1.0, result, relu=False)
+    assert quantise_add(step, 0.3, 1e-9, result).multipliers[1] == 0
+    with pytest.raises(UserError, match="steps of 200000 of the result's, allowed are 65535"):
+        quantise_add(step, 1e5, 1.0, result)
 
 
 def test_a_head_without_weights() -> None:
     linear = nn.Linear(2, 3)
     nn.init.zeros_(linear.weight)
-    head = quantise_head(linear, 0.5, 4, 8)
-    assert not head.weight.any()
+    step, source = Step(name="head", op="linear", inputs=("x",)), Format(bits=8, signed=False, scale=0.5)
+    head, _ = quantise_scores(step, linear, source, torch.Size((2, 2, 2)), 8)
+    assert not head.weight.any() and head.scale is not None
     assert head.bias * head.scale == pytest.approx(linear.bias.detach().numpy(), abs=head.scale)
 
 

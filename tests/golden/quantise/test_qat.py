@@ -45,7 +45,7 @@ def test_the_forward_pass_is_the_integer_network(bits: int, block: str, method: 
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.add_(parameter.abs().mean() * torch.randn_like(parameter) / 3)
-    integers = fake.integer_network()
+    integers = fake.quantised()
     x = images(99, 12) * torch.linspace(0.2, 1, 12)[:, None, None, None]
     assert same_integers(fake, integers, as_examples(x))
     # The comparison sees a single weight.
@@ -67,7 +67,7 @@ def test_after_training_it_is_still_and_better_than_before() -> None:
         before = integer_metric(quantise_network(network, calibration, precision, "minmax"), task, task.validation)
         schedule = Schedule(epochs=2, batch=32, learning_rate=0.002, weight_decay=0.0)
         fake, curve = train_quantised(network, task, schedule, precision, calibration, method="minmax")
-    integers = fake.integer_network()
+    integers = fake.quantised()
     print(before, curve)
     assert len(curve) == 2 and curve[1]["validation"] > before + 10
     assert same_integers(fake, integers, task.test.subset(slice(50)))

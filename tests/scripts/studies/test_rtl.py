@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from golden.experiments.experiment import check_settings, run_experiment
-from golden.quantise.integer_network import IntegerNetwork
+from golden.quantise.quantised import QuantisedNetwork
 from golden.support.cli import UserError
 from hw.export.verilog import Core
 from scripts import study
@@ -42,15 +42,17 @@ def wrong_in_4_bits(core: Core, frames: np.ndarray, **_: Any) -> SimulationResul
 
 
 @pytest.fixture(scope="module")
-def networks() -> list[tuple[str, int, IntegerNetwork]]:
+def networks() -> list[tuple[str, int, QuantisedNetwork]]:
     """The integer networks of `EXPERIMENT`."""
-    kept = list[tuple[str, int, IntegerNetwork]]()
+    kept = list[tuple[str, int, QuantisedNetwork]]()
     run_experiment(EXPERIMENT, keep=lambda *network: kept.append(network))
     return kept
 
 
 @pytest.fixture
-def simulation(networks: list[tuple[str, int, IntegerNetwork]], monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+def simulation(
+    networks: list[tuple[str, int, QuantisedNetwork]], monkeypatch: pytest.MonkeyPatch
+) -> pytest.MonkeyPatch:
     """No unit is generated, and nothing trained twice."""
 
     def trained(settings: dict[str, Any], *, advance: Any, keep: Any) -> None:
