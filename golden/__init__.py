@@ -4,15 +4,16 @@ Each package imports only from those above it:
 
 =============  ====================================================
 `support`      the command line, caches, progress and pages
-`contract`     what layer files and integers mean
-`layers`       layers with a name, and random layers
-`model`        layers in exact integers
+`contract`     what files of layers and networks mean
+`layers`       layers with a name, random layers and networks
+`model`        layers and networks in exact integers
 `operators`    layers in floating point
 `networks`     networks of named steps
 `training`     tasks and training
 `quantise`     from floating point to integers
 `experiments`  whole experiments
-`run`          the command that runs a layer on frames
+`run`          the command that runs a layer or a network on frames
+`show`         the command that shows a network
 `vectors`      the command that writes vectors for HDL test benches
 =============  ====================================================
 """

@@ -34,6 +34,7 @@ FLOORS: Mapping[str, tuple[str, ...]] = {
         "quantise",
         "experiments",
         "run",
+        "show",
         "vectors",
     ),
     "hw": (
@@ -57,8 +58,10 @@ DOCUMENTED = frozenset({"_name"})
 #: Entry points and models that must run where PyTorch is not installed.
 WITHOUT_TORCH = (
     "golden.run",
+    "golden.show",
     "golden.vectors",
     "golden.model.integer",
+    "golden.model.network.network",
     "golden.model.fixed_point",
     "hw.build",
     "hw.control.driver",

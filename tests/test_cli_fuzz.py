@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from golden.layers.digits import NETWORK_ARRAYS
 from tests.support.commands import COMMANDS, Command, furnish
-from tests.support.foul import ODD_TEXTS, archive, layer_files, npy, npy_files, texts
+from tests.support.foul import ODD_TEXTS, archive, layer_files, network_files, npy, npy_files, texts
 from tests.support.places import ROOT
 from tests.support.tiers import thorough
 from tests.support.workplace import Outcome, assert_refusal, workplace
@@ -114,6 +114,22 @@ def test_any_layer_file(name: str) -> None:
             furnish(place)
             (place.here / "layer.npz").write_bytes(content)
             command.check(place, [*command.works, *(["--estimate"] if estimate and name == "hw.build" else [])])
+
+    clean()
+
+
+@thorough
+@pytest.mark.parametrize("name", ["golden.run", "golden.show", "hw.build"])
+def test_any_network_file(name: str) -> None:
+    command = COMMANDS[name]
+
+    @quick
+    @given(content=network_files())
+    def clean(content: bytes) -> None:
+        with workplace() as place:
+            furnish(place)
+            (place.here / "network.npz").write_bytes(content)
+            command.check(place, ["network.npz", *command.works[1:]])
 
     clean()
 

@@ -18,6 +18,7 @@ from unittest import mock
 import numpy as np
 
 import golden.run
+import golden.show
 import golden.vectors
 import hw.build
 import hw.synth.__main__
@@ -43,6 +44,7 @@ import sim.replay
 import sim.run
 from golden.contract.folding import Folding
 from golden.contract.layer_file import layer_bytes
+from golden.contract.network.network_file import network_bytes
 from golden.contract.ranges import Range
 from golden.contract.streams import to_beats
 from golden.experiments.approximation.study import Cost, Field, Fit, Plan, Study
@@ -65,7 +67,7 @@ from scripts.studies.store import Store
 from sim.bulk.result import SimulationResult
 from sim.evidence.coverage import KINDS, REASONS, UnitCoverage
 from sim.simulator.job import Job
-from tests.support.foul import npy, small_layer
+from tests.support.foul import npy, small_layer, small_network
 from tests.support.workplace import Main, Outcome, Workplace
 
 # --- what stands in for slow stages ---
@@ -204,6 +206,7 @@ async def nobody_answers(address: str) -> None:
 #: Names of what `furnish` puts into a folder.
 FURNITURE = (
     "layer.npz",
+    "network.npz",
     "x.npy",
     "foul.npz",
     "foul.npy",
@@ -273,6 +276,12 @@ COMMANDS = {
         works=["layer.npz", "--input", "x.npy", "--output", "y.npy"],
         values={"--input": PATHS, "--output": PATHS},
         positional=LAYERS,
+    ),
+    "golden.show": Command(
+        main=golden.show.main,
+        works=["network.npz", "--picture", "graph.svg"],
+        values={"--picture": PATHS},
+        positional=("network.npz", *LAYERS),
     ),
     "golden.vectors": Command(
         main=golden.vectors.main,
@@ -520,5 +529,13 @@ def _contents() -> dict[str, bytes]:
             for run in plan(find_study("digits").runs(), store):
                 store.put(ran(run.job))
         kept["studies.sqlite"] = path.read_bytes()
-    files = {"layer.npz": layer, "[/]": layer, "foul.npz": layer[:-9], "x.npy": frames, "foul.npy": frames[:-1]}
+    network = network_bytes(small_network())
+    files = {
+        "network.npz": network,
+        "layer.npz": layer,
+        "[/]": layer,
+        "foul.npz": layer[:-9],
+        "x.npy": frames,
+        "foul.npy": frames[:-1],
+    }
     return {**files, **digits, **kept, "taken": b"kept"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import io
 import json
@@ -9,6 +10,7 @@ import pickle
 import struct
 import warnings
 import zipfile
+from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
@@ -17,7 +19,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
 from golden.contract.layer import Layer
+from golden.contract.network import network_file
+from golden.contract.network.network import IntegerNetwork
 from golden.layers.random_layer import random_layer
+from golden.layers.random_network import random_network
 
 Draw = st.DrawFn
 
@@ -138,23 +143,50 @@ def layer_members(layer: Layer) -> Members:
     ]
 
 
+@cache
+def small_network() -> IntegerNetwork:
+    """A network of few steps, one of them a layer."""
+    return random_network(np.random.default_rng(7), steps=3)
+
+
+def network_members(network: IntegerNetwork) -> Members:
+    """The members that `golden.contract.network.network_file.write_network` puts in a file, in wider integers."""
+    return [("config.npy", npy(np.array(network_file.config_text(network))))] + [
+        (f"{step.name}.{name}.npy", npy(array.astype(np.int64)))
+        for step in network.steps
+        for name, array in step.arrays().items()
+    ]
+
+
+#: What a field of a config may be, and what none may be.
+FIELD_VALUES = st.one_of(
+    st.sampled_from([-1, 0, 1, 2, 3, 7, 40, 4097, 2**31, 2**63, 10**400, 1.0, 2.5, 1e308, float("nan"), float("inf")]),
+    st.sampled_from(
+        [None, True, "", "same", "dynamic", "hadamard", [], {}, [[]], [[0, 0], [0, 0]], [[9, 9]], [[1.0, 0]]]
+    ),
+    st.recursive(st.none() | st.integers() | st.text(max_size=5), lambda inner: st.lists(inner, max_size=3)),
+)
+
+
+def layer_text() -> st.SearchStrategy[str]:
+    """The config of `small_layer`, changed."""
+    return config_text(json.loads(small_layer().config.to_json()), ("heads", "sim_bits", "in_scale", "surplus"))
+
+
+def network_text() -> st.SearchStrategy[str]:
+    """The config of `small_network`, changed."""
+    return config_text(json.loads(network_file.config_text(small_network())), ("scale", "surplus", "kernel"))
+
+
 @st.composite
-def config_text(draw: Draw) -> str:
-    """The config of `small_layer` with fields changed, left out or made up, or a text that is no config."""
-    fields: dict[str, Any] = json.loads(small_layer().config.to_json())
-    values = st.one_of(
-        st.sampled_from(
-            [-1, 0, 1, 2, 3, 7, 40, 4097, 2**31, 2**63, 10**400, 1.0, 2.5, 1e308, float("nan"), float("inf")]
-        ),
-        st.sampled_from(
-            [None, True, "", "same", "dynamic", "hadamard", [], {}, [[]], [[0, 0], [0, 0]], [[9, 9]], [[1.0, 0]]]
-        ),
-        st.recursive(st.none() | st.integers() | st.text(max_size=5), lambda inner: st.lists(inner, max_size=3)),
-    )
-    for name in draw(st.lists(st.sampled_from([*fields, "heads", "sim_bits", "in_scale", "surplus"]), max_size=3)):
-        fields[name] = draw(values)
+def config_text(draw: Draw, fields: dict[str, Any], made_up: tuple[str, ...]) -> str:
+    """A config with fields of one of its objects changed, left out or ``made_up``, or a text that is no config."""
+    fields = copy.deepcopy(fields)
+    own = draw(st.sampled_from(list(objects(fields))))
+    for name in draw(st.lists(st.sampled_from([*own, *made_up]), max_size=3)):
+        own[name] = draw(FIELD_VALUES)
     if draw(st.booleans()):
-        fields.pop(draw(st.sampled_from(sorted(fields))))
+        own.pop(draw(st.sampled_from(sorted(own))))
     text = json.dumps(fields)
     others = [
         "",
@@ -171,19 +203,37 @@ def config_text(draw: Draw) -> str:
     return draw(st.just(text) | st.sampled_from(others))
 
 
+def objects(value: Any) -> Iterator[dict[str, Any]]:
+    """All JSON objects in ``value``, itself included."""
+    if isinstance(value, dict):
+        yield value
+    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from objects(inner)
+
+
 def bomb(shape: str, descr: str, size: int) -> bytes:
     """An .npy member of ``size`` zero bytes, which a zip file packs a thousandfold."""
     header = f"{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}}}".encode()
     return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header + bytes(size)
 
 
-@st.composite
-def layer_files(draw: Draw) -> bytes:
+def layer_files() -> st.SearchStrategy[bytes]:
     """Bytes of a layer file, valid or not."""
-    members = layer_members(small_layer())
+    return model_files(layer_members(small_layer()), layer_text())
+
+
+def network_files() -> st.SearchStrategy[bytes]:
+    """Bytes of a network file, valid or not."""
+    return model_files(network_members(small_network()), network_text())
+
+
+@st.composite
+def model_files(draw: Draw, valid: Members, texts: st.SearchStrategy[str]) -> bytes:
+    """Bytes of a file with the members ``valid``, or with something about them wrong."""
+    members = list(valid)
     kind = draw(st.sampled_from(["valid", "config", "array", "names", "bomb", "damaged", "bytes", "single"]))
     if kind == "config":
-        text = draw(config_text())
+        text = draw(texts)
         members[0] = (members[0][0], npy(np.array(text)))
     elif kind == "array":
         index = draw(st.integers(0, len(members) - 1))
