@@ -60,6 +60,7 @@ def replace_convolutions(module: nn.Module, chosen: Choice, **options: Any) -> n
             raise UserError(f"option {option!r} is unknown, allowed are {', '.join(OPTIONS)}")
     replacements: dict[nn.Module, nn.Module] = {}
     for name, conv in _chosen(module, chosen).items():
+        _check_not_wrapped(module, name, conv)
         try:
             replacements[conv] = _as_xvolution(conv, options)
         except UserError as error:
@@ -123,6 +124,16 @@ def _matching(name: Any, modules: Mapping[str, nn.Module], convs: Mapping[str, n
         inside = f"{name}." if name else ""
         return {key: conv for key, conv in convs.items() if key == name or key.startswith(inside)}
     return {key: conv for key, conv in convs.items() if fnmatch.fnmatchcase(key, name)}
+
+
+def _check_not_wrapped(module: nn.Module, name: str, conv: nn.Conv2d) -> None:
+    """Raise `UserError` where ``conv`` is in a network that learns in several processes."""
+    for wrapper, part in module.named_modules():
+        if isinstance(part, nn.parallel.DistributedDataParallel) and conv in set(part.modules()):
+            raise UserError(
+                f"{_quoted(wrapper)} is a DistributedDataParallel, which would not train what is new in place of "
+                f"{name!r}, replace first and wrap afterwards"
+            )
 
 
 def _as_xvolution(conv: nn.Conv2d, options: Mapping[str, Any]) -> XVolution:
