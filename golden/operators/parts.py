@@ -34,7 +34,7 @@ def in_float64(tensor: Tensor) -> Tensor:
     return tensor.detach().cpu().double()
 
 
-def detached_copy(module: M, memo: Mapping[int, nn.Module] | None = None) -> M:
+def detached_copy(module: M, memo: Mapping[int, object] | None = None) -> M:
     """A deep copy of ``module``, also where it holds tensors that autograd computed, as a pruned weight is.
 
     ``memo`` is that of `copy.deepcopy`: what stands in for the objects with these ids.
