@@ -13,7 +13,7 @@ from torch.nn.utils.parametrize import is_parametrized
 
 from golden.operators.convolution import geometry
 from golden.operators.norms import is_batch_norm
-from golden.operators.parts import detached_copy, refuse_hooks
+from golden.operators.parts import copy_with, refuse_hooks
 from golden.operators.sliding import check_choice
 from golden.operators.takers import Takers, is_norm
 from golden.operators.xvolution import XVolution
@@ -27,9 +27,6 @@ OPTIONS = tuple(
     for parameter in inspect.signature(XVolution).parameters.values()
     if parameter.kind is parameter.KEYWORD_ONLY and parameter.name not in FROM_CONV
 )
-
-#: What PyTorch wraps a network in to train it on several devices.
-WRAPPERS = (nn.DataParallel, nn.parallel.DistributedDataParallel)
 
 Choice = str | Iterable[str] | Callable[[str, nn.Conv2d], bool]
 
@@ -86,7 +83,7 @@ def replace_convolutions(
     identities: dict[nn.Module, nn.Module] = {}
     for name, norm in _norms(module, convs, norms).items():
         xvolutions[convs[name]].conv_norm = norm
-        identities[norm] = nn.Identity()
+        identities[norm] = nn.Identity().train(norm.training)
     return _substitute(module, {**xvolutions, **identities})
 
 
@@ -98,20 +95,16 @@ def merge_all(module: nn.Module) -> nn.Module:
     Raises `UserError` where there is no XVolution, and for one that cannot be merged
     (`XVolution.merge`), by its name.
     """
-    replacements: dict[int, nn.Module] = {}
+    replacements: dict[nn.Module, nn.Module] = {}
     for name, part in module.named_modules():
         if isinstance(part, XVolution):
             try:
-                replacements[id(part)] = part.merge()
+                replacements[part] = part.merge()
             except UserError as error:
                 raise UserError(f"{_quoted(name)}: {error}") from None
     if not replacements:
         raise UserError(f"there is no XVolution to merge in this {type(module).__name__}")
-    # A wrapper of training stands before what it wraps.
-    for part in reversed(list(module.modules())):
-        if isinstance(part, WRAPPERS):
-            replacements[id(part)] = detached_copy(part.module, replacements)
-    return detached_copy(module, replacements)
+    return copy_with(module, replacements)
 
 
 def _chosen(module: nn.Module, chosen: Choice) -> dict[str, nn.Conv2d]:

@@ -55,7 +55,8 @@ class XVolution(SlidingModule):
 
     Args:
         product: ``"hadamard"``, ``"inner"``, ``"dynamic"`` or ``"softmax"``. ``dynamic`` and
-            ``softmax`` are for dense layers only.
+            ``softmax`` are for dense layers only. ``inner`` merges into a ``hadamard`` layer, where the
+            channels of a head have the same attention weights.
         heads: a divisor of C, for ``softmax`` of O, too; not for ``hadamard``. The default is
             ``groups``, which is also the only choice of a depthwise layer.
         directions: unit shifts ``(dy, dx)``, no pair twice. A layer without any is a plain
@@ -267,5 +268,6 @@ class XVolution(SlidingModule):
         """The geometry and the attention's options, as ``repr`` shows them."""
         names = ("product", "heads", "directions", "shift", "weighting", "stack")
         options = {name: getattr(self, name) for name in names if self.product != "softmax" or name not in UNSHIFTED}
-        shown = (f", {name}={value!r}" for name, value in options.items() if value is not None)
-        return super().extra_repr() + "".join(shown)
+        shown = "".join(f", {name}={value!r}" for name, value in options.items() if value is not None)
+        becomes = ", merges into a 'hadamard' layer" if self.product == "inner" else ""
+        return super().extra_repr() + shown + becomes

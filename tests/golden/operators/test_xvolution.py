@@ -237,7 +237,9 @@ def test_merged_has_the_shapes_and_the_geometry_of_the_layer() -> None:
     tied = merged.attn_weight.unflatten(1, (3, 2))
     torch.testing.assert_close(tied[:, :, 0], tied[:, :, 1], rtol=0, atol=0)
     assert (merged.product, merged.heads) == ("hadamard", None)
+    assert repr(layer).count("merges into a 'hadamard' layer") == 1
     dynamic = XVolution(6, 4, product="dynamic", heads=3).eval().merge()
+    assert "merges into" not in repr(XVolution(6, 4)) + repr(dynamic)
     assert (dynamic.product, dynamic.heads, dynamic.attn_weight.shape) == ("dynamic", 3, (4, 6, 8))
     assert "product='dynamic', heads=3" in repr(dynamic) and "product='hadamard', attn" in repr(merged)
     depthwise = XVolution(6, 6, groups=6).eval().merge()
