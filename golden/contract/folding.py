@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from golden.contract.layer_config import LayerConfig
+from golden.support.arrays import plain
 from golden.support.cli import UserError
 
 #: Where nobody chose a folding, each side has the largest divisor of its channels up to this.
@@ -22,6 +23,11 @@ class Folding:
 
     simd: int
     pe: int
+
+    def __post_init__(self) -> None:
+        # Scalars of numpy become Python's own, as files need them.
+        object.__setattr__(self, "simd", plain(self.simd))
+        object.__setattr__(self, "pe", plain(self.pe))
 
     @classmethod
     def choose(cls, config: LayerConfig, simd: int | None = None, pe: int | None = None) -> Folding:

@@ -23,15 +23,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from golden.contract.bounds import accumulator_ranges
 from golden.contract.fields import checked_array
 from golden.contract.frames import check_frames
 from golden.contract.layer_config import BIAS_BITS, MULTIPLIER_BITS, LayerConfig, LayerError
 from golden.contract.ranges import ACCUMULATOR_BITS, Range
+from golden.support.arrays import as_array
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Layer:
     """A quantised layer: `LayerConfig` and its integer arrays (kept as int64).
 
@@ -66,6 +68,24 @@ class Layer:
         if bound >= 2 ** (ACCUMULATOR_BITS - 1):
             raise LayerError(f"the proven bound on |acc| is {bound}, allowed is less than 2^{ACCUMULATOR_BITS - 1}")
 
+    def __repr__(self) -> str:
+        """One line: what the layer does, between which formats."""
+        c = self.config
+        words = [
+            c.product if c.attn_offsets else "convolution",
+            f"{c.in_channels} -> {c.out_channels} channels",
+            f"frames {c.height}x{c.width}",
+            f"kernel {c.kernel}x{c.kernel}",
+            *([f"stride {c.stride}"] if c.stride > 1 else []),
+            *([f"padding {c.padding}"] if c.padding != "same" else []),
+            *(["depthwise"] if c.depthwise else []),
+            *([f"attention at {len(c.attn_offsets)} offsets"] if c.attn_offsets else []),
+            *([f"{c.heads} heads"] if c.heads is not None else []),
+            f"input {_format(c.in_bits, c.in_signed)}, weights {c.weight_bits} bit",
+            f"output {_format(c.out_bits, c.out_signed)}{' after ReLU' if c.relu else ''}",
+        ]
+        return f"Layer({', '.join(words)})"
+
     @classmethod
     def stand_in(cls, config: LayerConfig) -> Layer:
         """A layer of ``config`` with all weights 0, for uses where only the config counts."""
@@ -76,11 +96,17 @@ class Layer:
         array = checked_array(name, getattr(self, name), self.config.array_shapes[name], low, high)
         object.__setattr__(self, name, array)
 
-    def check_input(self, x: np.ndarray) -> np.ndarray:
+    def check_input(self, x: ArrayLike) -> np.ndarray:
         """Frames as int64 ``[N, C, H, W]`` from integers ``[C, H, W]`` or ``[N, C, H, W]``.
 
-        Raises `UserError` for another shape, a non-integer dtype or a value outside the format.
+        ``x`` is an array, a PyTorch tensor or nested lists. Raises `UserError` for another shape, a
+        non-integer dtype or a value outside the format.
         """
+        x = as_array("input", x)
         c = self.config
         source = f"in_bits {c.in_bits}, in_signed {c.in_signed}"
         return check_frames(x, (c.in_channels, c.height, c.width), c.in_range, source)
+
+
+def _format(bits: int, signed: bool) -> str:
+    return f"{bits} bit {'signed' if signed else 'unsigned'}"

@@ -21,6 +21,7 @@ from golden.contract.fields import (
     take_format,
 )
 from golden.contract.ranges import Range
+from golden.support.arrays import plain
 
 MULTIPLIER_BITS = 16
 BIAS_BITS = 32
@@ -76,7 +77,7 @@ class SimilarityFormat:
 class LayerConfig:
     """Geometry and number formats of a layer: the ``config`` text of a layer file.
 
-    ``docs/layers.md`` says what each field means.
+    ``docs/layers.md`` says what each field means. Scalars of numpy become Python's own.
 
     Raises `LayerError` for any field outside the contract.
     """
@@ -106,6 +107,8 @@ class LayerConfig:
     out_scale: float | None = None
 
     def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            object.__setattr__(self, field.name, _plain_field(getattr(self, field.name)))
         for name, choices in FIELD_CHOICES.items():
             value = getattr(self, name)
             if type(value) is not type(choices[0]) or value not in choices:
@@ -273,3 +276,8 @@ class LayerConfig:
             raise LayerError(f"attn_offsets {brief(offsets)} is not a list of [dy, dx]")
         pairs = tuple(tuple(o) if isinstance(o, list) else o for o in offsets)
         return cls(**{**fields, "attn_offsets": pairs})
+
+
+def _plain_field(value: Any) -> Any:
+    """``value`` without scalars of numpy, also where it is a tuple."""
+    return tuple(map(_plain_field, value)) if isinstance(value, tuple) else plain(value)

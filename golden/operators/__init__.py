@@ -13,6 +13,7 @@ In the order of the data flow:
 `linear_shift`    its control without the product
 `merge`           batch norms and branches folded into weights
 `dynamic_conv`    the merged form of the layer
+`takers`          who takes a module's result in any network
 `replace`         X-volution in any network, and merged there
 ================  ===================================================
 """

@@ -65,15 +65,14 @@ class DynamicConv2d(SlidingModule):
         super().__init__(
             in_channels, out_channels, kernel_size=kernel_size, stride=stride, padding=padding, groups=groups
         )
-        check_choice("product", product, ("hadamard", "dynamic"))
-        self.product = product
-        self.heads = self.check_heads(product, heads)
+        self.product: str = check_choice("product", product, ("hadamard", "dynamic"))
+        self.heads = self.check_heads(self.product, heads)
         self.attn_offsets = check_offsets("attn_offsets", attn_offsets)
-        weights = (out_channels, in_channels // groups)
+        weights = (self.out_channels, self.in_channels // self.groups)
         factory = {"device": device, "dtype": dtype}
-        self.conv_weight = nn.Parameter(torch.empty(*weights, kernel_size, kernel_size, **factory))
+        self.conv_weight = nn.Parameter(torch.empty(*weights, self.kernel_size, self.kernel_size, **factory))
         self.attn_weight = trained(torch.zeros(*weights, len(self.attn_offsets), **factory))
-        self.bias = nn.Parameter(torch.zeros(out_channels, **factory))
+        self.bias = nn.Parameter(torch.zeros(self.out_channels, **factory))
         nn.init.kaiming_uniform_(self.conv_weight, a=math.sqrt(5))  # what Conv2d does
 
     def forward(self, x: Tensor) -> Tensor:

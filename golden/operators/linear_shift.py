@@ -60,18 +60,19 @@ class LinearShift(SlidingModule):
     ) -> None:
         super().__init__(in_channels, out_channels, kernel_size=kernel_size, stride=stride, padding=padding, groups=1)
         check_choice("padding", padding, ("same",))
-        check_choice("product", product, MERGED["product"])
-        check_count("shift", shift)
-        self.product = product
-        self.heads = self.check_heads(product, heads)
+        self.product: str = check_choice("product", product, MERGED["product"])
+        shift = check_count("shift", shift)
+        self.heads = self.check_heads(self.product, heads)
         self.offsets = tuple((shift * dy, shift * dx) for dy, dx in check_offsets("directions", directions))
         if not self.offsets:
             raise UserError("directions () has no shift, allowed is at least one")
-        self.conv = nn.Conv2d(in_channels, out_channels, kernel_size, stride, self.pad, bias=False, device=device)
-        self.conv_norm = nn.BatchNorm2d(out_channels, device=device)
-        shape = (out_channels, feature_count(in_channels, product, self.heads), len(self.offsets))
+        self.conv = nn.Conv2d(
+            self.in_channels, self.out_channels, self.kernel_size, self.stride, self.pad, bias=False, device=device
+        )
+        self.conv_norm = nn.BatchNorm2d(self.out_channels, device=device)
+        shape = (self.out_channels, feature_count(self.in_channels, self.product, self.heads), len(self.offsets))
         self.weight = branch_weight(shape, device=device)
-        self.attn_norm = nn.BatchNorm2d(out_channels, device=device)
+        self.attn_norm = nn.BatchNorm2d(self.out_channels, device=device)
 
     def forward(self, x: Tensor) -> Tensor:
         """``[N, C, H, W]`` to ``[N, O, Ho, Wo]``. Raises `UserError` for another shape."""

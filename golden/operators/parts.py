@@ -25,6 +25,8 @@ from golden.support.cli import UserError
 #: Hooks that set a weight before each forward pass, and do nothing else.
 WEIGHT_HOOKS = (WeightNorm, SpectralNorm, BasePruningMethod)
 
+#: What PyTorch wraps a network in to train it on several devices.
+WRAPPERS = (nn.DataParallel, nn.parallel.DistributedDataParallel)
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -34,7 +36,7 @@ def in_float64(tensor: Tensor) -> Tensor:
     return tensor.detach().cpu().double()
 
 
-def detached_copy(module: M, memo: Mapping[int, nn.Module] | None = None) -> M:
+def detached_copy(module: M, memo: Mapping[int, object] | None = None) -> M:
     """A deep copy of ``module``, also where it holds tensors that autograd computed, as a pruned weight is.
 
     ``memo`` is that of `copy.deepcopy`: what stands in for the objects with these ids.
@@ -46,6 +48,19 @@ def detached_copy(module: M, memo: Mapping[int, nn.Module] | None = None) -> M:
         if isinstance(value, Tensor) and not value.is_leaf
     }
     return copy.deepcopy(module, {**computed, **(memo or {})})
+
+
+def copy_with(module: nn.Module, replacements: Mapping[nn.Module, nn.Module]) -> nn.Module:
+    """A copy of ``module`` with each key of ``replacements`` replaced by its value wherever it is.
+
+    A DataParallel or DistributedDataParallel is left out: the copy has the network that it wraps.
+    """
+    memo = {id(part): replacement for part, replacement in replacements.items()}
+    # Those inside come first, so that what is around them is copied without them.
+    for part in reversed(list(module.modules())):
+        if isinstance(part, WRAPPERS):
+            memo[id(part)] = detached_copy(part.module, memo)
+    return detached_copy(module, memo)
 
 
 def settled(part: M) -> M:

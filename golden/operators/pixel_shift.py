@@ -13,11 +13,13 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from golden.operators.sliding import Centres, every_pixel
+from golden.support.arrays import plain
 from golden.support.cli import UserError
 
 Offset = tuple[int, int]
@@ -28,13 +30,15 @@ def check_offsets(name: str, offsets: Iterable[Sequence[int]]) -> tuple[Offset, 
 
     Raises `UserError` for an entry that is no pair of integers, or that is there twice.
     """
+    offsets = plain(offsets)
     if isinstance(offsets, str) or not isinstance(offsets, Iterable):
         raise UserError(f"{name} {offsets!r} is not a list of (dy, dx)")
     checked: list[Offset] = []
     for offset in offsets:
-        if not isinstance(offset, (tuple, list)) or len(offset) != 2 or any(type(d) is not int for d in offset):
+        pair = tuple(map(plain, offset)) if isinstance(offset, (tuple, list, np.ndarray)) else ()
+        if len(pair) != 2 or any(type(d) is not int for d in pair):
             raise UserError(f"{name} entry {offset!r} is not a pair of integers (dy, dx)")
-        dy, dx = offset
+        dy, dx = pair
         if (dy, dx) in checked:
             raise UserError(f"{name} entry {(dy, dx)} is there twice, each is allowed once")
         checked.append((dy, dx))

@@ -52,10 +52,9 @@ class SelfAttention(nn.Module):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        check_count("heads", heads)
+        heads = check_count("heads", heads)
         for name, channels in (("in_channels", in_channels), ("out_channels", out_channels)):
-            check_count(name, channels)
-            if channels % heads:
+            if check_count(name, channels) % heads:
                 raise UserError(f"heads {heads} does not divide {name} {channels}")
         self.heads = heads
         self.query, self.key, self.value = (

@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from golden.contract.layer_config import FIELD_CHOICES
+from golden.support.arrays import plain
 from golden.support.cli import UserError
 
 #: Rows and columns of pixels.
@@ -36,11 +37,9 @@ class SlidingModule(nn.Module):
         self, in_channels: int, out_channels: int, *, kernel_size: int, stride: int, padding: str, groups: int
     ) -> None:
         super().__init__()
-        check_count("in_channels", in_channels)
-        check_count("out_channels", out_channels)
-        check_choice("kernel_size", kernel_size, FIELD_CHOICES["kernel"])
-        check_choice("stride", stride, FIELD_CHOICES["stride"])
-        check_choice("padding", padding, FIELD_CHOICES["padding"])
+        in_channels = check_count("in_channels", in_channels)
+        out_channels = check_count("out_channels", out_channels)
+        groups = plain(groups)
         if type(groups) is not int or groups not in (1, in_channels):
             raise UserError(f"groups {groups!r} is neither 1 nor in_channels ({in_channels})")
         if groups > 1 and out_channels != in_channels:
@@ -50,9 +49,9 @@ class SlidingModule(nn.Module):
             )
         self.in_channels = in_channels
         self.out_channels = out_channels
-        self.kernel_size = kernel_size
-        self.stride = stride
-        self.padding = padding
+        self.kernel_size: int = check_choice("kernel_size", kernel_size, FIELD_CHOICES["kernel"])
+        self.stride: int = check_choice("stride", stride, FIELD_CHOICES["stride"])
+        self.padding: str = check_choice("padding", padding, FIELD_CHOICES["padding"])
         self.groups = groups
 
     @property
@@ -86,7 +85,7 @@ class SlidingModule(nn.Module):
             raise UserError(f"groups {self.groups} (depthwise) is not for product {product!r}, allowed is 1")
         if heads is None:
             return self.groups
-        check_count("heads", heads)
+        heads = check_count("heads", heads)
         if self.in_channels % heads:
             raise UserError(f"heads {heads} does not divide in_channels {self.in_channels}")
         if self.groups > 1 and heads != self.groups:
@@ -106,13 +105,23 @@ def every_pixel(x: Tensor) -> Centres:
     return slice(0, x.shape[2], 1), slice(0, x.shape[3], 1)
 
 
-def check_choice(name: str, value: Any, choices: Collection[Any]) -> None:
-    """Raise `UserError` unless ``value`` is one of ``choices``, of the same type (True is not 1)."""
+def check_choice(name: str, value: Any, choices: Collection[Any]) -> Any:
+    """``value``, where it is one of ``choices`` and of the same type (True is not 1). A numpy scalar becomes plain.
+
+    Raises `UserError` for any other.
+    """
+    value = plain(value)
     if not any(type(value) is type(choice) and value == choice for choice in choices):
         raise UserError(f"{name} {value!r} is not one of {', '.join(map(repr, choices))}")
+    return value
 
 
-def check_count(name: str, value: Any) -> None:
-    """Raise `UserError` unless ``value`` is an integer of at least 1."""
+def check_count(name: str, value: Any) -> int:
+    """``value``, where it is an integer of at least 1. A numpy scalar becomes plain.
+
+    Raises `UserError` for any other.
+    """
+    value = plain(value)
     if type(value) is not int or value < 1:
         raise UserError(f"{name} {value!r} is not an integer from 1 up")
+    return value

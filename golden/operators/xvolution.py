@@ -55,7 +55,8 @@ class XVolution(SlidingModule):
 
     Args:
         product: ``"hadamard"``, ``"inner"``, ``"dynamic"`` or ``"softmax"``. ``dynamic`` and
-            ``softmax`` are for dense layers only.
+            ``softmax`` are for dense layers only. ``inner`` merges into a ``hadamard`` layer, where the
+            channels of a head have the same attention weights.
         heads: a divisor of C, for ``softmax`` of O, too; not for ``hadamard``. The default is
             ``groups``, which is also the only choice of a depthwise layer.
         directions: unit shifts ``(dy, dx)``, no pair twice. A layer without any is a plain
@@ -115,21 +116,17 @@ class XVolution(SlidingModule):
         super().__init__(
             in_channels, out_channels, kernel_size=kernel_size, stride=stride, padding=padding, groups=groups
         )
-        check_choice("product", product, (*MERGED["product"], "softmax"))
-        check_choice("weighting", weighting, (1, 3))
-        check_count("stack", stack)
-        check_count("shift", shift)
-        check_choice("branch_norm", branch_norm, (True, False))
-        check_choice("feature_norm", feature_norm, (True, False))
-        check_choice("bias", bias, (True, False))
-        self.product = product
-        self.heads = self.check_heads(product, heads)
+        self.product: str = check_choice("product", product, (*MERGED["product"], "softmax"))
+        self.weighting: int = check_choice("weighting", weighting, (1, 3))
+        self.stack = check_count("stack", stack)
+        self.shift = check_count("shift", shift)
+        branch_norm = check_choice("branch_norm", branch_norm, (True, False))
+        feature_norm = check_choice("feature_norm", feature_norm, (True, False))
+        bias = check_choice("bias", bias, (True, False))
+        self.heads = self.check_heads(self.product, heads)
         self.directions = check_offsets("directions", directions)
-        self.shift = shift
-        self.weighting = weighting
-        self.stack = stack
-        self.attn_offsets = tuple((shift * dy, shift * dx) for dy, dx in self.directions)
-        if product == "softmax":
+        self.attn_offsets = tuple((self.shift * dy, self.shift * dx) for dy, dx in self.directions)
+        if self.product == "softmax":
             for name, allowed in UNSHIFTED.items():
                 if getattr(self, name) != allowed:
                     raise UserError(f"{name} {getattr(self, name)} is not for product 'softmax', allowed is {allowed}")
@@ -137,28 +134,35 @@ class XVolution(SlidingModule):
         if feature_norm:
             self._check_feature_norm()
         factory = {"device": device, "dtype": dtype}
-        self.feature_norm = nn.BatchNorm2d(in_channels, affine=False, **factory) if feature_norm else None
+        self.feature_norm = nn.BatchNorm2d(self.in_channels, affine=False, **factory) if feature_norm else None
         self.conv = nn.Conv2d(
-            in_channels, out_channels, kernel_size, stride, self.pad, groups=groups, bias=bias, **factory
+            self.in_channels,
+            self.out_channels,
+            self.kernel_size,
+            self.stride,
+            self.pad,
+            groups=self.groups,
+            bias=bias,
+            **factory,
         )
-        self.conv_norm = nn.BatchNorm2d(out_channels, **factory)
+        self.conv_norm = nn.BatchNorm2d(self.out_channels, **factory)
         self.attention: PixelShiftAttention | SelfAttention
-        if product == "softmax":
-            self.attention = SelfAttention(in_channels, out_channels, heads=self.heads or 1, **factory)
+        if self.product == "softmax":
+            self.attention = SelfAttention(self.in_channels, self.out_channels, heads=self.heads or 1, **factory)
         else:
             self.attention = PixelShiftAttention(
-                in_channels,
-                out_channels,
+                self.in_channels,
+                self.out_channels,
                 self.attn_offsets,
-                product=product,
+                product=self.product,
                 heads=self.heads,
-                groups=groups,
-                weighting=weighting,
-                stack=stack,
+                groups=self.groups,
+                weighting=self.weighting,
+                stack=self.stack,
                 **factory,
             )
         normed = branch_norm and self.has_attention
-        self.attn_norm = nn.BatchNorm2d(out_channels, **factory) if normed else nn.Identity()
+        self.attn_norm = nn.BatchNorm2d(self.out_channels, **factory) if normed else nn.Identity()
 
     @property
     def has_attention(self) -> bool:
@@ -264,5 +268,6 @@ class XVolution(SlidingModule):
         """The geometry and the attention's options, as ``repr`` shows them."""
         names = ("product", "heads", "directions", "shift", "weighting", "stack")
         options = {name: getattr(self, name) for name in names if self.product != "softmax" or name not in UNSHIFTED}
-        shown = (f", {name}={value!r}" for name, value in options.items() if value is not None)
-        return super().extra_repr() + "".join(shown)
+        shown = "".join(f", {name}={value!r}" for name, value in options.items() if value is not None)
+        becomes = ", merges into a 'hadamard' layer" if self.product == "inner" else ""
+        return super().extra_repr() + shown + becomes

@@ -1,4 +1,4 @@
-"""Post-training quantisation: a merged float layer and calibration frames to an integer layer.
+"""Post-training quantisation: a float layer and calibration frames to an integer layer.
 
 One step of the accumulator of output channel ``o`` is worth ``unit[o]`` in output values. The
 convolution, the attention and the bias of a channel all count these steps. So the attention scale
@@ -35,11 +35,12 @@ import dataclasses
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from reprlib import repr as brief
 from typing import get_args
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from golden.contract.layer import Layer
 from golden.contract.layer_config import BIAS_BITS, FIELD_RANGES, MULTIPLIER_BITS, LayerConfig, LayerError
@@ -47,8 +48,10 @@ from golden.contract.ranges import Range
 from golden.contract.scales import dequantise_output, to_steps
 from golden.model import integer
 from golden.operators.dynamic_conv import DynamicConv2d
+from golden.operators.merge import merged_form
 from golden.operators.parts import in_float64
 from golden.quantise.calibration import Method, activation_scale, full_sim_shift
+from golden.support.arrays import plain
 from golden.support.cli import UserError
 
 #: Unit, in output steps, that a channel whose weights are all zero asks for at most.
@@ -58,9 +61,10 @@ WEIGHT_FRACTIONS = 2.0 ** (-np.arange(9) / 4)
 
 
 def quantise(
-    merged: DynamicConv2d,
-    calibration: Tensor,
+    layer: nn.Module,
+    calibration: Tensor | np.ndarray,
     *,
+    norm: nn.Module | None = None,
     in_bits: int = 8,
     in_signed: bool | None = None,
     weight_bits: int = 8,
@@ -74,17 +78,20 @@ def quantise(
     sim_bits: int | None = None,
     sim_shift: int | None = None,
 ) -> Layer:
-    """The integer layer that stands for ``merged`` on data like ``calibration``.
+    """The integer layer that stands for ``layer`` on data like ``calibration``.
 
     Args:
-        merged: the float layer, the atomic form of X-volution (arXiv 2106.02253).
-        calibration: input frames of ``merged``, real ``[N, C, H, W]``. H and W become the layer's.
+        layer: a `DynamicConv2d`, the atomic form of X-volution (arXiv 2106.02253); an X-volution, which
+            is merged; or a Conv2d. It stays as it is.
+        calibration: input frames of ``layer``, real ``[N, C, H, W]``. H and W become the layer's.
+        norm: the norm that follows ``layer`` in its network, to be folded in. None: nothing is folded.
         in_bits, weight_bits, out_bits: number formats.
         in_signed: whether inputs have a sign. None: where the calibration frames hold a negative value.
         out_signed: whether outputs have a sign. None: where the float output for the calibration
             frames holds a negative value and ``relu`` is off. An unsigned output saturates at 0,
             which is a ReLU.
-        relu: whether the layer ends in a ReLU.
+        relu: whether a ReLU follows, at once or behind ``norm``. Where a norm that is not folded or an
+            addition comes before the ReLU, the ReLU is not the layer's.
         method: ``minmax`` gives activations, outputs and weights their full range. ``mse`` clips
             a range where that lessens the squared error of the output on the calibration frames.
             Inputs have one range, outputs have one, and the weights of each channel have one.
@@ -103,12 +110,13 @@ def quantise(
         A `Layer` with ``in_scale`` and ``out_scale`` recorded.
 
     Raises:
-        UserError: for a layer that is not merged; for calibration data that is not
+        UserError: for a layer or norm that `merged_form` refuses; for calibration data that is not
             ``[N, C, H, W]``, empty, not finite, zero everywhere or negative where ``in_signed``
             is False; for weights that are not finite; for an unknown method; and as
             `LayerError` for all that the contract refuses.
     """
-    x = _checked_input(merged, calibration, in_signed=in_signed, method=method)
+    merged = merged_form(layer, norm)
+    x = _checked_input(merged, calibration, method=method)
     config = _formats(
         merged,
         x,
@@ -130,19 +138,13 @@ def quantise(
     return problem.best_layer(config, attn_shifts)[1]
 
 
-def _checked_input(merged: DynamicConv2d, calibration: Tensor, *, in_signed: bool | None, method: Method) -> np.ndarray:
+def _checked_input(merged: DynamicConv2d, calibration: Tensor | np.ndarray, *, method: Method) -> np.ndarray:
     """The calibration frames in float64, after all checks. Raises `UserError` as `quantise` does."""
-    if not isinstance(merged, DynamicConv2d):
-        raise UserError(f"merged is a {type(merged).__name__}, allowed is the DynamicConv2d that its merge() returns")
     if method not in get_args(Method):
         raise UserError(f"method {method!r} is not one of {', '.join(map(repr, get_args(Method)))}")
     x = _checked_frames(merged, calibration)
     for name in ("conv_weight", "attn_weight", "bias"):
         _finite(name, getattr(merged, name))
-    if in_signed is False and x.min() < 0:
-        raise UserError(
-            f"calibration has a value {x.min():g}, which an unsigned input (in_signed False) does not allow"
-        )
     return x
 
 
@@ -179,9 +181,13 @@ def _formats(
         sim_shift=0 if sim_shift is None and dynamic else sim_shift,
         **formats,
     )
+    if not config.in_signed and x.min() < 0:
+        raise UserError(
+            f"calibration has a value {x.min():g}, which an unsigned input (in_signed False) does not allow"
+        )
     if out_signed is None:
         negative = bool(_float_output(_in_double(merged), x).min() < 0)
-        config = dataclasses.replace(config, out_signed=negative and not relu)
+        config = dataclasses.replace(config, out_signed=negative and not config.relu)
     return config
 
 
@@ -207,6 +213,7 @@ def _with_scales(
     if out_scale is None:
         # An output that is 0 on all frames says nothing of its scale. Any scale will do.
         out_scale = activation_scale(target, config.out_range, method) if target.any() else in_scale
+    in_scale, out_scale = plain(in_scale), plain(out_scale)
     config = dataclasses.replace(config, in_scale=in_scale, out_scale=out_scale)
     conv_weight, attn_weight, bias = (
         _finite(name, getattr(merged, name)) for name in ("conv_weight", "attn_weight", "bias")
@@ -371,7 +378,12 @@ def _channel_peak(weight: np.ndarray) -> np.ndarray:
     return np.abs(weight).reshape(weight.shape[0], -1).max(axis=1, initial=0.0)
 
 
-def _checked_frames(merged: DynamicConv2d, calibration: Tensor) -> np.ndarray:
+def _checked_frames(merged: DynamicConv2d, calibration: Tensor | np.ndarray) -> np.ndarray:
+    if isinstance(calibration, np.ndarray) and calibration.dtype.kind == "f":
+        calibration = torch.from_numpy(calibration.astype(np.float64))
+    if not isinstance(calibration, Tensor):
+        what = f"has dtype {calibration.dtype}" if isinstance(calibration, np.ndarray) else f"is {brief(calibration)}"
+        raise UserError(f"calibration {what}, allowed are floating-point tensors and arrays")
     shape = list(calibration.shape)
     if len(shape) != 4 or shape[1] != merged.in_channels or 0 in shape:
         allowed = f"[N, {merged.in_channels}, H, W] with none of them 0"

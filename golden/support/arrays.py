@@ -1,4 +1,7 @@
-"""Integer arrays in ``.npy`` and ``.npz`` files, read without trust and written whole."""
+"""Arrays and numbers as users bring them, and integer arrays in ``.npy`` and ``.npz`` files.
+
+Files are read without trust and written whole.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +24,29 @@ _HEADERS: dict[tuple[int, int], Any] = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,
 }
+
+
+def plain(value: Any) -> Any:
+    """A scalar of numpy or PyTorch as the number of Python that it holds; anything else as it is."""
+    return value.item() if getattr(value, "shape", None) == () else value
+
+
+def as_array(name: str, value: Any) -> np.ndarray:
+    """``value`` as an array of numbers: it is one, a PyTorch tensor on any device, or nested lists.
+
+    Raises `UserError` that begins with ``name`` for anything else.
+    """
+    if hasattr(value, "detach"):
+        value = value.detach().cpu()
+        if value.is_floating_point():
+            value = value.double()  # numpy lacks some floats of PyTorch, and float64 holds them all
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise UserError(f"{name} is no array: {error}") from None
+    if array.dtype.kind not in "biuf":
+        raise UserError(f"{name} has dtype {array.dtype}, allowed are real numbers")
+    return array
 
 
 def read_array(path: str | os.PathLike[str]) -> np.ndarray:

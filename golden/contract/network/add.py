@@ -11,6 +11,7 @@ from golden.contract.fields import LayerError, check_boolean, check_integer
 from golden.contract.network.result import Result
 from golden.contract.network.step import MULTIPLIER, OUT_BITS, SHIFT, Step
 from golden.contract.ranges import Range
+from golden.support.arrays import plain
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -40,9 +41,10 @@ class Add(Step):
         pair: Any = self.multipliers
         if not isinstance(pair, (tuple, list)) or len(pair) != 2:
             raise LayerError(f"multipliers {brief(pair)} are not two integers")
+        pair = tuple(map(plain, pair))
         for multiplier in pair:
             check_integer("multipliers entry", multiplier, (0, MULTIPLIER[1]))
-        object.__setattr__(self, "multipliers", tuple(pair))
+        object.__setattr__(self, "multipliers", pair)
         check_integer("shift", self.shift, SHIFT)
         check_integer("out_bits", self.out_bits, OUT_BITS)
         check_boolean("out_signed", self.out_signed)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from reprlib import repr as brief
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from golden.contract.fields import LayerError
 from golden.contract.frames import check_frames
@@ -19,6 +20,7 @@ from golden.contract.network.argmax import Argmax
 from golden.contract.network.linear import Linear
 from golden.contract.network.result import Result, check_image
 from golden.contract.network.step import Step
+from golden.support.arrays import as_array
 from golden.support.cli import UserError
 
 #: The name that steps know the image by.
@@ -88,13 +90,14 @@ class IntegerNetwork:
         """This network with other ``steps``. Raises `LayerError` as the constructor does."""
         return IntegerNetwork(image=self.image, steps=steps, output=self.output)
 
-    def check_input(self, x: np.ndarray) -> np.ndarray:
+    def check_input(self, x: ArrayLike) -> np.ndarray:
         """Frames as int64 ``[N, C, H, W]`` from integers ``[C, H, W]`` or ``[N, C, H, W]``.
 
-        Raises `UserError` for another shape, a non-integer dtype or a value outside the format.
+        ``x`` is an array, a PyTorch tensor or nested lists. Raises `UserError` for another shape, a
+        non-integer dtype or a value outside the format.
         """
         source = f"input bits {self.image.bits}, signed {self.image.signed}"
-        return check_frames(x, self.image.shape, self.image.limits, source)
+        return check_frames(as_array("input", x), self.image.shape, self.image.limits, source)
 
 
 @contextmanager

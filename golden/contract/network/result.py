@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 from golden.contract.fields import LayerError, check_boolean, check_integer, check_scale
 from golden.contract.ranges import Range
+from golden.support.arrays import plain
 
 #: Most channels, rows and columns that a result may have.
 MOST = 4096
@@ -33,6 +35,8 @@ class Result:
     scale: float | None = None
 
     def __post_init__(self) -> None:
+        for f in dataclasses.fields(self):
+            object.__setattr__(self, f.name, plain(getattr(self, f.name)))
         for name in ("channels", "height", "width"):
             size = getattr(self, name)
             if not 1 <= size <= MOST:

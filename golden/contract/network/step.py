@@ -12,6 +12,7 @@ import numpy as np
 
 from golden.contract.fields import check_names, check_scale
 from golden.contract.network.result import Result
+from golden.support.arrays import plain
 
 #: Bits of a requantised result, bits that a shift may drop, and values of a multiplier that may not be 0.
 OUT_BITS = (2, 16)
@@ -53,6 +54,8 @@ class Step(ABC):
     array_names: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:
+        for f in dataclasses.fields(self):
+            object.__setattr__(self, f.name, plain(getattr(self, f.name)))
         check_scale("scale", self.scale)
 
     @abstractmethod

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from golden.contract.folding import Folding
 from golden.contract.layer import Layer
 from golden.contract.layer_config import DYNAMIC_RANGES, FIELD_RANGES, LayerConfig, LayerError, SimilarityFormat
 from golden.contract.layer_file import ARRAYS, read_layer, write_layer
@@ -597,3 +598,34 @@ def test_a_path_is_a_layer_too(tmp_path: Path) -> None:
 def test_neither_name_nor_file() -> None:
     with pytest.raises(LayerError, match=r"layer 'nosuch' is neither a file nor one of .*tiny"):
         load_layer("nosuch")
+
+
+def test_a_layer_is_printed_in_one_line() -> None:
+    def line(**fields: Any) -> str:
+        sizes = {"in_channels": 4, "out_channels": 4, "height": 8, "width": 9}
+        layer = random_layer(np.random.default_rng(0), **sizes | fields)
+        assert str(layer) == repr(layer)
+        return repr(layer)
+
+    formats = "input 8 bit unsigned, weights 8 bit, output 8 bit unsigned after ReLU)"
+    assert line() == f"Layer(hadamard, 4 -> 4 channels, frames 8x9, kernel 3x3, attention at 8 offsets, {formats}"
+    assert line(product="dynamic", heads=2, stride=2, padding="valid") == (
+        "Layer(dynamic, 4 -> 4 channels, frames 8x9, kernel 3x3, stride 2, padding valid, "
+        f"attention at 8 offsets, 2 heads, {formats}"
+    )
+    assert line(groups=4, attn_offsets=(), in_bits=2, in_signed=True, out_signed=True, out_bits=16, relu=False) == (
+        "Layer(convolution, 4 -> 4 channels, frames 8x9, kernel 3x3, depthwise, "
+        "input 2 bit signed, weights 8 bit, output 16 bit signed)"
+    )
+
+
+def test_scalars_of_numpy_in_a_config_and_a_folding() -> None:
+    sizes = {"in_channels": 4, "out_channels": 4, "height": 8, "width": 9}
+    fields = dataclasses.asdict(random_layer(np.random.default_rng(0), **sizes).config) | {"in_scale": 0.5}
+    numpy = {name: None if value is None else np.asarray(value)[()] for name, value in fields.items()}
+    numpy["attn_offsets"] = tuple(tuple(np.array(offset)) for offset in fields["attn_offsets"])
+    config = LayerConfig(**numpy)
+    assert config == LayerConfig(**fields)
+    assert LayerConfig.from_json(config.to_json()) == config
+    folding = Folding.choose(config, np.int64(1), np.int32(1))
+    assert (type(folding.simd), type(folding.pe)) == (int, int)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from golden.contract.layer import Layer
 from golden.contract.ranges import Range
@@ -49,3 +50,15 @@ def test_a_layer_without_scales_is_refused() -> None:
     layer = dataclasses.replace(layer, config=dataclasses.replace(layer.config, in_scale=None))
     with pytest.raises(UserError, match="the layer file records no in_scale"):
         quantise_input(layer, np.zeros(1))
+
+
+def test_tensors_and_lists_are_arrays() -> None:
+    layer = scaled_layer(in_bits=4, in_signed=False, in_scale=0.25, out_scale=0.125)
+    values = [[0.3, 1.0], [-2.0, 9.0]]
+    for given in (values, torch.tensor(values, requires_grad=True), torch.tensor(values, dtype=torch.bfloat16)):
+        assert quantise_input(layer, given).tolist() == [[1, 4], [0, 15]]
+    assert dequantise_output(layer, torch.tensor([-3, 255])).tolist() == [-0.375, 31.875]
+    assert layer.check_input(torch.ones(1, 1, 1, dtype=torch.uint8)).tolist() == [[[[1]]]]
+    for given, message in (("abc", "input has dtype <U3"), ([[1.0], [1.0, 2.0]], "input is no array")):
+        with pytest.raises(UserError, match=f"^{message}"):
+            quantise_input(layer, given)

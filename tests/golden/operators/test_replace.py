@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import itertools
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -103,7 +105,7 @@ def test_static_branch_is_the_convolution_it_replaces() -> None:
     net: nn.Module = ResNet().double().eval()
     x = torch.randn(2, 3, 17, 15, dtype=torch.float64)
     expected = net(x)
-    net = replace_convolutions(net, "", product="inner", directions=[(0, 1), (1, 1)])
+    net = replace_convolutions(net, "", norms="keep", product="inner", directions=[(0, 1), (1, 1)])
     silence_attention(net)
     torch.testing.assert_close(net(x), expected)
 
@@ -285,3 +287,156 @@ def test_merging_refuses_by_name() -> None:
     net.eval().get_submodule("stem").register_forward_hook(lambda module, args, output: None)
     with pytest.raises(UserError, match=r"^module 'stem': the layer has the forward hook '.*<lambda>'"):
         merge_all(net)
+
+
+def settle(module: nn.Module) -> None:
+    """Batch norms that do something."""
+    for part in module.modules():
+        if isinstance(part, (nn.BatchNorm2d, nn.SyncBatchNorm)) and part.running_mean is not None:
+            nn.init.normal_(part.running_mean)
+            nn.init.uniform_(part.running_var, 0.5, 2)
+            if part.affine:
+                nn.init.uniform_(part.weight, 0.5, 1.5)
+                nn.init.normal_(part.bias)
+
+
+def quiet(module: nn.Module) -> None:
+    """Attention branches that add nothing. The static branches stay as they are."""
+    for part in module.modules():
+        if isinstance(part, XVolution):
+            nn.init.zeros_(part.attn_norm.weight)
+
+
+@pytest.mark.parametrize("convert", [lambda net: net, nn.SyncBatchNorm.convert_sync_batchnorm], ids=["", "sync"])
+def test_a_norm_that_is_seen_to_follow_becomes_that_of_the_static_branch(convert: Callable[..., nn.Module]) -> None:
+    net = convert(ResNet()).double().eval()
+    settle(net)
+    x = torch.randn(2, 3, 17, 15, dtype=torch.float64)
+    expected, before = net(x), dict(net.named_modules())
+    replace_convolutions(net, ["layer1", "layer2.first.down"])
+    for block, conv, norm in itertools.product(("layer1.0", "layer1.1"), ("conv",), (1, 2)):
+        layer = net.get_submodule(f"{block}.{conv}{norm}")
+        assert isinstance(layer, XVolution) and layer.conv_norm is before[f"{block}.bn{norm}"]
+        assert type(net.get_submodule(f"{block}.bn{norm}")) is nn.Identity
+    down = net.get_submodule("layer2.first.down")
+    assert isinstance(down, XVolution) and down.conv_norm not in before.values()
+    assert type(net.get_submodule("layer2.first.bn1")) is type(before["layer2.first.bn1"])
+    quiet(net)
+    down.conv_norm.eps = 0
+    torch.testing.assert_close(net(x), expected)
+    assert {p.data_ptr() for p in before["layer1.0.bn1"].parameters()} <= {p.data_ptr() for p in net.parameters()}
+    torch.testing.assert_close(merge_all(net)(x), expected)
+
+
+class Branching(nn.Module):
+    """Cannot be traced: what happens depends on values."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(4, 4, 3, padding=1)
+        self.norm = nn.BatchNorm2d(4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.norm(self.conv(x))
+        return y if y.mean() > 0 else -y
+
+
+class Uses(nn.Module):
+    """A convolution and a norm, used as ``how`` says."""
+
+    def __init__(self, how: Callable[..., Tensor], norm: nn.Module | None = None) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(4, 4, 3, padding=1)
+        self.norm = nn.BatchNorm2d(4) if norm is None else norm
+        self.how = how
+        self.seen: list[Tensor] = []
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.seen.append(x)
+        return self.how(self.conv, self.norm, x)
+
+
+STAYS: dict[str, tuple[Callable[[], nn.Module], str]] = {
+    "group norm": (lambda: nn.Sequential(nn.Conv2d(4, 4, 3), nn.GroupNorm(2, 4)), "it is a GroupNorm, allowed are Ba"),
+    "own class": (
+        lambda: nn.Sequential(nn.Conv2d(4, 4, 3), type("OwnNorm", (nn.BatchNorm2d,), {})(4)),
+        "it is a OwnNorm, allowed are BatchNorm2d and SyncBatchNorm",
+    ),
+    "used elsewhere": (
+        lambda: Uses(lambda conv, norm, x: norm(y := conv(x)) + y),
+        "more than the norm takes what the convolution computes",
+    ),
+    "norm used twice": (lambda: Uses(lambda conv, norm, x: norm(norm(conv(x)))), "it is not seen to be called once"),
+    "not traceable": (Branching, "nobody can see what follows here; norms={'conv': 'norm'} takes it over"),
+    "convolution used twice": (lambda: Uses(lambda conv, norm, x: norm(conv(conv(x)))), "nobody can see what follows"),
+}
+
+
+@pytest.mark.parametrize("kind", STAYS)
+def test_a_norm_that_stays_behind_is_named_in_a_warning(kind: str) -> None:
+    build, reason = STAYS[kind]
+    net = build()
+    name, norm = [key for key, _ in net.named_children()][:2]
+    words = f"module '{name}' is replaced by an XVolution, which has norms of its own, and its norm '{norm}' stays behi"
+    with pytest.warns(UserWarning, match=f"^{words}nd: {re.escape(reason)}"):
+        replace_convolutions(net, name)
+    assert isinstance(net.get_submodule(name), XVolution) and not isinstance(net.get_submodule(norm), nn.Identity)
+    kept = build()
+    replace_convolutions(kept, name, norms="keep")  # no warning: any is an error here
+    assert not isinstance(kept.get_submodule(norm), nn.Identity)
+
+
+def test_no_warning_where_no_norm_follows() -> None:
+    for net in (
+        nn.Sequential(nn.Conv2d(4, 4, 3, padding=1), nn.ReLU(), nn.BatchNorm2d(4)),
+        Uses(lambda conv, norm, x: conv(norm(x))),
+        Uses(lambda conv, norm, x: norm(x + conv(x))),
+    ):
+        replace_convolutions(net, lambda name, conv: True)
+        assert any(type(part) is nn.BatchNorm2d and "conv_norm" not in name for name, part in net.named_modules())
+
+
+def test_looking_at_a_network_leaves_it_as_it_is() -> None:
+    net = Uses(lambda conv, norm, x: norm(conv(x)))
+    replace_convolutions(net, "conv")
+    assert net.seen == [] and isinstance(net.norm, nn.Identity)
+
+
+def test_a_part_is_looked_at_where_the_whole_cannot_be_traced() -> None:
+    net = nn.Sequential(Branching(), nn.Sequential(nn.Conv2d(4, 4, 3), nn.BatchNorm2d(4)))
+    norm = net[1][1]
+    replace_convolutions(net, "1.0")
+    assert isinstance(net[1][0], XVolution) and net[1][0].conv_norm is norm and isinstance(net[1][1], nn.Identity)
+    # What a part hands out may go anywhere.
+    parts = nn.Sequential(Branching(), nn.Sequential(nn.Conv2d(4, 4, 3)), nn.BatchNorm2d(4))
+    replace_convolutions(parts, "1.0")
+    assert type(parts[2]) is nn.BatchNorm2d
+
+
+def test_norms_that_are_told_are_taken_over() -> None:
+    net = nn.Sequential(Branching(), nn.Sequential(nn.Conv2d(4, 4, 3), nn.BatchNorm2d(4))).double().eval()
+    settle(net)
+    x = torch.randn(2, 4, 7, 7, dtype=torch.float64)
+    expected, norms = net(x), [net[0].norm, net[1][1]]
+    replace_convolutions(net, "*", norms={"0.conv": "0.norm"})
+    quiet(net)
+    assert [net[0].conv.conv_norm, net[1][0].conv_norm] == norms
+    torch.testing.assert_close(net(x), expected)
+
+
+@pytest.mark.parametrize(
+    ("norms", "message"),
+    [
+        ({"stem": "layer1.0.bn1"}, "norms names 'stem', which is not one of the convolutions to replace"),
+        ({"layer1.0.conv1": "bn1"}, "norms names 'bn1', which is no module of this ResNet"),
+        ({"layer1.0.conv1": "fc"}, "module 'fc' cannot be taken over: it is a Linear, allowed are BatchNorm2d and Sy"),
+        ({"layer1.0.conv1": "layer2.first.bn1"}, "module 'layer2.first.bn1' cannot be taken over: it has 8 channels"),
+        ({"layer1.0.conv1": "layer1.0.bn1", "layer1.0.conv2": "layer1.0.bn1"}, "norms names 'layer1.0.bn1' twice"),
+        ("drop", "norms 'drop' is not one of 'fold', 'keep'"),
+    ],
+)
+def test_norms_that_are_told_wrongly_are_refused(norms: Any, message: str) -> None:
+    net = ResNet()
+    with pytest.raises(UserError, match=f"^{message}"):
+        replace_convolutions(net, ["layer1.0.conv1", "layer1.0.conv2"], norms=norms)
+    assert not xvolutions(net)

@@ -237,7 +237,9 @@ def test_merged_has_the_shapes_and_the_geometry_of_the_layer() -> None:
     tied = merged.attn_weight.unflatten(1, (3, 2))
     torch.testing.assert_close(tied[:, :, 0], tied[:, :, 1], rtol=0, atol=0)
     assert (merged.product, merged.heads) == ("hadamard", None)
+    assert repr(layer).count("merges into a 'hadamard' layer") == 1
     dynamic = XVolution(6, 4, product="dynamic", heads=3).eval().merge()
+    assert "merges into" not in repr(XVolution(6, 4)) + repr(dynamic)
     assert (dynamic.product, dynamic.heads, dynamic.attn_weight.shape) == ("dynamic", 3, (4, 6, 8))
     assert "product='dynamic', heads=3" in repr(dynamic) and "product='hadamard', attn" in repr(merged)
     depthwise = XVolution(6, 6, groups=6).eval().merge()
@@ -425,3 +427,52 @@ def test_frames_of_another_shape_are_refused(shape: tuple[int, ...]) -> None:
     for module in (layer, layer.merge()):
         with pytest.raises(UserError, match=r"input has shape .* allowed is \[N, 2, H, W\] with H and W at least 5"):
             module(torch.zeros(shape))
+
+
+def test_scalars_and_arrays_of_numpy_are_numbers() -> None:
+    """They come out of configuration files and sweeps."""
+    i = np.int64
+    layer = XVolution(
+        i(4),
+        np.int32(8),
+        kernel_size=i(5),
+        stride=np.uint8(2),
+        padding=np.str_("valid"),
+        groups=i(1),
+        product=np.str_("inner"),
+        heads=torch.tensor(2),
+        directions=np.array([[0, 1], [-1, 0]]),
+        shift=np.array(2),
+        weighting=i(1),
+        stack=i(1),
+        branch_norm=np.bool_(False),
+        feature_norm=np.bool_(True),
+        bias=np.bool_(True),
+    )
+    plain = XVolution(
+        4,
+        8,
+        kernel_size=5,
+        stride=2,
+        padding="valid",
+        product="inner",
+        heads=2,
+        directions=[(0, 1), (-1, 0)],
+        shift=2,
+        branch_norm=False,
+        feature_norm=True,
+        bias=True,
+    )
+    assert repr(layer) == repr(plain)
+    merged = layer.eval().merge()
+    assert {type(d) for offset in merged.attn_offsets for d in offset} == {int}
+    assert repr(merged) == repr(plain.eval().merge())
+    for arguments, message in (
+        ({"heads": np.float64(2), "product": "inner"}, "heads 2.0 is not an integer from 1 up"),
+        ({"bias": np.int64(1)}, "bias 1 is not one of True, False"),
+        ({"directions": np.array([[0, 0.5]])}, r"directions entry array\(\[0\. , 0\.5\]\) is not a pair of integers"),
+        ({"directions": np.array(3)}, r"directions 3 is not a list of \(dy, dx\)"),
+        ({"shift": np.array([1])}, r"shift array\(\[1\]\) is not an integer from 1 up"),
+    ):
+        with pytest.raises(UserError, match=f"^{message}"):
+            XVolution(4, 4, **arguments)

@@ -560,3 +560,49 @@ def test_weights_that_are_not_finite_are_refused(name: str) -> None:
         merged.get_parameter(name).view(-1)[0] = torch.nan
     with pytest.raises(UserError, match=f"^{name} has a value that is NaN or infinite"):
         quantise(merged, frames(18))
+
+
+def test_numpy_is_as_good_as_python_and_torch() -> None:
+    merged, x = dynamic_layer(19), frames(19, signed=True)
+    options: dict[str, Any] = {
+        "in_bits": 7,
+        "weight_bits": 6,
+        "out_bits": 9,
+        "in_signed": True,
+        "out_signed": True,
+        "relu": True,
+        "in_scale": 0.03125,
+        "out_scale": 0.25,
+        "attn_shift": 4,
+        "sim_bits": 7,
+        "sim_shift": 5,
+    }
+    plain = quantise(merged, x, **options)
+    layer = quantise(merged, x.numpy(), **{name: np.asarray(value)[()] for name, value in options.items()})
+    assert layer.config == plain.config and layer.config.to_json() == plain.config.to_json()
+    np.testing.assert_array_equal(layer.conv_weight, plain.conv_weight)
+    np.testing.assert_array_equal(layer.multiplier, plain.multiplier)
+    for frames_of in (np.float16, np.float32, np.longdouble):
+        assert quantise(merged, x.numpy().astype(frames_of)).config.in_signed
+
+
+@pytest.mark.parametrize(
+    ("x", "options", "message"),
+    [
+        (
+            frames(17).numpy().astype(int),
+            {},
+            "calibration has dtype int64, allowed are floating-point tensors and arra",
+        ),
+        (frames(17).numpy() * 1j, {}, "calibration has dtype complex64"),
+        ([[1.0]], {}, "calibration is [[1.0]], allowed are"),
+        (frames(17), {"in_bits": np.float64(8)}, "in_bits 8.0 is not an integer from 2 to 8"),
+        (frames(17), {"in_scale": np.float32(0)}, "in_scale 0.0 is not a positive finite number"),
+        (frames(17), {"out_scale": np.array([0.5])}, "out_scale array([0.5]) is not a positive finite number"),
+        (frames(17), {"relu": np.int64(1)}, "relu 1 is not true or false"),
+        (frames(17, signed=True), {"in_signed": np.bool_(False)}, "which an unsigned input (in_signed False) does not"),
+    ],
+)
+def test_numpy_is_refused_by_name(x: Any, options: Any, message: str) -> None:
+    with pytest.raises(UserError, match=re.escape(message)):
+        quantise(float_layer(17), x, **options)

@@ -1,0 +1,105 @@
+"""One layer of any float network in integers, and what the layer gets to see."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from golden.operators.norms import channel_affine
+from golden.operators.parts import copy_with
+from golden.operators.takers import Takers
+from golden.quantise.integer_layer import IntegerLayer
+from golden.quantise.layer import quantise
+from golden.support.cli import UserError
+
+#: Options of `quantise` that the network decides.
+FROM_NETWORK = ("norm", "relu")
+
+
+def quantise_in(network: nn.Module, name: str, *inputs: Any, **options: Any) -> nn.Module:
+    """A copy of ``network`` whose layer ``name`` computes in integers, an `IntegerLayer`.
+
+    The frames that the layer gets for ``inputs`` calibrate it. A norm that alone takes the layer's
+    result is folded in, and the identity takes its place. A ReLU that alone takes what then comes out
+    becomes the layer's, too. This is seen by tracing (`golden.operators.takers`). A norm or ReLU
+    behind anything else, an addition for one, is not the layer's and stays. So does all that cannot be
+    seen, and what such a copy computes is right in any case.
+
+    Args:
+        network: in eval mode. It stays as it is.
+        name: of a Conv2d, an XVolution or a DynamicConv2d, as in ``network.named_modules()``.
+        inputs: what ``network`` is called with, a batch of images for one.
+        options: of `golden.quantise.layer.quantise`, but for ``norm`` and ``relu``.
+
+    Returns:
+        The copy. Its module ``name`` has the integer layer as ``layer``.
+
+    Raises:
+        UserError: as `layer_inputs` and `quantise` raise it, naming the module, and for an option that the
+            network decides.
+    """
+    for option in FROM_NETWORK:
+        if option in options:
+            raise UserError(f"option {option!r} follows from the network, allowed are other options of quantise()")
+    frames = layer_inputs(network, name, *inputs)
+    layer = network.get_submodule(name)
+    takers = Takers(network)
+    norm = _norm_behind(takers, name, getattr(layer, "out_channels", 0))
+    behind = takers.of(name if norm is None else norm)
+    relu = behind is not None and len(behind) == 1 and behind[0].is_relu
+    folded = None if norm is None else network.get_submodule(norm)
+    try:
+        integers = quantise(layer, frames, norm=folded, relu=relu, **options)
+    except UserError as error:
+        raise UserError(f"module {name!r}: {error}") from None
+    replacements: dict[nn.Module, nn.Module] = {layer: IntegerLayer(integers).eval()}
+    if folded is not None:
+        replacements[folded] = nn.Identity().eval()
+    return copy_with(network, replacements)
+
+
+def layer_inputs(network: nn.Module, name: str, *inputs: Any) -> Tensor:
+    """The frames ``[N, C, H, W]`` that module ``name`` gets when ``network`` is called with ``inputs``.
+
+    Raises `UserError` for a network in training mode, which the call would change; for a name that is
+    none of its modules; and for a module that gets no frames, or frames of several sizes.
+    """
+    if any(part.training for part in network.modules()):
+        raise UserError("network is in training mode, allowed is eval mode (call eval())")
+    modules = dict(network.named_modules(remove_duplicate=False))
+    if name not in modules:
+        raise UserError(f"module {name!r} is not in this {type(network).__name__}")
+    seen: list[Tensor] = []
+
+    def note(module: nn.Module, given: tuple[Any, ...], named: dict[str, Any]) -> None:
+        seen.append((*given, *named.values())[0])
+
+    handle = modules[name].register_forward_pre_hook(note, with_kwargs=True)
+    try:
+        with torch.no_grad():
+            network(*inputs)
+    finally:
+        handle.remove()
+    sizes = {tuple(frames.shape[1:]) for frames in seen}
+    if len(sizes) != 1:
+        found = "is not called" if not seen else f"gets frames of the sizes {sorted(sizes)}, allowed is one size"
+        raise UserError(f"module {name!r} {found}")
+    return torch.cat(seen)
+
+
+def _norm_behind(takers: Takers, name: str, channels: int) -> str | None:
+    """Name of the norm that alone takes the ``channels`` of module ``name``, and can be folded in."""
+    behind = takers.of(name)
+    if behind is None or len(behind) != 1 or behind[0].module is None or not behind[0].is_norm:
+        return None
+    norm = behind[0]
+    assert norm.module is not None
+    if not takers.called_once(norm.name):
+        return None
+    try:
+        channel_affine(norm.module, channels)
+    except UserError:
+        return None
+    return norm.name
