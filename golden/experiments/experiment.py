@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from golden.experiments.settings import build_network, check_settings
-from golden.networks.network import Network, parameter_count
+from golden.operators.network import Network, parameter_count
 from golden.quantise.fake import FakeQuantised
 from golden.quantise.network import quantise_network
 from golden.quantise.precision import Precision

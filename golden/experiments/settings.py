@@ -15,10 +15,10 @@ from typing import Any
 import torch
 
 from golden.contract.layer_config import NEIGHBOURS
-from golden.networks.network import Network
 from golden.networks.resnet import ARCHITECTURES, BLOCKS, resnet
 from golden.networks.variants import FEATURES, KINDS, PLACES, Variant
-from golden.operators.xvolution import MERGED, UNSHIFTED
+from golden.operators.network import Network
+from golden.operators.xvolution import PRODUCTS, UNSHIFTED
 from golden.support.cli import UserError
 from golden.training import TASKS
 from golden.training.train import AUGMENTATIONS, OPTIMISERS
@@ -125,7 +125,7 @@ SETTINGS: dict[str, Setting] = {
     "variant": _one_of("conv", KINDS),
     "stages": _list([3], lambda value: _is_integer(value, 1, 4), "integers from 1 to 4"),
     "place": _one_of("both", PLACES),
-    "product": _one_of("hadamard", (*MERGED["product"], "softmax")),
+    "product": _one_of("hadamard", (*PRODUCTS, "softmax")),
     "heads": _optional(_integer(1, 1, 4096)),
     "directions": Setting(
         default=8, valid=_are_directions, allowed="4, 8 or a list of different [dy, dx] from -3 to 3"
@@ -243,12 +243,11 @@ def _check_together(settings: Mapping[str, Any]) -> None:
             raise UserError(f"setting mixed names layer {name!r}, allowed are {', '.join(network.parts)}")
     quantised = settings["bits"] or settings["qat_bits"]
     if quantised and settings["variant"] == "xvolution":
-        for name, allowed in MERGED.items():
-            if settings[name] not in allowed:
-                choices = ", ".join(map(repr, allowed))
-                raise UserError(
-                    f"setting {name} {settings[name]!r} has no integer form, with bits or qat_bits allowed: {choices}"
-                )
+        if settings["product"] not in PRODUCTS:
+            choices = ", ".join(map(repr, PRODUCTS))
+            raise UserError(
+                f"setting product {settings['product']!r} has no integer form, with bits or qat_bits allowed: {choices}"
+            )
         reach = settings["shift"] * max(abs(d) for offset in _variant(settings).options["directions"] for d in offset)
         if reach > 3:
             raise UserError(f"setting shift {settings['shift']} reaches {reach} pixels, integer layers reach 3")

@@ -19,10 +19,10 @@ from dataclasses import dataclass
 from torch import nn
 
 from golden.contract.network.network import IMAGE
-from golden.networks.network import Network, parameter_count
-from golden.networks.step import Step
 from golden.networks.variants import Variant, plain_unit
+from golden.operators.network import Network, parameter_count
 from golden.operators.sliding import check_choice
+from golden.operators.step import Step
 from golden.support.cli import UserError
 
 #: The max pool behind the stem of networks for large images.

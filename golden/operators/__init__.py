@@ -13,6 +13,9 @@ In the order of the data flow:
 `linear_shift`    its control without the product
 `merge`           batch norms and branches folded into weights
 `dynamic_conv`    the merged form of the layer
+`step`            the steps of a network, by name
+`network`         a network of steps, to be trained and merged
+`stacked`         layers that merge into networks of several
 `takers`          who takes a module's result in any network
 `replace`         X-volution in any network, and merged there
 ================  ===================================================

@@ -16,7 +16,7 @@ from golden.operators.norms import channel_affine
 from golden.operators.parts import in_float64, refuse_hooks, refuse_own_forward, settled
 from golden.operators.pixel_shift import branch_weight, check_offsets, feature_count
 from golden.operators.sliding import SlidingModule, check_choice, check_count
-from golden.operators.xvolution import MERGED
+from golden.operators.xvolution import PRODUCTS
 from golden.support.cli import UserError
 
 
@@ -60,7 +60,7 @@ class LinearShift(SlidingModule):
     ) -> None:
         super().__init__(in_channels, out_channels, kernel_size=kernel_size, stride=stride, padding=padding, groups=1)
         check_choice("padding", padding, ("same",))
-        self.product: str = check_choice("product", product, MERGED["product"])
+        self.product: str = check_choice("product", product, PRODUCTS)
         shift = check_count("shift", shift)
         self.heads = self.check_heads(self.product, heads)
         self.offsets = tuple((shift * dy, shift * dx) for dy, dx in check_offsets("directions", directions))

@@ -41,6 +41,10 @@ def merged_form(layer: nn.Module, norm: nn.Module | None = None) -> DynamicConv2
     """
     if isinstance(layer, Mergeable):
         merged = layer.merge()
+        if not isinstance(merged, DynamicConv2d):
+            raise UserError(
+                "layer merges into several, allowed are layers that merge into one; quantise_network takes others"
+            )
     elif isinstance(layer, DynamicConv2d):
         refuse_own_forward(layer, DynamicConv2d)
         refuse_hooks(layer)

@@ -13,15 +13,17 @@ from golden.contract.layer_config import NEIGHBOURS
 from golden.operators.convolution import check_static_branch
 from golden.operators.dynamic_conv import DynamicConv2d
 from golden.operators.merge import filled, without_means
+from golden.operators.network import Network
 from golden.operators.norms import channel_affine
 from golden.operators.parts import in_float64, refuse_hooks, refuse_own_forward, settled
 from golden.operators.pixel_shift import PixelShiftAttention, check_offsets
 from golden.operators.self_attention import SelfAttention
 from golden.operators.sliding import Centres, SlidingModule, check_choice, check_count
+from golden.operators.stacked import Branches, as_network
 from golden.support.cli import UserError
 
-#: Values that have a merged form, option by option. A layer with any other value is for floats only.
-MERGED: dict[str, tuple[Any, ...]] = {"product": ("hadamard", "inner", "dynamic"), "weighting": (1,), "stack": (1,)}
+#: Products that have a merged form. A layer with another is for floats only.
+PRODUCTS = ("hadamard", "inner", "dynamic")
 #: Values that ``softmax`` allows for the options of pixel shifts: it shifts nothing.
 UNSHIFTED = {"directions": NEIGHBOURS, "shift": 1, "weighting": 1, "stack": 1}
 
@@ -49,7 +51,7 @@ class XVolution(SlidingModule):
         softmax    attention(x)[o] = sum_i softmax_i(<q_h, k_h[i]> / sqrt(C/heads)) v_h[i][o]
 
     With ``softmax`` the layer is the paper's X-volution(SA), a reference in floats. It cannot be
-    merged. A layer with ``weighting`` or ``stack`` above 1 cannot be merged, either.
+    merged. A layer with ``weighting`` or ``stack`` above 1 merges into a network of several convolutions.
 
     Where ``groups`` is C, output channel ``o`` sees only input channel ``o``, in both branches.
 
@@ -116,7 +118,7 @@ class XVolution(SlidingModule):
         super().__init__(
             in_channels, out_channels, kernel_size=kernel_size, stride=stride, padding=padding, groups=groups
         )
-        self.product: str = check_choice("product", product, (*MERGED["product"], "softmax"))
+        self.product: str = check_choice("product", product, (*PRODUCTS, "softmax"))
         self.weighting: int = check_choice("weighting", weighting, (1, 3))
         self.stack = check_count("stack", stack)
         self.shift = check_count("shift", shift)
@@ -205,25 +207,23 @@ class XVolution(SlidingModule):
                 f"{self.kernel_size // 2}, those of kernel_size {self.kernel_size}"
             )
 
-    def merge(self) -> DynamicConv2d:
+    def merge(self) -> DynamicConv2d | Network:
         """This layer as one dynamic convolution, its batch norms folded in.
 
+        A layer with ``weighting`` or ``stack`` above 1 becomes a network of several (`golden.operators.stacked`).
         The parameters are new ones of the convolution's dtype and device. They are folded in float64.
         Pruning, weight norm, spectral norm and parametrisations are baked in. A norm that somebody put
         in a batch norm's place is folded where `channel_affine` can.
 
         Raises:
-            UserError: for a ``product``, ``weighting`` or ``stack`` without a merged form; in
-                training mode, where the batch norms have no fixed scale yet; for a part that has
-                hooks or was replaced by what merging does not know, by its name; and for
-                statistics that make a merged parameter infinite or not a number.
+            UserError: for ``softmax``, which has no merged form; in training mode, where the batch
+                norms have no fixed scale yet; for a part that has hooks or was replaced by what merging
+                does not know, by its name; and for statistics that make a merged parameter infinite or
+                not a number.
         """
-        for name, allowed in MERGED.items():
-            if getattr(self, name) not in allowed:
-                choices = ", ".join(map(repr, allowed))
-                raise UserError(
-                    f"{name} {getattr(self, name)!r} has no merged form and no hardware, allowed: {choices}"
-                )
+        if self.product not in PRODUCTS:
+            choices = ", ".join(map(repr, PRODUCTS))
+            raise UserError(f"product {self.product!r} has no merged form and no hardware, allowed: {choices}")
         refuse_own_forward(self, XVolution)
         refuse_hooks(self)
         check_static_branch(self.conv, self)
@@ -231,24 +231,44 @@ class XVolution(SlidingModule):
             raise UserError(f"attention is a {type(self.attention).__name__}, allowed is PixelShiftAttention")
         refuse_own_forward(self.attention, PixelShiftAttention)
         conv, attention = settled(self.conv), settled(self.attention)
-        conv_scale, bias = channel_affine(self.conv_norm, self.out_channels, name="conv_norm")
+        conv_scale, conv_bias = channel_affine(self.conv_norm, self.out_channels, name="conv_norm")
         if conv.bias is not None:
-            bias = bias + conv_scale * in_float64(conv.bias)
+            conv_bias = conv_bias + conv_scale * in_float64(conv.bias)
         conv_weight = conv_scale[:, None, None, None] * in_float64(conv.weight)
-        attn_weight = in_float64(attention.weight)
+        attn_weight, attn_bias = in_float64(attention.weight), torch.zeros_like(conv_bias)
+        if self.has_attention:
+            attn_scale, attn_bias = channel_affine(self.attn_norm, self.out_channels, name="attn_norm")
+            attn_weight = attn_scale.reshape(-1, *[1] * (attn_weight.ndim - 1)) * attn_weight
+        if self.has_attention and (self.stack > 1 or self.weighting > 1):
+            return as_network(
+                Branches(
+                    like=self._merged_geometry(conv.weight),
+                    product=self.product,
+                    heads=self.heads,
+                    offsets=self.attn_offsets,
+                    stack=self.stack,
+                    conv_weight=conv_weight,
+                    conv_bias=conv_bias,
+                    attn_weight=attn_weight,
+                    attn_bias=attn_bias,
+                )
+            )
         if self.product == "inner" and self.heads is not None:
             attn_weight = attn_weight.repeat_interleave(self.in_channels // self.heads, dim=1)
-        if self.has_attention:
-            attn_scale, attn_shift = channel_affine(self.attn_norm, self.out_channels, name="attn_norm")
-            attn_weight = attn_scale[:, None, None] * attn_weight
-            bias = bias + attn_shift
+        bias = conv_bias + attn_bias if self.has_attention else conv_bias
         if self.feature_norm is not None:
             attn_weight, static, constant = without_means(
                 attn_weight, self.feature_norm, self.attn_offsets, kernel_size=self.kernel_size, groups=self.groups
             )
             conv_weight, bias = conv_weight + static, bias + constant
+        merged = self._merged_geometry(conv.weight)
+        filled(merged, conv_weight=conv_weight, attn_weight=attn_weight, bias=bias)
+        return merged.train(self.training)
+
+    def _merged_geometry(self, like: Tensor) -> DynamicConv2d:
+        """A dynamic convolution of this layer's geometry, with the dtype and device of ``like``."""
         dynamic = self.product == "dynamic"
-        merged = DynamicConv2d(
+        return DynamicConv2d(
             self.in_channels,
             self.out_channels,
             kernel_size=self.kernel_size,
@@ -258,11 +278,9 @@ class XVolution(SlidingModule):
             product="dynamic" if dynamic else "hadamard",
             heads=self.heads if dynamic else None,
             attn_offsets=self.attn_offsets,
-            device=conv.weight.device,
-            dtype=conv.weight.dtype,
+            device=like.device,
+            dtype=like.dtype,
         )
-        filled(merged, conv_weight=conv_weight, attn_weight=attn_weight, bias=bias)
-        return merged.train(self.training)
 
     def extra_repr(self) -> str:
         """The geometry and the attention's options, as ``repr`` shows them."""

@@ -34,8 +34,8 @@ from golden.contract.network.network import IMAGE
 from golden.contract.network.step import Step
 from golden.contract.network.upsample import Upsample
 from golden.model.integer import FLOAT32_EXACT
-from golden.networks.network import Network
 from golden.operators.dynamic_conv import DynamicConv2d
+from golden.operators.network import Network
 from golden.operators.pixel_shift import pixel_shift_attention, shifted_pixels, transformed_features
 from golden.operators.sliding import Centres
 from golden.quantise.layer import weight_worths

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from golden.contract.network.network import IMAGE
 from golden.contract.ranges import Range
-from golden.networks.network import Network
-from golden.networks.step import Step
+from golden.operators.network import Network
 from golden.operators.parts import in_float64
+from golden.operators.step import Step
 from golden.quantise.calibration import Method, activation_scale
 from golden.quantise.precision import Precision
 from golden.support.cli import UserError

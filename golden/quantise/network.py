@@ -24,10 +24,10 @@ from golden.contract.network.step import Step as IntegerStep
 from golden.contract.network.upsample import Upsample
 from golden.contract.ranges import Range
 from golden.contract.scales import to_steps
-from golden.networks.network import Network, takes_means
-from golden.networks.step import Step
 from golden.operators.dynamic_conv import DynamicConv2d
+from golden.operators.network import Network, takes_means
 from golden.operators.parts import in_float64
+from golden.operators.step import Step
 from golden.quantise.calibration import Method
 from golden.quantise.formats import Format, result_formats
 from golden.quantise.layer import choose_multipliers, quantise

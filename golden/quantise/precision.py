@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from golden.contract.network.network import IMAGE
-from golden.networks.network import Network
-from golden.networks.step import Step
 from golden.operators.dynamic_conv import DynamicConv2d
+from golden.operators.network import Network
+from golden.operators.step import Step
 
 #: Bits of images, and of the residual stream of pre-activation networks: no single layer owns them.
 STREAM_BITS = 8

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from golden.networks.network import Network
+from golden.operators.network import Network
 from golden.quantise.calibration import Method
 from golden.quantise.fake import FakeQuantised
 from golden.quantise.network import quantise_network

@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from golden.networks.network import Network
 from golden.networks.resnet import resnet
 from golden.networks.variants import Variant
+from golden.operators.network import Network
 
 
 def random_network(seed: int, *, block: str = "post", kind: str = "xvolution", **fields: Any) -> Network:

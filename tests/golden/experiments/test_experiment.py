@@ -71,7 +71,7 @@ def test_what_has_no_effect_does_not_count(first: dict[str, Any], second: dict[s
         ({"variant": "xvolution", "stages": [4]}, "stages has 4, allowed with depth 8 are 1 to 3"),
         ({"variant": "xvolution", "product": "inner", "heads": 3}, "heads 3 does not divide in_channels 32"),
         ({"variant": "xvolution", "product": "softmax", "bits": [8]}, "product 'softmax' has no integer form"),
-        ({"variant": "xvolution", "stack": 2, "qat_bits": [4]}, "stack 2 has no integer form"),
+        ({"variant": "xvolution", "product": "softmax", "qat_bits": [4]}, "product 'softmax' has no integer form"),
         ({"variant": "xvolution", "shift": 3, "directions": [[0, 2]], "bits": [4]}, "reaches 6 pixels"),
         ({"bits": [4], "mixed": {"stem": 9}}, "setting mixed"),
         ({"bits": [4], "mixed": {"stage9": 4}}, "setting mixed names layer 'stage9', allowed are stem, stage1_block1"),

@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from golden.networks.network import Network, parameter_count
 from golden.networks.resnet import ARCHITECTURES, resnet
 from golden.networks.variants import Variant
 from golden.operators.dynamic_conv import DynamicConv2d
 from golden.operators.linear_shift import LinearShift
+from golden.operators.network import Network, parameter_count
 from golden.operators.xvolution import XVolution
 from golden.support.cli import UserError
 

@@ -9,10 +9,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from golden.networks.network import Network
-from golden.networks.step import IMAGES, Step
+from golden.contract.network.network import IMAGE
 from golden.operators.linear_shift import LinearShift
+from golden.operators.network import Network
 from golden.operators.norms import channel_affine
+from golden.operators.step import Step
 from golden.operators.xvolution import XVolution
 from golden.support.cli import UserError
 
@@ -193,9 +194,9 @@ def test_a_network_names_the_layer_that_it_refuses() -> None:
 
 def single_norm(norm: nn.Module) -> Network:
     steps = [
-        Step(name="stem", kind="layer", inputs=(IMAGES,)),
-        Step(name="norm", kind="layer", inputs=("stem",), relu=True),
-        Step(name="head", kind="head", inputs=("norm",)),
+        Step(name="stem", op="layer", inputs=(IMAGE,)),
+        Step(name="norm", op="layer", inputs=("stem",), relu=True),
+        Step(name="head", op="linear", inputs=("norm",)),
     ]
     parts = {"stem": XVolution(3, CHANNELS), "norm": norm, "head": nn.Linear(CHANNELS, 2)}
     return Network(steps, parts).double().eval()

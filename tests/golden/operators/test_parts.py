@@ -10,12 +10,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations, parametrize, prune, spectral_norm, weight_norm
 
-from golden.networks.network import Network
-from golden.networks.step import IMAGES, Step
+from golden.contract.network.network import IMAGE
 from golden.operators.dynamic_conv import DynamicConv2d
 from golden.operators.linear_shift import LinearShift
 from golden.operators.merge import merged_form
+from golden.operators.network import Network
 from golden.operators.replace import merge_all
+from golden.operators.step import Step
 from golden.operators.xvolution import XVolution
 from golden.support.cli import UserError
 
@@ -114,8 +115,8 @@ def test_a_network_with_such_parts_is_copied(how: str) -> None:
 @pytest.mark.parametrize("how", MADE)
 def test_the_head_of_a_network_has_the_weights_that_it_uses(how: str) -> None:
     steps = [
-        Step(name="stem", kind="layer", inputs=(IMAGES,)),
-        Step(name="head", kind="head", inputs=("stem",)),
+        Step(name="stem", op="layer", inputs=(IMAGE,)),
+        Step(name="head", op="linear", inputs=("stem",)),
     ]
     network = Network(steps, {"stem": XVolution(3, CHANNELS), "head": nn.Linear(CHANNELS, CHANNELS)})
     MADE[how](network.parts["head"])

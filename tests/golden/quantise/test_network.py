@@ -14,10 +14,10 @@ from golden.contract.network.layer import LayerStep
 from golden.contract.network.linear import Linear
 from golden.contract.ranges import Range
 from golden.experiments.experiment import same_integers
-from golden.networks.network import Network
 from golden.networks.resnet import resnet
-from golden.networks.step import Step
 from golden.networks.variants import plain_unit
+from golden.operators.network import Network
+from golden.operators.step import Step
 from golden.quantise.fake import FakeQuantised
 from golden.quantise.formats import Format
 from golden.quantise.network import quantise_add, quantise_network, quantise_scores

@@ -12,10 +12,10 @@ from golden.contract.network.ops import STEPS
 from golden.experiments.experiment import same_integers
 from golden.model.network import plain
 from golden.model.network import steps as model
-from golden.networks import network as floats
-from golden.networks.network import Network
-from golden.networks.step import Step
 from golden.networks.variants import plain_unit
+from golden.operators import network as floats
+from golden.operators.network import Network
+from golden.operators.step import Step
 from golden.operators.xvolution import XVolution
 from golden.quantise import fake, network
 from golden.quantise.fake import FakeQuantised

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 
 import torch
@@ -10,11 +11,11 @@ from torch import Tensor, nn
 
 from golden.contract.network.avg_pool import FRAME
 from golden.contract.network.network import IMAGE
-from golden.networks.step import Step
 from golden.operators.dynamic_conv import DynamicConv2d
 from golden.operators.merge import Mergeable, filled
 from golden.operators.norms import channel_affine, is_batch_norm
 from golden.operators.parts import plain_type, refuse_hooks, settled
+from golden.operators.step import Step
 from golden.support.cli import UserError
 
 
@@ -47,9 +48,10 @@ class Network(nn.Module):
         return values
 
     def forward(self, images: Tensor) -> Tensor:
-        """``[N, C, H, W]`` to ``[N, outputs]``, or to the last result itself where that has rows and columns."""
-        y = self.values(images)[self.steps[-1].name]
-        return y.flatten(1) if y.shape[2:] == (1, 1) else y
+        """``[N, C, H, W]`` to the last result: ``[N, outputs]`` behind a linear map, else ``[N, K, Ho, Wo]``."""
+        last = self.steps[-1]
+        y = self.values(images)[last.name]
+        return y.flatten(1) if last.op in ("linear", "argmax") else y
 
     def _result(self, step: Step, inputs: list[Tensor]) -> Tensor:
         part = dict(self.parts.items()).get(step.name)
@@ -64,20 +66,53 @@ class Network(nn.Module):
         Raises:
             UserError: naming the layer, where it has no merged form or is in training mode.
         """
+        steps: list[Step] = []
         parts: dict[str, nn.Module] = {}
+        attended: list[str] = []
         channels: dict[str, int | None] = {IMAGE: None}
         like = next(self.parameters())
         for step in self.steps:
             taken = channels[step.name] = _channels(step, channels)
-            if step.name not in self.parts:
-                continue
-            try:
-                merged = parts[step.name] = _merged(self.parts[step.name], taken, like)
-            except UserError as error:
-                raise UserError(f"layer {step.name!r}: {error}") from None
-            if isinstance(merged, DynamicConv2d):
-                channels[step.name] = merged.out_channels
-        return Network(self.steps, parts, self.attended).train(self.training)
+            inner = Network([step], {})
+            if step.name in self.parts:
+                try:
+                    merged = _merged(self.parts[step.name], taken, like)
+                except UserError as error:
+                    raise UserError(f"layer {step.name!r}: {error}") from None
+                inner = (
+                    merged.in_place_of(step) if isinstance(merged, Network) else Network([step], {step.name: merged})
+                )
+                channels[step.name] = _outputs(inner, taken)
+            steps += inner.steps
+            parts |= inner.parts.items()
+            if step.name in self.attended:
+                attended += inner.parts
+        return Network(steps, parts, attended).train(self.training)
+
+    def _merged_step(self, step: Step, channels: int | None, like: Tensor) -> Network:
+        """What stands for ``step`` and its part in the merged network."""
+        try:
+            merged = _merged(self.parts[step.name], channels, like)
+        except UserError as error:
+            raise UserError(f"layer {step.name!r}: {error}") from None
+        return merged.in_place_of(step) if isinstance(merged, Network) else Network([step], {step.name: merged})
+
+    def in_place_of(self, step: Step) -> Network:
+        """This network as steps of another, where it takes what ``step`` takes, and gives what that gives.
+
+        Its last step has the name of ``step``. The names of the others begin with it.
+        """
+        last = self.steps[-1].name
+        (source,) = step.inputs
+        names = {IMAGE: source, last: step.name} | {
+            own.name: f"{step.name}_{own.name}" for own in self.steps if own.name != last
+        }
+        steps = [
+            dataclasses.replace(own, name=names[own.name], inputs=tuple(names[name] for name in own.inputs))
+            for own in self.steps
+        ]
+        steps[-1] = dataclasses.replace(steps[-1], relu=step.relu)
+        return Network(steps, {names[name]: part for name, part in self.parts.items()})
 
 
 def _layer(step: Step, part: nn.Module | None, inputs: Sequence[Tensor]) -> Tensor:
@@ -149,6 +184,12 @@ def _channels(step: Step, known: Mapping[str, int | None]) -> int | None:
     if step.op != "concat":
         return counts[0]
     return None if None in counts else sum(filter(None, counts))
+
+
+def _outputs(network: Network, taken: int | None) -> int | None:
+    """Channels of what ``network`` gives, where its image has ``taken``."""
+    last = [part for part in network.parts.values() if isinstance(part, DynamicConv2d)]
+    return last[-1].out_channels if last else taken
 
 
 def _merged(part: nn.Module, channels: int | None, like: Tensor) -> nn.Module:
