@@ -37,8 +37,9 @@ class Taker:
 
 
 def is_norm(module: nn.Module) -> bool:
-    """Whether ``module`` is a norm of any kind, by the name of its class."""
-    return "norm" in type(module).__name__.lower()
+    """Whether ``module`` is a norm of any kind, by the name of its class, and not a block that holds one."""
+    named = "norm" in type(module).__name__.lower()
+    return named and not any(isinstance(part, (nn.Conv2d, SlidingModule)) for part in module.modules())
 
 
 class Takers:
@@ -81,8 +82,20 @@ class Takers:
                 continue
             inside = name.removeprefix(f"{around}.") if around else name
             calls = [node for node in graph.nodes if node.op == "call_module" and node.target == inside]
-            return around, calls[0] if len(calls) == 1 else None
+            if calls:
+                return around, calls[0] if len(calls) == 1 else None
+            # Nobody calls it, or it is inside a part that is taken whole.
         return "", None
+
+    def norm_registered_next(self, name: str) -> str | None:
+        """Name of the norm that is registered right after module ``name``, where most networks have the next."""
+        around, _, own = name.rpartition(".")
+        children = list(self._network.get_submodule(around).named_children())
+        index = next((i for i, (key, _) in enumerate(children) if key == own), len(children))
+        after = next(((key, child) for key, child in children[index + 1 :]), None)
+        if after is None or not is_norm(after[1]):
+            return None
+        return f"{around}.{after[0]}" if around else after[0]
 
     def _graph(self, around: str) -> torch.fx.Graph | None:
         if around not in self._graphs:

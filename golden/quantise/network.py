@@ -16,8 +16,8 @@ from golden.contract.scales import to_steps
 from golden.networks.network import Network
 from golden.networks.step import IMAGES, Step
 from golden.operators.dynamic_conv import DynamicConv2d
-from golden.operators.parts import in_float64
-from golden.quantise.calibration import Method, activation_scale
+from golden.operators.parts import in_float64, refuse_hooks
+from golden.quantise.calibration import Method, activation_scale, as_frames
 from golden.quantise.integer_network import IntegerAdd, IntegerHead, IntegerNetwork, Part
 from golden.quantise.layer import quantise
 from golden.quantise.precision import Precision
@@ -38,7 +38,7 @@ class Format:
 
 
 def quantise_network(
-    network: Network, calibration: Tensor, precision: Precision, method: Method = "mse"
+    network: Network, calibration: Tensor | np.ndarray, precision: Precision, method: Method = "mse"
 ) -> IntegerNetwork:
     """The integer network that stands for ``network`` on images like ``calibration``.
 
@@ -54,13 +54,15 @@ def quantise_network(
             are only added to another, have bits enough and always get ``minmax``.
 
     Raises:
-        UserError: for a network that is not merged, results that are not finite, and all that
+        UserError: for a network that is not merged or has hooks, results that are not finite, and all that
             the contract refuses, naming the layer.
     """
     if any(not isinstance(part, (DynamicConv2d, nn.Linear)) for part in network.parts.values()):
         raise UserError("network is not merged, allowed is what its merged() returns")
+    refuse_hooks(network, name="network")
+    dtype = next(network.parameters()).dtype
     with torch.no_grad():
-        values = network.values(calibration)
+        values = network.values(as_frames(calibration).to(dtype))
     formats = _formats(network, values, precision, method)
     parts: dict[str, Part] = {}
     for step in network.steps:

@@ -194,6 +194,13 @@ def test_what_stands_in_a_part_s_place_is_refused_by_name() -> None:
             layer.merge()
     with pytest.raises(UserError, match=r"^Rectified has a forward of its own, allowed is that of XVolution$"):
         Rectified(CHANNELS, CHANNELS).eval().merge()
+
+    class Adapter(nn.Conv2d):
+        def merge(self) -> None:
+            raise AssertionError("a method of somebody else's")
+
+    with pytest.raises(UserError, match=r"^is a Adapter, allowed is Conv2d itself, not a subclass$"):
+        merged_form(Adapter(CHANNELS, CHANNELS, 1))
     layer = XVolution(CHANNELS, CHANNELS).eval()
     layer.conv.forward = lambda x: x  # type: ignore[method-assign]
     with pytest.raises(UserError, match=r"^conv has a forward that was set on the object, which would be lost"):
