@@ -17,8 +17,8 @@ class Taker:
     """A module or a function that takes a result.
 
     Attributes:
-        name: of the module, as in ``network.named_modules()``; of the function; or ``output``, where the
-            network hands the result out.
+        name: of the module, as in ``network.named_modules()``; of the function; or ``output``, where what
+            was traced hands the result out.
         module: the module, None for a function.
     """
 
@@ -59,9 +59,7 @@ class Takers:
         around, call = self._call(name)
         if call is None:
             return None
-        takers = [self._taker(around, node) for node in call.users]
-        # What a part hands out is taken by somebody that this trace does not show.
-        return None if around and any(taker.name == "output" for taker in takers) else takers
+        return [self._taker(around, node) for node in call.users]
 
     def called_once(self, name: str) -> bool:
         """Whether module ``name`` is seen to be called once in a forward pass."""

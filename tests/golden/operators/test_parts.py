@@ -96,6 +96,21 @@ def test_weights_that_are_made_from_others_are_baked_in(how: str, where: str) ->
         torch.testing.assert_close(merged(x), layer(x), rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("how", ["spectral norm", "older spectral norm"])
+def test_merging_in_training_mode_takes_no_step(how: str) -> None:
+    """In training mode a spectral norm moves its estimate whenever the weight is made."""
+    layer = XVolution(CHANNELS, CHANNELS)
+    MADE[how](layer.conv)
+    layer.conv_norm.eval()
+    layer.attn_norm.eval()
+    before = copy.deepcopy(layer.state_dict())
+    merged = layer.merge()
+    torch.testing.assert_close(dict(layer.state_dict()), dict(before), rtol=0, atol=0)
+    x = torch.randn(2, CHANNELS, 6, 5)
+    with torch.no_grad():
+        torch.testing.assert_close(merged(x), layer.eval()(x), rtol=1e-4, atol=1e-4)
+
+
 @pytest.mark.parametrize("how", MADE)
 def test_a_network_with_such_parts_is_copied(how: str) -> None:
     """A pruned weight is no leaf of autograd, which a deep copy refuses; here one is outside the X-volution."""

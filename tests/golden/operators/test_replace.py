@@ -317,6 +317,7 @@ def test_a_norm_that_is_seen_to_follow_becomes_that_of_the_static_branch(convert
     for block, conv, norm in itertools.product(("layer1.0", "layer1.1"), ("conv",), (1, 2)):
         layer = net.get_submodule(f"{block}.{conv}{norm}")
         assert isinstance(layer, XVolution) and layer.conv_norm is before[f"{block}.bn{norm}"]
+        assert not any(part.training for part in net.modules())
         assert type(net.get_submodule(f"{block}.bn{norm}")) is nn.Identity
     down = net.get_submodule("layer2.first.down")
     assert isinstance(down, XVolution) and down.conv_norm not in before.values()
