@@ -120,7 +120,9 @@ class Layer:
         c = self.config
         frame = (c.in_channels, c.height, c.width)
         if x.dtype.kind not in "iu":
-            raise UserError(f"input has dtype {x.dtype}, allowed are integer dtypes")
+            raise UserError(
+                f"input has dtype {x.dtype}, allowed are integer dtypes (for real values: golden.contract.scales)"
+            )
         if x.ndim not in (3, 4) or x.shape[-3:] != frame or x.size == 0:
             frames = f"[N, {', '.join(map(str, frame))}] with N >= 1"
             raise UserError(f"input has shape {list(x.shape)}, allowed are {list(frame)} and {frames}")

@@ -113,7 +113,7 @@ def test_what_follows_at_once_is_folded_in_and_nothing_else(followers: str, kind
     np.testing.assert_array_equal(inside.layer.conv_weight, expected.conv_weight)
     with torch.no_grad():
         error = (quantised(images) - network(images)).square().mean() / network(images).square().mean()
-    assert error < 5e-3  # of rounding; a norm that is lost, or a ReLU too many, leaves over 0.1
+    assert error < 5e-3
 
 
 def test_a_relu_that_is_not_the_layer_s_costs_much() -> None:
