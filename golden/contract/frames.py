@@ -20,7 +20,9 @@ def check_frames(x: np.ndarray, frame: tuple[int, int, int], limits: Range, sour
     Raises `UserError` for another shape, a non-integer dtype or a value outside ``limits``.
     """
     if x.dtype.kind not in "iu":
-        raise UserError(f"input has dtype {x.dtype}, allowed are integer dtypes")
+        raise UserError(
+            f"input has dtype {x.dtype}, allowed are integer dtypes (for real values: golden.contract.scales)"
+        )
     if x.ndim not in (3, 4) or x.shape[-3:] != frame or x.size == 0:
         frames = f"[N, {', '.join(map(str, frame))}] with N >= 1"
         raise UserError(f"input has shape {list(x.shape)}, allowed are {list(frame)} and {frames}")

@@ -29,7 +29,7 @@ def quantise_input(layer: Layer, x: ArrayLike) -> np.ndarray:
         UserError: for a layer without ``in_scale``, and for values that are not finite numbers.
     """
     scale = _recorded("in_scale", layer.config.in_scale)
-    values = as_array("input", x).astype(np.float64)
+    values = np.asarray(as_array("input", x), np.float64)
     if not np.isfinite(values).all():
         raise UserError("input has a value that is NaN or infinite, allowed are finite numbers")
     return to_steps(values, scale, layer.config.in_range)
@@ -45,7 +45,7 @@ def dequantise_output(layer: Layer, y: ArrayLike) -> np.ndarray:
     Raises:
         UserError: for a layer without ``out_scale``, and for what is no array of numbers.
     """
-    return as_array("output", y).astype(np.float64) * _recorded("out_scale", layer.config.out_scale)
+    return np.asarray(as_array("output", y), np.float64) * _recorded("out_scale", layer.config.out_scale)
 
 
 def _recorded(name: str, scale: float | None) -> float:

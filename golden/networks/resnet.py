@@ -23,6 +23,7 @@ from golden.networks.variants import Variant, plain_unit
 from golden.operators.network import Network, parameter_count
 from golden.operators.sliding import check_choice
 from golden.operators.step import Step
+from golden.support.arrays import plain
 from golden.support.cli import UserError
 
 #: The max pool behind the stem of networks for large images.
@@ -87,7 +88,7 @@ def resnet(
     variant = Variant() if variant is None else variant
     stages = len(architecture.blocks)
     for stage in variant.stages:
-        if type(stage) is not int or not 1 <= stage <= stages:
+        if type(plain(stage)) is not int or not 1 <= stage <= stages:
             raise UserError(f"stages has {stage!r}, allowed with depth {depth} are 1 to {stages}")
     if architecture.expansion > 1 and (block == "pre" or variant.place != "both"):
         raise UserError(f"depth {depth} has bottlenecks, allowed are block 'post' and place 'both'")

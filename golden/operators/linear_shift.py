@@ -11,16 +11,16 @@ from torch import Tensor, nn
 from golden.contract.layer_config import NEIGHBOURS
 from golden.operators.convolution import check_static_branch
 from golden.operators.dynamic_conv import DynamicConv2d
-from golden.operators.merge import filled
+from golden.operators.merge import Mergeable, filled
 from golden.operators.norms import channel_affine
 from golden.operators.parts import in_float64, refuse_hooks, refuse_own_forward, settled
 from golden.operators.pixel_shift import branch_weight, check_offsets, feature_count
-from golden.operators.sliding import SlidingModule, check_choice, check_count
+from golden.operators.sliding import check_choice, check_count
 from golden.operators.xvolution import PRODUCTS
 from golden.support.cli import UserError
 
 
-class LinearShift(SlidingModule):
+class LinearShift(Mergeable):
     """`golden.operators.xvolution.XVolution` whose attention branch is a weighted sum of shifted features::
 
         y = BN_c(conv(x)) + BN_a(shifts(x))

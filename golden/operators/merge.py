@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -13,14 +12,16 @@ from golden.operators.convolution import geometry
 from golden.operators.dynamic_conv import DynamicConv2d
 from golden.operators.norms import channel_affine, is_batch_norm
 from golden.operators.parts import in_float64, is_plain, refuse_hooks, refuse_own_forward, settled
+from golden.operators.sliding import SlidingModule
 from golden.support.cli import UserError
 
 
-@runtime_checkable
-class Mergeable(Protocol):
+class Mergeable(SlidingModule):
     """A layer with a merged form, such as `golden.operators.xvolution.XVolution`."""
 
-    def merge(self) -> DynamicConv2d: ...
+    def merge(self) -> nn.Module:
+        """This layer as a dynamic convolution, or as a network of several. Raises `UserError` where it is none."""
+        raise NotImplementedError
 
 
 def merged_form(layer: nn.Module, norm: nn.Module | None = None) -> DynamicConv2d:

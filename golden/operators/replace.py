@@ -15,7 +15,7 @@ from golden.operators.convolution import geometry
 from golden.operators.norms import is_batch_norm
 from golden.operators.parts import copy_with, refuse_hooks
 from golden.operators.sliding import check_choice
-from golden.operators.takers import Takers, is_norm
+from golden.operators.takers import Takers
 from golden.operators.xvolution import XVolution
 from golden.support.cli import UserError
 
@@ -165,41 +165,30 @@ def _norms(
     for name, conv in convs.items():
         if norms == "keep" or name in told:
             continue
-        follower, reason = _follower(module, takers, name, conv)
-        if follower and not reason:
+        follower, reason = _follower(takers, name, conv)
+        if follower is not None and not reason:
             found[name] = cast(nn.BatchNorm2d, modules[follower])
-        elif follower:
+        elif follower is not None:
             what = f"{_quoted(name)} is replaced by an XVolution, which has norms of its own"
             warnings.warn(f"{what}, and its norm {follower!r} stays behind: {reason}", stacklevel=3)
     return found
 
 
-def _follower(module: nn.Module, takers: Takers, name: str, conv: nn.Conv2d) -> tuple[str, str]:
-    """Name of the norm that follows ``conv``, empty for none, and why it cannot be taken over, empty where it can."""
+def _follower(takers: Takers, name: str, conv: nn.Conv2d) -> tuple[str | None, str]:
+    """Name of the norm that follows ``conv``, None for none, and why it cannot be taken over, empty where it can."""
     seen = takers.of(name)
     if seen is None:
-        norm = _registered_next(module, name, conv)
+        norm = takers.norm_registered_next(name)
         return norm, f"nobody can see what follows here; norms={{{name!r}: {norm!r}}} takes it over, 'keep' keeps it"
     taker = next((taker for taker in seen if taker.is_norm), None)
     if taker is None or taker.module is None:
-        return "", ""
+        return None, ""
     if len(seen) > 1:
         return taker.name, "more than the norm takes what the convolution computes"
     if not takers.called_once(taker.name):
         return taker.name, "it is not seen to be called once"
     reason = _why_not(taker.module, conv)
     return taker.name, f"it {reason}" if reason else ""
-
-
-def _registered_next(module: nn.Module, name: str, conv: nn.Conv2d) -> str:
-    """Name of the norm that is registered right after ``conv``, as most networks have it; empty for none."""
-    around, _, own = name.rpartition(".")
-    children = list(module.get_submodule(around).named_children())
-    index = next((i for i, (key, _) in enumerate(children) if key == own), len(children))
-    for key, child in children[index + 1 : index + 2]:
-        if is_norm(child) and getattr(child, "num_features", conv.out_channels) == conv.out_channels:
-            return f"{around}.{key}" if around else key
-    return ""
 
 
 def _why_not(norm: nn.Module, conv: nn.Conv2d) -> str:

@@ -17,8 +17,8 @@ class Taker:
     """A module or a function that takes a result.
 
     Attributes:
-        name: of the module, as in ``network.named_modules()``; of the function; or ``output``, where the
-            network hands the result out.
+        name: of the module, as in ``network.named_modules()``; of the function; or ``output``, where what
+            was traced hands the result out.
         module: the module, None for a function.
     """
 
@@ -37,8 +37,9 @@ class Taker:
 
 
 def is_norm(module: nn.Module) -> bool:
-    """Whether ``module`` is a norm of any kind, by the name of its class."""
-    return "norm" in type(module).__name__.lower()
+    """Whether ``module`` is a norm of any kind, by the name of its class, and not a block that holds one."""
+    named = "norm" in type(module).__name__.lower()
+    return named and not any(isinstance(part, (nn.Conv2d, SlidingModule)) for part in module.modules())
 
 
 class Takers:
@@ -58,9 +59,7 @@ class Takers:
         around, call = self._call(name)
         if call is None:
             return None
-        takers = [self._taker(around, node) for node in call.users]
-        # What a part hands out is taken by somebody that this trace does not show.
-        return None if around and any(taker.name == "output" for taker in takers) else takers
+        return [self._taker(around, node) for node in call.users]
 
     def called_once(self, name: str) -> bool:
         """Whether module ``name`` is seen to be called once in a forward pass."""
@@ -81,8 +80,20 @@ class Takers:
                 continue
             inside = name.removeprefix(f"{around}.") if around else name
             calls = [node for node in graph.nodes if node.op == "call_module" and node.target == inside]
-            return around, calls[0] if len(calls) == 1 else None
+            if calls:
+                return around, calls[0] if len(calls) == 1 else None
+            # Nobody calls it, or it is inside a part that is taken whole.
         return "", None
+
+    def norm_registered_next(self, name: str) -> str | None:
+        """Name of the norm that is registered right after module ``name``, where most networks have the next."""
+        around, _, own = name.rpartition(".")
+        children = list(self._network.get_submodule(around).named_children())
+        index = next((i for i, (key, _) in enumerate(children) if key == own), len(children))
+        after = next(((key, child) for key, child in children[index + 1 :]), None)
+        if after is None or not is_norm(after[1]):
+            return None
+        return f"{around}.{after[0]}" if around else after[0]
 
     def _graph(self, around: str) -> torch.fx.Graph | None:
         if around not in self._graphs:

@@ -12,13 +12,13 @@ from torch import Tensor, nn
 from golden.contract.layer_config import NEIGHBOURS
 from golden.operators.convolution import check_static_branch
 from golden.operators.dynamic_conv import DynamicConv2d
-from golden.operators.merge import filled, without_means
+from golden.operators.merge import Mergeable, filled, without_means
 from golden.operators.network import Network
 from golden.operators.norms import channel_affine
 from golden.operators.parts import in_float64, refuse_hooks, refuse_own_forward, settled
 from golden.operators.pixel_shift import PixelShiftAttention, check_offsets
 from golden.operators.self_attention import SelfAttention
-from golden.operators.sliding import Centres, SlidingModule, check_choice, check_count
+from golden.operators.sliding import Centres, check_choice, check_count
 from golden.operators.stacked import Branches, as_network
 from golden.support.cli import UserError
 
@@ -28,7 +28,7 @@ PRODUCTS = ("hadamard", "inner", "dynamic")
 UNSHIFTED = {"directions": NEIGHBOURS, "shift": 1, "weighting": 1, "stack": 1}
 
 
-class XVolution(SlidingModule):
+class XVolution(Mergeable):
     """Convolution and self-attention side by side, each with its batch norm::
 
         y = BN_c(conv(x)) + BN_a(attention(x))

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
+from reprlib import repr as brief
 from typing import Literal
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from golden.contract.layer_config import LayerConfig, SimilarityFormat
 from golden.contract.ranges import Range
@@ -19,6 +22,20 @@ Method = Literal["minmax", "mse"]
 
 #: Clipped ranges of activations that ``mse`` tries, as fractions of the full range.
 ACTIVATION_FRACTIONS = 2.0 ** (-np.arange(49) / 8)
+
+
+def as_frames(calibration: Tensor | np.ndarray) -> Tensor:
+    """Calibration frames or images as a tensor of floats. An array becomes float64.
+
+    Raises `UserError` for another dtype, and for what is neither a tensor nor an array.
+    """
+    if isinstance(calibration, np.ndarray) and calibration.dtype.kind == "f":
+        return torch.from_numpy(calibration.astype(np.float64))
+    if isinstance(calibration, Tensor) and calibration.is_floating_point():
+        return calibration
+    dtype = getattr(calibration, "dtype", None)
+    what = f"is {brief(calibration)}" if dtype is None else f"has dtype {dtype}"
+    raise UserError(f"calibration {what}, allowed are floating-point dtypes, in a tensor or an array")
 
 
 def activation_scale(

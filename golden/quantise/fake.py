@@ -36,6 +36,7 @@ from golden.contract.network.upsample import Upsample
 from golden.model.integer import FLOAT32_EXACT
 from golden.operators.dynamic_conv import DynamicConv2d
 from golden.operators.network import Network
+from golden.operators.parts import refuse_hooks
 from golden.operators.pixel_shift import pixel_shift_attention, shifted_pixels, transformed_features
 from golden.operators.sliding import Centres
 from golden.quantise.layer import weight_worths
@@ -57,10 +58,15 @@ class FakeQuantised(nn.Module):
     Attributes:
         network: the given network.
         formats: the given formats. They may be set anew at any time.
+
+    Raises:
+        UserError: for a network with hooks, by the names of part and hook.
     """
 
     def __init__(self, network: Network, formats: QuantisedNetwork) -> None:
         super().__init__()
+        # No part is called, so no hook would run, not even those of pruning and weight norm.
+        refuse_hooks(network, name="network", allowed=())
         self.network = network
         self.formats = formats
 

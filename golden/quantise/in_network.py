@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import torch
@@ -39,6 +40,9 @@ def quantise_in(network: nn.Module, name: str, *inputs: Any, **options: Any) -> 
     Raises:
         UserError: as `layer_inputs` and `quantise` raise it, naming the module, and for an option that the
             network decides.
+
+    Warns:
+        UserWarning: naming a norm that follows and stays in floats, and why.
     """
     for option in FROM_NETWORK:
         if option in options:
@@ -90,16 +94,34 @@ def layer_inputs(network: nn.Module, name: str, *inputs: Any) -> Tensor:
 
 
 def _norm_behind(takers: Takers, name: str, channels: int) -> str | None:
-    """Name of the norm that alone takes the ``channels`` of module ``name``, and can be folded in."""
+    """Name of the norm that alone takes the ``channels`` of module ``name``, and can be folded in.
+
+    Warns of a norm that stays.
+    """
     behind = takers.of(name)
-    if behind is None or len(behind) != 1 or behind[0].module is None or not behind[0].is_norm:
+    if behind is None:
+        norm = takers.norm_registered_next(name)
+        reason = "nobody can see what follows the layer; quantise(..., norm=...) folds it in"
+    else:
+        taker = next((taker for taker in behind if taker.is_norm), None)
+        if taker is None or taker.module is None:
+            return None
+        norm = taker.name
+        reason = _why_not(takers, taker.name, taker.module, alone=len(behind) == 1, channels=channels)
+    if norm is not None and reason:
+        warnings.warn(f"norm {norm!r} behind module {name!r} stays in floats: {reason}", stacklevel=3)
         return None
-    norm = behind[0]
-    assert norm.module is not None
-    if not takers.called_once(norm.name):
-        return None
+    return norm
+
+
+def _why_not(takers: Takers, name: str, norm: nn.Module, *, alone: bool, channels: int) -> str:
+    """Why a norm cannot be folded into the layer before it, empty where it can."""
+    if not alone:
+        return "more than the norm takes what the layer computes"
+    if not takers.called_once(name):
+        return "it is not seen to be called once"
     try:
-        channel_affine(norm.module, channels)
-    except UserError:
-        return None
-    return norm.name
+        channel_affine(norm, channels, name="it")
+    except UserError as error:
+        return str(error)
+    return ""

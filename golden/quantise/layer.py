@@ -35,7 +35,6 @@ import dataclasses
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from reprlib import repr as brief
 from typing import get_args
 
 import numpy as np
@@ -50,7 +49,7 @@ from golden.model import integer
 from golden.operators.dynamic_conv import DynamicConv2d
 from golden.operators.merge import merged_form
 from golden.operators.parts import in_float64
-from golden.quantise.calibration import Method, activation_scale, full_sim_shift
+from golden.quantise.calibration import Method, activation_scale, as_frames, full_sim_shift
 from golden.support.arrays import plain
 from golden.support.cli import UserError
 
@@ -379,18 +378,12 @@ def _channel_peak(weight: np.ndarray) -> np.ndarray:
 
 
 def _checked_frames(merged: DynamicConv2d, calibration: Tensor | np.ndarray) -> np.ndarray:
-    if isinstance(calibration, np.ndarray) and calibration.dtype.kind == "f":
-        calibration = torch.from_numpy(calibration.astype(np.float64))
-    if not isinstance(calibration, Tensor):
-        what = f"has dtype {calibration.dtype}" if isinstance(calibration, np.ndarray) else f"is {brief(calibration)}"
-        raise UserError(f"calibration {what}, allowed are floating-point tensors and arrays")
-    shape = list(calibration.shape)
+    frames = as_frames(calibration)
+    shape = list(frames.shape)
     if len(shape) != 4 or shape[1] != merged.in_channels or 0 in shape:
         allowed = f"[N, {merged.in_channels}, H, W] with none of them 0"
         raise UserError(f"calibration has shape {shape}, allowed is {allowed}")
-    if not calibration.is_floating_point():
-        raise UserError(f"calibration has dtype {calibration.dtype}, allowed are floating-point dtypes")
-    return _finite("calibration", calibration)
+    return _finite("calibration", frames)
 
 
 def _float_output(double: DynamicConv2d, x: np.ndarray) -> np.ndarray:

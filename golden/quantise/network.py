@@ -26,9 +26,9 @@ from golden.contract.ranges import Range
 from golden.contract.scales import to_steps
 from golden.operators.dynamic_conv import DynamicConv2d
 from golden.operators.network import Network, takes_means
-from golden.operators.parts import in_float64
+from golden.operators.parts import in_float64, refuse_hooks
 from golden.operators.step import Step
-from golden.quantise.calibration import Method
+from golden.quantise.calibration import Method, as_frames
 from golden.quantise.formats import Format, result_formats
 from golden.quantise.layer import choose_multipliers, quantise
 from golden.quantise.precision import Precision
@@ -37,7 +37,7 @@ from golden.support.cli import UserError
 
 
 def quantise_network(
-    network: Network, calibration: Tensor, precision: Precision, method: Method = "mse"
+    network: Network, calibration: Tensor | np.ndarray, precision: Precision, method: Method = "mse"
 ) -> QuantisedNetwork:
     """The integer network that stands for ``network`` on images like ``calibration``.
 
@@ -53,16 +53,18 @@ def quantise_network(
             are only added to another, have bits enough and always get ``minmax``.
 
     Raises:
-        UserError: for a network that is not merged, results that are not finite, and all that
+        UserError: for a network that is not merged or has hooks, results that are not finite, and all that
             the contract refuses, naming the step.
     """
     if any(not isinstance(part, (DynamicConv2d, nn.Linear)) for part in network.parts.values()):
         raise UserError("network is not merged, allowed is what its merged() returns")
+    refuse_hooks(network, name="network")
+    dtype = next(network.parameters()).dtype
     with torch.no_grad():
-        values = network.values(calibration)
+        values = network.values(as_frames(calibration).to(dtype))
     formats = result_formats(network, values, precision, method)
     quantiser = _Quantiser(network=network, values=values, formats=formats, precision=precision, method=method)
-    _, channels, height, width = calibration.shape
+    _, channels, height, width = values[IMAGE].shape
     image = formats[IMAGE]
     builder = NetworkBuilder(
         Result(channels=channels, height=height, width=width, bits=image.bits, signed=image.signed, scale=image.scale)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from torch import Tensor
 
 from golden.operators.network import Network
@@ -21,7 +22,7 @@ def train_quantised(
     task: Task,
     schedule: Schedule,
     precision: Precision,
-    calibration: Tensor,
+    calibration: Tensor | np.ndarray,
     *,
     method: Method = "mse",
     advance: Callable[[float], object] = lambda part: None,

@@ -154,8 +154,7 @@ def augmented(images: Tensor, names: Sequence[str], generator: torch.Generator) 
 
 
 def _optimiser(network: nn.Module, schedule: Schedule) -> torch.optim.Optimizer:
-    parameters = [parameter for parameter in network.parameters() if parameter.numel()]
     options: Mapping[str, Any] = {"lr": schedule.learning_rate, "weight_decay": schedule.weight_decay}
     if schedule.optimiser == "sgd":
-        return torch.optim.SGD(parameters, momentum=0.9, nesterov=True, **options)
-    return torch.optim.AdamW(parameters, **options)
+        return torch.optim.SGD(network.parameters(), momentum=0.9, nesterov=True, **options)
+    return torch.optim.AdamW(network.parameters(), **options)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -79,7 +80,7 @@ def test_only_the_chosen_convolutions_are_replaced() -> None:
         network = build(variant=variant("xvolution", place=place))
         attending = [name for name, part in network.parts.items() if getattr(part, "has_attention", False)]
         assert attending == names == list(network.attended)
-    network = build(14, variant=variant("xvolution", stages=(1, 3)))
+    network = build(np.int64(14), variant=variant("xvolution", stages=tuple(np.array([1, 3]))))
     assert {name.split("_")[0] for name in network.attended} == {"stage1", "stage3"} and len(network.attended) == 8
     network = resnet(50, in_channels=3, outputs=2, variant=variant("xvolution", stages=(4,)))
     assert network.attended == tuple(f"stage4_block{i}_middle" for i in (1, 2, 3))

@@ -119,6 +119,8 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
     "BatchNorm1d": (lambda: nn.BatchNorm1d(CHANNELS), "is a BatchNorm1d"),
     "activation inside": (lambda: random_batch_norm(Activated(CHANNELS)), "is a Activated"),
     "activation behind": (lambda: nn.Sequential(random_batch_norm(), nn.ReLU()), "is a Sequential"),
+    "clips farther out": (lambda: nn.Hardtanh(-1e20, 1e20), "is a Hardtanh"),
+    "nothing close to 0": (lambda: nn.Hardshrink(1e-5), "is a Hardshrink"),
     "clips far out": (lambda: nn.Hardtanh(-1e5, 1e5), "is a Hardtanh"),
     "shrinks close to 0": (lambda: nn.Softshrink(1e-5), "is a Softshrink"),
     "spatial mean": (Recentred, "is a Recentred"),

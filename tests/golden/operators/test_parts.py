@@ -97,6 +97,21 @@ def test_weights_that_are_made_from_others_are_baked_in(how: str, where: str) ->
         torch.testing.assert_close(merged(x), layer(x), rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("how", ["spectral norm", "older spectral norm"])
+def test_merging_in_training_mode_takes_no_step(how: str) -> None:
+    """In training mode a spectral norm moves its estimate whenever the weight is made."""
+    layer = XVolution(CHANNELS, CHANNELS)
+    MADE[how](layer.conv)
+    layer.conv_norm.eval()
+    layer.attn_norm.eval()
+    before = copy.deepcopy(layer.state_dict())
+    merged = layer.merge()
+    torch.testing.assert_close(dict(layer.state_dict()), dict(before), rtol=0, atol=0)
+    x = torch.randn(2, CHANNELS, 6, 5)
+    with torch.no_grad():
+        torch.testing.assert_close(merged(x), layer.eval()(x), rtol=1e-4, atol=1e-4)
+
+
 @pytest.mark.parametrize("how", MADE)
 def test_a_network_with_such_parts_is_copied(how: str) -> None:
     """A pruned weight is no leaf of autograd, which a deep copy refuses; here one is outside the X-volution."""
@@ -195,6 +210,13 @@ def test_what_stands_in_a_part_s_place_is_refused_by_name() -> None:
             layer.merge()
     with pytest.raises(UserError, match=r"^Rectified has a forward of its own, allowed is that of XVolution$"):
         Rectified(CHANNELS, CHANNELS).eval().merge()
+
+    class Adapter(nn.Conv2d):
+        def merge(self) -> None:
+            raise AssertionError("a method of somebody else's")
+
+    with pytest.raises(UserError, match=r"^is a Adapter, allowed is Conv2d itself, not a subclass$"):
+        merged_form(Adapter(CHANNELS, CHANNELS, 1))
     layer = XVolution(CHANNELS, CHANNELS).eval()
     layer.conv.forward = lambda x: x  # type: ignore[method-assign]
     with pytest.raises(UserError, match=r"^conv has a forward that was set on the object, which would be lost"):

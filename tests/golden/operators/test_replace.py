@@ -317,6 +317,7 @@ def test_a_norm_that_is_seen_to_follow_becomes_that_of_the_static_branch(convert
     for block, conv, norm in itertools.product(("layer1.0", "layer1.1"), ("conv",), (1, 2)):
         layer = net.get_submodule(f"{block}.{conv}{norm}")
         assert isinstance(layer, XVolution) and layer.conv_norm is before[f"{block}.bn{norm}"]
+        assert not any(part.training for part in net.modules())
         assert type(net.get_submodule(f"{block}.bn{norm}")) is nn.Identity
     down = net.get_submodule("layer2.first.down")
     assert isinstance(down, XVolution) and down.conv_norm not in before.values()
@@ -440,3 +441,17 @@ def test_norms_that_are_told_wrongly_are_refused(norms: Any, message: str) -> No
     with pytest.raises(UserError, match=f"^{message}"):
         replace_convolutions(net, ["layer1.0.conv1", "layer1.0.conv2"], norms=norms)
     assert not xvolutions(net)
+
+
+def test_a_block_with_norm_in_its_name_is_no_norm() -> None:
+    """Such blocks are common: a convolution, its norm and an activation."""
+
+    class Conv2dNormActivation(nn.Sequential):
+        pass
+
+    net = nn.Sequential(
+        nn.Conv2d(3, 4, 1), Conv2dNormActivation(nn.Conv2d(4, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU())
+    )
+    norm = net[1][1]
+    replace_convolutions(net, "*")
+    assert net[1][0].conv_norm is norm and isinstance(net[0], XVolution)

@@ -592,7 +592,7 @@ def test_numpy_is_as_good_as_python_and_torch() -> None:
         (
             frames(17).numpy().astype(int),
             {},
-            "calibration has dtype int64, allowed are floating-point tensors and arra",
+            "calibration has dtype int64, allowed are floating-point dtypes, in a tensor or an array",
         ),
         (frames(17).numpy() * 1j, {}, "calibration has dtype complex64"),
         ([[1.0]], {}, "calibration is [[1.0]], allowed are"),

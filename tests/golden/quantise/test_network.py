@@ -175,3 +175,24 @@ def test_refusals_name_the_layer() -> None:
         network.parts["stage2_block1_first"].bias[3] = float("inf")
     with pytest.raises(UserError, match="step 'stage2_block1_first' gives a value that is NaN or infinite"):
         quantise_network(network, images(8), Precision(bits=8), "minmax")
+
+
+def test_calibration_images_as_an_array(network: Network) -> None:
+    precision = Precision(bits=6)
+    as_tensor, as_array = (
+        quantise_network(network, calibration, precision, "minmax") for calibration in (images(1), images(1).numpy())
+    )
+    for name, layer in as_tensor.layers.items():
+        assert as_array.layers[name].config == layer.config
+        np.testing.assert_array_equal(as_array.layers[name].conv_weight, layer.conv_weight)
+    with pytest.raises(UserError, match=r"^calibration has dtype uint8, allowed are floating-point dtypes"):
+        quantise_network(network, np.zeros((1, 1, 8, 8), np.uint8), precision)
+
+
+def test_hooks_are_refused_by_name() -> None:
+    network = random_network(4)
+    network.parts["head"].register_forward_hook(lambda module, given, result: 2 * result)
+    with pytest.raises(
+        UserError, match=r"^network\.parts\.head has the forward hook '.*<lambda>', which would be lost"
+    ):
+        quantise_network(network, images(4), Precision(bits=8))

@@ -113,3 +113,12 @@ def test_a_bound_that_floats_cannot_keep_is_refused_by_name() -> None:
     object.__setattr__(layer, "multiplier", layer.multiplier * 0 + 65_535)
     with pytest.raises(UserError, match=rf"layer '{name}' has a proven bound on \|acc\| multiplier of"):
         FakeQuantised(network, integers)(images(6))
+
+
+def test_pruning_of_the_older_kind_is_refused_by_name() -> None:
+    """It sets a weight when its part is called, and no part is."""
+    network = random_network(7)
+    integers = quantise_network(network, images(7), Precision(bits=8), "minmax")
+    torch.nn.utils.prune.random_unstructured(network.parts["stem"], "conv_weight", 0.5)
+    with pytest.raises(UserError, match=r"^network\.parts\.stem has the forward pre hook 'RandomUnstructured'"):
+        FakeQuantised(network, integers)
