@@ -15,7 +15,10 @@ from golden.training.task import Examples, first_examples
 
 #: Where Debian's package dataset-fashion-mnist keeps its files.
 FASHION_FOLDERS = (Path("/usr/share/datasets/fashion-mnist"), Path("/usr/share/dataset-fashion-mnist"))
-FASHION_HINT = "the Debian package dataset-fashion-mnist brings it (apt install dataset-fashion-mnist), or data_path"
+FASHION_HINT = (
+    "the Debian package dataset-fashion-mnist brings it (apt install dataset-fashion-mnist), "
+    "or set data_path to a folder with its four files"
+)
 #: Test images of the digits. scikit-learn does not say which images are for testing.
 DIGITS_TEST = 500
 #: The most names of classes in a message.

@@ -28,13 +28,12 @@ from scripts.studies.functions import FUNCTIONS
 from scripts.studies.grid import Run, Study
 from scripts.studies.hardware import network_costs, non_dominated
 from scripts.studies.page import mean_text, p_text, page
-from scripts.studies.plan import job_of
 from scripts.studies.plots import numbered_picture, plots
 from scripts.studies.report import Report, csv_files, make_report, metrics_of
-from scripts.studies.result import DONE, FAILED, Result
+from scripts.studies.result import FAILED
 from scripts.studies.statistics import Mean, difference, holm, mean_of
 from scripts.studies.store import Store
-from tests.support.study_stand_ins import STAND_IN, STUDY, run
+from tests.support.study_stand_ins import STAND_IN, STUDY, result_of, run
 
 #: Student's t at 0.975 for 2 degrees of freedom, as any table has it.
 T_2 = 4.302653
@@ -44,23 +43,6 @@ T_2 = 4.302653
 def stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(FUNCTIONS, "stand_in", STAND_IN)
     monkeypatch.setitem(STUDIES, STUDY.name, STUDY)
-
-
-def result_of(point: Run, **changes: Any) -> Result:
-    """What a stand-in's run finds."""
-    job = job_of(point)
-    result = Result(
-        content=job.content,
-        code=job.code,
-        function=job.function_name,
-        status=DONE,
-        settings=job.settings,
-        figures=run(dict(job.settings), advance=lambda share: None),
-        seconds=1.5,
-        host="here",
-        versions={"numpy": "2"},
-    )
-    return dataclasses.replace(result, **changes)
 
 
 def report_of(study: Study = STUDY) -> Report:
