@@ -102,6 +102,7 @@ def result_of(point: Run, **changes: Any) -> Result:
 #: A study of the stand-in, with 2 variants and 3 seeds.
 STUDY = Study(
     name="quick",
+    title="Is a stand-in better?",
     description="Whether a stand-in is better than another.",
     function="stand_in",
     axes={"variant": ("conv", "inner"), "seed": (0, 1, 2)},
