@@ -2,8 +2,8 @@
 
 Results are kept in a store, by what was run and by the version of the code. A run that the store has is
 not repeated. So an interrupted study goes on where it was, and studies share the runs that they have in
-common. If a worker is killed, the run that it was at is tried again. --dry-run says which data are missing.
-python -m scripts.report writes the report.
+common. If a worker is killed, the run that it was at is tried again. python -m scripts.report writes the
+report. --dry-run runs nothing, and says which data are missing.
 
 Examples:
     python -m scripts.study --list
