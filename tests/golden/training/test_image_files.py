@@ -37,6 +37,14 @@ def test_of_16_bits_the_upper_8_count(tmp_path: Path, name: str) -> None:
     assert pixels.dtype == np.uint8 and (pixels == grey(DEEP // 256)).all()
 
 
+def test_the_larger_byte_may_come_first(tmp_path: Path) -> None:
+    image = Image.fromarray(DEEP.astype(">u2"))
+    image.save(tmp_path / "a.tif")
+    with Image.open(tmp_path / "a.tif") as written:
+        assert written.mode == "I;16B"
+    assert (read_square(tmp_path / "a.tif", SIDE) == grey(DEEP // 256)).all()
+
+
 def test_grey_and_colours_of_16_bits_are_alike(tmp_path: Path) -> None:
     """Pillow writes no colours of 16 bits, so this is a PPM file made by hand."""
     file = tmp_path / "a.ppm"
