@@ -166,7 +166,7 @@ def _picture(found: Study) -> bytes:
     # Matplotlib takes a second to import. Drawing with Figure needs no window.
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(15, 8), layout="constrained")
+    figure = Figure(figsize=(15, 9.5), layout="constrained")
     panels = figure.subplots(2, 3)
     for axes, (layer, fits) in zip(panels[:, :2].flat, _by_layer(found.fits).items(), strict=True):
         _draw_errors(axes, layer, fits)
@@ -186,7 +186,7 @@ def _draw_errors(axes: Any, layer: str, fits: Sequence[Fit]) -> None:
     axes.set(title=f"{layer} self-attention", ylabel=f"relative error, weighting {WEIGHTINGS[-1]}", yscale="log")
     axes.yaxis.set_major_formatter("{x:g}")
     axes.yaxis.set_minor_formatter("{x:g}")
-    axes.legend(title="dashed: with the convolution", fontsize=8)
+    _legend(axes, 3, title="dashed: with the convolution")
 
 
 def _draw_fields(axes: Any, fields: Sequence[Field]) -> None:
@@ -195,7 +195,7 @@ def _draw_fields(axes: Any, fields: Sequence[Field]) -> None:
         _plot_stacks(axes, line, [field.pixels for field in line], "-", f"shift {shift}")
     axes.axhline(fields[-1].pixels, color="black", linestyle=":", label="self-attention: all")
     axes.set(title="pixels that an output depends on", ylabel=f"weighting {WEIGHTINGS[-1]}", yscale="log")
-    axes.legend(fontsize=8)
+    _legend(axes, 3)
 
 
 def _plot_stacks(axes: Any, rows: Sequence[Any], values: Sequence[float], style: str, label: str | None) -> None:
@@ -212,7 +212,12 @@ def _draw_times(axes: Any, costs: Sequence[Cost]) -> None:
     axes.set(title="time of a frame", xlabel="pixels", ylabel="seconds")
     axes.set_xticks(pixels, map(str, pixels))
     axes.minorticks_off()
-    axes.legend(fontsize=8)
+    _legend(axes, 1)
+
+
+def _legend(axes: Any, columns: int, title: str | None = None) -> None:
+    """A legend below the panel, where it covers no line."""
+    axes.legend(title=title, loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=columns, fontsize=8, frameon=False)
 
 
 if __name__ == "__main__":

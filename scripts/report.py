@@ -30,11 +30,15 @@ from golden.support.cli import UserError
 from hw.targets.families import TARGETS
 from scripts.studies import store as stores
 from scripts.studies.catalogue import STUDIES, find_study
-from scripts.studies.page import mean_text, page
+from scripts.studies.page import Table as MeanTable
+from scripts.studies.page import mean_table, page
 from scripts.studies.plan import job_of, plan
 from scripts.studies.plots import plots
-from scripts.studies.report import Report, csv_files, make_report
+from scripts.studies.report import csv_files, make_report
 from scripts.studies.store import Store
+
+#: Characters of the longest name of a line that are not wrapped, and those between columns.
+LONGEST_NAME, BETWEEN = 36, 3
 
 
 def main(argv: list[str]) -> int:
@@ -59,7 +63,13 @@ def main(argv: list[str]) -> int:
     }
     cli.write_files(folder, files)
     console = Console(markup=False, highlight=False, soft_wrap=True)
-    console.print(_table(report))
+    console.print(f"{study.name}: {study.title}\n{study.description}")
+    whole = mean_table(report)
+    for part in whole.parts(_fitting(whole, console.width)):
+        table = Table("", *(Column(name, justify="right") for name in part.columns))
+        for line, cells in part.lines:
+            table.add_row(line, *cells)
+        console.print(table)
     if report.missing or report.failed:
         console.print(f"{report.missing} runs are missing, {len(report.failed)} failed: {report.command}")
     console.print(f"files in {folder}: {', '.join(files)}")
@@ -71,20 +81,11 @@ def repeat(name: str, assignments: Sequence[str]) -> str:
     return shlex.join(["python", "-m", "scripts.study", name, *(w for text in assignments for w in ("--set", text))])
 
 
-def _table(report: Report) -> Table:
-    """Means by row and metric. Terminals are narrow: the columns are whichever there are fewer of."""
-    rows, metrics = [row.name for row in report.rows], list(report.metrics)
-    lines, columns = (metrics, rows) if len(metrics) > len(rows) else (rows, metrics)
-    table = Table(
-        "",
-        *(Column(name, justify="right") for name in columns),
-        title=f"{report.study.name}: {report.study.description}",
-    )
-    for line in lines:
-        pairs = [(name, line) if columns is metrics else (line, name) for name in columns]
-        cells = (report.cells[metric].get(row) for metric, row in pairs)
-        table.add_row(line, *("" if cell is None else mean_text(cell.mean) for cell in cells))
-    return table
+def _fitting(table: MeanTable, width: int) -> int:
+    """The most columns of ``table`` that fit beside each other into ``width`` characters."""
+    names = min(LONGEST_NAME, max((len(name) for name, _ in table.lines), default=0))
+    cells = max((len(cell) for _, cells in table.lines for cell in cells), default=0)
+    return max(1, (width - names - 2 * BETWEEN) // (cells + BETWEEN))
 
 
 def _parser() -> cli.Parser:

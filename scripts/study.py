@@ -3,7 +3,7 @@
 Results are kept in a store, by what was run and by the version of the code. A run that the store has is
 not repeated. So an interrupted study goes on where it was, and studies share the runs that they have in
 common. If a worker is killed, the run that it was at is tried again. python -m scripts.report writes the
-report.
+report. --dry-run runs nothing, and says which data are missing.
 
 Examples:
     python -m scripts.study --list
@@ -65,6 +65,9 @@ def main(argv: list[str]) -> int:
         if options.dry_run:
             console.print(_table(study, planned, forecasts))
             console.print(_cost(planned, forecasts, options))
+            if options.scheduler is None:
+                for text in _lacking(planned):
+                    console.print(f"cannot run here: {text}")
             return 0
         return _run(study, planned, forecasts, store, options, console)
 
@@ -134,6 +137,18 @@ def compared(study: Study, results: Sequence[tuple[Run, Result]], console: Conso
     return bool(lines)
 
 
+def _lacking(planned: Sequence[Planned]) -> list[str]:
+    """What this machine lacks for the runs that are left, each thing once."""
+    found: dict[str, None] = {}
+    for run in planned:
+        try:
+            if not run.done:
+                run.job.function.look(run.job.settings)
+        except UserError as error:
+            found[str(error)] = None
+    return list(found)
+
+
 def _table(study: Study, planned: Sequence[Planned], forecasts: Sequence[Forecast]) -> Table:
     axes = [*study.varied, SEED]
     table = Table(*axes, "stored", "seconds", "by", title=f"{study.name}: {study.description}")
@@ -186,7 +201,11 @@ def _parser() -> cli.Parser:
     )
     add("--rtl-images", type=bounded(int, 1, 10**9), metavar="N", help="of them only the first N")
     add("--any-code", action="store_true", help="take what other versions of the code have stored, too")
-    add("--dry-run", action="store_true", help="only say what would run, what is stored, and how long it takes")
+    add(
+        "--dry-run",
+        action="store_true",
+        help="only say what would run, what is stored, what is missing, and how long it takes",
+    )
     add("--list", action="store_true", help="say which studies there are")
     return parser
 

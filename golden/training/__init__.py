@@ -2,12 +2,13 @@
 
 In the order of the data flow:
 
-===========  =====================================
-`sources`    data sets on disk
-`task`       what training needs to know of a task
-`catalogue`  the tasks by name
-`train`      training that a seed decides
-===========  =====================================
+=============  =====================================
+`image_files`  image files as pixels
+`sources`      data sets on disk
+`task`         what training needs to know of a task
+`catalogue`    the tasks by name
+`train`        training that a seed decides
+=============  =====================================
 """
 
 from __future__ import annotations

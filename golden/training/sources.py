@@ -15,9 +15,14 @@ from golden.training.task import Examples, first_examples
 
 #: Where Debian's package dataset-fashion-mnist keeps its files.
 FASHION_FOLDERS = (Path("/usr/share/datasets/fashion-mnist"), Path("/usr/share/dataset-fashion-mnist"))
-FASHION_HINT = "the Debian package dataset-fashion-mnist brings it (apt install dataset-fashion-mnist), or data_path"
+FASHION_HINT = (
+    "the Debian package dataset-fashion-mnist brings it (apt install dataset-fashion-mnist), "
+    "or set data_path to a folder with its four files"
+)
 #: Test images of the digits. scikit-learn does not say which images are for testing.
 DIGITS_TEST = 500
+#: The most names of classes in a message.
+NAMES_SHOWN = 5
 
 Sets = tuple[Examples, Examples, int]
 
@@ -81,23 +86,23 @@ def cifar10(path: str | None, side: int) -> Sets:
 
 
 def image_folder(path: str | None, side: int) -> Sets:
-    """Images of any size in ``train/CLASS`` and ``test/CLASS`` (or ``val/CLASS``) of a folder.
+    """Images of any size in ``train/CLASS`` and ``test/CLASS`` (or ``val/CLASS``, where there is no ``test``).
 
-    Each image is scaled to ``side`` pixels on its shorter side. Its centre is cut out, in colour.
+    See `golden.training.image_files` for which files count, and what becomes of them.
     """
     hint = "data_path is a folder with train/CLASS/*.png (or jpg ...) and test/CLASS or val/CLASS"
     if path is None:
         raise UserError(f"data_path is missing for task 'image_folder', {hint}")
     root = Path(path)
     held_out = "test" if (root / "test").is_dir() else "val"
-    names = {}
     for part in ("train", held_out):
         if not (root / part).is_dir():
             raise UserError(f"data set image_folder is not in {path}: no folder {part}; {hint}")
-        names[part] = sorted(folder.name for folder in (root / part).iterdir() if folder.is_dir())
-    classes = names["train"]
-    if names[held_out] != classes or not classes:
-        raise UserError(f"the classes of {root / 'train'} and {root / held_out} differ, allowed are the same folders")
+    classes, others = _classes(root / "train"), _classes(root / held_out)
+    if classes != others:
+        alone = (("train", set(classes) - set(others)), (held_out, set(others) - set(classes)))
+        texts = [f"only {root / part} has {_some(names)}" for part, names in alone if names]
+        raise UserError(f"classes differ: {'; '.join(texts)}; allowed are the same folders in both")
     return (
         _folder_examples(root / "train", classes, side),
         _folder_examples(root / held_out, classes, side),
@@ -105,27 +110,40 @@ def image_folder(path: str | None, side: int) -> Sets:
     )
 
 
-def _folder_examples(folder: Path, classes: list[str], side: int) -> Examples:
-    """All files in the folders of the classes that have the name of an image, sorted by name."""
-    from PIL import Image, ImageOps
+def _classes(folder: Path) -> list[str]:
+    """The names of the classes in ``folder``. An image beside them would be in no class."""
+    from golden.training.image_files import image_suffixes, visible
 
-    known = Image.registered_extensions()
-    files = [
-        (file, label)
-        for label, name in enumerate(classes)
-        for file in sorted((folder / name).rglob("*"))
-        if file.suffix.lower() in known and file.is_file()
-    ]
-    if not files:
-        raise UserError(f"data set folder {folder} holds no image, allowed are {', '.join(sorted(known))}")
+    inside = visible(folder)
+    classes = [place.name for place in inside if place.is_dir()]
+    if not classes:
+        raise UserError(f"folder {folder} has no class, allowed is a folder of images for each class")
+    for place in inside:
+        if not place.is_dir() and place.suffix.lower() in image_suffixes():
+            raise UserError(f"image {place} is in no class, allowed are images in {folder}/CLASS")
+    return classes
+
+
+def _some(names: set[str]) -> str:
+    """The first few of ``names``, and how many more there are."""
+    shown = ", ".join(sorted(names)[:NAMES_SHOWN])
+    return shown if len(names) <= NAMES_SHOWN else f"{shown} and {len(names) - NAMES_SHOWN} more"
+
+
+def _folder_examples(folder: Path, classes: list[str], side: int) -> Examples:
+    """All images of the classes, class by class, sorted by name."""
+    # Pillow takes a while to import, and only this task needs it.
+    from golden.training.image_files import image_files, read_square
+
+    files = []
+    for label, name in enumerate(classes):
+        own = image_files(folder / name)
+        if not own:
+            raise UserError(f"class {folder / name} has no image, allowed are files such as .png and .jpg")
+        files += [(file, label) for file in own]
     pixels = torch.empty(len(files), 3, side, side, dtype=torch.uint8)
     for i, (file, _) in enumerate(files):
-        try:
-            with Image.open(file) as image:
-                square = ImageOps.fit(image.convert("RGB"), (side, side), Image.Resampling.BILINEAR)
-        except (OSError, ValueError, Image.DecompressionBombError) as error:
-            raise UserError(f"image {file} cannot be read: {error}") from None
-        pixels[i] = torch.from_numpy(np.array(square)).permute(2, 0, 1)
+        pixels[i] = torch.from_numpy(read_square(file, side))
     return Examples(pixels, torch.tensor([label for _, label in files]))
 
 

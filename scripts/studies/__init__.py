@@ -16,6 +16,7 @@
 `worker`         one run, where it runs
 `engine`         runs on processes of this machine or on a cluster
 `live`           how a study goes on, on the terminal
+`metrics`        what figures are called in words, and what range they have
 `statistics`     means, intervals and paired differences
 `hardware`       what a network takes of an FPGA
 `report`         the results in tables

@@ -80,7 +80,8 @@ def _operators(names: Iterable[str]) -> dict[str, Settings]:
 _ALL = (
     Study(
         name="digits",
-        description="The whole path in minutes: operators on small handwritten digits, in floats and 8, 6 and 4 bits.",
+        title="The whole path in minutes",
+        description="Operators on small handwritten digits, which train in minutes, in floats and in 8, 6 and 4 bits.",
         fixed=DIGITS | {"split": "test", "bits": [8, 6, 4]},
         axes={"operator": _operators(PRODUCTS), "seed": FEW_SEEDS},
         baseline=BASELINE,
@@ -88,6 +89,7 @@ _ALL = (
     ),
     Study(
         name="fashion",
+        title="Does X-volution beat a convolution?",
         description="Does X-volution in the last stage beat a convolution on Fashion-MNIST, or controls of equal size?",
         fixed=FASHION | {"split": "test"},
         axes={"operator": OPERATORS, "seed": SEEDS},
@@ -96,6 +98,7 @@ _ALL = (
     ),
     Study(
         name="stages",
+        title="In which stages is X-volution worth most?",
         description="In which stages X-volution is worth most: the ablation of its paper, on Fashion-MNIST.",
         fixed=SEARCH,
         axes={
@@ -113,6 +116,7 @@ _ALL = (
     ),
     Study(
         name="bits",
+        title="What do few bits cost?",
         description="What few bits cost: post-training quantisation and training in them, 8 to 2 bits, Fashion-MNIST.",
         fixed={**FASHION, **BITS, "split": "test"},
         axes={"operator": _operators(PRODUCTS), "seed": FEW_SEEDS},
@@ -121,6 +125,7 @@ _ALL = (
     ),
     Study(
         name="pareto",
+        title="What does the hardware pay?",
         description="Accuracy against what the hardware takes, by operator, bits and folding; the runs of bits.",
         fixed={**FASHION, **BITS, "split": "test"},
         axes={"operator": _operators(PRODUCTS), "seed": FEW_SEEDS},
@@ -130,6 +135,7 @@ _ALL = (
     ),
     Study(
         name="attention",
+        title="Where is attention at work?",
         description="Where in images of Fashion-MNIST the attention of a trained network is at work.",
         function="attention",
         fixed={**FASHION, "split": "test"},
@@ -138,6 +144,7 @@ _ALL = (
     ),
     Study(
         name="approximation",
+        title="What do pixel shifts make of self-attention?",
         description="How well pixel shifts stand for self-attention that learned from images, by product and shift.",
         function="approximation",
         fixed={"stack": 4},
@@ -153,9 +160,11 @@ _ALL = (
             "grows.*",
         ),
         numbered="shift in pixels",
+        number="shift {}",
     ),
     Study(
         name="helps",
+        title="Which settings help?",
         description="Which settings help X-volution most: one changed at a time, then several; validation images.",
         fixed={**SEARCH, **OPERATORS["inner"]},
         axes={"change": CHANGES | COMBINED, "seed": FEW_SEEDS},
@@ -164,6 +173,7 @@ _ALL = (
     ),
     Study(
         name="confirm",
+        title="Does the best of them hold?",
         description="What helps most on validation images, once more on test images, beside what is in fashion.",
         fixed=FASHION | {"split": "test"},
         axes={

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from golden.support.cli import UserError
@@ -28,12 +28,14 @@ class Function:
         ready: ``ready(settings)``. It raises `UserError` where this machine lacks something that a run needs. None
             where a run needs nothing.
         amount: ``amount(settings) -> float``. It says roughly how many seconds a run takes. None where nobody knows.
+        needed: settings without which it refuses the others' defaults.
     """
 
     run: str
     check: str
     ready: str | None = None
     amount: str | None = None
+    needed: Settings = field(default_factory=dict, hash=False)
 
     @property
     def module(self) -> str:
@@ -43,6 +45,11 @@ class Function:
     def checked(self, settings: Settings) -> dict[str, Json]:
         """``settings`` with all defaults. Raises `UserError` for settings that are not allowed."""
         return _find(self.check)(settings)
+
+    @property
+    def defaults(self) -> dict[str, Json]:
+        """All settings but the needed ones, with their defaults."""
+        return {key: value for key, value in self.checked(self.needed).items() if key not in self.needed}
 
     def call(self, settings: Settings, advance: Advance) -> Figures:
         """The figures of checked ``settings``."""
@@ -79,12 +86,14 @@ FUNCTIONS: dict[str, Function] = {
         check="scripts.studies.attention:check",
         ready="scripts.studies.demands:check_data",
         amount="scripts.studies.demands:seconds",
+        needed={"variant": "xvolution"},
     ),
     "rtl": Function(
         run="scripts.studies.rtl:run",
         check="scripts.studies.rtl:check",
         ready="scripts.studies.rtl:ready",
         amount="scripts.studies.demands:seconds",
+        needed={"variant": "xvolution", "bits": [8]},
     ),
 }
 

@@ -28,6 +28,7 @@ class Study:
 
     Attributes:
         name: what users call it.
+        title: what its report is called.
         description: the question that it answers, in a sentence or two.
         function: name of the function in `scripts.studies.functions.FUNCTIONS`.
         fixed: settings that all runs share.
@@ -36,10 +37,12 @@ class Study:
         baseline: the value or label on some axes with which all others are compared, paired by seed.
         metrics: patterns of figures (see `scripts.studies.report`) that the report's table shows, in this order.
         numbered: what the number at the end of a metric's name counts, such as 8 in ``ptq.8``.
+        number: such a number in words, with ``{}`` in its place.
         target: FPGA family whose cost of the layers the report shows; None where it shows none.
     """
 
     name: str
+    title: str
     description: str
     function: str = "experiment"
     fixed: Settings = field(default_factory=dict)
@@ -47,6 +50,7 @@ class Study:
     baseline: Settings = field(default_factory=dict)
     metrics: Sequence[str] = ("*",)
     numbered: str = "bits of weights and activations"
+    number: str = "{} bits"
     target: str | None = None
 
     def replaced(self, assignments: Iterable[str]) -> Study:

@@ -14,6 +14,7 @@ from golden.contract.layer_config import LayerConfig
 from scripts.studies.functions import Json, Settings
 from scripts.studies.grid import SEED, Run, Study, shown
 from scripts.studies.hardware import COSTS, Cost, network_costs, non_dominated
+from scripts.studies.metrics import value_range
 from scripts.studies.result import Result
 from scripts.studies.statistics import Difference, Mean, difference, holm, mean_of
 
@@ -85,6 +86,7 @@ class Report:
         rows: the rows, in the order of the grid.
         metrics: names of the metrics, in the order of the study's patterns.
         cells: the cells by metric and name of the row. A row may lack a metric.
+        unit: what accuracies count; empty if no result tells it.
         points: the points of the hardware; empty where the study names no target.
     """
 
@@ -94,18 +96,13 @@ class Report:
     rows: Sequence[Row]
     metrics: Sequence[str]
     cells: Mapping[str, Mapping[str, Cell]]
+    unit: str
     points: Sequence[Point]
 
     @property
     def missing(self) -> int:
         """Number of runs without a result."""
         return sum(result is None for _, result in self.runs)
-
-    @property
-    def unit(self) -> str:
-        """What the accuracies count, from the first result that tells it; empty if no result does."""
-        texts = (result.figures["metric"] for _, result in self.runs if result and "metric" in (result.figures or ()))
-        return str(next(texts, ""))
 
     @property
     def compared(self) -> bool:
@@ -136,7 +133,8 @@ def make_report(study: Study, command: str, runs: Sequence[tuple[Run, Result | N
     found = dict.fromkeys(metric for row in rows for metric in row.values)
     metrics = list(dict.fromkeys(m for pattern in study.metrics for m in found if fnmatchcase(m, pattern)))
     baseline = _baselines(study, rows)
-    cells = {metric: _cells(metric, rows, baseline) for metric in metrics}
+    unit = _unit(runs)
+    cells = {metric: _cells(metric, rows, baseline, value_range(metric, unit)) for metric in metrics}
     return Report(
         study=study,
         command=command,
@@ -144,6 +142,7 @@ def make_report(study: Study, command: str, runs: Sequence[tuple[Run, Result | N
         rows=rows,
         metrics=metrics,
         cells=cells,
+        unit=unit,
         points=_points(study, rows, cells),
     )
 
@@ -161,6 +160,12 @@ def _numbers(figures: Mapping[str, Json], path: str = "") -> Iterator[tuple[str,
             yield from _numbers(value, f"{path}{key}.")
         elif isinstance(value, int | float) and not isinstance(value, bool):
             yield (path + key).removesuffix(".metric"), float(value)
+
+
+def _unit(runs: Iterable[tuple[Run, Result | None]]) -> str:
+    """What accuracies count, from the first result that tells it."""
+    texts = (result.figures["metric"] for _, result in runs if result and "metric" in (result.figures or ()))
+    return str(next(texts, ""))
 
 
 def _rows(study: Study, runs: Iterable[tuple[Run, Result | None]]) -> list[Row]:
@@ -215,15 +220,19 @@ def _key(point: Settings) -> str:
     return ", ".join(f"{axis} {shown(value)}" for axis, value in sorted(point.items()))
 
 
-def _cells(metric: str, rows: Sequence[Row], baselines: Mapping[str, Row]) -> dict[str, Cell]:
+def _cells(
+    metric: str, rows: Sequence[Row], baselines: Mapping[str, Row], within: tuple[float, float]
+) -> dict[str, Cell]:
     having = [row for row in rows if metric in row.values]
     differences = [
-        difference(row.values[metric], baselines[row.name].values.get(metric, {})) if row.name in baselines else None
+        difference(row.values[metric], baselines[row.name].values.get(metric, {}), within)
+        if row.name in baselines
+        else None
         for row in having
     ]
     adjusted = holm([None if found is None else found.p for found in differences])
     return {
-        row.name: Cell(mean=mean_of(list(row.values[metric].values())), to_baseline=found, p_holm=p)
+        row.name: Cell(mean=mean_of(list(row.values[metric].values()), within), to_baseline=found, p_holm=p)
         for row, found, p in zip(having, differences, adjusted, strict=True)
     }
 
@@ -294,8 +303,7 @@ def _summary_lines(report: Report) -> Iterator[dict[str, Any]]:
 
 
 def _interval(name: str, mean: Mean | None) -> dict[str, float | None]:
-    half = None if mean is None else mean.half
-    low, high = (None, None) if mean is None or half is None else (mean.mean - half, mean.mean + half)
+    low, high = (None, None) if mean is None or mean.half is None else (mean.low, mean.high)
     return {name: None if mean is None else mean.mean, f"{name}_low": low, f"{name}_high": high}
 
 

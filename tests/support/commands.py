@@ -148,6 +148,9 @@ def covered(name: str, seed: int) -> UnitCoverage:
     return UnitCoverage(points=counts, hit=counts, excluded=excluded, missed=missed)
 
 
+PICTURE = Picture(name="picture", title="Picture", caption="What it shows.", svg="<svg/>")
+
+
 @cache
 def few_digits() -> Digits:
     return read_digits().first(3)
@@ -393,7 +396,7 @@ COMMANDS = {
         works=["digits", "--set", "operator=conv", "--store", "studies.sqlite", "--out", "out"],
         values={"--set": SETTINGS, "--store": STORES, "--any-code": None, "--out": PATHS, "--target": TARGETS},
         positional=STUDIES,
-        stand_ins={"scripts.report.plots": lambda report: [Picture(name="picture", title="Picture", svg="<svg/>")]},
+        stand_ins={"scripts.report.plots": lambda report: [PICTURE]},
     ),
     "scripts.carry": Command(
         main=scripts.carry.main,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import signal
 import time
@@ -11,7 +12,9 @@ from typing import Any
 from golden.support.cli import UserError
 from scripts.studies import catalogue, functions
 from scripts.studies.functions import Advance, Function
-from scripts.studies.grid import Study
+from scripts.studies.grid import Run, Study
+from scripts.studies.plan import job_of
+from scripts.studies.result import DONE, Result
 
 STAND_IN = Function(
     run="tests.support.study_stand_ins:run",
@@ -79,9 +82,27 @@ def notes(folder: Path) -> dict[str, int]:
     return {path.name: path.stat().st_size for path in sorted(folder.iterdir())}
 
 
+def result_of(point: Run, **changes: Any) -> Result:
+    """What a run of the stand-in finds."""
+    job = job_of(point)
+    result = Result(
+        content=job.content,
+        code=job.code,
+        function=job.function_name,
+        status=DONE,
+        settings=job.settings,
+        figures=run(dict(job.settings), advance=lambda share: None),
+        seconds=1.5,
+        host="here",
+        versions={"numpy": "2"},
+    )
+    return dataclasses.replace(result, **changes)
+
+
 #: A study of the stand-in, with 2 variants and 3 seeds.
 STUDY = Study(
     name="quick",
+    title="Is a stand-in better?",
     description="Whether a stand-in is better than another.",
     function="stand_in",
     axes={"variant": ("conv", "inner"), "seed": (0, 1, 2)},

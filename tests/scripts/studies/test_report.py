@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from golden.contract.folding import Folding
@@ -27,14 +28,14 @@ from scripts.studies.catalogue import STUDIES
 from scripts.studies.functions import FUNCTIONS
 from scripts.studies.grid import Run, Study
 from scripts.studies.hardware import network_costs, non_dominated
-from scripts.studies.page import mean_text, p_text, page
-from scripts.studies.plan import job_of
-from scripts.studies.plots import numbered_picture, plots
+from scripts.studies.metrics import value_range, words
+from scripts.studies.page import Table, mean_text, p_text, page
+from scripts.studies.plots import plots
 from scripts.studies.report import Report, csv_files, make_report, metrics_of
-from scripts.studies.result import DONE, FAILED, Result
+from scripts.studies.result import FAILED
 from scripts.studies.statistics import Mean, difference, holm, mean_of
 from scripts.studies.store import Store
-from tests.support.study_stand_ins import STAND_IN, STUDY, run
+from tests.support.study_stand_ins import STAND_IN, STUDY, result_of, run
 
 #: Student's t at 0.975 for 2 degrees of freedom, as any table has it.
 T_2 = 4.302653
@@ -44,23 +45,6 @@ T_2 = 4.302653
 def stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(FUNCTIONS, "stand_in", STAND_IN)
     monkeypatch.setitem(STUDIES, STUDY.name, STUDY)
-
-
-def result_of(point: Run, **changes: Any) -> Result:
-    """What a stand-in's run finds."""
-    job = job_of(point)
-    result = Result(
-        content=job.content,
-        code=job.code,
-        function=job.function_name,
-        status=DONE,
-        settings=job.settings,
-        figures=run(dict(job.settings), advance=lambda share: None),
-        seconds=1.5,
-        host="here",
-        versions={"numpy": "2"},
-    )
-    return dataclasses.replace(result, **changes)
 
 
 def report_of(study: Study = STUDY) -> Report:
@@ -90,6 +74,25 @@ def test_paired_difference_by_hand() -> None:
     assert found.mean.half == pytest.approx(T_2 * 0.5 / math.sqrt(3), rel=1e-6)
     t = math.sqrt(12)
     assert found.p == pytest.approx(1 - t / math.sqrt(2 + t**2))
+
+
+def test_interval_is_cut_where_values_end() -> None:
+    """99, 100, 100: the interval would pass 100 percent. 0.2 and 0.1: half of it is 0.05 times 12.7."""
+    mean = mean_of([99.0, 100.0, 100.0], (0.0, 100.0))
+    assert mean.high == 100.0 and mean.low == pytest.approx(mean.mean - T_2 / 3) and mean.cut
+    assert mean_text(mean) == "99.67 +0.33 -1.43"
+    low = mean_of([0.2, 0.1], (0.0, 100.0))
+    assert low.low == 0.0 and low.high == pytest.approx(0.15 + 0.05 * 12.7062, rel=1e-4) and low.cut
+    inside = mean_of([99.0, 99.1], (0.0, 100.0))
+    assert not inside.cut and mean_text(inside) == "99.05 ± 0.64"
+    found = difference({0: 100.0, 1: 0.0}, {0: 0.0, 1: 50.0}, (0.0, 100.0))
+    assert found is not None and (found.mean.low, found.mean.high) == (-100.0, 100.0)
+
+
+def test_values_that_differ_by_rounding_have_no_interval() -> None:
+    assert mean_of([99.4, 99.4 + 1e-14, 99.4]).half == 0 and mean_of([1e-12, 2e-12]).half != 0
+    found = difference({0: 0.3, 1: 0.1 + 0.2}, {0: 0.1 + 0.2, 1: 0.1 + 0.2})
+    assert found is not None and found.mean.mean < 0 and mean_text(found.mean, "+") == "+0.00"
 
 
 def test_difference_without_a_p() -> None:
@@ -182,7 +185,7 @@ def test_non_dominated_by_hand() -> None:
     assert non_dominated([], less=["cost"], more=["accuracy"]) == []
 
 
-def hardware_report() -> Report:
+def hardware_report(target: str = "xcup") -> Report:
     """Each network one layer, in 8 and in 4 bits; `inner` has more channels."""
 
     def figures(point: Run) -> dict[str, Any]:
@@ -202,7 +205,7 @@ def hardware_report() -> Report:
         }
         return {**run(dict(point.settings), advance=lambda share: None), "layers": layers}
 
-    study = dataclasses.replace(STUDY, target="xcup")
+    study = dataclasses.replace(STUDY, target=target)
     return make_report(study, "", [(run, result_of(run, figures=figures(run))) for run in study.runs()])
 
 
@@ -253,7 +256,8 @@ def test_page_needs_nothing_else_and_says_everything() -> None:
     seen.feed(text)
     assert seen.fetched == [] and seen.counts["svg"] == 3
     for part in (
-        "<title>xvolution: quick</title>",
+        "<title>xvolution: Is a stand-in better?</title>",
+        "<h1>Is a stand-in better?</h1>",
         "88.17 ± 3.13",
         "+1.00 ± 1.24",
         ">0.074<",
@@ -289,6 +293,209 @@ def test_page_tells_where_training_was_not_exact() -> None:
     assert "Not exact" in page_of(found) and "Not exact" not in page_of(report_of())
 
 
+class Tables(html.parser.HTMLParser):
+    """The texts of each line of a page's tables; and which of them are folded away."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[list[str]] = []
+        self.folded: list[list[str]] = []
+        self._lines = self.lines
+        self._inside = False
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag == "details":
+            self._lines = self.folded
+        if tag == "tr":
+            self._lines.append([])
+        if tag in ("td", "th"):
+            self._lines[-1].append("")
+            self._inside = True
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "details":
+            self._lines = self.lines
+        if tag in ("td", "th"):
+            self._inside = False
+
+    def handle_data(self, data: str) -> None:
+        if self._inside:
+            self._lines[-1][-1] += data.strip()
+
+
+def tables_of(report: Report) -> Tables:
+    seen = Tables()
+    seen.feed(page_of(report))
+    return seen
+
+
+def test_tables_are_turned_or_parted_until_they_fit() -> None:
+    many = {"kind": {f"row {n}": {"variant": "conv"} for n in range(5)}, "seed": (0,)}
+    study = dataclasses.replace(STUDY, axes=many, baseline={})
+    runs = [
+        (run, result_of(run, content=f"{n}", figures={f"metric {i}": i + 0.5 for i in range(15)}))
+        for n, run in enumerate(study.runs())
+    ]
+    lines = tables_of(make_report(study, "", runs)).lines
+    assert ["", "row 0", "row 1", "row 2", "row 3", "row 4"] in lines
+    assert ["metric 14", *["14.50"] * 5] in lines and ["runs", *["1"] * 5] in lines
+    parts = Table(columns=["a", "b", "c"], lines=[("x", ["1", "2", "3"])]).parts(2)
+    assert [(part.columns, part.lines) for part in parts] == [
+        (["a", "b"], [("x", ["1", "2"])]),
+        (["c"], [("x", ["3"])]),
+    ]
+
+
+def test_settings_at_their_defaults_are_folded_away() -> None:
+    seen = tables_of(report_of(STUDY.replaced(["bits=[4]"])))
+    changed = {line[0]: line[1] for line in seen.lines if len(line) == 2}
+    assert changed["bits"] == "[4]" and changed["variant"] == "varies: conv; inner" and "wait" not in changed
+    assert dict(seen.folded) == {"what": "return", "folder": "", "wait": "0.0"}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_defaults_of_functions(name: str) -> None:
+    function = FUNCTIONS[name]
+    assert function.defaults and not function.defaults.keys() & function.needed.keys()
+    assert function.checked({**function.defaults, **function.needed}) == {**function.defaults, **function.needed}
+
+
+@pytest.mark.parametrize(
+    ("metric", "text"),
+    [
+        ("float", "in floats"),
+        ("ptq.8", "quantised after training, 8 bits"),
+        ("qat.3", "trained in few bits, 3 bits"),
+        ("share.stage3_block1_first", "share of attention in percent, stage 3, block 1, first convolution"),
+        ("error.digits trained.both, weighting 3, stack 1.2", None),
+        ("sees.self-attention", "pixels seen by self-attention"),
+        ("a.thing_of.others.2", "a, thing of, others, 2 bits"),
+    ],
+)
+def test_metrics_in_words(metric: str, text: str | None) -> None:
+    if text is None:
+        text = "error on digits, convolution and pixel shifts, weighting 3, stack 1, shift 2"
+        assert words(metric, STUDIES["approximation"]) == text
+    else:
+        assert words(metric, STUDIES["fashion"]) == text
+
+
+def test_ranges_of_metrics() -> None:
+    percent = "accuracy in percent"
+    assert value_range("float", percent) == value_range("qat.4", percent) == value_range("share.x", "") == (0, 100)
+    for metric, unit in (("float", "loss"), ("qat.4.checked_images", percent), ("grows.x", percent)):
+        assert value_range(metric, unit) == (-math.inf, math.inf)
+
+
+# --- plots ---
+
+
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
+    """The figures that are drawn, each laid out as it will be in its file."""
+    figures: list[Figure] = []
+
+    def keep(figure: Figure) -> str:
+        figure.draw_without_rendering()
+        figures.append(figure)
+        return "<svg/>"
+
+    for name in ("means", "numbered", "hardware", "attention"):
+        monkeypatch.setattr(f"scripts.studies.plots.{name}.svg_element", keep)
+    return figures
+
+
+def panels_of(figure: Figure) -> list[Axes]:
+    return [axes for axes in figure.axes if axes.axison]
+
+
+def full_report() -> Report:
+    """Of twelve rows with long names, whose accuracies touch 100."""
+    axes = {"kind": {f"a row with a long name, {n}": {"variant": "conv"} for n in range(12)}, "seed": (0, 1, 2)}
+    study = dataclasses.replace(STUDY, axes=axes, baseline={})
+    runs = []
+    for n, point in enumerate(study.runs()):
+        seed = point.point["seed"]
+        accuracy = 99.0 + 0.5 * seed
+        parts = {"8": accuracy, "4": accuracy - 1, "2": 8.0 * (n // 3) + seed}
+        kinds = {"ptq": parts, "error": {"digits trained": {"a way with a long name": parts}}}
+        figures = {"metric": "accuracy in percent", "float": accuracy, "parameters": 5, **kinds}
+        runs.append((point, result_of(point, content=str(n), figures=figures)))
+    return make_report(study, "", runs)
+
+
+def test_intervals_in_plots_and_files_end_at_100(drawn: list[Figure]) -> None:
+    found = full_report()
+    plots(found)
+    ends = [
+        segment[:, axis]
+        for figure, axis in zip(drawn, (0, 1), strict=True)
+        for axes in panels_of(figure)[: 1 + axis]
+        for bars in axes.collections
+        for segment in bars.get_segments()  # type: ignore[attr-defined]
+        if axes.get_title() in ("in floats", "quantised after training")
+    ]
+    assert len(ends) == 12 + 3 * 12 and max(map(max, ends)) == 100.0 and min(map(min, ends)) >= 0
+    rows = list(csv.DictReader(io.StringIO(csv_files(found)["summary.csv"])))
+    highs = [float(row["mean_high"]) for row in rows if row["metric"] in ("float", "ptq.8")]
+    assert len(highs) == 24 and max(highs) == 100
+
+
+def test_rows_stand_beside_each_other(drawn: list[Figure]) -> None:
+    """All have the same means, and no marker is where another one is, nor nearer to another number."""
+    runs = [(run, result_of(run, figures={"ptq": {"8": 90.0, "4": 80.0}})) for run in STUDY.runs()]
+    plots(make_report(STUDY, "", runs))
+    conv, inner = (line for line in drawn[0].axes[0].lines if line.get_marker() in ("o", "s"))
+    (a, b), (c, d) = conv.get_xdata(), inner.get_xdata()
+    assert 3.5 < a < 4 < c < 4.5 and 7.5 < b < 8 < d < 8.5
+    assert conv.get_marker() != inner.get_marker()
+
+
+def test_nothing_is_written_over_panels(drawn: list[Figure]) -> None:
+    plots(full_report())
+    plots(hardware_report())
+    assert len(drawn) == 5
+    for figure in drawn:
+        boxes = {axes: axes.get_window_extent() for axes in panels_of(figure)}
+        for other in [*(axes.title for axes in boxes), *figure.legends, *figure.texts]:
+            box = other.get_window_extent()
+            assert not any(box.overlaps(panel) for panel in boxes.values()), (other, box)
+            assert box.x0 >= 0 and box.x1 <= figure.bbox.x1
+        assert all(axes.get_legend() is None for axes in boxes)
+
+
+def test_hardware_shows_each_row(drawn: list[Figure]) -> None:
+    """Each row has its panels, and its most accurate network is in them, even where it is far below all others."""
+    found = hardware_report()
+    far = Mean(count=1, mean=40.0, half=None)
+    points = [
+        dataclasses.replace(point, mean=far, best=False) if point.row == "inner" else point for point in found.points
+    ]
+    plots(dataclasses.replace(found, points=points))
+    panels = panels_of(drawn[-1])
+    assert [axes.get_title(loc="left") for axes in panels] == ["conv", "", "", "", "inner", "", "", ""]
+    assert [axes.get_xlabel() for axes in panels[4:]] == ["DSP", "LUT", "BRAM", "cycles a frame"]
+    low, high = panels[4].get_ylim()
+    for axes in panels:
+        assert any(low < y < high for line in axes.lines if line.get_marker() != "None" for y in line.get_ydata())
+
+
+def notes_of(figure: Figure) -> str:
+    """What is written below the panels of a figure."""
+    return " ".join(figure.get_supxlabel().split())
+
+
+def test_plots_say_what_they_leave_out(drawn: list[Figure]) -> None:
+    plots(report_of())
+    assert list(map(notes_of, drawn)) == ["Not drawn, as no seed changes it: parameters.", ""]
+    some = STUDY.runs()
+    runs = [(run, result_of(run) if n else None) for n, run in enumerate(some)]
+    plots(make_report(STUDY, "", runs))
+    assert [notes_of(figure)[-45:] for figure in drawn[2:]] == ["Of 6 runs 1 have no result yet, and 0 failed."] * 2
+    plots(hardware_report(target="generic"))
+    assert notes_of(drawn[-1]) == "Not drawn: DSP and BRAM, which synthesis for generic is free to choose."
+
+
 def test_plots_only_of_what_there_is() -> None:
     found = {picture.name: picture for picture in plots(report_of())}
     assert list(found) == ["means", "numbered"]
@@ -296,28 +503,36 @@ def test_plots_only_of_what_there_is() -> None:
     assert plots(report_of(dataclasses.replace(STUDY, metrics=("parameters",)))) == []
     assert [p.name for p in plots(report_of(dataclasses.replace(STUDY, metrics=("float",))))] == ["means"]
     hardware = plots(hardware_report())[-1]
-    assert hardware.name == "hardware" and " are below" not in hardware.svg
+    assert hardware.name == "hardware" and "Not drawn" not in hardware.svg
 
 
-def test_panels_of_like_figures_share_their_scale(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_number_is_no_axis() -> None:
+    runs = [(run, result_of(run, figures={"ptq": {"8": 90.0 + run.point["seed"]}})) for run in STUDY.runs()]
+    (picture,) = plots(make_report(STUDY, "", runs))
+    assert picture.name == "means" and "quantised after training, 8 bits" in picture.svg
+
+
+def test_panels_of_like_figures_share_their_scale(drawn: list[Figure]) -> None:
     figures = {"error": {kind: {"1": n, "2": n + 1} for n, kind in enumerate("abcd")}, "ptq": {"8": 90.0, "4": 80.0}}
     runs = [(run, result_of(run, figures=figures)) for run in STUDY.runs()]
-    drawn: list[Figure] = []
-    monkeypatch.setattr("scripts.studies.plots.svg_element", lambda figure: drawn.append(figure) or "<svg/>")
-    numbered_picture(make_report(dataclasses.replace(STUDY, metrics=("error.*", "ptq.?")), "", runs))
+    plots(make_report(dataclasses.replace(STUDY, metrics=("error.*", "ptq.?")), "", runs))
     panels = drawn[0].axes
-    assert [axes.get_title() for axes in panels[:5]] == ["error.a", "error.b", "error.c", "error.d", "ptq"]
-    assert [axes.axison for axes in panels] == [True] * 5 + [False] * 3
+    titles = ["error, a", "error, b", "error, c", "error, d", "quantised after training"]
+    assert [axes.get_title() for axes in panels[:5]] == titles
+    assert [axes.axison for axes in panels] == [True] * 5 + [False]
     assert panels[0].get_ylim() == panels[3].get_ylim() and panels[0].get_ylim()[1] > 4
     assert panels[4].get_ylim()[0] > 70
 
 
-def test_points_far_below_the_best_are_counted() -> None:
+def test_points_far_below_the_best_are_counted(drawn: list[Figure]) -> None:
     found = hardware_report()
     mean = Mean(count=1, mean=10.0, half=None)
     bad = [dataclasses.replace(point, mean=mean, best=False) for point in found.points[:3]]
-    svg = plots(dataclasses.replace(found, points=[*found.points, *bad]))[-1].svg
-    assert f"3 of {len(found.points) + 3} are below" in svg
+    plots(dataclasses.replace(found, points=[*found.points, *bad]))
+    assert notes_of(drawn[-1]) == (
+        f"Not drawn: 3 of {len(found.points) + 3} points from 10.0 to 10.0, beside which the others could not be told "
+        "apart. They are 2 of quantised after training, 8 bits; 1 of quantised after training, 4 bits."
+    )
 
 
 def test_csv() -> None:
@@ -372,8 +587,9 @@ def test_command_writes_page_csv_and_plots(place: Path, tmp_path: Path, capsys: 
     assert "1 runs are missing, 1 failed: python -m scripts.study quick" in said
     cells = [[cell.strip() for cell in line.split("│")[1:-1]] for line in said.splitlines() if line.startswith("│")]
     # More metrics than rows, so metrics are the lines.
-    assert [line[0] for line in cells] == ["float", "parameters", "ptq.4", "ptq.8"]
-    assert cells[0][1:] == ["88.17 ± 3.13", mean_text(mean_of([88.0]))]
+    names = ["runs", "in floats", "parameters", "quantised after training, 4 bits", "quantised after training, 8 bits"]
+    assert [line[0] for line in cells] == names
+    assert cells[:2] == [["runs", "3", "1"], ["in floats", "88.17 ± 3.13", mean_text(mean_of([88.0]))]]
     text = (out / "quick.html").read_text()
     assert "1 of 6 runs have no result yet" in text and "ValueError: no" in text
     for path in out.glob("*.svg"):

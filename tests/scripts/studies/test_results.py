@@ -11,6 +11,7 @@ import pytest
 
 from scripts import report
 from scripts.studies.catalogue import STUDIES
+from scripts.studies.metrics import words
 from tests.support.places import ROOT
 from tests.support.tiers import thorough
 
@@ -19,7 +20,7 @@ STORE = FOLDER / "store.sqlite"
 PAGE = FOLDER / "README.md"
 NAMES = sorted(path.name for path in FOLDER.iterdir() if path.is_dir())
 #: An accuracy or a difference of two, perhaps with its interval, as a cell of a table.
-FIGURE = re.compile(r"[+-]?\d+\.\d\d( ± \d+\.\d\d)?")
+FIGURE = re.compile(r"[+-]?\d+\.\d\d( ± \d+\.\d\d| \+\d+\.\d\d -\d+\.\d\d)?")
 
 
 def lines(name: str, file: str) -> list[dict[str, str]]:
@@ -28,12 +29,18 @@ def lines(name: str, file: str) -> list[dict[str, str]]:
 
 
 def figures(name: str) -> Iterator[str]:
-    """All means and differences of a study, with half of their intervals, worked out from its file anew."""
+    """All means and differences of a study, with their intervals, worked out from its file anew."""
     for row in lines(name, "summary.csv"):
         for what, sign in (("mean", ""), ("difference", "+")):
             if row[what]:
-                mean, high = float(row[what]), float(row[f"{what}_high"] or row[what])
-                yield f"{mean:{sign}.2f}" + (f" ± {high - mean:.2f}" if high > mean else "")
+                mean = float(row[what])
+                low, high = (float(row[f"{what}_{end}"] or mean) for end in ("low", "high"))
+                sides = (
+                    f" ± {high - mean:.2f}"
+                    if abs(high + low - 2 * mean) < 1e-6
+                    else f" +{high - mean:.2f} -{mean - low:.2f}"
+                )
+                yield f"{mean:{sign}.2f}" + sides * (high > low)
 
 
 def test_every_study_is_on_the_page() -> None:
@@ -53,6 +60,12 @@ def test_files_are_what_the_store_gives(name: str, tmp_path: Path) -> None:
     made = {path.name: path.read_text() for path in tmp_path.glob("*.csv")}
     assert made == {path.name: path.read_text() for path in (FOLDER / name).glob("*.csv")}
     assert {path.name for path in (FOLDER / name).glob("*.svg")} <= {path.name for path in tmp_path.glob("*.svg")}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_all_metrics_have_words(name: str) -> None:
+    for metric in {row["metric"] for row in lines(name, "summary.csv")}:
+        assert not re.search(r"[._]", words(metric, STUDIES[name])), metric
 
 
 @pytest.mark.parametrize("name", NAMES)
