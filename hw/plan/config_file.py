@@ -152,6 +152,8 @@ def read_manifest_config(path: str | os.PathLike[str]) -> UnitConfig:
         raise UserError(f"manifest {path} is not one of hw.build: {error}") from None
     if not isinstance(config, dict):
         raise UserError(f"manifest {path} is not one of hw.build: its config is no object")
+    if config.get("reload", config) is None:
+        raise UserError(f"manifest {path} is that of a frozen unit, allowed is one of hw.build --reloadable")
     try:
         return config_of_fields(config)
     except UserError as error:

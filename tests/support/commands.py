@@ -6,6 +6,7 @@ A stand-in comes after the checks of the input, and refuses what the stage that 
 from __future__ import annotations
 
 import contextlib
+import json
 import tempfile
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +22,7 @@ import golden.run
 import golden.vectors
 import hw.build
 import hw.synth.__main__
+import hw.weights
 import scripts.accuracy_digits
 import scripts.approximation
 import scripts.bench
@@ -51,6 +53,7 @@ from golden.model import integer
 from hw.estimate.estimate import Estimate, estimate
 from hw.export.verilog import Core, generate
 from hw.plan.config import UnitConfig
+from hw.plan.config_file import config_fields
 from hw.plan.reload import Reload
 from hw.plan.shapes import Shapes
 from hw.synth.stages import STAGES
@@ -214,6 +217,7 @@ FURNITURE = (
     "locked",
     "digits",
     "kept",
+    "unit.json",
     "studies.sqlite",
 )
 PATHS = (*FURNITURE, "[/]", "folder/new", "new/deeper", "none/y.npy", "taken/y", ".")
@@ -287,6 +291,12 @@ COMMANDS = {
         | {"--device": DEVICES, "--fps": NUMBERS, "--clock": NUMBERS, **RELOAD},
         positional=LAYERS,
         stand_ins={"hw.build.generate": checked_core},
+    ),
+    "hw.weights": Command(
+        main=hw.weights.main,
+        works=["layer.npz", "--manifest", "unit.json"],
+        values={"--manifest": ("unit.json", *PATHS), "--name": ("mine", "3x", "[/]", "int"), "--out": PATHS},
+        positional=LAYERS,
     ),
     "hw.synth": Command(
         main=hw.synth.__main__.main,
@@ -513,6 +523,7 @@ def _contents() -> dict[str, bytes]:
     with tempfile.TemporaryDirectory() as folder:
         Job(config=unit, first_output_latency=99, frame_cycles=9, seed=0).save(Path(folder))
         kept = {f"kept/{path.name}": path.read_bytes() for path in Path(folder).iterdir()}
+    kept["unit.json"] = json.dumps({"config": config_fields(unit)}).encode()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "studies.sqlite"
         with Store(str(path)) as store:
