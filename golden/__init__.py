@@ -13,6 +13,7 @@ Each package imports only from those above it:
 `quantise`     from floating point to integers
 `experiments`  whole experiments
 `run`          the command that runs a layer on frames
+`testbench`    a test bench in Verilog that checks itself
 `vectors`      the command that writes vectors for HDL test benches
 =============  ====================================================
 """

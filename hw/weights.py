@@ -12,22 +12,21 @@ the words are loaded, and what each bit of the image is.
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 from golden.layers import DEFAULT, NAMES, load_layer
 from golden.support import cli
-from golden.support.cli import UserError
+from golden.support.names import identifier
 from golden.support.options import add_layer
 from hw.control.layer_words import binary, c_object, layer_words
-from hw.plan.config import MAX_NAME
 from hw.plan.config_file import read_manifest_config
 from hw.plan.sizes import Sizes
 
 
 def main(argv: list[str]) -> int:
     options = _parser().parse_args(argv)
-    name = f"{_name(Path(options.layer).stem if options.name is None else options.name)}_weights"
+    prefix = Path(options.layer).stem if options.name is None else options.name
+    name = f"{identifier(prefix, 'C')}_weights"
     unit = read_manifest_config(options.manifest)
     words = layer_words(Sizes(unit), load_layer(options.layer))
     files: dict[str, str | bytes] = {f"{name}.bin": binary(words), f"{name}.h": c_object(unit.name, name, words)}
@@ -46,14 +45,6 @@ def _parser() -> cli.Parser:
     add("--name", help="of the object and the files, before _weights (default: that of the layer)")
     add("--out", type=cli.file_path, default=Path("build"), metavar="DIR", help="where to write (default: build)")
     return parser
-
-
-def _name(text: str) -> str:
-    """``text``, if names in C can begin with it. Raises `UserError` otherwise."""
-    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", text, re.ASCII) or len(text) > MAX_NAME:
-        allowed = f"letters, digits and _, no digit first, at most {MAX_NAME} characters"
-        raise UserError(f"name {text[:MAX_NAME]!r} is no identifier in C, allowed are {allowed} (see --name)")
-    return text
 
 
 if __name__ == "__main__":

@@ -34,6 +34,7 @@ FLOORS: Mapping[str, tuple[str, ...]] = {
         "quantise",
         "experiments",
         "run",
+        "testbench",
         "vectors",
     ),
     "hw": (

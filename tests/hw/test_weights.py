@@ -149,7 +149,7 @@ def test_manifests_that_are_none(refuse: Refuse, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["3x", "a-b", "", "a b", "é", "x" * 65])
 def test_names_that_are_none(name: str, refuse: Refuse, tmp_path: Path) -> None:
     unit(tmp_path)
-    assert "is no identifier in C" in refuse("tiny", "--manifest", "unit.json", "--name", name)
+    assert "is no C identifier" in refuse("tiny", "--manifest", "unit.json", "--name", name)
 
 
 def test_a_file_whose_name_is_no_identifier(refuse: Refuse, tmp_path: Path) -> None:
@@ -157,6 +157,6 @@ def test_a_file_whose_name_is_no_identifier(refuse: Refuse, tmp_path: Path) -> N
     write_layer(
         tmp_path / "my-layer.npz", random_layer(np.random.default_rng(0), **dataclasses.asdict(shapes.layer.config))
     )
-    assert "name 'my-layer' is no identifier in C" in refuse("my-layer.npz", "--manifest", "unit.json")
+    assert "name 'my-layer' is no C identifier" in refuse("my-layer.npz", "--manifest", "unit.json")
     assert weights.main(["my-layer.npz", "--manifest", "unit.json", "--name", "int", "--out", "out"]) == 0
     assert (tmp_path / "out" / "int_weights.h").is_file()

