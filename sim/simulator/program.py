@@ -165,6 +165,8 @@ class Program:
         if not results.exists():
             raise SimulationError(f"{self.simulator.name} ended without results, the last it said was: {said[-1]}")
         if waves:
+            if not (folder / trace).exists():
+                raise SimulationError(f"{self.simulator.name} left no waveforms, the last it said was: {said[-1]}")
             _move(folder / trace, waves)
         return _verdicts(results)
 
@@ -179,9 +181,10 @@ def _importable(folder: Path) -> Iterator[None]:
     before = list(sys.path)
     for number, entry in enumerate(dict.fromkeys([*map(os.path.abspath, before), str(SIM.parent)])):
         if os.pathsep in entry:
-            link = f"python-{number}"
-            (folder / link).symlink_to(entry)
-            sys.path.append(link)
+            link = folder / f"python-{number}"
+            if not link.is_symlink():  # else the folder is used again
+                link.symlink_to(entry)
+            sys.path.append(link.name)
         elif entry not in sys.path:
             sys.path.append(entry)
     try:
@@ -192,9 +195,10 @@ def _importable(folder: Path) -> Iterator[None]:
 
 def _move(source: Path, path: Path) -> None:
     """Move the file ``source`` to ``path``, whole or not at all, also to another file system."""
-    with source.open("rb") as old, replacing(path, "wb") as new:
-        shutil.copyfileobj(old, new)
-    source.unlink()
+    with source.open("rb") as old:
+        source.unlink()  # now, as ``path`` may be its name
+        with replacing(path, "wb") as new:
+            shutil.copyfileobj(old, new)
 
 
 def _verdicts(results: Path) -> dict[str, str | None]:
