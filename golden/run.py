@@ -11,7 +11,7 @@ The output is an int32 .npy of one frame [O, Ho, Wo] or of several [N, O, Ho, Wo
 
 from __future__ import annotations
 
-from golden.layers import DEFAULT, NAMES, activations, load_layer
+from golden.layers import DEFAULT, NAMES, activations, layer_path, load_layer
 from golden.model import integer
 from golden.support import cli
 from golden.support.arrays import read_array, write_array
@@ -25,6 +25,7 @@ def main(argv: list[str]) -> int:
     source = options.input or activations(options.layer)
     if source is None:
         raise cli.UserError(f"layer {options.layer} has no recorded activations, --input is needed")
+    cli.check_outputs([options.output], inputs=[layer_path(options.layer), source])
     x = read_array(source)
     frames = layer.check_input(x)
     positions = len(frames) * layer.config.out_height * layer.config.out_width

@@ -27,6 +27,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -34,7 +35,7 @@ import numpy as np
 from golden.contract.folding import Folding
 from golden.contract.layer import Layer
 from golden.contract.streams import Payload, hex_lines, to_beats
-from golden.layers import DEFAULT, NAMES, activations, load_layer
+from golden.layers import DEFAULT, NAMES, activations, layer_path, load_layer
 from golden.model import integer
 from golden.support import cli
 from golden.support.arrays import array_bytes, read_array
@@ -48,6 +49,8 @@ FORMAT = 1
 DEFAULT_UNIT = "xvolution"
 DEFAULT_FRAMES = 4
 MAX_RANDOM_FRAMES = 4096
+#: Names of the files that are written.
+FILES = ("input.npy", "input.hex", "expected.npy", "expected.hex", "testbench.v", "manifest.json")
 
 LAYOUT = (
     "beats are in raster order with the channels innermost: for y, for x, for channel group g",
@@ -64,6 +67,7 @@ def main(argv: list[str]) -> int:
     layer = load_layer(options.layer)
     folding = Folding.choose(layer.config, options.simd, options.pe)
     frames, source = _stimulus(layer, options)
+    cli.check_folder(options.out, FILES, inputs=[layer_path(options.layer), _source(options)])
     positions = len(frames) * layer.config.out_height * layer.config.out_width
     with progress(f"{len(frames)} frames", positions) as advance:
         expected = integer.run(layer, frames, advance)
@@ -167,9 +171,7 @@ def _stimulus(layer: Layer, options: argparse.Namespace) -> tuple[np.ndarray, st
     """The frames asked for, ``[N, C, H, W]``, and where they come from in words."""
     if options.input is not None and options.seed is not None:
         raise cli.UserError("--seed is for random frames and --input brings its own, allowed is one of the two")
-    path = options.input
-    if path is None and options.seed is None:
-        path = activations(options.layer)
+    path = _source(options)
     if path is None:
         count = DEFAULT_FRAMES if options.frames is None else options.frames
         if count > MAX_RANDOM_FRAMES:
@@ -180,6 +182,13 @@ def _stimulus(layer: Layer, options: argparse.Namespace) -> tuple[np.ndarray, st
     if options.frames is not None and options.frames > len(frames):
         raise cli.UserError(f"--frames {options.frames} is more than {path} has, allowed are 1 to {len(frames)}")
     return frames[: options.frames], path.name
+
+
+def _source(options: argparse.Namespace) -> Path | None:
+    """The file that the frames come from; None where they are random."""
+    if options.input is not None or options.seed is not None:
+        return options.input
+    return activations(options.layer)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from golden.layers import DEFAULT, NAMES, load_layer
+from golden.layers import DEFAULT, NAMES, layer_path, load_layer
 from golden.support import cli
 from golden.support.names import identifier
 from golden.support.options import add_layer
@@ -30,6 +30,7 @@ def main(argv: list[str]) -> int:
     unit = read_manifest_config(options.manifest)
     words = layer_words(Sizes(unit), load_layer(options.layer))
     files: dict[str, str | bytes] = {f"{name}.bin": binary(words), f"{name}.h": c_object(unit.name, name, words)}
+    cli.check_folder(options.out, files, inputs=[layer_path(options.layer), options.manifest])
     cli.write_files(options.out, files)
     counts = f"{len(words['bias'])} channels, {len(words['image'])} words of weights"
     print(f"{options.layer} for the unit {unit.name}: {counts}")

@@ -20,9 +20,10 @@ from typing import Any
 
 import numpy as np
 
-from golden.layers.digits import LAYER_NAMES, Digits, read_digits
+from golden.layers import FOLDER
+from golden.layers.digits import LAYER_NAMES, Digits, file_names, read_digits
 from golden.model.fused import FusedKernel, fused_kernel
-from golden.support.cli import Parser, UserError, bounded, file_path, output_directory, replacing, run
+from golden.support.cli import Parser, UserError, bounded, check_outputs, file_path, output_directory, replacing, run
 from hw.synth.toolchain import require
 
 PARTS = ("static", "dynamic", "total")
@@ -45,7 +46,9 @@ def main(argv: list[str]) -> int:
             raise UserError(
                 f"output {options.output} is not an output channel, allowed are 0 to {len(kernel.static) - 1}"
             )
+    read = [FOLDER / file for name in LAYER_NAMES.values() for file in file_names(name)]
     output_directory(options.out.parent)
+    check_outputs([options.out], inputs=read)
     with replacing(options.out, "wb") as stream:
         _draw(networks, kernels, options.image, pixel, options.output).savefig(stream, format="png", dpi=130)
     for product, kernel in kernels.items():

@@ -40,13 +40,19 @@ def load_layer(name: str) -> Layer:
 
     Raises `LayerError` where there is neither, or the file is outside the contract.
     """
-    if name in RECIPES:
+    path = layer_path(name)
+    if path is None:
         return RECIPES[name]()
-    if name in FILES:
-        return read_layer(FOLDER / f"{name}.npz")
-    if not Path(name).exists():
+    if not path.exists():
         raise LayerError(f"layer {name!r} is neither a file nor one of {', '.join(NAMES)}")
-    return read_layer(name)
+    return read_layer(path)
+
+
+def layer_path(name: str) -> Path | None:
+    """The file that `load_layer` reads, whether it is there or not; None for a layer that no file holds."""
+    if name in RECIPES:
+        return None
+    return FOLDER / f"{name}.npz" if name in FILES else Path(name)
 
 
 def activations(name: str) -> Path | None:

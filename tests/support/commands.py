@@ -50,6 +50,7 @@ from golden.contract.streams import to_beats
 from golden.experiments.approximation.study import Cost, Field, Fit, Plan, Study
 from golden.layers.digits import Digits, read_digits, write_digits
 from golden.model import integer
+from golden.support.cli import replacing
 from hw.estimate.estimate import Estimate, estimate
 from hw.export.verilog import Core, generate
 from hw.plan.config import UnitConfig
@@ -88,6 +89,7 @@ def checked_core(config: UnitConfig) -> Core:
 def simulated(core: Core, frames: np.ndarray, **options: Any) -> SimulationResult:
     """In place of `sim.bulk.simulate.simulate`: gives the result of a wrong unit for seed 1, else of a right one."""
     layer, folding = core.config.layer, core.config.folding
+    wave(options.get("waves"))
     expected = to_beats(integer.run(layer, frames), folding.pe)
     beats = expected + (options.get("seed") == 1)
     return SimulationResult(
@@ -100,6 +102,19 @@ def simulated(core: Core, frames: np.ndarray, **options: Any) -> SimulationResul
         cycles=100,
         seconds=0.5,
     )
+
+
+def wave(path: Path | None) -> None:
+    """What a simulator that records waveforms leaves behind."""
+    if path is not None:
+        with replacing(path) as stream:
+            stream.write("waves")
+
+
+def replayed(*unit: Any, stimuli: int, waves: Path | None, **options: Any) -> dict[str, str | None]:
+    """In place of `sim.reloadable.exercise.exercise_reloadable`: passes where the last scenario is the second."""
+    wave(waves)
+    return {"": None if stimuli == 2 else "wrong"}
 
 
 def synthesised(core: Core, **options: Any) -> Synthesis:
@@ -334,7 +349,7 @@ COMMANDS = {
         statuses=(0, 1),
         stand_ins={
             "sim.replay.generate": mock.Mock(),
-            "sim.replay.exercise_reloadable": lambda *unit, stimuli, **options: {"": None if stimuli == 2 else "wrong"},
+            "sim.replay.exercise_reloadable": replayed,
             "sim.simulator.simulators.Simulator.check": mock.Mock(),
         },
     ),
