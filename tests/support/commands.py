@@ -375,8 +375,10 @@ COMMANDS = {
     ),
     "scripts.show_attention": Command(
         main=scripts.show_attention.main,
-        works=["--out", "out.png"],
-        values={"--image": NUMBERS, "--pixel": ("1,1", "7,8", "٣,1", *NUMBERS), "--output": NUMBERS, "--out": PATHS},
+        works=["layer.npz", "--input", "x.npy", "--out", "out.png"],
+        values={"--image": NUMBERS, "--pixel": ("1,1", "7,8", "٣,1", *NUMBERS), "--output": NUMBERS, "--out": PATHS}
+        | {"--input": PATHS},
+        positional=LAYERS,
         stand_ins={"scripts.show_attention._draw": mock.Mock()},
     ),
     "scripts.approximation": Command(
