@@ -15,7 +15,7 @@ from xml.etree import ElementTree
 from golden.support.cache import cached
 from golden.support.cli import UserError, replacing
 from hw.export.verilog import Core
-from sim.simulator.simulators import DUMP, PRIMITIVES, SIM, VISIBLE, Simulator
+from sim.simulator.simulators import DUMP, PRIMITIVES, SIM, TIMESCALE, VISIBLE, Simulator
 
 #: The file that a unit is compiled from.
 UNIT_FILE = "unit.v"
@@ -106,7 +106,7 @@ class Program:
             )
 
         texts = [verilog, *(path.read_text() for path in (*others, VISIBLE, DUMP))]
-        options = [str(sorted(parameters.items())), str(waves), str(coverage), str(bench.optimise)]
+        options = [str(sorted(parameters.items())), str(waves and TIMESCALE), str(coverage), str(bench.optimise)]
         key = [simulator.name, simulator.version(), top, name, *options, *texts]
         return cls(simulator=simulator, bench=bench, top=top, folder=cached(key, make))
 

@@ -37,6 +37,10 @@ MOST_LINES = 3
 _ERROR = re.compile(r"error|\*\*\*|undefined reference|cannot|can't|not found|no such", re.IGNORECASE)
 
 
+#: Unit and precision of time, in which waveforms count. Generated Verilog has none.
+TIMESCALE = "1ns/1ns"
+
+
 class MissingTool(UserError):
     """A simulator, or something it needs, is not installed. The message says what brings it."""
 
@@ -190,7 +194,7 @@ class Verilator(Simulator):
             f"-DUNIT={unit}",
             *(f"-G{k}={v}" for k, v in parameters.items()),
         ]
-        extras = [*(["--trace"] if waves else []), *(self.COVERAGE if coverage else [])]
+        extras = [*(["--trace", "--timescale", TIMESCALE] if waves else []), *(self.COVERAGE if coverage else [])]
         # Counters make programs so long that compiling takes most of the time.
         make = [*self.MAKE, self.OPTIMISED if optimise and not coverage else self.UNOPTIMISED, "-j2"]
         self._runtime(LIBRARY, extras, [*self.MAKE, "-j2"], folder)
@@ -263,7 +267,8 @@ class Icarus(Simulator):
         dump = []
         if waves:
             shutil.copy(DUMP, folder)
-            dump = ["-s", "dump", DUMP.name]
+            (folder / "timescale.f").write_text(f"+timescale+{TIMESCALE}\n")
+            dump = ["-c", "timescale.f", "-s", "dump", DUMP.name]
         _call(["iverilog", "-g2012", "-o", "sim.vvp", "-s", top, f"-DUNIT={unit}", *values, *dump, *sources], folder)
         _keep(folder, "sim.vvp")
 
