@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import subprocess
@@ -73,7 +74,8 @@ COMPILERS = {"c": ["cc", "-std=c99"], "cc": ["g++", "-std=c++11"]}
 
 
 @thorough
-def test_c_program_of_the_page(tmp_path: Path) -> None:
+@pytest.mark.parametrize("options", ["", " --single-buffered"], ids=["double_buffered", "single_buffered"])
+def test_c_program_of_the_page(options: str, tmp_path: Path) -> None:
     """The unit and the words are those of the commands of docs/reloadable.md, the board a simulated one.
 
     Compiled as C and as C++, the program loads the layer. With words for another unit it writes nothing.
@@ -82,7 +84,9 @@ def test_c_program_of_the_page(tmp_path: Path) -> None:
     reader = Reader(page, tmp_path)
     for block in runs(page):
         if block.language == "console":
-            reader.follow(block)
+            reader.follow(
+                dataclasses.replace(block, text=block.text.replace(" --reloadable", f" --reloadable{options}"))
+            )
     folder = tmp_path / "rtl"
     (text,) = (block.text for block in blocks(page) if block.language == "c")
     words = (folder / "tiny_weights.h").read_text()
