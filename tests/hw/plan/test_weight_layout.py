@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -78,16 +79,22 @@ CASES = [
 ]
 
 
+def shuffled(layer: Layer) -> Layer:
+    """The layer with its attention taps in another order."""
+    order = list(reversed(range(len(layer.config.attn_offsets))))
+    offsets = tuple(layer.config.attn_offsets[t] for t in order)
+    config = dataclasses.replace(layer.config, attn_offsets=offsets)
+    return dataclasses.replace(layer, config=config, attn_weight=layer.attn_weight[..., order])
+
+
 @pytest.mark.parametrize(("name", "target", "pack"), CASES)
 def test_an_image_read_by_the_rules_of_the_page(name: str, target: str, pack: bool) -> None:
-    """Of a layer other than the one that the unit was built from; then of one with its weights at their limits."""
+    """Of layers other than the one that the unit was built from: fewer bits, other orders, weights at their limits."""
     shapes = reloadable(unit_shapes(target=target, pack=pack, **UNITS[name]))
-    entry, config = (
-        image_layout(shapes),
-        {"groups": shapes.layer.config.groups, "in_channels": shapes.layer.config.in_channels},
-    )
-    others = [unit_shapes(1, target=target, pack=pack, **UNITS[name]).layer]
-    others += [at_limits(shapes, signs).layer for signs in SIGNS]
+    entry, c = image_layout(shapes), shapes.layer.config
+    config = {"groups": c.groups, "in_channels": c.in_channels}
+    others = [unit_shapes(1, target=target, pack=pack, weight_bits=bits, **UNITS[name]).layer for bits in (8, 5)]
+    others += [shuffled(others[0]), *(at_limits(shapes, signs).layer for signs in SIGNS)]
     for layer in others:
         image = layer_image(shapes, layer).tolist()
         assert len(image) == entry["beats"]
