@@ -1,6 +1,6 @@
 """Config: what a unit is asked to be, in one object from the command line to the simulation.
 
-`hw.plan.shapes` has what follows from a config. `hw.plan.config_file` has its text form.
+`hw.plan.sizes` has what follows from a config. `hw.plan.config_file` has its text form.
 """
 
 from __future__ import annotations
