@@ -162,9 +162,12 @@ def _parser() -> cli.Parser:
 
 def _name(text: str) -> str:
     try:
-        return module_name(text)
+        name = module_name(text)
     except cli.UserError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+    if {f"{name}.v", f"{name}.json"} & set(FILES):
+        raise argparse.ArgumentTypeError(f"name {name!r} is that of a file of the vectors, allowed is any other name")
+    return name
 
 
 def _stimulus(layer: Layer, options: argparse.Namespace) -> tuple[np.ndarray, str]:

@@ -225,6 +225,7 @@ def refuse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
         (["--seed", "-1"], "'-1' is not an integer from 0"),
         (["--seed", "4294967296"], "is not an integer from 0 to 4294967295"),
         (["--name", "3x"], "name '3x' is no Verilog identifier"),
+        (["--name", "testbench"], "name 'testbench' is that of a file of the vectors"),
         (["--name", "end"], "name 'end' is a word of Verilog's own"),
         (["--bogus"], "--bogus"),
         (["extra"], "extra"),
