@@ -23,7 +23,7 @@ check: test thorough
 lint: $(VENV)/full.stamp
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
-	$(VENV)/bin/mypy
+	$(RUN) -m mypy
 
 quick thorough: $(VENV)/full.stamp
 	@for tool in g++ perl; do command -v $$tool >/dev/null \
@@ -43,11 +43,11 @@ clean:
 	rm -rf build $(VENV)
 
 $(VENV)/core.stamp: pyproject.toml | $(VENV)/made.stamp
-	$(VENV)/bin/pip install --quiet --editable .
+	$(RUN) -m pip install --quiet --editable .
 	touch $@
 
 $(VENV)/full.stamp: pyproject.toml | $(VENV)/made.stamp
-	$(VENV)/bin/pip install --quiet --editable '.[test]'
+	$(RUN) -m pip install --quiet --editable '.[test]'
 	touch $@ $(VENV)/core.stamp
 
 # Debian splits venv off its Python; say so instead of showing a traceback.

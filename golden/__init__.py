@@ -14,6 +14,7 @@ Each package imports only from those above it:
 `experiments`  whole experiments
 `run`          the command that runs a layer or a network on frames
 `show`         the command that shows a network
+`testbench`    a test bench in Verilog that checks itself
 `vectors`      the command that writes vectors for HDL test benches
 =============  ====================================================
 """

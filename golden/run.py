@@ -16,7 +16,7 @@ import numpy as np
 
 from golden.contract.layer import Layer
 from golden.contract.network.network import IntegerNetwork
-from golden.layers import DEFAULT, NAMES, activations, load_model
+from golden.layers import DEFAULT, NAMES, activations, layer_path, load_model
 from golden.model import integer
 from golden.model.network import network
 from golden.support import cli
@@ -32,6 +32,7 @@ def main(argv: list[str]) -> int:
     if source is None:
         kind = "network" if isinstance(model, IntegerNetwork) else "layer"
         raise cli.UserError(f"{kind} {options.layer} has no recorded activations, --input is needed")
+    cli.check_outputs([options.output], inputs=[layer_path(options.layer), source])
     x = read_array(source)
     frames = model.check_input(x)
     y = _run(model, frames)

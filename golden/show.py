@@ -22,6 +22,8 @@ from golden.contract.network.network_file import read_network
 from golden.contract.network.result import Result
 from golden.support import cli
 
+#: Where the picture goes if nothing else is said.
+FOLDER = Path("build")
 #: What installs the packages that draw the picture.
 INSTALL = "pip install -e '.[synth]'"
 #: Colour of each op's box: with weights, joining, reshaping, and other.
@@ -40,10 +42,17 @@ IMAGE_COLOUR = "#eeeeee"
 
 def main(argv: list[str]) -> int:
     options = _parser().parse_args(argv)
+    path = options.picture or FOLDER / f"{options.network.stem}.svg"
+    if options.picture is None:
+        cli.check_folder(FOLDER, [path.name], inputs=[options.network])
+    else:
+        cli.check_outputs([path], inputs=[options.network])
     network = read_network(options.network)
-    path = options.picture or cli.output_directory(Path("build")) / f"{options.network.stem}.svg"
+    drawn = picture(network)
+    if options.picture is None:
+        cli.output_directory(FOLDER)
     with cli.replacing(path) as stream:
-        stream.write(picture(network))
+        stream.write(drawn)
     Console(markup=False, highlight=False).print(table(options.network.name, network))
     print(f"wrote {path}")
     return 0

@@ -1,9 +1,10 @@
-"""Write stimulus and expected output of a layer for any HDL test bench.
+"""Write stimulus and expected output of a layer for any HDL test bench, and a bench that checks itself.
 
 Examples:
     python -m golden.vectors --out build/vectors
     python -m golden.vectors tiny --out vectors --simd 2 --pe 1 --seed 7 --frames 8
     python -m golden.vectors layer.npz --out vectors --input x.npy --frames 1
+    python -m golden.vectors --out rtl --name first
 
 Frames come from --input, else from the layer's recorded activations, else from a random
 generator. --seed asks for random frames. --frames N takes the first N frames of a file or of
@@ -13,7 +14,12 @@ all at the upper limit. Further random frames are uniform over the format.
 
 input.npy and expected.npy hold int32 frames [N, channels, height, width]. input.hex and
 expected.hex hold these frames as stream beats for $readmemh, one beat a line. manifest.json
-says how to read the four files, and holds the sha256 of each.
+says how to read the four files, and holds the sha256 of each file.
+
+testbench.v streams the vectors through the unit called --name, as hw.build makes it of the same
+layer with the same --simd and --pe, and compares every beat. It runs as it is, in the folder:
+
+    iverilog -o testbench testbench.v xvolution.v && ./testbench
 """
 
 from __future__ import annotations
@@ -21,6 +27,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,16 +35,22 @@ import numpy as np
 from golden.contract.folding import Folding
 from golden.contract.layer import Layer
 from golden.contract.streams import Payload, hex_lines, to_beats
-from golden.layers import DEFAULT, NAMES, activations, load_layer
+from golden.layers import DEFAULT, NAMES, activations, layer_path, load_layer
 from golden.model import integer
 from golden.support import cli
 from golden.support.arrays import array_bytes, read_array
+from golden.support.names import module_name
 from golden.support.options import add_folding, add_layer
 from golden.support.progress import progress
+from golden.testbench import testbench
 
 FORMAT = 1
+#: The unit that the bench checks where ``--name`` is not given: as `hw.build` calls it.
+DEFAULT_UNIT = "xvolution"
 DEFAULT_FRAMES = 4
 MAX_RANDOM_FRAMES = 4096
+#: Names of the files that are written.
+FILES = ("input.npy", "input.hex", "expected.npy", "expected.hex", "testbench.v", "manifest.json")
 
 LAYOUT = (
     "beats are in raster order with the channels innermost: for y, for x, for channel group g",
@@ -54,11 +67,13 @@ def main(argv: list[str]) -> int:
     layer = load_layer(options.layer)
     folding = Folding.choose(layer.config, options.simd, options.pe)
     frames, source = _stimulus(layer, options)
+    cli.check_folder(options.out, FILES, inputs=[layer_path(options.layer), _source(options)])
     positions = len(frames) * layer.config.out_height * layer.config.out_width
     with progress(f"{len(frames)} frames", positions) as advance:
         expected = integer.run(layer, frames, advance)
     facts = {"layer": options.layer, "source": source}
-    cli.write_files(options.out, vector_files(layer, folding, frames, expected, facts))
+    bench = testbench(options.name, layer.config, folding, len(frames))
+    cli.write_files(options.out, vector_files(layer, folding, frames, expected, bench, facts))
     print(f"{options.layer}: {len(frames)} frames from {source} to {options.out}")
     return 0
 
@@ -80,7 +95,7 @@ def random_frames(layer: Layer, count: int, seed: int) -> np.ndarray:
 
 
 def vector_files(
-    layer: Layer, folding: Folding, frames: np.ndarray, expected: np.ndarray, facts: dict[str, Any]
+    layer: Layer, folding: Folding, frames: np.ndarray, expected: np.ndarray, bench: str, facts: dict[str, Any]
 ) -> dict[str, bytes]:
     """Contents of every file by name.
 
@@ -89,10 +104,11 @@ def vector_files(
         folding: channels per beat.
         frames: input frames ``[N, C, H, W]``.
         expected: output frames ``[N, O, Ho, Wo]``.
+        bench: text of the test bench.
         facts: entries for the manifest that say where the vectors come from.
     """
     c = layer.config
-    files: dict[str, bytes] = {}
+    files = {"testbench.v": bench.encode()}
     streams: dict[str, Any] = {}
     for name, array, payload in (
         ("input", frames, Payload.of_input(c, folding)),
@@ -133,18 +149,32 @@ def _parser() -> cli.Parser:
     add("--out", type=cli.file_path, required=True, metavar="DIR", help="folder to write to, made if needed")
     add("--input", type=cli.file_path, help="input frames, .npy of integers [C, H, W] or [N, C, H, W]")
     add_folding(parser)
+    add(
+        "--name",
+        type=_name,
+        default=DEFAULT_UNIT,
+        help=f"of the unit that testbench.v checks, as in hw.build (default: {DEFAULT_UNIT})",
+    )
     add("--frames", type=count, metavar="N", help=f"how many frames (default: all; {DEFAULT_FRAMES} random ones)")
     add("--seed", type=cli.bounded(int, 0, 2**32 - 1), help="of random frames (default: 0)")
     return parser
+
+
+def _name(text: str) -> str:
+    try:
+        name = module_name(text)
+    except cli.UserError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    if {f"{name}.v", f"{name}.json"} & set(FILES):
+        raise argparse.ArgumentTypeError(f"name {name!r} is that of a file of the vectors, allowed is any other name")
+    return name
 
 
 def _stimulus(layer: Layer, options: argparse.Namespace) -> tuple[np.ndarray, str]:
     """The frames asked for, ``[N, C, H, W]``, and where they come from in words."""
     if options.input is not None and options.seed is not None:
         raise cli.UserError("--seed is for random frames and --input brings its own, allowed is one of the two")
-    path = options.input
-    if path is None and options.seed is None:
-        path = activations(options.layer)
+    path = _source(options)
     if path is None:
         count = DEFAULT_FRAMES if options.frames is None else options.frames
         if count > MAX_RANDOM_FRAMES:
@@ -155,6 +185,13 @@ def _stimulus(layer: Layer, options: argparse.Namespace) -> tuple[np.ndarray, st
     if options.frames is not None and options.frames > len(frames):
         raise cli.UserError(f"--frames {options.frames} is more than {path} has, allowed are 1 to {len(frames)}")
     return frames[: options.frames], path.name
+
+
+def _source(options: argparse.Namespace) -> Path | None:
+    """The file that the frames come from; None where they are random."""
+    if options.input is not None or options.seed is not None:
+        return options.input
+    return activations(options.layer)
 
 
 if __name__ == "__main__":

@@ -15,5 +15,6 @@ Packages and modules, each importing only from those above it:
 `export`      AXI names, Verilog, manifest, and files for other tools
 `synth`       what free tools make of the Verilog
 `build`       the command that makes Verilog and a manifest of a layer
+`weights`     the command that makes what software loads of a layer
 ============  ======================================================================
 """

@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from golden.layers import load_layer
+from golden.layers import layer_path, load_layer
 from golden.support import cli
 from golden.support.cli import UserError
 from hw.control.files import register_files
@@ -59,17 +59,37 @@ def main(argv: list[str]) -> int:
             return 0
         core = generate(config)
     files = unit_files(core)
+    cli.check_folder(args.out, files, inputs=[layer_path(args.layer)])
+    former = _former(args.out / f"{config.name}.json")
     cli.write_files(args.out, files)
+    removed, left = cli.remove_former(args.out, former, files)
     Console(markup=False).print(_summary(args.layer, core))
     _say_files(core, args.out, files)
+    if removed:
+        print(f"removed, as this unit has none: {', '.join(removed)}")
+    if left:
+        print(f"left, as they were changed since the last build: {', '.join(left)}")
     return 0
 
 
 def unit_files(core: Core) -> dict[str, str]:
-    """Verilog, manifest and what other tools need of them, by file name."""
+    """Verilog, manifest and what other tools need of them, by file name.
+
+    The manifest that is written also names the other files, with their sha256.
+    """
     name = core.config.name
-    files = {f"{name}.v": core.verilog, f"{name}.json": json.dumps(core.manifest, indent=2) + "\n"}
-    return files | integration_files(core.manifest) | register_files(Shapes(core.config))
+    others = integration_files(core.manifest) | register_files(Shapes(core.config))
+    manifest = core.manifest | {"files": cli.sha256_of({f"{name}.v": core.verilog} | others)}
+    return {f"{name}.v": core.verilog, f"{name}.json": json.dumps(manifest, indent=2) + "\n"} | others
+
+
+def _former(manifest: Path) -> dict[str, str]:
+    """The files that an earlier build of this name has written, with their sha256."""
+    try:
+        files = json.loads(manifest.read_text())["files"]
+        return {name: digest for name, digest in files.items() if isinstance(digest, str)}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}  # there is none, or it is of someone else
 
 
 def _say_files(core: Core, folder: Path, files: Mapping[str, str]) -> None:

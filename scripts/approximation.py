@@ -33,9 +33,12 @@ from threadpoolctl import threadpool_limits
 from golden.experiments.approximation.growth import exponent
 from golden.experiments.approximation.images import LARGEST_TILE
 from golden.experiments.approximation.study import TIMED_CHANNELS, WEIGHTINGS, Cost, Field, Fit, Plan, Study, study
-from golden.support.cli import Parser, bounded, file_path, output_directory, run, write_files
+from golden.support.cli import Parser, bounded, check_folder, file_path, output_directory, run, write_files
 from golden.support.progress import progress
 from hw.synth.toolchain import require
+
+#: Names of the files that are written.
+FILES = ("approximation.csv", "receptive_field.csv", "growth.csv", "approximation.png")
 
 
 def main(argv: list[str]) -> int:
@@ -43,22 +46,18 @@ def main(argv: list[str]) -> int:
     folder = options.pop("out")
     plan = Plan(**options)
     require("matplotlib")
+    check_folder(folder, FILES)
     out = output_directory(folder)
     # Times of one thread mean something, and matrices this small gain nothing from more threads.
     torch.set_num_threads(1)
     with threadpool_limits(1), progress("approximation", plan.amount) as advance:
         found = study(plan, advance)
-    files: dict[str, str | bytes] = {
-        "approximation.csv": _csv(found.fits),
-        "receptive_field.csv": _csv(found.fields),
-        "growth.csv": _csv(found.costs),
-        "approximation.png": _picture(found),
-    }
-    write_files(out, files)
+    contents = (_csv(found.fits), _csv(found.fields), _csv(found.costs), _picture(found))
+    write_files(out, dict(zip(FILES, contents, strict=True)))
     console = Console(width=max(120, Console().width))
     for table in (_fit_table(found.fits), _field_table(found.fields), _cost_table(found.costs)):
         console.print(table)
-    console.print(f"files in {out}: {', '.join(files)}", markup=False)
+    console.print(f"files in {out}: {', '.join(FILES)}", markup=False)
     return 0
 
 

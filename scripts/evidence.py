@@ -33,6 +33,8 @@ from sim.evidence.mutation import GOAL
 
 Figures = Mapping[str, Any]
 ROOT = Path(__file__).parents[1]
+#: Names of the files that say what all parts have found.
+PAGES = ("evidence.md", "evidence.json")
 #: Number of missed lines, and of missed branches, that are named.
 SHOWN = 50
 #: Parts whose coverage counts together: those of frozen and of reloadable units.
@@ -68,16 +70,15 @@ def main(argv: list[str]) -> int:
         return 0
     out = cli.output_directory(options.out)
     kept = cli.output_directory(out / "evidence")
+    cli.check_folder(out, PAGES, inputs=[_file(kept, name) for name in PARTS])
     status = 0
     for name in [] if options.page else options.part or PARTS:
         print(f"{name}: {PARTS[name].command}", flush=True)
         status |= _run(name, kept)
     found = {name: _read(_file(kept, name)) for name in PARTS if _file(kept, name).exists()}
-    with cli.replacing(out / "evidence.md") as page:
-        page.write(render(found))
-    with cli.replacing(out / "evidence.json") as stream:
-        stream.write(json.dumps(figures(found), indent=2) + "\n")
-    print(f"wrote {out / 'evidence.md'} and {out / 'evidence.json'}")
+    contents = (render(found), json.dumps(figures(found), indent=2) + "\n")
+    cli.write_files(out, dict(zip(PAGES, contents, strict=True)))
+    print(f"wrote {' and '.join(str(out / name) for name in PAGES)}")
     return status
 
 

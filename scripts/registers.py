@@ -12,7 +12,7 @@ from pathlib import Path
 from golden.contract.folding import Folding
 from golden.contract.layer_config import FIELD_RANGES
 from golden.contract.ranges import Range
-from golden.layers import DEFAULT, load_layer
+from golden.layers import DEFAULT, layer_path, load_layer
 from golden.support import cli
 from hw.control.register_page import register_markdown
 from hw.control.registers import register_table
@@ -36,6 +36,7 @@ def main(argv: list[str]) -> int:
     parser = cli.Parser(prog="python -m scripts.registers", description=__doc__)
     parser.add_argument("--out", type=cli.file_path, default=PAGE, metavar="FILE", help="(default: docs/registers.md)")
     out = parser.parse_args(argv).out
+    cli.check_outputs([out], inputs=[layer_path(DEFAULT)])
     with cli.replacing(out) as stream:
         stream.write(page())
     print(f"wrote {out}")

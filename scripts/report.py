@@ -61,6 +61,7 @@ def main(argv: list[str]) -> int:
         **csv_files(report),
         **{f"{picture.name}.svg": picture.svg for picture in pictures},
     }
+    cli.check_folder(folder, files, inputs=[store.path])
     cli.write_files(folder, files)
     console = Console(markup=False, highlight=False, soft_wrap=True)
     console.print(f"{study.name}: {study.title}\n{study.description}")

@@ -30,11 +30,11 @@ from torch import Tensor, nn
 
 from golden.contract.scales import quantise_input
 from golden.layers import FOLDER
-from golden.layers.digits import CLASSES, LAYER_NAMES, POOL, Digits, write_digits
+from golden.layers.digits import CLASSES, LAYER_NAMES, POOL, Digits, file_names, write_digits
 from golden.model import integer
 from golden.operators.xvolution import XVolution
 from golden.quantise.layer import quantise
-from golden.support.cli import Parser, bounded, file_path, output_directory, run
+from golden.support.cli import Parser, bounded, check_folder, file_path, output_directory, run
 from golden.support.progress import progress
 
 CHANNELS = 16
@@ -86,6 +86,7 @@ def train(network: DigitsNetwork, images: Tensor, labels: Tensor, epochs: int) -
 
 def main(argv: list[str]) -> int:
     options = _parser().parse_args(argv)
+    check_folder(options.out, file_names(LAYER_NAMES[options.product]))
     out = output_directory(options.out)
 
     # One thread adds sums in the same order every time, and matrices this small gain nothing from more threads.

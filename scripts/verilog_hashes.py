@@ -23,7 +23,7 @@ from pathlib import Path
 from rich.console import Console
 
 from golden.contract.folding import Folding
-from golden.layers import FILES, load_layer
+from golden.layers import FILES, layer_path, load_layer
 from golden.support import cli
 from golden.support.cli import UserError
 from golden.support.progress import progress
@@ -46,6 +46,8 @@ def main(argv: list[str]) -> int:
     for name in names:
         if name not in unit_names():
             raise UserError(f"unit {name!r} is none of sim.cases, reloadable ones begin with {PREFIX}")
+    if options.write:
+        cli.check_outputs([options.kept], inputs=map(layer_path, FILES))
     kept = {} if options.write else _read(options.kept)
     with ProcessPoolExecutor(os.cpu_count()) as pool, progress(f"{len(names)} units", len(names)) as advance:
         hashes = {}

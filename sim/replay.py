@@ -30,6 +30,7 @@ def main(argv: list[str]) -> int:
         raise UserError(f"folder {options.folder} is not one that scripts.fuzz has kept: {error}") from None
     if options.waves is not None and options.waves.suffix != simulator.wave_suffix:
         raise UserError(f"waves file {options.waves}: {simulator.name} writes {simulator.wave_suffix} files")
+    cli.check_outputs([options.waves], inputs=options.folder.iterdir())
     core = generate(job.config)
     with tempfile.TemporaryDirectory() as scratch:
         verdicts = exercise_reloadable(

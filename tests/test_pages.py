@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -19,7 +21,7 @@ from tests.support.tiers import thorough
 
 #: Languages of blocks; what is in the others only shows something.
 RUN = ("python", "console")
-LANGUAGES = (*RUN, "verilog")
+LANGUAGES = (*RUN, "verilog", "c")
 #: Pages that are written by commands, from what these found.
 WRITTEN = ("evidence.md", "registers.md")
 #: Lines of the README at most.
@@ -32,6 +34,15 @@ def relative(page: Path) -> str:
 
 def runs(page: Path) -> list[Block]:
     return [block for block in blocks(page) if block.language in RUN]
+
+
+def built(manifest: Path) -> Core:
+    """The reloadable unit of a manifest and the Verilog beside it."""
+    return Core(
+        config=read_manifest_config(manifest),
+        verilog=manifest.with_suffix(".v").read_text(),
+        manifest=json.loads(manifest.read_text()),
+    )
 
 
 every_page = pytest.mark.parametrize("page", pages(), ids=relative)
@@ -53,14 +64,46 @@ def test_driver_of_the_page(tmp_path: Path) -> None:
     """The unit is that of the command of docs/reloadable.md, the board a simulated one."""
     page = ROOT / "docs" / "reloadable.md"
     Reader(page, tmp_path).follow(next(block for block in runs(page) if block.language == "console"))
-    manifest = tmp_path / "rtl" / "loaded.json"
-    core = Core(
-        config=read_manifest_config(manifest),
-        verilog=manifest.with_suffix(".v").read_text(),
-        manifest=json.loads(manifest.read_text()),
-    )
+    core = built(tmp_path / "rtl" / "loaded.json")
     program = Program.build(installed("verilator"), Bench(modules=["tests.support.page_bench"]), core)
     check_verdicts(program.run(tmp_path), 1, f"docs/reloadable.md, log in {tmp_path}")
+
+
+#: How the C program of docs/reloadable.md is compiled.
+COMPILERS = {"c": ["cc", "-std=c99"], "cc": ["g++", "-std=c++11"]}
+
+
+@thorough
+@pytest.mark.parametrize("options", ["", " --single-buffered"], ids=["double_buffered", "single_buffered"])
+def test_c_program_of_the_page(options: str, tmp_path: Path) -> None:
+    """The unit and the words are those of the commands of docs/reloadable.md, the board a simulated one.
+
+    Compiled as C and as C++, the program loads the layer. With words for another unit it writes nothing.
+    """
+    page = ROOT / "docs" / "reloadable.md"
+    reader = Reader(page, tmp_path)
+    for block in runs(page):
+        if block.language == "console":
+            reader.follow(
+                dataclasses.replace(block, text=block.text.replace(" --reloadable", f" --reloadable{options}"))
+            )
+    folder = tmp_path / "rtl"
+    (text,) = (block.text for block in blocks(page) if block.language == "c")
+    words = (folder / "tiny_weights.h").read_text()
+    for suffix, compiler in COMPILERS.items():
+        for name, other in (("loads", words), ("refuses", re.sub(r"0x\w+u(?=, /\* fingerprint)", "0x1u", words))):
+            place = tmp_path / f"{name}_{suffix}"
+            place.mkdir()
+            (place / "load.h").write_text(text)
+            (place / "tiny_weights.h").write_text(other)
+            (place / f"board.{suffix}").write_text((ROOT / "tests" / "support" / "c_board.c").read_text())
+            strict = ["-pedantic", "-Wall", "-Wextra", "-Werror", f"-I{place}", f"-I{folder}"]
+            subprocess.run([*compiler, *strict, "-o", place / "program", place / f"board.{suffix}"], check=True)
+    program = Program.build(
+        installed("verilator"), Bench(modules=["tests.support.c_bench"]), built(folder / "loaded.json")
+    )
+    verdicts = program.run(tmp_path, environment={"XVOLUTION_PROGRAMS": str(tmp_path)})
+    check_verdicts(verdicts, len(COMPILERS), f"docs/reloadable.md, log in {tmp_path}")
 
 
 @every_page

@@ -19,7 +19,6 @@ import numpy as np
 
 from golden.contract.layer import Layer
 from golden.contract.layer_config import LayerError
-from golden.contract.layer_file import read_layer
 from golden.contract.model_file import is_network_file, read_model
 from golden.contract.network.network import IntegerNetwork
 from golden.layers.random_layer import random_layer
@@ -56,13 +55,19 @@ def load_model(name: str) -> Layer | IntegerNetwork:
 
     Raises `LayerError` where there is neither, or the file is outside the contract.
     """
-    if name in RECIPES:
+    path = layer_path(name)
+    if path is None:
         return RECIPES[name]()
-    if name in FILES:
-        return read_layer(FOLDER / f"{name}.npz")
-    if not Path(name).exists():
+    if not path.exists():
         raise LayerError(f"layer {name!r} is neither a file nor one of {', '.join(NAMES)}")
-    return read_model(name)
+    return read_model(path)
+
+
+def layer_path(name: str) -> Path | None:
+    """The file that `load_layer` reads, whether it is there or not; None for a layer that no file holds."""
+    if name in RECIPES:
+        return None
+    return FOLDER / f"{name}.npz" if name in FILES else Path(name)
 
 
 def activations(name: str) -> Path | None:

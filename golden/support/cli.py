@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import hashlib
 import io
+import itertools
 import json
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+import unicodedata
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
@@ -133,12 +136,7 @@ def replacing(path: str | os.PathLike[str], mode: str = "w") -> Iterator[IO[Any]
     Text is UTF-8. A symbolic link stays a link, and the file that it points to is written.
     Raises `UserError` where ``path`` is there and no plain file, or its folder is missing or takes no files.
     """
-    real = Path(os.path.realpath(path))
-    if real.is_dir():
-        raise UserError(f"output {path} is a directory, a file name is needed")
-    if real.exists() and not real.is_file():
-        # To replace a device would be to remove it.
-        raise UserError(f"output {path} is not a plain file, a file name is needed")
+    real = _real_output(path)
     try:
         handle, temporary = tempfile.mkstemp(prefix=".xvolution-", dir=real.parent)
     except OSError as error:
@@ -152,6 +150,65 @@ def replacing(path: str | os.PathLike[str], mode: str = "w") -> Iterator[IO[Any]
     except BaseException:
         os.unlink(temporary)
         raise
+
+
+def _real_output(path: str | os.PathLike[str]) -> Path:
+    """Where the output ``path`` leads. Raises `UserError` if something is there that is no plain file."""
+    real = Path(os.path.realpath(path))
+    if real.is_dir():
+        raise UserError(f"output {path} is a directory, a file name is needed")
+    if real.exists() and not real.is_file():
+        # To replace a device would be to remove it.
+        raise UserError(f"output {path} is not a plain file, a file name is needed")
+    return real
+
+
+def check_outputs(outputs: Iterable[Path | None], *, inputs: Iterable[Path | None] = ()) -> None:
+    """Refuse outputs that cannot be written: before the work, not after it.
+
+    None stands for an option that is not given.
+
+    Raises:
+        UserError: for an output in a folder that is missing or takes no files, for one that is no plain file, for
+            two outputs that are one file, and for an output that is an input, too. Links are followed.
+    """
+    found: list[Path] = []
+    for path in filter(None, outputs):
+        parent = _real_output(path).parent
+        if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
+            raise UserError(f"output {path} cannot be written: {path.parent} is not a writable directory")
+        found.append(path)
+    _check_distinct(found, inputs)
+
+
+def check_folder(folder: Path, names: Iterable[str], *, inputs: Iterable[Path | None] = ()) -> None:
+    """Refuse outputs ``names`` in ``folder`` as `check_outputs` does. The folder may be missing: it is made later."""
+    found = [folder / name for name in names]
+    for path in found:
+        _real_output(path)
+    _check_distinct(found, inputs)
+
+
+def _check_distinct(outputs: Sequence[Path], inputs: Iterable[Path | None]) -> None:
+    for first, second in itertools.combinations(outputs, 2):
+        if _same(first, second) or _folded(first) == _folded(second):
+            raise UserError(f"output {second} is the file that output {first} is, each needs its own")
+    for path, source in itertools.product(outputs, filter(None, inputs)):
+        if _same(path, source):
+            raise UserError(f"output {path} is an input, too, another file is needed")
+
+
+def _same(first: Path, second: Path) -> bool:
+    """Whether two paths lead to one file, whatever its names are."""
+    try:
+        return os.path.samefile(first, second)
+    except OSError:  # one is not there yet
+        return os.path.realpath(first) == os.path.realpath(second)
+
+
+def _folded(path: Path) -> str:
+    """The path as those file systems see it that do not tell apart capitals, or ways to write an accent."""
+    return unicodedata.normalize("NFC", os.path.realpath(path)).casefold()
 
 
 @contextlib.contextmanager
@@ -171,8 +228,9 @@ def json_report(path: Path | None) -> Iterator[Callable[[object], object]]:
 def write_files(folder: Path, files: Mapping[str, str | bytes]) -> None:
     """Write ``files``, by name, into ``folder``: all of them or none. The folder is made if needed.
 
-    Raises `UserError` where one cannot be written.
+    Raises `UserError` where one cannot be written, or two of them are one file.
     """
+    check_folder(folder, files)
     output_directory(folder)
     with contextlib.ExitStack() as stack:
         streams = [
@@ -181,6 +239,38 @@ def write_files(folder: Path, files: Mapping[str, str | bytes]) -> None:
         ]
         for stream, content in zip(streams, files.values(), strict=True):
             stream.write(content)
+
+
+def sha256_of(files: Mapping[str, str | bytes]) -> dict[str, str]:
+    """The sha256 of each file that `write_files` writes, by name: for `remove_former`."""
+    contents = {name: content.encode() if isinstance(content, str) else content for name, content in files.items()}
+    return {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
+
+
+def remove_former(folder: Path, former: Mapping[str, str], files: Collection[str]) -> tuple[list[str], list[str]]:
+    """Remove what an earlier run has written into ``folder`` and the present one does not write.
+
+    A file that someone has changed since is not removed, nor is anything that is no plain file.
+
+    Args:
+        folder: where both runs write.
+        former: sha256 of each file of the earlier run, by name.
+        files: names of the files of the present run.
+
+    Returns:
+        The names of the files that are removed, and of those that are left because they were changed.
+    """
+    removed, left = [], []
+    for name, digest in former.items():
+        path = folder / name
+        if name in files or os.path.basename(name) != name or path.is_symlink() or not path.is_file():
+            continue
+        if hashlib.sha256(path.read_bytes()).hexdigest() == digest:
+            path.unlink()
+            removed.append(name)
+        else:
+            left.append(name)
+    return removed, left
 
 
 def output_directory(path: str | os.PathLike[str]) -> Path:

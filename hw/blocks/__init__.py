@@ -3,6 +3,7 @@
 Each module imports only from those above it:
 
 =============  =======================================================
+`latency`      cycles that blocks take, without making them
 `pipeline`     delays, adder trees, counters, choices
 `queue`        a FIFO of a few entries
 `memory`       read-only and written memories

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from amaranth.hdl import Module, Shape, Value
 
+from hw.blocks.latency import dot_product_latency
 from hw.blocks.multiply import cascade, multiply
-from hw.blocks.pipeline import adder_tree, delay, tree_latency
+from hw.blocks.pipeline import adder_tree, delay
 from hw.targets.families import Target
 
 
@@ -35,9 +36,3 @@ def dot_product(
         products = [multiply(m, target, a, b, in_fabric=in_fabric) for a, b in terms]
         value = adder_tree(m, products, total, target.radix(len(products)))
     return delay(m, value, cycles - dot_product_latency(target, len(terms), cascaded=cascaded))
-
-
-def dot_product_latency(target: Target, products: int, *, cascaded: bool) -> int:
-    """Fewest cycles of `dot_product`. Fewer products may take more cycles: nodes of wide trees have more inputs."""
-    sums = max(0, products - 1) if cascaded else tree_latency(products, target.radix(products))
-    return target.multiply_latency + sums

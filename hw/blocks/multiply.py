@@ -17,12 +17,11 @@ from dataclasses import dataclass
 
 from amaranth.hdl import Cat, Module, Mux, Shape, Signal, Value
 
-from hw.blocks.pipeline import adder_tree, delay, tree_latency
+from hw.blocks.latency import tree_latency
+from hw.blocks.pipeline import adder_tree, delay
 from hw.targets.families import Target
 from hw.targets.primitives import DSP_LATENCY, DSPS
 
-#: Signed operands up to this width are multiplied by adders.
-NARROW_OPERAND = 2
 #: The last limb of a wide operand is multiplied by adders up to this width. A unit has few such limbs.
 NARROW_LIMB = 4
 
@@ -34,7 +33,7 @@ def signed_width(shape: Shape) -> int:
 
 def takes_dsp(target: Target, a: Shape, b: Shape) -> bool:
     """Whether a product of these operands takes a DSP, not adders."""
-    return target.a_bits is None or min(signed_width(a), signed_width(b)) > NARROW_OPERAND
+    return target.takes_dsp(signed_width(a), signed_width(b))
 
 
 def product_latency(target: Target, a: Shape, b: Shape, *, in_fabric: bool = False) -> int:

@@ -26,13 +26,8 @@ def delay(m: Module, value: Value, cycles: int, *, reset_less: bool = True) -> V
     return value
 
 
-def tree_latency(terms: int, radix: int) -> int:
-    """Cycles of `adder_tree` for ``terms`` terms; 0 for a single term."""
-    return 0 if terms <= 1 else 1 + tree_latency(-(-terms // radix), radix)
-
-
 def adder_tree(m: Module, terms: Sequence[Value], total: Shape, radix: int) -> Value:
-    """Sum of ``terms`` after `tree_latency` cycles, in registered nodes of up to ``radix`` inputs.
+    """Sum of ``terms`` after `hw.blocks.latency.tree_latency` cycles, in registered nodes of up to ``radix`` inputs.
 
     ``total`` must hold the sum and every partial sum (`golden.contract.bounds`). A node is as wide as
     its operands can make it, but never wider than ``total``.

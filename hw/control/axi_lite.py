@@ -16,7 +16,7 @@ from amaranth.hdl import Module, Mux, Shape, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Member, Out, Signature
 
-from hw.control.interface import WORD
+from hw.control.register_table import WORD
 
 
 class Response(enum.IntEnum):

@@ -18,19 +18,10 @@ from amaranth.lib.wiring import In, Out
 from hw.blocks.pipeline import index_shape
 from hw.control.axi_lite import AxiLite, axi_lite_members
 from hw.control.counters import Counters
-from hw.control.interface import (
-    APPLY_PARTS,
-    WORD,
-    Apply,
-    InputErrors,
-    Parts,
-    bank_write,
-    constant_write,
-    counts,
-    settings_layout,
-)
+from hw.control.interface import Apply, InputErrors, Parts, bank_write, constant_write, counts, settings_layout
 from hw.control.register_file import RegisterFile
-from hw.control.registers import ADDRESS_BITS, register_table
+from hw.control.register_table import WORD
+from hw.control.registers import ADDRESS_BITS, APPLY_PARTS, register_table
 from hw.control.weight_loader import WeightLoader
 from hw.plan.shapes import Shapes
 from hw.plan.weight_layout import BEAT_BITS, weight_banks

@@ -6,7 +6,8 @@ from amaranth.hdl import Module, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.control.interface import WORD, counts
+from hw.control.interface import counts
+from hw.control.register_table import WORD
 from hw.plan.shapes import Shapes
 
 

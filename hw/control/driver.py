@@ -15,9 +15,8 @@ runs the driver's coroutines without an event loop:
 
 from __future__ import annotations
 
-import dataclasses
 import os
-from collections.abc import Coroutine, Iterable, Mapping
+from collections.abc import Coroutine, Iterable
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -27,35 +26,16 @@ from golden.contract.layer_config import LayerConfig
 from golden.contract.streams import from_beats, to_beats
 from golden.layers import load_layer
 from golden.support.cli import UserError
-from hw.control.interface import APPLY_PARTS, WORD
-from hw.control.register_table import Access
-from hw.control.registers import offset_bits, register_table
+from hw.control.loadable import check_layer, layer_image, settings_of
+from hw.control.register_table import WORD, Access
+from hw.control.registers import APPLY_PARTS, register_table
 from hw.plan.config import UnitConfig
 from hw.plan.config_file import read_manifest_config
-from hw.plan.shapes import Shapes
-from hw.plan.weight_layout import weight_image
+from hw.plan.sizes import Sizes
 
 #: Reads of a status bit after which it counts as stuck.
 PATIENCE = 100_000
 COUNTERS = ("frames", "starved", "stalled", "saturated")
-#: Layer fields that must equal what the unit's constants say. Heights, widths, shifts and offsets have their own rules.
-_FROZEN = (
-    "product",
-    "in_channels",
-    "out_channels",
-    "kernel",
-    "stride",
-    "padding",
-    "groups",
-    "in_bits",
-    "in_signed",
-    "out_bits",
-    "out_signed",
-    "heads",
-    "sim_bits",
-    "sim_shift",
-)
-
 Result = TypeVar("Result")
 
 
@@ -102,8 +82,8 @@ class Driver:
     """
 
     def __init__(self, config: UnitConfig, board: Board) -> None:
-        self._shapes, self._board = Shapes(config), board
-        self._table = register_table(self._shapes)
+        self._sizes, self._board = Sizes(config), board
+        self._table = register_table(self._sizes)
 
     @classmethod
     def from_manifest(cls, path: str | os.PathLike[str], board: Board) -> Driver:
@@ -141,7 +121,8 @@ class Driver:
 
     async def load(self, layer: Layer, *, at: int | None = None) -> None:
         """Write a whole set and apply it, at once or from frame ``at`` on. Waits only until a set may be written."""
-        single_buffered = await self.check_layer(layer.config)
+        await self.check_layer(layer.config)
+        single_buffered = self._sizes.config.limits.single_buffered
         if single_buffered:
             if at is not None:
                 raise UserError(f"frame number {at} cannot be waited for by a single-buffered unit")
@@ -154,45 +135,20 @@ class Driver:
         if single_buffered:
             await self.hold(False)
 
-    async def check_layer(self, c: LayerConfig) -> bool:
-        """Raise `UserError` if a layer does not fit the unit, by what the unit says of itself.
-
-        Returns whether the unit is single-buffered.
-        """
-        unit = await self.check_unit()
-        built = _layer_fields(unit)
-        for name in _FROZEN:
-            if getattr(c, name) != built[name]:
-                raise UserError(
-                    f"{name} {getattr(c, name)!r} of the layer does not fit the unit, built for {built[name]!r}"
-                )
-        least = c.smallest_frame
-        limits = {
-            "height": (least, unit["max_height"]),
-            "width": (least, unit["max_width"]),
-            "weight_bits": (2, unit["weight_bits"]),
-            "attn_shift": (unit["attn_shift_min"], unit["attn_shift_max"]),
-            "out_shift": (unit["out_shift_min"], unit["out_shift_max"]),
-        }
-        for name, (low, high) in limits.items():
-            if not low <= getattr(c, name) <= high:
-                raise UserError(
-                    f"{name} {getattr(c, name)} of the layer does not fit the unit, allowed are {low} to {high}"
-                )
-        if offset_bits(c.attn_offsets) != unit["attn_offsets_0"] | unit["attn_offsets_1"] << WORD:
-            offsets = self._shapes.layer.config.attn_offsets
-            raise UserError(f"attn_offsets {c.attn_offsets} of the layer do not fit the unit, built for {offsets}")
-        return bool(unit["single_buffered"])
+    async def check_layer(self, c: LayerConfig) -> None:
+        """Raise `UserError` if a layer does not fit the unit, or the unit is not that of ``config``."""
+        await self.check_unit()
+        check_layer(self._sizes, c)
 
     async def write_settings(self, c: LayerConfig) -> None:
         """Write height, width, relu and shifts of the next set."""
-        for name in ("height", "width", "relu", "attn_shift", "out_shift"):
-            await self._write(name, int(getattr(c, name)))
+        for name, value in settings_of(c).items():
+            await self._write(name, value)
 
     async def write_weights(self, layer: Layer) -> None:
         """Write the weights of the next set. A load that was left unfinished is dropped."""
         await self._command("restart_load")
-        await self._board.send_weights(weight_image(self._as_built(layer)))
+        await self._board.send_weights(layer_image(self._sizes, layer))
         await self._until("loaded", 1)
 
     async def write_constants(self, layer: Layer) -> None:
@@ -230,12 +186,12 @@ class Driver:
 
     async def send(self, layer: Layer, frame: np.ndarray) -> None:
         """Send one frame, integers ``[C, H, W]``."""
-        payload = self._shapes.input_payload
+        payload = self._sizes.input_payload
         await self._board.send_frame(payload.pack(to_beats(layer.check_input(frame), payload.lanes)))
 
     async def receive(self, layer: Layer) -> np.ndarray:
         """The next output frame, int64 ``[1, O, Ho, Wo]``."""
-        c, payload = layer.config, self._shapes.output_payload
+        c, payload = layer.config, self._sizes.output_payload
         expected = c.out_channels * c.out_height * c.out_width // payload.lanes
         beats = await self._board.receive_frame(expected)
         if len(beats) != expected:
@@ -278,14 +234,6 @@ class Driver:
         """Restart the unit. It must be loaded again."""
         await self._command("soft_reset")
 
-    def _as_built(self, layer: Layer) -> Shapes:
-        """The unit with the weights of ``layer``, tap by tap in the order that it was built for."""
-        built = self._shapes.layer.config
-        order = [layer.config.attn_offsets.index(offset) for offset in built.attn_offsets]
-        config = dataclasses.replace(built, attn_shift=layer.config.attn_shift)
-        weights = dataclasses.replace(layer, config=config, attn_weight=layer.attn_weight[..., order])
-        return Shapes(self._shapes.config.of_layer(weights))
-
     async def _control(self, name: str, on: bool) -> None:
         register = self._table["control"]
         await self._write("control", register.pack(await self._read("control") | {name: int(on)}))
@@ -314,16 +262,3 @@ class Driver:
                 return
         errors = ", ".join(await self.errors()) or "none"
         raise UserError(f"{flag} of the unit stays {1 - value}; its errors: {errors}")
-
-
-def _layer_fields(unit: Mapping[str, int]) -> dict[str, Any]:
-    """What the constants of a unit mean in terms of `LayerConfig`."""
-    dynamic = bool(unit["dynamic"])
-    fields: dict[str, Any] = {name: unit[name] for name in _FROZEN if name in unit}
-    fields |= {name: bool(unit[name]) for name in ("in_signed", "out_signed")}
-    fields |= {name: unit[name] if dynamic else None for name in ("heads", "sim_bits", "sim_shift")}
-    return fields | {
-        "product": "dynamic" if dynamic else "hadamard",
-        "padding": "valid" if unit["valid"] else "same",
-        "groups": unit["in_channels"] if unit["depthwise"] else 1,
-    }

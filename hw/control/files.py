@@ -6,14 +6,14 @@ from hw.control.header import header
 from hw.control.register_page import register_html, register_markdown
 from hw.control.registers import register_table
 from hw.control.systemrdl import systemrdl
-from hw.plan.shapes import Shapes
+from hw.plan.sizes import Sizes
 
 
-def register_files(shapes: Shapes) -> dict[str, str]:
+def register_files(sizes: Sizes) -> dict[str, str]:
     """C header, SystemRDL and documents by file name. A frozen unit has none."""
-    if shapes.config.reload is None:
+    if sizes.config.reload is None:
         return {}
-    table, name = register_table(shapes), shapes.config.name
+    table, name = register_table(sizes), sizes.config.name
     return {
         f"{name}.h": header(table),
         f"{name}.rdl": systemrdl(table),

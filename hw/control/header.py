@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from hw.control.layer_words import c_struct
 from hw.control.register_table import WORD_BYTES, Access, Field, Register, RegisterTable, Window
 
 _HELPERS = """\
@@ -11,6 +12,11 @@ _HELPERS = """\
 #define {PREFIX}_GET(word, field) (((word) & field##_MASK) >> field##_SHIFT)
 #define {PREFIX}_PUT(value, field) (((uint32_t)(value) << field##_SHIFT) & field##_MASK)
 
+#ifdef {PREFIX}_OWN_ACCESS
+/* Yours, where the registers do not lie in memory. */
+uint32_t {prefix}_read(uintptr_t base, uint32_t offset);
+void {prefix}_write(uintptr_t base, uint32_t offset, uint32_t value);
+#else
 static inline uint32_t {prefix}_read(uintptr_t base, uint32_t offset)
 {{
     return *(volatile uint32_t *)(base + offset);
@@ -20,6 +26,7 @@ static inline void {prefix}_write(uintptr_t base, uint32_t offset, uint32_t valu
 {{
     *(volatile uint32_t *)(base + offset) = value;
 }}
+#endif
 """
 
 _WINDOW_HELPER = """\
@@ -32,7 +39,10 @@ static inline uint32_t {prefix}_{name}_offset(uint32_t channel)
 
 
 def header(table: RegisterTable) -> str:
-    """C99 and C++: byte offsets, masks and shifts, values of constants, limits, reset values, and small helpers."""
+    """C99 and C++: offsets, masks and shifts, values of constants, limits, reset values, helpers, and a layer's struct.
+
+    ``PREFIX_OWN_ACCESS``, defined before the header, leaves reading and writing to the program.
+    """
     prefix = table.name.upper()
     guard = f"{prefix}_H"
     lines = [
@@ -55,6 +65,7 @@ def header(table: RegisterTable) -> str:
             word=WORD_BYTES,
         )
         lines.append(text)
+    lines.append(c_struct(table.name))
     return "\n".join([*lines, f"#endif /* {guard} */", ""])
 
 

@@ -8,12 +8,10 @@ from amaranth.hdl import Shape, unsigned
 from amaranth.lib import data
 
 from hw.blocks.pipeline import index_shape
+from hw.control.register_table import WORD
+from hw.control.registers import APPLY_PARTS
 from hw.plan.shapes import Shapes
-
-#: Parts of the next set that an apply can put in force. The constants are biases and multipliers.
-APPLY_PARTS = ("settings", "weights", "constants")
-#: Width of frame numbers, counters and all registers.
-WORD = 32
+from hw.unit.scaling import setting_shape
 
 
 def settings_layout(shapes: Shapes) -> data.StructLayout:
@@ -24,8 +22,8 @@ def settings_layout(shapes: Shapes) -> data.StructLayout:
             "height": unsigned(c.height.bit_length()),
             "width": unsigned(c.width.bit_length()),
             "relu": 1,
-            "attn_shift": settings.attn_shift.shape,
-            "out_shift": settings.out_shift.shape,
+            "attn_shift": setting_shape(settings.attn_shift),
+            "out_shift": setting_shape(settings.out_shift),
         }
     )
 

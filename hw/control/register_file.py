@@ -16,8 +16,7 @@ from amaranth.lib.wiring import In, Out
 from golden.contract.ranges import Range
 from hw.blocks.pipeline import index_shape, pick
 from hw.control.axi_lite import RegisterBus
-from hw.control.interface import WORD
-from hw.control.register_table import WORD_BYTES, Access, Register, RegisterTable, Window
+from hw.control.register_table import WORD, WORD_BYTES, Access, Register, RegisterTable, Window
 
 
 class RegisterFile(wiring.Component):

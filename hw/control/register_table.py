@@ -12,7 +12,9 @@ from functools import cached_property
 
 from golden.contract.ranges import Range
 
-WORD_BYTES = 4
+#: Width of frame numbers, counters and all registers.
+WORD = 32
+WORD_BYTES = WORD // 8
 
 
 class Access(enum.Enum):

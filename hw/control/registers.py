@@ -13,9 +13,8 @@ from collections.abc import Iterable
 
 from golden.contract.layer_config import MULTIPLIER_BITS
 from golden.contract.ranges import Range
-from hw.control.interface import APPLY_PARTS, WORD
-from hw.control.register_table import Access, Field, Register, RegisterTable, Window
-from hw.plan.shapes import Shapes
+from hw.control.register_table import WORD, Access, Field, Register, RegisterTable, Window
+from hw.plan.sizes import Sizes
 from hw.plan.weight_layout import bank_members, image_beats, weight_banks
 
 #: The letters XVOL.
@@ -23,6 +22,8 @@ IDENTITY = 0x58564F4C
 #: Software for a version works with every later one of the same ``major``.
 VERSION = {"major": 1, "minor": 0}
 ADDRESS_BITS = 17
+#: Parts of the next set that an apply can put in force. The constants are biases and multipliers.
+APPLY_PARTS = ("settings", "weights", "constants")
 #: Offsets lie within this distance of the centre. There is a bit for each place within it.
 REACH = 3
 #: Layer fields that are settings or do not concern the hardware. They are no part of the build's fingerprint.
@@ -31,14 +32,14 @@ _NOT_BUILT = ("relu", "attn_shift", "out_shift", "in_scale", "out_scale")
 _PENDING = "an apply is pending"
 
 
-def register_table(shapes: Shapes) -> RegisterTable:
+def register_table(sizes: Sizes) -> RegisterTable:
     """The registers of a reloadable unit."""
     return RegisterTable(
-        name=shapes.config.name,
+        name=sizes.config.name,
         description="Reloadable X-volution unit",
         address_bits=ADDRESS_BITS,
-        registers=(*_constants(shapes), *_settings(shapes), *_operation(), *_counters()),
-        windows=_windows(shapes),
+        registers=(*_constants(sizes), *_settings(sizes), *_operation(), *_counters()),
+        windows=_windows(sizes),
     )
 
 
@@ -53,19 +54,19 @@ def offset_bits(offsets: Iterable[tuple[int, int]]) -> int:
     return sum(1 << offset_bit(*offset) for offset in offsets)
 
 
-def fingerprint(shapes: Shapes) -> int:
+def fingerprint(sizes: Sizes) -> int:
     """32 bits that differ between builds whose weight images or limits differ.
 
     They are a CRC of all that weight images and limits follow from.
     """
-    layer = json.loads(shapes.layer.config.to_json())
+    layer = json.loads(sizes.layer.config.to_json())
     build = {
         "layer": {name: value for name, value in layer.items() if name not in _NOT_BUILT},
-        "folding": dataclasses.asdict(shapes.folding),
-        "target": shapes.target.name,
-        "pack": shapes.config.pack,
-        "reload": dataclasses.asdict(shapes.config.limits),
-        "banks": bank_members(shapes),
+        "folding": dataclasses.asdict(sizes.folding),
+        "target": sizes.target.name,
+        "pack": sizes.config.pack,
+        "reload": dataclasses.asdict(sizes.config.limits),
+        "banks": bank_members(sizes),
     }
     return zlib.crc32(json.dumps(build, sort_keys=True).encode())
 
@@ -93,9 +94,9 @@ def _number(
     )
 
 
-def _constants(shapes: Shapes) -> tuple[Register, ...]:
+def _constants(sizes: Sizes) -> tuple[Register, ...]:
     """What the unit is. Software reads it to see whether a layer fits."""
-    c, reload = shapes.layer.config, shapes.config.limits
+    c, reload = sizes.layer.config, sizes.config.limits
     offsets = offset_bits(c.attn_offsets)
 
     def register(name: str, address: int, description: str, *fields: Field) -> Register:
@@ -116,7 +117,7 @@ def _constants(shapes: Shapes) -> tuple[Register, ...]:
             field("minor", 0, 16, VERSION["minor"], "Grows when something is added."),
             field("major", 16, 16, VERSION["major"], "Grows when something changes its meaning."),
         ),
-        whole("fingerprint", 0x08, fingerprint(shapes), "Differs between builds that take different weight images."),
+        whole("fingerprint", 0x08, fingerprint(sizes), "Differs between builds that take different weight images."),
         register(
             "channels",
             0x0C,
@@ -159,8 +160,8 @@ def _constants(shapes: Shapes) -> tuple[Register, ...]:
             "folding",
             0x1C,
             "Channels of a beat.",
-            field("simd", 0, 16, shapes.folding.simd, "Input channels of a beat."),
-            field("pe", 16, 16, shapes.folding.pe, "Output channels of a beat."),
+            field("simd", 0, 16, sizes.folding.simd, "Input channels of a beat."),
+            field("pe", 16, 16, sizes.folding.pe, "Output channels of a beat."),
         ),
         register(
             "largest_frame",
@@ -185,16 +186,16 @@ def _constants(shapes: Shapes) -> tuple[Register, ...]:
             f"Offset (dy, dx) of an attention tap: bit (dy + {REACH}) * {2 * REACH + 1} + dx + {REACH}.",
         ),
         whole("attn_offsets_1", 0x2C, offsets >> WORD, f"Offsets as in attn_offsets_0, their bits from {WORD} up."),
-        whole("weight_beats", 0x30, image_beats(shapes), "Beats of a weight image."),
-        whole("weight_depth", 0x34, shapes.weight_depth, "Words of each weight memory."),
-        whole("weight_memories", 0x38, len(weight_banks(shapes)), "Weight memories."),
-        whole("constant_depth", 0x3C, shapes.constant_depth, "Rows of the windows of biases and multipliers."),
+        whole("weight_beats", 0x30, image_beats(sizes), "Beats of a weight image."),
+        whole("weight_depth", 0x34, sizes.weight_depth, "Words of each weight memory."),
+        whole("weight_memories", 0x38, len(weight_banks(sizes)), "Weight memories."),
+        whole("constant_depth", 0x3C, sizes.constant_depth, "Rows of the windows of biases and multipliers."),
     )
 
 
-def _settings(shapes: Shapes) -> tuple[Register, ...]:
+def _settings(sizes: Sizes) -> tuple[Register, ...]:
     """Numbers of the next set; an apply puts them in force."""
-    c, reload = shapes.layer.config, shapes.config.limits
+    c, reload = sizes.layer.config, sizes.config.limits
     least = c.smallest_frame
 
     def register(name: str, address: int, allowed: Range, reset: int, description: str) -> Register:
@@ -318,8 +319,8 @@ def _counters() -> tuple[Register, ...]:
     )
 
 
-def _windows(shapes: Shapes) -> tuple[Window, ...]:
-    reload = shapes.config.limits
+def _windows(sizes: Sizes) -> tuple[Window, ...]:
+    reload = sizes.config.limits
     closed = (
         "the unit is not held and idle" if reload.single_buffered else "frames of the set before are in the pipeline"
     )
@@ -328,8 +329,8 @@ def _windows(shapes: Shapes) -> tuple[Window, ...]:
         return Window(
             name=name,
             address=address,
-            rows=shapes.constant_depth,
-            lanes=shapes.folding.pe,
+            rows=sizes.constant_depth,
+            lanes=sizes.folding.pe,
             allowed=allowed,
             description=description,
             refused_while=f"{_PENDING}, or {closed}",

@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 from golden.contract.folding import Folding
 from golden.contract.layer_config import LayerConfig
 from golden.support.cli import UserError
-from hw.blocks.multiply import NARROW_OPERAND
 from hw.estimate.estimate import Estimate, estimate
 from hw.plan.config import UnitConfig
 from hw.plan.geometry import Geometry
 from hw.plan.schedule import find_schedule
 from hw.targets.devices import CAPACITY
+from hw.targets.families import NARROW_OPERAND
 
 
 @dataclass(frozen=True, kw_only=True)

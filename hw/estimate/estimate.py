@@ -15,9 +15,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 
+from hw.blocks.latency import tree_latency
 from hw.blocks.memory import LATENCY, kind
 from hw.blocks.multiply import product_latency
-from hw.blocks.pipeline import index_shape, tree_latency
+from hw.blocks.pipeline import index_shape
 from hw.estimate.cells import Cells
 from hw.estimate.similarity import chain_area, combine_area, group_macs_area, similarity_area
 from hw.frozen.input_order import InputOrder
@@ -207,7 +208,7 @@ def _chain(shapes: Shapes, cells: Cells, chain: Chain) -> Area:
     total = chain_area(shapes, cells, chain)
     if chain.shift is None:
         waits = int(plan.packed) + max(map(partial(_summing, shapes), plan.chains)) - _summing(shapes, chain)
-        return total + cells.delay(chain.total.width, waits)
+        return total + cells.delay(chain.total_bits, waits)
     if chain.high is None:
         return total
     high = chain.high.signed_bits

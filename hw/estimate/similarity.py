@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from amaranth.hdl import Shape
 
+from hw.blocks.latency import tree_latency
 from hw.blocks.multiply import product_latency
-from hw.blocks.pipeline import tree_latency
 from hw.estimate.cells import Cells
 from hw.plan.dsp_count import attention_in_fabric
 from hw.plan.group_packing import pair_width
@@ -26,7 +26,7 @@ def chain_area(shapes: Shapes, cells: Cells, chain: Chain) -> Area:
         width = word.width + shapes.element.width
         total += cells.product(word, shapes.element, width)
         widths.append(width)
-    return total + cells.tree(widths, chain.total.width, shapes.target.radix(len(widths)))
+    return total + cells.tree(widths, chain.total_bits, shapes.target.radix(len(widths)))
 
 
 def group_macs_area(shapes: Shapes, cells: Cells) -> Area:
@@ -44,7 +44,7 @@ def group_macs_area(shapes: Shapes, cells: Cells) -> Area:
             upper = chain.high.signed_bits
             total += Area(ff=upper + chain.shift, lut=1 if cells.six else cells.adder(2, upper))
         elif plan.packed:
-            total += Area(ff=chain.total.width)
+            total += Area(ff=chain.total_bits)
     conv, attn = shape_of(shapes.group_ranges.conv).width, shape_of(shapes.group_ranges.attn).width
     for widths, limit in ((lows, conv), *((widths, attn) for widths in highs.values())):
         total += cells.tree(widths, limit, target.radix(len(widths)))
@@ -61,7 +61,7 @@ def similarity_area(shapes: Shapes, cells: Cells) -> Area:
     for pair in plan.pairs(len(taps)):
         sums = [taps[tap].signed_bits for tap in pair]
         packed = len(pair) == 2
-        word = Shape((plan.pair_shift or 0) + pair_width(element) if packed else element.width, signed=True)
+        word = Shape((plan.pair_shift or 0) + pair_width(element.width) if packed else element.width, signed=True)
         width = sums[-1] + (plan.pair_shift or 0) if packed else sums[0]
         if plan.cascaded:
             chain = Area(dsp=1).times(plan.group)
@@ -70,7 +70,7 @@ def similarity_area(shapes: Shapes, cells: Cells) -> Area:
             chain = cells.product(word, element, product, in_fabric=attention_in_fabric(shapes)).times(plan.group)
             chain += cells.tree([product] * plan.group, width, target.radix(plan.group))
         if packed and element.signed:
-            chain += Area(lut=cells.adder(2, pair_width(element))).times(plan.group)
+            chain += Area(lut=cells.adder(2, pair_width(element.width))).times(plan.group)
         if plan.pair_shift is not None:
             chain += Area(ff=width, lut=0 if not packed or cells.six else cells.adder(2, sums[-1])).times(parts)
         total += chain.times(heads.groups)

@@ -13,7 +13,7 @@ from golden.contract.streams import Payload
 from hw.blocks.memory import kind
 from hw.plan.config_file import config_fields
 from hw.plan.shapes import Shapes
-from hw.plan.weight_layout import bank_members, image_beats
+from hw.plan.weight_layout import bank_members, image_beats, image_layout
 from hw.unit import row_store
 from hw.unit.unit import Unit
 
@@ -75,7 +75,7 @@ def manifest(unit: Unit, ports: wiring.Signature) -> dict[str, Any]:
             "s_axis": _stream(shapes.input_payload, c.in_channels * c.height * c.width),
             "m_axis": _stream(shapes.output_payload, c.out_channels * c.out_height * c.out_width),
         },
-        **({} if config.reload is None else {"reload": _reload(shapes)}),
+        **({} if config.reload is None else {"reload": _reload(shapes), "weight_image": image_layout(shapes)}),
         "widths": _widths(shapes),
         "memories": _memories(unit),
         "stages": {

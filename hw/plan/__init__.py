@@ -14,7 +14,8 @@ The modules in the order from what is asked for to what follows:
 `packing`         which products share a multiplier (``hadamard``)
 `heads`           how heads lie in beats (``dynamic``)
 `group_packing`   which products share a multiplier (``dynamic``)
-`shapes`          all that follows from a config, down to the last width
+`sizes`           the numbers that follow from a config: counts, ranges, plans
+`shapes`          sizes as Amaranth's shapes and layouts, down to the last width
 `dsp_count`       how many multipliers a unit has, by purpose
 `weight_layout`   which weight lies where in the memories and in the weight image
 ================  ===============================================================

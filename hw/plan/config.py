@@ -1,26 +1,20 @@
 """Config: what a unit is asked to be, in one object from the command line to the simulation.
 
-`hw.plan.shapes` has what follows from a config. `hw.plan.config_file` has its text form.
+`hw.plan.sizes` has what follows from a config. `hw.plan.config_file` has its text form.
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
-from functools import cache
-
-from pygments.lexers.hdl import SystemVerilogLexer
-from pygments.token import Token
 
 from golden.contract.folding import Folding
 from golden.contract.layer import Layer
 from golden.support.cli import UserError
+from golden.support.names import module_name
 from hw.plan.reload import Reload
 from hw.targets.families import GENERIC, PRIMITIVES, Target
 
 DEFAULT_NAME = "xvolution"
-#: Most characters of a name. File names that begin with the name stay within what file systems allow.
-MAX_NAME = 64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,15 +62,8 @@ class UnitConfig:
         return replace(self, layer=layer)
 
 
-@cache
 def check_name(name: str) -> str:
     """``name``, if a Verilog module can bear it everywhere. Raises `UserError` otherwise."""
-    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name, re.ASCII) or len(name) > MAX_NAME:
-        allowed = f"letters, digits and _, no digit first, at most {MAX_NAME} characters"
-        raise UserError(f"name {name[:MAX_NAME]!r} is no Verilog identifier, allowed are {allowed}")
-    ((kind, _), *_) = SystemVerilogLexer().get_tokens(f"{name} x")
-    if kind is not Token.Name:
-        raise UserError(f"name {name!r} is a word of Verilog's own, allowed is any other identifier")
-    if name in PRIMITIVES:
+    if module_name(name) in PRIMITIVES:
         raise UserError(f"name {name!r} is that of an FPGA's primitive, allowed is any other identifier")
     return name

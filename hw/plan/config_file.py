@@ -78,7 +78,8 @@ def config_of_fields(fields: Mapping[str, Any], layer: Layer | None = None) -> U
             layer = Layer.stand_in(layer_config)
         elif layer.config != layer_config or arrays_sha256(layer) != fields["arrays_sha256"]:
             raise UserError("layer is not the one that the unit was built for, its config or its arrays differ")
-        folding = Folding.choose(layer_config, fields["folding"]["simd"], fields["folding"]["pe"])
+        simd, pe = (_lanes(name, fields["folding"][name]) for name in ("simd", "pe"))
+        folding = Folding.choose(layer_config, simd, pe)
         return UnitConfig(
             layer=layer,
             folding=folding,
@@ -97,6 +98,12 @@ def _reload(fields: Mapping[str, Any] | None) -> Reload | None:
     attn_shift, out_shift = (_shifts(name, fields[name]) for name in ("attn_shift", "out_shift"))
     single_buffered = _flag("single_buffered", fields["single_buffered"])
     return Reload(attn_shift=attn_shift, out_shift=out_shift, single_buffered=single_buffered)
+
+
+def _lanes(name: str, value: Any) -> int:
+    if type(value) is not int:
+        raise UserError(f"{name} {brief(value)} of a unit's config is not an integer")
+    return value
 
 
 def _flag(name: str, value: Any) -> bool:
@@ -152,6 +159,8 @@ def read_manifest_config(path: str | os.PathLike[str]) -> UnitConfig:
         raise UserError(f"manifest {path} is not one of hw.build: {error}") from None
     if not isinstance(config, dict):
         raise UserError(f"manifest {path} is not one of hw.build: its config is no object")
+    if config.get("reload", config) is None:
+        raise UserError(f"manifest {path} is that of a frozen unit, allowed is one of hw.build --reloadable")
     try:
         return config_of_fields(config)
     except UserError as error:

@@ -16,11 +16,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from amaranth.hdl import Shape, signed, unsigned
 
 from golden.contract.bounds import Weighted, similarity_ranges
 from golden.contract.ranges import Range, weighted_sum
-from hw.blocks.multiply import signed_width, takes_dsp
 from hw.plan.geometry import Geometry
 from hw.plan.heads import Heads
 from hw.plan.packing import Chain, Product, TapPlan, channel_parts
@@ -38,9 +36,9 @@ def group_plan(layer: Weighted, geometry: Geometry, heads: Heads, target: Target
     return planner.single(next(planner.lengths), pack=pack)
 
 
-def pair_width(element: Shape) -> int:
-    """Bits of the upper operand of a packed pair, less what the lower one borrows."""
-    return element.width + 1
+def pair_width(in_bits: int) -> int:
+    """Bits of the upper operand of a packed pair, an element of ``in_bits`` less what the lower one borrows."""
+    return in_bits + 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +57,7 @@ class _GroupPlanner:
 
     def packed(self, length: int) -> TapPlan | None:
         """Both weights of a tap in one multiplier; None where not every chain of ``length`` allows it."""
-        if not (self.target.packs and self._in_dsp and signed_width(self._element) <= (self.target.b_bits or 0)):
+        if not (self.target.packs and self._in_dsp and self._element_bits <= (self.target.b_bits or 0)):
             return None
         chains = [
             self._chain(place, part, low=conv, high=attn)
@@ -81,18 +79,20 @@ class _GroupPlanner:
         return self._plan(chains, length, pack=pack)
 
     @property
-    def _element(self) -> Shape:
-        c = self.layer.config
-        return signed(c.in_bits) if c.in_signed else unsigned(c.in_bits)
+    def _element_bits(self) -> int:
+        """Bits of an element as a signed number."""
+        return self.layer.config.in_range.signed_bits
 
     @property
     def _in_dsp(self) -> bool:
-        return takes_dsp(self.target, signed(self.layer.config.weight_bits), self._element)
+        return self.target.takes_dsp(self.layer.config.weight_bits, self._element_bits)
 
     @property
     def _cascaded(self) -> bool:
         # Weights and similarities see the same skew, so cascades are for both or neither.
-        return self._in_dsp and takes_dsp(self.target, self._element, self._element) and self.target.cascade > 1
+        return (
+            self._in_dsp and self.target.takes_dsp(self._element_bits, self._element_bits) and self.target.cascade > 1
+        )
 
     @cached_property
     def _elements(self) -> list[tuple[int | None, int | None]]:
@@ -141,11 +141,12 @@ class _GroupPlanner:
 
     def _pair_shift(self, length: int) -> int | None:
         """Lowest bit of the second similarity of a pair, None where there is no room for one."""
-        target, element = self.target, self._element
-        if not target.packs or not takes_dsp(target, element, element) or len(self.geometry.attn_taps) < 2:
+        target, bits = self.target, self._element_bits
+        if not target.packs or not target.takes_dsp(bits, bits) or len(self.geometry.attn_taps) < 2:
             return None
         ranges = similarity_ranges(self.layer.config)
         assert ranges is not None
         shift = max(ranges.products[t].times(length).signed_bits for t in self.geometry.attn_taps)
-        fits = shift + pair_width(element) <= (target.a_bits or 0) and signed_width(element) <= (target.b_bits or 0)
+        word = shift + pair_width(self.layer.config.in_bits)
+        fits = word <= (target.a_bits or 0) and bits <= (target.b_bits or 0)
         return shift if fits else None

@@ -17,8 +17,6 @@ import math
 from dataclasses import dataclass
 from functools import cached_property
 
-from amaranth.hdl import Const, Value
-
 #: Something that holds in some beats of a sum and not in others: a bit for each channel beat.
 Pattern = int
 
@@ -96,10 +94,6 @@ class Heads:
     def vary(self) -> bool:
         """Whether anything must be known of a beat. Otherwise each beat completes all heads that it begins."""
         return self.spans or bool(self.patterns)
-
-    def flag(self, pattern: Pattern, flags: Value) -> Value:
-        """``pattern`` in a beat, given ``flags``, the values of `patterns` in that beat."""
-        return flags[self.patterns.index(pattern)] if pattern in self.patterns else Const(int(pattern > 0), 1)
 
     @cached_property
     def _walk(self) -> list[_Beat]:

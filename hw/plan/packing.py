@@ -28,12 +28,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from amaranth.hdl import Shape, signed, unsigned
 
 from golden.contract.bounds import Weighted
 from golden.contract.ranges import Range, weighted_sum
-from hw.blocks.dot_product import dot_product_latency
-from hw.blocks.multiply import signed_width, takes_dsp
+from hw.blocks.latency import dot_product_latency
 from hw.plan.geometry import Geometry
 from hw.targets.families import Target
 
@@ -75,13 +73,13 @@ class Chain:
     tap: int | None = None
 
     @property
-    def total(self) -> Shape:
-        """Shape of the sum, packed or not."""
+    def total_bits(self) -> int:
+        """Bits of the signed sum, packed or not."""
         if self.shift is None:
             only = self.low or self.high
             assert only is not None
-            return signed(only.signed_bits)
-        return signed(self.shift + (self.high.signed_bits if self.high else 1))
+            return only.signed_bits
+        return self.shift + (self.high.signed_bits if self.high else 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,8 +173,7 @@ def tap_plan(layer: Weighted, geometry: Geometry, target: Target, *, pe: int, pa
     attn_weight = layer.attn_weight[..., list(geometry.attn_taps)]
     conv = _Field(weights=conv_weight.reshape(-1, len(conv_offsets)), offsets=conv_offsets, first=0)
 
-    element = signed(c.in_bits) if c.in_signed else unsigned(c.in_bits)
-    in_dsp = takes_dsp(target, signed(c.weight_bits), element)
+    in_dsp = target.takes_dsp(c.weight_bits, c.in_range.signed_bits)
     planner = _Planner(
         element=c.in_range,
         weight_bits=c.weight_bits,
@@ -184,7 +181,7 @@ def tap_plan(layer: Weighted, geometry: Geometry, target: Target, *, pe: int, pa
         cascade=target.cascade if in_dsp else 1,
         count=len(geometry.offsets),
     )
-    pack = pack and target.packs and in_dsp and signed_width(element) <= (target.b_bits or 0)
+    pack = pack and target.packs and in_dsp and c.in_range.signed_bits <= (target.b_bits or 0)
     if attn_offsets:
         attn = _Field(weights=attn_weight.reshape(-1, len(attn_offsets)), offsets=attn_offsets, first=len(conv_offsets))
         return (planner.packed(conv, attn) if pack else None) or planner.single((conv, attn))

@@ -1,19 +1,15 @@
 """Settings: the numbers of a layer that stages compute with, built in or coming at run time.
 
 A stage is given its settings and does not know whether they are built in. It adds the ports that a
-setting has, and waits as long as applying the setting takes.
+setting has (`hw.unit.scaling`), and waits as long as applying the setting takes.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from amaranth.hdl import Shape
-from amaranth.lib.wiring import In, Member
-
 from golden.contract.layer_config import LayerConfig
 from golden.contract.ranges import Range
-from hw.blocks.pipeline import index_shape
 from hw.plan.reload import Reload
 
 
@@ -40,14 +36,6 @@ class Setting:
     def span(self) -> int:
         """How far the setting may be from its largest value."""
         return self.allowed.high - self.allowed.low
-
-    @property
-    def shape(self) -> Shape:
-        return index_shape(self.allowed.high + 1)
-
-    def ports(self, prefix: str = "i_") -> dict[str, Member]:
-        """The stage's port for the setting; none where the setting is built in."""
-        return {f"{prefix}{self.name}": In(self.shape)} if self.at_run_time else {}
 
 
 @dataclass(frozen=True, kw_only=True)

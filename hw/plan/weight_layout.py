@@ -14,41 +14,48 @@ weights share a multiplier.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
 from golden.contract.streams import Payload
-from hw.plan.shapes import Shapes
+from hw.plan.sizes import Sizes
 
 BEAT_BITS = 32
 
 
-def weight_words(shapes: Shapes) -> np.ndarray:
+def weight_words(sizes: Sizes) -> np.ndarray:
     """Weights in the order a step's beats use them: ``[weight_depth, lanes, lane_channels * channel_weights]``.
 
     Of two weights that are packed, the upper one is kept less what the lower one borrows (`hw.plan.packing`).
     """
-    g, layer, plan = shapes.geometry, shapes.layer, shapes.plan
+    g, layer, plan = sizes.geometry, sizes.layer, sizes.plan
     conv = layer.conv_weight.reshape(*layer.conv_weight.shape[:2], -1)[..., list(g.conv_taps)]
     outputs, channels = conv.shape[0] // plan.outputs, conv.shape[1]
     paired = conv.reshape(outputs, plan.outputs, channels, -1).transpose(0, 2, 1, 3).reshape(outputs, channels, -1)
     attn = layer.attn_weight[..., list(g.attn_taps)].reshape(outputs, channels, len(g.attn_taps))
     weights = np.concatenate([paired, attn], axis=-1)
-    for chain in plan.chains:
+    for channel, low, high in _packed(sizes):
+        own = weights[:, channel :: plan.group]
+        own[..., high] -= own[..., low] < 0
+    if layer.config.depthwise:
+        return weights.reshape(sizes.weight_depth, sizes.lanes, -1)
+    folded = weights.reshape(g.output_beats, sizes.lanes, g.channel_beats, sizes.folding.simd, -1)
+    return folded.transpose(0, 2, 1, 3, 4).reshape(sizes.weight_depth, sizes.lanes, -1)
+
+
+def _packed(sizes: Sizes) -> Iterator[tuple[int, int, int]]:
+    """``(channel of a group, low element, high element)`` of weights that share a multiplier."""
+    for chain in sizes.plan.chains:
         for product in chain.products:
             if chain.shift is not None and product.low is not None and product.high is not None:
-                own = weights[:, product.channel :: plan.group]
-                own[..., product.high] -= own[..., product.low] < 0
-    if layer.config.depthwise:
-        return weights.reshape(shapes.weight_depth, shapes.lanes, -1)
-    folded = weights.reshape(g.output_beats, shapes.lanes, g.channel_beats, shapes.folding.simd, -1)
-    return folded.transpose(0, 2, 1, 3, 4).reshape(shapes.weight_depth, shapes.lanes, -1)
+                yield product.channel, product.low, product.high
 
 
-def weight_skew(shapes: Shapes) -> list[int]:
+def weight_skew(sizes: Sizes) -> list[int]:
     """For each element of a lane's weight word, cycles that its operand comes after the first."""
-    plan, elements = shapes.plan, shapes.channel_weights.length
+    plan, elements = sizes.plan, sizes.channel_elements
     skew = [0] * (plan.group * elements)
     for chain in plan.chains:
         for product in chain.products:
@@ -56,12 +63,12 @@ def weight_skew(shapes: Shapes) -> list[int]:
                 if element is not None:
                     cycles = plan.skew[product.offset] + plan.channel_skew[product.channel]
                     skew[product.channel * elements + element] = cycles
-    return skew * shapes.lane_groups
+    return skew * sizes.lane_groups
 
 
-def constant_words(shapes: Shapes, values: np.ndarray) -> np.ndarray:
+def constant_words(sizes: Sizes, values: np.ndarray) -> np.ndarray:
     """One value per output channel as ``[constant_depth, pe, 1]``."""
-    return values.reshape(shapes.constant_depth, shapes.folding.pe, 1)
+    return values.reshape(sizes.constant_depth, sizes.folding.pe, 1)
 
 
 def memory_elements(elements: int, skew: Sequence[int], parts: int) -> dict[tuple[int, int], list[int]]:
@@ -70,15 +77,15 @@ def memory_elements(elements: int, skew: Sequence[int], parts: int) -> dict[tupl
     return {place: [e for e in range(elements) if places[e] == place] for place in sorted(set(places))}
 
 
-def bank_members(shapes: Shapes) -> list[list[int]]:
+def bank_members(sizes: Sizes) -> list[list[int]]:
     """For each memory of a lane, which elements of the lane's weight word it holds, in order."""
-    skew = weight_skew(shapes)
-    return list(memory_elements(len(skew), skew, shapes.weight_parts).values())
+    skew = weight_skew(sizes)
+    return list(memory_elements(len(skew), skew, sizes.weight_parts).values())
 
 
-def weight_banks(shapes: Shapes) -> list[int]:
+def weight_banks(sizes: Sizes) -> list[int]:
     """Width in bits of each weight memory of the unit, in the order of the image. All have ``weight_depth`` words."""
-    return [len(members) * shapes.weight.width for members in bank_members(shapes)] * shapes.lanes
+    return [len(members) * sizes.layer.config.weight_bits for members in bank_members(sizes)] * sizes.lanes
 
 
 def beats_of_word(width: int) -> int:
@@ -86,19 +93,50 @@ def beats_of_word(width: int) -> int:
     return -(-width // BEAT_BITS)
 
 
-def image_beats(shapes: Shapes) -> int:
+def image_beats(sizes: Sizes) -> int:
     """Beats of a whole image."""
-    return shapes.weight_depth * sum(map(beats_of_word, weight_banks(shapes)))
+    return sizes.weight_depth * sum(map(beats_of_word, weight_banks(sizes)))
 
 
-def weight_image(shapes: Shapes) -> np.ndarray:
+def weight_image(sizes: Sizes) -> np.ndarray:
     """The image of the layer for the unit: uint32 ``[image_beats]``."""
-    words = weight_words(shapes)
+    words = weight_words(sizes)
     parts = []
-    for lane in range(shapes.lanes):
-        for members in bank_members(shapes):
-            payload = Payload(lanes=len(members), bits=shapes.weight.width, signed=True)
+    for lane in range(sizes.lanes):
+        for members in bank_members(sizes):
+            payload = Payload(lanes=len(members), bits=sizes.layer.config.weight_bits, signed=True)
             packed = payload.pack(words[:, lane, members])
             room = beats_of_word(payload.lanes * payload.bits) * BEAT_BITS // 8 - payload.bytes
             parts.append(np.pad(packed, ((0, 0), (0, room))).reshape(-1))
     return np.concatenate(parts).view("<u4").astype(np.uint32)
+
+
+def image_layout(sizes: Sizes) -> dict[str, Any]:
+    """How to read and write images of the unit without this program, as JSON values.
+
+    `docs/reloadable.md` says what each entry means.
+    """
+    c, g, plan = sizes.layer.config, sizes.geometry, sizes.plan
+    conv = [
+        {"branch": "conv", "output": output, "offset": list(c.kernel_offsets[i])}
+        for output in range(plan.outputs)
+        for i in g.conv_taps
+    ]
+    attn = [{"branch": "attn", "output": 0, "offset": list(c.attn_offsets[t])} for t in g.attn_taps]
+    groups = range(0, sizes.lane_channels, plan.group)
+    borrows = [
+        [(group + channel) * sizes.channel_elements + element for element in (high, low)]
+        for group in groups
+        for channel, low, high in _packed(sizes)
+    ]
+    return {
+        "beats": image_beats(sizes),
+        "lanes": sizes.lanes,
+        "lane_outputs": plan.outputs,
+        "lane_channels": sizes.lane_channels,
+        "words": sizes.weight_depth,
+        "element_bits": c.weight_bits,
+        "channel_elements": conv + attn,
+        "banks": bank_members(sizes),
+        "borrows": borrows,
+    }

@@ -14,7 +14,9 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.blocks.pipeline import delay
-from hw.control.interface import APPLY_PARTS, WORD, Apply, settings_layout
+from hw.control.interface import Apply, settings_layout
+from hw.control.register_table import WORD
+from hw.control.registers import APPLY_PARTS
 from hw.plan.shapes import Shapes
 
 

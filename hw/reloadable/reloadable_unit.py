@@ -12,7 +12,8 @@ from __future__ import annotations
 from amaranth.hdl import Cat, Const, DomainRenamer, Module, Mux, Signal, Value
 from amaranth.lib import data
 
-from hw.blocks.pipeline import adder_tree, delay, index_shape, tree_latency
+from hw.blocks.latency import tree_latency
+from hw.blocks.pipeline import adder_tree, delay, index_shape
 from hw.control.control import Control
 from hw.plan.settings import Setting
 from hw.plan.shapes import Shapes

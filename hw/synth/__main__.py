@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from golden.layers import load_layer
+from golden.layers import layer_path, load_layer
 from golden.support import cli
 from hw.export.verilog import generate
 from hw.options import add_unit_options, unit_config
@@ -20,6 +20,8 @@ from hw.synth.toolchain import require
 from hw.targets.area import RESOURCES
 from hw.targets.families import ECP5
 
+#: Names of the files that are written.
+FILES = ("report.json", "report.html")
 EXAMPLES = """\
 examples:
   python -m hw.synth --target ecp5                          the default layer, placed and routed
@@ -35,6 +37,7 @@ def main(argv: list[str]) -> int:
     # What cannot work is refused now and not after minutes of work.
     find_goal(args.target or args.default_target, **wanted)
     require("matplotlib", "jinja2")
+    cli.check_folder(args.out, FILES, inputs=[layer_path(args.layer)])
     with Console(stderr=True).status("generating Verilog") as status:
         core = generate(unit_config(args, load_layer(args.layer)))
         synthesis = synthesise(core, **wanted, status=status.update)
@@ -76,7 +79,8 @@ def _write(figures: dict[str, Any], folder: Path) -> None:
     # Drawing needs packages that not everyone has, and half a second.
     from hw.synth.page import page
 
-    cli.write_files(folder, {"report.json": json.dumps(figures, indent=2) + "\n", "report.html": page(figures)})
+    contents = (json.dumps(figures, indent=2) + "\n", page(figures))
+    cli.write_files(folder, dict(zip(FILES, contents, strict=True)))
 
 
 def _summary(figures: dict[str, Any]) -> Table:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from subprocess import PIPE, STDOUT
 
+from golden.support.cache import tool_environment
 from golden.support.cli import UserError
 
 #: What installs everything that synthesis needs.
@@ -56,7 +57,10 @@ class Tool:
         module = _module(self.package)
         program = f"import sys, {module}; sys.exit({module}.{self.function}(sys.argv[1:]))"
         command = [sys.executable, "-c", program, *arguments]
-        done = subprocess.run(command, cwd=folder, stdout=PIPE, stderr=STDOUT, text=True, errors="replace")
+        environment = tool_environment()
+        done = subprocess.run(
+            command, cwd=folder, env=environment, stdout=PIPE, stderr=STDOUT, text=True, errors="replace"
+        )
         if done.returncode:
             raise ToolError(f"{self.name} failed with status {done.returncode}: {_complaint(done.stdout)}")
 

@@ -13,6 +13,8 @@ from golden.support.cli import UserError
 
 #: Adder trees of so many terms or more have four-input nodes on every target. There depth counts more than the clock.
 WIDE_TREE = 16
+#: Signed operands up to this width are multiplied by adders.
+NARROW_OPERAND = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +76,10 @@ class Target:
     fast: bool = False
     lane_registers: bool = False
     fabric: Fabric = Fabric()
+
+    def takes_dsp(self, *bits: int) -> bool:
+        """Whether a product of two signed operands of so many ``bits`` takes a DSP, not adders."""
+        return self.a_bits is None or min(bits) > NARROW_OPERAND
 
     def radix(self, terms: int) -> int:
         """Inputs of each node of an adder tree of ``terms`` terms."""

@@ -10,7 +10,7 @@ from hw.blocks.multiply import multiply, product_latency
 from hw.blocks.pipeline import delay
 from hw.plan.dsp_count import attention_in_fabric
 from hw.plan.shapes import Shapes, shape_of
-from hw.unit.scaling import scaled
+from hw.unit.scaling import scaled, setting_port
 
 
 class AttentionCombine(wiring.Component):
@@ -39,7 +39,7 @@ class AttentionCombine(wiring.Component):
         if shapes.geometry.attn_taps:
             ports["i_attn_sum"] = In(data.ArrayLayout(shape_of(shapes.ranges.attn_sum), channels))
             ports["i_centre"] = In(data.ArrayLayout(shapes.element, channels))
-        super().__init__(ports | shapes.settings.attn_shift.ports())
+        super().__init__(ports | setting_port(shapes.settings.attn_shift))
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

@@ -8,7 +8,8 @@ from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.blocks.pipeline import adder_tree, delay, tree_latency
+from hw.blocks.latency import tree_latency
+from hw.blocks.pipeline import adder_tree, delay
 from hw.plan.shapes import Shapes, shape_of
 
 

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value
 from amaranth.lib import data
 
-from hw.blocks.pipeline import adder_tree, delay, pick, tree_latency
-from hw.plan.heads import Heads
+from hw.blocks.latency import tree_latency
+from hw.blocks.pipeline import adder_tree, delay, pick
+from hw.plan.heads import Heads, Pattern
 
 #: Cycles that a beat's control comes before its values.
 CONTROL_AHEAD = 2
@@ -21,6 +22,11 @@ CONTROL_AHEAD = 2
 def head_control(heads: Heads) -> data.StructLayout:
     """What `HeadSum` must know of a beat: whether there is one, whether it is the first of a sum, and the flags."""
     return data.StructLayout({"valid": 1, "first": 1, "flags": len(heads.patterns)})
+
+
+def beat_flag(heads: Heads, pattern: Pattern, flags: Value) -> Value:
+    """``pattern`` in a beat, given ``flags``, the values of ``heads.patterns`` in that beat."""
+    return flags[heads.patterns.index(pattern)] if pattern in heads.patterns else Const(int(pattern > 0), 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,9 +113,9 @@ class HeadSum:
         heads, beat = self._heads, data.View(head_control(self._heads), control)
         valid, starts = delay(m, beat.valid, self._tree + 2), delay(m, beat.valid & beat.first, self._tree)
         if any(heads.begun):
-            ends = heads.flag(heads.completes[0], self.flags(m, control, self._tree))
+            ends = beat_flag(heads, heads.completes[0], self.flags(m, control, self._tree))
             return _BeatTiming(valid=valid, clear=delay(m, starts, 1), ends=ends)
-        ends = heads.flag(heads.completes[0], self.flags(m, control, self._tree - 1))
+        ends = beat_flag(heads, heads.completes[0], self.flags(m, control, self._tree - 1))
         clear = delay(m, starts | (ends & delay(m, beat.valid, self._tree + 1)), 1)
         return _BeatTiming(valid=valid, clear=clear, ends=None)
 
@@ -120,7 +126,7 @@ class HeadSum:
         chosen: list[Value] = []
         for pattern, group in zip(patterns, terms, strict=True):
             if pattern:
-                flag = self._heads.flag(pattern, flags)
+                flag = beat_flag(self._heads, pattern, flags)
                 chosen += [term if isinstance(flag, Const) else Mux(flag, term, 0) for term in group]
         if not chosen:
             return Const(0, shape)

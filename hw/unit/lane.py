@@ -12,6 +12,7 @@ from hw.unit.attention_combine import AttentionCombine
 from hw.unit.channel_accumulate import ChannelAccumulate
 from hw.unit.head_sum import head_control
 from hw.unit.requantise import Requantise
+from hw.unit.scaling import setting_port
 from hw.unit.similarity_combine import SimilarityCombine
 from hw.unit.tap_macs import TapMacs
 from hw.unit.timetable import LaneTimetable
@@ -68,7 +69,7 @@ class Lane(wiring.Component):
         if self._folded:
             ports |= {"valid": In(1), "first": In(1)}
         for setting in self._settings.ports:
-            ports |= setting.ports(prefix="")
+            ports |= setting_port(setting, prefix="")
         if self._settings.counts_cut:
             ports["cut"] = Out(outputs)
         super().__init__(ports)

@@ -12,7 +12,7 @@ from hw.blocks.multiply import multiply, product_latency
 from hw.blocks.rounding import rounded
 from hw.blocks.shifter import shift_left
 from hw.plan.shapes import Shapes, shape_of
-from hw.unit.scaling import below_largest
+from hw.unit.scaling import below_largest, setting_port
 
 
 class Requantise(wiring.Component):
@@ -36,7 +36,7 @@ class Requantise(wiring.Component):
         self._acc = shape_of(shapes.ranges.accumulator)
         ports = {"i_acc": In(self._acc), "i_multiplier": In(shapes.multiplier), "o_y": Out(shapes.result)}
         settings = shapes.settings
-        ports |= settings.out_shift.ports() | settings.relu.ports()
+        ports |= setting_port(settings.out_shift) | setting_port(settings.relu)
         super().__init__(ports | ({"o_cut": Out(1)} if settings.counts_cut else {}))
 
     def elaborate(self, platform: object) -> Module:

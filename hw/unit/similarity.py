@@ -21,7 +21,7 @@ from hw.blocks.rounding import rounded
 from hw.plan.dsp_count import attention_in_fabric
 from hw.plan.group_packing import pair_width
 from hw.plan.shapes import Shapes, shape_of
-from hw.unit.head_sum import CONTROL_AHEAD, HeadSum, head_control
+from hw.unit.head_sum import CONTROL_AHEAD, HeadSum, beat_flag, head_control
 
 
 class Similarity(wiring.Component):
@@ -69,7 +69,7 @@ class Similarity(wiring.Component):
         sums = self._head_sum.sums(m, terms, shapes, self.i_control)
         flags = self._head_sum.flags(m, self.i_control, self._head_sum.latency + _rounding_latency(self._shapes))
         for place, pattern in enumerate(self._heads.completes):
-            completes = self._heads.flag(pattern, flags)
+            completes = beat_flag(self._heads, pattern, flags)
             for tap in taps:
                 value, proven = sums[tap][place], ranges.sums[g.attn_taps[tap]]
                 shape, fast = shape_of(form.limits), self._shapes.target.fast
@@ -103,7 +103,7 @@ class Similarity(wiring.Component):
         if not high or self._plan.pair_shift is None:
             return low if signed else Cat(low, 0).as_signed()
         upper = high[0] - (low[-1] if signed else 0)
-        return join(low, upper[: pair_width(self._shapes.element)], self._plan.pair_shift)
+        return join(low, upper[: pair_width(self._shapes.element.width)], self._plan.pair_shift)
 
 
 def latency(shapes: Shapes) -> int:

@@ -6,13 +6,14 @@ from amaranth.hdl import Module, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from hw.blocks.latency import tree_latency
 from hw.blocks.multiply import multiply, product_latency
-from hw.blocks.pipeline import adder_tree, delay, tree_latency
+from hw.blocks.pipeline import adder_tree, delay
 from hw.plan.dsp_count import attention_in_fabric
 from hw.plan.shapes import Shapes, shape_of
 from hw.unit import tap_macs
 from hw.unit.head_sum import HeadSum, head_control
-from hw.unit.scaling import scaled
+from hw.unit.scaling import scaled, setting_port
 
 
 class SimilarityCombine(wiring.Component):
@@ -46,7 +47,7 @@ class SimilarityCombine(wiring.Component):
             "i_sims": In(shapes.sims),
             "o_combined": Out(shapes.combined),
         }
-        super().__init__(ports | shapes.settings.attn_shift.ports())
+        super().__init__(ports | setting_port(shapes.settings.attn_shift))
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

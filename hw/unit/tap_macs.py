@@ -5,13 +5,14 @@ operands, weights -> multipliers -> sum of a chain -> unpack -> sum of the chain
 
 from __future__ import annotations
 
-from amaranth.hdl import Const, Module, Shape, Value
+from amaranth.hdl import Const, Module, Shape, Value, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.blocks.dot_product import dot_product
+from hw.blocks.latency import tree_latency
 from hw.blocks.packed import join, split
-from hw.blocks.pipeline import adder_tree, delay, tree_latency
+from hw.blocks.pipeline import adder_tree, delay
 from hw.plan.packing import Chain, Product
 from hw.plan.shapes import Shapes, shape_of
 
@@ -89,7 +90,7 @@ class TapMacs(wiring.Component):
             (self._word(chain, p, first + p.channel), self.i_taps[first + p.channel][p.offset]) for p in chain.products
         ]
         cycles = self._plan.latency(target)
-        return dot_product(m, target, terms, chain.total, cycles=cycles, cascaded=self._plan.cascaded)
+        return dot_product(m, target, terms, signed(chain.total_bits), cycles=cycles, cascaded=self._plan.cascaded)
 
     def _word(self, chain: Chain, product: Product, channel: int) -> Value:
         """What an operand is multiplied with: one weight, or two of them packed."""

@@ -99,6 +99,11 @@ class Store:
             if verdict != "ok":
                 raise UserError(f"store {self.name} is damaged ({' '.join(verdict.split())}), it stays as it is")
 
+    @property
+    def path(self) -> Path | None:
+        """The SQLite file; None for a database on a server."""
+        return self._path
+
     def prepare(self) -> None:
         """Make the store and its folder if they do not exist yet. Raises `UserError` where that fails."""
         if self._ready:

@@ -18,9 +18,8 @@ import numpy as np
 from golden.contract.layer import Layer
 from golden.contract.streams import from_beats, to_beats
 from golden.model import integer
-from hw.control.interface import APPLY_PARTS, WORD
-from hw.control.register_table import Access, Register, Window
-from hw.control.registers import register_table
+from hw.control.register_table import WORD, Access, Register, Window
+from hw.control.registers import APPLY_PARTS, register_table
 from hw.plan.config import UnitConfig
 from hw.plan.shapes import Shapes
 from hw.plan.weight_layout import image_beats, weight_image

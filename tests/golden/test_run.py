@@ -19,6 +19,7 @@ from golden.model import integer
 from golden.model.network import plain
 from golden.support import progress
 from golden.support.arrays import read_array, write_array
+from golden.support.cli import UserError
 from sim.cases.stimulus import random_frames
 from tests.support.networks import extreme_frames
 from tests.support.refusals import Refuse, refusal
@@ -100,12 +101,20 @@ def test_input_goes_before_recorded_activations(tmp_path: Path) -> None:
     np.testing.assert_array_equal(np.load(tmp_path / "y.npy"), integer.run(load_layer("digits"), x))
 
 
-def test_output_replaces_a_file_and_may_be_the_input(tmp_path: Path) -> None:
+def test_output_replaces_a_file_but_no_input(tmp_path: Path) -> None:
     x = tiny_frames()
     path = npy(tmp_path / "x.npy", x)
-    run.main(["tiny", "--input", path, "--output", path])
-    np.testing.assert_array_equal(np.load(path), integer.run(TINY, x))
-    assert list(tmp_path.iterdir()) == [tmp_path / "x.npy"]
+    write_layer(tmp_path / "layer.npz", TINY)
+    before = (tmp_path / "layer.npz").read_bytes()
+    for output in (path, str(tmp_path / "layer.npz")):
+        with pytest.raises(UserError, match=f"output {output} is an input, too, another file is needed"):
+            run.main([str(tmp_path / "layer.npz"), "--input", path, "--output", output])
+    np.testing.assert_array_equal(np.load(path), x)
+    assert (tmp_path / "layer.npz").read_bytes() == before
+    (tmp_path / "y.npy").write_text("old")
+    run.main(["tiny", "--input", path, "--output", str(tmp_path / "y.npy")])
+    np.testing.assert_array_equal(np.load(tmp_path / "y.npy"), integer.run(TINY, x))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["layer.npz", "x.npy", "y.npy"]
 
 
 def test_as_a_program(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from golden.layers.random_layer import random_layer
 from golden.model import integer
 from tests.support.refusals import Refuse, refusal
 
-NAMES = ["expected.hex", "expected.npy", "input.hex", "input.npy", "manifest.json"]
+NAMES = ["expected.hex", "expected.npy", "input.hex", "input.npy", "manifest.json", "testbench.v"]
 
 
 def odd_layer() -> Layer:
@@ -224,6 +224,9 @@ def refuse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
         (["--frames", "5000"], "--frames 5000"),
         (["--seed", "-1"], "'-1' is not an integer from 0"),
         (["--seed", "4294967296"], "is not an integer from 0 to 4294967295"),
+        (["--name", "3x"], "name '3x' is no Verilog identifier"),
+        (["--name", "testbench"], "name 'testbench' is that of a file of the vectors"),
+        (["--name", "end"], "name 'end' is a word of Verilog's own"),
         (["--bogus"], "--bogus"),
         (["extra"], "extra"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
@@ -61,7 +62,11 @@ def test_writes_verilog_and_manifest(tmp_path: Path, capsys: pytest.CaptureFixtu
     layer = load_layer("tiny")
     core = generate(UnitConfig(layer=layer, folding=Folding.choose(layer.config, simd=1)))
     assert (out / "xvolution.v").read_text() == core.verilog
-    assert json.loads((out / "xvolution.json").read_text()) == json.loads(json.dumps(core.manifest))
+    manifest = json.loads((out / "xvolution.json").read_text())
+    files = manifest.pop("files")
+    assert manifest == json.loads(json.dumps(core.manifest))
+    others = set(UNIT_FILES) - {"xvolution.json"}
+    assert files == {name: hashlib.sha256((out / name).read_bytes()).hexdigest() for name in others}
     shown = capsys.readouterr().out.replace("\n", "")
     assert str(out / "xvolution.v") in shown
 

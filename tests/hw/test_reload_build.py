@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import subprocess
@@ -24,7 +25,7 @@ from hw.plan.weight_layout import image_beats, weight_image
 from tests.support.front_end import reloadable
 from tests.support.places import UNIT_FILES
 from tests.support.refusals import Refuse, refusal
-from tests.support.tiers import thorough
+from tests.support.tiers import thorough, thorough_from
 from tests.support.units import UNITS, unit_shapes
 
 REGISTER_FILES = ("xvolution.h", "xvolution.rdl", "xvolution_registers.md", "xvolution_registers.html")
@@ -35,6 +36,43 @@ def refuse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.Captur
     """Build with arguments that must fail and leave no file; returns the line."""
     monkeypatch.chdir(tmp_path)
     return refusal(build.main, lambda: list(tmp_path.rglob("*.v")), monkeypatch, capfd)
+
+
+@thorough
+def test_a_later_build_removes_what_it_does_not_write(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A C header of registers that the unit no longer has would mislead; files of others and changed ones stay."""
+    out = ["--out", str(tmp_path)]
+    assert build.main(["tiny", "--reloadable", *out]) == 0
+    assert build.main(["tiny", "--name", "stem", *out]) == 0
+    (tmp_path / "mine.h").write_text("mine")
+    with (tmp_path / "xvolution.h").open("a") as header:
+        header.write("// changed\n")
+    capsys.readouterr()
+    assert build.main(["tiny", *out]) == 0
+    gone, changed = set(REGISTER_FILES) - {"xvolution.h"}, {"xvolution.h"}
+    there = {path.name for path in tmp_path.iterdir()}
+    assert there >= {*UNIT_FILES, "mine.h", "stem.v", "stem.json", *changed} and not there & gone
+    said = capsys.readouterr().out
+    assert "removed, as this unit has none: xvolution.rdl, xvolution_registers.md, xvolution_registers.html\n" in said
+    assert "left, as they were changed since the last build: xvolution.h\n" in said
+    assert build.main(["tiny", *out]) == 0
+    assert "removed" not in capsys.readouterr().out
+
+
+FOREIGN = ('{"../mine": DIGEST}', '{"folder": DIGEST}', '{"link": DIGEST}', "[1]", '"mine"', "")
+
+
+@pytest.mark.parametrize("files", thorough_from(FOREIGN, 1))
+def test_only_plain_files_of_this_folder_are_removed(tmp_path: Path, files: str) -> None:
+    """A manifest is a file like any other: what it says is not trusted."""
+    out = tmp_path / "out"
+    (out / "folder").mkdir(parents=True)
+    (tmp_path / "mine").write_text("mine")
+    (out / "link").symlink_to("../mine")
+    digest = json.dumps(hashlib.sha256(b"mine").hexdigest())
+    (out / "xvolution.json").write_text(f'{{"files": {files.replace("DIGEST", digest)}}}')
+    assert build.main(["tiny", "--out", str(out)]) == 0
+    assert (tmp_path / "mine").exists() and (out / "folder").is_dir() and (out / "link").is_symlink()
 
 
 @thorough

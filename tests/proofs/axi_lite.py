@@ -21,7 +21,7 @@ from amaranth.lib.wiring import In
 
 from hw.blocks.pipeline import delay
 from hw.control.axi_lite import AxiLite, Response, axi_lite_members
-from hw.control.interface import WORD
+from hw.control.register_table import WORD
 from tests.proofs.proof import Bug, Harness, Proof
 
 ADDRESS_BITS = 4

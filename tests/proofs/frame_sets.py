@@ -31,7 +31,8 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib.wiring import In
 
 from hw.blocks.pipeline import delay
-from hw.control.interface import APPLY_PARTS, WORD
+from hw.control.register_table import WORD
+from hw.control.registers import APPLY_PARTS
 from hw.reloadable.frame_sets import FrameSets
 from tests.proofs.proof import Bug, Harness, Proof
 from tests.proofs.row_store import small_shapes

@@ -15,7 +15,8 @@ from amaranth.lib import data
 from amaranth.lib.wiring import In
 
 from golden.contract.ranges import Range
-from hw.blocks.dot_product import dot_product, dot_product_latency
+from hw.blocks.dot_product import dot_product
+from hw.blocks.latency import dot_product_latency
 from hw.blocks.packed import join, split
 from hw.blocks.pipeline import delay
 from tests.proofs.proof import Bug, Harness, Proof

@@ -6,6 +6,7 @@ A stand-in comes after the checks of the input, and refuses what the stage that 
 from __future__ import annotations
 
 import contextlib
+import json
 import tempfile
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +23,7 @@ import golden.show
 import golden.vectors
 import hw.build
 import hw.synth.__main__
+import hw.weights
 import scripts.accuracy_digits
 import scripts.approximation
 import scripts.bench
@@ -50,9 +52,11 @@ from golden.contract.streams import to_beats
 from golden.experiments.approximation.study import Cost, Field, Fit, Plan, Study
 from golden.layers.digits import Digits, read_digits, write_digits
 from golden.model import integer
+from golden.support.cli import replacing
 from hw.estimate.estimate import Estimate, estimate
 from hw.export.verilog import Core, generate
 from hw.plan.config import UnitConfig
+from hw.plan.config_file import config_fields
 from hw.plan.reload import Reload
 from hw.plan.shapes import Shapes
 from hw.synth.stages import STAGES
@@ -87,6 +91,7 @@ def checked_core(config: UnitConfig) -> Core:
 def simulated(core: Core, frames: np.ndarray, **options: Any) -> SimulationResult:
     """In place of `sim.bulk.simulate.simulate`: gives the result of a wrong unit for seed 1, else of a right one."""
     layer, folding = core.config.layer, core.config.folding
+    wave(options.get("waves"))
     expected = to_beats(integer.run(layer, frames), folding.pe)
     beats = expected + (options.get("seed") == 1)
     return SimulationResult(
@@ -99,6 +104,19 @@ def simulated(core: Core, frames: np.ndarray, **options: Any) -> SimulationResul
         cycles=100,
         seconds=0.5,
     )
+
+
+def wave(path: Path | None) -> None:
+    """What a simulator that records waveforms leaves behind."""
+    if path is not None:
+        with replacing(path) as stream:
+            stream.write("waves")
+
+
+def replayed(*unit: Any, stimuli: int, waves: Path | None, **options: Any) -> dict[str, str | None]:
+    """In place of `sim.reloadable.exercise.exercise_reloadable`: passes where the last scenario is the second."""
+    wave(waves)
+    return {"": None if stimuli == 2 else "wrong"}
 
 
 def synthesised(core: Core, **options: Any) -> Synthesis:
@@ -220,6 +238,7 @@ FURNITURE = (
     "locked",
     "digits",
     "kept",
+    "unit.json",
     "studies.sqlite",
 )
 PATHS = (*FURNITURE, "[/]", "folder/new", "new/deeper", "none/y.npy", "taken/y", ".")
@@ -289,7 +308,8 @@ COMMANDS = {
     "golden.vectors": Command(
         main=golden.vectors.main,
         works=["layer.npz", "--out", "out"],
-        values={"--input": PATHS, "--out": PATHS, "--frames": NUMBERS, "--seed": NUMBERS, **FOLDING},
+        values={"--input": PATHS, "--out": PATHS, "--frames": NUMBERS, "--seed": NUMBERS, **FOLDING}
+        | {"--name": ("mine", "end", "3x", "[/]")},
         positional=LAYERS,
     ),
     "hw.build": Command(
@@ -299,6 +319,12 @@ COMMANDS = {
         | {"--device": DEVICES, "--fps": NUMBERS, "--clock": NUMBERS, **RELOAD},
         positional=LAYERS,
         stand_ins={"hw.build.generate": checked_core},
+    ),
+    "hw.weights": Command(
+        main=hw.weights.main,
+        works=["layer.npz", "--manifest", "unit.json"],
+        values={"--manifest": ("unit.json", *PATHS), "--name": ("mine", "3x", "[/]", "int"), "--out": PATHS},
+        positional=LAYERS,
     ),
     "hw.synth": Command(
         main=hw.synth.__main__.main,
@@ -335,7 +361,7 @@ COMMANDS = {
         statuses=(0, 1),
         stand_ins={
             "sim.replay.generate": mock.Mock(),
-            "sim.replay.exercise_reloadable": lambda *unit, stimuli, **options: {"": None if stimuli == 2 else "wrong"},
+            "sim.replay.exercise_reloadable": replayed,
             "sim.simulator.simulators.Simulator.check": mock.Mock(),
         },
     ),
@@ -361,8 +387,10 @@ COMMANDS = {
     ),
     "scripts.show_attention": Command(
         main=scripts.show_attention.main,
-        works=["--out", "out.png"],
-        values={"--image": NUMBERS, "--pixel": ("1,1", "7,8", "٣,1", *NUMBERS), "--output": NUMBERS, "--out": PATHS},
+        works=["layer.npz", "--input", "x.npy", "--out", "out.png"],
+        values={"--image": NUMBERS, "--pixel": ("1,1", "7,8", "٣,1", *NUMBERS), "--output": NUMBERS, "--out": PATHS}
+        | {"--input": PATHS},
+        positional=LAYERS,
         stand_ins={"scripts.show_attention._draw": mock.Mock()},
     ),
     "scripts.approximation": Command(
@@ -525,6 +553,7 @@ def _contents() -> dict[str, bytes]:
     with tempfile.TemporaryDirectory() as folder:
         Job(config=unit, first_output_latency=99, frame_cycles=9, seed=0).save(Path(folder))
         kept = {f"kept/{path.name}": path.read_bytes() for path in Path(folder).iterdir()}
+    kept["unit.json"] = json.dumps({"config": config_fields(unit)}).encode()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "studies.sqlite"
         with Store(str(path)) as store:

@@ -11,7 +11,7 @@ import numpy as np
 from golden.contract.ranges import Range
 from hw.control.axi_lite import Response
 from hw.control.control import Control
-from hw.control.interface import APPLY_PARTS
+from hw.control.registers import APPLY_PARTS
 from hw.plan.reload import Reload
 from hw.plan.shapes import Shapes
 from tests.support.components import Bench, simulate

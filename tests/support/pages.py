@@ -13,6 +13,8 @@ from typing import Any
 
 from tests.support.places import ROOT
 
+#: The first line of a Python block that is a file.
+_FILE = re.compile(r"# (\w+\.py)\n")
 #: A fenced block with its language.
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -62,8 +64,13 @@ class Reader:
         self.said: list[str] = []
 
     def follow(self, block: Block) -> None:
-        """Run a block. Raises what its Python raises, or `AssertionError` where a command fails."""
-        if block.language == "python":
+        """Run a block. Raises what its Python raises, or `AssertionError` where a command fails.
+
+        A Python block that begins with the name of a file becomes that file.
+        """
+        if block.language == "python" and (file := _FILE.match(block.text)):
+            (self.folder / file[1]).write_text(block.text)
+        elif block.language == "python":
             # With empty lines in front, line numbers in tracebacks are those of the page.
             code = compile("\n" * (block.line - 1) + block.text, str(self.page), "exec")
             exec(code, self.names)

@@ -8,7 +8,7 @@ import cocotb
 import numpy as np
 from cocotb.triggers import ClockCycles
 
-from hw.control.interface import APPLY_PARTS
+from hw.control.registers import APPLY_PARTS
 from hw.plan.weight_layout import weight_image
 from sim.reloadable.tests.unit import SHAPES, SINGLE_BUFFERED, generator, loaded
 

@@ -8,7 +8,7 @@ import cocotb
 import numpy as np
 from cocotb.triggers import ClockCycles
 
-from hw.control.interface import APPLY_PARTS
+from hw.control.registers import APPLY_PARTS
 from sim.cases.stimulus import extreme_frames, random_frames
 from sim.reloadable.testbench import ReloadTestbench
 from sim.reloadable.tests.unit import BUILT, JOB, SHAPES, SINGLE_BUFFERED, frames_during, generator, loaded

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from golden.contract.layer import Layer
+from golden.contract.layer_file import write_layer
 from golden.layers.random_layer import random_layer
 from golden.model import integer
 from golden.model.fused import fused_kernel
@@ -51,6 +54,20 @@ def test_draws(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "hadamard: output channel" in said and "dynamic: output channel" in said
 
 
+def test_draws_a_layer_of_ones_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """All weights are 1, and all elements 3: a dynamic weight is three times one that is static."""
+    c = random_layer(np.random.default_rng(0), in_channels=2, out_channels=3, height=7, width=9, stride=2).config
+    ones = {name: np.ones(shape, int) for name, shape in c.array_shapes.items()}
+    write_layer(tmp_path / "own.npz", Layer(config=dataclasses.replace(c, attn_shift=0), **ones))
+    np.save(tmp_path / "$x$.npy", np.stack([np.zeros((2, 7, 9), int), np.full((2, 7, 9), 3)]))
+    arguments = [str(tmp_path / "own.npz"), "--input", str(tmp_path / "$x$.npy"), "--out", str(tmp_path / "own.png")]
+    for image, output, share in (("0", "0", 0), ("1", "2", 8 * 3 / (8 * 3 + 9))):
+        assert show_attention.main([*arguments, "--image", image, "--output", output]) == 0
+        said = capsys.readouterr().out
+        assert f"hadamard: output channel {output}, dynamic weights are {share:.0%} of the magnitude" in said
+        assert (tmp_path / "own.png").read_bytes().startswith(b"\x89PNG")
+
+
 @pytest.fixture
 def refuse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Refuse:
     return refusal(show_attention.main, lambda: list(tmp_path.iterdir()), monkeypatch, capsys)
@@ -68,3 +85,13 @@ def refuse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
 )
 def test_refused(refuse: Refuse, options: list[str], said: str, tmp_path: Path) -> None:
     assert said in refuse(*options, "--out", str(tmp_path / "kernel.png"))
+
+
+def test_refused_of_a_layer_of_ones_own(refuse: Refuse, tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.zeros((2, 4, 5, 6), int))
+    path, out = str(tmp_path / "x.npy"), ["--out", str(tmp_path / "own.png")]
+    assert "--input is needed" in refuse("tiny", *out)
+    assert f"--input {path} needs LAYER" in refuse("--input", path, *out)
+    assert f"--image 2 is not in {path}, allowed are 0 to 1" in refuse("tiny", "--input", path, "--image", "2", *out)
+    assert "shape" in refuse("digits", "--input", path, *out)
+    assert "is an input, too" in refuse("tiny", "--input", path, "--out", path)

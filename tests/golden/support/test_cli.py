@@ -65,6 +65,35 @@ def test_text_is_utf_8_whatever_the_names_in_it(tmp_path: Path, monkeypatch: pyt
     assert (tmp_path / "text").read_bytes() == "Ω \\udcff\n".encode()
 
 
+def test_each_output_is_a_file_of_its_own(tmp_path: Path) -> None:
+    x, y = tmp_path / "x", tmp_path / "y"
+    x.touch()
+    (tmp_path / "link").symlink_to("x")
+    os.link(x, tmp_path / "hard")
+    cli.check_outputs([y, None, tmp_path / "z"], inputs=[x, None, tmp_path / "missing"])
+    for other in (x, tmp_path / "link", tmp_path / "hard", tmp_path / "." / ".." / tmp_path.name / "x"):
+        with pytest.raises(UserError, match="is an input, too"):
+            cli.check_outputs([y, other], inputs=[x])
+    for other in ("y", "Y", "./y"):
+        with pytest.raises(UserError, match=r"is the file that output .*y is, each needs its own"):
+            cli.check_outputs([y, None, tmp_path / other])
+    for path, message in ((tmp_path / "none" / "y", "none is not a writable directory"), (tmp_path, "is a directory")):
+        with pytest.raises(UserError, match=message):
+            cli.check_outputs([path])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["hard", "link", "x"]
+
+
+def test_files_of_a_folder_are_its_own(tmp_path: Path) -> None:
+    cli.check_folder(tmp_path / "none" / "deeper", ["a", "b"], inputs=[tmp_path / "a"])
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "a").symlink_to("b")
+    with pytest.raises(UserError, match=r"output .*b is the file that output .*a is"):
+        write_files(tmp_path, {"a": "one", "b": "other"})
+    with pytest.raises(UserError, match=r"output .*a is an input, too"):
+        cli.check_folder(tmp_path, ["a"], inputs=[tmp_path / "b"])
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
 def test_all_files_or_none(tmp_path: Path) -> None:
     write_files(tmp_path / "new", {"a": "text\n", "b": b"\0"})
     assert {path.name: path.read_bytes() for path in (tmp_path / "new").iterdir()} == {"a": b"text\n", "b": b"\0"}

@@ -9,7 +9,8 @@ import pytest
 from amaranth.hdl import Const, Module, Shape, Signal, signed, unsigned
 
 from golden.contract.ranges import Range
-from hw.blocks.pipeline import Counter, adder_tree, delay, index_shape, pick, tree_latency, within, wrap_increment
+from hw.blocks.latency import tree_latency
+from hw.blocks.pipeline import Counter, adder_tree, delay, index_shape, pick, within, wrap_increment
 from tests.support.components import show
 
 TERMS = (1, 2, 3, 4, 5, 7, 9, 16, 17, 49, 70)

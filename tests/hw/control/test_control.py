@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from hw.control.control import Control
-from hw.control.interface import APPLY_PARTS
-from hw.control.registers import register_table
+from hw.control.registers import APPLY_PARTS, register_table
 from hw.plan.shapes import Shapes
 from hw.plan.weight_layout import beats_of_word, weight_banks, weight_image
 from tests.support.control_bench import OKAY, SLVERR, DataPath, Master, reloadable, run_control, send_weights

@@ -14,11 +14,12 @@ import pytest
 from golden.contract.layer import Layer
 from golden.contract.ranges import Range
 from golden.support.cli import UserError
+from golden.support.names import MAX_NAME
 from hw.control.driver import Driver, complete
 from hw.control.registers import register_table
 from hw.export.verilog import generate
 from hw.plan import config_file
-from hw.plan.config import MAX_NAME, UnitConfig
+from hw.plan.config import UnitConfig
 from hw.plan.config_file import config_fields, config_of_fields, read_manifest_config
 from hw.plan.reload import Reload
 from hw.plan.shapes import Shapes
@@ -105,6 +106,9 @@ def test_a_frozen_unit_needs_its_layer() -> None:
         (("target",), "ice40", "target 'ice40' is not one of"),
         (("target",), None, "target None is not one of"),
         (("folding", "simd"), 3, "simd 3 does not divide"),
+        (("folding", "simd"), True, "simd True .* is not an integer"),
+        (("folding", "pe"), None, "pe None .* is not an integer"),
+        (("folding", "pe"), 1.0, "pe 1.0 .* is not an integer"),
         (("folding",), 1, "of the wrong form"),
         (("layer", "kernel"), 2, "kernel 2"),
         (("layer",), None, "config is a JSON NoneType"),
@@ -191,7 +195,7 @@ def test_manifests_that_are_refused(tmp_path: Path, content: str | None, words: 
 def test_manifest_of_a_frozen_unit_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "unit.json"
     path.write_text(json.dumps({"config": config_fields(named_case(FROZEN))}))
-    with pytest.raises(UserError, match="the layer file is needed, too"):
+    with pytest.raises(UserError, match="is that of a frozen unit, allowed is one of hw"):
         read_manifest_config(path)
 
 

@@ -9,6 +9,7 @@ import pytest
 from amaranth.hdl import Const
 
 from hw.plan.heads import Heads, Pattern
+from hw.unit.head_sum import beat_flag
 
 #: Every way in which heads of up to 12 channels lie in up to 6 beats of up to 8 channels.
 LAYOUTS = [
@@ -97,7 +98,7 @@ def test_flags_are_what_differs_from_beat_to_beat() -> None:
         assert set(heads.patterns) == used - {0, always} and len(set(heads.patterns)) == len(heads.patterns)
         for pattern, beat in itertools.product(used, range(heads.beats)):
             flags = [Const(int(in_beat(p, beat))) for p in heads.patterns]
-            flag = heads.flag(pattern, flags)
+            flag = beat_flag(heads, pattern, flags)
             assert isinstance(flag, Const) and bool(flag.value) == in_beat(pattern, beat), heads
         alike = len({(tuple(map(tuple, completed)), tuple(begun)) for completed, begun in walk(heads)}) == 1
         assert heads.vary == (heads.spans or not alike), heads

@@ -167,7 +167,7 @@ def check_plan(shapes: Shapes) -> None:
         if chain.shift is None:
             assert (low is None) != (high is None)
             sums = low or high
-            assert sums is not None and sums.signed_bits <= chain.total.width
+            assert sums is not None and sums.signed_bits <= chain.total_bits
         else:
             assert shapes.config.pack and target.packs and target.a_bits and target.b_bits
             assert low is not None and high is not None
@@ -175,8 +175,8 @@ def check_plan(shapes: Shapes) -> None:
             assert chain.shift + layer.weight_bits <= target.a_bits
             assert layer.in_bits + (not layer.in_signed) <= target.b_bits
             ends = [(high.low << chain.shift) + low.low, (high.high << chain.shift) + low.high]
-            assert bits_of(*ends) <= chain.total.width
-        assert chain.total.signed and chain.total.width <= 48
+            assert bits_of(*ends) <= chain.total_bits
+        assert chain.total_bits <= 48
         if plan.cascaded:
             assert len(chain.products) <= target.cascade
             assert [plan.skew[product.offset] for product in chain.products] == list(range(len(chain.products)))

@@ -33,7 +33,7 @@ class Recorder(Simulator):
 
     def compile(
         self,
-        sources: Sequence[Path],
+        sources: Sequence[str],
         *,
         top: str,
         unit: str,
@@ -43,9 +43,9 @@ class Recorder(Simulator):
         optimise: bool,
         folder: Path,
     ) -> None:
-        self.sources.append([path.name for path in sources])
+        self.sources.append(list(sources))
 
-    def wave_arguments(self, path: Path) -> list[str]:
+    def wave_arguments(self, name: str) -> list[str]:
         return []
 
 
