@@ -55,11 +55,11 @@ class Takers:
         self._graphs: dict[str, torch.fx.Graph | None] = {}
 
     def of(self, name: str) -> list[Taker] | None:
-        """All that take the result of module ``name``. None where this cannot be seen."""
+        """All that take the result of module ``name``, also through an Identity. None where this cannot be seen."""
         around, call = self._call(name)
         if call is None:
             return None
-        return [self._taker(around, node) for node in call.users]
+        return list(self._takers(around, call))
 
     def called_once(self, name: str) -> bool:
         """Whether module ``name`` is seen to be called once in a forward pass."""
@@ -99,6 +99,14 @@ class Takers:
         if around not in self._graphs:
             self._graphs[around] = _traced(self._network.get_submodule(around))
         return self._graphs[around]
+
+    def _takers(self, around: str, call: torch.fx.Node) -> Iterator[Taker]:
+        for node in call.users:
+            taker = self._taker(around, node)
+            if type(taker.module) is nn.Identity and not any(True for _ in hooks(taker.module)):
+                yield from self._takers(around, node)
+            else:
+                yield taker
 
     def _taker(self, around: str, node: torch.fx.Node) -> Taker:
         if node.op != "call_module":

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from golden.contract.scales import dequantise_output, quantise_input
 from golden.model import integer
 from golden.operators.merge import merged_form
+from golden.operators.replace import merge_all, replace_convolutions
 from golden.operators.xvolution import XVolution
 from golden.quantise.in_network import layer_inputs, quantise_in
 from golden.quantise.integer_layer import IntegerLayer
@@ -126,6 +127,16 @@ def test_a_relu_that_is_not_the_layer_s_costs_much() -> None:
         wrong.layer = IntegerLayer(quantise(network.layer, x, norm=network.norm, relu=True))
         wrong.norm = nn.Identity()
         assert (wrong(x) - wanted).square().mean() > 100 * (right - wanted).square().mean()
+
+
+def test_a_replaced_and_merged_layer_keeps_its_relu() -> None:
+    """Where its norm was there is an identity, and the ReLU behind that."""
+    network = nn.Sequential(nn.Conv2d(4, 4, 3, padding=1, bias=False), nn.BatchNorm2d(4), nn.ReLU())
+    replace_convolutions(network, "0")
+    assert isinstance(network[1], nn.Identity)
+    merged = merge_all(settled(network))
+    quantised = quantise_in(merged, "0", torch.rand(6, 4, 8, 9))
+    assert quantised[0].layer.config.relu
 
 
 @pytest.mark.parametrize("norm", [nn.GroupNorm(2, 4), nn.InstanceNorm2d(4)])
