@@ -35,7 +35,8 @@ def quantise_in(network: nn.Module, name: str, *inputs: Any, **options: Any) -> 
         options: of `golden.quantise.layer.quantise`, but for ``norm`` and ``relu``.
 
     Returns:
-        The copy. Its module ``name`` has the integer layer as ``layer``.
+        The copy. Its module ``name`` has the integer layer as ``layer``. A network that is wrapped in
+        DataParallel or DistributedDataParallel is copied without it, so names lose their ``module``.
 
     Raises:
         UserError: as `layer_inputs` and `quantise` raise it, naming the module, and for an option that the
@@ -70,8 +71,10 @@ def layer_inputs(network: nn.Module, name: str, *inputs: Any) -> Tensor:
     Raises `UserError` for a network in training mode, which the call would change; for a name that is
     none of its modules; and for a module that gets no frames, or frames of several sizes.
     """
-    if any(part.training for part in network.modules()):
-        raise UserError("network is in training mode, allowed is eval mode (call eval())")
+    learning = next((key for key, part in network.named_modules() if part.training), None)
+    if learning is not None:
+        where = f"module {learning!r}" if learning else "the network"
+        raise UserError(f"{where} is in training mode, allowed is eval mode (call eval())")
     modules = dict(network.named_modules(remove_duplicate=False))
     if name not in modules:
         raise UserError(f"module {name!r} is not in this {type(network).__name__}")

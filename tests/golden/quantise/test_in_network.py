@@ -207,6 +207,18 @@ def test_refusals_by_name(name: str, options: dict[str, Any], message: str) -> N
         quantise_in(network.eval(), name, torch.rand(2, 3, 5, 5), **options)
 
 
+def test_a_wrapped_network_is_copied_without_its_wrapper_and_a_compiled_one_with_it() -> None:
+    network = settled(nn.Sequential(nn.Conv2d(4, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU()))
+    x = torch.rand(6, 4, 8, 9)
+    quantised = quantise_in(nn.DataParallel(network).eval(), "module.0", x)
+    assert [type(part) for part in quantised] == [IntegerLayer, nn.Identity, nn.ReLU]
+    assert quantised[0].layer.config == quantise_in(network, "0", x)[0].layer.config
+    torch.compiler.reset()
+    compiled = torch.compile(network, backend="eager")
+    with torch.no_grad():
+        torch.testing.assert_close(quantise_in(compiled, "_orig_mod.0", x)(x), quantised(x), rtol=0, atol=0)
+
+
 def test_what_a_layer_sees() -> None:
     conv = nn.Conv2d(3, 3, 1)
     network = nn.Sequential(nn.Identity(), conv, conv).eval()
@@ -214,8 +226,11 @@ def test_what_a_layer_sees() -> None:
     with torch.no_grad():
         torch.testing.assert_close(layer_inputs(network, "1", x), torch.cat([x, conv(x)]))
     assert layer_inputs(network, "0", x) is not x
-    with pytest.raises(UserError, match=r"^network is in training mode, allowed is eval mode"):
+    with pytest.raises(UserError, match=r"^the network is in training mode, allowed is eval mode"):
         layer_inputs(network.train(), "1", x)
+    network.eval()[0].train()
+    with pytest.raises(UserError, match=r"^module '0' is in training mode, allowed is eval mode"):
+        layer_inputs(network, "1", x)
     several = nn.Sequential(conv, nn.MaxPool2d(2), conv).eval()
     with pytest.raises(
         UserError, match=r"^module '0' gets frames of the sizes \[\(3, 2, 2\), \(3, 5, 5\)\], allowed is"
