@@ -25,8 +25,8 @@ def quantise_in(network: nn.Module, name: str, *inputs: Any, **options: Any) -> 
     The frames that the layer gets for ``inputs`` calibrate it. A norm that alone takes the layer's
     result is folded in, and the identity takes its place. A ReLU that alone takes what then comes out
     becomes the layer's, too. This is seen by tracing (`golden.operators.takers`). A norm or ReLU
-    behind anything else, an addition for one, is not the layer's and stays. So does all that cannot be
-    seen, and what such a copy computes is right in any case.
+    behind anything else, an addition for one, is not the layer's and stays in floats. So does all that
+    cannot be seen.
 
     Args:
         network: in eval mode. It stays as it is.
@@ -50,7 +50,7 @@ def quantise_in(network: nn.Module, name: str, *inputs: Any, **options: Any) -> 
             raise UserError(f"option {option!r} follows from the network, allowed are other options of quantise()")
     frames = layer_inputs(network, name, *inputs)
     layer = network.get_submodule(name)
-    takers = Takers(network)
+    takers = Takers(network, given=len(inputs))
     norm = _norm_behind(takers, name, getattr(layer, "out_channels", 0))
     behind = takers.of(name if norm is None else norm)
     relu = behind is not None and len(behind) == 1 and behind[0].is_relu

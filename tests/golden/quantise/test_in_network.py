@@ -207,6 +207,37 @@ def test_refusals_by_name(name: str, options: dict[str, Any], message: str) -> N
         quantise_in(network.eval(), name, torch.rand(2, 3, 5, 5), **options)
 
 
+class Skipping(nn.Module):
+    """Adds what is skipped before its norm, where there is anything."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer, self.norm = nn.Conv2d(4, 4, 3, padding=1), nn.BatchNorm2d(4)
+
+    def forward(self, x: Tensor, skipped: Tensor | None = None, *, scale: float = 1.0) -> Tensor:
+        y = self.layer(x)
+        if skipped is not None:
+            y = y + skipped
+        return self.norm(y).relu() * scale
+
+
+def test_what_follows_may_depend_on_the_inputs() -> None:
+    network, x = settled(Skipping()), torch.rand(6, 4, 8, 9)
+    for inputs, folded in (((x,), True), ((x, x), False)):
+        quantised = quantise_in(network, "layer", *inputs)
+        assert isinstance(quantised.norm, nn.Identity) == folded == quantised.layer.layer.config.relu
+        with torch.no_grad():
+            error = (quantised(*inputs) - network(*inputs)).square().mean() / network(*inputs).square().mean()
+        assert error < 5e-3
+
+
+def test_a_norm_whose_weights_others_use_stays() -> None:
+    network = Block(lambda b, y, x: b.norm(y) * b.norm.weight.sum()).eval()
+    with expected_warning("it is not seen to be called once"):
+        quantised = quantise_in(network, "layer", torch.rand(2, 4, 5, 5))
+    assert type(quantised.norm) is nn.BatchNorm2d
+
+
 def test_a_wrapped_network_is_copied_without_its_wrapper_and_a_compiled_one_with_it() -> None:
     network = settled(nn.Sequential(nn.Conv2d(4, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU()))
     x = torch.rand(6, 4, 8, 9)
