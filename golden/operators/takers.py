@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -48,18 +50,23 @@ class Takers:
     `torch.fx` traces the whole network. Where that fails, as with a branch on values, it traces the
     largest part around a module that it can. Layers, norms and modules without parts of their own are
     taken whole. What is traced is a copy, so a network that notes something stays as it is.
+
+    Args:
+        network: any network.
+        given: number of inputs that it will be called with. Others have their defaults.
     """
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: nn.Module, *, given: int = 1) -> None:
         self._network = network
+        self._given = given
         self._graphs: dict[str, torch.fx.Graph | None] = {}
 
     def of(self, name: str) -> list[Taker] | None:
-        """All that take the result of module ``name``. None where this cannot be seen."""
+        """All that take the result of module ``name``, also through an Identity. None where this cannot be seen."""
         around, call = self._call(name)
         if call is None:
             return None
-        return [self._taker(around, node) for node in call.users]
+        return list(self._takers(around, call))
 
     def called_once(self, name: str) -> bool:
         """Whether module ``name`` is seen to be called once in a forward pass."""
@@ -69,7 +76,7 @@ class Takers:
         """The largest part around module ``name`` that can be traced, and the one call of the module there.
 
         The call is None where nothing around the module can be traced, where the module is called
-        several times or never, and where it has several names.
+        several times or never, where others use its weights, and where it has several names.
         """
         module = self._network.get_submodule(name)
         if sum(part is module for _, part in self._network.named_modules(remove_duplicate=False)) > 1:
@@ -80,8 +87,9 @@ class Takers:
                 continue
             inside = name.removeprefix(f"{around}.") if around else name
             calls = [node for node in graph.nodes if node.op == "call_module" and node.target == inside]
+            used = any(node.op == "get_attr" and str(node.target).startswith(f"{inside}.") for node in graph.nodes)
             if calls:
-                return around, calls[0] if len(calls) == 1 else None
+                return around, calls[0] if len(calls) == 1 and not used else None
             # Nobody calls it, or it is inside a part that is taken whole.
         return "", None
 
@@ -97,8 +105,16 @@ class Takers:
 
     def _graph(self, around: str) -> torch.fx.Graph | None:
         if around not in self._graphs:
-            self._graphs[around] = _traced(self._network.get_submodule(around))
+            self._graphs[around] = _traced(self._network.get_submodule(around), self._given)
         return self._graphs[around]
+
+    def _takers(self, around: str, call: torch.fx.Node) -> Iterator[Taker]:
+        for node in call.users:
+            taker = self._taker(around, node)
+            if type(taker.module) is nn.Identity and not any(True for _ in hooks(taker.module)):
+                yield from self._takers(around, node)
+            else:
+                yield taker
 
     def _taker(self, around: str, node: torch.fx.Node) -> Taker:
         if node.op != "call_module":
@@ -113,8 +129,8 @@ class _Tracer(torch.fx.Tracer):
         return whole or super().is_leaf_module(m, module_qualified_name)
 
 
-def _traced(module: nn.Module) -> torch.fx.Graph | None:
-    """The calls of ``module``, None where they cannot be traced."""
+def _traced(module: nn.Module, given: int) -> torch.fx.Graph | None:
+    """The calls of ``module`` when it is called with ``given`` inputs, None where they cannot be traced."""
     tracer = _Tracer()
     for part in module.modules():
         # A hook would be called with what stands for values, and might change them.
@@ -122,7 +138,12 @@ def _traced(module: nn.Module) -> torch.fx.Graph | None:
             return None
     tensors = (*module.parameters(), *module.buffers())
     try:
-        return tracer.trace(detached_copy(module, {id(tensor): tensor for tensor in tensors}))
+        arguments = list(inspect.signature(module.forward).parameters.values())[given:]
+        defaults = {a.name: a.default for a in arguments if a.default is not inspect.Parameter.empty}
+        with warnings.catch_warnings():
+            # That these inputs are checked to be the defaults in the traced code, which nobody runs.
+            warnings.simplefilter("ignore")
+            return tracer.trace(detached_copy(module, {id(t): t for t in tensors}), concrete_args=defaults)
     except Exception:  # code of somebody's own, called with what stands for values, raises what it likes
         return None
 

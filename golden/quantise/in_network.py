@@ -25,8 +25,8 @@ def quantise_in(network: nn.Module, name: str, *inputs: Any, **options: Any) -> 
     The frames that the layer gets for ``inputs`` calibrate it. A norm that alone takes the layer's
     result is folded in, and the identity takes its place. A ReLU that alone takes what then comes out
     becomes the layer's, too. This is seen by tracing (`golden.operators.takers`). A norm or ReLU
-    behind anything else, an addition for one, is not the layer's and stays. So does all that cannot be
-    seen, and what such a copy computes is right in any case.
+    behind anything else, an addition for one, is not the layer's and stays in floats. So does all that
+    cannot be seen.
 
     Args:
         network: in eval mode. It stays as it is.
@@ -35,7 +35,8 @@ def quantise_in(network: nn.Module, name: str, *inputs: Any, **options: Any) -> 
         options: of `golden.quantise.layer.quantise`, but for ``norm`` and ``relu``.
 
     Returns:
-        The copy. Its module ``name`` has the integer layer as ``layer``.
+        The copy. Its module ``name`` has the integer layer as ``layer``. A network that is wrapped in
+        DataParallel or DistributedDataParallel is copied without it, so names lose their ``module``.
 
     Raises:
         UserError: as `layer_inputs` and `quantise` raise it, naming the module, and for an option that the
@@ -49,7 +50,7 @@ def quantise_in(network: nn.Module, name: str, *inputs: Any, **options: Any) -> 
             raise UserError(f"option {option!r} follows from the network, allowed are other options of quantise()")
     frames = layer_inputs(network, name, *inputs)
     layer = network.get_submodule(name)
-    takers = Takers(network)
+    takers = Takers(network, given=len(inputs))
     norm = _norm_behind(takers, name, getattr(layer, "out_channels", 0))
     behind = takers.of(name if norm is None else norm)
     relu = behind is not None and len(behind) == 1 and behind[0].is_relu
@@ -70,8 +71,10 @@ def layer_inputs(network: nn.Module, name: str, *inputs: Any) -> Tensor:
     Raises `UserError` for a network in training mode, which the call would change; for a name that is
     none of its modules; and for a module that gets no frames, or frames of several sizes.
     """
-    if any(part.training for part in network.modules()):
-        raise UserError("network is in training mode, allowed is eval mode (call eval())")
+    learning = next((key for key, part in network.named_modules() if part.training), None)
+    if learning is not None:
+        where = f"module {learning!r}" if learning else "the network"
+        raise UserError(f"{where} is in training mode, allowed is eval mode (call eval())")
     modules = dict(network.named_modules(remove_duplicate=False))
     if name not in modules:
         raise UserError(f"module {name!r} is not in this {type(network).__name__}")

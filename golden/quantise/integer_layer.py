@@ -34,6 +34,7 @@ class IntegerLayer(nn.Module):
                 raise UserError(f"the layer records no {name}, which a layer inside a float network needs")
         self.layer = layer
 
+    @torch.compiler.disable  # what runs here is numpy's
     def forward(self, x: Tensor) -> Tensor:
         """Real frames ``[N, C, H, W]`` to real frames ``[N, O, Ho, Wo]`` of the same dtype on the same device.
 

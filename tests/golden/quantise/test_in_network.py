@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from golden.contract.scales import dequantise_output, quantise_input
 from golden.model import integer
 from golden.operators.merge import merged_form
+from golden.operators.replace import merge_all, replace_convolutions
 from golden.operators.xvolution import XVolution
 from golden.quantise.in_network import layer_inputs, quantise_in
 from golden.quantise.integer_layer import IntegerLayer
@@ -128,6 +129,16 @@ def test_a_relu_that_is_not_the_layer_s_costs_much() -> None:
         assert (wrong(x) - wanted).square().mean() > 100 * (right - wanted).square().mean()
 
 
+def test_a_replaced_and_merged_layer_keeps_its_relu() -> None:
+    """Where its norm was there is an identity, and the ReLU behind that."""
+    network = nn.Sequential(nn.Conv2d(4, 4, 3, padding=1, bias=False), nn.BatchNorm2d(4), nn.ReLU())
+    replace_convolutions(network, "0")
+    assert isinstance(network[1], nn.Identity)
+    merged = merge_all(settled(network))
+    quantised = quantise_in(merged, "0", torch.rand(6, 4, 8, 9))
+    assert quantised[0].layer.config.relu
+
+
 @pytest.mark.parametrize("norm", [nn.GroupNorm(2, 4), nn.InstanceNorm2d(4)])
 def test_a_norm_that_cannot_be_folded_stays(norm: nn.Module) -> None:
     network = Block(FOLLOWERS["norm, relu"][0], norm=norm).eval()
@@ -196,6 +207,49 @@ def test_refusals_by_name(name: str, options: dict[str, Any], message: str) -> N
         quantise_in(network.eval(), name, torch.rand(2, 3, 5, 5), **options)
 
 
+class Skipping(nn.Module):
+    """Adds what is skipped before its norm, where there is anything."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer, self.norm = nn.Conv2d(4, 4, 3, padding=1), nn.BatchNorm2d(4)
+
+    def forward(self, x: Tensor, skipped: Tensor | None = None, *, scale: float = 1.0) -> Tensor:
+        y = self.layer(x)
+        if skipped is not None:
+            y = y + skipped
+        return self.norm(y).relu() * scale
+
+
+def test_what_follows_may_depend_on_the_inputs() -> None:
+    network, x = settled(Skipping()), torch.rand(6, 4, 8, 9)
+    for inputs, folded in (((x,), True), ((x, x), False)):
+        quantised = quantise_in(network, "layer", *inputs)
+        assert isinstance(quantised.norm, nn.Identity) == folded == quantised.layer.layer.config.relu
+        with torch.no_grad():
+            error = (quantised(*inputs) - network(*inputs)).square().mean() / network(*inputs).square().mean()
+        assert error < 5e-3
+
+
+def test_a_norm_whose_weights_others_use_stays() -> None:
+    network = Block(lambda b, y, x: b.norm(y) * b.norm.weight.sum()).eval()
+    with expected_warning("it is not seen to be called once"):
+        quantised = quantise_in(network, "layer", torch.rand(2, 4, 5, 5))
+    assert type(quantised.norm) is nn.BatchNorm2d
+
+
+def test_a_wrapped_network_is_copied_without_its_wrapper_and_a_compiled_one_with_it() -> None:
+    network = settled(nn.Sequential(nn.Conv2d(4, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU()))
+    x = torch.rand(6, 4, 8, 9)
+    quantised = quantise_in(nn.DataParallel(network).eval(), "module.0", x)
+    assert [type(part) for part in quantised] == [IntegerLayer, nn.Identity, nn.ReLU]
+    assert quantised[0].layer.config == quantise_in(network, "0", x)[0].layer.config
+    torch.compiler.reset()
+    compiled = torch.compile(network, backend="eager")
+    with torch.no_grad():
+        torch.testing.assert_close(quantise_in(compiled, "_orig_mod.0", x)(x), quantised(x), rtol=0, atol=0)
+
+
 def test_what_a_layer_sees() -> None:
     conv = nn.Conv2d(3, 3, 1)
     network = nn.Sequential(nn.Identity(), conv, conv).eval()
@@ -203,8 +257,11 @@ def test_what_a_layer_sees() -> None:
     with torch.no_grad():
         torch.testing.assert_close(layer_inputs(network, "1", x), torch.cat([x, conv(x)]))
     assert layer_inputs(network, "0", x) is not x
-    with pytest.raises(UserError, match=r"^network is in training mode, allowed is eval mode"):
+    with pytest.raises(UserError, match=r"^the network is in training mode, allowed is eval mode"):
         layer_inputs(network.train(), "1", x)
+    network.eval()[0].train()
+    with pytest.raises(UserError, match=r"^module '0' is in training mode, allowed is eval mode"):
+        layer_inputs(network, "1", x)
     several = nn.Sequential(conv, nn.MaxPool2d(2), conv).eval()
     with pytest.raises(
         UserError, match=r"^module '0' gets frames of the sizes \[\(3, 2, 2\), \(3, 5, 5\)\], allowed is"
