@@ -23,3 +23,7 @@
 `checkout`         what an installed package lacks
 =================  ==================================================================
 """
+
+from golden.support.cli import tell_missing_packages
+
+tell_missing_packages()

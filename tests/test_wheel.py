@@ -28,6 +28,9 @@ pytestmark = thorough
 PACKAGES = ("golden", "hw", "sim", "scripts")
 TIMEOUT = 600
 CHECKOUT = "is not part of an installed package: run this in a checkout of the project"
+#: How the names in site-packages begin that a wheel without extras depends on, directly or through others.
+CORE = ("numpy", "amaranth", "jschon", "rfc3986", "pyvcd", "vcd", "jinja2", "markupsafe", "wasmtime", "importlib")
+CORE += ("rich", "pygments", "markdown_it", "mdurl", "platformdirs")
 #: Arguments of a short run of each command, where there is one.
 WORKS: dict[str, Sequence[Sequence[str]]] = {
     "golden.run": [["tiny", "--input", "x.npy", "--output", "y.npy"], ["--output", "y.npy"]],
@@ -49,6 +52,8 @@ WORKS: dict[str, Sequence[Sequence[str]]] = {
     "scripts.carry": [["studies.sqlite", "--dry-run"]],
     "scripts.bench_golden": [["--images", "1", "--repeat", "1"]],
 }
+#: Commands that need no extra.
+BARE = ("golden.run", "golden.vectors", "hw.build", "scripts.registers")
 #: Arguments that need what only a checkout has, and the place that is named.
 NEEDS = {
     "scripts.prove": (["--quick"], "tests/proofs"),
@@ -89,6 +94,19 @@ def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     found = call(program, folder, "-c", "import golden, hw, sim, scripts; print(golden, hw, sim, scripts)").stdout
     assert found.count(str(packages)) == len(PACKAGES)
     return program
+
+
+@pytest.fixture(scope="module")
+def bare(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Python of an environment without the packages of any extra: links to what the wheel itself depends on."""
+    folder = tmp_path_factory.mktemp("bare")
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True, timeout=TIMEOUT)
+    pip("--python", str(folder / "bin" / "python"), "install", "--no-index", str(wheel))
+    (packages,) = folder.glob("lib/python*/site-packages")
+    for path in Path(sysconfig.get_path("purelib")).iterdir():
+        if path.name.startswith(CORE):
+            (packages / path.name).symlink_to(path)
+    return folder / "bin" / "python"
 
 
 @pytest.fixture
@@ -141,3 +159,27 @@ def test_what_only_a_checkout_has_is_named(python: Path, place: Workplace, name:
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith(f"error: {what} {CHECKOUT}") and done.stderr.count("\n") == 1
     assert place.contents() == before
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_packages_that_are_missing_are_named(bare: Path, place: Workplace, name: str) -> None:
+    """Without extras, a command works or says in one line which package it needs."""
+    for argv in WORKS.get(name, [["--help"]]):
+        before = place.contents()
+        done = call(bare, place.here, "-m", name, *argv)
+        if done.returncode == 2:
+            assert done.stdout == "" and done.stderr.startswith("error: ") and done.stderr.count("\n") == 1, done.stderr
+            assert "which is not installed" in done.stderr and place.contents() == before
+        else:
+            assert done.returncode == 0, done.stderr
+    assert done.returncode == 0 or name not in BARE
+
+
+def test_bugs_are_not_missing_packages(python: Path, tmp_path: Path) -> None:
+    """A module of ours that is not there is a bug, which a traceback places."""
+    (packages,) = python.parents[1].glob("lib/python*/site-packages")
+    broken = packages / "scripts" / "broken.py"
+    broken.write_text("import golden.nosuch\n")
+    done = call(python, tmp_path, "-m", "scripts.broken")
+    broken.unlink()
+    assert done.returncode == 1 and "Traceback" in done.stderr
