@@ -20,5 +20,10 @@
 `prove`            runs the formal proofs
 `verilog_hashes`   whether units still become the same Verilog
 `evidence`         runs what was checked, and writes the page about it
+`checkout`         what an installed package lacks
 =================  ==================================================================
 """
+
+from golden.support.cli import tell_missing_packages
+
+tell_missing_packages()

@@ -28,11 +28,12 @@ from typing import Any
 
 from golden.support import cli
 from golden.support.cli import UserError
+from scripts.checkout import ROOT, in_checkout
+from scripts.prove import PROOFS
 from sim.evidence.coverage import GOALS, KINDS
 from sim.evidence.mutation import GOAL
 
 Figures = Mapping[str, Any]
-ROOT = Path(__file__).parents[1]
 #: Names of the files that say what all parts have found.
 PAGES = ("evidence.md", "evidence.json")
 #: Number of missed lines, and of missed branches, that are named.
@@ -68,11 +69,14 @@ def main(argv: list[str]) -> int:
         for name, part in PARTS.items():
             print(f"{name}: {part.command}")
         return 0
+    names: Sequence[str] = [] if options.page else options.part or list(PARTS)
+    if "proofs" in names:
+        in_checkout(PROOFS)
     out = cli.output_directory(options.out)
     kept = cli.output_directory(out / "evidence")
     cli.check_folder(out, PAGES, inputs=[_file(kept, name) for name in PARTS])
     status = 0
-    for name in [] if options.page else options.part or PARTS:
+    for name in names:
         print(f"{name}: {PARTS[name].command}", flush=True)
         status |= _run(name, kept)
     found = {name: _read(_file(kept, name)) for name in PARTS if _file(kept, name).exists()}

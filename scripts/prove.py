@@ -26,16 +26,20 @@ from rich.progress import Progress
 from rich.table import Table
 
 from golden.support import cli
+from scripts.checkout import ROOT, in_checkout
 
-ROOT = Path(__file__).parents[1]
+PROOFS = "tests/proofs"
 #: Names of the test that proves and of the test that looks for a planted bug.
 PROVES, FINDS = "test_holds", "test_finds_planted_bug"
+#: Environment variable that holds the path of pytest's report.
+REPORT_VARIABLE = "XVOLUTION_REPORT"
 #: pytest's exit status where no test is chosen.
 NOTHING_CHOSEN = 5
 
 
 def main(argv: list[str]) -> int:
     options = _parser().parse_args(argv)
+    in_checkout(PROOFS)
     console = Console(markup=False, highlight=False, soft_wrap=True)
     with cli.json_report(options.json) as write, TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
@@ -71,10 +75,14 @@ def _arguments(quick: bool, only: str | None, jobs: int) -> list[str]:
 
 def _run(arguments: list[str], report: Path, console: Console) -> tuple[int, str]:
     """Run pytest with a progress bar. Returns its exit status and its output."""
-    command = [sys.executable, "-m", "pytest", "tests/proofs", "-v", f"--junitxml={report}", *arguments]
+    # pytest expands variables in this name, once: a path may hold what looks like one.
+    environment = os.environ | {REPORT_VARIABLE: str(report)}
+    command = [sys.executable, "-m", "pytest", PROOFS, "-v", f"--junitxml=${REPORT_VARIABLE}", *arguments]
     output = ""
     with (
-        subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as run,
+        subprocess.Popen(
+            command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        ) as run,
         Progress(console=console, transient=True) as bar,
     ):
         task = bar.add_task("proving", total=None)

@@ -24,11 +24,12 @@ from rich.table import Table
 
 from golden.support import cli
 from golden.support.cli import UserError
+from scripts.checkout import in_checkout
 from sim.cases.reloadable import PREFIX
 from sim.evidence.mutation import LONG_PAUSES
 from sim.reloadable.exercise import ESSENTIAL
 
-RECORD = Path(__file__).parents[1] / "docs" / "evidence" / "mutation.json"
+RECORD = "docs/evidence/mutation.json"
 #: Share of the kills to keep, in percent.
 KEEP = 95.0
 
@@ -38,7 +39,7 @@ Kills = Mapping[str, Mapping[str, int]]
 
 def main(argv: list[str]) -> int:
     options = _parser().parse_args(argv)
-    kills = read_kills(options.record)
+    kills = read_kills(options.record or in_checkout(RECORD, "--record FILE"))
     units = choose(kills, options.keep)
     Console().print(_table(kills, units))
     return 0 if kept(kills, units) >= options.keep else 1
@@ -100,7 +101,6 @@ def _parser() -> cli.Parser:
     add(
         "--record",
         type=cli.file_path,
-        default=RECORD,
         metavar="FILE",
         help="verdicts (default: those of docs/evidence)",
     )

@@ -7,8 +7,6 @@ Examples:
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from golden.contract.folding import Folding
 from golden.contract.layer_config import FIELD_RANGES
 from golden.contract.ranges import Range
@@ -19,8 +17,9 @@ from hw.control.registers import register_table
 from hw.plan.config import UnitConfig
 from hw.plan.reload import Reload
 from hw.plan.shapes import Shapes
+from scripts.checkout import in_checkout
 
-PAGE = Path(__file__).parents[1] / "docs" / "registers.md"
+PAGE = "docs/registers.md"
 
 
 def page() -> str:
@@ -34,8 +33,8 @@ def page() -> str:
 
 def main(argv: list[str]) -> int:
     parser = cli.Parser(prog="python -m scripts.registers", description=__doc__)
-    parser.add_argument("--out", type=cli.file_path, default=PAGE, metavar="FILE", help="(default: docs/registers.md)")
-    out = parser.parse_args(argv).out
+    parser.add_argument("--out", type=cli.file_path, metavar="FILE", help=f"(default: {PAGE})")
+    out = parser.parse_args(argv).out or in_checkout(PAGE, "--out FILE")
     cli.check_outputs([out], inputs=[layer_path(DEFAULT)])
     with cli.replacing(out) as stream:
         stream.write(page())

@@ -29,14 +29,16 @@ from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 
 from golden.contract.scales import quantise_input
-from golden.layers import FOLDER
 from golden.layers.digits import CLASSES, LAYER_NAMES, POOL, Digits, file_names, write_digits
 from golden.model import integer
 from golden.operators.xvolution import XVolution
 from golden.quantise.layer import quantise
 from golden.support.cli import Parser, bounded, check_folder, file_path, output_directory, run
 from golden.support.progress import progress
+from scripts.checkout import in_checkout
 
+#: Folder of the checked-in layers.
+LAYERS = "golden/layers"
 CHANNELS = 16
 SIDE = 8
 HELD_OUT = 360
@@ -86,8 +88,9 @@ def train(network: DigitsNetwork, images: Tensor, labels: Tensor, epochs: int) -
 
 def main(argv: list[str]) -> int:
     options = _parser().parse_args(argv)
-    check_folder(options.out, file_names(LAYER_NAMES[options.product]))
-    out = output_directory(options.out)
+    folder = options.out or in_checkout(LAYERS, "--out DIR")
+    check_folder(folder, file_names(LAYER_NAMES[options.product]))
+    out = output_directory(folder)
 
     # One thread adds sums in the same order every time, and matrices this small gain nothing from more threads.
     torch.set_num_threads(1)
@@ -131,7 +134,7 @@ def _parser() -> Parser:
     add("--product", choices=list(LAYER_NAMES), default="hadamard", help="of the layer (default: hadamard)")
     add("--seed", type=bounded(int, 0, 2**32 - 1), default=0, help="of data split and training (default: 0)")
     add("--epochs", type=bounded(int, 1, 1000), default=40, help="passes over the data (default: 40)")
-    add("--out", type=file_path, default=FOLDER, help="folder for the files (default: golden/layers)")
+    add("--out", type=file_path, metavar="DIR", help=f"folder for the files (default: {LAYERS})")
     return parser
 
 

@@ -30,10 +30,11 @@ from golden.support.progress import progress
 from hw.export.verilog import generate
 from hw.plan.config import UnitConfig
 from hw.targets.families import TARGETS
+from scripts.checkout import in_checkout
 from sim.cases.frozen import CASES, SMALL_CASES
 from sim.cases.reloadable import PREFIX, RELOADABLE, any_case
 
-KEPT = Path(__file__).parents[1] / "docs" / "evidence" / "verilog_hashes.json"
+KEPT = "docs/evidence/verilog_hashes.json"
 #: Prefix of the name of a checked-in layer's unit.
 LAYER = "layer/"
 
@@ -42,22 +43,23 @@ def main(argv: list[str]) -> int:
     options = _parser().parse_args(argv)
     if options.unit and options.write:
         raise UserError("--unit leaves hashes out, --write keeps those of all units")
+    path = options.kept or in_checkout(KEPT, "--kept FILE")
     names = options.unit or unit_names()
     for name in names:
         if name not in unit_names():
             raise UserError(f"unit {name!r} is none of sim.cases, reloadable ones begin with {PREFIX}")
     if options.write:
-        cli.check_outputs([options.kept], inputs=map(layer_path, FILES))
-    kept = {} if options.write else _read(options.kept)
+        cli.check_outputs([path], inputs=map(layer_path, FILES))
+    kept = {} if options.write else _read(path)
     with ProcessPoolExecutor(os.cpu_count()) as pool, progress(f"{len(names)} units", len(names)) as advance:
         hashes = {}
         for name, digest in zip(names, pool.map(verilog_hash, names), strict=True):
             hashes[name] = digest
             advance(1)
     if options.write:
-        with cli.replacing(options.kept) as stream:
+        with cli.replacing(path) as stream:
             stream.write(json.dumps(hashes, indent=0) + "\n")
-        print(f"wrote {options.kept}")
+        print(f"wrote {path}")
         return 0
     different = [name for name, digest in hashes.items() if kept.get(name) != digest]
     console = Console(markup=False, highlight=False, soft_wrap=True)
@@ -101,7 +103,7 @@ def _parser() -> cli.Parser:
     add = parser.add_argument
     add("--unit", action="append", metavar="NAME", help="only this one; may be given several times")
     add("--write", action="store_true", help="keep the hashes of today")
-    add("--kept", type=cli.file_path, default=KEPT, metavar="FILE", help="where they are (default: in docs/evidence)")
+    add("--kept", type=cli.file_path, metavar="FILE", help="where they are (default: in docs/evidence)")
     return parser
 
 

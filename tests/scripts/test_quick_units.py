@@ -12,6 +12,7 @@ from scripts import quick_units
 from scripts.quick_units import KEEP, RECORD, choose, kept, read_kills
 from sim.evidence.mutation import LONG_PAUSES
 from sim.tests.test_regression import UNITS
+from tests.support.places import ROOT
 
 KILLS = {
     "small": {"full rate": 3, "pauses": 1},
@@ -21,7 +22,7 @@ KILLS = {
 
 
 def test_recorded_mutants_choose_the_units_of_the_regression() -> None:
-    kills = read_kills(RECORD)
+    kills = read_kills(ROOT / RECORD)
     assert choose(kills, KEEP) == list(UNITS)
     assert kept(kills, list(UNITS)) >= KEEP
     assert all(kept(kills, [unit for unit in UNITS if unit != left_out]) < KEEP for left_out in UNITS)

@@ -371,7 +371,7 @@ COMMANDS = {
         values={"--product": ("hadamard", "dynamic"), "--seed": NUMBERS, "--epochs": NUMBERS, "--out": PATHS},
         stand_ins={
             "scripts.train_digits.trained": lambda *options: few_digits(),
-            "scripts.train_digits.FOLDER": Path("build"),
+            "scripts.train_digits.in_checkout": lambda place, instead: Path("build"),
         },
     ),
     "scripts.accuracy_digits": Command(
@@ -504,7 +504,10 @@ COMMANDS = {
         main=scripts.registers.main,
         works=["--out", "registers.md"],
         values={"--out": PATHS},
-        stand_ins={"scripts.registers.PAGE": Path("none/registers.md"), "scripts.registers.page": lambda: "text"},
+        stand_ins={
+            "scripts.registers.in_checkout": lambda place, instead: Path("none/registers.md"),
+            "scripts.registers.page": lambda: "text",
+        },
     ),
     "scripts.bench": Command(
         main=scripts.bench.main,

@@ -23,6 +23,7 @@ from hw.control.systemrdl import systemrdl
 from hw.plan.weight_layout import image_beats
 from scripts.registers import PAGE, page
 from tests.support.control_bench import reloadable
+from tests.support.places import ROOT
 from tests.support.units import UNITS, changed
 
 #: What can be done to a register, as SystemRDL says it: readable, writable.
@@ -245,4 +246,4 @@ def test_pages_show_every_register(unit: str) -> None:
 
 
 def test_the_document_is_up_to_date() -> None:
-    assert PAGE.read_text() == page(), "python -m scripts.registers writes it again"
+    assert (ROOT / PAGE).read_text() == page(), "python -m scripts.registers writes it again"
