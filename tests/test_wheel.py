@@ -34,8 +34,10 @@ CORE += ("rich", "pygments", "markdown_it", "mdurl", "platformdirs")
 #: Arguments of a short run of each command, where there is one.
 WORKS: dict[str, Sequence[Sequence[str]]] = {
     "golden.run": [["tiny", "--input", "x.npy", "--output", "y.npy"], ["--output", "y.npy"]],
+    "golden.show": [["network.npz"]],
     "golden.vectors": [["digits_dynamic", "--out", "vectors", "--frames", "1"]],
     "hw.build": [["--target", "xcup"], ["--reloadable"], ["--device", "ecp5-85f", "--fps", "100", "--estimate"]],
+    "hw.weights": [["layer.npz", "--manifest", "unit.json"]],
     "hw.synth": [["tiny", "--target", "ecp5", "--simd", "1", "--pe", "1"]],
     "sim.run": [["tiny", "--input", "x.npy", "--target", "ecp5", "--waves", "waves.vcd"]],
     "sim.replay": [["kept", "1", "--simulator", "icarus"]],
@@ -53,7 +55,7 @@ WORKS: dict[str, Sequence[Sequence[str]]] = {
     "scripts.bench_golden": [["--images", "1", "--repeat", "1"]],
 }
 #: Commands that need no extra.
-BARE = ("golden.run", "golden.vectors", "hw.build", "scripts.registers")
+BARE = ("golden.run", "golden.vectors", "hw.build", "hw.weights", "scripts.registers")
 #: Arguments that need what only a checkout has, and the place that is named.
 NEEDS = {
     "scripts.prove": (["--quick"], "tests/proofs"),
