@@ -34,6 +34,7 @@ from golden.support import cli
 from golden.support.arrays import array_bytes, read_array
 from golden.support.options import add_folding, add_layer
 from golden.support.progress import progress
+from golden.support.terminal import say
 
 FORMAT = 1
 DEFAULT_FRAMES = 4
@@ -59,7 +60,7 @@ def main(argv: list[str]) -> int:
         expected = integer.run(layer, frames, advance)
     facts = {"layer": options.layer, "source": source}
     cli.write_files(options.out, vector_files(layer, folding, frames, expected, facts))
-    print(f"{options.layer}: {len(frames)} frames from {source} to {options.out}")
+    say(f"{options.layer}: {len(frames)} frames from {source} to {options.out}")
     return 0
 
 

@@ -29,6 +29,7 @@ from rich.table import Table
 from golden.contract.folding import Folding
 from golden.layers.random_layer import random_layer
 from golden.support import cli
+from golden.support.terminal import say
 from hw.export.verilog import Core, generate
 from hw.plan.config import UnitConfig
 from hw.plan.shapes import Shapes
@@ -142,7 +143,7 @@ def main(argv: list[str]) -> int:
             bar.advance(task)
         stream.write(json.dumps(figures, indent=2) + "\n")
     Console(width=max(132, Console().width)).print(_table(figures))
-    print(f"wrote {folder / 'bench.json'}")
+    say(f"wrote {folder / 'bench.json'}")
     return 0 if all(row["passed"] for row in figures) else 1
 
 

@@ -19,7 +19,6 @@ import time
 
 import numpy as np
 import torch
-from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
@@ -28,6 +27,7 @@ from golden.layers.random_layer import random_layer
 from golden.model import integer
 from golden.operators.dynamic_conv import DynamicConv2d
 from golden.support import cli
+from golden.support.terminal import terminal
 from golden.vectors import random_frames
 
 CHANNELS = 64
@@ -50,7 +50,7 @@ def main(argv: list[str]) -> int:
     }
     _check_agreement(layer, x[:4], network)
     seconds: dict[str, list[float]] = {name: [] for name in contestants}
-    console = Console(stderr=True)
+    console = terminal(stderr=True)
     with torch.inference_mode(), Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("runs", total=(options.repeat + 1) * len(contestants))
         for repeat in range(options.repeat + 1):
@@ -95,7 +95,7 @@ def _show(seconds: dict[str, list[float]], images: int) -> None:
     own = next(iter(median.values()))
     for name, time_taken in median.items():
         table.add_row(name, f"{time_taken:.3f}", f"{images / time_taken:.0f}", f"{own / time_taken:.2f}x")
-    Console().print(table)
+    terminal().print(table)
 
 
 def _parser() -> cli.Parser:

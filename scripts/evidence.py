@@ -28,6 +28,7 @@ from typing import Any
 
 from golden.support import cli
 from golden.support.cli import UserError
+from golden.support.terminal import say
 from sim.evidence.coverage import GOALS, KINDS
 from sim.evidence.mutation import GOAL
 
@@ -64,20 +65,20 @@ def main(argv: list[str]) -> int:
     options = _parser().parse_args(argv)
     if options.list:
         for name, part in PARTS.items():
-            print(f"{name}: {part.command}")
+            say(f"{name}: {part.command}")
         return 0
     out = cli.output_directory(options.out)
     kept = cli.output_directory(out / "evidence")
     status = 0
     for name in [] if options.page else options.part or PARTS:
-        print(f"{name}: {PARTS[name].command}", flush=True)
+        say(f"{name}: {PARTS[name].command}")
         status |= _run(name, kept)
     found = {name: _read(_file(kept, name)) for name in PARTS if _file(kept, name).exists()}
     with cli.replacing(out / "evidence.md") as page:
         page.write(render(found))
     with cli.replacing(out / "evidence.json") as stream:
         stream.write(json.dumps(figures(found), indent=2) + "\n")
-    print(f"wrote {out / 'evidence.md'} and {out / 'evidence.json'}")
+    say(f"wrote {out / 'evidence.md'} and {out / 'evidence.json'}")
     return status
 
 
@@ -268,7 +269,8 @@ PARTS: Mapping[str, Part] = {
 def _parser() -> cli.Parser:
     parser = cli.Parser(prog="python -m scripts.evidence", description=__doc__)
     which = parser.add_mutually_exclusive_group()
-    which.add_argument("--part", action="append", choices=list(PARTS), help="run this part, and no other")
+    text = f"run this one of {', '.join(PARTS)}, and no other"
+    which.add_argument("--part", action="append", choices=list(PARTS), metavar="NAME", help=text)
     which.add_argument("--page", action="store_true", help="run nothing, write the page of what is kept")
     which.add_argument("--list", action="store_true", help="only say what the parts run")
     parser.add_argument(

@@ -26,6 +26,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from golden.support import cli
+from golden.support.terminal import say, terminal
 
 ROOT = Path(__file__).parents[1]
 #: Names of the test that proves and of the test that looks for a planted bug.
@@ -36,7 +37,7 @@ NOTHING_CHOSEN = 5
 
 def main(argv: list[str]) -> int:
     options = _parser().parse_args(argv)
-    console = Console(markup=False, highlight=False, soft_wrap=True)
+    console = terminal()
     with cli.json_report(options.json) as write, TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
         status, output = _run(_arguments(options.quick, options.only, options.jobs), report, console)
@@ -115,7 +116,7 @@ def _show(console: Console, cases: list[dict[str, object]], result: dict[str, in
         what = f"bug: {case['bug']}" if case["bug"] else str(case["builds"])
         table.add_row(str(case["proof"]), what, good if case["passed"] else bad, f"{case['seconds']:.0f}")
     console.print(table)
-    console.print(
+    say(
         f"{result['proofs_proven']} of {result['proofs']} proofs hold, "
         f"{result['planted_bugs_found']} of {result['planted_bugs']} planted bugs found"
     )

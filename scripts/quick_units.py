@@ -19,11 +19,11 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 
 from golden.support import cli
 from golden.support.cli import UserError
+from golden.support.terminal import terminal
 from sim.cases.reloadable import PREFIX
 from sim.evidence.mutation import LONG_PAUSES
 from sim.reloadable.exercise import ESSENTIAL
@@ -40,7 +40,7 @@ def main(argv: list[str]) -> int:
     options = _parser().parse_args(argv)
     kills = read_kills(options.record)
     units = choose(kills, options.keep)
-    Console().print(_table(kills, units))
+    terminal().print(_table(kills, units))
     return 0 if kept(kills, units) >= options.keep else 1
 
 

@@ -14,6 +14,7 @@ from golden.contract.layer_config import FIELD_RANGES
 from golden.contract.ranges import Range
 from golden.layers import DEFAULT, load_layer
 from golden.support import cli
+from golden.support.terminal import say
 from hw.control.register_page import register_markdown
 from hw.control.registers import register_table
 from hw.plan.config import UnitConfig
@@ -38,7 +39,7 @@ def main(argv: list[str]) -> int:
     out = parser.parse_args(argv).out
     with cli.replacing(out) as stream:
         stream.write(page())
-    print(f"wrote {out}")
+    say(f"wrote {out}")
     return 0
 
 

@@ -22,11 +22,11 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Column, Table
 
 from golden.support import cli
 from golden.support.cli import UserError
+from golden.support.terminal import say, terminal
 from hw.targets.families import TARGETS
 from scripts.studies import store as stores
 from scripts.studies.catalogue import STUDIES, find_study
@@ -58,11 +58,10 @@ def main(argv: list[str]) -> int:
         **{f"{picture.name}.svg": picture.svg for picture in pictures},
     }
     cli.write_files(folder, files)
-    console = Console(markup=False, highlight=False, soft_wrap=True)
-    console.print(_table(report))
+    terminal().print(_table(report))
     if report.missing or report.failed:
-        console.print(f"{report.missing} runs are missing, {len(report.failed)} failed: {report.command}")
-    console.print(f"files in {folder}: {', '.join(files)}")
+        say(f"{report.missing} runs are missing, {len(report.failed)} failed: {report.command}")
+    say(f"files in {folder}: {', '.join(files)}")
     return 0
 
 

@@ -23,6 +23,7 @@ import numpy as np
 from golden.layers.digits import LAYER_NAMES, Digits, read_digits
 from golden.model.fused import FusedKernel, fused_kernel
 from golden.support.cli import Parser, UserError, bounded, file_path, output_directory, replacing, run
+from golden.support.terminal import say
 from hw.synth.toolchain import require
 
 PARTS = ("static", "dynamic", "total")
@@ -51,8 +52,8 @@ def main(argv: list[str]) -> int:
     for product, kernel in kernels.items():
         output = _output(kernel, options.output)
         share = np.abs(kernel.dynamic[output]).sum() / np.abs(kernel.total[output]).sum()
-        print(f"{product}: output channel {output}, dynamic weights are {share:.0%} of the kernel's magnitude")
-    print(f"wrote {options.out}")
+        say(f"{product}: output channel {output}, dynamic weights are {share:.0%} of the kernel's magnitude")
+    say(f"wrote {options.out}")
     return 0
 
 
