@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from golden.layers import load_layer
 from golden.support import cli
+from golden.support.numbers import number
+from golden.support.progress import spinner
+from golden.support.terminal import say, terminal
 from hw.export.verilog import generate
 from hw.options import add_unit_options, unit_config
+from hw.synth.files import write_report
 from hw.synth.placement import DEVICES, SPEEDS
 from hw.synth.report import report, rows
 from hw.synth.synthesis import find_goal, synthesise
@@ -32,18 +34,19 @@ examples:
 def main(argv: list[str]) -> int:
     args = _parser().parse_args(argv)
     wanted = {name: getattr(args, name) for name in ("device", "speed", "seeds", "clock_mhz")}
+    config = unit_config(args, load_layer(args.layer))
     # What cannot work is refused now and not after minutes of work.
-    find_goal(args.target or args.default_target, **wanted)
+    find_goal(config, **wanted)
     require("matplotlib", "jinja2")
-    with Console(stderr=True).status("generating Verilog") as status:
-        core = generate(unit_config(args, load_layer(args.layer)))
-        synthesis = synthesise(core, **wanted, status=status.update)
+    with spinner("generating Verilog") as status:
+        core = generate(config)
+        synthesis = synthesise(core, **wanted, status=status)
     figures = report(args.layer, core, synthesis)
-    _write(figures, args.out)
-    console = Console(markup=False)
-    console.print(_summary(figures))
-    console.print(_stages(figures))
-    print(f"wrote {args.out / 'report.json'} and {args.out / 'report.html'}")
+    files = write_report(figures, synthesis, args.out)
+    terminal().print(_summary(figures))
+    terminal().print(_stages(figures))
+    *others, last = files
+    say(f"wrote to {args.out}: {', '.join(others)} and {last}")
     return 0
 
 
@@ -71,14 +74,6 @@ def _parser() -> cli.Parser:
     return parser
 
 
-def _write(figures: dict[str, Any], folder: Path) -> None:
-    """Write ``report.json`` and ``report.html``, both or neither."""
-    # Drawing needs packages that not everyone has, and half a second.
-    from hw.synth.page import page
-
-    cli.write_files(folder, {"report.json": json.dumps(figures, indent=2) + "\n", "report.html": page(figures)})
-
-
 def _summary(figures: dict[str, Any]) -> Table:
     table = Table(title=f"xvolution: {figures['layer']}", show_header=False)
     for label, text in rows(figures).items():
@@ -91,9 +86,7 @@ def _stages(figures: dict[str, Any]) -> Table:
     for column in table.columns[1:]:
         column.justify = "right"
     for stage, area in figures["stages"].items():
-        # A stage of nothing is one that this unit does not have.
-        if any(area.values()):
-            table.add_row(stage, *(f"{area[key]:,g}" for key in RESOURCES.values()))
+        table.add_row(stage, *(number(area[key]) for key in RESOURCES.values()))
     return table
 
 

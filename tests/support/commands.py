@@ -53,6 +53,7 @@ from hw.export.verilog import Core, generate
 from hw.plan.config import UnitConfig
 from hw.plan.reload import Reload
 from hw.plan.shapes import Shapes
+from hw.synth.netlist import Netlist
 from hw.synth.stages import STAGES
 from hw.synth.synthesis import Synthesis, find_goal
 from hw.targets.area import Area
@@ -102,8 +103,9 @@ def simulated(core: Core, frames: np.ndarray, **options: Any) -> SimulationResul
 def synthesised(core: Core, **options: Any) -> Synthesis:
     """In place of `hw.synth.synthesis.synthesise`: makes its refusals, and gives a unit of a LUT for each stage."""
     wanted = {name: value for name, value in options.items() if name != "status"}
-    find_goal(core.config.target.name, **wanted)
-    return Synthesis(stages={stage: Area(lut=1) for stage in STAGES}, timing=None, versions={})
+    find_goal(core.config, **wanted)
+    netlist = Netlist({"cells": {}, "ports": {}, "netnames": {}})
+    return Synthesis(stages={stage: Area(lut=1) for stage in STAGES}, netlist=netlist, timing=None, versions={})
 
 
 def fuzzed(seed: int, *case: Any) -> scripts.fuzz.Outcome:
