@@ -15,7 +15,8 @@ from golden.support import cli
 from golden.support.cli import UserError
 from golden.support.numbers import at_most, number
 from golden.support.progress import spinner
-from golden.support.terminal import say, terminal
+from golden.support.tables import show
+from golden.support.terminal import say
 from hw.control.files import register_files
 from hw.estimate.choose_folding import CHEAPEST, Wish, check_fit, choose_folding
 from hw.estimate.estimate import Estimate, estimate
@@ -53,7 +54,7 @@ def main(argv: list[str]) -> int:
         with spinner("choosing the folding"):
             config = choose_folding(config, wish).config
     if args.estimate:
-        terminal().print(_estimate_table(args.layer, estimate(config), args.device, wish))
+        show(_estimate_table(args.layer, estimate(config), args.device, wish))
         return 0
     if args.device:
         check_fit(config, args.device)
@@ -61,7 +62,7 @@ def main(argv: list[str]) -> int:
         core = generate(config)
     files = unit_files(core)
     cli.write_files(args.out, files)
-    terminal().print(_summary(args.layer, core, args.device, wish))
+    show(_summary(args.layer, core, args.device, wish))
     _say_files(core, args.out, files)
     return 0
 
@@ -85,12 +86,13 @@ def _say_files(core: Core, folder: Path, files: Mapping[str, str]) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = cli.Parser(prog="python -m hw.build", description=__doc__, epilog=EXAMPLES)
     add, devices = parser.add_argument, ", ".join(CAPACITY)
+    cheapest = CHEAPEST.replace("%", "%%")
     add_unit_options(parser, target=GENERIC.name)
     add("--device", choices=list(CAPACITY), metavar="DEVICE", help=f"say whether the unit fits this one of {devices}")
     add(
         "--fps",
         type=cli.bounded(float, sys.float_info.min, sys.float_info.max),
-        help=f"frames a second to reach: picks the cheapest folding that fits the device ({CHEAPEST})",
+        help=f"frames a second to reach: picks the cheapest folding that fits the device ({cheapest})",
     )
     add(
         "--clock",

@@ -24,7 +24,8 @@ from golden.model import integer
 from golden.support.cli import Parser, bounded, file_path, run
 from golden.support.numbers import number
 from golden.support.progress import progress
-from golden.support.terminal import say, terminal
+from golden.support.tables import show
+from golden.support.terminal import say
 from hw.export.verilog import generate
 from hw.plan.config import UnitConfig
 from sim.bulk.simulate import simulate
@@ -55,7 +56,7 @@ def main(argv: list[str]) -> int:
     for name, prediction in predictions.items():
         right = digits.correct(prediction)
         table.add_row(name, str(right), f"{right / images:.2%}")
-    terminal().print(table)
+    show(table)
 
     if result.passed and logits is not None and np.array_equal(logits, expected):
         say(f"All {number(result.expected.size)} outputs and all {number(expected.size)} scores are equal.")

@@ -27,6 +27,7 @@ from golden.layers.random_layer import random_layer
 from golden.model import integer
 from golden.operators.dynamic_conv import DynamicConv2d
 from golden.support import cli
+from golden.support.tables import show
 from golden.support.terminal import terminal
 from golden.vectors import random_frames
 
@@ -95,7 +96,7 @@ def _show(seconds: dict[str, list[float]], images: int) -> None:
     own = next(iter(median.values()))
     for name, time_taken in median.items():
         table.add_row(name, f"{time_taken:.3f}", f"{images / time_taken:.0f}", f"{own / time_taken:.2f}x")
-    terminal().print(table)
+    show(table)
 
 
 def _parser() -> cli.Parser:

@@ -28,7 +28,8 @@ from rich.table import Table
 
 from golden.support import cli
 from golden.support.progress import progress
-from golden.support.terminal import say, terminal
+from golden.support.tables import show
+from golden.support.terminal import say
 from sim.cases.frozen import CASES
 from sim.cases.reloadable import PREFIX, RELOADABLE
 from sim.evidence.coverage import GOALS, KINDS, REASONS, UnitCoverage, percent
@@ -58,7 +59,7 @@ def main(argv: list[str]) -> int:
             advance(1)
         figures = _figures({name: units[name] for name in names}, options.seed)
         write(figures)
-    terminal().print(_table(figures))
+    show(_table(figures))
     missed = [f"{kind}: {place}" for kind, places in figures["places"].items() for place in places]
     for place in missed[:SHOWN]:
         say(f"missed {place}")

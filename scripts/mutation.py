@@ -22,7 +22,8 @@ from rich.table import Table
 
 from golden.support import cli
 from golden.support.progress import progress
-from golden.support.terminal import say, terminal
+from golden.support.tables import show
+from golden.support.terminal import say
 from hw.synth.stages import STAGES
 from sim.evidence.mutation import EQUIVALENT, GOAL, SUITE, Fate, campaign
 from sim.simulator.simulators import SIMULATORS, find_simulator
@@ -43,7 +44,7 @@ def main(argv: list[str]) -> int:
             )
         figures = _figures(fates, options)
         write(figures)
-    terminal().print(_table(figures))
+    show(_table(figures))
     for survivor in figures["survivors"]:
         say(f"survived {survivor['unit']}: {survivor['mutant']}")
     return 0 if figures["killed_percent"] >= GOAL else 1

@@ -26,6 +26,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from golden.support import cli
+from golden.support.tables import show
 from golden.support.terminal import say, terminal
 
 ROOT = Path(__file__).parents[1]
@@ -115,7 +116,7 @@ def _show(console: Console, cases: list[dict[str, object]], result: dict[str, in
         good, bad = ("found", "NOT FOUND") if case["bug"] else ("proven", "NOT PROVEN")
         what = f"bug: {case['bug']}" if case["bug"] else str(case["builds"])
         table.add_row(str(case["proof"]), what, good if case["passed"] else bad, f"{case['seconds']:.0f}")
-    console.print(table)
+    show(table)
     say(
         f"{result['proofs_proven']} of {result['proofs']} proofs hold, "
         f"{result['planted_bugs_found']} of {result['planted_bugs']} planted bugs found"

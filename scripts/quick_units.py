@@ -23,7 +23,7 @@ from rich.table import Table
 
 from golden.support import cli
 from golden.support.cli import UserError
-from golden.support.terminal import terminal
+from golden.support.tables import show
 from sim.cases.reloadable import PREFIX
 from sim.evidence.mutation import LONG_PAUSES
 from sim.reloadable.exercise import ESSENTIAL
@@ -40,7 +40,7 @@ def main(argv: list[str]) -> int:
     options = _parser().parse_args(argv)
     kills = read_kills(options.record)
     units = choose(kills, options.keep)
-    terminal().print(_table(kills, units))
+    show(_table(kills, units))
     return 0 if kept(kills, units) >= options.keep else 1
 
 

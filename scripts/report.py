@@ -26,7 +26,8 @@ from rich.table import Column, Table
 
 from golden.support import cli
 from golden.support.cli import UserError
-from golden.support.terminal import say, terminal
+from golden.support.tables import show
+from golden.support.terminal import say
 from hw.targets.families import TARGETS
 from scripts.studies import store as stores
 from scripts.studies.catalogue import STUDIES, find_study
@@ -58,7 +59,7 @@ def main(argv: list[str]) -> int:
         **{f"{picture.name}.svg": picture.svg for picture in pictures},
     }
     cli.write_files(folder, files)
-    terminal().print(_table(report))
+    show(_table(report))
     if report.missing or report.failed:
         say(f"{report.missing} runs are missing, {len(report.failed)} failed: {report.command}")
     say(f"files in {folder}: {', '.join(files)}")

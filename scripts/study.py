@@ -32,6 +32,7 @@ from rich.table import Table
 
 from golden.support import cli
 from golden.support.cli import UserError, bounded
+from golden.support.tables import show
 from golden.support.terminal import say, terminal
 from scripts.studies import store as stores
 from scripts.studies.catalogue import STUDIES, find_study
@@ -64,7 +65,7 @@ def main(argv: list[str]) -> int:
         planned = plan(_runs(study, options), store, any_code=options.any_code)
         forecasts = forecast(planned, store)
         if options.dry_run:
-            console.print(_table(study, planned, forecasts))
+            show(_table(study, planned, forecasts))
             say(_cost(planned, forecasts, options))
             return 0
         return _run(study, planned, forecasts, store, options, console)

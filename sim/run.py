@@ -26,7 +26,8 @@ from golden.support.arrays import read_array, write_array
 from golden.support.cli import UserError
 from golden.support.numbers import number
 from golden.support.progress import progress
-from golden.support.terminal import say, terminal
+from golden.support.tables import show
+from golden.support.terminal import say
 from hw.export.verilog import generate
 from hw.options import add_unit_options, unit_config
 from hw.targets.families import GENERIC
@@ -136,7 +137,7 @@ def _show(report: dict[str, Any], result: SimulationResult, timing: dict[str, in
     table.add_row("first output after first input, cycles", "-" if latency is None else number(latency), predicted, "")
     interval, predicted = _interval(report["frame_cycles"]), number(report["predicted_frame_cycles"])
     table.add_row("cycles per frame", interval, predicted, number(report["ideal_frame_cycles"]))
-    terminal().print(table)
+    show(table)
     names = ("simd", "pe", "target", "pack", "seed")
     facts = ", ".join([f"{number(report['frames'])} frames", *(f"{name} {report[name]}" for name in names)])
     say(f"{facts}: {number(report['cycles'])} cycles at {number(report['cycles_per_second'])} cycles a second")

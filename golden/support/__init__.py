@@ -5,6 +5,7 @@ Each module imports only from those above it:
 ==========  =====================================
 `wrapping`  lines that break between words
 `terminal`  what commands say
+`tables`    tables that lose nothing
 `numbers`   numbers as people write them
 `progress`  a bar and a spinner
 `cli`       the command-line convention

@@ -11,7 +11,8 @@ from golden.layers import load_layer
 from golden.support import cli
 from golden.support.numbers import number
 from golden.support.progress import spinner
-from golden.support.terminal import say, terminal
+from golden.support.tables import show
+from golden.support.terminal import say
 from hw.export.verilog import generate
 from hw.options import add_unit_options, unit_config
 from hw.synth.files import write_report
@@ -43,8 +44,8 @@ def main(argv: list[str]) -> int:
         synthesis = synthesise(core, **wanted, status=status)
     figures = report(args.layer, core, synthesis)
     files = write_report(figures, synthesis, args.out)
-    terminal().print(_summary(figures))
-    terminal().print(_stages(figures))
+    show(_summary(figures))
+    show(_stages(figures))
     *others, last = files
     say(f"wrote to {args.out}: {', '.join(others)} and {last}")
     return 0

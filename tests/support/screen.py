@@ -21,18 +21,18 @@ from tests.support.places import ROOT
 _ROWS = 200
 
 
-def screen(arguments: Sequence[str], *, columns: int, folder: Path, **environment: str) -> list[str]:
-    """Run ``python -m`` with ``arguments`` in ``folder``, standard output and errors on a terminal.
+def screen(arguments: Sequence[str], *, columns: int, folder: Path) -> list[str]:
+    """Run ``python -m`` with ``arguments`` in ``folder``, on a terminal of ``columns`` columns.
 
-    Returns the lines that are on it in the end, without blanks behind them. A line that is wider than the
-    terminal is two lines, as on a real one.
+    Returns the lines that are on the terminal in the end, without blanks behind them. A line that is wider
+    than the terminal is two lines, as on a real one.
     """
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", _ROWS, columns, 0, 0))
     clean = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
-    environment = {"TERM": "xterm", "PYTHONPATH": str(ROOT), **environment}
-    streams = {"stdin": theirs, "stdout": theirs, "stderr": theirs}
-    run = Popen([sys.executable, "-m", *arguments], cwd=folder, env=clean | environment, **streams)
+    environment = clean | {"TERM": "xterm", "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", *arguments]
+    run = Popen(command, cwd=folder, env=environment, stdin=theirs, stdout=theirs, stderr=theirs)
     os.close(theirs)
     shown = pyte.Screen(columns, _ROWS)
     stream = pyte.ByteStream(shown)

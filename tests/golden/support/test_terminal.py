@@ -7,8 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from rich import box
+from rich.table import Table
 
 from golden.support.numbers import at_most, number
+from golden.support.tables import show
 from golden.support.terminal import say
 from golden.support.wrapping import wrapped, wrapped_help
 from tests.support.commands import COMMANDS
@@ -66,6 +69,7 @@ PROGRAM = """
 import sys, time
 from golden.support.cli import UserError, run
 from golden.support.progress import spinner
+from golden.support.tables import show
 from golden.support.terminal import say
 def main(argv):
     with spinner("working"):
@@ -85,6 +89,35 @@ def test_on_a_terminal(tmp_path: Path) -> None:
         *("    a command that is lo", "nger than the terminal i", "s wide"),
         *("error: eleven twelve", "thirteen fourteen", "fifteen", ""),
     ]
+
+
+# --- tables ---
+
+
+def shown(columns: int, table: Table, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> list[str]:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    show(table)
+    return [line.strip() for line in capsys.readouterr().out.splitlines()]
+
+
+def test_tables_break_no_word(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """rich would shorten ``a_name_without_blanks`` to make room for words that wrap."""
+    table = Table("name", "a heading of many words", "what", box=box.SIMPLE, collapse_padding=True, pad_edge=False)
+    table.add_row("a_name_without_blanks", "12,345,678", "one two three [/] :smile:")
+    lines = shown(46, table, monkeypatch, capsys)
+    assert max(map(len, lines)) <= 46
+    text = " ".join(lines)
+    for word in ("a_name_without_blanks", "12,345,678", "three", "[/]", ":smile:", "heading"):
+        assert word in text
+    assert "…" not in text
+
+
+def test_words_that_do_not_fit(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    table = Table("first", "second", box=None)
+    table.add_row("a_name_without_blanks", "12,345,678")
+    assert any(
+        re.fullmatch(r"a_name_without_blanks +12,345,678", line) for line in shown(20, table, monkeypatch, capsys)
+    )
 
 
 # --- help ---
