@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from hw import build
 from hw.estimate import choose_folding as choose_folding_module
 from hw.estimate.choose_folding import Wish, cheapest, check_fit, choose_folding, legal_foldings
 from hw.estimate.estimate import Estimate, estimate
-from hw.estimate.fit import fits, verdict
+from hw.estimate.fit import CERTAIN, fits, verdict
 from hw.export.verilog import generate
 from hw.plan.config import UnitConfig
 from hw.plan.dsp_count import dsp_counts
@@ -35,6 +36,8 @@ from hw.synth.stages import STAGES
 from hw.targets.area import Area
 from hw.targets.devices import CAPACITY
 from hw.targets.families import TARGETS
+from sim.cases.frozen import random_case
+from sim.cases.reloadable import random_reloadable_case
 from tests.support.refusals import Refuse, refusal
 from tests.support.tiers import thorough
 
@@ -75,6 +78,17 @@ def test_against_synthesis(target: str, simd: int, pe: int, fields: dict[str, An
     assert guess.ff == pytest.approx(truth.ff, rel=TOLERANCE)
     assert guess.frame_cycles == core.manifest["timing"]["predicted_frame_cycles"]
     assert guess.latency == core.manifest["timing"]["predicted_latency"]
+
+
+@thorough
+@pytest.mark.parametrize("draw", [random_case, random_reloadable_case])
+@pytest.mark.parametrize("seed", range(4))
+def test_no_unit_is_refused_that_fits(draw: Callable[[np.random.Generator], UnitConfig], seed: int) -> None:
+    """What decides alone is exact, and what does not is never as far off as the margin."""
+    config = replace(draw(np.random.default_rng([98, seed])), target=TARGETS["ecp5"])
+    guess, truth = estimate(config), sum(area_of_stages(map_to_cells(generate(config))).values(), Area())
+    assert (guess.dsp, guess.bram) == (truth.dsp, truth.bram)
+    assert guess.lut <= CERTAIN * truth.lut and guess.ff <= CERTAIN * truth.ff
 
 
 @pytest.mark.parametrize("target", ["ecp5", "xc7", "xcup"])

