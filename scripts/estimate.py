@@ -90,6 +90,8 @@ ROWS = (
     Row(target="xc7", simd=4, pe=4),
     Row(target="ecp5", simd=2, pe=2, what="8 heads", fields={"product": "dynamic", "heads": 8}),
     Row(target="ecp5", simd=2, pe=2, what="1 head", fields={"product": "dynamic", "heads": 1}),
+    # Too many products for the largest device: those of the attention are made of adders.
+    Row(target="ecp5", simd=2, pe=4, what="8 heads", fields={"product": "dynamic", "heads": 8}),
     Row(target="xcup", simd=4, pe=4, what="8 heads", fields={"product": "dynamic", "heads": 8}),
     Row(target="xcup", simd=4, pe=4, what="1 head", fields={"product": "dynamic", "heads": 1}),
     Row(target="xc7", simd=4, pe=2, what="4 heads", fields={"product": "dynamic", "heads": 4}),

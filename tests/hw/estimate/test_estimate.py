@@ -64,8 +64,9 @@ RELOAD = Reload(attn_shift=Range(0, 7), out_shift=Range(0, 47))
         ("ecp5", 1, 1, {"height": 32, "width": 32}),
         ("ecp5", 2, 2, {"stride": 2, "in_bits": 4, "weight_bits": 4}),
         ("xcup", 2, 4, {"in_channels": 16, "height": 32, "width": 32, "attn_offsets": ()}),
+        ("ecp5", 2, 4, {"product": "dynamic", "heads": 2}),
     ],
-    ids=["ecp5", "ecp5_stride_2_4_bit", "xcup_plain"],
+    ids=["ecp5", "ecp5_stride_2_4_bit", "xcup_plain", "ecp5_attention_of_adders"],
 )
 def test_against_synthesis(target: str, simd: int, pe: int, fields: dict[str, Any], reload: Reload | None) -> None:
     layer = small_layer(**fields)
