@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
 
 from rich.measure import Measurement
 from rich.table import Table
@@ -13,8 +13,8 @@ from golden.support.terminal import terminal
 def show(table: Table) -> None:
     """Print ``table`` on standard output, as wide as the terminal at most.
 
-    Columns that are too wide for that get narrower, but no word is broken. A table whose words do not fit
-    is wider than the terminal.
+    Where it is too wide, the widest columns get narrower, but no word is broken. A table whose words do not
+    fit is wider than the terminal.
     """
     console = terminal()
     # As wide as it takes, to see how wide that is.
@@ -22,13 +22,23 @@ def show(table: Table) -> None:
     sizes = []
     for column in table.columns:
         parts = [Measurement.get(console, free, part) for part in (column.header, *column.cells)]
-        sizes.append((max(part.minimum for part in parts), max(part.maximum for part in parts)))
-    borders = Measurement.get(console, free, table).maximum - sum(most for _, most in sizes)
-    room = console.width - borders - sum(least for least, _ in sizes)
-    wanted = sum(most - least for least, most in sizes)
-    if room < wanted:
-        share = max(0, room) / wanted if wanted else 0
-        for column, (least, most) in zip(table.columns, sizes, strict=True):
-            column.width = least + math.floor(share * (most - least))
-    console.width = max(console.width, console.width - room)
+        sizes.append(Measurement(max(part.minimum for part in parts), max(part.maximum for part in parts)))
+    borders = Measurement.get(console, free, table).maximum - sum(size.maximum for size in sizes)
+    widths = _widths(sizes, console.width - borders)
+    for column, width in zip(table.columns, widths, strict=True):
+        column.width = width
+    console.width = max(console.width, borders + sum(widths))
     console.print(table)
+
+
+def _widths(sizes: Sequence[Measurement], room: int) -> list[int]:
+    """Widths of columns of these ``sizes`` that have ``room`` together. Wide columns share what narrow ones leave."""
+    widths = dict.fromkeys(range(len(sizes)), 0)
+    waiting = sorted(widths, key=lambda index: sizes[index].maximum)
+    while waiting:
+        index, *waiting = waiting
+        size, kept = sizes[index], sum(sizes[other].minimum for other in waiting)
+        share = min(room // (1 + len(waiting)), room - kept)
+        widths[index] = max(size.minimum, min(size.maximum, share))
+        room -= widths[index]
+    return list(widths.values())
