@@ -39,7 +39,7 @@ from hw.targets.families import TARGETS
 from sim.cases.frozen import random_case
 from sim.cases.reloadable import random_reloadable_case
 from tests.support.refusals import Refuse, refusal
-from tests.support.tiers import thorough
+from tests.support.tiers import thorough, thorough_from
 
 TOLERANCE = 0.2
 
@@ -100,8 +100,8 @@ def test_multipliers_of_each_kind_add_up(target: str, pack: bool, fields: dict[s
     assert sum(dsp_counts(Shapes(config)).values()) == estimate(config).dsp
 
 
-@pytest.mark.parametrize("target", ["ecp5", "xcup"])
-@pytest.mark.parametrize("fields", [{}, {"product": "dynamic"}, {"attn_offsets": ()}], ids=str)
+@pytest.mark.parametrize("target", thorough_from(["ecp5", "xcup"], 1))
+@pytest.mark.parametrize("fields", thorough_from([{}, {"product": "dynamic"}, {"attn_offsets": ()}], 1), ids=str)
 def test_a_reloadable_unit(target: str, fields: dict[str, Any]) -> None:
     """Its cycles are those of the unit that is built, and its stages those that synthesis finds in it."""
     layer = small_layer(**fields)

@@ -235,6 +235,7 @@ def test_page_needs_nothing_but_itself(fake: Fake, tmp_path: Path) -> None:
     assert (again / "report.html").read_text() == page
 
 
+@thorough
 def test_examples_of_help_fit(fake: Fake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fake()
     (tmp_path / "my_layer.npz").write_bytes((ROOT / "golden/layers/digits.npz").read_bytes())
