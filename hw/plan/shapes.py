@@ -17,6 +17,7 @@ from golden.contract.layer import Layer
 from golden.contract.ranges import ACCUMULATOR_BITS, Range, weighted_sum
 from golden.contract.streams import Payload
 from golden.support.cli import UserError
+from golden.support.numbers import number
 from hw.plan.config import UnitConfig
 from hw.plan.geometry import Geometry
 from hw.plan.group_packing import group_plan
@@ -90,9 +91,8 @@ class Shapes:
         }
         for name, bits in widest.items():
             if bits > MAX_VECTOR_BITS:
-                raise UserError(
-                    f"{name} {getattr(self.folding, name)} needs a vector of {bits} bits, allowed are {MAX_VECTOR_BITS}"
-                )
+                asked = f"{name} {getattr(self.folding, name)} needs a vector of {number(bits)} bits"
+                raise UserError(f"{asked}, allowed are {number(MAX_VECTOR_BITS)}")
 
     @property
     def layer(self) -> Layer:
