@@ -23,6 +23,7 @@ from golden.support import cli
 from golden.support.arrays import read_array, write_array
 from golden.support.options import add_layer
 from golden.support.progress import progress
+from golden.support.terminal import say
 
 
 def main(argv: list[str]) -> int:
@@ -37,7 +38,7 @@ def main(argv: list[str]) -> int:
     frames = model.check_input(x)
     y = _run(model, frames)
     write_array(options.output, y if x.ndim == 4 else y[0])
-    print(f"{options.layer}: {len(frames)} frames from {source} to {options.output}")
+    say(f"{options.layer}: {len(frames)} frames from {source} to {options.output}")
     return 0
 
 

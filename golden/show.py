@@ -14,13 +14,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 
 from golden.contract.network.network import IMAGE, IntegerNetwork
 from golden.contract.network.network_file import read_network
 from golden.contract.network.result import Result
 from golden.support import cli
+from golden.support.tables import show
+from golden.support.terminal import say
 
 #: Where the picture goes if nothing else is said.
 FOLDER = Path("build")
@@ -53,8 +54,8 @@ def main(argv: list[str]) -> int:
         cli.output_directory(FOLDER)
     with cli.replacing(path) as stream:
         stream.write(drawn)
-    Console(markup=False, highlight=False).print(table(options.network.name, network))
-    print(f"wrote {path}")
+    show(table(options.network.name, network))
+    say(f"wrote {path}")
     return 0
 
 

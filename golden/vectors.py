@@ -42,6 +42,7 @@ from golden.support.arrays import array_bytes, read_array
 from golden.support.names import module_name
 from golden.support.options import add_folding, add_layer
 from golden.support.progress import progress
+from golden.support.terminal import say
 from golden.testbench import testbench
 
 FORMAT = 1
@@ -74,7 +75,7 @@ def main(argv: list[str]) -> int:
     facts = {"layer": options.layer, "source": source}
     bench = testbench(options.name, layer.config, folding, len(frames))
     cli.write_files(options.out, vector_files(layer, folding, frames, expected, bench, facts))
-    print(f"{options.layer}: {len(frames)} frames from {source} to {options.out}")
+    say(f"{options.layer}: {len(frames)} frames from {source} to {options.out}")
     return 0
 
 

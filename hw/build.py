@@ -6,18 +6,21 @@ import argparse
 import json
 import sys
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 
 from golden.layers import layer_path, load_layer
 from golden.support import cli
 from golden.support.cli import UserError
+from golden.support.numbers import at_most, number
+from golden.support.progress import spinner
+from golden.support.tables import show
+from golden.support.terminal import say
 from hw.control.files import register_files
-from hw.estimate.choose_folding import Wish, choose_folding
+from hw.estimate.choose_folding import CHEAPEST, Wish, check_fit, choose_folding
 from hw.estimate.estimate import Estimate, estimate
+from hw.estimate.fit import verdict
 from hw.export.integration import integration_files
 from hw.export.verilog import Core, generate
 from hw.options import add_unit_options, unit_config
@@ -25,7 +28,7 @@ from hw.plan.dsp_count import dsp_counts
 from hw.plan.shapes import Shapes
 from hw.plan.weight_layout import image_beats
 from hw.targets.devices import CAPACITY, DEVICE_TARGET
-from hw.targets.families import GENERIC, TARGETS
+from hw.targets.families import GENERIC
 
 #: Clock in MHz that ``--fps`` counts with where ``--clock`` is not given.
 CLOCK_MHZ = 200.0
@@ -36,6 +39,7 @@ examples:
   python -m hw.build --simd 8 --pe 4              twice the multipliers, half the cycles
   python -m hw.build my_layer.npz --out rtl/      a layer file of your own
   python -m hw.build --target ecp5 --estimate     what it will cost, no files
+  python -m hw.build --device ecp5-85f --estimate  whether it fits, no files
   python -m hw.build --device ecp5-85f --fps 500  the cheapest folding that is fast enough
   python -m hw.build --reloadable                 weights, frame size and shifts come over AXI
   python -m hw.build --name stem --out rtl/       stem.v: beside other units in one design
@@ -45,30 +49,28 @@ examples:
 def main(argv: list[str]) -> int:
     args = _parser().parse_args(argv)
     wish = _wish(args)
-    console = Console(stderr=True)
-    with console.status("choosing the folding" if wish else "generating Verilog"):
-        config = unit_config(args, load_layer(args.layer))
-        if config.reload is not None and (args.estimate or wish):
-            raise UserError(
-                f"--reloadable cannot go with --{'estimate' if args.estimate else 'fps'}, which is for frozen units"
-            )
-        if wish:
-            config = choose_folding(replace(config, target=TARGETS[DEVICE_TARGET]), wish).config
-        if args.estimate:
-            Console(markup=False).print(_estimate_table(args.layer, estimate(config), wish))
-            return 0
+    config = unit_config(args, load_layer(args.layer))
+    if wish:
+        with spinner("choosing the folding"):
+            config = choose_folding(config, wish).config
+    if args.estimate:
+        show(_estimate_table(args.layer, estimate(config), args.device, wish))
+        return 0
+    if args.device:
+        check_fit(config, args.device)
+    with spinner("generating Verilog"):
         core = generate(config)
     files = unit_files(core)
     cli.check_folder(args.out, files, inputs=[layer_path(args.layer)])
     former = _former(args.out / f"{config.name}.json")
     cli.write_files(args.out, files)
     removed, left = cli.remove_former(args.out, former, files)
-    Console(markup=False).print(_summary(args.layer, core))
+    show(_summary(args.layer, core, args.device, wish))
     _say_files(core, args.out, files)
     if removed:
-        print(f"removed, as this unit has none: {', '.join(removed)}")
+        say(f"removed, as this unit has none: {', '.join(removed)}")
     if left:
-        print(f"left, as they were changed since the last build: {', '.join(left)}")
+        say(f"left, as they were changed since the last build: {', '.join(left)}")
     return 0
 
 
@@ -94,22 +96,23 @@ def _former(manifest: Path) -> dict[str, str]:
 
 def _say_files(core: Core, folder: Path, files: Mapping[str, str]) -> None:
     verilog, manifest, *_ = files
-    print(f"wrote {folder / verilog} and {folder / manifest}")
+    say(f"wrote {folder / verilog} and {folder / manifest}")
     if registers := register_files(Shapes(core.config)):
-        print(f"and beside them, of its registers, {', '.join(registers)}")
+        say(f"and beside them, of its registers, {', '.join(registers)}")
     *others, last = integration_files(core.manifest)
-    print(f"and beside them, for FuseSoC, IP-XACT and Vivado, {', '.join(others)} and {last}")
+    say(f"and beside them, for FuseSoC, IP-XACT and Vivado, {', '.join(others)} and {last}")
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = cli.Parser(prog="python -m hw.build", description=__doc__, epilog=EXAMPLES)
     add, devices = parser.add_argument, ", ".join(CAPACITY)
+    cheapest = CHEAPEST.replace("%", "%%")
     add_unit_options(parser, target=GENERIC.name)
-    add("--device", choices=list(CAPACITY), metavar="DEVICE", help=f"with --fps: {devices}; implies --target ecp5")
+    add("--device", choices=list(CAPACITY), metavar="DEVICE", help=f"say whether the unit fits this one of {devices}")
     add(
         "--fps",
         type=cli.bounded(float, sys.float_info.min, sys.float_info.max),
-        help="frames a second to reach: picks the cheapest folding that fits the device",
+        help=f"frames a second to reach: picks the cheapest folding that fits the device ({cheapest})",
     )
     add(
         "--clock",
@@ -124,23 +127,27 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _wish(args: argparse.Namespace) -> Wish | None:
-    """What ``--fps`` asks for; None without ``--fps``. Raises `UserError` for options that do not go together."""
+    """What ``--fps`` asks for; None without ``--fps``. A device brings its target.
+
+    Raises `UserError` for options that do not go together.
+    """
+    if args.device is not None:
+        if args.target not in (None, DEVICE_TARGET):
+            raise UserError(f"target {args.target} is not that of {args.device}, which is {DEVICE_TARGET}")
+        args.target = DEVICE_TARGET
     if args.fps is None:
-        for option, value in (("device", args.device), ("clock", args.clock_mhz)):
-            if value is not None:
-                raise UserError(f"--{option} {value} needs --fps")
+        if args.clock_mhz is not None:
+            raise UserError(f"--clock {number(args.clock_mhz)} needs --fps")
         return None
     if args.device is None:
-        raise UserError(f"--fps {args.fps:g} needs --device, one of {', '.join(CAPACITY)}")
+        raise UserError(f"--fps {number(args.fps)} needs --device, one of {', '.join(CAPACITY)}")
     for option, value in (("simd", args.simd), ("pe", args.pe)):
         if value is not None:
             raise UserError(f"--{option} {value} cannot be chosen together with --fps, which chooses the folding")
-    if args.target not in (None, DEVICE_TARGET):
-        raise UserError(f"target {args.target} is not that of {args.device}, which is {DEVICE_TARGET}")
     return Wish(device=args.device, fps=args.fps, clock_mhz=args.clock_mhz or CLOCK_MHZ)
 
 
-def _summary(name: str, core: Core) -> Table:
+def _summary(name: str, core: Core, device: str | None, wish: Wish | None) -> Table:
     config, timing, shapes = core.config, core.manifest["timing"], Shapes(core.config)
     c = config.layer.config
     table = Table(title=f"xvolution: {name}", show_header=False)
@@ -149,12 +156,14 @@ def _summary(name: str, core: Core) -> Table:
         "kernel": f"{c.kernel}x{c.kernel}, stride {c.stride}, {c.padding}, groups {c.groups}",
         "attention": f"{len(c.attn_offsets)} offsets",
         **_reload_rows(core),
-        **_build_rows(shapes),
-        "row store": f"{shapes.schedule.slots} rows of {shapes.row_depth} x {shapes.column_group.size} bit",
+        **_build_rows(shapes, wish),
+        **({} if device is None else {f"fits {device}": verdict(estimate(config), device)}),
+        "row store": f"{shapes.schedule.slots} rows of {number(shapes.row_depth)} x {shapes.column_group.size} bit",
         "accumulator": f"{shapes.ranges.accumulator.signed_bits} bit, from the "
         + ("weights" if config.reload is None else "formats"),
-        "first output": f"{timing['predicted_latency']} cycles after the first input",
-        "frame": f"{timing['predicted_frame_cycles']} cycles (ideal {timing['ideal_frame_cycles']})",
+        "first output": f"{number(timing['predicted_latency'])} cycles after the first input",
+        "frame": f"{number(timing['predicted_frame_cycles'])} cycles (ideal {number(timing['ideal_frame_cycles'])})",
+        **_rate_rows(timing["predicted_frame_cycles"], wish),
     }
     for label, value in rows.items():
         table.add_row(label, value)
@@ -169,40 +178,48 @@ def _reload_rows(core: Core) -> dict[str, str]:
     beats = image_beats(Shapes(core.config))
     shifts = [f"{name} {r.low} to {r.high}" for name, r in (("attn", reload.attn_shift), ("out", reload.out_shift))]
     sets = "one set" if reload.single_buffered else "two sets"
-    return {"reloadable": f"{sets} of weights, each of {beats} beats; {', '.join(shifts)}"}
+    return {"reloadable": f"{sets} of weights, each of {number(beats)} beats; {', '.join(shifts)}"}
 
 
-def _build_rows(shapes: Shapes) -> dict[str, str]:
+def _build_rows(shapes: Shapes, wish: Wish | None) -> dict[str, str]:
     """What was chosen for the layer, and the multipliers that follow from it."""
     counts = {kind: count for kind, count in dsp_counts(shapes).items() if count}
-    parts = ", ".join(f"{count} {kind}" for kind, count in counts.items())
+    parts = ", ".join(f"{number(count)} {kind}" for kind, count in counts.items())
     return {
         "target": f"{shapes.target.name}, {'two products in a multiplier' if shapes.plan.packed else 'not packed'}",
         "folding": f"simd {shapes.folding.simd}, pe {shapes.folding.pe}",
-        "multipliers": f"{sum(counts.values())}: {parts}" if counts else "0",
+        **({} if wish is None else {"chosen as": f"the cheapest that is fast enough ({CHEAPEST})"}),
+        "multipliers": f"{number(sum(counts.values()))}: {parts}" if counts else "0",
     }
 
 
-def _estimate_table(name: str, unit: Estimate, wish: Wish | None) -> Table:
+def _rate_rows(frame_cycles: int, wish: Wish | None) -> dict[str, str]:
+    """What the unit reaches of a wish."""
+    if wish is None:
+        return {}
+    rate = at_most(1e6 * wish.clock_mhz / frame_cycles)
+    return {"rate": f"{rate} frames/s at {number(wish.clock_mhz)} MHz, asked for {number(wish.fps)}"}
+
+
+def _estimate_table(name: str, unit: Estimate, device: str | None, wish: Wish | None) -> Table:
     table = Table(title=f"xvolution: {name}, estimated", show_header=False)
-    rows = _build_rows(unit.shapes) | {
-        "first output": f"{unit.latency} cycles after the first input",
-        "frame": f"{unit.frame_cycles} cycles (exact)",
-    }
-    if wish:
-        rate = 1e6 * wish.clock_mhz / unit.frame_cycles
-        rows["rate"] = f"{rate:.1f} frames/s at {wish.clock_mhz:g} MHz, asked for {wish.fps:g}"
 
-    def of(resource: str) -> str:
-        return f" of {getattr(CAPACITY[wish.device], resource):,}" if wish else ""
+    def amount(key: str) -> str:
+        of = "" if device is None else f" of {number(getattr(CAPACITY[device], key))}"
+        return f"{number(getattr(unit, key))}{of}"
 
-    rows |= {
-        "LUT": f"about {unit.lut:,}{of('lut')}",
-        "FF": f"about {unit.ff:,}{of('ff')}",
-        "DSP": "-" if unit.dsp is None else f"{unit.dsp:,}{of('dsp')} (exact)",
-        "BRAM": "-"
+    rows = {
+        **_build_rows(unit.shapes, wish),
+        "first output": f"{number(unit.latency)} cycles after the first input",
+        "frame": f"{number(unit.frame_cycles)} cycles (exact)",
+        **_rate_rows(unit.frame_cycles, wish),
+        "LUT": f"about {amount('lut')}",
+        "FF": f"about {amount('ff')}",
+        "DSP": "synthesis chooses" if unit.dsp is None else f"{amount('dsp')} (exact)",
+        "BRAM": "synthesis chooses"
         if unit.bram is None
-        else f"{unit.bram:,g}{of('bram')} of {unit.shapes.target.fabric.block_kbit} kbit",
+        else f"{amount('bram')}, each of {unit.shapes.target.fabric.block_kbit} kbit",
+        **({} if device is None else {f"fits {device}": verdict(unit, device)}),
     }
     for label, value in rows.items():
         table.add_row(label, value)

@@ -18,6 +18,7 @@ from golden.layers import DEFAULT, NAMES, layer_path, load_layer
 from golden.support import cli
 from golden.support.names import identifier
 from golden.support.options import add_layer
+from golden.support.terminal import say
 from hw.control.layer_words import binary, c_object, layer_words
 from hw.plan.config_file import read_manifest_config
 from hw.plan.sizes import Sizes
@@ -33,8 +34,8 @@ def main(argv: list[str]) -> int:
     cli.check_folder(options.out, files, inputs=[layer_path(options.layer), options.manifest])
     cli.write_files(options.out, files)
     counts = f"{len(words['bias'])} channels, {len(words['image'])} words of weights"
-    print(f"{options.layer} for the unit {unit.name}: {counts}")
-    print(f"wrote {' and '.join(str(options.out / file) for file in files)}")
+    say(f"{options.layer} for the unit {unit.name}: {counts}")
+    say(f"wrote {' and '.join(str(options.out / file) for file in files)}")
     return 0
 
 

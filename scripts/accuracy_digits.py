@@ -15,7 +15,6 @@ integer model, 1 if not, 2 for wrong input.
 from __future__ import annotations
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
 from golden.contract.folding import Folding
@@ -23,7 +22,10 @@ from golden.layers import FOLDER
 from golden.layers.digits import LAYER_NAMES, read_digits
 from golden.model import integer
 from golden.support.cli import Parser, bounded, file_path, run
+from golden.support.numbers import number
 from golden.support.progress import progress
+from golden.support.tables import show
+from golden.support.terminal import say
 from hw.export.verilog import generate
 from hw.plan.config import UnitConfig
 from sim.bulk.simulate import simulate
@@ -54,18 +56,17 @@ def main(argv: list[str]) -> int:
     for name, prediction in predictions.items():
         right = digits.correct(prediction)
         table.add_row(name, str(right), f"{right / images:.2%}")
-    console = Console()
-    console.print(table)
+    show(table)
 
     if result.passed and logits is not None and np.array_equal(logits, expected):
-        console.print(f"All {result.expected.size} outputs and all {expected.size} scores are equal.")
+        say(f"All {number(result.expected.size)} outputs and all {number(expected.size)} scores are equal.")
         return 0
     for fault in result.faults:
-        console.print(f"Fault: {fault}.")
+        say(f"Fault: {fault}.")
     where = f" First: {result.first_mismatch}." if result.first_mismatch else ""
-    console.print(f"{result.mismatches} of {result.expected.size} outputs are wrong or missing.{where}")
+    say(f"{number(result.mismatches)} of {number(result.expected.size)} outputs are wrong or missing.{where}")
     if logits is not None:
-        console.print(f"{np.count_nonzero(logits != expected)} of {expected.size} scores differ.")
+        say(f"{np.count_nonzero(logits != expected)} of {number(expected.size)} scores differ.")
     return 1
 
 

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from rich.console import Console
+from rich import box
 from rich.table import Table
 from threadpoolctl import threadpool_limits
 
@@ -35,6 +35,8 @@ from golden.experiments.approximation.images import LARGEST_TILE
 from golden.experiments.approximation.study import TIMED_CHANNELS, WEIGHTINGS, Cost, Field, Fit, Plan, Study, study
 from golden.support.cli import Parser, bounded, check_folder, file_path, output_directory, run, write_files
 from golden.support.progress import progress
+from golden.support.tables import show
+from golden.support.terminal import say
 from hw.synth.toolchain import require
 
 #: Names of the files that are written.
@@ -54,10 +56,9 @@ def main(argv: list[str]) -> int:
         found = study(plan, advance)
     contents = (_csv(found.fits), _csv(found.fields), _csv(found.costs), _picture(found))
     write_files(out, dict(zip(FILES, contents, strict=True)))
-    console = Console(width=max(120, Console().width))
     for table in (_fit_table(found.fits), _field_table(found.fields), _cost_table(found.costs)):
-        console.print(table)
-    console.print(f"files in {out}: {', '.join(FILES)}", markup=False)
+        show(table)
+    say(f"files in {out}: {', '.join(FILES)}")
     return 0
 
 
@@ -90,7 +91,7 @@ def _csv(rows: Sequence[Any]) -> str:
 
 
 def _table(title: str, caption: str, columns: Sequence[str]) -> Table:
-    table = Table(*columns, title=title, caption=caption)
+    table = Table(*columns, title=title, caption=caption, box=box.SIMPLE, collapse_padding=True, pad_edge=False)
     for column in table.columns[1:]:
         column.justify = "right"
     return table

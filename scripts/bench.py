@@ -16,13 +16,13 @@ Examples:
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
+from rich import box
 from rich.progress import Progress
 from rich.table import Table
 
@@ -30,6 +30,9 @@ from golden.contract.costs import useful_macs
 from golden.contract.folding import Folding
 from golden.layers.random_layer import random_layer
 from golden.support import cli
+from golden.support.numbers import number
+from golden.support.tables import show
+from golden.support.terminal import say, terminal
 from hw.export.verilog import Core, generate
 from hw.plan.config import UnitConfig
 from hw.plan.shapes import Shapes
@@ -124,7 +127,9 @@ PEERS = (
     Peer(multipliers=576, stride=1, frame=4_161, ideal=4_096, lut="28 k", ff="74 k", dsp="288"),
     Peer(multipliers=2304, stride=1, frame=1_157, ideal=1_024),
 )
-COLUMNS = ("unit", "simd", "pe", "MACs", "ideal", "cycles", "used", "LUT", "FF", "DSP", "BRAM", "Fmax", "MAC/DSP")
+#: Columns of the two tables. Together they would be wider than a terminal.
+CYCLES = ("unit", "folding", "MACs", "ideal", "cycles", "used")
+AREA = ("unit", "folding", "LUT", "FF", "DSP", "BRAM", "MHz", "MAC/DSP")
 
 
 def main(argv: list[str]) -> int:
@@ -132,7 +137,7 @@ def main(argv: list[str]) -> int:
     rows = [row for row in ROWS if options.only in (None, row.target)]
     folder = cli.output_directory(options.out)
     figures: list[dict[str, Any]] = []
-    console = Console(stderr=True)
+    console = terminal(stderr=True)
     bar = Progress(console=console, transient=True, disable=not console.is_terminal)
     # The file is opened first. If that failed after the runs, half an hour would be lost.
     with cli.replacing(folder / "bench.json") as stream, bar:
@@ -142,8 +147,10 @@ def main(argv: list[str]) -> int:
             figures.append(_measure(row, options))
             bar.advance(task)
         stream.write(json.dumps(figures, indent=2) + "\n")
-    Console(width=max(132, Console().width)).print(_table(figures))
-    print(f"wrote {folder / 'bench.json'}")
+    show(_cycles_table(figures))
+    if not options.cycles:
+        show(_area_table(figures))
+    say(f"wrote {folder / 'bench.json'}")
     return 0 if all(row["passed"] for row in figures) else 1
 
 
@@ -196,27 +203,54 @@ def _multiplications(core: Core) -> int:
     return products + (folding.pe * shapes.lane_channels if taps else 0)
 
 
-def _table(figures: list[dict[str, Any]]) -> Table:
-    table = Table(*COLUMNS, title="3x3, 16 -> 16 channels, 32x32, 8 bit, 8 directions", caption=f"seed {SEED}")
+def _table(title: str, columns: Sequence[str]) -> Table:
+    text = f"{title}: 3x3, 16 -> 16 channels, 32x32, 8 bit, 8 directions"
+    table = Table(*columns, title=text, box=box.SIMPLE, collapse_padding=True, pad_edge=False)
     for column in table.columns[1:]:
         column.justify = "right"
+    return table
+
+
+def _folding(row: dict[str, Any]) -> str:
+    return f"{row['simd']} x {row['pe']}"
+
+
+def _peer(peer: Peer) -> str:
+    return "FINN, plain convolution" + (", stride 2" if peer.stride == 2 else "")
+
+
+def _cycles_table(figures: list[dict[str, Any]]) -> Table:
+    table = _table("cycles", CYCLES)
     for row in figures:
-        cycles, fmax, efficiency = row["frame_cycles"], row.get("fmax_mhz"), row.get("dsp_efficiency")
+        cycles = row["frame_cycles"]
         table.add_row(
             row["unit"],
-            *(f"{row[key]:,}" for key in ("simd", "pe", "multiplications", "ideal_frame_cycles")),
+            _folding(row),
+            *(f"{row[key]:,}" for key in ("multiplications", "ideal_frame_cycles")),
             f"{cycles:,}" if row["passed"] else "wrong",
             f"{row['ideal_frame_cycles'] / cycles:.2%}" if cycles else "-",
-            *(f"{row[key]:,g}" if key in row else "-" for key in ("lut", "ff", "dsp", "bram")),
-            f"{min(row['seeds'].values()):.1f} to {fmax:.1f}" if fmax else "-",
+        )
+    table.add_section()
+    for peer in PEERS:
+        cells = (f"{peer.multipliers:,}", f"{peer.ideal:,}", f"{peer.frame:,}", f"{peer.ideal / peer.frame:.1%}")
+        table.add_row(_peer(peer), "", *cells, style="dim")
+    return table
+
+
+def _area_table(figures: list[dict[str, Any]]) -> Table:
+    table = _table("area and clock", AREA)
+    for row in figures:
+        fmax, efficiency = row.get("fmax_mhz"), row.get("dsp_efficiency")
+        table.add_row(
+            row["unit"],
+            _folding(row),
+            *(number(row[key]) if key in row else "-" for key in ("lut", "ff", "dsp", "bram")),
+            f"{min(row['seeds'].values()):.0f} to {fmax:.0f}" if fmax else "-",
             f"{efficiency:.2f}" if efficiency else "-",
         )
     table.add_section()
     for peer in PEERS:
-        used = f"{peer.ideal / peer.frame:.1%}"
-        name = "FINN, plain convolution" + (", stride 2" if peer.stride == 2 else "")
-        cells = (f"{peer.multipliers:,}", f"{peer.ideal:,}", f"{peer.frame:,}", used, peer.lut, peer.ff, peer.dsp)
-        table.add_row(name, "", "", *cells, "", peer.fmax, "", style="dim")
+        table.add_row(_peer(peer), "", peer.lut, peer.ff, peer.dsp, "", peer.fmax, "", style="dim")
     return table
 
 

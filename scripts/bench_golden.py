@@ -23,7 +23,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 from torch import Tensor, nn
@@ -36,6 +35,8 @@ from golden.model.network import network
 from golden.networks.resnet import ARCHITECTURES, resnet
 from golden.operators.dynamic_conv import DynamicConv2d
 from golden.support import cli
+from golden.support.tables import show
+from golden.support.terminal import terminal
 from golden.vectors import random_frames
 
 CHANNELS = 64
@@ -113,7 +114,7 @@ WORKS: Mapping[str, Callable[[int, int], Work]] = {"layer": layer_work, "resnet2
 def _seconds(work: Work, repeat: int) -> dict[str, list[float]]:
     """The times of each contestant."""
     seconds: dict[str, list[float]] = {name: [] for name in work.contestants}
-    console = Console(stderr=True)
+    console = terminal(stderr=True)
     with torch.inference_mode(), Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("runs", total=(repeat + 1) * len(seconds))
         for turn in range(repeat + 1):
@@ -155,7 +156,7 @@ def _show(title: str, seconds: dict[str, list[float]], images: int) -> None:
     own = next(iter(median.values()))
     for name, time_taken in median.items():
         table.add_row(name, f"{time_taken:.3f}", f"{images / time_taken:.0f}", f"{own / time_taken:.2f}x")
-    Console().print(table)
+    show(table)
 
 
 def _parser() -> cli.Parser:

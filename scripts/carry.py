@@ -26,11 +26,10 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from rich.console import Console
-
 from golden.support import cli
 from golden.support.cli import UserError
 from golden.support.progress import progress
+from golden.support.terminal import say
 from scripts.studies.content import code_version
 from scripts.studies.functions import FUNCTIONS, Json
 from scripts.studies.grid import SEED
@@ -53,7 +52,6 @@ HERE = Path(__file__).parents[1]
 
 def main(argv: list[str]) -> int:
     options = _parser().parse_args(argv)
-    console = Console(markup=False, highlight=False, soft_wrap=True)
     if "://" not in options.store and not os.path.exists(options.store):
         raise UserError(f"store {options.store} is not there")
     status = 0
@@ -63,19 +61,19 @@ def main(argv: list[str]) -> int:
             found = store.of_function(name)
             others = [result for result in found if result.code != code]
             if not others:
-                console.print(f"{name}: all {len(found)} results are of today's code")
+                say(f"{name}: all {len(found)} results are of today's code")
             for old in dict.fromkeys(result.code for result in others):
                 results = [result for result in others if result.code == old]
                 chosen = sample(results, options.sample)
-                console.print(f"{name}: {len(results)} results of code {old}, {len(chosen)} of them are run again")
+                say(f"{name}: {len(results)} results of code {old}, {len(chosen)} of them are run again")
                 if options.dry_run:
                     continue
                 if different := _different(name, chosen, options.before, old):
                     status = 1
-                    console.print(f"{name}: {different}; all results of code {old} stay as they are")
+                    say(f"{name}: {different}; all results of code {old} stay as they are")
                 else:
                     count = store.carry(name, old, code)
-                    console.print(f"{name}: every figure is the same; {count} results are now of code {code}")
+                    say(f"{name}: every figure is the same; {count} results are now of code {code}")
     return status
 
 
@@ -135,7 +133,9 @@ def _parser() -> cli.Parser:
     parser = cli.Parser(prog="python -m scripts.carry", description=__doc__)
     add = parser.add_argument
     add("store", help="an SQLite file, or a database URL")
-    add("--function", action="append", choices=list(FUNCTIONS), help="only results of this one (default: all)")
+    functions = ", ".join(FUNCTIONS)
+    text = f"only results of this one of {functions} (default: all)"
+    add("--function", action="append", choices=list(FUNCTIONS), metavar="NAME", help=text)
     add("--sample", type=cli.bounded(int, 1, 1000), default=3, metavar="N", help="runs of each (default: 3)")
     add("--before", type=cli.file_path, metavar="DIR", help="a checkout of the code that the results were made with")
     add("--dry-run", action="store_true", help="say what would be run again, change nothing")

@@ -24,11 +24,12 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import partial
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from golden.support import cli
 from golden.support.progress import progress
+from golden.support.tables import show
+from golden.support.terminal import say
 from sim.cases.frozen import CASES
 from sim.cases.reloadable import PREFIX, RELOADABLE
 from sim.evidence.coverage import GOALS, KINDS, REASONS, UnitCoverage, percent
@@ -58,13 +59,12 @@ def main(argv: list[str]) -> int:
             advance(1)
         figures = _figures({name: units[name] for name in names}, options.seed)
         write(figures)
-    Console().print(_table(figures))
-    console = Console(markup=False, highlight=False, soft_wrap=True)
+    show(_table(figures))
     missed = [f"{kind}: {place}" for kind, places in figures["places"].items() for place in places]
     for place in missed[:SHOWN]:
-        console.print(f"missed {place}")
+        say(f"missed {place}")
     if len(missed) > SHOWN:
-        console.print(f"missed {len(missed) - SHOWN} more, --json FILE names them")
+        say(f"missed {len(missed) - SHOWN} more, --json FILE names them")
     return 0 if all(figures[kind] >= GOALS[kind] for kind in KINDS) else 1
 
 

@@ -28,6 +28,7 @@ from typing import Any
 
 from golden.support import cli
 from golden.support.cli import UserError
+from golden.support.terminal import say
 from scripts.checkout import ROOT, in_checkout
 from scripts.prove import PROOFS
 from sim.evidence.coverage import GOALS, KINDS
@@ -67,7 +68,7 @@ def main(argv: list[str]) -> int:
     options = _parser().parse_args(argv)
     if options.list:
         for name, part in PARTS.items():
-            print(f"{name}: {part.command}")
+            say(f"{name}: {part.command}")
         return 0
     names: Sequence[str] = [] if options.page else options.part or list(PARTS)
     if "proofs" in names:
@@ -77,12 +78,12 @@ def main(argv: list[str]) -> int:
     cli.check_folder(out, PAGES, inputs=[_file(kept, name) for name in PARTS])
     status = 0
     for name in names:
-        print(f"{name}: {PARTS[name].command}", flush=True)
+        say(f"{name}: {PARTS[name].command}")
         status |= _run(name, kept)
     found = {name: _read(_file(kept, name)) for name in PARTS if _file(kept, name).exists()}
     contents = (render(found), json.dumps(figures(found), indent=2) + "\n")
     cli.write_files(out, dict(zip(PAGES, contents, strict=True)))
-    print(f"wrote {' and '.join(str(out / name) for name in PAGES)}")
+    say(f"wrote {' and '.join(str(out / name) for name in PAGES)}")
     return status
 
 
@@ -273,7 +274,8 @@ PARTS: Mapping[str, Part] = {
 def _parser() -> cli.Parser:
     parser = cli.Parser(prog="python -m scripts.evidence", description=__doc__)
     which = parser.add_mutually_exclusive_group()
-    which.add_argument("--part", action="append", choices=list(PARTS), help="run this part, and no other")
+    text = f"run this one of {', '.join(PARTS)}, and no other"
+    which.add_argument("--part", action="append", choices=list(PARTS), metavar="NAME", help=text)
     which.add_argument("--page", action="store_true", help="run nothing, write the page of what is kept")
     which.add_argument("--list", action="store_true", help="only say what the parts run")
     parser.add_argument(

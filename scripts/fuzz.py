@@ -34,12 +34,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 from rich.progress import Progress
 
 from golden.contract.layer_file import write_layer
 from golden.support import cli
 from golden.support.arrays import write_array
+from golden.support.terminal import say, terminal
 from hw.export.verilog import generate
 from hw.plan.config import UnitConfig
 from hw.targets.families import TARGETS
@@ -62,7 +62,7 @@ def main(argv: list[str]) -> int:
     for name in SIMULATORS if options.simulator == "mix" else (options.simulator,):
         find_simulator(name)
     folder = cli.output_directory(options.out)
-    console = Console(markup=False, highlight=False, soft_wrap=True)
+    console = terminal()
     outcomes = []
     shown = Progress(console=console, transient=True, disable=not console.is_terminal)
     with cli.json_report(options.json) as write, ProcessPoolExecutor(options.jobs) as pool, shown as bar:
@@ -77,12 +77,12 @@ def main(argv: list[str]) -> int:
             bar.advance(task)
             outcomes.append(case.result())
             for line in outcomes[-1].lines:
-                console.print(line)
+                say(line, console)
         figures = _figures(outcomes, options)
         write(figures)
     failed = figures["fuzz_mismatches"] + figures["fuzz_hangs"]
     where = f"{options.simulator}, target {options.target}"
-    console.print(f"{figures['fuzz_cases']} cases, seed {options.seed}, {where}: {failed} failed")
+    say(f"{figures['fuzz_cases']} cases, seed {options.seed}, {where}: {failed} failed")
     return 1 if failed else 0
 
 

@@ -18,11 +18,12 @@ import os
 from collections import Counter
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from golden.support import cli
 from golden.support.progress import progress
+from golden.support.tables import show
+from golden.support.terminal import say
 from hw.synth.stages import STAGES
 from sim.evidence.mutation import EQUIVALENT, GOAL, SUITE, Fate, campaign
 from sim.simulator.simulators import SIMULATORS, find_simulator
@@ -43,10 +44,9 @@ def main(argv: list[str]) -> int:
             )
         figures = _figures(fates, options)
         write(figures)
-    Console().print(_table(figures))
-    console = Console(markup=False, highlight=False, soft_wrap=True)
+    show(_table(figures))
     for survivor in figures["survivors"]:
-        console.print(f"survived {survivor['unit']}: {survivor['mutant']}")
+        say(f"survived {survivor['unit']}: {survivor['mutant']}")
     return 0 if figures["killed_percent"] >= GOAL else 1
 
 

@@ -26,6 +26,8 @@ from rich.progress import Progress
 from rich.table import Table
 
 from golden.support import cli
+from golden.support.tables import show
+from golden.support.terminal import say, terminal
 from scripts.checkout import ROOT, in_checkout
 
 PROOFS = "tests/proofs"
@@ -40,7 +42,7 @@ NOTHING_CHOSEN = 5
 def main(argv: list[str]) -> int:
     options = _parser().parse_args(argv)
     in_checkout(PROOFS)
-    console = Console(markup=False, highlight=False, soft_wrap=True)
+    console = terminal()
     with cli.json_report(options.json) as write, TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
         status, output = _run(_arguments(options.quick, options.only, options.jobs), report, console)
@@ -122,8 +124,8 @@ def _show(console: Console, cases: list[dict[str, object]], result: dict[str, in
         good, bad = ("found", "NOT FOUND") if case["bug"] else ("proven", "NOT PROVEN")
         what = f"bug: {case['bug']}" if case["bug"] else str(case["builds"])
         table.add_row(str(case["proof"]), what, good if case["passed"] else bad, f"{case['seconds']:.0f}")
-    console.print(table)
-    console.print(
+    show(table)
+    say(
         f"{result['proofs_proven']} of {result['proofs']} proofs hold, "
         f"{result['planted_bugs_found']} of {result['planted_bugs']} planted bugs found"
     )

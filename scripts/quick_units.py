@@ -19,11 +19,11 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 
 from golden.support import cli
 from golden.support.cli import UserError
+from golden.support.tables import show
 from scripts.checkout import in_checkout
 from sim.cases.reloadable import PREFIX
 from sim.evidence.mutation import LONG_PAUSES
@@ -41,7 +41,7 @@ def main(argv: list[str]) -> int:
     options = _parser().parse_args(argv)
     kills = read_kills(options.record or in_checkout(RECORD, "--record FILE"))
     units = choose(kills, options.keep)
-    Console().print(_table(kills, units))
+    show(_table(kills, units))
     return 0 if kept(kills, units) >= options.keep else 1
 
 

@@ -12,6 +12,7 @@ from golden.contract.layer_config import FIELD_RANGES
 from golden.contract.ranges import Range
 from golden.layers import DEFAULT, layer_path, load_layer
 from golden.support import cli
+from golden.support.terminal import say
 from hw.control.register_page import register_markdown
 from hw.control.registers import register_table
 from hw.plan.config import UnitConfig
@@ -38,7 +39,7 @@ def main(argv: list[str]) -> int:
     cli.check_outputs([out], inputs=[layer_path(DEFAULT)])
     with cli.replacing(out) as stream:
         stream.write(page())
-    print(f"wrote {out}")
+    say(f"wrote {out}")
     return 0
 
 

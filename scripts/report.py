@@ -22,11 +22,12 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Column, Table
 
 from golden.support import cli
 from golden.support.cli import UserError
+from golden.support.tables import show
+from golden.support.terminal import say, terminal
 from hw.targets.families import TARGETS
 from scripts.studies import store as stores
 from scripts.studies.catalogue import STUDIES, find_study
@@ -63,17 +64,17 @@ def main(argv: list[str]) -> int:
     }
     cli.check_folder(folder, files, inputs=[store.path])
     cli.write_files(folder, files)
-    console = Console(markup=False, highlight=False, soft_wrap=True)
-    console.print(f"{study.name}: {study.title}\n{study.description}")
+    say(f"{study.name}: {study.title}")
+    say(study.description)
     whole = mean_table(report)
-    for part in whole.parts(_fitting(whole, console.width)):
+    for part in whole.parts(_fitting(whole, terminal().width)):
         table = Table("", *(Column(name, justify="right") for name in part.columns))
         for line, cells in part.lines:
             table.add_row(line, *cells)
-        console.print(table)
+        show(table)
     if report.missing or report.failed:
-        console.print(f"{report.missing} runs are missing, {len(report.failed)} failed: {report.command}")
-    console.print(f"files in {folder}: {', '.join(files)}")
+        say(f"{report.missing} runs are missing, {len(report.failed)} failed: {report.command}")
+    say(f"files in {folder}: {', '.join(files)}")
     return 0
 
 

@@ -32,6 +32,7 @@ from golden.layers.digits import LAYER_NAMES, file_names, read_digits
 from golden.model.fused import FusedKernel, fused_kernel
 from golden.support.arrays import read_array
 from golden.support.cli import Parser, UserError, bounded, check_outputs, file_path, output_directory, replacing, run
+from golden.support.terminal import say
 from hw.synth.toolchain import require
 
 PARTS = ("static", "dynamic", "total")
@@ -88,8 +89,8 @@ def main(argv: list[str]) -> int:
         _draw(rows).savefig(stream, format="png", dpi=130)
     for row in rows:
         product, share = row.subject.layer.config.product, f"{row.share:.0%}"
-        print(f"{product}: output channel {row.output}, dynamic weights are {share} of the magnitude of all weights")
-    print(f"wrote {options.out}")
+        say(f"{product}: output channel {row.output}, dynamic weights are {share} of the magnitude of all weights")
+    say(f"wrote {options.out}")
     return 0
 
 

@@ -32,6 +32,8 @@ from rich.table import Table
 
 from golden.support import cli
 from golden.support.cli import UserError, bounded
+from golden.support.tables import show
+from golden.support.terminal import say, terminal
 from scripts.studies import store as stores
 from scripts.studies.catalogue import STUDIES, find_study
 from scripts.studies.engine import local_client, remote_client, run_jobs
@@ -49,10 +51,10 @@ CORES = os.cpu_count() or 1
 def main(argv: list[str]) -> int:
     options = _parser().parse_args(argv)
     options.workers = options.workers or CORES
-    console = Console(markup=False, highlight=False, soft_wrap=True)
+    console = terminal()
     if options.list:
         for study in STUDIES.values():
-            console.print(f"{study.name}: {study.size} runs. {study.description}")
+            say(f"{study.name}: {study.size} runs. {study.description}")
         return 0
     if options.name is None:
         raise UserError(f"no study is named, allowed are {', '.join(STUDIES)}")
@@ -63,11 +65,11 @@ def main(argv: list[str]) -> int:
         planned = plan(_runs(study, options), store, any_code=options.any_code)
         forecasts = forecast(planned, store)
         if options.dry_run:
-            console.print(_table(study, planned, forecasts))
-            console.print(_cost(planned, forecasts, options))
+            show(_table(study, planned, forecasts))
+            say(_cost(planned, forecasts, options))
             if options.scheduler is None:
                 for text in _lacking(planned):
-                    console.print(f"cannot run here: {text}")
+                    say(f"cannot run here: {text}")
             return 0
         return _run(study, planned, forecasts, store, options, console)
 
@@ -108,15 +110,13 @@ def _run(
         client = local_client(options.workers) if options.scheduler is None else remote_client(options.scheduler, jobs)
         with client as cluster:
             store.prepare()
-            console.print(_cost(planned, forecasts, options))
+            say(_cost(planned, forecasts, options))
             with live(console, labels) as watch:
                 results |= {result.content: result for result in run_jobs(jobs, cluster, keep=store.put, watch=watch)}
     failed = [run for run in planned if not results[run.job.content].done]
-    console.print(
-        f"{study.name}: {len(planned)} runs, {len(planned) - len(left)} of them stored before, {len(failed)} failed"
-    )
+    say(f"{study.name}: {len(planned)} runs, {len(planned) - len(left)} of them stored before, {len(failed)} failed")
     for run in failed:
-        console.print(f"failed: {_label(study, run.run)}: {results[run.job.content].complaint}")
+        say(f"failed: {_label(study, run.run)}: {results[run.job.content].complaint}")
     wrong = compared(study, [(run.run, results[run.job.content]) for run in planned], console)
     return 1 if failed or wrong else 0
 
@@ -130,10 +130,10 @@ def compared(study: Study, results: Sequence[tuple[Run, Result]], console: Conso
 
     lines = [f"differs: {_label(study, run)}: {text}" for run, result in found for text in complaints(result.figures)]
     for line in lines:
-        console.print(line)
+        say(line, console)
     if not lines:
         count = sum(elements(result.figures) for _, result in found)
-        console.print(f"all {count:,} output elements of the simulated units agree with the integer model")
+        say(f"all {count:,} output elements of the simulated units agree with the integer model", console)
     return bool(lines)
 
 

@@ -22,7 +22,6 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from rich.console import Console
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 from threadpoolctl import threadpool_limits
@@ -35,6 +34,7 @@ from golden.operators.xvolution import XVolution
 from golden.quantise.layer import quantise
 from golden.support.cli import Parser, bounded, check_folder, file_path, output_directory, run
 from golden.support.progress import progress
+from golden.support.terminal import say
 from scripts.checkout import in_checkout
 
 #: Folder of the checked-in layers.
@@ -99,13 +99,12 @@ def main(argv: list[str]) -> int:
         write_digits(out, result, LAYER_NAMES[options.product])
         integer_prediction = result.logits(integer.run(result.layer, result.frames)).argmax(axis=1)
 
-    console = Console(markup=False)
     for name, prediction in (("float", result.float_prediction), ("8-bit integers", integer_prediction)):
         right = result.correct(prediction)
-        console.print(f"{name}: {right} of {HELD_OUT} held-out digits right ({right / HELD_OUT:.2%})")
+        say(f"{name}: {right} of {HELD_OUT} held-out digits right ({right / HELD_OUT:.2%})")
     c = result.layer.config
     sim_shift = "" if c.sim_shift is None else f"sim_shift {c.sim_shift}, "
-    console.print(f"{sim_shift}attn_shift {c.attn_shift}, files in {out}")
+    say(f"{sim_shift}attn_shift {c.attn_shift}, files in {out}")
     return 0
 
 

@@ -20,13 +20,12 @@ from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-from rich.console import Console
-
 from golden.contract.folding import Folding
 from golden.layers import FILES, layer_path, load_layer
 from golden.support import cli
 from golden.support.cli import UserError
 from golden.support.progress import progress
+from golden.support.terminal import say
 from hw.export.verilog import generate
 from hw.plan.config import UnitConfig
 from hw.targets.families import TARGETS
@@ -59,13 +58,12 @@ def main(argv: list[str]) -> int:
     if options.write:
         with cli.replacing(path) as stream:
             stream.write(json.dumps(hashes, indent=0) + "\n")
-        print(f"wrote {path}")
+        say(f"wrote {path}")
         return 0
     different = [name for name, digest in hashes.items() if kept.get(name) != digest]
-    console = Console(markup=False, highlight=False, soft_wrap=True)
     for name in different:
-        console.print(f"{name}: {'another text' if name in kept else 'no hash is kept'}")
-    console.print(f"{len(hashes) - len(different)} of {len(hashes)} units are the same.")
+        say(f"{name}: {'another text' if name in kept else 'no hash is kept'}")
+    say(f"{len(hashes) - len(different)} of {len(hashes)} units are the same.")
     return 1 if different else 0
 
 

@@ -11,10 +11,9 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from rich.console import Console
-
 from golden.support import cli
 from golden.support.cli import UserError
+from golden.support.terminal import say
 from hw.export.verilog import generate
 from sim.reloadable.exercise import SCENARIOS, exercise_reloadable
 from sim.simulator.job import Job
@@ -44,8 +43,7 @@ def main(argv: list[str]) -> int:
             waves=options.waves,
         )
     (message,) = verdicts.values()
-    console = Console(markup=False, highlight=False, soft_wrap=True)
-    console.print(f"scenario {options.scenario} of seed {job.seed}, {simulator.name}: {message or 'passed'}")
+    say(f"scenario {options.scenario} of seed {job.seed}, {simulator.name}: {message or 'passed'}")
     return 0 if message is None else 1
 
 

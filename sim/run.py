@@ -17,14 +17,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
 from golden.layers import activations, layer_path, load_layer
 from golden.support import cli
 from golden.support.arrays import read_array, write_array
 from golden.support.cli import UserError
+from golden.support.numbers import number
 from golden.support.progress import progress
+from golden.support.tables import show
+from golden.support.terminal import say
 from hw.export.verilog import generate
 from hw.options import add_unit_options, unit_config
 from hw.targets.families import GENERIC
@@ -116,25 +118,24 @@ def _input_path(options: Any) -> Path:
 
 
 def _show(report: dict[str, Any], result: SimulationResult, timing: dict[str, int]) -> None:
-    console = Console(markup=False, highlight=False, soft_wrap=True)
     table = Table("", "measured", "predicted", "ideal", title=f"{report['layer']} in {report['simulator']}")
     for column in table.columns[1:]:
         column.justify = "right"
-    latency, interval = report["first_output_latency"], _interval(report["frame_cycles"])
-    predicted = (report["predicted_latency"], report["predicted_frame_cycles"])
-    table.add_row("first output after first input, cycles", str(latency), str(predicted[0]), "")
-    table.add_row("cycles per frame", interval, str(predicted[1]), str(report["ideal_frame_cycles"]))
-    console.print(table)
+    latency, predicted = report["first_output_latency"], number(report["predicted_latency"])
+    table.add_row("first output after first input, cycles", "-" if latency is None else number(latency), predicted, "")
+    interval, predicted = _interval(report["frame_cycles"]), number(report["predicted_frame_cycles"])
+    table.add_row("cycles per frame", interval, predicted, number(report["ideal_frame_cycles"]))
+    show(table)
     names = ("simd", "pe", "target", "pack", "seed")
-    facts = ", ".join([f"{report['frames']} frames", *(f"{name} {report[name]}" for name in names)])
-    console.print(f"{facts}: {report['cycles']} cycles at {report['cycles_per_second'] / 1e3:.0f} k cycles/s")
+    facts = ", ".join([f"{number(report['frames'])} frames", *(f"{name} {report[name]}" for name in names)])
+    say(f"{facts}: {number(report['cycles'])} cycles at {number(report['cycles_per_second'])} cycles a second")
     if report["idle"] == report["stall"] == 0:
         differences = result.timing_complaints(timing)
-        console.print(f"Cycle figures at full rate: {'; '.join(differences) or 'as predicted'}.")
+        say(f"Cycle figures at full rate: {'; '.join(differences) or 'as predicted'}.")
     if result.passed:
-        console.print(f"All {result.expected.size} output elements agree with the integer model.")
+        say(f"All {number(result.expected.size)} output elements agree with the integer model.")
     for complaint in result.complaints():
-        console.print(f"Wrong: {complaint}.")
+        say(f"Wrong: {complaint}.")
 
 
 def _interval(frame_cycles: list[int | None]) -> str:
@@ -142,7 +143,8 @@ def _interval(frame_cycles: list[int | None]) -> str:
     known = [cycles for cycles in frame_cycles if cycles is not None]
     if not known:
         return "-"
-    return str(min(known)) if min(known) == max(known) else f"{min(known)} to {max(known)}"
+    least, most = min(known), max(known)
+    return number(least) if least == most else f"{number(least)} to {number(most)}"
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """The command-line convention that every ``python -m`` entry point follows.
 
 A wrong input ends the program with exit status 2 and one line on standard error,
-``error: <what, its value, what is allowed>``. Outputs are written whole or not at all.
+``error: <what, its value, what is allowed>``. Only a terminal gets it wrapped. Outputs are written
+whole or not at all.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import io
 import itertools
 import json
 import os
+import shutil
 import sys
 import tempfile
 import unicodedata
@@ -22,13 +24,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, NoReturn
 
+from golden.support.terminal import say, terminal
+from golden.support.wrapping import wrapped_help
+
 
 class UserError(ValueError):
     """Wrong input from outside the program. Its text is the one line that the user sees."""
 
 
 class Parser(argparse.ArgumentParser):
-    """``ArgumentParser`` that keeps the line breaks of examples and fails in one line.
+    """``ArgumentParser`` that fits its texts to the terminal, keeps commands of examples whole, and fails in one line.
 
     Abbreviated options are refused: a script that relies on one breaks when another
     option with the same beginning is added.
@@ -36,6 +41,10 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, **kwargs: Any) -> None:
         kwargs.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
+        # As argparse does for options, which it wraps itself.
+        width = shutil.get_terminal_size().columns - 2
+        for text in ("description", "epilog"):
+            kwargs[text] = wrapped_help(kwargs.get(text) or "", width)
         super().__init__(allow_abbrev=False, **kwargs)
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
@@ -138,7 +147,7 @@ def _call(main: Callable[[list[str]], int]) -> int | str | None:
 
 
 def _fail(message: str) -> int:
-    print("error: " + " ".join(message.split()), file=sys.stderr)
+    say("error: " + " ".join(message.split()), terminal(stderr=True))
     return 2
 
 

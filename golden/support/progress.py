@@ -1,4 +1,4 @@
-"""A progress bar that appears only when someone is watching and the wait is long."""
+"""What is seen while a command works. Nothing of it is left when the command says what it found."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator
 
-from rich.console import Console
 from rich.progress import Progress
+
+from golden.support.terminal import terminal
 
 #: Seconds of work before the bar appears.
 PATIENCE = 1.0
@@ -15,11 +16,12 @@ PATIENCE = 1.0
 
 @contextlib.contextmanager
 def progress(label: str, total: float) -> Iterator[Callable[[float], None]]:
-    """Yield ``advance(amount)``, to be called until the amounts add up to ``total``.
+    """A bar. Yield ``advance(amount)``, to be called until the amounts add up to ``total``.
 
-    The bar goes to standard error, if that is a terminal, and is wiped at the end.
+    The bar appears only when the wait is long. It goes to standard error, if that is a terminal, and is
+    wiped at the end.
     """
-    console = Console(stderr=True)
+    console = terminal(stderr=True)
     bar = Progress(console=console, transient=True, disable=not console.is_terminal)
     task = bar.add_task(label, total=total)
     appears = time.monotonic() + PATIENCE
@@ -33,3 +35,14 @@ def progress(label: str, total: float) -> Iterator[Callable[[float], None]]:
         yield advance
     finally:
         bar.stop()
+
+
+@contextlib.contextmanager
+def spinner(label: str) -> Iterator[Callable[[str], None]]:
+    """A wheel that turns beside ``label``. Yield a function that changes the label.
+
+    The wheel goes to standard error, if that is a terminal, and is wiped at the end. What is shown before
+    the end runs into it: results are shown afterwards.
+    """
+    with terminal(stderr=True).status(label) as status:
+        yield status.update

@@ -140,7 +140,9 @@ class Cells:
 
     def _gates(self, wide: int, narrow: int) -> Area:
         """A product of adders, with registers between its gates and a tree of two-input nodes."""
-        total, nodes, grown = Area(lut=wide * narrow, ff=wide * narrow), narrow, 1
+        # Where gates have registers, the registers' resets are the gates.
+        luts = 0 if narrow > NARROW_LIMB else wide * narrow
+        total, nodes, grown = Area(lut=luts, ff=wide * narrow), narrow, 1
         while nodes > 1:
             nodes, grown = -(-nodes // 2), 2 * grown
             total += Area(lut=self.adder(2, wide + grown), ff=wide + grown).times(nodes)

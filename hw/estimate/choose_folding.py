@@ -1,19 +1,28 @@
-"""Automatic folding: the cheapest unit of a layer that reaches a frame rate on a device."""
+"""Automatic folding: the cheapest unit of a layer that reaches a frame rate on a device, and what fits at all."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import groupby
 
 from golden.contract.folding import Folding
 from golden.contract.layer_config import LayerConfig
 from golden.support.cli import UserError
+from golden.support.numbers import at_most, number
 from hw.estimate.estimate import Estimate, estimate
+from hw.estimate.fit import fits, uses
 from hw.plan.config import UnitConfig
 from hw.plan.geometry import Geometry
 from hw.plan.schedule import find_schedule
+from hw.plan.scope import scope_of
 from hw.targets.devices import CAPACITY
 from hw.targets.families import NARROW_OPERAND
+
+#: Of units whose numbers of multipliers differ by no more than this share, LUTs say which is the cheapest.
+ALIKE = 0.03
+#: What the cheapest unit is, in words.
+CHEAPEST = f"fewest DSPs; where these are within {100 * ALIKE:g} %, fewest LUTs"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +40,50 @@ class Wish:
     clock_mhz: float
 
 
+def choose_folding(config: UnitConfig, wish: Wish) -> Estimate:
+    """The estimate of the cheapest unit that reaches ``wish`` and is like ``config`` but for its folding.
+
+    Raises `UserError` if no unit reaches ``wish``. The message says what the device can reach.
+    """
+    rates = {folding: 1e6 * wish.clock_mhz / cycles for folding, cycles in _frame_cycles(config).items()}
+    enough = [folding for folding, rate in rates.items() if rate >= wish.fps]
+    if found := _fitting(config, enough, wish.device):
+        return cheapest(found)
+    asked = f"{number(wish.fps)} fps are out of reach on {wish.device} at {number(wish.clock_mhz)} MHz"
+    best = _fastest(config, wish.device)
+    if best is None:
+        raise UserError(f"{asked}: no folding of the layer fits")
+    rate, folding = at_most(1e6 * wish.clock_mhz / best.frame_cycles), best.config.folding
+    raise UserError(f"{asked}: at most {rate} frames/s, with simd {folding.simd}, pe {folding.pe}")
+
+
+def cheapest(units: Iterable[Estimate]) -> Estimate:
+    """The cheapest of ``units``, as `CHEAPEST` says. Their target's multipliers must be known."""
+    counted = [(unit.dsp, unit.lut, unit) for unit in units if unit.dsp is not None]
+    most = (1 + ALIKE) * min(dsp for dsp, _, _ in counted)
+    _, _, unit = min((each for each in counted if each[0] <= most), key=lambda each: (each[1], each[0]))
+    return unit
+
+
+def check_fit(config: UnitConfig, device: str) -> None:
+    """Raise `UserError` where ``device`` cannot hold the unit, whatever synthesis makes of it.
+
+    Multipliers and block RAMs are known. LUTs and flip-flops decide only where their estimate leaves no
+    doubt (`hw.estimate.fit.CERTAIN`). The message names the fastest folding that fits.
+    """
+    unit, folding = estimate(config), config.folding
+    lacking = [use for use in uses(unit, device) if use.surely_lacks]
+    if not lacking:
+        return
+    said = f"simd {folding.simd}, pe {folding.pe} do not fit {device}: {', '.join(map(str, lacking))}"
+    if unit.dsp is None:
+        raise UserError(f"{said}; fewer lanes take less")
+    best = _fastest(config, device)
+    if best is None:
+        raise UserError(f"{said}; no folding of the layer fits")
+    raise UserError(f"{said}; the fastest that fit are simd {best.config.folding.simd}, pe {best.config.folding.pe}")
+
+
 def legal_foldings(config: LayerConfig) -> Iterator[Folding]:
     """All foldings of a layer."""
     for simd in _divisors(config.in_channels):
@@ -38,56 +91,51 @@ def legal_foldings(config: LayerConfig) -> Iterator[Folding]:
             yield Folding(simd=simd, pe=pe)
 
 
-def choose_folding(config: UnitConfig, wish: Wish) -> Estimate:
-    """The estimate of the cheapest unit that reaches ``wish`` and is like ``config`` but for its folding.
+def _fastest(config: UnitConfig, device: str) -> Estimate | None:
+    """The fastest unit that fits into ``device``, the cheapest of those that are as fast; None where none fits."""
+    cycles = _frame_cycles(config)
+    for _, foldings in groupby(sorted(cycles, key=lambda folding: cycles[folding]), lambda folding: cycles[folding]):
+        if found := _fitting(config, foldings, device):
+            return cheapest(found)
+    return None
 
-    The cheapest unit has the fewest multipliers, and of those with as few the fewest LUTs.
 
-    Raises `UserError` if no unit reaches ``wish``. The message says what the device can reach.
-    """
-    layer = config.layer.config
-    rates = {
-        folding: 1e6 * wish.clock_mhz / find_schedule(Geometry(config=layer, folding=folding)).frame_cycles
+def _frame_cycles(config: UnitConfig) -> dict[Folding, int]:
+    layer, model = config.layer.config, scope_of(config).cycle_model
+    return {
+        folding: find_schedule(Geometry(config=layer, folding=folding), model).frame_cycles
         for folding in legal_foldings(layer)
     }
-    enough = [
-        unit for folding, rate in rates.items() if rate >= wish.fps and (unit := _fitting(config, folding, wish.device))
-    ]
-    if enough:
-        return min(enough, key=lambda unit: (unit.dsp, unit.lut))
-    asked = f"fps {wish.fps:g} is out of reach on {wish.device} at {wish.clock_mhz:g} MHz"
-    for folding, rate in sorted(rates.items(), key=lambda item: -item[1]):
-        if _fitting(config, folding, wish.device):
-            raise UserError(f"{asked}, at most {rate:.1f} frames/s are (simd {folding.simd}, pe {folding.pe})")
-    raise UserError(f"{asked}: no folding of the layer fits")
 
 
-def fits(unit: Estimate, device: str) -> bool:
-    """Whether the estimate says that a unit fits into ``device``."""
-    has = CAPACITY[device]
-    assert unit.dsp is not None and unit.bram is not None
-    return unit.lut <= has.lut and unit.ff <= has.ff and unit.dsp <= has.dsp and unit.bram <= has.bram
+def _fitting(config: UnitConfig, foldings: Iterable[Folding], device: str) -> list[Estimate]:
+    """The units with ``foldings`` that can be built and fit into ``device``."""
+    found = []
+    for folding in foldings:
+        candidate = replace(config, folding=folding)
+        if _is_hopeless(candidate, device):
+            continue
+        try:
+            unit = estimate(candidate)
+        except UserError:  # more lanes than a vector holds
+            continue
+        if fits(unit, device):
+            found.append(unit)
+    return found
 
 
-def _fitting(config: UnitConfig, folding: Folding, device: str) -> Estimate | None:
-    """The unit with ``folding`` if it can be built and fits the device."""
-    if _is_hopeless(config.layer.config, folding, device):
-        return None
-    try:
-        unit = estimate(replace(config, folding=folding))
-    except UserError:  # more lanes than a vector holds
-        return None
-    return unit if fits(unit, device) else None
-
-
-def _is_hopeless(config: LayerConfig, folding: Folding, device: str) -> bool:
-    """Whether a device cannot hold the products of a cycle, two to a multiplier. This is far quicker than `fits`."""
-    geometry, has = Geometry(config=config, folding=folding), CAPACITY[device]
-    lanes = folding.simd * (1 if config.depthwise else folding.pe)
-    products = lanes * (len(geometry.conv_taps) + len(geometry.attn_taps))
-    hard = min(config.weight_bits, config.in_bits) > NARROW_OPERAND
-    # A product of adders takes at least a LUT.
-    return -(-products // 2) > has.dsp if hard else products > has.lut
+def _is_hopeless(config: UnitConfig, device: str) -> bool:
+    """Whether a device cannot hold the products of a cycle or the weights. This is far quicker than `fits`."""
+    layer, folding, fabric, has = config.layer.config, config.folding, config.target.fabric, CAPACITY[device]
+    geometry = Geometry(config=layer, folding=folding)
+    taps = len(geometry.conv_taps) + len(geometry.attn_taps)
+    products = folding.simd * (1 if layer.depthwise else folding.pe) * taps
+    hard = min(layer.weight_bits, layer.in_bits) > NARROW_OPERAND
+    # Two products share a multiplier. A product of adders takes at least a LUT.
+    if -(-products // 2) > has.dsp if hard else products > has.lut:
+        return True
+    weights = layer.out_channels * layer.fan_in_channels * taps * layer.weight_bits
+    return weights > has.bram * fabric.block_kbit * 1024 + has.lut * 2**fabric.lut_inputs
 
 
 def _divisors(count: int) -> list[int]:

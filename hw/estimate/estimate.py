@@ -15,20 +15,26 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 
+from hw.blocks import memory
 from hw.blocks.latency import tree_latency
-from hw.blocks.memory import LATENCY, kind
 from hw.blocks.multiply import product_latency
 from hw.blocks.pipeline import index_shape
 from hw.estimate.cells import Cells
+from hw.estimate.frozen import FrozenKind
+from hw.estimate.kind import Kind
+from hw.estimate.reloadable import ReloadableKind
+from hw.estimate.shifters import aligned_area, scaled_area
 from hw.estimate.similarity import chain_area, combine_area, group_macs_area, similarity_area
-from hw.frozen.input_order import InputOrder
 from hw.plan.config import UnitConfig
 from hw.plan.dsp_count import attention_in_fabric
 from hw.plan.packing import Chain
+from hw.plan.scope import FrozenScope, ReloadableScope, Scope
 from hw.plan.shapes import Shapes, shape_of
-from hw.plan.weight_layout import bank_members
 from hw.targets.area import Area
 from hw.unit.timetable import Timetable
+
+#: The kind of a unit, by what is known of its layer.
+_KINDS: Mapping[type[Scope], Kind] = {FrozenScope: FrozenKind(), ReloadableScope: ReloadableKind()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,21 +71,22 @@ class Estimate:
 
 
 def estimate(config: UnitConfig) -> Estimate:
-    """The figures of the frozen unit of ``config``, without generating it."""
+    """The figures of the unit of ``config``, without generating it."""
     shapes = Shapes(config)
-    times, cells = Timetable(shapes), Cells(config.target)
+    times, cells, kind = Timetable(shapes), Cells(config.target), _KINDS[type(shapes.scope)]
     stages = {
-        "sequencer": _sequencer(shapes, cells),
-        "row_store": _row_store(shapes, cells),
+        **kind.stages(shapes, cells),
+        "sequencer": kind.sequencer(shapes, cells),
+        "row_store": _row_store(shapes, cells, kind),
         "window": _window(shapes, cells),
         "similarity": Area() if shapes.heads is None else similarity_area(shapes, cells),
-        "weight_store": _weight_store(shapes, cells),
+        "weight_store": kind.words(shapes, cells),
         "tap_macs": _tap_macs(shapes, cells),
         "attention_combine": _attention_combine(shapes, cells),
-        "channel_accumulate": _channel_accumulate(shapes, cells),
-        "requantise": _requantise(shapes, cells),
+        "channel_accumulate": _channel_accumulate(shapes, cells, kind),
+        "requantise": _requantise(shapes, cells, kind),
         "output_stream": _output_stream(shapes, cells, times.fifo_depth),
-        "top": _top(shapes, cells, times),
+        "top": _top(shapes, cells, times) + kind.tags(shapes, cells, times.latency),
     }
     total = sum(stages.values(), Area())
     free = config.target.dsp is None
@@ -93,28 +100,23 @@ def estimate(config: UnitConfig) -> Estimate:
     )
 
 
-def _sequencer(shapes: Shapes, cells: Cells) -> Area:
-    # Control logic follows the widths of the walk's queues. The factors are fitted.
-    bits = sum(width for _, width in InputOrder(shapes).queues)
-    return Area(lut=round(bits * (5.4 if cells.six else 9.6)), ff=8 * bits)
-
-
-def _row_store(shapes: Shapes, cells: Cells) -> Area:
+def _row_store(shapes: Shapes, cells: Cells, kind: Kind) -> Area:
     g, stride, slots = shapes.geometry, shapes.layer.config.stride, shapes.schedule.slots
     rows, pixel, depth = len(g.rows), shapes.pixel.size, shapes.row_depth
     group = pixel * stride
     address, select = index_shape(depth).width, index_shape(slots).width
-    in_block = kind(shapes.target, depth, read_only=False) == "block"
+    in_block = memory.kind(shapes.target, depth, read_only=False) == "block"
     # Behind a memory in LUTs a word has all its registers in fabric. A Xilinx block RAM keeps one of them, an ECP5's
     # block RAM two.
-    fabric = LATENCY + shapes.target.fast - (0 if not in_block else 1 if cells.six else LATENCY)
+    fabric = memory.LATENCY + shapes.target.fast - (0 if not in_block else 1 if cells.six else memory.LATENCY)
     words = cells.delay(slots * group, fabric)
-    registers = rows * group + 2 * pixel
-    control = 4 * address + rows * (3 + select) + slots + 3 * select + 9
+    registers = rows * group + pixel
+    control = address + rows * (3 + select) + slots + 3 * select - 1
     # A four-to-one choice takes a LUT6, or two LUT4.
     choice = -(-slots // 4) if cells.six else -(-slots // 2)
-    fitted = (12 + 2 * address + 6 * rows) if cells.six else (22 + 4 * address + 5.5 * rows)
-    logic = words + Area(lut=round(rows * group * choice + fitted + 40 * (stride - 1)), ff=registers + control)
+    writer_luts, writer_registers = kind.beat_writer(shapes, cells)
+    luts = rows * group * choice + 12 + writer_luts + 40 * (stride - 1)
+    logic = words + Area(lut=round(luts), ff=registers + control + writer_registers)
     if in_block:
         return logic + Area(bram=cells.block(depth, pixel)).times(slots * stride)
     return logic + cells.lut_memory(depth, pixel).times(slots * stride)
@@ -148,51 +150,6 @@ def _window(shapes: Shapes, cells: Cells) -> Area:
             bits = element * simd // shapes.plan.group
             total += cells.delay(bits, skew + late + plain) + Area(ff=0 if plain else bits)
     return total
-
-
-def _weight_store(shapes: Shapes, cells: Cells) -> Area:
-    depth, width, address = shapes.weight_depth, shapes.weight.width, index_shape(shapes.weight_depth).width
-    total = Area()
-    if depth > 1:
-        bits = [len(members) * width for members in bank_members(shapes)]
-        if shapes.target.lane_registers:
-            bank = sum((_words(cells, depth, b) + Area(ff=address) for b in bits), Area())
-            total += bank.times(shapes.lanes)
-        elif kind(shapes.target, depth, read_only=True) == "block":
-            bank = sum((_words(cells, depth, b) for b in bits), Area())
-            total += bank.times(shapes.lanes) + Area(ff=address * 2)
-        else:
-            total += sum((_words(cells, depth, b * shapes.lanes) for b in bits), Area()) + Area(ff=address * 3)
-    constants = shapes.constant_depth
-    if constants > 1:
-        for shape in (shapes.bias, shapes.multiplier):
-            if kind(shapes.target, constants, read_only=True) == "block":
-                total += _words(cells, constants, shape.width).times(shapes.folding.pe)
-            else:
-                total += _words(cells, constants, shape.width * shapes.folding.pe)
-            total += Area(ff=index_shape(constants).width)
-    return total
-
-
-def _words(cells: Cells, depth: int, bits: int) -> Area:
-    """A read-only memory of ``bits`` bits a word, with what is registered behind it."""
-    if kind(cells.target, depth, read_only=True) == "block":
-        in_block = cells.target.block_memory is not None
-        return Area(bram=cells.block(depth, bits, read_only=True), ff=0 if in_block else bits)
-    different = _different(depth, bits)
-    luts = different * -(-depth // (64 if cells.six else 16)) if depth > 4 else different // 3
-    return Area(lut=luts, ff=2 * different)
-
-
-def _different(depth: int, bits: int) -> int:
-    """How many of ``bits`` random bits of ``depth`` words differ from each other. Bits that are alike share logic."""
-    columns = max(1, 2**depth - 2)
-    return min(bits, round(columns * (1 - (1 - 1 / columns) ** bits))) if depth <= 32 else bits
-
-
-def _fixed(shapes: Shapes) -> float:
-    """Share of the bits of biases and multipliers that synthesis sees to be the same in all words."""
-    return 0 if shapes.target.lane_registers else 2.0 ** (1 - shapes.constant_depth)
 
 
 def _tap_macs(shapes: Shapes, cells: Cells) -> Area:
@@ -258,21 +215,23 @@ def _chain_sums(shapes: Shapes, cells: Cells) -> Area:
 
 
 def _attention_combine(shapes: Shapes, cells: Cells) -> Area:
+    combined = shape_of(shapes.ranges.combined).width
+    shift = shapes.settings.attn_shift
     if not shapes.geometry.attn_taps:
-        return Area()
+        return scaled_area(cells, shift, combined).times(shapes.lanes * shapes.lane_channels)
     if shapes.heads is not None:
         return combine_area(shapes, cells)
     attn, conv = shape_of(shapes.ranges.attn_sum), shape_of(shapes.ranges.conv_sum).width
-    combined = shape_of(shapes.ranges.combined).width
     in_fabric = attention_in_fabric(shapes)
     cycles = product_latency(shapes.target, attn, shapes.element, in_fabric=in_fabric)
-    upper = max(0, combined - shapes.layer.config.attn_shift)
+    upper = max(0, combined - shift.allowed.low)
     channel = cells.product(attn, shapes.element, attn.width + shapes.element.width, in_fabric=in_fabric)
-    channel += cells.delay(conv, cycles) + Area(lut=cells.adder(2, upper), ff=combined)
+    channel += cells.delay(conv, cycles - shift.latency) + scaled_area(cells, shift, combined)
+    channel += Area(lut=cells.adder(2, upper), ff=combined)
     return channel.times(shapes.lanes * shapes.lane_channels)
 
 
-def _channel_accumulate(shapes: Shapes, cells: Cells) -> Area:
+def _channel_accumulate(shapes: Shapes, cells: Cells, kind: Kind) -> Area:
     acc, terms = shape_of(shapes.ranges.accumulator).width, shapes.combined.length
     tree = cells.tree([shapes.combined.elem_shape.width] * terms, acc, shapes.target.radix(terms))
     if shapes.beats_per_output == 1:
@@ -282,22 +241,20 @@ def _channel_accumulate(shapes: Shapes, cells: Cells) -> Area:
         # their loop, beside it and a cycle earlier or later.
         low, high = acc // 2, acc - acc // 2
         # Half the fixed bits of the bias are zero. They need no LUT in front of a carry chain beside the LUTs.
-        first = round(cells.adder(2, acc) * (1 - _fixed(shapes) / 2 if cells.six else 1))
+        first = round(cells.adder(2, acc) * (1 - kind.alike(shapes) / 2 if cells.six else 1))
         adders = first + cells.adder(2, low + 1) + cells.adder(2, high)
-        bias = (
-            shapes.bias.width if shapes.target.lane_registers else _different(shapes.constant_depth, shapes.bias.width)
-        )
-        lane = Area(lut=adders, ff=bias + acc + 3 * low + 3 * high + 1)
+        lane = Area(lut=adders, ff=kind.bias_bits(shapes) + acc + 3 * low + 3 * high + 1)
     else:
         lane = Area(lut=2 * acc, ff=acc)
     return (tree + lane).times(shapes.folding.pe)
 
 
-def _requantise(shapes: Shapes, cells: Cells) -> Area:
+def _requantise(shapes: Shapes, cells: Cells, kind: Kind) -> Area:
     acc, scaled = shape_of(shapes.ranges.accumulator), shape_of(shapes.ranges.scaled).width
-    c = shapes.layer.config
-    area = cells.product(acc, shapes.multiplier, scaled, alike=_fixed(shapes))
-    area += cells.rounded(scaled, c.out_shift, c.out_range, shapes.result.width)
+    c, shift = shapes.layer.config, shapes.settings.out_shift
+    area = cells.product(acc, shapes.multiplier, scaled, alike=kind.alike(shapes))
+    area += aligned_area(cells, shift, scaled)
+    area += cells.rounded(scaled + shift.span, shift.allowed.high, c.out_range, shapes.result.width)
     return area.times(shapes.folding.pe)
 
 

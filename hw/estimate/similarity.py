@@ -7,6 +7,7 @@ from amaranth.hdl import Shape
 from hw.blocks.latency import tree_latency
 from hw.blocks.multiply import product_latency
 from hw.estimate.cells import Cells
+from hw.estimate.shifters import scaled_area
 from hw.plan.dsp_count import attention_in_fabric
 from hw.plan.group_packing import pair_width
 from hw.plan.packing import Chain
@@ -97,8 +98,10 @@ def combine_area(shapes: Shapes, cells: Cells) -> Area:
     lane += cells.tree([width] * products, acc, target.radix(products))
     lane += cells.tree([conv] * groups, acc, target.radix(groups))
     waits = product_latency(target, attn, sim, in_fabric=in_fabric) + tree_latency(products, target.radix(products))
-    lane += cells.delay(conv + (groups - 1).bit_length(), max(0, waits - tree_latency(groups, target.radix(groups))))
-    lane += Area(lut=cells.adder(2, max(0, acc - shapes.layer.config.attn_shift)), ff=acc)
+    shift = shapes.settings.attn_shift
+    early = max(0, waits - tree_latency(groups, target.radix(groups)) - shift.latency)
+    lane += cells.delay(conv + (groups - 1).bit_length(), early) + scaled_area(cells, shift, acc)
+    lane += Area(lut=cells.adder(2, max(0, acc - shift.allowed.low)), ff=acc)
     return lane.times(shapes.lanes)
 
 

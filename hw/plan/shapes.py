@@ -12,6 +12,7 @@ from amaranth.lib import data
 
 from golden.contract.ranges import Range
 from golden.support.cli import UserError
+from golden.support.numbers import number
 from hw.plan.sizes import Sizes
 
 #: The generator's limit on the width of a vector.
@@ -50,9 +51,8 @@ class Shapes(Sizes):
         }
         for name, bits in widest.items():
             if bits > MAX_VECTOR_BITS:
-                raise UserError(
-                    f"{name} {getattr(self.folding, name)} needs a vector of {bits} bits, allowed are {MAX_VECTOR_BITS}"
-                )
+                asked = f"{name} {getattr(self.folding, name)} needs a vector of {number(bits)} bits"
+                raise UserError(f"{asked}, allowed are {number(MAX_VECTOR_BITS)}")
 
     @property
     def element(self) -> Shape:

@@ -18,5 +18,6 @@ A unit's Verilog passes the modules in this order:
 `performance`       what cycles, clock and multipliers are worth
 `report`            all figures as plain data, ``report.json``
 `page`              all figures as a page with a picture, ``report.html``
+`files`             what is written, the netlist and the configuration of the device included
 ==================  ================================================================================
 """

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from golden.layers import layer_path, load_layer
 from golden.support import cli
+from golden.support.numbers import number
+from golden.support.progress import spinner
+from golden.support.tables import show
+from golden.support.terminal import say
 from hw.export.verilog import generate
 from hw.options import add_unit_options, unit_config
+from hw.synth.files import FILES, write_report
 from hw.synth.placement import DEVICES, SPEEDS
 from hw.synth.report import report, rows
 from hw.synth.synthesis import find_goal, synthesise
@@ -20,33 +23,32 @@ from hw.synth.toolchain import require
 from hw.targets.area import RESOURCES
 from hw.targets.families import ECP5
 
-#: Names of the files that are written.
-FILES = ("report.json", "report.html")
 EXAMPLES = """\
 examples:
-  python -m hw.synth --target ecp5                          the default layer, placed and routed
-  python -m hw.synth --target ecp5 --simd 2 --seeds 3       the fastest of three placements
-  python -m hw.synth tiny --target ecp5 --device ecp5-25f   on the smallest device
-  python -m hw.synth my_layer.npz --target xcup             cells of an UltraScale+, no clock
+  python -m hw.synth --simd 1 --pe 2                          the default layer on an ECP5, placed and routed
+  python -m hw.synth --simd 2 --pe 4 --seeds 3                the fastest of three placements
+  python -m hw.synth tiny --simd 1 --pe 1 --device ecp5-25f   on the smallest device
+  python -m hw.synth my_layer.npz --target xcup               cells of an UltraScale+, no clock
 """
 
 
 def main(argv: list[str]) -> int:
     args = _parser().parse_args(argv)
     wanted = {name: getattr(args, name) for name in ("device", "speed", "seeds", "clock_mhz")}
+    config = unit_config(args, load_layer(args.layer))
     # What cannot work is refused now and not after minutes of work.
-    find_goal(args.target or args.default_target, **wanted)
+    find_goal(config, **wanted)
     require("matplotlib", "jinja2")
     cli.check_folder(args.out, FILES, inputs=[layer_path(args.layer)])
-    with Console(stderr=True).status("generating Verilog") as status:
-        core = generate(unit_config(args, load_layer(args.layer)))
-        synthesis = synthesise(core, **wanted, status=status.update)
+    with spinner("generating Verilog") as status:
+        core = generate(config)
+        synthesis = synthesise(core, **wanted, status=status)
     figures = report(args.layer, core, synthesis)
-    _write(figures, args.out)
-    console = Console(markup=False)
-    console.print(_summary(figures))
-    console.print(_stages(figures))
-    print(f"wrote {args.out / 'report.json'} and {args.out / 'report.html'}")
+    files = write_report(figures, synthesis, args.out)
+    show(_summary(figures))
+    show(_stages(figures))
+    *others, last = files
+    say(f"wrote to {args.out}: {', '.join(others)} and {last}")
     return 0
 
 
@@ -74,15 +76,6 @@ def _parser() -> cli.Parser:
     return parser
 
 
-def _write(figures: dict[str, Any], folder: Path) -> None:
-    """Write ``report.json`` and ``report.html``, both or neither."""
-    # Drawing needs packages that not everyone has, and half a second.
-    from hw.synth.page import page
-
-    contents = (json.dumps(figures, indent=2) + "\n", page(figures))
-    cli.write_files(folder, dict(zip(FILES, contents, strict=True)))
-
-
 def _summary(figures: dict[str, Any]) -> Table:
     table = Table(title=f"xvolution: {figures['layer']}", show_header=False)
     for label, text in rows(figures).items():
@@ -95,9 +88,7 @@ def _stages(figures: dict[str, Any]) -> Table:
     for column in table.columns[1:]:
         column.justify = "right"
     for stage, area in figures["stages"].items():
-        # A stage of nothing is one that this unit does not have.
-        if any(area.values()):
-            table.add_row(stage, *(f"{area[key]:,g}" for key in RESOURCES.values()))
+        table.add_row(stage, *(number(area[key]) for key in RESOURCES.values()))
     return table
 
 

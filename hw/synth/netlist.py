@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,6 +21,10 @@ class Netlist:
     """
 
     module: Mapping[str, Any]
+
+    def as_json(self, name: str) -> str:
+        """The module under ``name`` in a file as Yosys writes it and other tools read it."""
+        return json.dumps({"creator": "Yosys", "modules": {name: self.module}})
 
     @property
     def cells(self) -> Mapping[str, Any]:

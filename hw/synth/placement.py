@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,9 @@ SPEEDS = (6, 7, 8)
 #: Of the packages that all devices come in, the one with most pins.
 PACKAGE = "CABGA381"
 
-_NETLIST, _REPORT = "netlist.json", "report.json"
+#: What nextpnr is given, and what it writes: the netlist with everything around the unit, its own report, and the
+#: configuration of the device as text, of which ``ecppack`` makes a bitstream.
+PLACED_NETLIST, REPORT, CONFIGURATION = "placed.json", "nextpnr.json", "unit.config"
 #: A clock that is not reached is a result, not an error. Pins go wherever there is room.
 _OPTIONS = ("--timing-allow-fail", "--lpf-allow-unconstrained", "--package", PACKAGE)
 
@@ -59,15 +63,19 @@ class Placement:
     Attributes:
         fmax_mhz: highest clock of paths from register to register.
         path: the slowest of these paths as nextpnr reports it, segment by segment.
+        files: `PLACED_NETLIST`, `REPORT` and `CONFIGURATION`, by name.
     """
 
     fmax_mhz: float
     path: list[dict[str, Any]]
+    files: Mapping[str, str]
 
 
 def place_options(goal: Goal, seed: int) -> list[str]:
-    """What nextpnr is told, but for the names of files."""
-    return [DEVICES[goal.device], f"--speed={goal.speed}", f"--freq={goal.clock_mhz:g}", f"--seed={seed}", *_OPTIONS]
+    """What nextpnr is told, names of files included."""
+    files = ["--json", PLACED_NETLIST, "--report", REPORT, "--textcfg", CONFIGURATION]
+    asked = [f"--speed={goal.speed}", f"--freq={goal.clock_mhz:g}", f"--seed={seed}"]
+    return [DEVICES[goal.device], *asked, *_OPTIONS, *files]
 
 
 def place(netlist: Netlist, goal: Goal, seed: int) -> Placement:
@@ -75,17 +83,20 @@ def place(netlist: Netlist, goal: Goal, seed: int) -> Placement:
 
     Raises `hw.synth.toolchain.ToolError` where nextpnr fails, for instance because the device is too small.
     """
-    module = tied(floorplanned(netlist, goal.device)).module
-    text = json.dumps({"creator": "Yosys", "modules": {"unit": module}})
+    text = tied(floorplanned(netlist, goal.device)).as_json("unit")
     options = place_options(goal, seed)
 
     def make(folder: Path) -> None:
-        (folder / _NETLIST).write_text(text)
-        NEXTPNR.run("-q", "--json", _NETLIST, "--report", _REPORT, *options, folder=folder)
-        (folder / _NETLIST).unlink()
+        (folder / PLACED_NETLIST).write_text(text)
+        NEXTPNR.run("-q", *options, folder=folder)
+        (folder / PLACED_NETLIST).unlink()
+        for name in (REPORT, CONFIGURATION):
+            (folder / f"{name}.gz").write_bytes(gzip.compress((folder / name).read_bytes(), compresslevel=1))
+            (folder / name).unlink()
 
     folder = cached(["place", NEXTPNR.version, *options, text], make)
-    report = json.loads((folder / _REPORT).read_text())
+    found = {name: gzip.decompress((folder / f"{name}.gz").read_bytes()).decode() for name in (REPORT, CONFIGURATION)}
+    report = json.loads(found[REPORT])
     ((name, clock),) = report["fmax"].items()
     (path,) = [p["path"] for p in report["critical_paths"] if p["from"] == p["to"] == f"posedge {name}"]
-    return Placement(fmax_mhz=clock["achieved"], path=path)
+    return Placement(fmax_mhz=clock["achieved"], path=path, files={PLACED_NETLIST: text, **found})

@@ -6,16 +6,22 @@ import dataclasses
 from typing import Any
 
 from golden.contract.costs import useful_macs
+from golden.support.numbers import number
 from hw.export.verilog import Core
 from hw.synth.mapping import synthesis_command
 from hw.synth.performance import Performance
 from hw.synth.placement import place_options
 from hw.synth.synthesis import Synthesis
 from hw.synth.toolchain import NEXTPNR
+from hw.targets.area import RESOURCES, Area
+from hw.targets.devices import CAPACITY
 
 
 def report(layer: str, core: Core, synthesis: Synthesis) -> dict[str, Any]:
-    """Figures of ``core``, the unit of the layer that the user calls ``layer``. A figure that is not known is None."""
+    """Figures of ``core``, the unit of the layer that the user calls ``layer``. A figure that is not known is None.
+
+    ``stages`` has those that the unit consists of. ``capacity`` is what the device has.
+    """
     config, cycles, timing = core.config, core.manifest["timing"], synthesis.timing
     goal = None if timing is None else timing.goal
     area = synthesis.area
@@ -27,6 +33,7 @@ def report(layer: str, core: Core, synthesis: Synthesis) -> dict[str, Any]:
     )
     return {
         "layer": layer,
+        "name": config.name,
         "target": config.target.name,
         "device": goal and goal.device,
         "speed": goal and goal.speed,
@@ -34,6 +41,7 @@ def report(layer: str, core: Core, synthesis: Synthesis) -> dict[str, Any]:
         "pe": config.folding.pe,
         "pack": "auto" if config.pack else "none",
         **dataclasses.asdict(area),
+        "capacity": goal and dataclasses.asdict(CAPACITY[goal.device]),
         "fmax_mhz": performance.fmax_mhz,
         "clock_mhz": goal and goal.clock_mhz,
         "seeds": timing and {str(seed): fmax for seed, fmax in timing.seeds.items()},
@@ -46,7 +54,8 @@ def report(layer: str, core: Core, synthesis: Synthesis) -> dict[str, Any]:
         "frames_per_second": performance.frames_per_second,
         "gmacs_per_second": performance.gmacs_per_second,
         "dsp_efficiency": performance.dsp_efficiency,
-        "stages": {stage: dataclasses.asdict(part) for stage, part in synthesis.stages.items()},
+        # What takes nothing is a stage that this unit does not have.
+        "stages": {stage: dataclasses.asdict(part) for stage, part in synthesis.stages.items() if part != Area()},
         "memories": core.manifest["memories"],
         "synthesis_command": synthesis_command(config.target, config.name),
         "place_command": timing and " ".join([NEXTPNR.name, *place_options(timing.goal, timing.best_seed)]),
@@ -61,10 +70,7 @@ def rows(figures: dict[str, Any]) -> dict[str, str]:
         "target": figures["target"],
         "device": figures["device"] and f"{figures['device']}, speed grade {figures['speed']}",
         "folding": f"simd {figures['simd']}, pe {figures['pe']}, packing {figures['pack']}",
-        "LUT": f"{figures['lut']:,}",
-        "FF": f"{figures['ff']:,}",
-        "DSP": f"{figures['dsp']:,}",
-        "BRAM": f"{figures['bram']:g}",
+        **{name: _amount(figures, key) for name, key in RESOURCES.items()},
         "row store": _memories(figures, "row_store"),
         "weight store": _memories(figures, "weights"),
         "Fmax": figures["fmax_mhz"] and _clock(figures),
@@ -75,6 +81,12 @@ def rows(figures: dict[str, Any]) -> dict[str, str]:
         "DSP efficiency": figures["dsp_efficiency"] and f"{figures['dsp_efficiency']:.2f} useful MAC per DSP and cycle",
     }
     return {label: text for label, text in shown.items() if text is not None}
+
+
+def _amount(figures: dict[str, Any], key: str) -> str:
+    """How much of a resource the unit takes, and of how much where the device is known."""
+    of = f" of {number(figures['capacity'][key])}" if figures["capacity"] else ""
+    return f"{number(figures[key])}{of}"
 
 
 def _memories(figures: dict[str, Any], name: str) -> str:

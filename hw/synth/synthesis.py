@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from golden.support.cli import UserError
+from golden.support.numbers import number
+from hw.estimate.choose_folding import check_fit
 from hw.export.verilog import Core
+from hw.plan.config import UnitConfig
 from hw.synth.critical_path import CriticalPath, critical_path
 from hw.synth.harness import harnessed
 from hw.synth.mapping import map_to_cells
@@ -15,7 +18,8 @@ from hw.synth.netlist import Netlist
 from hw.synth.placement import Goal, place
 from hw.synth.resources import area_of_stages
 from hw.synth.toolchain import NEXTPNR, YOSYS, require
-from hw.targets.area import Area
+from hw.targets.area import RESOURCES, Area
+from hw.targets.devices import CAPACITY
 
 #: Targets that can be placed and routed. The generic target is placed as on an ECP5.
 PLACEABLE = ("ecp5", "generic")
@@ -31,11 +35,13 @@ class Timing:
         goal: what was asked for.
         seeds: Fmax in MHz of each seed.
         critical_path: critical path of the best seed.
+        files: what nextpnr took and wrote at the best seed, by name (`Placement`).
     """
 
     goal: Goal
     seeds: Mapping[int, float]
     critical_path: CriticalPath
+    files: Mapping[str, str]
 
     @property
     def best_seed(self) -> int:
@@ -52,11 +58,13 @@ class Synthesis:
 
     Attributes:
         stages: area of each of `hw.synth.stages.STAGES`.
+        netlist: the unit as Yosys left it.
         timing: None where the target cannot be placed.
         versions: version of each tool that ran, by the tool's name.
     """
 
     stages: Mapping[str, Area]
+    netlist: Netlist
     timing: Timing | None
     versions: Mapping[str, str]
 
@@ -84,38 +92,57 @@ def synthesise(
         device, speed, seeds, clock_mhz: see `Goal`, which has the defaults.
         status: told what is being done.
 
-    Raises `UserError` as `find_goal` does, and `hw.synth.toolchain.ToolError` where a tool fails.
+    Raises `UserError` as `find_goal` does, and where the device has fewer multipliers, block RAMs or
+    flip-flops than Yosys took. Raises `hw.synth.toolchain.ToolError` where a tool fails.
     """
-    goal = find_goal(core.config.target.name, device=device, speed=speed, seeds=seeds, clock_mhz=clock_mhz)
+    goal = find_goal(core.config, device=device, speed=speed, seeds=seeds, clock_mhz=clock_mhz)
     status(f"yosys synthesises {_PATIENCE}")
     netlist = map_to_cells(core)
+    stages = area_of_stages(netlist)
+    if goal is not None:
+        _check_room(sum(stages.values(), Area()), goal.device)
     tools = (YOSYS,) if goal is None else (YOSYS, NEXTPNR)
     return Synthesis(
-        stages=area_of_stages(netlist),
+        stages=stages,
+        netlist=netlist,
         timing=None if goal is None else _time(netlist, goal, status),
         versions={tool.name: tool.version for tool in tools},
     )
 
 
-def find_goal(target: str, **given: Any) -> Goal | None:
-    """What place-and-route is to do for ``target``, or None where it cannot be placed.
+def find_goal(config: UnitConfig, **given: Any) -> Goal | None:
+    """What place-and-route is to do for a unit, or None where its target cannot be placed.
 
     Args:
         given: fields of `Goal`; None stands for the default.
 
-    Raises `UserError` for values that `Goal` refuses, and for any values with a target that cannot be
-    placed. Raises `hw.synth.toolchain.MissingTool` unless the tools are there.
+    Raises `UserError` for values that `Goal` refuses, for any values with a target that cannot be placed,
+    and for a unit that the device surely cannot hold (`hw.estimate.choose_folding.check_fit`). Raises
+    `hw.synth.toolchain.MissingTool` unless the tools are there.
     """
     given = {name: value for name, value in given.items() if value is not None}
+    target = config.target.name
     if target in PLACEABLE:
         goal = Goal(**given)
         require(YOSYS.package, NEXTPNR.package)
+        check_fit(config, goal.device)
         return goal
     for name, value in given.items():
         placed = " and ".join(PLACEABLE)
         raise UserError(f"{name} {value} is for place-and-route, which targets {placed} have; {target} has none")
     require(YOSYS.package)
     return None
+
+
+def _check_room(area: Area, device: str) -> None:
+    """Raise `UserError` where the unit has more of a resource than ``device``. nextpnr would notice after minutes.
+
+    LUTs are left to nextpnr: what it packs into them differs from their number.
+    """
+    for name, key in RESOURCES.items():
+        takes, has = getattr(area, key), getattr(CAPACITY[device], key)
+        if key != "lut" and takes > has:
+            raise UserError(f"the unit does not fit {device}, it takes {number(takes)} {name} of {number(has)}")
 
 
 def _time(netlist: Netlist, goal: Goal, status: Callable[[str], None]) -> Timing:
@@ -129,4 +156,5 @@ def _time(netlist: Netlist, goal: Goal, status: Callable[[str], None]) -> Timing
         goal=goal,
         seeds={seed: run.fmax_mhz for seed, run in runs.items()},
         critical_path=critical_path(best.path, netlist),
+        files=best.files,
     )

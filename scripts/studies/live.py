@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from golden.support.terminal import say
 from scripts.studies.result import Result
 
 
@@ -41,7 +42,7 @@ class Live:
         if result.content in self._tasks:
             self._bars.remove_task(self._tasks.pop(result.content))
         how = f"{result.seconds:.1f} s" if result.done else f"failed: {result.complaint}"
-        self._console.print(f"{self._ended}/{len(self._labels)} {self._labels[result.content]}: {how}")
+        say(f"{self._ended}/{len(self._labels)} {self._labels[result.content]}: {how}", self._console)
 
 
 @contextlib.contextmanager

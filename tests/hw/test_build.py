@@ -386,7 +386,7 @@ MANY_HEADS: dict[str, Any] = {"kernel": 1, "product": "dynamic", "heads": 3072, 
     ],
 )
 def test_more_lanes_than_a_vector_holds(lanes: str, fields: dict[str, Any]) -> None:
-    with pytest.raises(cli.UserError, match=rf"^{lanes} needs a vector of \d+ bits, allowed are 65535$"):
+    with pytest.raises(cli.UserError, match=rf"^{lanes} needs a vector of [\d,]+ bits, allowed are 65,535$"):
         unit_shapes(**fields)
 
 

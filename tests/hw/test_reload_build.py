@@ -151,10 +151,24 @@ def test_limits_that_leave_out_the_layer(refuse: Refuse, option: str, name: str)
     assert message == f"error: {name} {value} of the layer is not among those of the unit, {value + 1} to {value + 2}\n"
 
 
-@pytest.mark.parametrize("options", [["--estimate"], ["--fps", "10", "--device", "ecp5-85f"]])
-def test_what_frozen_units_only_can(refuse: Refuse, options: list[str]) -> None:
-    message = refuse("tiny", "--reloadable", *options)
-    assert message == f"error: --reloadable cannot go with {options[0]}, which is for frozen units\n"
+def test_estimate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """What both kinds of unit have is estimated alike; the weights' memories and the control plane come on top."""
+    monkeypatch.chdir(tmp_path)
+    amounts = []
+    for options in ([], ["--reloadable"]):
+        assert build.main(["digits", "--simd", "1", "--pe", "1", "--target", "ecp5", "--estimate", *options]) == 0
+        rows = re.findall(r"(LUT|DSP|BRAM) +│ (?:about )?([\d,]+)", capsys.readouterr().out)
+        amounts.append({name: int(amount.replace(",", "")) for name, amount in rows})
+    frozen, reloadable = amounts
+    assert not list(tmp_path.iterdir())
+    assert frozen["DSP"] == reloadable["DSP"] == 20
+    assert reloadable["BRAM"] > frozen["BRAM"] and reloadable["LUT"] > frozen["LUT"] + 1000
+
+
+def test_a_rate(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    wish = ["--device", "ecp5-25f", "--fps", "10000", "--reloadable", "--estimate"]
+    assert build.main(["tiny", *wish]) == 0
+    assert "asked for 10,000" in capsys.readouterr().out
 
 
 def test_accumulators_too_wide_for_any_weights(refuse: Refuse, tmp_path: Path) -> None:

@@ -59,6 +59,7 @@ from hw.plan.config import UnitConfig
 from hw.plan.config_file import config_fields
 from hw.plan.reload import Reload
 from hw.plan.shapes import Shapes
+from hw.synth.netlist import Netlist
 from hw.synth.stages import STAGES
 from hw.synth.synthesis import Synthesis, find_goal
 from hw.targets.area import Area
@@ -122,8 +123,9 @@ def replayed(*unit: Any, stimuli: int, waves: Path | None, **options: Any) -> di
 def synthesised(core: Core, **options: Any) -> Synthesis:
     """In place of `hw.synth.synthesis.synthesise`: makes its refusals, and gives a unit of a LUT for each stage."""
     wanted = {name: value for name, value in options.items() if name != "status"}
-    find_goal(core.config.target.name, **wanted)
-    return Synthesis(stages={stage: Area(lut=1) for stage in STAGES}, timing=None, versions={})
+    find_goal(core.config, **wanted)
+    netlist = Netlist({"cells": {}, "ports": {}, "netnames": {}})
+    return Synthesis(stages={stage: Area(lut=1) for stage in STAGES}, netlist=netlist, timing=None, versions={})
 
 
 def fuzzed(seed: int, *case: Any) -> scripts.fuzz.Outcome:

@@ -231,7 +231,8 @@ def test_heads_that_do_not_divide_the_channels() -> None:
         dataclasses.replace(PLAN, channels=3)
 
 
-def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
     sizes = {"channels": 2, "shift": 2, "stack": 2, "tiles": 3, "side": 8, "digits": 10, "steps": 2, "largest": 8}
     argv = [f"--{name}={value}" for name, value in sizes.items()] + ["--heads=1", "--out", str(tmp_path / "out")]
     threads = torch.get_num_threads()

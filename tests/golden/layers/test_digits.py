@@ -150,7 +150,7 @@ def test_model_and_verilog_agree(capsys: pytest.CaptureFixture[str]) -> None:
     except MissingTool as missing:
         pytest.skip(str(missing))
     assert accuracy_digits.main(["--images", "30"]) == 0
-    assert "All 30720 outputs and all 300 scores are equal." in capsys.readouterr().out
+    assert "All 30,720 outputs and all 300 scores are equal." in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -180,7 +180,7 @@ def test_a_unit_that_differs_is_reported(
     monkeypatch.setattr(accuracy_digits, "generate", lambda config: Core(config=config, verilog="", manifest={}))
     assert accuracy_digits.main(["--images", "2"]) == 1
     text = " ".join(capsys.readouterr().out.split())
-    assert f"{wrong + 4 * lost} of 2048 outputs are wrong or missing." in text
+    assert f"{wrong + 4 * lost} of 2,048 outputs are wrong or missing." in text
     assert ("Fault: m_axis_tlast is missing." in text) == fault
     assert ("10 of 20 scores differ." in text) == bool(wrong)
 

