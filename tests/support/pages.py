@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -82,7 +83,10 @@ class Reader:
         """Run ``commands`` in one shell. Returns what they print. Fails where one of them fails."""
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         environment = os.environ | {"PATH": path, "PYTHONPATH": str(ROOT)}
-        script = ["bash", "-e", "-c", "\n".join(commands)]
+        # The tests are in the checkout, and nowhere else.
+        checkout = f"cd {shlex.quote(str(ROOT))}"
+        lines = [f"({checkout} && {line})" if line.startswith("pytest ") else line for line in commands]
+        script = ["bash", "-e", "-c", "\n".join(lines)]
         run = subprocess.run(script, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=600)
         assert run.returncode == 0, f"{self.page.name}: {commands}: {run.stderr}"
         return run.stdout
