@@ -30,8 +30,10 @@ quick thorough: $(VENV)/full.stamp
 	  || { echo "error: $$tool is missing, Verilator needs it (Debian: apt install $$tool)" >&2; exit 2; }; done
 	$(PYTEST) -m "$(if $(filter quick,$@),not )thorough" $(ARGS)
 
-# Random units with a seed that nobody has tried, then all that the evidence page reports, proofs included.
+# Random units with a seed that nobody has tried, foul input that nobody has tried, then all that the
+# evidence page reports, proofs included.
 nightly: check
+	XVOLUTION_EXAMPLES=300 $(PYTEST) tests/test_cli_fuzz.py
 	$(RUN) -m scripts.fuzz --count 200 --stimuli 20 --seed $$(date +%Y%m%d)
 	$(RUN) -m scripts.evidence
 

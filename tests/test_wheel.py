@@ -39,7 +39,7 @@ WORKS: dict[str, Sequence[Sequence[str]]] = {
     "hw.build": [["--target", "xcup"], ["--reloadable"], ["--device", "ecp5-85f", "--fps", "100", "--estimate"]],
     "hw.weights": [["layer.npz", "--manifest", "unit.json"]],
     "hw.synth": [["tiny", "--target", "ecp5", "--simd", "1", "--pe", "1"]],
-    "sim.run": [["tiny", "--input", "x.npy", "--target", "ecp5", "--waves", "waves.vcd"]],
+    "sim.run": [["tiny", "--input", "x.npy", "--target", "ecp5", "--simulator", "icarus", "--waves", "waves.fst"]],
     "sim.replay": [["kept", "1", "--simulator", "icarus"]],
     "scripts.train_digits": [["--epochs", "1", "--out", "trained"]],
     "scripts.accuracy_digits": [["--images", "2"]],
