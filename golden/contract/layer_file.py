@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,14 +25,21 @@ MAX_CONFIG = 100_000
 
 def read_layer(path: str | os.PathLike[str]) -> Layer:
     """Read and validate a layer file. Raises `LayerError` that names file, field and value."""
+    with opened("layer", path) as archive:
+        return parse_layer(archive)
+
+
+@contextmanager
+def opened(kind: str, path: str | os.PathLike[str]) -> Iterator[Archive]:
+    """The arrays of the file of a ``kind`` at ``path``. Each refusal becomes a `LayerError` that names the file."""
     path = Path(path)
     try:
         with path.open("rb") as stream:
-            return parse_layer(Archive(stream))
+            yield Archive(stream)
     except UserError as error:
-        raise LayerError(f"layer file {path}: {error}") from None
+        raise LayerError(f"{kind} file {path}: {error}") from None
     except OSError as error:
-        raise LayerError(f"layer file {path}: cannot be read: {error.strerror or error}") from None
+        raise LayerError(f"{kind} file {path}: cannot be read: {error.strerror or error}") from None
 
 
 def parse_layer(archive: Archive) -> Layer:

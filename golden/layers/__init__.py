@@ -19,7 +19,7 @@ import numpy as np
 
 from golden.contract.layer import Layer
 from golden.contract.layer_config import LayerError
-from golden.contract.model_file import is_network_file, read_model
+from golden.contract.model_file import read_model
 from golden.contract.network.network import IntegerNetwork
 from golden.layers.random_layer import random_layer
 
@@ -43,10 +43,9 @@ def load_layer(name: str) -> Layer:
 
     Raises `LayerError` where there is neither, or the file is outside the contract or a network's.
     """
-    if name not in NAMES and is_network_file(name):
-        raise LayerError(f"{name} holds a network, this needs one layer")
     model = load_model(name)
-    assert isinstance(model, Layer)
+    if isinstance(model, IntegerNetwork):
+        raise LayerError(f"{name} holds a network, this needs one layer")
     return model
 
 

@@ -75,13 +75,7 @@ class Network(nn.Module):
             taken = channels[step.name] = _channels(step, channels)
             inner = Network([step], {})
             if step.name in self.parts:
-                try:
-                    merged = _merged(self.parts[step.name], taken, like)
-                except UserError as error:
-                    raise UserError(f"layer {step.name!r}: {error}") from None
-                inner = (
-                    merged.in_place_of(step) if isinstance(merged, Network) else Network([step], {step.name: merged})
-                )
+                inner = self._merged_step(step, taken, like)
                 channels[step.name] = _outputs(inner, taken)
             steps += inner.steps
             parts |= inner.parts.items()

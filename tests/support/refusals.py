@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from golden.contract.fields import LayerError
 from golden.support import cli
 
 #: Takes arguments that a command must refuse. Returns the line that the command printed.
@@ -38,3 +39,14 @@ def refusal(
         return err
 
     return check
+
+
+def file_refused(read: Callable[[Path], object], kind: str, path: Path, *words: str) -> None:
+    """``read`` refuses the file of a ``kind``: it names the file and says each of ``words``, in one line."""
+    with pytest.raises(LayerError) as caught:
+        read(path)
+    message = str(caught.value)
+    assert message.startswith(f"{kind} file {path}: ")
+    for word in words:
+        assert word in message
+    assert "\n" not in message and len(message) < 400 + len(str(path))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from reprlib import repr as brief
@@ -60,11 +61,4 @@ class Add(Step):
         a, b = taken
         if a.shape != b.shape:
             raise LayerError(f"it takes shapes {list(a.shape)} and {list(b.shape)}, allowed are two of the same shape")
-        return Result(
-            channels=a.channels,
-            height=a.height,
-            width=a.width,
-            bits=self.out_bits,
-            signed=self.out_signed,
-            scale=self.scale,
-        )
+        return dataclasses.replace(a, bits=self.out_bits, signed=self.out_signed, scale=self.scale)

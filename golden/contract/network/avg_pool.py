@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -72,11 +73,6 @@ class AvgPool(Step):
                 ("height", "width"), (x.height, x.width), self.window(x.height, x.width), strict=True
             )
         )
-        return Result(
-            channels=x.channels,
-            height=height,
-            width=width,
-            bits=self.out_bits,
-            signed=self.out_signed,
-            scale=self.scale,
+        return dataclasses.replace(
+            x, height=height, width=width, bits=self.out_bits, signed=self.out_signed, scale=self.scale
         )

@@ -6,18 +6,18 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from reprlib import repr as brief
 from typing import Any
 
 from golden.contract.fields import FORMAT, LayerError, check_integer, check_names, parse_object, take_format
-from golden.contract.layer_file import archive_bytes, read_config
-from golden.contract.network.network import IMAGE, IntegerNetwork, check_step_name, naming, taken_results
+from golden.contract.layer_file import archive_bytes, opened, read_config
+from golden.contract.network.builder import NetworkBuilder
+from golden.contract.network.network import IntegerNetwork, check_step_name, naming, taken_results
 from golden.contract.network.ops import STEPS
 from golden.contract.network.result import MOST, Result, check_image
 from golden.contract.network.step import Step
 from golden.support.arrays import Archive
-from golden.support.cli import UserError, replacing
+from golden.support.cli import replacing
 
 KIND = "network"
 #: Most characters that a config may have: more than 4096 steps with long names need.
@@ -29,14 +29,8 @@ _IMAGE_FIELDS = ("channels", "height", "width", "bits", "signed")
 
 def read_network(path: str | os.PathLike[str]) -> IntegerNetwork:
     """Read and validate a network file. Raises `LayerError` that names file, step, field and value."""
-    path = Path(path)
-    try:
-        with path.open("rb") as stream:
-            return parse_network(Archive(stream))
-    except UserError as error:
-        raise LayerError(f"network file {path}: {error}") from None
-    except OSError as error:
-        raise LayerError(f"network file {path}: cannot be read: {error.strerror or error}") from None
+    with opened("network", path) as archive:
+        return parse_network(archive)
 
 
 def parse_network(archive: Archive) -> IntegerNetwork:
@@ -54,15 +48,13 @@ def parse_network(archive: Archive) -> IntegerNetwork:
         raise LayerError(f"steps {brief(texts)} are not a list of JSON objects")
     described = [_described(text) for text in texts]
     archive.require(("config", *(f"{step.name}.{array}" for step in described for array in step.array_names)))
-    results, steps = {IMAGE: image}, []
+    builder = NetworkBuilder(image)
     for text in described:
-        check_step_name(text.name, results)
+        check_step_name(text.name, builder.results)
         with naming(text.name):
-            taken = taken_results(text.kind, text.common["inputs"], results)
-            step = text.read(taken, archive)
-            results[step.name] = step.result(taken)
-        steps.append(step)
-    return IntegerNetwork(image=image, steps=tuple(steps), output=fields["output"])
+            taken = taken_results(text.kind, text.common["inputs"], builder.results)
+            builder.append(text.read(taken, archive))
+    return builder.network(fields["output"])
 
 
 def _image(fields: Any) -> Result:

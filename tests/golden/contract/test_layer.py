@@ -8,6 +8,7 @@ import json
 import re
 import zipfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from golden.contract.ranges import Range
 from golden.layers import NAMES, RECIPES, activations, load_layer
 from golden.layers.random_layer import random_layer
 from golden.support.cli import UserError
+from tests.support.refusals import file_refused
 
 FIELDS: dict[str, Any] = {
     "format": 1,
@@ -75,15 +77,7 @@ def save(path: Path, text: Any = None, **changes: Any) -> Path:
     return path
 
 
-def refused(path: Path, *words: str) -> None:
-    """`read_layer` names the file and says each of ``words``, in one line."""
-    with pytest.raises(LayerError) as caught:
-        read_layer(path)
-    message = str(caught.value)
-    assert message.startswith(f"layer file {path}: ")
-    for word in words:
-        assert word in message
-    assert "\n" not in message and len(message) < 400 + len(str(path))
+refused = partial(file_refused, read_layer, "layer")
 
 
 # --- what is accepted ---

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from golden.contract.network.result import Result
 from golden.layers.random_network import random_network
 from golden.model.network import network as model
 from tests.support.networks import extreme_frames
+from tests.support.refusals import file_refused
 from tests.support.tiers import seeds
 
 LAYER: dict[str, Any] = {
@@ -113,15 +115,7 @@ def changed(change: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
     return fields
 
 
-def refused(path: Path, *words: str) -> None:
-    """`read_network` names the file and says each of ``words``, in one line."""
-    with pytest.raises(LayerError) as caught:
-        read_network(path)
-    message = str(caught.value)
-    assert message.startswith(f"network file {path}: ")
-    for word in words:
-        assert word in message
-    assert "\n" not in message and len(message) < 400 + len(str(path))
+refused = partial(file_refused, read_network, "network")
 
 
 # --- what is accepted ---
