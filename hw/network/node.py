@@ -1,0 +1,61 @@
+"""Node: a part of a network between streams, as gateware and as a model of its cycles."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from amaranth.lib import wiring
+
+from hw.network.beat import Beat
+
+
+@dataclass(frozen=True, kw_only=True)
+class Times:
+    """When a node's beats move, in cycles: int64, one number for each beat of all frames.
+
+    Attributes:
+        taken: for each input, when each beat is transferred.
+        given: for each output, when each beat is offered first.
+    """
+
+    taken: Sequence[np.ndarray]
+    given: Sequence[np.ndarray]
+
+
+class Node(Protocol):
+    """What every node has."""
+
+    @property
+    def inputs(self) -> tuple[Beat, ...]:
+        """The beats of each input."""
+
+    @property
+    def outputs(self) -> tuple[Beat, ...]:
+        """The beats of each output."""
+
+    @property
+    def frame_inputs(self) -> tuple[int, ...]:
+        """Beats of a frame on each input."""
+
+    @property
+    def frame_outputs(self) -> tuple[int, ...]:
+        """Beats of a frame on each output."""
+
+    def component(self) -> wiring.Component:
+        """The gateware, with streams ``i_0``, ``i_1``, ... and ``o_0``, ``o_1``, ... in the domain ``sync``."""
+
+    def times(self, arrivals: Sequence[np.ndarray]) -> Times:
+        """When beats move, where every output beat is taken in the cycle in which it is offered.
+
+        Args:
+            arrivals: for each input, int64, the cycle from which each beat is offered once those before it are taken.
+        """
+
+
+def one_a_cycle(earliest: np.ndarray) -> np.ndarray:
+    """Cycles, at least one apart and not before ``earliest``, as early as they can be."""
+    order = np.arange(len(earliest))
+    return np.maximum.accumulate(earliest - order) + order

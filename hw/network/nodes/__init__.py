@@ -1,0 +1,1 @@
+"""Nodes: the primitives that the steps of a network are made of."""
