@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from reprlib import repr as brief
-from typing import Any
+from typing import Any, ClassVar
 
 from golden.contract.fields import (
     FORMAT,
@@ -79,6 +79,9 @@ class LayerConfig:
 
     ``docs/layers.md`` says what each field means. Scalars of numpy become Python's own.
 
+    Class attributes:
+        field_ranges: inclusive ranges of the numeric fields.
+
     Raises `LayerError` for any field outside the contract.
     """
 
@@ -106,6 +109,8 @@ class LayerConfig:
     in_scale: float | None = None
     out_scale: float | None = None
 
+    field_ranges: ClassVar[Mapping[str, tuple[int, int]]] = FIELD_RANGES
+
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             object.__setattr__(self, field.name, _plain_field(getattr(self, field.name)))
@@ -113,7 +118,7 @@ class LayerConfig:
             value = getattr(self, name)
             if type(value) is not type(choices[0]) or value not in choices:
                 raise LayerError(f"{name} {brief(value)} is not one of {', '.join(map(repr, choices))}")
-        for name, limits in FIELD_RANGES.items():
+        for name, limits in self.field_ranges.items():
             check_integer(name, getattr(self, name), limits)
         for name in ("in_signed", "out_signed", "relu"):
             check_boolean(name, getattr(self, name))
@@ -232,6 +237,11 @@ class LayerConfig:
         """Saturation limits of an output element; ``relu`` raises the lower one to 0."""
         full = Range.of_format(self.out_bits, self.out_signed)
         return Range(0, full.high) if self.relu else full
+
+    @property
+    def raw(self) -> bool:
+        """Whether results are the accumulators themselves. A layer file's are requantised."""
+        return False
 
     @property
     def weight_limit(self) -> int:

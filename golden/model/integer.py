@@ -45,13 +45,13 @@ def run(layer: Layer, x: np.ndarray, advance: Callable[[int], object] | None = N
             These numbers add up to ``N * Ho * Wo``.
 
     Returns:
-        int32 ``[N, O, Ho, Wo]``, every element in ``layer.config.out_range``.
+        int32 ``[N, O, Ho, Wo]``, every element in ``layer.config.out_range``; int64 where elements have more bits.
 
     Raises:
         UserError: for frames that are not the layer's input, see `Layer.check_input`.
     """
     frames = layer.check_input(x)
-    out = np.empty(_out_shape(layer, frames), np.int32)
+    out = np.empty(_out_shape(layer, frames), np.int32 if layer.config.out_bits <= 32 else np.int64)
     for images, rows, acc in _tiles(layer, frames):
         out[images, :, rows] = requantise(layer, acc)
         if advance is not None:

@@ -20,6 +20,7 @@ def dot_product(
     *,
     cycles: int,
     cascaded: bool,
+    limbs: int = 1,
     in_fabric: bool = False,
 ) -> Value:
     """``sum a*b`` over ``terms``, ``cycles`` cycles after the first term.
@@ -28,6 +29,7 @@ def dot_product(
         total: shape that holds every sum that can occur.
         cycles: `dot_product_latency`, or more.
         cascaded: whether `cascade` makes the sum. Then each term comes a cycle after the term before.
+        limbs: limbs that `multiply` cuts the wider operand of each term into; 1 in a cascade.
         in_fabric: see `multiply`; not for a cascade.
     """
     if cascaded:
@@ -35,4 +37,4 @@ def dot_product(
     else:
         products = [multiply(m, target, a, b, in_fabric=in_fabric) for a, b in terms]
         value = adder_tree(m, products, total, target.radix(len(products)))
-    return delay(m, value, cycles - dot_product_latency(target, len(terms), cascaded=cascaded))
+    return delay(m, value, cycles - dot_product_latency(target, len(terms), cascaded=cascaded, limbs=limbs))

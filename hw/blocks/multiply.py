@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from amaranth.hdl import Cat, Module, Mux, Shape, Signal, Value
 
-from hw.blocks.latency import tree_latency
+from hw.blocks.latency import limb_offsets, tree_latency
 from hw.blocks.pipeline import adder_tree, delay
 from hw.targets.families import Target
 from hw.targets.primitives import DSP_LATENCY, DSPS
@@ -83,7 +83,7 @@ def cascade(m: Module, target: Target, terms: Sequence[tuple[Value, Value]], tot
     chain = value = None
     for a, b in terms:
         if target.dsp is not None:
-            value, chain = DSPS[target.dsp](m, a, b, chain)
+            value, chain = _dsp(m, target, a, b, chain)
         else:
             product = _registered(m, a * b, (a * b).shape(), target.multiply_latency - 1)
             value = chain = _registered(m, product if chain is None else product + chain, total, 1)
@@ -110,12 +110,10 @@ def _limbs(target: Target, a: Shape, b: Shape, in_fabric: bool) -> list[_Limb]:
     wide = max(a, b, key=signed_width)
     if target.a_bits is None or in_fabric or not takes_dsp(target, a, b):
         return [_Limb(offset=0, shape=wide, in_dsp=target.a_bits is None)]
-    limbs, offset = [], 0
-    while signed_width(wide) - offset > target.a_bits:
-        limbs.append(_Limb(offset=offset, shape=Shape(target.a_bits - 1), in_dsp=True))
-        offset += target.a_bits - 1
-    rest = Shape(wide.width - offset, signed=wide.signed)
-    return [*limbs, _Limb(offset=offset, shape=rest, in_dsp=not limbs or signed_width(rest) > NARROW_LIMB)]
+    *lower, last = limb_offsets(target, signed_width(wide), min(map(signed_width, (a, b))))
+    limbs = [_Limb(offset=offset, shape=Shape(target.a_bits - 1), in_dsp=True) for offset in lower]
+    rest = Shape(wide.width - last, signed=wide.signed)
+    return [*limbs, _Limb(offset=last, shape=rest, in_dsp=not limbs or signed_width(rest) > NARROW_LIMB)]
 
 
 def _limb_product(m: Module, target: Target, part: Value, factor: Value, limb: _Limb) -> Value:
@@ -123,7 +121,15 @@ def _limb_product(m: Module, target: Target, part: Value, factor: Value, limb: _
         return _add_up(m, part, factor, target.multiply_latency)
     if target.dsp is None:
         return _registered(m, part * factor, (part * factor).shape(), target.multiply_latency)
-    return delay(m, DSPS[target.dsp](m, part, factor, None)[0], target.multiply_latency - DSP_LATENCY)
+    return delay(m, _dsp(m, target, part, factor, None)[0], target.multiply_latency - DSP_LATENCY)
+
+
+def _dsp(m: Module, target: Target, a: Value, b: Value, chain: Value | None) -> tuple[Value, Value]:
+    """``(sum, hand-on)`` of one DSP of the target. Its operands fit, so that none of their bits is lost."""
+    assert target.dsp is not None and target.a_bits is not None and target.b_bits is not None
+    assert signed_width(a.shape()) <= target.a_bits, "an operand is wider than the multiplier's port"
+    assert signed_width(b.shape()) <= target.b_bits, "an operand is wider than the multiplier's port"
+    return DSPS[target.dsp](m, a, b, chain)
 
 
 def _add_up(m: Module, a: Value, b: Value, cycles: int) -> Value:

@@ -143,8 +143,10 @@ def _widths(shapes: Shapes) -> list[dict[str, Any]]:
         proven("tap_macs", "attn_sum", grouped.attn, "largest sum over a head's channels at one attention tap")
         proven("attention_combine", "combined", ranges.accumulator, "every partial sum of acc")
     proven("channel_accumulate", "acc", ranges.accumulator, "sum of combined over the input channels, and the bias")
-    proven("requantise", "scaled", ranges.scaled, "acc * multiplier, channel by channel")
-    rows.append(("requantise", "y", c.out_range, c.out_bits, "out_bits, out_signed, relu: saturated"))
+    if not shapes.raw:
+        proven("requantise", "scaled", ranges.scaled, "acc * multiplier, channel by channel")
+    made = "acc itself" if shapes.raw else "out_bits, out_signed, relu: saturated"
+    rows.append(("requantise", "y", c.out_range, c.out_bits, made))
     return [
         {"stage": stage, "signal": signal, "low": r.low, "high": r.high, "bits": bits, "bound": why}
         for stage, signal, r, bits, why in rows
@@ -163,11 +165,11 @@ def _memories(unit: Unit) -> list[dict[str, Any]]:
     rows += [("sequencer", 1, depth, bits) for depth, bits in unit.sequencer.walk.queues]
     words, constants = (keeper.words(depth) for depth in (shapes.weight_depth, shapes.constant_depth))
     rows += [("weights", shapes.lanes, words, len(members) * shapes.weight.width) for members in bank_members(shapes)]
-    rows += [
-        ("biases", shapes.folding.pe, constants, shapes.bias.width),
-        ("multipliers", shapes.folding.pe, constants, shapes.multiplier.width),
-        ("output_stream", 1, unit.timetable.fifo_depth, shapes.output_payload.lanes * shapes.output_payload.bits + 1),
-    ]
+    rows.append(("biases", shapes.folding.pe, constants, shapes.bias.width))
+    if not shapes.raw:
+        rows.append(("multipliers", shapes.folding.pe, constants, shapes.multiplier.width))
+    output_bits = shapes.output_payload.lanes * shapes.output_payload.bits
+    rows.append(("output_stream", 1, unit.timetable.fifo_depth, output_bits + 1))
 
     def kept_in(name: str, depth: int) -> str:
         # The pipeline's own memories are read in the cycle of their address.

@@ -48,8 +48,10 @@ class Nothing:
             # A weight's number comes a cycle after the issue.
             unit.weights.i_address.eq(delay(m, sequencer.o_weight, times.at_lane - 1 - latency)),
             unit.biases.i_address.eq(delay(m, sequencer.o_constant, times.at_bias - latency)),
-            unit.multipliers.i_address.eq(delay(m, sequencer.o_constant, times.at_multiplier - latency)),
         ]
+        if unit.multipliers is not None:
+            late = delay(m, sequencer.o_constant, times.at_multiplier - latency)
+            m.d.comb += unit.multipliers.i_address.eq(late)
 
     def settings(self, m: Module, unit: Unit) -> dict[str, Value]:
         return {}

@@ -24,7 +24,7 @@ def dsp_counts(shapes: Shapes, *, in_fabric: bool | None = None) -> dict[str, in
         for product in chain.products:
             both = product.low is not None and product.high is not None
             name = "conv" if product.high is None or plan.outputs == 2 else "shared" if both else "attention"
-            counts[name] += shapes.lanes * shapes.lane_groups * takes_dsp(target, shapes.weight, shapes.element)
+            counts[name] += shapes.lanes * shapes.lane_groups * product_dsps(target, shapes.weight, shapes.element)
     taps = len(shapes.geometry.attn_taps)
     if shapes.heads is not None and not in_fabric:
         attn, sim = (signed(r.signed_bits) for r in (shapes.group_ranges.attn, shapes.group_ranges.sim))
@@ -35,8 +35,9 @@ def dsp_counts(shapes: Shapes, *, in_fabric: bool | None = None) -> dict[str, in
     elif taps and not in_fabric:
         attn = signed(shapes.ranges.attn_sum.signed_bits)
         counts["centre"] = shapes.lanes * shapes.lane_channels * product_dsps(target, attn, shapes.element)
-    acc = signed(shapes.ranges.accumulator.signed_bits)
-    counts["requantise"] = shapes.folding.pe * product_dsps(target, acc, shapes.multiplier)
+    if not shapes.raw:
+        acc = signed(shapes.ranges.accumulator.signed_bits)
+        counts["requantise"] = shapes.folding.pe * product_dsps(target, acc, shapes.multiplier)
     return counts
 
 

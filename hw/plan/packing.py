@@ -31,7 +31,7 @@ import numpy as np
 
 from golden.contract.bounds import Weighted
 from golden.contract.ranges import Range, weighted_sum
-from hw.blocks.latency import dot_product_latency
+from hw.blocks.latency import dot_product_latency, limb_offsets
 from hw.plan.geometry import Geometry
 from hw.targets.families import Target
 
@@ -94,6 +94,7 @@ class TapPlan:
         channel_skew: for each channel of a group, cycles that its operands and weights come after the
             first; they add to ``skew``.
         pair_shift: lowest bit of the second of two packed similarities; None where they are not packed.
+        limbs: limbs of an operand that is wider than a multiplier's port. Each limb has a multiplier.
     """
 
     outputs: int
@@ -102,6 +103,7 @@ class TapPlan:
     skew: tuple[int, ...]
     channel_skew: tuple[int, ...] = (0,)
     pair_shift: int | None = None
+    limbs: int = 1
 
     @property
     def group(self) -> int:
@@ -110,7 +112,10 @@ class TapPlan:
 
     def latency(self, target: Target) -> int:
         """Cycles until all chains are summed."""
-        return max(dot_product_latency(target, len(chain.products), cascaded=self.cascaded) for chain in self.chains)
+        return max(
+            dot_product_latency(target, len(chain.products), cascaded=self.cascaded, limbs=self.limbs)
+            for chain in self.chains
+        )
 
     @property
     def parts(self) -> list[range]:
@@ -173,15 +178,18 @@ def tap_plan(layer: Weighted, geometry: Geometry, target: Target, *, pe: int, pa
     attn_weight = layer.attn_weight[..., list(geometry.attn_taps)]
     conv = _Field(weights=conv_weight.reshape(-1, len(conv_offsets)), offsets=conv_offsets, first=0)
 
-    in_dsp = target.takes_dsp(c.weight_bits, c.in_range.signed_bits)
+    element_bits = c.in_range.signed_bits
+    # A weight, or a word of two, takes the wide operand of a multiplier. That leaves the element the narrow one.
+    fits = target.takes_dsp(c.weight_bits, element_bits) and element_bits <= (target.b_bits or 0)
     planner = _Planner(
         element=c.in_range,
         weight_bits=c.weight_bits,
         a_bits=target.a_bits or 0,
-        cascade=target.cascade if in_dsp else 1,
+        cascade=target.cascade if fits else 1,
         count=len(geometry.offsets),
+        limbs=len(limb_offsets(target, element_bits, c.weight_bits)),
     )
-    pack = pack and target.packs and in_dsp and c.in_range.signed_bits <= (target.b_bits or 0)
+    pack = pack and target.packs and fits
     if attn_offsets:
         attn = _Field(weights=attn_weight.reshape(-1, len(attn_offsets)), offsets=attn_offsets, first=len(conv_offsets))
         return (planner.packed(conv, attn) if pack else None) or planner.single((conv, attn))
@@ -208,6 +216,7 @@ class _Planner:
         a_bits: bits of the multiplier's wide operand.
         cascade: products that one cascade may sum; 1 where adders sum any number.
         count: number of distinct operands.
+        limbs: limbs of an operand.
     """
 
     element: Range
@@ -215,6 +224,7 @@ class _Planner:
     a_bits: int
     cascade: int
     count: int
+    limbs: int
 
     def packed(self, low: _Field, high: _Field, outputs: int = 1) -> TapPlan | None:
         """Both fields in one multiplier per operand; None where not even single products fit."""
@@ -240,7 +250,7 @@ class _Planner:
                 chains.append(self._chain(part, *((field, None) if number == 0 else (None, field))))
         plans = [self._plan(chains, order, length, 1) for order in skewed]
         skew = tuple(max(plan.skew[o] for plan in plans) for o in range(self.count))
-        return TapPlan(outputs=1, chains=tuple(chains), cascaded=plans[0].cascaded, skew=skew)
+        return TapPlan(outputs=1, chains=tuple(chains), cascaded=plans[0].cascaded, skew=skew, limbs=self.limbs)
 
     def _lengths(self, products: int) -> Iterator[int]:
         """Lengths of chains to try, the longest first."""
@@ -282,4 +292,4 @@ class _Planner:
         cascaded = self.cascade > 1
         place: Mapping[int, int] = {o: index % length for index, o in enumerate(order)}
         skew = tuple(place.get(o, 0) if cascaded else 0 for o in range(self.count))
-        return TapPlan(outputs=outputs, chains=tuple(chains), cascaded=cascaded, skew=skew)
+        return TapPlan(outputs=outputs, chains=tuple(chains), cascaded=cascaded, skew=skew, limbs=self.limbs)

@@ -108,6 +108,11 @@ class Sizes:
     def ranges(self) -> StageRanges:
         return stage_ranges(self.bounding)
 
+    @property
+    def raw(self) -> bool:
+        """Whether results are the accumulators themselves, not requantised."""
+        return self.layer.config.raw
+
     @cached_property
     def heads(self) -> Heads | None:
         """How the heads of the ``dynamic`` product lie in the beats; None where there are no similarities."""

@@ -92,6 +92,7 @@ class Loaded:
 
     def connect_words(self, m: Module, unit: Unit) -> None:
         times, sequencer = unit.timetable, unit.sequencer
+        assert unit.multipliers is not None, "multipliers that come at run time may be any"
         # The constants' number comes a cycle earlier than the tag.
         constant = delay(m, sequencer.o_constant, 1)
         for store, word, part, cycles in (

@@ -34,7 +34,7 @@ class Lane(wiring.Component):
         bias: bias of each output channel.
         valid: there is a beat; with ``bias`` (only where a sum takes several beats).
         first: the beat is the first of a sum; with ``bias`` (only where a sum takes several beats).
-        multiplier: multiplier of each output channel.
+        multiplier: multiplier of each output channel (not where results are raw).
         attn_shift, out_shift, relu: settings of the beat (only those that come at run time).
         y: the output elements.
         cut: for each element whether it was cut at a limit other than 0, in step with ``y`` (only where that
@@ -53,11 +53,12 @@ class Lane(wiring.Component):
         self._channel_accumulate = [ChannelAccumulate(shapes) for _ in range(outputs)]
         self._requantise = [Requantise(shapes) for _ in range(outputs)]
         self._folded = shapes.beats_per_output > 1
+        self._raw = shapes.raw
         ports = {
             "taps": In(shapes.lane_taps),
             "weights": In(shapes.lane_weights),
             "bias": In(data.ArrayLayout(shapes.bias, outputs)),
-            "multiplier": In(data.ArrayLayout(shapes.multiplier, outputs)),
+            **({"multiplier": In(data.ArrayLayout(shapes.multiplier, outputs))} if not shapes.raw else {}),
             "y": Out(data.ArrayLayout(shapes.result, outputs)),
         }
         if shapes.heads is not None:
@@ -84,7 +85,7 @@ class Lane(wiring.Component):
         m.submodules.tap_macs = macs = self._tap_macs
         m.d.comb += macs.i_taps.eq(delay(m, self.taps, self._operands))
         m.d.comb += macs.i_weights.eq(delay(m, self.weights, self._operands))
-        multiplier = delay(m, self.multiplier, self._operands)
+        multiplier = delay(m, self.multiplier, self._operands) if not self._raw else None
         stages = zip(self._attention_combine, self._channel_accumulate, self._requantise, strict=True)
         for index, (combine, accumulate, requantise) in enumerate(stages):
             suffix = f"_{index}" if index else ""
@@ -99,7 +100,9 @@ class Lane(wiring.Component):
             m.d.comb += [accumulate.i_combined.eq(combine.o_combined), accumulate.i_bias.eq(self.bias[index])]
             if self._folded:
                 m.d.comb += [accumulate.i_valid.eq(self.valid), accumulate.i_first.eq(self.first)]
-            m.d.comb += [requantise.i_acc.eq(accumulate.o_acc), requantise.i_multiplier.eq(multiplier[index])]
+            m.d.comb += requantise.i_acc.eq(accumulate.o_acc)
+            if multiplier is not None:
+                m.d.comb += requantise.i_multiplier.eq(multiplier[index])
             m.d.comb += self.y[index].eq(requantise.o_y)
             for setting in self._settings.ports:
                 stage = combine if setting is self._settings.attn_shift else requantise

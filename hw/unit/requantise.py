@@ -20,9 +20,10 @@ class Requantise(wiring.Component):
 
     Where the shift comes at run time, the product is first scaled to the largest shift:
     ``product * 2^(largest - out_shift)``. This is exact, so rounding always shifts by the largest.
+    Where results are raw, they are the sums themselves, and the stage is a wire.
 
     Members:
-        i_acc, i_multiplier: one sum and its channel's multiplier.
+        i_acc, i_multiplier: one sum and its channel's multiplier (not where results are raw).
         i_out_shift: wanted `shift_latency` cycles after the sum (only where it comes at run time).
         i_relu: wanted `relu_latency` cycles after the sum (only where it comes at run time).
         o_y: the output element.
@@ -34,13 +35,18 @@ class Requantise(wiring.Component):
     def __init__(self, shapes: Shapes) -> None:
         self._shapes = shapes
         self._acc = shape_of(shapes.ranges.accumulator)
-        ports = {"i_acc": In(self._acc), "i_multiplier": In(shapes.multiplier), "o_y": Out(shapes.result)}
+        multiplier = {"i_multiplier": In(shapes.multiplier)} if not shapes.raw else {}
+        ports = {"i_acc": In(self._acc), **multiplier, "o_y": Out(shapes.result)}
         settings = shapes.settings
         ports |= setting_port(settings.out_shift) | setting_port(settings.relu)
         super().__init__(ports | ({"o_cut": Out(1)} if settings.counts_cut else {}))
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
+        if self._shapes.raw:
+            assert self._shapes.ranges.scaled == self._shapes.ranges.accumulator, "a raw result is not scaled"
+            m.d.comb += self.o_y.eq(self.i_acc)
+            return m
         c, target, settings = self._shapes.layer.config, self._shapes.target, self._shapes.settings
         proven = self._shapes.ranges.scaled
         product = multiply(m, target, self.i_acc, self.i_multiplier, proven=shape_of(proven))
@@ -64,7 +70,9 @@ class Requantise(wiring.Component):
 
 
 def latency(shapes: Shapes) -> int:
-    """Cycles from sum to element."""
+    """Cycles from sum to element; 0 where results are raw."""
+    if shapes.raw:
+        return 0
     aligned = shifter.shift_latency(shapes.settings.out_shift.span)
     return _product_latency(shapes) + aligned + rounding.LATENCY + shapes.target.fast
 

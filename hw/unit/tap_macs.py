@@ -89,8 +89,15 @@ class TapMacs(wiring.Component):
         terms = [
             (self._word(chain, p, first + p.channel), self.i_taps[first + p.channel][p.offset]) for p in chain.products
         ]
-        cycles = self._plan.latency(target)
-        return dot_product(m, target, terms, signed(chain.total_bits), cycles=cycles, cascaded=self._plan.cascaded)
+        return dot_product(
+            m,
+            target,
+            terms,
+            signed(chain.total_bits),
+            cycles=self._plan.latency(target),
+            cascaded=self._plan.cascaded,
+            limbs=self._plan.limbs,
+        )
 
     def _word(self, chain: Chain, product: Product, channel: int) -> Value:
         """What an operand is multiplied with: one weight, or two of them packed."""

@@ -89,7 +89,8 @@ class Unit:
     Attributes:
         shapes: what the stages follow from.
         timetable: when each stage works on a beat.
-        sequencer, row_store, window, weights, biases, multipliers, output_stream: the unit's components.
+        sequencer, row_store, window, weights, biases, multipliers, output_stream: the unit's components. There
+            are no multipliers where results are raw.
         similarity: the component that all lanes share; None without similarities.
         keeper: what keeps the words.
         lane: the component that all lanes are instances of. Its module is called `lane_module`.
@@ -116,9 +117,11 @@ class Unit:
         )
         layer = shapes.layer
         self.biases = WordStore(constant_words(shapes, layer.bias), shapes.bias, self.keeper, name="biases")
-        self.multipliers = WordStore(
-            constant_words(shapes, layer.multiplier), shapes.multiplier, self.keeper, name="multipliers"
-        )
+        self.multipliers: WordStore | None = None
+        if not shapes.raw:
+            self.multipliers = WordStore(
+                constant_words(shapes, layer.multiplier), shapes.multiplier, self.keeper, name="multipliers"
+            )
 
     @property
     def lane_module(self) -> str:
@@ -137,7 +140,8 @@ class Unit:
         m.submodules.window = self.window
         m.submodules.weights = self.weights
         m.submodules.biases = self.biases
-        m.submodules.multipliers = self.multipliers
+        if self.multipliers is not None:
+            m.submodules.multipliers = self.multipliers
         m.submodules.output_stream = self.output_stream
         self._run_time.connect_input(m, self, streams)
         self._connect_window(m)
@@ -184,7 +188,7 @@ class Unit:
                 i_taps=taps[index] if shapes.layer.config.depthwise else taps,
                 i_weights=self.weights.o_words[index],
                 i_bias=Cat(self.biases.o_words[own]),
-                i_multiplier=Cat(self.multipliers.o_words[own]),
+                **({} if self.multipliers is None else {"i_multiplier": Cat(self.multipliers.o_words[own])}),
                 o_y=y[own.start * shapes.result.width : own.stop * shapes.result.width],
                 **ports,
                 **self._run_time.lane_outputs(own),
