@@ -92,21 +92,34 @@ def read_only(m: Module, target: Target, image: Sequence[int], width: int, addre
 
 
 def random_access(
-    m: Module, target: Target, *, depth: int, width: int, write: tuple[Value, Value, Value], address: Value, name: str
+    m: Module,
+    target: Target,
+    *,
+    depth: int,
+    width: int,
+    write: tuple[Value, Value, Value],
+    address: Value,
+    name: str,
+    enables: tuple[Value, Value] | None = None,
 ) -> Value:
     """The word at ``address``, `LATENCY` cycles later, of a memory that ``write`` (enable, address, data) fills.
 
     A word that is written in the cycle of its address may come as it was before, or torn.
+
+    Args:
+        enables: whether the memory reads, and whether the register behind it takes what was read. Without an
+            enable each keeps what it has. By default both always go on.
     """
     enable, write_address, data = write
+    reads, moves = enables or (Const(1), Const(1))
     if target.block_memory is None or kind(target, depth, read_only=False) == "lut":
         attrs = _style(target, depth, read_only=False)
         store = memory.Memory(shape=unsigned(width), depth=depth, init=[], attrs=attrs)
         m.submodules[name] = store
         writer, read = store.write_port(), store.read_port()
         m.d.comb += [writer.en.eq(enable), writer.addr.eq(write_address), writer.data.eq(data)]
-        m.d.comb += [read.addr.eq(address), read.en.eq(1)]
-        return delay(m, read.data, 1)
+        m.d.comb += [read.addr.eq(address), read.en.eq(reads)]
+        return _held(m, read.data, moves)
     layout = dp16kd_layout(depth, width, read_only=False)
     banks = []
     for bank in range(layout.banks):
@@ -115,9 +128,10 @@ def random_access(
         for column in range(layout.columns):
             bits = data[column * layout.bits : (column + 1) * layout.bits]
             padded = Cat(bits, Const(0, layout.bits))[: layout.bits]
-            columns.append(dp16kd_ram(m, bits=layout.bits, write=(here, write_address, padded), read_address=address))
+            port = (here, write_address, padded)
+            columns.append(dp16kd_ram(m, bits=layout.bits, write=port, read_address=address, enables=(reads, moves)))
         banks.append(Cat(columns)[:width])
-    return _choose(m, banks, address)
+    return _choose(m, banks, address, reads, moves)
 
 
 def _style(target: Target, depth: int, *, read_only: bool) -> dict[str, str]:
@@ -137,5 +151,19 @@ def _in_half(address: Value, half: int, number: int) -> Value:
     return Cat(Cat(address, Const(0, low))[:low], Const(number, 1))
 
 
-def _choose(m: Module, banks: Sequence[Value], address: Value) -> Value:
-    return banks[0] if len(banks) == 1 else pick(banks, delay(m, address[14:], LATENCY))
+def _choose(m: Module, banks: Sequence[Value], address: Value, *enables: Value) -> Value:
+    """The word of the bank that ``address`` is in, `LATENCY` cycles later."""
+    if len(banks) == 1:
+        return banks[0]
+    bank: Value = address[14:]
+    for enable in enables or (Const(1),) * LATENCY:
+        bank = _held(m, bank, enable)
+    return pick(banks, bank)
+
+
+def _held(m: Module, value: Value, enable: Value) -> Value:
+    """``value`` as it was in the last cycle with ``enable``."""
+    if isinstance(enable, Const):
+        return delay(m, value, 1)
+    with m.If(enable):
+        return delay(m, value, 1)

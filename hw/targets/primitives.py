@@ -92,11 +92,19 @@ def dsp48e2(m: Module, a: Value, b: Value, chain: Value | None) -> tuple[Value, 
 DSPS: Mapping[str, Dsp] = {"MULT18X18D": mult18x18d, "DSP48E1": dsp48e1, "DSP48E2": dsp48e2}
 
 
-def dp16kd_ram(m: Module, *, bits: int, write: tuple[Value, Value, Value], read_address: Value) -> Value:
+def dp16kd_ram(
+    m: Module,
+    *,
+    bits: int,
+    write: tuple[Value, Value, Value],
+    read_address: Value,
+    enables: tuple[Value, Value] = (Const(1), Const(1)),
+) -> Value:
     """Lattice ECP5 block RAM of ``bits``-bit words (a shape of `DP16KD_SHAPES`), written at port A, read at port B.
 
     Args:
         write: enable, address, data.
+        enables: whether port B reads, and whether its output register takes what was read.
 
     Returns:
         The word, two cycles after its address. The block's output register is in use. Without it
@@ -105,6 +113,7 @@ def dp16kd_ram(m: Module, *, bits: int, write: tuple[Value, Value, Value], read_
     enable, address, data = write
     word = Signal(bits, name="word")
     ports = _dp16kd_port("A", bits, address, enable) | _dp16kd_port("B", bits, read_address, Const(0))
+    ports |= {"i_CEB": enables[0], "i_OCEB": enables[1]}
     ports |= {f"i_DIA{bit}": data[bit] for bit in range(bits)}
     ports |= {f"o_DOB{bit}": word[bit] for bit in range(bits)}
     m.submodules += Instance("DP16KD", **_dp16kd_parameters(bits, []), **ports)

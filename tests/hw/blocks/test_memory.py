@@ -137,6 +137,38 @@ def check_ram(target: Target, depth: int, width: int) -> None:
     assert len(seen) > 300 and all(got == wanted for got, wanted in seen), f"seed {depth * 100 + width}"
 
 
+def check_held(target: Target, depth: int, width: int) -> None:
+    """Memory and register behind it each keep what they have while they are not enabled."""
+    rng = np.random.default_rng(depth * 100 + width)
+    m, address, content = Module(), Signal(index_shape(depth)), Signal(width)
+    write, reads, moves = Signal(), Signal(), Signal()
+    port = (write, address, content)
+    enables = (reads, moves)
+    word = random_access(
+        m, target, depth=depth, width=width, write=port, address=address, name="store", enables=enables
+    )
+    used, random = sorted(set(some_addresses(rng, depth))), random_image(rng, 700, width)
+    rows = [[1, 0, 0, place, random[number]] for number, place in enumerate(used)]
+    held = dict(zip(used, random, strict=False))
+    read, moved, expected = None, None, []
+    for _cycle in range(400):
+        place, flags = int(rng.choice(used)), rng.integers(0, 2, 2).tolist()
+        rows.append([0, *flags, place, 0])
+        expected.append(moved)
+        read, moved = held[place] if flags[0] else read, read if flags[1] else moved
+    shown = show(m, [write, reads, moves, address, content], word, rows, 0)[len(used) :]
+    assert all(wanted in (None, got) for got, wanted in zip(shown, expected, strict=True)), (
+        f"seed {depth * 100 + width}"
+    )
+    assert expected.count(None) < 30
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("depth", [2, 17, 65])
+def test_inferred_memory_is_held(target: str, depth: int) -> None:
+    check_held(SIMULATED[target], depth, 9)
+
+
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("depth", [2, 3, 16, 17, 64, 65, 513])
 @pytest.mark.parametrize("width", [1, 9, 73])
@@ -158,7 +190,14 @@ def model_rom(m: Module, *, bits: int, addresses: Sequence[Value], image: Sequen
     return read
 
 
-def model_ram(m: Module, *, bits: int, write: tuple[Value, Value, Value], read_address: Value) -> Value:
+def model_ram(
+    m: Module,
+    *,
+    bits: int,
+    write: tuple[Value, Value, Value],
+    read_address: Value,
+    enables: tuple[Value, Value],
+) -> Value:
     """What `hw.targets.primitives.dp16kd_ram` promises."""
     words = next(words for words, width in DP16KD_SHAPES.items() if width == bits)
     enable, address, content = write
@@ -166,8 +205,11 @@ def model_ram(m: Module, *, bits: int, write: tuple[Value, Value, Value], read_a
     m.submodules += (store := memory.Memory(shape=unsigned(bits), depth=words, init=[]))
     writer, port = store.write_port(), store.read_port()
     m.d.comb += [writer.en.eq(enable), writer.addr.eq(address), writer.data.eq(content)]
-    m.d.comb += [port.addr.eq(read_address), port.en.eq(1)]
-    return delay(m, port.data, 1)
+    m.d.comb += [port.addr.eq(read_address), port.en.eq(enables[0])]
+    held = Signal(bits)
+    with m.If(enables[1]):
+        m.d.sync += held.eq(port.data)
+    return held
 
 
 @thorough
@@ -179,6 +221,7 @@ def test_blocks_side_by_side_and_on_top_of_each_other(depth: int, width: int, mo
     monkeypatch.setattr(storage, "dp16kd_ram", model_ram)
     check_rom(ECP5, depth, width)
     check_ram(ECP5, depth, width)
+    check_held(ECP5, depth, width)
 
 
 def built(target: Target, depth: int, width: int, *, is_rom: bool) -> str:

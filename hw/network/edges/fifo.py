@@ -1,0 +1,112 @@
+"""FIFO: beats in order, in LUT RAM where they are few, and in block RAM where they are many.
+
+``ready`` is a register. A beat is taken in a cycle exactly if fewer than ``depth`` beats are inside: pushed
+in a cycle before, and not popped in a cycle before. It does not matter whether a beat is in the memory or in
+a register behind it.
+
+    memory   a pushed beat is offered
+    lut      1 cycle later: the head is read from LUT RAM, ``valid`` is a register
+    block    3 cycles later: the block RAM reads, and has an output register
+
+Both take and give a beat in every cycle.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from amaranth.hdl import Module, Mux, Signal, Value
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from hw.blocks.memory import LATENCY, random_access
+from hw.blocks.pipeline import Counter
+from hw.blocks.queue import Queue
+from hw.network.beat import Beat
+from hw.targets.families import Target
+
+#: Beats up to which a FIFO is kept in LUT RAM, however wide they are.
+SHALLOW = 64
+#: A FIFO that fills less than this part of a block RAM is kept in LUT RAM, however deep it is.
+FEW_BITS = 1 / 16
+
+
+def memory_kind(beat: Beat, depth: int, target: Target) -> str:
+    """``lut`` or ``block``: the memory that a FIFO of ``depth`` beats is in."""
+    few = target.fabric.block_kbit * 1024 * FEW_BITS
+    return "lut" if depth <= SHALLOW or depth * beat.size <= few else "block"
+
+
+def fifo_latency(beat: Beat, depth: int, target: Target) -> int:
+    """Cycles from a push to the first cycle in which the beat is offered, where none is in front of it."""
+    return 1 if memory_kind(beat, depth, target) == "lut" else 1 + LATENCY
+
+
+def needed_depth(pushes: np.ndarray, pops: np.ndarray) -> int:
+    """The least depth with which no beat waits to be pushed; 0 where no beat is pushed.
+
+    Args:
+        pushes: int64, the cycle in which each beat is pushed.
+        pops: int64, the cycle in which each beat is popped; as many.
+    """
+    gone = np.searchsorted(pops, pushes, side="left")
+    return int((np.arange(len(pushes)) - gone).max(initial=-1)) + 1
+
+
+class Fifo(wiring.Component):
+    """A FIFO of ``depth`` beats, at least 1.
+
+    Members:
+        i, o: the beats.
+    """
+
+    def __init__(self, beat: Beat, depth: int, target: Target) -> None:
+        assert depth >= 1, "a FIFO of no beats passes none"
+        self._beat, self._depth, self._target = beat, depth, target
+        super().__init__({"i": In(beat.signature), "o": Out(beat.signature)})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        push, pop = Signal(), Signal()
+        m.d.comb += [push.eq(self.i.valid & self.i.ready), pop.eq(self.o.valid & self.o.ready)]
+        if memory_kind(self._beat, self._depth, self._target) == "lut":
+            entry = self.i.payload
+            queue = Queue(m, self._beat.layout, self._depth, push=push, entry=entry, pop=pop, name="queue")
+            m.d.comb += [self.o.valid.eq(queue.some), self.o.payload.eq(queue.head)]
+            level = queue.level
+        else:
+            level = Signal(range(self._depth + 1))
+            m.d.sync += level.eq(level + push - pop)
+            self._read_block(m, push)
+        ready = Signal(init=1)
+        m.d.sync += ready.eq(pop | ~((level == self._depth) | (push & (level == self._depth - 1))))
+        m.d.comb += self.i.ready.eq(ready)
+        return m
+
+    def _read_block(self, m: Module, push: Value) -> None:
+        """Fetch from the block RAM as soon as what it has read before has moved on."""
+        unread, some = Signal(range(self._depth + 1)), Signal()
+        was_read, valid = Signal(), Signal()
+        fetch, move = Signal(), Signal()
+        m.d.comb += [
+            move.eq(was_read & (~valid | self.o.ready)),
+            fetch.eq(some & (~was_read | move)),
+        ]
+        m.d.sync += [
+            unread.eq(unread + push - fetch),
+            some.eq(push | Mux(fetch, unread > 1, some)),
+            was_read.eq(fetch | (was_read & ~move)),
+            valid.eq(move | (valid & ~self.o.ready)),
+        ]
+        tail = Counter(m, self._depth, push, name="tail").value
+        first = Counter(m, self._depth, fetch, name="first").value
+        word = random_access(
+            m,
+            self._target,
+            depth=self._depth,
+            width=self._beat.size,
+            write=(push, tail, Value.cast(self.i.payload)),
+            address=first,
+            name="store",
+            enables=(fetch, move),
+        )
+        m.d.comb += [self.o.valid.eq(valid), Value.cast(self.o.payload).eq(word)]
