@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from rich.table import Table
 
-from golden.layers import layer_path, load_layer
+from golden.layers import layer_path, load_model
 from golden.support import cli
 from golden.support.cli import UserError
 from golden.support.numbers import at_most, number
@@ -21,9 +22,14 @@ from hw.control.files import register_files
 from hw.estimate.choose_folding import CHEAPEST, Wish, check_fit, choose_folding
 from hw.estimate.estimate import Estimate, estimate
 from hw.estimate.fit import verdict
+from hw.estimate.network import estimate_network
 from hw.export.integration import integration_files
+from hw.export.network_verilog import NetworkCore, generate_network
 from hw.export.verilog import Core, generate
-from hw.options import add_unit_options, unit_config
+from hw.network.config import NetworkConfig
+from hw.network.plan import NetworkPlan
+from hw.network_build import estimate_rows, network_files, steps_table, summary
+from hw.options import add_unit_options, folding_text, hardware_config
 from hw.plan.dsp_count import dsp_counts
 from hw.plan.shapes import Shapes
 from hw.plan.weight_layout import image_beats
@@ -43,13 +49,18 @@ examples:
   python -m hw.build --device ecp5-85f --fps 500  the cheapest folding that is fast enough
   python -m hw.build --reloadable                 weights, frame size and shifts come over AXI
   python -m hw.build --name stem --out rtl/       stem.v: beside other units in one design
+  python -m hw.build my_network.npz --cycles 8192  a network, each step within 8,192 cycles
 """
 
 
 def main(argv: list[str]) -> int:
     args = _parser().parse_args(argv)
     wish = _wish(args)
-    config = unit_config(args, load_layer(args.layer))
+    config = hardware_config(args, load_model(args.layer))
+    if isinstance(config, NetworkConfig):
+        return _build_network(args, config)
+    if args.write_folding is not None:
+        raise UserError(f"--write-folding {args.write_folding} is for a network, a layer has --simd and --pe")
     if wish:
         with spinner("choosing the folding"):
             config = choose_folding(config, wish).config
@@ -60,18 +71,48 @@ def main(argv: list[str]) -> int:
         check_fit(config, args.device)
     with spinner("generating Verilog"):
         core = generate(config)
-    files = unit_files(core)
-    cli.check_folder(args.out, files, inputs=[layer_path(args.layer)])
-    former = _former(args.out / f"{config.name}.json")
+    with _written(args, core, unit_files(core)):
+        show(_summary(args.layer, core, args.device, wish))
+    return 0
+
+
+def _build_network(args: argparse.Namespace, config: NetworkConfig) -> int:
+    if args.device is not None:
+        raise UserError(f"--device {args.device} is for a layer, a network has --target")
+    cli.check_outputs([args.write_folding], inputs=[layer_path(args.layer), args.folding])
+    with spinner("computing the schedule"):
+        plan = NetworkPlan(config)
+        schedule = plan.schedule
+    if args.estimate:
+        show(steps_table(args.layer, plan))
+        show(summary(plan, schedule, estimate_rows(estimate_network(plan))))
+    else:
+        with spinner("generating Verilog"):
+            core = generate_network(plan)
+        with _written(args, core, network_files(core)):
+            show(steps_table(args.layer, plan))
+            show(summary(plan, schedule, {}))
+    if args.write_folding is not None:
+        with cli.replacing(args.write_folding) as stream:
+            stream.write(folding_text(config))
+        say(f"wrote {args.write_folding}")
+    return 0
+
+
+@contextmanager
+def _written(args: argparse.Namespace, core: Core | NetworkCore, files: Mapping[str, str]) -> Iterator[None]:
+    """Write files and remove those of an earlier build. The body says what was built, then follow the names."""
+    inputs = [layer_path(args.layer), args.folding]
+    cli.check_folder(args.out, files, inputs=inputs)
+    former = _former(args.out / f"{core.config.name}.json")
     cli.write_files(args.out, files)
     removed, left = cli.remove_former(args.out, former, files)
-    show(_summary(args.layer, core, args.device, wish))
+    yield
     _say_files(core, args.out, files)
     if removed:
         say(f"removed, as this unit has none: {', '.join(removed)}")
     if left:
         say(f"left, as they were changed since the last build: {', '.join(left)}")
-    return 0
 
 
 def unit_files(core: Core) -> dict[str, str]:
@@ -94,10 +135,10 @@ def _former(manifest: Path) -> dict[str, str]:
         return {}  # there is none, or it is of someone else
 
 
-def _say_files(core: Core, folder: Path, files: Mapping[str, str]) -> None:
+def _say_files(core: Core | NetworkCore, folder: Path, files: Mapping[str, str]) -> None:
     verilog, manifest, *_ = files
     say(f"wrote {folder / verilog} and {folder / manifest}")
-    if registers := register_files(Shapes(core.config)):
+    if isinstance(core, Core) and (registers := register_files(Shapes(core.config))):
         say(f"and beside them, of its registers, {', '.join(registers)}")
     *others, last = integration_files(core.manifest)
     say(f"and beside them, for FuseSoC, IP-XACT and Vivado, {', '.join(others)} and {last}")
@@ -122,6 +163,7 @@ def _parser() -> argparse.ArgumentParser:
         help=f"with --fps: clock to expect (default: {CLOCK_MHZ:g})",
     )
     add("--estimate", action="store_true", help="only say what the unit will cost, write nothing")
+    add("--write-folding", type=cli.file_path, metavar="FILE", help="write a network's folding for --folding")
     add("--out", type=cli.file_path, default=Path("build"), metavar="DIR", help="where to write (default: build)")
     return parser
 

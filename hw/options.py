@@ -1,18 +1,28 @@
-"""Options: how a unit is asked for on the command line of every command that builds one."""
+"""Options: how a unit or a network is asked for on the command line of every command that builds one."""
 
 from __future__ import annotations
 
 import argparse
+import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from reprlib import repr as brief
 
-from golden.contract.folding import Folding
+from golden.contract.fields import parse_object
+from golden.contract.folding import DEFAULT_LANES, Folding
 from golden.contract.layer import Layer
 from golden.contract.layer_config import FIELD_RANGES, LayerConfig
+from golden.contract.network.network import IntegerNetwork
+from golden.contract.network.result import MOST
 from golden.contract.ranges import Range
 from golden.layers import DEFAULT, NAMES
-from golden.support.cli import UserError
+from golden.support.cli import UserError, bounded, file_path
 from golden.support.options import add_folding, add_layer
+from hw.estimate.choose_network_folding import cheapest_within
+from hw.network.config import NetworkConfig
+from hw.network.folding import check_foldings, up_to_lanes
 from hw.plan.config import DEFAULT_NAME, UnitConfig, check_name
 from hw.plan.reload import Reload
 from hw.targets.families import TARGETS, find_target
@@ -22,7 +32,7 @@ ATTN_SHIFT = Range(0, 7)
 
 
 def add_unit_options(parser: argparse.ArgumentParser, *, target: str, reloadable: bool = True) -> None:
-    """Add the options that `unit_config` reads.
+    """Add the options that `unit_config` and `network_config` read.
 
     Args:
         target: the default target.
@@ -40,12 +50,21 @@ def add_unit_options(parser: argparse.ArgumentParser, *, target: str, reloadable
         help=f"of the top module; other modules and all files begin with it (default: {DEFAULT_NAME})",
     )
     parser.set_defaults(default_target=target, reloadable=False)
+    _add_network_options(parser)
     if reloadable:
         _add_reload_options(parser)
 
 
+def hardware_config(args: argparse.Namespace, model: Layer | IntegerNetwork) -> UnitConfig | NetworkConfig:
+    """The unit or network that the options ask for. Raises `UserError` where they do not go together."""
+    return network_config(args, model) if isinstance(model, IntegerNetwork) else unit_config(args, model)
+
+
 def unit_config(args: argparse.Namespace, layer: Layer) -> UnitConfig:
     """The unit of ``layer`` that the options ask for. Raises `UserError` where they do not go together."""
+    for option in ("lanes", "cycles", "folding"):
+        if getattr(args, option) is not None:
+            raise UserError(f"--{option} {getattr(args, option)} is for a network, a layer has --simd and --pe")
     return UnitConfig(
         layer=layer,
         folding=Folding.choose(layer.config, args.simd, args.pe),
@@ -54,6 +73,77 @@ def unit_config(args: argparse.Namespace, layer: Layer) -> UnitConfig:
         reload=_reload(args, layer.config),
         name=args.name,
     )
+
+
+def network_config(args: argparse.Namespace, network: IntegerNetwork) -> NetworkConfig:
+    """The network that the options ask for. Raises `UserError` where they do not go together."""
+    for option in ("simd", "pe"):
+        if getattr(args, option) is not None:
+            asked = f"--{option} {getattr(args, option)} is for a layer"
+            raise UserError(f"{asked}, a network has --lanes, --cycles and --folding")
+    if args.reloadable:
+        raise UserError("--reloadable is for a layer, the weights of a network are built in")
+    given = [f"--{option}" for option in ("lanes", "cycles", "folding") if getattr(args, option) is not None]
+    if len(given) > 1:
+        raise UserError(f"{' and '.join(given)} do not go together, each chooses the folding")
+    base = NetworkConfig(
+        network=network,
+        foldings=up_to_lanes(network, args.lanes or DEFAULT_LANES),
+        target=TARGETS[args.target or args.default_target],
+        pack=args.pack == "auto",
+        name=args.name,
+    )
+    if args.cycles is not None:
+        return replace(base, foldings=cheapest_within(base, args.cycles))
+    if args.folding is not None:
+        return replace(base, foldings=_read_foldings(args.folding, network))
+    return base
+
+
+def folding_text(config: NetworkConfig) -> str:
+    """What ``--folding`` reads."""
+    fields = {name: {"simd": f.simd, "pe": f.pe} for name, f in config.foldings.items()}
+    return json.dumps(fields, indent=2) + "\n"
+
+
+def _read_foldings(path: Path, network: IntegerNetwork) -> dict[str, Folding]:
+    """The foldings in a file. Raises `UserError`, naming file and step, for any that the network cannot have."""
+    try:
+        text = path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"folding file {path}: {error}") from None
+    try:
+        found = {name: _folding_of(name, fields) for name, fields in parse_object(text).items()}
+        check_foldings(network, found)
+    except UserError as error:
+        raise UserError(f"folding file {path}: {error}") from None
+    return found
+
+
+def _folding_of(step: str, fields: object) -> Folding:
+    allowed = 'allowed is {"simd": S, "pe": P} of integers from 1 on'
+    if not isinstance(fields, dict) or set(fields) != {"simd", "pe"}:
+        raise UserError(f"step {step!r}: {brief(fields)} is not a folding, {allowed}")
+    if not all(type(value) is int and value >= 1 for value in fields.values()):
+        raise UserError(f"step {step!r}: {brief(fields)} is not a folding, {allowed}")
+    return Folding(**fields)
+
+
+def _add_network_options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument_group("a network").add_argument
+    add(
+        "--lanes",
+        type=bounded(int, 1, MOST),
+        metavar="N",
+        help=f"each side of each step takes the largest divisor of its channels up to N (default: {DEFAULT_LANES})",
+    )
+    add(
+        "--cycles",
+        type=bounded(int, 1, 2**48),
+        metavar="N",
+        help="each step takes at most N cycles a frame, with the fewest multipliers",
+    )
+    add("--folding", type=file_path, metavar="FILE", help="each step as FILE says, JSON as --write-folding writes it")
 
 
 def _add_reload_options(parser: argparse.ArgumentParser) -> None:

@@ -1,4 +1,4 @@
-"""Stream frames through the generated unit in a real simulator and compare every bit with the integer model.
+"""Stream frames through a generated unit or network in a real simulator and compare every bit with the integer model.
 
 Examples:
     python -m sim.run
@@ -19,16 +19,20 @@ from typing import Any
 import numpy as np
 from rich.table import Table
 
-from golden.layers import activations, layer_path, load_layer
+from golden.layers import activations, layer_path, load_model
 from golden.support import cli
 from golden.support.arrays import read_array, write_array
 from golden.support.cli import UserError
 from golden.support.numbers import number
-from golden.support.progress import progress
+from golden.support.progress import progress, spinner
 from golden.support.tables import show
 from golden.support.terminal import say
-from hw.export.verilog import generate
-from hw.options import add_unit_options, unit_config
+from hw.export.network_verilog import NetworkCore, generate_network
+from hw.export.verilog import Core, generate
+from hw.network.config import NetworkConfig
+from hw.network.plan import NetworkPlan
+from hw.options import add_unit_options, hardware_config
+from hw.plan.config import UnitConfig
 from hw.targets.families import GENERIC
 from sim.bulk.result import SimulationResult
 from sim.bulk.simulate import MAX_PROBABILITY, simulate
@@ -38,15 +42,16 @@ from sim.simulator.simulators import SIMULATORS, find_simulator
 def main(argv: list[str]) -> int:
     options = _parser().parse_args(argv)
     simulator = find_simulator(options.simulator)
-    layer = load_layer(options.layer)
-    config = unit_config(options, layer)
+    model = load_model(options.layer)
+    config = hardware_config(options, model)
     source = _input_path(options)
-    cli.check_outputs([options.output, options.report, options.waves], inputs=[layer_path(options.layer), source])
-    frames = layer.check_input(x := read_array(source))
+    inputs = [layer_path(options.layer), options.folding, source]
+    cli.check_outputs([options.output, options.report, options.waves], inputs=inputs)
+    frames = model.check_input(x := read_array(source))
     if options.waves is not None and options.waves.suffix != simulator.wave_suffix:
         raise UserError(f"waves file {options.waves}: {simulator.name} writes {simulator.wave_suffix} files")
 
-    core = generate(config)
+    core = _generate(config)
     with progress(f"{len(frames)} frames in {simulator.name}", 1.0) as advance:
         result = simulate(
             core,
@@ -58,11 +63,11 @@ def main(argv: list[str]) -> int:
             waves=options.waves,
             advance=advance,
         )
-    timing = core.manifest["timing"]
+    timing, streams = core.manifest["timing"], core.manifest["streams"]
     report = {
         "layer": options.layer,
-        "simd": config.folding.simd,
-        "pe": config.folding.pe,
+        "simd": streams["s_axis"]["lanes"],
+        "pe": streams["m_axis"]["lanes"],
         "target": config.target.name,
         "pack": options.pack,
         "simulator": simulator.name,
@@ -79,15 +84,34 @@ def main(argv: list[str]) -> int:
         "ideal_frame_cycles": timing["ideal_frame_cycles"],
         "cycles": result.cycles,
         "cycles_per_second": round(result.cycles / result.seconds),
+        **_network_figures(core),
     }
     if options.output is not None and result.frames is not None:
-        y = result.frames.astype(np.int32)
+        y = result.frames if isinstance(core, NetworkCore) else result.frames.astype(np.int32)
         write_array(options.output, y if x.ndim == 4 else y[0])
     if options.report is not None:
         with cli.replacing(options.report) as stream:
             stream.write(json.dumps(report, indent=2) + "\n")
     _show(report, result, timing)
     return 0 if result.passed else 1
+
+
+def _generate(config: UnitConfig | NetworkConfig) -> Core | NetworkCore:
+    if isinstance(config, UnitConfig):
+        return generate(config)
+    with spinner("generating Verilog"):
+        return generate_network(NetworkPlan(config))
+
+
+def _network_figures(core: Core | NetworkCore) -> dict[str, Any]:
+    """What the report of a network has beside that of a layer."""
+    if isinstance(core, Core):
+        return {}
+    names = ("name", "op", "simd", "pe", "ideal_cycles", "cycles")
+    return {
+        "predicted_first_intervals": core.manifest["timing"]["predicted_first_intervals"],
+        "steps": [{name: step[name] for name in names} for step in core.manifest["steps"]],
+    }
 
 
 def _parser() -> cli.Parser:

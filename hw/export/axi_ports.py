@@ -1,4 +1,4 @@
-"""AXI ports: a unit behind the names of AXI, with its clock and reset."""
+"""AXI ports: a unit or a network behind the names of AXI, with its clock and reset."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from amaranth.lib.wiring import In, Member, Out
 
 from hw.control.control import Control
 from hw.frozen.frozen_unit import frozen_unit
+from hw.network.top import Network, padded
 from hw.plan.shapes import Shapes
 from hw.reloadable.reloadable_unit import CONTROL_DOMAIN, reloadable_unit
 from hw.unit.unit import Streams
@@ -79,6 +80,27 @@ class ReloadableAxi(wiring.Component):
         return m
 
 
+class NetworkAxi(wiring.Component):
+    """A network behind AXI ports.
+
+    Members:
+        aclk, aresetn, s_axis_*, m_axis_*: as in `FrozenAxi`.
+    """
+
+    def __init__(self, network: Network) -> None:
+        self._network = network
+        graph = network.schedule.graph
+        super().__init__(_ports(padded(graph.image), padded(graph.output_beat)))
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        reset = Signal(reset_less=True)
+        m.d.sync += reset.eq(~self.aresetn)
+        add_clock(m, self.aclk, reset)
+        self._network.add(m, _streams(self, reset), self.aresetn)
+        return m
+
+
 def axi_unit(shapes: Shapes) -> FrozenAxi | ReloadableAxi:
     """The unit behind AXI ports."""
     return FrozenAxi(shapes) if shapes.config.reload is None else ReloadableAxi(shapes)
@@ -94,20 +116,24 @@ def add_clock(m: Module, clock: Value, reset: Signal, *, domain: str = "sync") -
 
 
 def _stream_ports(shapes: Shapes) -> dict[str, Member]:
+    return _ports(8 * shapes.input_payload.bytes, 8 * shapes.output_payload.bytes)
+
+
+def _ports(in_bits: int, out_bits: int) -> dict[str, Member]:
     return {
         "aclk": In(1),
         "aresetn": In(1),
         "s_axis_tvalid": In(1),
         "s_axis_tready": Out(1),
-        "s_axis_tdata": In(8 * shapes.input_payload.bytes),
+        "s_axis_tdata": In(in_bits),
         "m_axis_tvalid": Out(1),
         "m_axis_tready": In(1),
-        "m_axis_tdata": Out(8 * shapes.output_payload.bytes),
+        "m_axis_tdata": Out(out_bits),
         "m_axis_tlast": Out(1),
     }
 
 
-def _streams(ports: FrozenAxi | ReloadableAxi, reset: Signal, **further: Value) -> Streams:
+def _streams(ports: FrozenAxi | ReloadableAxi | NetworkAxi, reset: Signal, **further: Value) -> Streams:
     return Streams(
         in_valid=ports.s_axis_tvalid,
         in_ready=ports.s_axis_tready,

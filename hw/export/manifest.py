@@ -70,10 +70,10 @@ def manifest(unit: Unit, ports: wiring.Signature) -> dict[str, Any]:
         "layer": json.loads(c.to_json()),
         "folding": {"simd": config.folding.simd, "pe": config.folding.pe},
         "target": {"name": config.target.name, "packed": shapes.plan.packed},
-        "ports": [_port(name, member) for name, member in ports.members.items()],
+        "ports": [port_entry(name, member) for name, member in ports.members.items()],
         "streams": {
-            "s_axis": _stream(shapes.input_payload, c.in_channels * c.height * c.width),
-            "m_axis": _stream(shapes.output_payload, c.out_channels * c.out_height * c.out_width),
+            "s_axis": stream_entry(shapes.input_payload, c.in_channels * c.height * c.width),
+            "m_axis": stream_entry(shapes.output_payload, c.out_channels * c.out_height * c.out_width),
         },
         **({} if config.reload is None else {"reload": _reload(shapes), "weight_image": image_layout(shapes)}),
         "widths": _widths(shapes),
@@ -90,7 +90,7 @@ def manifest(unit: Unit, ports: wiring.Signature) -> dict[str, Any]:
     }
 
 
-def _port(name: str, member: wiring.Member) -> dict[str, Any]:
+def port_entry(name: str, member: wiring.Member) -> dict[str, Any]:
     direction = "input" if member.flow is wiring.In else "output"
     return {"name": name, "direction": direction, "width": Shape.cast(member.shape).width, "description": _PORTS[name]}
 
@@ -108,7 +108,7 @@ def _reload(shapes: Shapes) -> dict[str, Any]:
     }
 
 
-def _stream(payload: Payload, elements: int) -> dict[str, Any]:
+def stream_entry(payload: Payload, elements: int) -> dict[str, Any]:
     return {
         "lanes": payload.lanes,
         "element_bits": payload.bits,

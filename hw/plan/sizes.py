@@ -5,7 +5,7 @@ All that software must know of a unit follows from them, so nothing here needs A
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from golden.contract.bounds import StageRanges, Weighted, stage_ranges
@@ -15,6 +15,7 @@ from golden.contract.ranges import ACCUMULATOR_BITS, Range, weighted_sum
 from golden.contract.streams import Payload
 from golden.support.cli import UserError
 from hw.plan.config import UnitConfig
+from hw.plan.flush import Flush
 from hw.plan.geometry import Geometry
 from hw.plan.group_packing import group_plan
 from hw.plan.heads import Heads
@@ -44,10 +45,14 @@ class GroupRanges:
 class Sizes:
     """Geometry, schedule, ranges and plan of the unit ``config``.
 
+    Attributes:
+        flush: how the unit completes a frame, where what stands around it decides that.
+
     Raises `UserError` where weights that a reloadable unit allows could make the accumulator too wide.
     """
 
     config: UnitConfig
+    flush: Flush | None = None
 
     def __post_init__(self) -> None:
         # A frozen unit's layer has already refused this itself.
@@ -92,7 +97,8 @@ class Sizes:
     @cached_property
     def schedule(self) -> Schedule:
         """Row slots and cycles."""
-        return find_schedule(self.geometry, self.scope.cycle_model)
+        found = find_schedule(self.geometry, self.scope.cycle_model)
+        return found if self.flush is None else replace(found, flush_always=self.flush.always)
 
     @cached_property
     def edge_columns(self) -> tuple[int, ...]:

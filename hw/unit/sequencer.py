@@ -20,7 +20,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.blocks.pipeline import Counter, delay, index_shape
+from hw.blocks.pipeline import Counter, delay, index_shape, pick
 from hw.plan.shapes import Shapes
 from hw.unit.front import Issue, Positions, Walk
 
@@ -176,7 +176,10 @@ class Sequencer(wiring.Component):
                 oldest=walk.o_starts_output, empty=empty, kept_empty=kept_empty, between_frames=between_frames
             )
         last = beat.channel.last
-        m.d.comb += empty.eq(kept_empty | (between_frames & (True if self._flush_always else ~walk.o_arrived)))
+        late: Value = Const(1) if self._flush_always else ~walk.o_arrived
+        if any(self._waits):
+            late = late & self._waited(m, issue, step, empty & last, between_frames)
+        m.d.comb += empty.eq(kept_empty | (between_frames & late))
         with m.If(issue):
             m.d.sync += kept_empty.eq(empty & ~last)
             with m.If(last & beat.pushing):
@@ -193,6 +196,30 @@ class Sequencer(wiring.Component):
     @property
     def _flush_always(self) -> bool:
         return self._shapes.schedule.flush_always
+
+    @property
+    def _waits(self) -> tuple[int, ...]:
+        return () if self._shapes.flush is None else self._shapes.flush.waits
+
+    def _waited(self, m: Module, issue: Value, step: Value, ends_empty: Value, between_frames: Signal) -> Signal:
+        """Whether the next frame's group is later than it is at full rate (`hw.plan.flush`).
+
+        Args:
+            ends_empty: the beat is the last of an empty group.
+        """
+        waits = [*self._waits, 0]
+        left = Signal(range(max(waits) + 1), init=waits[0], name="wait_left")
+        number = Signal(range(len(waits)), name="wait_number")
+        waited = Signal(init=int(not waits[0]))
+        following = Mux(step, 0, number + ends_empty)
+        loaded = pick([Const(wait, len(left)) for wait in waits], following[: len(number)])
+        lessened = Mux(between_frames & ~waited, left - 1, left)[: len(left)]
+        remaining = Signal.like(left, name="wait_remaining")
+        m.d.comb += remaining.eq(Mux(issue, loaded, lessened))
+        m.d.sync += [left.eq(remaining), waited.eq(remaining == 0)]
+        with m.If(issue):
+            m.d.sync += number.eq(following)
+        return waited
 
     def _has_credit(self, m: Module) -> Value:
         """Whether an entry of the output FIFO is free that no beat in the pipeline is bound for.

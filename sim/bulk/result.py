@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from golden.contract.layer_config import LayerConfig
 from golden.contract.streams import from_beats
 
 
@@ -16,7 +16,7 @@ class SimulationResult:
     """What a unit did with some frames.
 
     Attributes:
-        config: geometry of the layer.
+        shape: channels, rows and columns of an output frame.
         beats: output beats that came, int64 ``[n, pe]``.
         expected: output beats of the integer model, int64 ``[N*Ho*Wo*O/pe, pe]``.
         first_output_latency: cycles from the first input transfer to the first output
@@ -28,7 +28,7 @@ class SimulationResult:
         seconds: time that the simulator took.
     """
 
-    config: LayerConfig
+    shape: tuple[int, int, int]
     beats: np.ndarray
     expected: np.ndarray
     first_output_latency: int | None
@@ -50,14 +50,17 @@ class SimulationResult:
             found.append(f"{self.mismatches} of {self.expected.size} output elements are wrong or missing{where}")
         return found
 
-    def timing_complaints(self, predicted: Mapping[str, int]) -> list[str]:
+    def timing_complaints(self, predicted: Mapping[str, Any]) -> list[str]:
         """Where the cycle figures of a run at full rate differ from those in a manifest's ``timing``."""
         found = []
         latency, interval = predicted["predicted_latency"], predicted["predicted_frame_cycles"]
         if self.first_output_latency != latency:
             found.append(f"first output latency {self.first_output_latency}, predicted {latency}")
-        if set(self.frame_cycles) - {None, interval}:
-            found.append(f"frame cycles {self.frame_cycles[1:]}, predicted {interval}")
+        measured = self.frame_cycles[1:]
+        first = predicted.get("predicted_first_intervals", [])[: len(measured)]
+        if measured != first + [interval] * (len(measured) - len(first)):
+            expected = f"{first} and then {interval}" if first else str(interval)
+            found.append(f"frame cycles {measured}, predicted {expected}")
         return found
 
     @property
@@ -72,8 +75,8 @@ class SimulationResult:
         if not len(self._wrong):
             return None
         beat, lane = map(int, self._wrong[0])
-        c = self.config
-        shape = (len(self.expected), c.out_height, c.out_width, c.out_channels)
+        channels, height, width = self.shape
+        shape = (len(self.expected), height, width, channels)
         frame, y, x, channel = np.unravel_index(beat * self.beats.shape[1] + lane, shape)
         values = f"{self.beats[beat, lane]} instead of {self.expected[beat, lane]}"
         return f"frame {frame}, channel {channel}, y {y}, x {x}: {values}"
@@ -83,7 +86,7 @@ class SimulationResult:
         """Output frames, int64 ``[N, O, Ho, Wo]``; None unless all have come."""
         if self.beats.shape != self.expected.shape:
             return None
-        return from_beats(self.beats, self.config.out_channels, self.config.out_height, self.config.out_width)
+        return from_beats(self.beats, *self.shape)
 
     @property
     def _wrong(self) -> np.ndarray:

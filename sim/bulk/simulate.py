@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from golden.contract.streams import Payload, to_beats
-from golden.model import integer
+from golden.contract.streams import to_beats
 from sim.bulk.recording import Recording
+from sim.bulk.reference import reference
 from sim.bulk.result import SimulationResult
 from sim.simulator.program import Bench, Program, SimulationError
 from sim.simulator.simulators import COVERAGE_FILE, find_simulator
 
 if TYPE_CHECKING:
+    from hw.export.network_verilog import NetworkCore
     from hw.export.verilog import Core
 
 BULK = Bench(modules=["sim.bulk.bench"], top="bulk", source="bulk/bulk.v", optimise=True)
@@ -33,7 +34,7 @@ MAX_DRAIN = 10_000
 
 
 def simulate(
-    core: Core,
+    core: Core | NetworkCore,
     frames: np.ndarray,
     *,
     simulator: str = "verilator",
@@ -45,11 +46,11 @@ def simulate(
     plusargs: Mapping[str, int] | None = None,
     advance: Callable[[float], object] = lambda share: None,
 ) -> SimulationResult:
-    """Stream ``frames`` through a unit and compare what comes out with the integer model.
+    """Stream ``frames`` through a unit or a network and compare what comes out with the integer model.
 
     Args:
-        core: the unit.
-        frames: integers ``[N, C, H, W]`` in the layer's input format.
+        core: the unit or network.
+        frames: integers ``[N, C, H, W]`` in its input format.
         simulator: ``verilator`` or ``icarus``.
         idle: probability of a cycle without input, 0 to 0.99.
         stall: probability of a cycle that does not take output, 0 to 0.99.
@@ -64,11 +65,11 @@ def simulate(
         UserError: for frames outside the format, or without the simulator's tools.
         SimulationError: if the simulator is stopped or crashes.
     """
-    layer, folding = core.config.layer, core.config.folding
-    frames = layer.check_input(frames)
-    expected = to_beats(integer.run(layer, frames), folding.pe)
-    source, sink = Payload.of_input(layer.config, folding), Payload.of_output(layer.config, folding)
-    stimulus = source.pack(to_beats(frames, folding.simd))
+    model = reference(core)
+    source, sink = model.source, model.sink
+    frames = model.check_input(frames)
+    expected = to_beats(model.run(frames), sink.lanes)
+    stimulus = source.pack(to_beats(frames, source.lanes))
     timing = core.manifest["timing"]
     idle_seed, stall_seed = np.random.SeedSequence(seed).generate_state(2) | 1
     frame_time = timing["predicted_latency"] + timing["predicted_frame_cycles"]
@@ -108,7 +109,7 @@ def simulate(
     if recording.first_input is not None and recording.first_output is not None:
         latency = recording.first_output - recording.first_input
     return SimulationResult(
-        config=layer.config,
+        shape=model.shape,
         beats=beats,
         expected=expected,
         first_output_latency=latency,

@@ -1,0 +1,56 @@
+"""Estimate of a network: its units, its other nodes, and its edges."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from hw.estimate.edges import edge_area
+from hw.estimate.estimate import estimate
+from hw.estimate.nodes import node_area
+from hw.network.nodes.unit import UnitNode
+from hw.network.plan import NetworkPlan
+from hw.targets.area import Area
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkEstimate:
+    """What a network will cost.
+
+    Attributes:
+        steps: estimated area of each step's nodes.
+        edges: estimated area of forks, width adapters, FIFOs and the pacer.
+        dsp, bram: numbers of multipliers and block RAMs; None where synthesis is free to choose.
+    """
+
+    steps: Mapping[str, Area]
+    edges: Area
+    dsp: int | None
+    bram: float | None
+
+    @property
+    def lut(self) -> int:
+        return self.edges.lut + sum(area.lut for area in self.steps.values())
+
+    @property
+    def ff(self) -> int:
+        return self.edges.ff + sum(area.ff for area in self.steps.values())
+
+
+def estimate_network(plan: NetworkPlan) -> NetworkEstimate:
+    """The figures of a network, without generating it."""
+    steps = {step.name: Area() for step in plan.config.network.steps}
+    free = plan.config.target.dsp is None
+    for placed in plan.schedule.graph.nodes:
+        node = placed.node
+        if isinstance(node, UnitNode):
+            unit = estimate(node.config)
+            area = Area(lut=unit.lut, ff=unit.ff, dsp=unit.dsp or 0, bram=unit.bram or 0)
+        else:
+            area = node_area(node, plan.config.target)
+        steps[placed.step] += area
+    edges = edge_area(plan.schedule, plan.config.target)
+    total = sum(steps.values(), start=edges)
+    return NetworkEstimate(
+        steps=steps, edges=edges, dsp=None if free else total.dsp, bram=None if free else total.bram
+    )

@@ -1,0 +1,88 @@
+"""The manifest of a network: what a user, a test bench or a script must know of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from amaranth.lib import wiring
+
+from golden.contract.streams import Payload
+from hw.export.manifest import FORMAT, port_entry, stream_entry
+from hw.network.beat import Beat
+from hw.network.edges.fifo import memory_kind
+from hw.network.graph import IMAGE, Placed, Port
+from hw.network.schedule import Edge
+
+if TYPE_CHECKING:
+    from hw.network.plan import NetworkPlan
+
+
+def network_manifest(plan: NetworkPlan, ports: wiring.Signature) -> dict[str, Any]:
+    """Plain data of a network behind these ports: configuration, ports, streams, steps, edges, cycles."""
+    config, schedule = plan.config, plan.schedule
+    graph = schedule.graph
+    return {
+        "format": FORMAT,
+        "kind": "network",
+        "top": config.name,
+        "target": {"name": config.target.name, "pack": config.pack},
+        "ports": [port_entry(name, member) for name, member in ports.members.items()],
+        "streams": {
+            "s_axis": stream_entry(_payload(graph.image), graph.image_beats * graph.image.lanes),
+            "m_axis": stream_entry(_payload(graph.output_beat), graph.output_beats * graph.output_beat.lanes),
+        },
+        "steps": [_step(plan, step.name) for step in config.network.steps],
+        "edges": [_edge(plan, edge) for edge in schedule.edges],
+        "timing": plan.timing,
+    }
+
+
+def _payload(beat: Beat) -> Payload:
+    return Payload(lanes=beat.lanes, bits=beat.bits, signed=beat.signed)
+
+
+def _step(plan: NetworkPlan, name: str) -> dict[str, Any]:
+    config, graph = plan.config, plan.schedule.graph
+    (step,) = (step for step in config.network.steps if step.name == name)
+    folding, result = config.foldings[name], config.network.results[name]
+    own = [number for number, placed in enumerate(graph.nodes) if placed.step == name]
+    return {
+        "name": name,
+        "op": step.op,
+        "simd": folding.simd,
+        "pe": folding.pe,
+        "ideal_cycles": plan.ideals[name],
+        "cycles": plan.step_cycles[name],
+        "result": {"shape": list(result.shape), "bits": result.bits, "signed": result.signed},
+        "nodes": [_node(plan, number, graph.nodes[number]) for number in own],
+    }
+
+
+def _node(plan: NetworkPlan, number: int, placed: Placed) -> dict[str, Any]:
+    def beats(sides: tuple[Beat, ...]) -> list[dict[str, Any]]:
+        return [{"lanes": beat.lanes, "bits": beat.bits, "signed": beat.signed} for beat in sides]
+
+    return {
+        "number": number,
+        "part": placed.part,
+        "inputs": beats(placed.node.inputs),
+        "outputs": beats(placed.node.outputs),
+        "latency": plan.schedule.node_latencies[number],
+    }
+
+
+def _edge(plan: NetworkPlan, edge: Edge) -> dict[str, Any]:
+    graph = plan.schedule.graph
+    return {
+        "from": _name(plan, edge.source),
+        "to": "m_axis" if edge.taker is None else graph.nodes[edge.taker].step,
+        "input": edge.place,
+        "width": edge.fifo_beat.size,
+        "depth": edge.depth,
+        "memory": memory_kind(edge.fifo_beat, edge.depth, plan.config.target) if edge.depth else "none",
+        "why": edge.why,
+    }
+
+
+def _name(plan: NetworkPlan, port: Port) -> str:
+    return "s_axis" if port.node == IMAGE else plan.schedule.graph.nodes[port.node].step

@@ -1,0 +1,250 @@
+"""Lowering: each step of a network becomes nodes.
+
+`LOWER` has a function for each op. It appends the step's nodes to the graph and returns where the
+step's result comes out.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from golden.contract.folding import Folding
+from golden.contract.network.add import Add
+from golden.contract.network.argmax import Argmax
+from golden.contract.network.avg_pool import AvgPool
+from golden.contract.network.concat import Concat
+from golden.contract.network.layer import LayerStep
+from golden.contract.network.linear import Linear
+from golden.contract.network.max_pool import MaxPool
+from golden.contract.network.network import IMAGE as IMAGE_NAME
+from golden.contract.network.network import IntegerNetwork, naming
+from golden.contract.network.result import Result
+from golden.contract.network.upsample import Upsample
+from hw.network.beat import Beat
+from hw.network.config import NetworkConfig
+from hw.network.graph import IMAGE, Graph, Placed, Port
+from hw.network.linear_layer import linear_layer
+from hw.network.nodes.argmax import ArgmaxNode
+from hw.network.nodes.merge import Merge
+from hw.network.nodes.reduce import Reduce
+from hw.network.nodes.replay import Replay
+from hw.network.nodes.rescale import Rescale
+from hw.network.nodes.unit import UnitNode
+from hw.plan.config import UnitConfig
+
+
+def lower(config: NetworkConfig) -> Graph:
+    """The graph of a network under its folding. Raises `UserError`, naming the step, where a unit cannot be built."""
+    return _Lowering(config).run()
+
+
+def unit_config(config: NetworkConfig, place: int, step: LayerStep | Linear) -> UnitConfig:
+    """The unit of a step, the network's number ``place``. The name of its module begins with the network's.
+
+    The number comes before the step's name, so that no step's modules have the names of another's.
+    """
+    (x,) = (config.network.results[name] for name in step.inputs)
+    return UnitConfig(
+        layer=step.layer if isinstance(step, LayerStep) else linear_layer(step, x),
+        folding=config.foldings[step.name],
+        target=config.target,
+        pack=config.pack,
+        name=f"{config.name}_{place}_{step.name}",
+    )
+
+
+class _Lowering:
+    """The graph so far.
+
+    Attributes:
+        ports: where each result comes out, by name.
+    """
+
+    def __init__(self, config: NetworkConfig) -> None:
+        self.config, self.network = config, config.network
+        image = self.network.image
+        lanes = max(config.foldings[s.name].simd for s in self.network.steps if IMAGE_NAME in s.inputs)
+        beats = image.channels * image.height * image.width // lanes
+        self.graph = Graph(image=Beat(lanes=lanes, bits=image.bits, signed=image.signed), image_beats=beats)
+        self.ports = {IMAGE_NAME: Port(node=IMAGE)}
+
+    def run(self) -> Graph:
+        for number, step in enumerate(self.network.steps):
+            with naming(step.name):
+                context = Context(self, number, step, self.config.foldings[step.name])
+                self.ports[step.name] = LOWER[step.op](step, context)
+        result = self.network.output_result
+        pe = self.config.foldings[self.network.output].pe
+        self.graph.output = self.ports[self.network.output]
+        self.graph.output_beat = Beat(lanes=pe, bits=result.bits, signed=result.signed)
+        self.graph.output_beats = result.channels * result.height * result.width // pe
+        return self.graph
+
+
+@dataclass(frozen=True)
+class Context:
+    """What lowering one step needs."""
+
+    lowering: _Lowering
+    number: int
+    step: Any
+    folding: Folding
+    _parts: list[str] = field(default_factory=list)
+
+    @property
+    def config(self) -> NetworkConfig:
+        return self.lowering.config
+
+    @property
+    def taken(self) -> list[Result]:
+        return [self.lowering.network.results[name] for name in self.step.inputs]
+
+    @property
+    def given(self) -> Result:
+        return self.lowering.network.results[self.step.name]
+
+    @property
+    def sources(self) -> tuple[Port, ...]:
+        return tuple(self.lowering.ports[name] for name in self.step.inputs)
+
+    def beat(self, result: Result, lanes: int) -> Beat:
+        return Beat(lanes=lanes, bits=result.bits, signed=result.signed)
+
+    def place(self, part: str, node: Any, *sources: Port, repeats: int = 1) -> Port:
+        return self.lowering.graph.append(
+            Placed(step=self.step.name, part=part, node=node, sources=sources, repeats=repeats)
+        )
+
+    def unit(self, *sources: Port) -> Port:
+        return self.place("unit", UnitNode(config=unit_config(self.config, self.number, self.step)), *sources)
+
+    def windows(self, operation: str, sides: tuple[int, int], stride: int, pad: int) -> Port:
+        """Reduce windows of the one result taken: along the rows, then along the columns."""
+        (x,), (port,) = self.taken, self.sources
+        lanes = self.folding.simd
+        beat, beats = self.beat(x, lanes), x.channels // lanes
+        kernel_height, kernel_width = sides
+        port, beat, width = self._reduce("columns", port, beat, operation, x.width, beats, kernel_width, stride, pad, x.height)
+        port, _, _ = self._reduce("rows", port, beat, operation, x.height, width * beats, kernel_height, stride, pad, 1)
+        return port
+
+    def _reduce(
+        self,
+        part: str,
+        port: Port,
+        beat: Beat,
+        operation: str,
+        items: int,
+        item_beats: int,
+        kernel: int,
+        stride: int,
+        pad: int,
+        repeats: int,
+    ) -> tuple[Port, Beat, int]:
+        """One dimension. Returns where it comes out, its beats and its windows."""
+        if kernel == 1 and stride == 1:
+            return port, beat, items
+        node = Reduce(
+            beat=beat,
+            operation=operation,
+            items=items,
+            item_beats=item_beats,
+            kernel=kernel,
+            stride=stride,
+            pad=pad,
+            target=self.config.target,
+        )
+        port = self.place(part, node, port, repeats=repeats)
+        (reduced, *_) = node.outputs
+        if node.extra:
+            runs = [(0, (node.windows - node.extra) * item_beats), *((1 + n, item_beats) for n in range(node.extra))]
+            runs = [run for run in runs if run[1]]
+            sources = [Port(node=port.node, output=output) for output, _ in runs]
+            merge = Merge(beat=reduced, runs=tuple((n, beats) for n, (_, beats) in enumerate(runs)))
+            port = self.place(f"{part}_in_order", merge, *sources, repeats=repeats)
+        return port, reduced, node.windows
+
+
+def _layer(step: LayerStep, context: Context) -> Port:
+    return context.unit(*context.sources)
+
+
+def _add(step: Add, context: Context) -> Port:
+    lanes, given = context.folding.pe, context.given
+    node = Rescale(
+        operands=tuple(context.beat(x, lanes) for x in context.taken),
+        multipliers=step.multipliers,
+        shift=step.shift,
+        limits=step.limits,
+        result=context.beat(given, lanes),
+        frame_beats=given.channels * given.height * given.width // lanes,
+        target=context.config.target,
+    )
+    return context.place("sum", node, *context.sources)
+
+
+def _max_pool(step: MaxPool, context: Context) -> Port:
+    return context.windows("max", (step.kernel, step.kernel), step.stride, step.pad)
+
+
+def _avg_pool(step: AvgPool, context: Context) -> Port:
+    (x,), given, lanes = context.taken, context.given, context.folding.simd
+    port = context.windows("sum", step.window(x.height, x.width), step.stride, 0)
+    node = Rescale(
+        operands=(context.lowering.graph.beat(port),),
+        multipliers=(step.multiplier,),
+        shift=step.shift,
+        limits=step.limits,
+        result=context.beat(given, lanes),
+        frame_beats=given.channels * given.height * given.width // lanes,
+        target=context.config.target,
+    )
+    return context.place("average", node, port)
+
+
+def _linear(step: Linear, context: Context) -> Port:
+    (x,), (port,) = context.taken, context.sources
+    if step.weight.ndim == 2:
+        port = context.windows("sum", (x.height, x.width), 1, 0)
+    return context.unit(port)
+
+
+def _concat(step: Concat, context: Context) -> Port:
+    lanes, given = context.folding.simd, context.given
+    runs = tuple((number, x.channels // lanes) for number, x in enumerate(context.taken))
+    merge = Merge(beat=context.beat(given, lanes), runs=runs)
+    return context.place("channels", merge, *context.sources, repeats=given.height * given.width)
+
+
+def _upsample(step: Upsample, context: Context) -> Port:
+    (x,), lanes = context.taken, context.folding.simd
+    node = Replay(
+        beat=context.beat(x, lanes),
+        pixel_beats=x.channels // lanes,
+        width=x.width,
+        height=x.height,
+        factor=step.factor,
+        target=context.config.target,
+    )
+    return context.place("pixels", node, *context.sources)
+
+
+def _argmax(step: Argmax, context: Context) -> Port:
+    (x,) = context.taken
+    return context.place("largest", ArgmaxNode(beat=context.beat(x, context.folding.simd), elements=x.channels), *context.sources)
+
+
+#: The lowering of each op.
+LOWER: Mapping[str, Callable[[Any, Context], Port]] = {
+    LayerStep.op: _layer,
+    Add.op: _add,
+    MaxPool.op: _max_pool,
+    AvgPool.op: _avg_pool,
+    Linear.op: _linear,
+    Concat.op: _concat,
+    Upsample.op: _upsample,
+    Argmax.op: _argmax,
+}

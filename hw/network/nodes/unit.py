@@ -1,0 +1,199 @@
+"""``unit``: a layer, as the unit that computes it, and when its beats move."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from golden.contract.streams import Payload
+from hw.network.beat import Beat
+from hw.network.node import Times, one_a_cycle
+from hw.plan.config import UnitConfig
+from hw.plan.flush import Flush
+from hw.plan.geometry import Geometry
+from hw.plan.schedule import READ_TO_ROOM, CycleModel
+from hw.plan.shapes import Shapes
+from hw.unit.timetable import Timetable
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnitNode:
+    """A frozen unit (`hw.frozen`) between two streams.
+
+    Attributes:
+        config: what the unit is asked to be. Its name is that of the unit's module.
+        flush: how the unit completes a frame.
+    """
+
+    config: UnitConfig
+    flush: Flush | None = None
+
+    @cached_property
+    def shapes(self) -> Shapes:
+        return Shapes(self.config, self.flush)
+
+    @property
+    def inputs(self) -> tuple[Beat, ...]:
+        return (_beat(self.shapes.input_payload),)
+
+    @property
+    def outputs(self) -> tuple[Beat, ...]:
+        return (_beat(self.shapes.output_payload),)
+
+    @property
+    def frame_inputs(self) -> tuple[int, ...]:
+        c = self.config.layer.config
+        return (c.height * c.width * self.shapes.geometry.channel_beats,)
+
+    @property
+    def frame_outputs(self) -> tuple[int, ...]:
+        c = self.config.layer.config
+        return (c.out_height * c.out_width * c.out_channels // self.config.folding.pe,)
+
+    @property
+    def interval(self) -> int:
+        """Cycles of a frame at full rate, where the next frame completes each."""
+        return self.shapes.schedule.frame_cycles
+
+    def flushed_at(self, interval: int) -> UnitNode:
+        """The unit where a frame comes every ``interval`` cycles, before it is known what it has to wait for."""
+        g = self.shapes.geometry
+        empty = g.lead * g.channel_beats
+        always = self.shapes.schedule.flush_always or g.step_frame_cycles + empty <= interval
+        return replace(self, flush=Flush(always=always and g.lead > 0))
+
+    def waiting(self, arrivals: np.ndarray) -> UnitNode:
+        """The unit that waits for the next frame's groups exactly as long as it has to in a run at full rate."""
+        assert self.flush is not None
+        g = self.shapes.geometry
+        if self.flush.always or not g.lead:
+            return self
+        run = _Run(self.shapes, arrivals, endless=True)
+        # The last frame has no successor, and what is upstream of it may still be on its way to the steady state.
+        waits = run.waits[-2] if len(run.waits) > 1 else (0,) * g.lead
+        return replace(self, flush=Flush(always=False, waits=waits if any(waits) else ()))
+
+    def times(self, arrivals: Sequence[np.ndarray]) -> Times:
+        run = _Run(self.shapes, arrivals[0])
+        return Times(taken=[run.taken], given=[run.issued + Timetable(self.shapes).latency])
+
+
+def _beat(payload: Payload) -> Beat:
+    return Beat(lanes=payload.lanes, bits=payload.bits, signed=payload.signed)
+
+
+class _Run:
+    """The writer and the sequencer of a unit whose input beats come when they come.
+
+    The model is that of `hw.plan.schedule`, beat by beat instead of pixel by pixel.
+
+    Attributes:
+        taken: when each input beat is transferred.
+        issued: for each output beat, when the last beat of its sum is issued.
+        waits: for each frame, cycles that each group behind its last outputs was waited for.
+    """
+
+    def __init__(self, shapes: Shapes, arrivals: np.ndarray, *, endless: bool = False) -> None:
+        g, c = shapes.geometry, shapes.layer.config
+        self._geometry, self._slots, self._endless = g, shapes.schedule.slots, endless
+        self._always = shapes.schedule.flush_always
+        waits = () if shapes.flush is None else shapes.flush.waits
+        self._waits = waits or (0,) * g.lead
+        self._arrivals = arrivals.reshape(-1, c.width, g.channel_beats)
+        self._taken = np.empty_like(self._arrivals)
+        self._freed: dict[int, np.ndarray] = {}
+        self._next_row, self._next_time = 0, 0
+        self._pending = np.zeros(g.lead, bool)
+        self._end = 0
+        self._last_columns = np.minimum(np.arange(1, g.groups + 1) * c.stride, c.width) - 1
+        self._starts = np.arange(g.groups) < c.out_width
+        self.waits: list[tuple[int, ...]] = []
+        issued: list[np.ndarray] = []
+        self._issued = issued
+        frames = len(self._arrivals) // c.height
+        for frame in range(frames):
+            for q in range(c.out_height):
+                pushed = self._push(self._available(frame, q), self._starts)
+                self._free_row(frame, q, pushed - 1 + READ_TO_ROOM)
+            self._flush(frame + 1 if frame + 1 < frames else None)
+        self._write(len(self._arrivals) - 1)
+        self.taken = self._taken.reshape(-1)
+        self.issued = np.concatenate(issued)
+
+    def _write(self, index: int) -> np.ndarray:
+        """When each beat of row ``index`` is transferred, ``[columns, channel beats]``."""
+        while self._next_row <= index:
+            row = self._next_row
+            earliest = self._arrivals[row]
+            free = self._freed.pop(row - self._slots, None)
+            if free is not None:
+                earliest = np.maximum(earliest, free[:, None])
+            flat = earliest.reshape(-1)
+            taken = one_a_cycle(np.concatenate([[max(int(flat[0]), self._next_time)], flat[1:]]))
+            self._taken[row] = taken.reshape(earliest.shape)
+            self._next_time = int(taken[-1]) + 1
+            self._next_row += 1
+        return self._taken[index]
+
+    def _available(self, frame: int, q: int) -> np.ndarray:
+        """First cycle in which each beat of each group of the row may be issued, ``[groups, channel beats]``."""
+        row = self._write(frame * self._geometry.config.height + self._geometry.bottom_row(q))
+        return row[self._last_columns] + CycleModel.write_to_issue
+
+    def _free_row(self, frame: int, q: int, freed: np.ndarray) -> None:
+        g, c = self._geometry, self._geometry.config
+        top = frame * c.height + g.centre_row(q) - g.up
+        last = q == c.out_height - 1
+        skipped = c.height - c.stride * (c.out_height - 1) if last else c.stride
+        self._freed[top] = np.repeat(freed, c.stride)[: c.width]
+        for row in range(top + 1, top + skipped):
+            self._freed[row] = np.full(c.width, freed[-1])
+
+    def _flush(self, following: int | None) -> None:
+        """Complete a frame's last outputs by empty groups while the next frame's first group does not come."""
+        waits: list[int] = []
+        while self._pending.any():
+            wait = self._waits[len(waits)]
+            if following is not None and not self._always:
+                begins = int(self._available(following, 0)[0, 0])
+                if self._endless or begins <= self._end + wait:
+                    waits += self._coming(following, len(self._pending) - len(waits))
+                    break
+            waits.append(wait)
+            self._push(np.full((1, self._geometry.channel_beats), self._end + wait), np.zeros(1, bool))
+        self.waits.append(tuple(waits + [0] * (len(self._pending) - len(waits))))
+
+    def _coming(self, following: int, count: int) -> list[int]:
+        """Cycles that each of the next frame's first ``count`` groups is waited for behind the end of a frame."""
+        g, end, pending, waits = self._geometry, self._end, self._pending, []
+        available = self._available(following, 0)
+        reuse = (g.output_beats - 1) * g.channel_beats
+        for number in range(min(count, len(available))):
+            begins = max(end, int(available[number, 0]))
+            waits.append(begins - end)
+            end = int((available[number] - np.arange(g.channel_beats)).max(initial=begins)) + g.channel_beats
+            end += reuse * int(pending[number])
+        return waits
+
+    def _push(self, available: np.ndarray, starts_output: np.ndarray) -> np.ndarray:
+        """Issue groups, each of which completes the output ``lead`` groups back. Returns when each is in the window."""
+        g = self._geometry
+        beats = g.channel_beats
+        tags = np.concatenate([self._pending, starts_output])
+        current, self._pending = np.split(tags, [len(starts_output)])
+        reuse = np.where(current, (g.output_beats - 1) * beats, 0)
+        before = np.concatenate([[0], np.cumsum(beats + reuse)[:-1]])
+        order = (before[:, None] + np.arange(beats)).reshape(-1)
+        earliest = np.maximum(available.reshape(-1) - order, self._end)
+        issued = (np.maximum.accumulate(earliest) + order).reshape(-1, beats)
+        pushed = issued[:, -1] + 1
+        self._end = int(pushed[-1] + reuse[-1])
+        if g.config.depthwise:
+            self._issued.append(issued[current].reshape(-1))
+        else:
+            uses = np.arange(g.output_beats) * beats
+            self._issued.append((issued[current, -1][:, None] + uses).reshape(-1))
+        return pushed

@@ -1,0 +1,147 @@
+"""Top: the nodes of a network and the edges between them.
+
+input -> pacer -> fork -> adapter, FIFO -> node -> fork -> ... -> output
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from functools import reduce
+from operator import and_
+from typing import Any
+
+from amaranth.hdl import ClockSignal, Instance, Module, Signal, Value
+from amaranth.lib import wiring
+
+from hw.blocks.pipeline import Counter
+from hw.network.beat import Beat
+from hw.network.edges.adapter import Adapter
+from hw.network.edges.fifo import Fifo
+from hw.network.edges.fork import Fork
+from hw.network.edges.pacer import Pacer
+from hw.network.graph import IMAGE, Port
+from hw.network.nodes.unit import UnitNode
+from hw.network.schedule import Edge, NetworkSchedule
+from hw.targets.families import Target
+from hw.unit.unit import Streams
+
+
+class Network:
+    """The nodes of a network and the edges between them. The units are instances of modules that are made apart.
+
+    Attributes:
+        schedule: the nodes, the edges and when beats move.
+    """
+
+    def __init__(self, schedule: NetworkSchedule, target: Target) -> None:
+        self.schedule, self._target = schedule, target
+
+    def add(self, m: Module, streams: Streams, aresetn: Value) -> None:
+        """Add the network to a module whose reset is a cycle behind ``aresetn``."""
+        self._aresetn = aresetn
+        ports = {Port(node=IMAGE): self._image(m, streams)}
+        inputs: dict[tuple[int | None, int], Any] = {}
+        for number, placed in enumerate(self.schedule.graph.nodes):
+            sources, sinks = self._node(m, placed.node, f"{number}_{placed.step}_{placed.part}")
+            ports |= {Port(node=number, output=output): stream for output, stream in enumerate(sources)}
+            inputs |= {(number, place): stream for place, stream in enumerate(sinks)}
+        inputs[None, 0] = self._output(m, streams)
+        self._connect(m, ports, inputs)
+
+    def _image(self, m: Module, streams: Streams) -> Any:
+        """The stream of the image's beats, at the network's pace."""
+        graph = self.schedule.graph
+        m.submodules.pacer = pacer = Pacer(graph.image, graph.image_beats, self.schedule.interval)
+        m.d.comb += [
+            Value.cast(pacer.i.payload).eq(streams.in_beat),
+            # A beat that is taken while the network is in reset would be lost.
+            pacer.i.valid.eq(reduce(and_, streams.running, streams.in_valid)),
+            streams.in_ready.eq(reduce(and_, streams.running, pacer.i.ready)),
+        ]
+        return pacer.o
+
+    def _output(self, m: Module, streams: Streams) -> Any:
+        """The stream that the network's output goes into."""
+        graph = self.schedule.graph
+        stream = graph.output_beat.signature.flip().create(path=("out",))
+        transfer = streams.out_valid & streams.out_ready
+        m.d.comb += [
+            # A beat that is offered while the reset is on its way would not be there any more after the reset.
+            streams.out_valid.eq(stream.valid & ~streams.reset),
+            streams.out_beat.eq(Value.cast(stream.payload)),
+            streams.out_last.eq(Counter(m, graph.output_beats, transfer, name="beat").last),
+            stream.ready.eq(streams.out_ready),
+        ]
+        return stream
+
+    def _node(self, m: Module, node: Any, name: str) -> tuple[Sequence[Any], Sequence[Any]]:
+        """Add a node. Returns the streams that come out of it and those that go into it."""
+        if isinstance(node, UnitNode):
+            return self._unit(m, node, name)
+        m.submodules[name] = component = node.component()
+        outputs = [getattr(component, f"o_{place}") for place in range(len(node.outputs))]
+        return outputs, [getattr(component, f"i_{place}") for place in range(len(node.inputs))]
+
+    def _unit(self, m: Module, node: UnitNode, name: str) -> tuple[Sequence[Any], Sequence[Any]]:
+        (taken,), (given,) = node.inputs, node.outputs
+        source, sink = given.signature.create(path=(name, "o")), taken.signature.flip().create(path=(name, "i"))
+        in_data, out_data = Signal(padded(taken), name=f"{name}_in"), Signal(padded(given), name=f"{name}_out")
+        m.d.comb += [in_data.eq(Value.cast(sink.payload)), Value.cast(source.payload).eq(out_data)]
+        m.submodules[name] = Instance(
+            node.config.name,
+            i_aclk=ClockSignal(),
+            i_aresetn=self._aresetn,
+            i_s_axis_tvalid=sink.valid,
+            o_s_axis_tready=sink.ready,
+            i_s_axis_tdata=in_data,
+            o_m_axis_tvalid=source.valid,
+            i_m_axis_tready=source.ready,
+            o_m_axis_tdata=out_data,
+            o_m_axis_tlast=Signal(name=f"{name}_last"),
+        )
+        return [source], [sink]
+
+    def _connect(self, m: Module, ports: dict[Port, Any], inputs: dict[tuple[int | None, int], Any]) -> None:
+        """Connect each port to the inputs that take its beats."""
+        takers = defaultdict(list)
+        for edge in self.schedule.edges:
+            takers[edge.source].append(edge)
+        for number, (port, edges) in enumerate(takers.items()):
+            branches = [ports[port]]
+            if len(edges) > 1:
+                m.submodules[f"fork_{number}"] = fork = Fork(self.schedule.graph.beat(port), len(edges))
+                wiring.connect(m, ports[port], fork.i)
+                branches = [getattr(fork, f"o_{branch}") for branch in range(len(edges))]
+            for edge, branch in zip(edges, branches, strict=True):
+                self._way(m, edge, branch, inputs[edge.taker, edge.place])
+
+    def _way(self, m: Module, edge: Edge, source: Any, sink: Any) -> None:
+        """Connect a stream to another through an adapter and a FIFO, the FIFO where beats are wider."""
+        where = "output" if edge.taker is None else f"{edge.taker}_{edge.place}"
+        source = _trimmed(m, source, edge.given, f"trimmed_{where}")
+        parts: list[tuple[str, Any]] = []
+        if edge.depth:
+            parts.append((f"fifo_{where}", Fifo(edge.fifo_beat, edge.depth, self._target)))
+        if edge.given.lanes != edge.taken.lanes:
+            parts.insert(len(parts) if edge.narrows else 0, (f"adapter_{where}", Adapter(edge.given, edge.taken.lanes)))
+        for name, part in parts:
+            m.submodules[name] = part
+            wiring.connect(m, source, part.i)
+            source = part.o
+        wiring.connect(m, source, sink)
+
+
+def _trimmed(m: Module, source: Any, beat: Beat, name: str) -> Any:
+    """The stream with elements as narrow as those of ``beat``."""
+    if Value.cast(source.payload).shape().width == beat.size:
+        return source
+    trimmed = beat.signature.create(path=(name,))
+    m.d.comb += [trimmed.payload[lane].eq(source.payload[lane]) for lane in range(beat.lanes)]
+    m.d.comb += [trimmed.valid.eq(source.valid), source.ready.eq(trimmed.ready)]
+    return trimmed
+
+
+def padded(beat: Beat) -> int:
+    """Bits of a beat in whole bytes."""
+    return -(-beat.size // 8) * 8

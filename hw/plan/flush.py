@@ -1,0 +1,23 @@
+"""Flush: when a unit completes a frame by itself, because the next frame's first groups have not come."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flush:
+    """How a unit in a network completes a frame.
+
+    A unit alone has nothing to wait for: its input is there, or it is late. In a network it is known when the
+    next frame's first groups come. Waiting so long costs nothing. Completing the frame by empty groups instead
+    would delay the next frame.
+
+    Attributes:
+        always: every frame is completed by empty groups, whether the next frame is there or not.
+        waits: for each group that must follow a frame's last output, cycles that the unit waits for it before
+            it takes an empty one. Empty where it never waits.
+    """
+
+    always: bool
+    waits: tuple[int, ...] = ()
