@@ -4,11 +4,12 @@
 in a cycle before, and not popped in a cycle before. It does not matter whether a beat is in the memory or in
 a register behind it.
 
-    memory   a pushed beat is offered
-    lut      1 cycle later: the head is read from LUT RAM, ``valid`` is a register
-    block    3 cycles later: the block RAM reads, and has an output register
+    memory     a pushed beat is offered
+    register   1 cycle later; of a single beat
+    lut        1 cycle later: the head is read from LUT RAM, ``valid`` is a register
+    block      3 cycles later: the block RAM reads, and has an output register
 
-Both take and give a beat in every cycle.
+A FIFO that is deeper than its latency takes and gives a beat in every cycle.
 """
 
 from __future__ import annotations
@@ -31,14 +32,16 @@ FEW_BITS = 1 / 16
 
 
 def memory_kind(beat: Beat, depth: int, target: Target) -> str:
-    """``lut`` or ``block``: the memory that a FIFO of ``depth`` beats is in."""
+    """``register``, ``lut`` or ``block``: what a FIFO of ``depth`` beats is kept in."""
+    if depth == 1:
+        return "register"
     few = target.fabric.block_kbit * 1024 * FEW_BITS
     return "lut" if depth <= SHALLOW or depth * beat.size <= few else "block"
 
 
 def fifo_latency(beat: Beat, depth: int, target: Target) -> int:
     """Cycles from a push to the first cycle in which the beat is offered, where none is in front of it."""
-    return 1 if memory_kind(beat, depth, target) == "lut" else 1 + LATENCY
+    return 1 + LATENCY if memory_kind(beat, depth, target) == "block" else 1
 
 
 def needed_depth(pushes: np.ndarray, pops: np.ndarray) -> int:
@@ -68,7 +71,11 @@ class Fifo(wiring.Component):
         m = Module()
         push, pop = Signal(), Signal()
         m.d.comb += [push.eq(self.i.valid & self.i.ready), pop.eq(self.o.valid & self.o.ready)]
-        if memory_kind(self._beat, self._depth, self._target) == "lut":
+        kind = memory_kind(self._beat, self._depth, self._target)
+        if kind == "register":
+            self._keep_one(m, push, pop)
+            return m
+        if kind == "lut":
             entry = self.i.payload
             queue = Queue(m, self._beat.layout, self._depth, push=push, entry=entry, pop=pop, name="queue")
             m.d.comb += [self.o.valid.eq(queue.some), self.o.payload.eq(queue.head)]
@@ -81,6 +88,13 @@ class Fifo(wiring.Component):
         m.d.sync += ready.eq(pop | ~((level == self._depth) | (push & (level == self._depth - 1))))
         m.d.comb += self.i.ready.eq(ready)
         return m
+
+    def _keep_one(self, m: Module, push: Value, pop: Value) -> None:
+        valid, kept = Signal(), Signal(self._beat.size, reset_less=True)
+        m.d.sync += valid.eq(push | (valid & ~pop))
+        with m.If(push):
+            m.d.sync += kept.eq(self.i.payload)
+        m.d.comb += [self.i.ready.eq(~valid), self.o.valid.eq(valid), Value.cast(self.o.payload).eq(kept)]
 
     def _read_block(self, m: Module, push: Value) -> None:
         """Fetch from the block RAM as soon as what it has read before has moved on."""
