@@ -10,7 +10,7 @@ from golden.contract.folding import Folding
 from golden.contract.layer import Layer
 from golden.contract.layer_config import FIELD_RANGES, LayerConfig
 from golden.contract.ranges import Range
-from golden.layers import DEFAULT, NAMES
+from golden.layers import DEFAULT_LAYER, LAYERS
 from golden.support.cli import UserError
 from golden.support.options import add_folding, add_layer
 from hw.plan.config import DEFAULT_NAME, UnitConfig, check_name
@@ -29,7 +29,7 @@ def add_unit_options(parser: argparse.ArgumentParser, *, target: str, reloadable
         reloadable: whether the command takes reloadable units.
     """
     add = parser.add_argument
-    add_layer(parser, NAMES, DEFAULT)
+    add_layer(parser, LAYERS, DEFAULT_LAYER)
     add_folding(parser)
     add("--target", type=_target, help=f"FPGA family, one of {', '.join(TARGETS)} (default: {target})")
     add("--pack", choices=["auto", "none"], default="auto", help="whether products share multipliers (default: auto)")
