@@ -1,7 +1,7 @@
 """Show a network: a table of its steps, and a picture of its graph.
 
 Examples:
-    python -m golden.show network.npz
+    python -m golden.show
     python -m golden.show network.npz --picture graph.svg
 
 Each step's row has its result's shape and format (``u8`` is unsigned in 8 bits, ``s16`` signed in 16),
@@ -17,8 +17,8 @@ from pathlib import Path
 from rich.table import Table
 
 from golden.contract.network.network import IMAGE, IntegerNetwork
-from golden.contract.network.network_file import read_network
 from golden.contract.network.result import Result
+from golden.layers import DEFAULT, NETWORKS, layer_path, load_network
 from golden.support import cli
 from golden.support.tables import show
 from golden.support.terminal import say
@@ -43,18 +43,19 @@ IMAGE_COLOUR = "#eeeeee"
 
 def main(argv: list[str]) -> int:
     options = _parser().parse_args(argv)
-    path = options.picture or FOLDER / f"{options.network.stem}.svg"
+    title, source = Path(options.network).name, layer_path(options.network)
+    path = options.picture or FOLDER / f"{Path(title).stem}.svg"
+    network = load_network(options.network)
     if options.picture is None:
-        cli.check_folder(FOLDER, [path.name], inputs=[options.network])
+        cli.check_folder(FOLDER, [path.name], inputs=[source])
     else:
-        cli.check_outputs([path], inputs=[options.network])
-    network = read_network(options.network)
+        cli.check_outputs([path], inputs=[source])
     drawn = picture(network)
     if options.picture is None:
         cli.output_directory(FOLDER)
     with cli.replacing(path) as stream:
         stream.write(drawn)
-    show(table(options.network.name, network))
+    show(table(title, network))
     say(f"wrote {path}")
     return 0
 
@@ -108,7 +109,8 @@ def _times(count: int) -> str:
 def _parser() -> cli.Parser:
     parser = cli.Parser(prog="python -m golden.show", description=__doc__)
     add = parser.add_argument
-    add("network", type=cli.file_path, metavar="NETWORK", help="a network file")
+    text = f"a network file, or one of {', '.join(NETWORKS)} (default: {DEFAULT})"
+    add("network", nargs="?", default=DEFAULT, metavar="NETWORK", help=text)
     add("--picture", type=cli.file_path, metavar="FILE", help="where to write the graph, SVG (default: build/NAME.svg)")
     return parser
 

@@ -35,7 +35,7 @@ import numpy as np
 from golden.contract.folding import Folding
 from golden.contract.layer import Layer
 from golden.contract.streams import Payload, hex_lines, to_beats
-from golden.layers import DEFAULT, NAMES, activations, layer_path, load_layer
+from golden.layers import DEFAULT_LAYER, LAYERS, activations, layer_path, load_layer
 from golden.model import integer
 from golden.support import cli
 from golden.support.arrays import array_bytes, read_array
@@ -146,7 +146,7 @@ def _parser() -> cli.Parser:
     parser = cli.Parser(prog="python -m golden.vectors", description=__doc__)
     count = cli.bounded(int, 1, float("inf"))
     add = parser.add_argument
-    add_layer(parser, NAMES, DEFAULT)
+    add_layer(parser, LAYERS, DEFAULT_LAYER)
     add("--out", type=cli.file_path, required=True, metavar="DIR", help="folder to write to, made if needed")
     add("--input", type=cli.file_path, help="input frames, .npy of integers [C, H, W] or [N, C, H, W]")
     add_folding(parser)

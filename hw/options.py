@@ -39,7 +39,7 @@ def add_unit_options(parser: argparse.ArgumentParser, *, target: str, reloadable
         reloadable: whether the command takes reloadable units.
     """
     add = parser.add_argument
-    add_layer(parser, NAMES, DEFAULT)
+    add_layer(parser, NAMES, DEFAULT, networks=True)
     add_folding(parser)
     add("--target", type=_target, help=f"FPGA family, one of {', '.join(TARGETS)} (default: {target})")
     add("--pack", choices=["auto", "none"], default="auto", help="whether products share multipliers (default: auto)")

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from golden.layers import DEFAULT, NAMES, layer_path, load_layer
+from golden.layers import DEFAULT_LAYER, LAYERS, layer_path, load_layer
 from golden.support import cli
 from golden.support.names import identifier
 from golden.support.options import add_layer
@@ -42,7 +42,7 @@ def main(argv: list[str]) -> int:
 def _parser() -> cli.Parser:
     parser = cli.Parser(prog="python -m hw.weights", description=__doc__)
     add = parser.add_argument
-    add_layer(parser, NAMES, DEFAULT)
+    add_layer(parser, LAYERS, DEFAULT_LAYER)
     add("--manifest", type=cli.file_path, required=True, help="that of the unit, NAME.json beside its Verilog")
     add("--name", help="of the object and the files, before _weights (default: that of the layer)")
     add("--out", type=cli.file_path, default=Path("build"), metavar="DIR", help="where to write (default: build)")

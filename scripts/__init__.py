@@ -1,7 +1,7 @@
 """Training, studies, benchmarks and evidence: commands that call public functions of the packages beside them.
 
 =================  ==================================================================
-`train_digits`     trains the networks around the checked-in layers
+`train_digits`     trains the checked-in network and layers
 `accuracy_digits`  accuracy of these networks with the layer in Verilog
 `show_attention`   draws the kernel that a layer applies at a pixel
 `approximation`    pixel shifts beside self-attention: errors, fields, costs

@@ -19,7 +19,7 @@ from rich.table import Table
 
 from golden.contract.folding import Folding
 from golden.layers import FOLDER
-from golden.layers.digits import LAYER_NAMES, read_digits
+from golden.layers.digits_layer import LAYER_NAMES, read_digits
 from golden.model import integer
 from golden.support.cli import Parser, bounded, file_path, run
 from golden.support.numbers import number

@@ -1,8 +1,8 @@
 """Draw the kernel that a layer applies at one pixel of a frame: static weights, dynamic ones, and their sum.
 
 Without a layer, the frame is one of the held-out digits. It is shown for both products. In the layer
-`digits` (hadamard), an attention weight is multiplied by the centre. In the layer `digits_dynamic`, it
-is multiplied by the similarity of centre and neighbour. Each block is the window of one input channel.
+`digits_layer` (hadamard), an attention weight is multiplied by the centre. In the layer `digits_dynamic`,
+it is multiplied by the similarity of centre and neighbour. Each block is the window of one input channel.
 The weights are those of the integer model, in units of the accumulator.
 
 Examples:
@@ -27,8 +27,8 @@ from typing import Any
 import numpy as np
 
 from golden.contract.layer import Layer
-from golden.layers import FOLDER, NAMES, activations, layer_path, load_layer
-from golden.layers.digits import LAYER_NAMES, file_names, read_digits
+from golden.layers import FOLDER, LAYERS, activations, layer_path, load_layer
+from golden.layers.digits_layer import LAYER_NAMES, file_names, read_digits
 from golden.model.fused import FusedKernel, fused_kernel
 from golden.support.arrays import read_array
 from golden.support.cli import Parser, UserError, bounded, check_outputs, file_path, output_directory, replacing, run
@@ -97,7 +97,7 @@ def main(argv: list[str]) -> int:
 def _parser() -> Parser:
     parser = Parser(prog="python -m scripts.show_attention", description=__doc__)
     add = parser.add_argument
-    text = f"a layer file, or one of {', '.join(NAMES)} (default: digits and digits_dynamic side by side)"
+    text = f"a layer file, or one of {', '.join(LAYERS)} (default: digits_layer and digits_dynamic side by side)"
     add("layer", nargs="?", metavar="LAYER", help=text)
     add("--input", type=file_path, help="input frames of LAYER, .npy (default: its recorded activations)")
     add("--image", type=bounded(int, 0, 10**6), default=0, metavar="N", help="number of the frame (default: 0)")

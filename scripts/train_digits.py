@@ -1,24 +1,35 @@
-"""Train the network around a checked-in layer, ``digits`` or ``digits_dynamic``, and quantise that layer.
+"""Train the checked-in network ``digits``, or the one around ``digits_layer`` or ``digits_dynamic``, and quantise it.
 
 Examples:
     python -m scripts.train_digits
-    python -m scripts.train_digits --product dynamic
+    python -m scripts.train_digits digits_dynamic
     python -m scripts.train_digits --seed 7 --epochs 20 --out build/digits
 
-The network tells scikit-learn's 1797 handwritten digits (8x8 pixels) apart. It has a 3x3 stem
-convolution, an X-volution layer 16 -> 16 in place of the second convolution, a 2x2 average pool and
-a linear head. A fifth of the images is held out: neither training nor calibration sees them. The
-files written are
+The networks tell scikit-learn's 1797 handwritten digits (8x8 pixels) apart. A fifth of the images is
+held out: neither training nor calibration sees them.
 
-    digits.npz              the quantised X-volution layer
-    digits_activations.npy  the layer's real integer inputs, all held-out images [N, 16, 8, 8]
-    digits_network.npz      labels and head, to compute an accuracy from the layer's output
+``digits`` is a 3x3 stem convolution 1 -> 8, an X-volution 8 -> 16 that takes what the stem gives with its
+sign, a 2x2 max pool and a linear head, quantised as a whole, up to the digit. The files written are
 
-For the ``dynamic`` product, their names begin with digits_dynamic instead of digits. The same seed
-gives the same files on the same machine.
+    digits.npz              the network
+    digits_activations.npy  the images that it takes, all held-out ones [N, 1, 8, 8]
+    digits_labels.npy       the digit in each of them [N]
+
+``digits_layer`` and ``digits_dynamic`` are X-volution layers 16 -> 16, of the products ``hadamard`` and
+``dynamic``. They stand between a stem 1 -> 16, and a 2x2 average pool and a head, which stay in floats.
+For each the files written are
+
+    NAME.npz                the quantised layer
+    NAME_activations.npy    its real integer inputs, all held-out images [N, 16, 8, 8]
+    NAME_network.npz        labels and head, to compute an accuracy from the layer's output
+
+The same seed gives the same files on the same machine.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -27,18 +38,34 @@ from sklearn.model_selection import train_test_split
 from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 
+from golden.contract.network.network import IMAGE
+from golden.contract.network.network_file import network_bytes
 from golden.contract.scales import quantise_input
-from golden.layers.digits import CLASSES, LAYER_NAMES, POOL, Digits, file_names, write_digits
+from golden.layers import DEFAULT
+from golden.layers.digits_layer import CLASSES, LAYER_NAMES, POOL, Digits, digits_files, file_names
 from golden.model import integer
+from golden.networks.variants import plain_unit
+from golden.operators.network import Network
+from golden.operators.step import Step
 from golden.operators.xvolution import XVolution
 from golden.quantise.layer import quantise
-from golden.support.cli import Parser, bounded, check_folder, file_path, output_directory, run
+from golden.quantise.network import quantise_network
+from golden.quantise.precision import Precision
+from golden.support.arrays import array_bytes
+from golden.support.cli import Parser, bounded, check_folder, file_path, output_directory, run, write_files
 from golden.support.progress import progress
 from golden.support.terminal import say
 from scripts.checkout import in_checkout
 
 #: Folder of the checked-in layers.
 LAYERS = "golden/layers"
+#: Product of each checked-in layer.
+PRODUCTS = {name: product for product, name in LAYER_NAMES.items()}
+#: Files of each name.
+FILES = {DEFAULT: tuple(f"{DEFAULT}{end}" for end in (".npz", "_activations.npy", "_labels.npy"))}
+FILES |= {name: file_names(name) for name in PRODUCTS}
+#: Channels behind the stem and behind the X-volution of ``digits``, and those around a layer.
+STEM, WIDE = 8, 16
 CHANNELS = 16
 SIDE = 8
 HELD_OUT = 360
@@ -46,7 +73,24 @@ BATCH = 64
 LEARNING_RATE = 0.01
 
 
-class DigitsNetwork(nn.Module):
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Trained:
+    """What training gives.
+
+    Attributes:
+        files: contents by name.
+        labels: ``[N]``, the digit in each held-out image.
+        predictions: ``[N]`` by what computed them, for these images.
+        remark: what else there is to say.
+    """
+
+    files: Mapping[str, bytes]
+    labels: np.ndarray
+    predictions: Mapping[str, np.ndarray]
+    remark: str = ""
+
+
+class AroundLayer(nn.Module):
     """Maps digits ``[N, 1, 8, 8]`` to the scores of their ten classes ``[N, 10]``."""
 
     def __init__(self, product: str) -> None:
@@ -60,6 +104,22 @@ class DigitsNetwork(nn.Module):
         return self.head(self.xvolution(self.stem(x)))
 
 
+def whole_network() -> Network:
+    """The network ``digits`` in floats. Images ``[N, 1, 8, 8]`` become the scores of the ten classes ``[N, 10]``."""
+    steps = (
+        Step(name="stem", op="layer", inputs=(IMAGE,)),
+        Step(name="xvolution", op="layer", inputs=("stem",), relu=True),
+        Step(name="pool", op="max_pool", inputs=("xvolution",), options={"kernel": POOL, "stride": POOL, "pad": 0}),
+        Step(name="head", op="linear", inputs=("pool",)),
+    )
+    parts = {
+        "stem": plain_unit(1, STEM, 3),
+        "xvolution": XVolution(STEM, WIDE, product="hadamard"),
+        "head": nn.Linear(WIDE * (SIDE // POOL) ** 2, CLASSES),
+    }
+    return Network(steps, parts, attended=["xvolution"])
+
+
 def split_digits(seed: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Training images, held-out images (``[N, 1, 8, 8]``, 0 to 1), training labels, held-out labels."""
     data = load_digits()
@@ -68,7 +128,7 @@ def split_digits(seed: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     return tuple(train_test_split(images, labels, test_size=HELD_OUT, random_state=seed, stratify=labels))
 
 
-def train(network: DigitsNetwork, images: Tensor, labels: Tensor, epochs: int) -> None:
+def train(network: nn.Module, images: Tensor, labels: Tensor, epochs: int) -> None:
     """Train ``network`` in place, and leave it in eval mode."""
     steps = epochs * -(-len(images) // BATCH)
     optimiser = torch.optim.AdamW(network.parameters(), weight_decay=0.02)
@@ -89,35 +149,53 @@ def train(network: DigitsNetwork, images: Tensor, labels: Tensor, epochs: int) -
 def main(argv: list[str]) -> int:
     options = _parser().parse_args(argv)
     folder = options.out or in_checkout(LAYERS, "--out DIR")
-    check_folder(folder, file_names(LAYER_NAMES[options.product]))
+    check_folder(folder, FILES[options.name])
     out = output_directory(folder)
 
     # One thread adds sums in the same order every time, and matrices this small gain nothing from more threads.
     torch.set_num_threads(1)
     with threadpool_limits(1):
-        result = trained(options.seed, options.epochs, options.product)
-        write_digits(out, result, LAYER_NAMES[options.product])
-        integer_prediction = result.logits(integer.run(result.layer, result.frames)).argmax(axis=1)
+        result = trained(options.name, options.seed, options.epochs)
+    write_files(out, result.files)
 
-    for name, prediction in (("float", result.float_prediction), ("8-bit integers", integer_prediction)):
-        right = result.correct(prediction)
-        say(f"{name}: {right} of {HELD_OUT} held-out digits right ({right / HELD_OUT:.2%})")
-    c = result.layer.config
-    sim_shift = "" if c.sim_shift is None else f"sim_shift {c.sim_shift}, "
-    say(f"{sim_shift}attn_shift {c.attn_shift}, files in {out}")
+    for name, prediction in result.predictions.items():
+        right = int((prediction == result.labels).sum())
+        say(f"{name}: {right} of {len(result.labels)} held-out digits right ({right / len(result.labels):.2%})")
+    say(f"{result.remark}files in {out}")
     return 0
 
 
-def trained(seed: int, epochs: int, product: str) -> Digits:
-    """A network trained and quantised on the training images, with its results on the held-out images."""
+def trained(name: str, seed: int, epochs: int) -> Trained:
+    """The network called ``name``, trained and quantised on the training images."""
     torch.use_deterministic_algorithms(True)
     torch.manual_seed(seed)
+    return _trained_layer(name, seed, epochs) if name in PRODUCTS else _trained_network(seed, epochs)
+
+
+def _trained_network(seed: int, epochs: int) -> Trained:
     train_images, images, train_labels, labels = split_digits(seed)
-    network = DigitsNetwork(product)
+    network = whole_network()
+    train(network, train_images, train_labels, epochs)
+    with torch.no_grad():
+        floats = network(images).argmax(dim=1).numpy()
+    quantised = quantise_network(network.merged(), train_images, Precision(bits=8))
+    frames = quantised.quantise_images(images.numpy())
+    numbers = labels.numpy().astype(np.uint8)
+    contents = (network_bytes(quantised.with_argmax()), array_bytes(frames.astype(np.uint8)), array_bytes(numbers))
+    return Trained(
+        files=dict(zip(FILES[DEFAULT], contents, strict=True)),
+        labels=numbers,
+        predictions={"float": floats, "8-bit integers": quantised.scores(frames).argmax(axis=1)},
+    )
+
+
+def _trained_layer(name: str, seed: int, epochs: int) -> Trained:
+    train_images, images, train_labels, labels = split_digits(seed)
+    network = AroundLayer(PRODUCTS[name])
     train(network, train_images, train_labels, epochs)
     with torch.no_grad():
         layer = quantise(network.xvolution.merge(), network.stem(train_images), relu=True)
-        return Digits(
+        digits = Digits(
             layer=layer,
             frames=quantise_input(layer, network.stem(images).numpy()),
             labels=labels.numpy().astype(np.uint8),
@@ -125,12 +203,21 @@ def trained(seed: int, epochs: int, product: str) -> Digits:
             head_bias=network.linear.bias.numpy(),
             float_prediction=network(images).argmax(dim=1).numpy().astype(np.uint8),
         )
+    c = layer.config
+    sim_shift = "" if c.sim_shift is None else f"sim_shift {c.sim_shift}, "
+    integers = digits.logits(integer.run(layer, digits.frames)).argmax(axis=1)
+    return Trained(
+        files=digits_files(digits, name),
+        labels=digits.labels,
+        predictions={"float": digits.float_prediction, "8-bit integers": integers},
+        remark=f"{sim_shift}attn_shift {c.attn_shift}, ",
+    )
 
 
 def _parser() -> Parser:
     parser = Parser(prog="python -m scripts.train_digits", description=__doc__)
     add = parser.add_argument
-    add("--product", choices=list(LAYER_NAMES), default="hadamard", help="of the layer (default: hadamard)")
+    add("name", nargs="?", choices=list(FILES), default=DEFAULT, help=f"what is trained (default: {DEFAULT})")
     add("--seed", type=bounded(int, 0, 2**32 - 1), default=0, help="of data split and training (default: 0)")
     add("--epochs", type=bounded(int, 1, 1000), default=40, help="passes over the data (default: 40)")
     add("--out", type=file_path, metavar="DIR", help=f"folder for the files (default: {LAYERS})")

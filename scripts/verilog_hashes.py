@@ -21,7 +21,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 from golden.contract.folding import Folding
-from golden.layers import FILES, layer_path, load_layer
+from golden.layers import LAYER_FILES, layer_path, load_layer
 from golden.support import cli
 from golden.support.cli import UserError
 from golden.support.progress import progress
@@ -48,7 +48,7 @@ def main(argv: list[str]) -> int:
         if name not in unit_names():
             raise UserError(f"unit {name!r} is none of sim.cases, reloadable ones begin with {PREFIX}")
     if options.write:
-        cli.check_outputs([path], inputs=map(layer_path, FILES))
+        cli.check_outputs([path], inputs=map(layer_path, LAYER_FILES))
     kept = {} if options.write else _read(path)
     with ProcessPoolExecutor(os.cpu_count()) as pool, progress(f"{len(names)} units", len(names)) as advance:
         hashes = {}
@@ -79,7 +79,7 @@ def _read(path: Path) -> Mapping[str, str]:
 
 def unit_names() -> list[str]:
     """The names of all units, as `verilog_hash` takes them."""
-    layers = [f"{LAYER}{name}/{target}" for name in FILES for target in TARGETS]
+    layers = [f"{LAYER}{name}/{target}" for name in LAYER_FILES for target in TARGETS]
     return [*CASES, *SMALL_CASES, *(PREFIX + name for name in RELOADABLE), *layers]
 
 

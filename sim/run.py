@@ -2,7 +2,7 @@
 
 Examples:
     python -m sim.run
-    python -m sim.run digits --simd 8 --pe 8 --idle 0.2 --stall 0.3 --seed 7
+    python -m sim.run digits_layer --simd 8 --pe 8 --idle 0.2 --stall 0.3 --seed 7
     python -m sim.run --target xcup --pack none
     python -m sim.run layer.npz --input frames.npy --output out.npy --simulator icarus --waves run.fst
 

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from golden.layers.digits import NETWORK_ARRAYS
+from golden.layers.digits_layer import NETWORK_ARRAYS
 from tests.support.commands import COMMANDS, Command, furnish
 from tests.support.foul import ODD_TEXTS, archive, layer_files, network_files, npy, npy_files, texts
 from tests.support.places import ROOT
@@ -167,13 +167,15 @@ def test_any_network(layer: bytes, frames: bytes, arrays: dict[str, bytes], whic
         furnish(place)
         folder = place.here / "digits"
         if which == "layer":
-            (folder / "digits.npz").write_bytes(layer)
+            (folder / "digits_layer.npz").write_bytes(layer)
         elif which == "frames":
-            (folder / "digits_activations.npy").write_bytes(frames)
+            (folder / "digits_layer_activations.npy").write_bytes(frames)
         else:
-            with np.load(folder / "digits_network.npz") as old:
+            with np.load(folder / "digits_layer_network.npz") as old:
                 members = {name: npy(old[name]) for name in NETWORK_ARRAYS} | arrays
-            (folder / "digits_network.npz").write_bytes(archive([(f"{name}.npy", c) for name, c in members.items()]))
+            (folder / "digits_layer_network.npz").write_bytes(
+                archive([(f"{name}.npy", c) for name, c in members.items()])
+            )
         command.check(place, command.works)
 
 

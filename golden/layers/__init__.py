@@ -1,4 +1,4 @@
-"""Layers with a name: files in this folder, and recipes for layers too large to check in.
+"""Layers and networks with a name: files in this folder, and recipes for those too large to check in.
 
 In the order of the data flow:
 
@@ -6,7 +6,7 @@ In the order of the data flow:
 `random_layer`    layers with random weights
 `random_network`  networks whose graph and steps are random
 `residual`        residual networks of random weights
-`digits`          the networks around the layers ``digits`` and ``digits_dynamic``
+`digits_layer`    what is around the layers ``digits_layer`` and ``digits_dynamic``
 ================  ================================================================
 """
 
@@ -21,10 +21,10 @@ from golden.contract.layer import Layer
 from golden.contract.layer_config import LayerError
 from golden.contract.model_file import read_model
 from golden.contract.network.network import IntegerNetwork
+from golden.contract.network.network_file import read_network
 from golden.layers.random_layer import random_layer
 
 FOLDER = Path(__file__).parent
-DEFAULT = "digits"
 
 
 def resnet34_stage3() -> Layer:
@@ -33,9 +33,19 @@ def resnet34_stage3() -> Layer:
     return random_layer(rng, in_channels=256, out_channels=256, height=14, width=14)
 
 
-RECIPES: dict[str, Callable[[], Layer]] = {"resnet34_stage3": resnet34_stage3}
-FILES = ("digits", "digits_dynamic", "tiny")
-NAMES = (*FILES, *RECIPES)
+LAYER_FILES = ("digits_layer", "digits_dynamic", "tiny")
+LAYER_RECIPES: dict[str, Callable[[], Layer]] = {"resnet34_stage3": resnet34_stage3}
+NETWORK_FILES = ("digits",)
+NETWORK_RECIPES: dict[str, Callable[[], IntegerNetwork]] = {}
+FILES = (*NETWORK_FILES, *LAYER_FILES)
+RECIPES: dict[str, Callable[[], Layer | IntegerNetwork]] = {**NETWORK_RECIPES, **LAYER_RECIPES}
+#: What `load_layer`, `load_network` and `load_model` know by name.
+LAYERS = (*LAYER_FILES, *LAYER_RECIPES)
+NETWORKS = (*NETWORK_FILES, *NETWORK_RECIPES)
+NAMES = (*NETWORKS, *LAYERS)
+#: What commands take if nothing else is said: those that take networks, and those that take only layers.
+DEFAULT = "digits"
+DEFAULT_LAYER = "digits_layer"
 
 
 def load_layer(name: str) -> Layer:
@@ -43,33 +53,58 @@ def load_layer(name: str) -> Layer:
 
     Raises `LayerError` where there is neither, or the file is outside the contract or a network's.
     """
+    _check_there("layer", name, LAYERS)
     model = load_model(name)
     if isinstance(model, IntegerNetwork):
         raise LayerError(f"{name} holds a network, this needs one layer")
     return model
 
 
+def load_network(name: str) -> IntegerNetwork:
+    """The network called ``name``, else the one in the file at path ``name``.
+
+    Raises `LayerError` where there is neither, or the file is outside the contract or a layer's.
+    """
+    _check_there("network", name, NETWORKS)
+    if name in LAYERS:
+        raise LayerError(f"{name} is a layer, this needs a network, one of {', '.join(NETWORKS)} or a file")
+    path = layer_path(name)
+    return NETWORK_RECIPES[name]() if path is None else read_network(path)
+
+
 def load_model(name: str) -> Layer | IntegerNetwork:
-    """The layer called ``name``, else the layer or network in the file at path ``name``.
+    """The layer or network called ``name``, else the one in the file at path ``name``.
 
     Raises `LayerError` where there is neither, or the file is outside the contract.
     """
+    _check_there("layer or network", name, NAMES)
     path = layer_path(name)
-    if path is None:
-        return RECIPES[name]()
-    if not path.exists():
-        raise LayerError(f"layer {name!r} is neither a file nor one of {', '.join(NAMES)}")
-    return read_model(path)
+    return RECIPES[name]() if path is None else read_model(path)
 
 
 def layer_path(name: str) -> Path | None:
-    """The file that `load_layer` reads, whether it is there or not; None for a layer that no file holds."""
+    """The file that `load_model` reads, whether it is there or not; None for what no file holds."""
     if name in RECIPES:
         return None
     return FOLDER / f"{name}.npz" if name in FILES else Path(name)
 
 
 def activations(name: str) -> Path | None:
-    """Recorded real input frames of a named layer (``.npy``), or None where there are none."""
-    path = FOLDER / f"{name}_activations.npy"
+    """Recorded real input frames of what is called ``name`` (``.npy``), or None where there are none."""
+    return _beside(name, "activations")
+
+
+def labels(name: str) -> Path | None:
+    """What is right for each of the `activations` of a network (``.npy``, ``[N]``), or None where there is nothing."""
+    return _beside(name, "labels")
+
+
+def _check_there(kind: str, name: str, names: tuple[str, ...]) -> None:
+    path = layer_path(name)
+    if path is not None and not path.exists():
+        raise LayerError(f"{kind} {name!r} is neither a file nor one of {', '.join(names)}")
+
+
+def _beside(name: str, what: str) -> Path | None:
+    path = FOLDER / f"{name}_{what}.npy"
     return path if name in FILES and path.exists() else None

@@ -12,7 +12,7 @@ import pytest
 from golden import run
 from golden.contract.layer_file import write_layer
 from golden.contract.network.network_file import write_network
-from golden.layers import activations, load_layer
+from golden.layers import activations, labels, load_layer, load_network
 from golden.layers.random_layer import random_layer
 from golden.layers.random_network import random_network
 from golden.model import integer
@@ -89,16 +89,19 @@ def test_defaults_are_digits_and_its_recorded_activations(tmp_path: Path) -> Non
     recorded = activations("digits")
     assert recorded is not None
     run.main(["--output", str(tmp_path / "y.npy")])
-    wanted = integer.run(load_layer("digits"), np.load(recorded))
-    np.testing.assert_array_equal(np.load(tmp_path / "y.npy"), wanted)
+    y = np.load(tmp_path / "y.npy")
+    np.testing.assert_array_equal(y[:5], plain.run(load_network("digits"), np.load(recorded)[:5]))
+    right = labels("digits")
+    assert right is not None and y.shape == (360, 1, 1, 1)
+    np.testing.assert_array_equal(y.ravel(), np.load(right))
 
 
 def test_input_goes_before_recorded_activations(tmp_path: Path) -> None:
-    recorded = activations("digits")
+    recorded = activations("digits_layer")
     assert recorded is not None
     x = np.load(recorded)[:2, ::-1]
-    run.main(["digits", "--input", npy(tmp_path / "x.npy", x), "--output", str(tmp_path / "y.npy")])
-    np.testing.assert_array_equal(np.load(tmp_path / "y.npy"), integer.run(load_layer("digits"), x))
+    run.main(["digits_layer", "--input", npy(tmp_path / "x.npy", x), "--output", str(tmp_path / "y.npy")])
+    np.testing.assert_array_equal(np.load(tmp_path / "y.npy"), integer.run(load_layer("digits_layer"), x))
 
 
 def test_output_replaces_a_file_but_no_input(tmp_path: Path) -> None:

@@ -51,7 +51,15 @@ def test_picture_is_the_same_every_time() -> None:
     assert show.picture(NETWORK) == show.picture(NETWORK)
 
 
+def test_default_is_digits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert show.main([]) == 0
+    text = capsys.readouterr().out
+    assert text.split()[0] == "digits" and "xvolution" in text and "wrote build/digits.svg" in text
+
+
 def test_refusals(refuse: Refuse, tmp_path: Path) -> None:
-    assert "cannot be read" in refuse("nosuch.npz")
+    assert "network 'nosuch.npz' is neither a file nor one of digits" in refuse("nosuch.npz")
+    assert "tiny is a layer, this needs a network" in refuse("tiny")
     write_layer(tmp_path / "layer.npz", load_layer("tiny"))
     assert "config field kind is missing" in refuse(str(tmp_path / "layer.npz"))

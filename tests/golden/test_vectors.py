@@ -102,7 +102,7 @@ def test_checksums_are_of_the_files(tmp_path: Path) -> None:
 def test_manifest_says_where_frames_come_from(odd: str, tmp_path: Path) -> None:
     assert write(tmp_path / "a", odd, "--seed", "7")["source"] == "random, seed 7"
     assert write(tmp_path / "b", odd, "--input", str(tmp_path / "a" / "input.npy"))["source"] == "input.npy"
-    assert write(tmp_path / "c")["source"] == "digits_activations.npy"
+    assert write(tmp_path / "c")["source"] == "digits_layer_activations.npy"
 
 
 @pytest.mark.skipif(shutil.which("iverilog") is None, reason="iverilog is not installed")
@@ -157,12 +157,12 @@ def test_seed_decides_the_random_frames(odd: str, tmp_path: Path) -> None:
 
 
 def test_recorded_activations_unless_a_seed_asks_otherwise(tmp_path: Path) -> None:
-    recorded = activations("digits")
+    recorded = activations("digits_layer")
     assert recorded is not None
-    write(tmp_path / "all", "digits", "--frames", "5")
+    write(tmp_path / "all", "digits_layer", "--frames", "5")
     np.testing.assert_array_equal(frames_in(tmp_path / "all"), np.load(recorded)[:5])
-    write(tmp_path / "random", "digits", "--seed", "0")
-    wanted = vectors.random_frames(load_layer("digits"), 4, 0)
+    write(tmp_path / "random", "digits_layer", "--seed", "0")
+    wanted = vectors.random_frames(load_layer("digits_layer"), 4, 0)
     np.testing.assert_array_equal(frames_in(tmp_path / "random"), wanted)
 
 
@@ -246,9 +246,9 @@ def test_contradictions(refuse: Refuse, odd: str, tmp_path: Path) -> None:
     assert "--seed is for random frames" in refuse(odd, "--out", out, "--input", path, "--seed", "0")
     error = refuse(odd, "--out", out, "--input", path, "--frames", "4")
     assert "--frames 4 is more than" in error and "allowed are 1 to 3" in error
-    recorded = activations("digits")
+    recorded = activations("digits_layer")
     assert recorded is not None
-    assert f"allowed are 1 to {len(np.load(recorded))}" in refuse("digits", "--out", out, "--frames", "99999")
+    assert f"allowed are 1 to {len(np.load(recorded))}" in refuse("digits_layer", "--out", out, "--frames", "99999")
 
 
 @pytest.mark.parametrize(

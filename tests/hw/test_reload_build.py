@@ -156,7 +156,7 @@ def test_estimate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytes
     monkeypatch.chdir(tmp_path)
     amounts = []
     for options in ([], ["--reloadable"]):
-        assert build.main(["digits", "--simd", "1", "--pe", "1", "--target", "ecp5", "--estimate", *options]) == 0
+        assert build.main(["digits_layer", "--simd", "1", "--pe", "1", "--target", "ecp5", "--estimate", *options]) == 0
         rows = re.findall(r"(LUT|DSP|BRAM) +│ (?:about )?([\d,]+)", capsys.readouterr().out)
         amounts.append({name: int(amount.replace(",", "")) for name, amount in rows})
     frozen, reloadable = amounts

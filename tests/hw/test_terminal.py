@@ -25,10 +25,10 @@ def check(lines: list[str], *said: str) -> None:
 @pytest.mark.parametrize("columns", [60, 80])
 def test_an_estimate(tmp_path: Path, columns: int) -> None:
     """The folding is chosen behind a spinner, which is gone before the table."""
-    command = ["hw.build", "digits", "--estimate", "--device", "ecp5-85f", "--fps", "50000"]
+    command = ["hw.build", "digits_layer", "--estimate", "--device", "ecp5-85f", "--fps", "50000"]
     lines = screen(command, columns=columns, folder=tmp_path)
     check(lines, "97,656 frames/s at 200 MHz, asked for 50,000", "DSPs; where these are within 3 %, fewest LUTs)")
-    assert lines[0].strip() == "xvolution: digits, estimated"
+    assert lines[0].strip() == "xvolution: digits_layer, estimated"
 
 
 @thorough

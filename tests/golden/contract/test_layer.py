@@ -20,7 +20,7 @@ from golden.contract.layer import Layer
 from golden.contract.layer_config import DYNAMIC_RANGES, FIELD_RANGES, LayerConfig, LayerError, SimilarityFormat
 from golden.contract.layer_file import ARRAYS, read_layer, write_layer
 from golden.contract.ranges import Range
-from golden.layers import NAMES, RECIPES, activations, load_layer
+from golden.layers import LAYER_RECIPES, LAYERS, activations, load_layer
 from golden.layers.random_layer import random_layer
 from golden.support.cli import UserError
 from tests.support.refusals import file_refused
@@ -570,7 +570,7 @@ def test_input_beyond_int64() -> None:
 # --- layers by name ---
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", LAYERS)
 def test_named_layers_load(name: str) -> None:
     loaded = load_layer(name)
     assert loaded.config.depthwise is False
@@ -579,7 +579,7 @@ def test_named_layers_load(name: str) -> None:
 
 
 def test_recipes_are_the_same_each_time() -> None:
-    for recipe in RECIPES.values():
+    for recipe in LAYER_RECIPES.values():
         np.testing.assert_array_equal(recipe().conv_weight, recipe().conv_weight)
 
 

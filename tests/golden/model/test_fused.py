@@ -93,5 +93,5 @@ def test_refused_of_a_layer_of_ones_own(refuse: Refuse, tmp_path: Path) -> None:
     assert "--input is needed" in refuse("tiny", *out)
     assert f"--input {path} needs LAYER" in refuse("--input", path, *out)
     assert f"--image 2 is not in {path}, allowed are 0 to 1" in refuse("tiny", "--input", path, "--image", "2", *out)
-    assert "shape" in refuse("digits", "--input", path, *out)
+    assert "shape" in refuse("digits_layer", "--input", path, *out)
     assert "is an input, too" in refuse("tiny", "--input", path, "--out", path)

@@ -18,7 +18,7 @@ import pytest
 
 from golden.contract.layer_config import LayerError
 from golden.contract.layer_file import read_layer
-from golden.layers.digits import read_digits, write_digits
+from golden.layers.digits_layer import read_digits, write_digits
 from golden.support import cli
 from golden.support.cli import UserError, replacing, write_files
 from hw import build
@@ -105,10 +105,10 @@ def test_all_files_or_none(tmp_path: Path) -> None:
 
 
 def test_a_network_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
-    (tmp_path / "digits_network.npz").mkdir()
-    with pytest.raises(UserError, match=r"digits_network.npz is a directory"):
+    (tmp_path / "digits_layer_network.npz").mkdir()
+    with pytest.raises(UserError, match=r"digits_layer_network.npz is a directory"):
         write_digits(tmp_path, read_digits().first(2))
-    assert [path.name for path in tmp_path.iterdir()] == ["digits_network.npz"]
+    assert [path.name for path in tmp_path.iterdir()] == ["digits_layer_network.npz"]
 
 
 # --- archives ---
@@ -156,7 +156,7 @@ def test_bytes_after_an_array_in_an_archive(tmp_path: Path) -> None:
 )
 def test_numbers_of_a_network(tmp_path: Path, name: str, value: object, message: str) -> None:
     write_digits(tmp_path, read_digits().first(2))
-    path = tmp_path / "digits_network.npz"
+    path = tmp_path / "digits_layer_network.npz"
     with np.load(path) as old:
         arrays = dict(old)
     np.savez(path, **(arrays | {name: np.full(arrays[name].shape, value)}))
@@ -168,7 +168,7 @@ def test_a_layer_that_the_pool_does_not_divide(tmp_path: Path) -> None:
     digits = read_digits().first(2)
     frames = np.zeros((2, 2, 3, 4), np.uint8)
     write_digits(tmp_path, dataclasses.replace(digits, layer=small_layer(), frames=frames))
-    with pytest.raises(UserError, match=r"digits.npz: out_height 3 is not a multiple of the pool's 2"):
+    with pytest.raises(UserError, match=r"digits_layer.npz: out_height 3 is not a multiple of the pool's 2"):
         read_digits(tmp_path)
 
 

@@ -206,7 +206,7 @@ def test_useful_macs() -> None:
     assert macs(stride=2) == 9 * 4 * 6 * (3 * 4)
     assert macs(padding="valid", kernel=1) == 4 * 6 * 35
     assert macs(groups=4, out_channels=4) == 9 * 4 * 35
-    config = load_layer("digits").config
+    config = load_layer("digits_layer").config
     assert useful_macs(config) == (9 + 8 + 1) * 16 * 16 * 64
 
 

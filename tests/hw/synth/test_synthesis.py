@@ -342,9 +342,9 @@ def test_refusals(refuse: Refuse, fake: Fake, arguments: list[str], said: list[s
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["digits"], "simd 4, pe 4 do not fit ecp5-85f: 296 DSP of 156; the fastest that fit are simd 4, pe 2"),
+        (["digits_layer"], "simd 4, pe 4 do not fit ecp5-85f: 296 DSP of 156; the fastest that fit are simd 4, pe 2"),
         (
-            ["digits", "--simd", "1", "--pe", "2", "--device", "ecp5-25f"],
+            ["digits_layer", "--simd", "1", "--pe", "2", "--device", "ecp5-25f"],
             "simd 1, pe 2 do not fit ecp5-25f: 40 DSP of 28; the fastest that fit are simd 1, pe 1",
         ),
         (

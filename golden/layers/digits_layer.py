@@ -1,4 +1,4 @@
-"""The networks around the checked-in layers ``digits`` and ``digits_dynamic``: what follows the layer, in numpy.
+"""What is around the checked-in layers ``digits_layer`` and ``digits_dynamic``: what follows the layer, in numpy.
 
 A network is a stem convolution, the X-volution layer with a ReLU, a 2x2 average pool and a linear
 head. It tells scikit-learn's 8x8 digits apart. The two networks differ in the layer's product, and
@@ -25,7 +25,7 @@ from golden.support.arrays import Archive, array_bytes, read_array
 from golden.support.cli import UserError, write_files
 
 #: The layer's name with each product.
-LAYER_NAMES = {"hadamard": "digits", "dynamic": "digits_dynamic"}
+LAYER_NAMES = {"hadamard": "digits_layer", "dynamic": "digits_dynamic"}
 #: Arrays of the network file, which are fields of `Digits`, and the kinds of dtype that they may have.
 NETWORK_ARRAYS = {"labels": "iu", "head_weight": "f", "head_bias": "f", "float_prediction": "iu"}
 #: Classes of the head, and side of the average pool before it.
@@ -127,9 +127,14 @@ def write_digits(folder: Path, digits: Digits, layer_name: str = LAYER_NAMES["ha
 
     Raises `UserError` where one cannot be written.
     """
+    write_files(folder, digits_files(digits, layer_name))
+
+
+def digits_files(digits: Digits, layer_name: str) -> dict[str, bytes]:
+    """Contents of the three files of a layer, by name."""
     frames = digits.layer.check_input(digits.frames)
     activations = array_bytes(frames.astype(np.int8 if digits.layer.config.in_signed else np.uint8))
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **{name: getattr(digits, name) for name in NETWORK_ARRAYS})
     contents = (layer_bytes(digits.layer), activations, buffer.getvalue())
-    write_files(folder, dict(zip(file_names(layer_name), contents, strict=True)))
+    return dict(zip(file_names(layer_name), contents, strict=True))
