@@ -65,7 +65,6 @@ def _storage_rows(schedule: NetworkSchedule) -> dict[str, str]:
     return {"FIFOs": f"{number(len(edges))} of {number(len(schedule.edges))} edges have one, {number(bits)} bit"}
 
 
-
 def estimate_rows(estimate: NetworkEstimate) -> dict[str, str]:
     """What the network will cost."""
     return {

@@ -1,14 +1,15 @@
-"""Random units over the whole contract in a real simulator, against the integer model.
+"""Random units and networks over the whole contract in a real simulator, against the integer model.
 
 Examples:
     python -m scripts.fuzz --count 100
     python -m scripts.fuzz --count 10 --seed 7 --simulator verilator
     python -m scripts.fuzz --count 10 --target ecp5
     python -m scripts.fuzz --kind reloadable --count 10 --stimuli 20
+    python -m scripts.fuzz --kind network --count 20
 
-Each build is a random layer in a random folding, for a random target.
+Each build is a random layer or network in a random folding, for a random target.
 
-A frozen unit is one case. Random and extreme frames go through it twice: at full rate, where the
+A frozen unit is one case, and so is a network. Random and extreme frames go through it twice: at full rate, where the
 predicted cycle figures must hold too, and with random pauses at both ends.
 
 A reloadable unit has a case for each random scenario. A scenario mixes loads, changed settings, frames,
@@ -37,21 +38,30 @@ import numpy as np
 from rich.progress import Progress
 
 from golden.contract.layer_file import write_layer
+from golden.contract.network.network_file import write_network
 from golden.support import cli
 from golden.support.arrays import write_array
 from golden.support.terminal import say, terminal
+from hw.export.network_verilog import generate_network
 from hw.export.verilog import generate
+from hw.network.config import NetworkConfig
+from hw.network.plan import NetworkPlan
+from hw.options import folding_text
 from hw.plan.config import UnitConfig
 from hw.targets.families import TARGETS
 from sim.bulk.recording import FAULTS
 from sim.bulk.simulate import simulate
 from sim.cases.frozen import random_case
+from sim.cases.network import random_network_case
 from sim.cases.reloadable import random_reloadable_case
-from sim.cases.stimulus import extreme_frames, random_frames
+from sim.cases.stimulus import extreme_frames, extreme_images, random_frames, random_images
 from sim.reloadable.exercise import NOTHING_MOVES, SCENARIOS, exercise_reloadable
 from sim.simulator.simulators import SIMULATORS, find_simulator
 
-#: ``--simulator mix`` runs one in so many frozen units on Verilator, which compiles slowly, and the others on Icarus.
+#: What a case may be.
+KINDS = ("frozen", "reloadable", "network")
+Config = UnitConfig | NetworkConfig
+#: ``--simulator mix`` runs one in so many frozen units and networks on Verilator, which compiles slowly, and the others on Icarus.
 MIX = 5
 #: ``--simulator mix`` runs one in so many reloadable units on Icarus, as their scenarios are long and Icarus is slow.
 RELOADABLE_MIX = 25
@@ -67,10 +77,12 @@ def main(argv: list[str]) -> int:
     shown = Progress(console=console, transient=True, disable=not console.is_terminal)
     with cli.json_report(options.json) as write, ProcessPoolExecutor(options.jobs) as pool, shown as bar:
         task = bar.add_task("fuzzing", total=options.count)
+        kinds = KINDS if options.kind == "mix" else (options.kind,)
+        given = (options.simulator, options.target, folder)
         cases = [
-            pool.submit(run_reloadable, options.seed, i, options.simulator, options.target, folder, options.stimuli)
-            if options.kind == "reloadable" or (options.kind == "mix" and i % 2)
-            else pool.submit(run_case, options.seed, i, options.simulator, options.target, folder)
+            pool.submit(run_reloadable, options.seed, i, *given, options.stimuli)
+            if (kind := kinds[i % len(kinds)]) == "reloadable"
+            else pool.submit(run_network if kind == "network" else run_case, options.seed, i, *given)
             for i in range(options.count)
         ]
         for case in as_completed(cases):
@@ -122,18 +134,37 @@ def run_case(seed: int, index: int, simulator: str, target: str, folder: Path) -
     """Run the case ``index`` of ``seed`` on a frozen unit."""
     rng = np.random.default_rng([seed, index])
     case = random_case(rng)
-    if target != "mix":
-        case = dataclasses.replace(case, target=TARGETS[target])
     config = case.layer.config
     pool = np.concatenate([random_frames(rng, config, 3), extreme_frames(config)])
     frames = rng.permutation(pool)[: rng.integers(1, 5, endpoint=True)]
+    return _run(rng, index, simulator, _of_target(case, target), frames, folder / f"{seed}-{index}")
+
+
+def run_network(seed: int, index: int, simulator: str, target: str, folder: Path) -> Outcome:
+    """Run the case ``index`` of ``seed`` on a network."""
+    rng = np.random.default_rng([seed, index])
+    case = random_network_case(rng)
+    image = case.network.image
+    pool = np.concatenate([random_images(rng, image, 3), extreme_images(image)])
+    frames = rng.permutation(pool)[: rng.integers(2, 7, endpoint=True)]
+    return _run(rng, index, simulator, _of_target(case, target), frames, folder / f"{seed}-{index}")
+
+
+def _of_target(case: Config, target: str) -> Config:
+    return case if target == "mix" else dataclasses.replace(case, target=TARGETS[target])
+
+
+def _run(
+    rng: np.random.Generator, index: int, simulator: str, case: Config, frames: np.ndarray, folder: Path
+) -> Outcome:
+    """Run frames through a unit or network, at full rate and with pauses."""
     if simulator == "mix":
         simulator = "icarus" if index % MIX else "verilator"
     pauses = [0.0 if rng.random() < 0.3 else round(float(rng.uniform(0.02, 0.9)), 2) for _ in ("idle", "stall")]
     idle = stall = 0.0
     build, wrong = None, []
     try:
-        core = generate(case)
+        core = generate(case) if isinstance(case, UnitConfig) else generate_network(NetworkPlan(case), jobs=1)
         build = hashlib.sha256(core.verilog.encode()).hexdigest()
         for idle, stall in ((0.0, 0.0), pauses):
             result = simulate(core, frames, simulator=simulator, idle=idle, stall=stall, seed=index)
@@ -146,7 +177,7 @@ def run_case(seed: int, index: int, simulator: str, target: str, folder: Path) -
         wrong = [f"{type(error).__name__}: {error}"]
     if not wrong:
         return Outcome(build=build, lines=[])
-    command = _keep(case, frames, folder / f"{seed}-{index}")
+    command = _keep(case, frames, folder)
     options = f"--simulator {simulator} --idle {idle} --stall {stall} --seed {index}"
     lines = [f"case {index}: {'; '.join(wrong)}", f"    {command} {options}"]
     hang = any(FAULTS["hang"] in text for text in wrong)
@@ -184,30 +215,35 @@ def run_reloadable(seed: int, index: int, simulator: str, target: str, folder: P
     return Outcome(build=build, lines=lines, cases=len(verdicts), hangs=hangs, mismatches=len(wrong) - hangs)
 
 
-def _keep(case: UnitConfig, frames: np.ndarray, folder: Path) -> str:
+def _keep(case: Config, frames: np.ndarray, folder: Path) -> str:
     """Save the case in ``folder``. Returns the command that simulates it."""
     cli.output_directory(folder)
-    write_layer(folder / "layer.npz", case.layer)
     write_array(folder / "input.npy", frames)
-    paths = f"{shlex.quote(str(folder / 'layer.npz'))} --input {shlex.quote(str(folder / 'input.npy'))}"
-    pack = "" if case.pack else " --pack none"
-    return (
-        f"python -m sim.run {paths} --simd {case.folding.simd} --pe {case.folding.pe} --target {case.target.name}{pack}"
-    )
+    if isinstance(case, UnitConfig):
+        model = folder / "layer.npz"
+        write_layer(model, case.layer)
+        options = f"--simd {case.folding.simd} --pe {case.folding.pe}"
+    else:
+        model, foldings = folder / "network.npz", folder / "folding.json"
+        write_network(model, case.network)
+        foldings.write_text(folding_text(case))
+        options = f"--folding {shlex.quote(str(foldings))}"
+    paths = f"{shlex.quote(str(model))} --input {shlex.quote(str(folder / 'input.npy'))}"
+    return f"python -m sim.run {paths} {options} --target {case.target.name}{'' if case.pack else ' --pack none'}"
 
 
 def _parser() -> cli.Parser:
     parser = cli.Parser(prog="python -m scripts.fuzz", description=__doc__)
     add = parser.add_argument
     add("--count", type=cli.bounded(int, 1, 10**6), default=50, help="number of builds (default: 50)")
-    add("--kind", choices=["mix", "frozen", "reloadable"], default="mix", help="of units; mix: half of each (default)")
+    add("--kind", choices=["mix", *KINDS], default="mix", help="of hardware; mix: each in turn (default)")
     add("--stimuli", type=cli.bounded(int, 1, 10**4), default=4, help="scenarios a reloadable unit (default: 4)")
     add("--seed", type=cli.bounded(int, 0, 2**32 - 1), default=0, help="of all cases (default: 0)")
     add(
         "--simulator",
         choices=["mix", *SIMULATORS],
         default="mix",
-        help=f"mix: one frozen unit in {MIX} on verilator, one reloadable in {RELOADABLE_MIX} on icarus (default)",
+        help=f"mix: one frozen unit or network in {MIX} on verilator, one reloadable in {RELOADABLE_MIX} on icarus (default)",
     )
     add("--target", choices=["mix", *TARGETS], default="mix", help="FPGA family; mix: any of them (default)")
     add("--jobs", type=cli.bounded(int, 1, 64), default=os.cpu_count(), help="cases at a time (default: one a core)")

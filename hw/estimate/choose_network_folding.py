@@ -35,10 +35,14 @@ def cheapest_within(config: NetworkConfig, cycles: int) -> dict[str, Folding]:
 
 
 def _cheapest(config: NetworkConfig, place: int, step: Step, cycles: int) -> Folding:
-    ideals = {folding: ideal_cycles(config.network, step, folding) for folding in _foldings(sides_of(config.network, step))}
+    ideals = {
+        folding: ideal_cycles(config.network, step, folding) for folding in _foldings(sides_of(config.network, step))
+    }
     enough = [folding for folding, ideal in ideals.items() if ideal <= cycles]
     if isinstance(step, LayerStep | Linear):
-        chosen = _cheapest_unit([unit_config(replace(config, foldings={step.name: f}), place, step) for f in enough], cycles)
+        chosen = _cheapest_unit(
+            [unit_config(replace(config, foldings={step.name: f}), place, step) for f in enough], cycles
+        )
     else:
         # What is not a unit costs by its lanes.
         chosen = min(enough, key=lambda f: (f.simd * f.pe, f.simd), default=None)

@@ -51,6 +51,4 @@ def estimate_network(plan: NetworkPlan) -> NetworkEstimate:
         steps[placed.step] += area
     edges = edge_area(plan.schedule, plan.config.target)
     total = sum(steps.values(), start=edges)
-    return NetworkEstimate(
-        steps=steps, edges=edges, dsp=None if free else total.dsp, bram=None if free else total.bram
-    )
+    return NetworkEstimate(steps=steps, edges=edges, dsp=None if free else total.dsp, bram=None if free else total.bram)

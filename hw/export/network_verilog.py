@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +18,9 @@ from hw.network.nodes.unit import UnitNode
 from hw.network.plan import NetworkPlan
 from hw.network.top import Network
 
+#: So few units are made faster without further processes.
+FEW = 3
+
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkCore:
@@ -26,15 +31,25 @@ class NetworkCore:
     manifest: dict[str, Any]
 
 
-def generate_network(plan: NetworkPlan) -> NetworkCore:
-    """The network that ``plan.config`` asks for. The text is always the same for the same config."""
+def generate_network(plan: NetworkPlan, *, jobs: int | None = None) -> NetworkCore:
+    """The network that ``plan.config`` asks for. The text is always the same for the same config.
+
+    Args:
+        jobs: units that are made at a time; one a core where it is None.
+    """
     config = plan.config
-    with ProcessPoolExecutor(2) as pool:
-        texts = list(pool.map(_unit_text, plan.units))
+    texts = _unit_texts(plan.units, jobs or os.cpu_count() or 1)
     top = NetworkAxi(Network(plan.schedule, config.target))
     own = write_verilog(rtlil.convert(top, name=config.name, emit_src=False))
     text = _header(plan) + lint_pragmas() + own + "".join(texts)
     return NetworkCore(config=config, verilog=text, manifest=network_manifest(plan, top.signature))
+
+
+def _unit_texts(units: Sequence[UnitNode], jobs: int) -> list[str]:
+    if jobs == 1 or len(units) < FEW:
+        return list(map(_unit_text, units))
+    with ProcessPoolExecutor(jobs) as pool:
+        return list(pool.map(_unit_text, units))
 
 
 def _unit_text(node: UnitNode) -> str:

@@ -6,7 +6,6 @@ step's result comes out.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,7 +19,7 @@ from golden.contract.network.layer import LayerStep
 from golden.contract.network.linear import Linear
 from golden.contract.network.max_pool import MaxPool
 from golden.contract.network.network import IMAGE as IMAGE_NAME
-from golden.contract.network.network import IntegerNetwork, naming
+from golden.contract.network.network import naming
 from golden.contract.network.result import Result
 from golden.contract.network.upsample import Upsample
 from hw.network.beat import Beat
@@ -127,7 +126,9 @@ class Context:
         lanes = self.folding.simd
         beat, beats = self.beat(x, lanes), x.channels // lanes
         kernel_height, kernel_width = sides
-        port, beat, width = self._reduce("columns", port, beat, operation, x.width, beats, kernel_width, stride, pad, x.height)
+        port, beat, width = self._reduce(
+            "columns", port, beat, operation, x.width, beats, kernel_width, stride, pad, x.height
+        )
         port, _, _ = self._reduce("rows", port, beat, operation, x.height, width * beats, kernel_height, stride, pad, 1)
         return port
 
@@ -234,7 +235,9 @@ def _upsample(step: Upsample, context: Context) -> Port:
 
 def _argmax(step: Argmax, context: Context) -> Port:
     (x,) = context.taken
-    return context.place("largest", ArgmaxNode(beat=context.beat(x, context.folding.simd), elements=x.channels), *context.sources)
+    return context.place(
+        "largest", ArgmaxNode(beat=context.beat(x, context.folding.simd), elements=x.channels), *context.sources
+    )
 
 
 #: The lowering of each op.

@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
+from hw.network.beat import Beat
 from hw.network.edges import adapter
 from hw.network.edges.fifo import fifo_latency, needed_depth
 from hw.network.edges.pacer import pace
 from hw.network.graph import IMAGE, Graph, Placed, Port
-from hw.network.beat import Beat
 from hw.network.node import Node, Times, one_a_cycle
 from hw.network.nodes.replay import Replay
 from hw.network.nodes.unit import UnitNode

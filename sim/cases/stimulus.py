@@ -8,25 +8,46 @@ import numpy as np
 
 from golden.contract.layer import Layer
 from golden.contract.layer_config import LayerConfig
+from golden.contract.network.result import Result
 from golden.model.integer import accumulate
 
 
 def random_frames(rng: np.random.Generator, config: LayerConfig, count: int) -> np.ndarray:
     """Random frames, uniform over the whole input format: int64 ``[count, C, H, W]``."""
-    shape = (count, config.in_channels, config.height, config.width)
-    return rng.integers(config.in_range.low, config.in_range.high, shape, endpoint=True)
+    return random_images(rng, _image(config), count)
+
+
+def random_images(rng: np.random.Generator, image: Result, count: int) -> np.ndarray:
+    """Random frames of ``image``, uniform over its format: int64 ``[count, C, H, W]``."""
+    return rng.integers(image.limits.low, image.limits.high, (count, *image.shape), endpoint=True)
 
 
 def extreme_frames(config: LayerConfig) -> np.ndarray:
+    """The `extreme_images` of a layer's input: int64 ``[5, C, H, W]``."""
+    return extreme_images(_image(config))
+
+
+def extreme_images(image: Result) -> np.ndarray:
     """Frames at the limits of the format: int64 ``[5, C, H, W]``.
 
     In this order: all highest, all zero, all lowest, and both checkerboards of highest and lowest.
     Whatever a unit keeps of the frame before shows in the frame of zeros.
     """
-    high, low = config.in_range.high, config.in_range.low
-    board = np.indices((config.in_channels, config.height, config.width)).sum(axis=0) % 2
+    high, low = image.limits.high, image.limits.low
+    board = np.indices(image.shape).sum(axis=0) % 2
     flat = np.ones_like(board)
     return np.stack([high * flat, 0 * flat, low * flat, np.where(board, high, low), np.where(board, low, high)])
+
+
+def _image(config: LayerConfig) -> Result:
+    """What a layer takes."""
+    return Result(
+        channels=config.in_channels,
+        height=config.height,
+        width=config.width,
+        bits=config.in_bits,
+        signed=config.in_signed,
+    )
 
 
 def provoking_frames(rng: np.random.Generator, layer: Layer) -> np.ndarray:

@@ -13,7 +13,6 @@ from hw.network.beat import Beat
 from hw.network.node import Times, one_a_cycle
 from hw.plan.config import UnitConfig
 from hw.plan.flush import Flush
-from hw.plan.geometry import Geometry
 from hw.plan.schedule import READ_TO_ROOM, CycleModel
 from hw.plan.shapes import Shapes
 from hw.unit.timetable import Timetable

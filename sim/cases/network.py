@@ -1,0 +1,50 @@
+"""Random networks in random hardware."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from golden.contract.folding import Folding
+from golden.contract.network.network import IntegerNetwork
+from golden.layers.random_network import random_network
+from hw.network.config import NetworkConfig
+from hw.network.folding import divisors, sides_of, up_to_lanes
+from hw.network.plan import NetworkPlan
+from hw.plan.dsp_count import dsp_counts
+from hw.targets.families import TARGETS
+
+#: Limits on a random network: cycles a frame, and multipliers, which simulators compile slowly.
+MAX_FRAME_CYCLES, MAX_PRODUCTS = 3_000, 400
+
+
+def random_network_case(rng: np.random.Generator) -> NetworkConfig:
+    """Any network of the contract that is small enough, any folding that it allows, any target."""
+    while True:
+        network = random_network(rng, int(rng.integers(1, 9)))
+        target = TARGETS[str(rng.choice(list(TARGETS)))]
+        config = NetworkConfig(
+            network=network, foldings=_foldings(rng, network), target=target, pack=bool(rng.random() < 0.7)
+        )
+        plan = NetworkPlan(config)
+        units = [placed.node for placed in plan.graph.nodes if hasattr(placed.node, "shapes")]
+        products = sum(sum(dsp_counts(unit.shapes).values()) for unit in units)
+        if plan.ideal_frame_cycles <= MAX_FRAME_CYCLES and products <= MAX_PRODUCTS:
+            return config
+
+
+def _foldings(rng: np.random.Generator, network: IntegerNetwork) -> dict[str, Folding]:
+    """As ``--lanes`` chooses it, or any."""
+    if rng.random() < 0.3:
+        return up_to_lanes(network, int(rng.integers(1, 8, endpoint=True)))
+    found = {}
+    for step in network.steps:
+        sides = sides_of(network, step)
+        both = math.gcd(sides.taken, sides.given)
+        simd = int(rng.choice(divisors(both if sides.alike else sides.taken)))
+        pe = (
+            simd if sides.alike or (rng.random() < 0.3 and both % simd == 0) else int(rng.choice(divisors(sides.given)))
+        )
+        found[step.name] = Folding(simd=simd, pe=pe)
+    return found
