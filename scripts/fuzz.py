@@ -61,7 +61,8 @@ from sim.simulator.simulators import SIMULATORS, find_simulator
 #: What a case may be.
 KINDS = ("frozen", "reloadable", "network")
 Config = UnitConfig | NetworkConfig
-#: ``--simulator mix`` runs one in so many frozen units and networks on Verilator, which compiles slowly, and the others on Icarus.
+#: ``--simulator mix`` runs one in so many frozen units and networks on Verilator, which compiles slowly, and the
+#: others on Icarus.
 MIX = 5
 #: ``--simulator mix`` runs one in so many reloadable units on Icarus, as their scenarios are long and Icarus is slow.
 RELOADABLE_MIX = 25
@@ -243,7 +244,7 @@ def _parser() -> cli.Parser:
         "--simulator",
         choices=["mix", *SIMULATORS],
         default="mix",
-        help=f"mix: one frozen unit or network in {MIX} on verilator, one reloadable in {RELOADABLE_MIX} on icarus (default)",
+        help=f"mix: one in {MIX} on verilator, of reloadable units all but one in {RELOADABLE_MIX} (default)",
     )
     add("--target", choices=["mix", *TARGETS], default="mix", help="FPGA family; mix: any of them (default)")
     add("--jobs", type=cli.bounded(int, 1, 64), default=os.cpu_count(), help="cases at a time (default: one a core)")

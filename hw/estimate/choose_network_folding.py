@@ -35,14 +35,12 @@ def cheapest_within(config: NetworkConfig, cycles: int) -> dict[str, Folding]:
 
 
 def _cheapest(config: NetworkConfig, place: int, step: Step, cycles: int) -> Folding:
-    ideals = {
-        folding: ideal_cycles(config.network, step, folding) for folding in _foldings(sides_of(config.network, step))
-    }
+    sides = sides_of(config.network, step)
+    ideals = {folding: ideal_cycles(config.network, step, folding) for folding in _foldings(sides)}
     enough = [folding for folding, ideal in ideals.items() if ideal <= cycles]
     if isinstance(step, LayerStep | Linear):
-        chosen = _cheapest_unit(
-            [unit_config(replace(config, foldings={step.name: f}), place, step) for f in enough], cycles
-        )
+        base = unit_config(config, place, step)
+        chosen = _cheapest_unit([replace(base, folding=folding) for folding in enough], cycles)
     else:
         # What is not a unit costs by its lanes.
         chosen = min(enough, key=lambda f: (f.simd * f.pe, f.simd), default=None)

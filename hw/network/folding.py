@@ -100,8 +100,8 @@ def check_foldings(network: IntegerNetwork, foldings: Foldings) -> None:
 def _check(step: Step, sides: Sides, folding: Folding) -> None:
     for side, value, total in (("simd", folding.simd, sides.taken), ("pe", folding.pe, sides.given)):
         if value < 1 or total % value:
-            divisors = ", ".join(map(str, divisors(total)))
-            raise UserError(f"{side} {value} does not divide {total}, allowed are {divisors}")
+            allowed = ", ".join(map(str, divisors(total)))
+            raise UserError(f"{side} {value} does not divide {total}, allowed are {allowed}")
     if sides.alike and folding.simd != folding.pe:
         raise UserError(f"pe {folding.pe} differs from simd {folding.simd}, which this {step.op} does not allow")
 

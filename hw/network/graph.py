@@ -34,19 +34,17 @@ class Placed:
         part: what the node does for the step.
         node: the node.
         sources: for each input of the node, where its beats come from.
-        repeats: how often a network's frame has one of the node's frames.
     """
 
     step: str
     part: str
     node: Node
     sources: tuple[Port, ...]
-    repeats: int = 1
 
     @property
     def frame_beats(self) -> int:
         """Beats of a network's frame on the busiest of the node's streams."""
-        return self.repeats * max(*self.node.frame_inputs, *self.node.frame_outputs)
+        return max(*self.node.frame_inputs, *self.node.frame_outputs)
 
 
 @dataclass(kw_only=True)

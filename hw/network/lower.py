@@ -26,7 +26,7 @@ from hw.network.beat import Beat
 from hw.network.config import NetworkConfig
 from hw.network.graph import IMAGE, Graph, Placed, Port
 from hw.network.linear_layer import linear_layer
-from hw.network.nodes.argmax import ArgmaxNode
+from hw.network.nodes.argmax import Argmax as ArgmaxNode
 from hw.network.nodes.merge import Merge
 from hw.network.nodes.reduce import Reduce
 from hw.network.nodes.replay import Replay
@@ -112,9 +112,9 @@ class Context:
     def beat(self, result: Result, lanes: int) -> Beat:
         return Beat(lanes=lanes, bits=result.bits, signed=result.signed)
 
-    def place(self, part: str, node: Any, *sources: Port, repeats: int = 1) -> Port:
+    def place(self, part: str, node: Any, *sources: Port) -> Port:
         return self.lowering.graph.append(
-            Placed(step=self.step.name, part=part, node=node, sources=sources, repeats=repeats)
+            Placed(step=self.step.name, part=part, node=node, sources=sources)
         )
 
     def unit(self, *sources: Port) -> Port:
@@ -157,15 +157,17 @@ class Context:
             stride=stride,
             pad=pad,
             target=self.config.target,
+            repeats=repeats,
         )
-        port = self.place(part, node, port, repeats=repeats)
+        port = self.place(part, node, port)
         (reduced, *_) = node.outputs
         if node.extra:
             runs = [(0, (node.windows - node.extra) * item_beats), *((1 + n, item_beats) for n in range(node.extra))]
             runs = [run for run in runs if run[1]]
             sources = [Port(node=port.node, output=output) for output, _ in runs]
-            merge = Merge(beat=reduced, runs=tuple((n, beats) for n, (_, beats) in enumerate(runs)))
-            port = self.place(f"{part}_in_order", merge, *sources, repeats=repeats)
+            in_order = tuple((n, beats) for n, (_, beats) in enumerate(runs))
+            merge = Merge(beat=reduced, runs=in_order, periods=repeats)
+            port = self.place(f"{part}_in_order", merge, *sources)
         return port, reduced, node.windows
 
 
@@ -176,11 +178,11 @@ def _layer(step: LayerStep, context: Context) -> Port:
 def _add(step: Add, context: Context) -> Port:
     lanes, given = context.folding.pe, context.given
     node = Rescale(
-        operands=tuple(context.beat(x, lanes) for x in context.taken),
+        inputs=tuple(context.beat(x, lanes) for x in context.taken),
         multipliers=step.multipliers,
         shift=step.shift,
         limits=step.limits,
-        result=context.beat(given, lanes),
+        output=context.beat(given, lanes),
         frame_beats=given.channels * given.height * given.width // lanes,
         target=context.config.target,
     )
@@ -195,11 +197,11 @@ def _avg_pool(step: AvgPool, context: Context) -> Port:
     (x,), given, lanes = context.taken, context.given, context.folding.simd
     port = context.windows("sum", step.window(x.height, x.width), step.stride, 0)
     node = Rescale(
-        operands=(context.lowering.graph.beat(port),),
+        inputs=(context.lowering.graph.beat(port),),
         multipliers=(step.multiplier,),
         shift=step.shift,
         limits=step.limits,
-        result=context.beat(given, lanes),
+        output=context.beat(given, lanes),
         frame_beats=given.channels * given.height * given.width // lanes,
         target=context.config.target,
     )
@@ -216,8 +218,8 @@ def _linear(step: Linear, context: Context) -> Port:
 def _concat(step: Concat, context: Context) -> Port:
     lanes, given = context.folding.simd, context.given
     runs = tuple((number, x.channels // lanes) for number, x in enumerate(context.taken))
-    merge = Merge(beat=context.beat(given, lanes), runs=runs)
-    return context.place("channels", merge, *context.sources, repeats=given.height * given.width)
+    merge = Merge(beat=context.beat(given, lanes), runs=runs, periods=given.height * given.width)
+    return context.place("channels", merge, *context.sources)
 
 
 def _upsample(step: Upsample, context: Context) -> Port:
@@ -236,7 +238,7 @@ def _upsample(step: Upsample, context: Context) -> Port:
 def _argmax(step: Argmax, context: Context) -> Port:
     (x,) = context.taken
     return context.place(
-        "largest", ArgmaxNode(beat=context.beat(x, context.folding.simd), elements=x.channels), *context.sources
+        "largest", ArgmaxNode(input=context.beat(x, context.folding.simd), elements=x.channels), *context.sources
     )
 
 

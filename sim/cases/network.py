@@ -43,8 +43,8 @@ def _foldings(rng: np.random.Generator, network: IntegerNetwork) -> dict[str, Fo
         sides = sides_of(network, step)
         both = math.gcd(sides.taken, sides.given)
         simd = int(rng.choice(divisors(both if sides.alike else sides.taken)))
-        pe = (
-            simd if sides.alike or (rng.random() < 0.3 and both % simd == 0) else int(rng.choice(divisors(sides.given)))
-        )
+        pe = int(rng.choice(divisors(sides.given)))
+        if sides.alike or (both % simd == 0 and rng.random() < 0.3):
+            pe = simd
         found[step.name] = Folding(simd=simd, pe=pe)
     return found

@@ -10,11 +10,11 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 from xml.etree import ElementTree
 
 from golden.support.cache import cached
 from golden.support.cli import UserError, replacing
-from hw.export.verilog import Core
 from sim.simulator.simulators import DUMP, PRIMITIVES, SIM, TIMESCALE, VISIBLE, Simulator
 
 #: The file that a unit is compiled from.
@@ -26,6 +26,23 @@ REFUSED = "error: "
 
 class SimulationError(UserError):
     """A simulation ended without a verdict: the simulator was stopped, or crashed."""
+
+
+class Named(Protocol):
+    """A config that names the top module."""
+
+    @property
+    def name(self) -> str: ...
+
+
+class Design(Protocol):
+    """Generated gateware."""
+
+    @property
+    def config(self) -> Named: ...
+
+    @property
+    def verilog(self) -> str: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +88,7 @@ class Program:
         cls,
         simulator: Simulator,
         bench: Bench,
-        unit: Core,
+        unit: Design,
         parameters: Mapping[str, int] | None = None,
         waves: bool = False,
         coverage: bool = False,
