@@ -6,9 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from hw.estimate.edges import edge_area
-from hw.estimate.estimate import estimate
 from hw.estimate.nodes import node_area
-from hw.network.nodes.unit import UnitNode
 from hw.network.plan import NetworkPlan
 from hw.targets.area import Area
 
@@ -42,13 +40,7 @@ def estimate_network(plan: NetworkPlan) -> NetworkEstimate:
     steps = {step.name: Area() for step in plan.config.network.steps}
     free = plan.config.target.dsp is None
     for placed in plan.schedule.graph.nodes:
-        node = placed.node
-        if isinstance(node, UnitNode):
-            unit = estimate(node.config)
-            area = Area(lut=unit.lut, ff=unit.ff, dsp=unit.dsp or 0, bram=unit.bram or 0)
-        else:
-            area = node_area(node, plan.config.target)
-        steps[placed.step] += area
+        steps[placed.step] += node_area(placed.node, plan.config.target)
     edges = edge_area(plan.schedule, plan.config.target)
     total = sum(steps.values(), start=edges)
     return NetworkEstimate(steps=steps, edges=edges, dsp=None if free else total.dsp, bram=None if free else total.bram)
