@@ -113,7 +113,9 @@ class Context:
         return Beat(lanes=lanes, bits=result.bits, signed=result.signed)
 
     def place(self, part: str, node: Any, *sources: Port) -> Port:
-        return self.lowering.graph.append(Placed(step=self.step.name, part=part, node=node, sources=sources))
+        return self.lowering.graph.append(
+            Placed(step=self.step.name, part=part, node=node, sources=sources)
+        )
 
     def unit(self, *sources: Port) -> Port:
         return self.place("unit", UnitNode(config=unit_config(self.config, self.number, self.step)), *sources)

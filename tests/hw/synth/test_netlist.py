@@ -13,9 +13,9 @@ from golden.layers.random_layer import random_layer
 from hw.synth.critical_path import critical_path
 from hw.synth.harness import PIN_IN, PIN_OUT, PREFIX, harnessed
 from hw.synth.netlist import Netlist
+from hw.synth.parts import ATTRIBUTE, cell_parts
 from hw.synth.performance import Performance
 from hw.synth.resources import area, area_of_parts, total_area
-from hw.synth.parts import ATTRIBUTE, cell_parts
 from hw.synth.stages import STAGES, UnitStages
 from hw.targets.area import Area
 from tests.support.netlists import cell, netlist
