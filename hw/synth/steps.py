@@ -20,8 +20,6 @@ _EDGE = re.compile(r"(pacer|(fork|fifo|adapter)_\w+)")
 _INPUT = re.compile(
     r"(s_axis_tvalid|s_axis_tdata|m_axis_tready|aclk|aresetn|i(_\d+)?__(valid|payload)|o(_\d+)?__ready)\b"
 )
-    r"(s_axis_tvalid|s_axis_tdata|m_axis_tready|aclk|aresetn|i(_\d+)?__(valid|payload)|o(_\d+)?__ready)\b"
-)
 
 
 @dataclass(frozen=True)
