@@ -1,0 +1,2 @@
+from hw.targets.area import Area
+def edge_area(schedule, target): return Area()
