@@ -12,17 +12,12 @@ The output is an .npy of one frame [O, Ho, Wo] or of several [N, O, Ho, Wo], int
 
 from __future__ import annotations
 
-import numpy as np
-
-from golden.contract.layer import Layer
 from golden.contract.network.network import IntegerNetwork
 from golden.layers import DEFAULT, NAMES, activations, layer_path, load_model
-from golden.model import integer
-from golden.model.network import network
+from golden.model.run import run_model
 from golden.support import cli
 from golden.support.arrays import read_array, write_array
 from golden.support.options import add_layer
-from golden.support.progress import progress
 from golden.support.terminal import say
 
 
@@ -36,27 +31,17 @@ def main(argv: list[str]) -> int:
     cli.check_outputs([options.output], inputs=[layer_path(options.layer), source])
     x = read_array(source)
     frames = model.check_input(x)
-    y = _run(model, frames)
+    y = run_model(model, frames)
     write_array(options.output, y if x.ndim == 4 else y[0])
     say(f"{options.layer}: {len(frames)} frames from {source} to {options.output}")
     return 0
-
-
-def _run(model: Layer | IntegerNetwork, frames: np.ndarray) -> np.ndarray:
-    """The outputs for ``frames``, while a progress bar shows how many are done."""
-    label = f"{len(frames)} frames"
-    if isinstance(model, IntegerNetwork):
-        with progress(label, len(frames)) as advance:
-            return network.run(model, frames, advance)
-    with progress(label, len(frames) * model.config.out_height * model.config.out_width) as advance:
-        return integer.run(model, frames, advance)
 
 
 def _parser() -> cli.Parser:
     parser = cli.Parser(prog="python -m golden.run", description=__doc__)
     add = parser.add_argument
     add_layer(parser, NAMES, DEFAULT, networks=True)
-    add("--input", type=cli.file_path, help="input frames, .npy (default: the layer's recorded activations)")
+    add("--input", type=cli.file_path, help="input frames, .npy (default: recorded activations)")
     add("--output", type=cli.file_path, required=True, help="where to write the output frames, .npy")
     return parser
 

@@ -1,23 +1,25 @@
-"""Write stimulus and expected output of a layer for any HDL test bench, and a bench that checks itself.
+"""Write stimulus and expected output of a layer or a network for any HDL test bench, and a bench that checks itself.
 
 Examples:
     python -m golden.vectors --out build/vectors
     python -m golden.vectors tiny --out vectors --simd 2 --pe 1 --seed 7 --frames 8
     python -m golden.vectors layer.npz --out vectors --input x.npy --frames 1
+    python -m golden.vectors digits --out vectors --frames 20
     python -m golden.vectors --out rtl --name first
 
-Frames come from --input, else from the layer's recorded activations, else from a random
+Frames come from --input, else from recorded activations, else from a random
 generator. --seed asks for random frames. --frames N takes the first N frames of a file or of
 the recordings, or makes N random ones. The first random frame has each element at one of the
 two limits of the input format. The second has all elements at the lower limit, the third has
 all at the upper limit. Further random frames are uniform over the format.
 
-input.npy and expected.npy hold int32 frames [N, channels, height, width]. input.hex and
-expected.hex hold these frames as stream beats for $readmemh, one beat a line. manifest.json
-says how to read the four files, and holds the sha256 of each file.
+input.npy and expected.npy hold int32 frames [N, channels, height, width], expected.npy of a network
+int64. input.hex and expected.hex hold these frames as stream beats for $readmemh, one beat a line.
+manifest.json says how to read the four files, and holds the sha256 of each file.
 
-testbench.v streams the vectors through the unit called --name, as hw.build makes it of the same
-layer with the same --simd and --pe, and compares every beat. It runs as it is, in the folder:
+testbench.v streams the vectors through the unit called --name, as hw.build makes it of the same layer
+with the same --simd and --pe, and compares every beat. Of a network, --simd and --pe are the channels
+of a beat at its two ports. The bench runs as it is, in the folder:
 
     iverilog -o testbench testbench.v xvolution.v && ./testbench
 """
@@ -32,16 +34,18 @@ from typing import Any
 
 import numpy as np
 
-from golden.contract.folding import Folding
+from golden.contract.folding import Folding, choose_lanes
 from golden.contract.layer import Layer
+from golden.contract.network.network import IntegerNetwork
+from golden.contract.network.network_file import config_text
+from golden.contract.ports import ports
 from golden.contract.streams import Payload, hex_lines, to_beats
-from golden.layers import DEFAULT_LAYER, LAYERS, activations, layer_path, load_layer
-from golden.model import integer
+from golden.layers import DEFAULT_LAYER, NAMES, activations, layer_path, load_model
+from golden.model.run import run_model
 from golden.support import cli
 from golden.support.arrays import array_bytes, read_array
 from golden.support.names import module_name
 from golden.support.options import add_folding, add_layer
-from golden.support.progress import progress
 from golden.support.terminal import say
 from golden.testbench import testbench
 
@@ -65,30 +69,29 @@ LAYOUT = (
 
 def main(argv: list[str]) -> int:
     options = _parser().parse_args(argv)
-    layer = load_layer(options.layer)
-    folding = Folding.choose(layer.config, options.simd, options.pe)
-    frames, source = _stimulus(layer, options)
+    model = load_model(options.layer)
+    folding = _folding(model, options.simd, options.pe)
+    frames, source = _stimulus(model, options)
     cli.check_folder(options.out, FILES, inputs=[layer_path(options.layer), _source(options)])
-    positions = len(frames) * layer.config.out_height * layer.config.out_width
-    with progress(f"{len(frames)} frames", positions) as advance:
-        expected = integer.run(layer, frames, advance)
-    facts = {"layer": options.layer, "source": source}
-    bench = testbench(options.name, layer.config, folding, len(frames))
-    cli.write_files(options.out, vector_files(layer, folding, frames, expected, bench, facts))
+    expected = run_model(model, frames)
+    kind = "network" if isinstance(model, IntegerNetwork) else "layer"
+    facts = {kind: options.layer, "source": source}
+    bench = testbench(options.name, model, folding, len(frames))
+    cli.write_files(options.out, vector_files(model, folding, frames, expected, bench, facts))
     say(f"{options.layer}: {len(frames)} frames from {source} to {options.out}")
     return 0
 
 
-def random_frames(layer: Layer, count: int, seed: int) -> np.ndarray:
+def random_frames(model: Layer | IntegerNetwork, count: int, seed: int) -> np.ndarray:
     """``count`` frames that visit the limits of the input format, int64 ``[count, C, H, W]``.
 
     Frame 0 draws each element from the two limits. Frame 1 is all at the lower limit, frame 2
     all at the upper limit. Further frames are uniform over the format.
     """
-    c = layer.config
-    low, high = c.in_range.low, c.in_range.high
+    image, _ = ports(model)
+    low, high = image.limits.low, image.limits.high
     rng = np.random.default_rng(seed)
-    frames = rng.integers(low, high, (count, c.in_channels, c.height, c.width), endpoint=True)
+    frames = rng.integers(low, high, (count, *image.shape), endpoint=True)
     frames[:1] = rng.choice([low, high], frames[:1].shape)
     frames[1:2] = low
     frames[2:3] = high
@@ -96,27 +99,33 @@ def random_frames(layer: Layer, count: int, seed: int) -> np.ndarray:
 
 
 def vector_files(
-    layer: Layer, folding: Folding, frames: np.ndarray, expected: np.ndarray, bench: str, facts: dict[str, Any]
+    model: Layer | IntegerNetwork,
+    folding: Folding,
+    frames: np.ndarray,
+    expected: np.ndarray,
+    bench: str,
+    facts: dict[str, Any],
 ) -> dict[str, bytes]:
     """Contents of every file by name.
 
     Args:
-        layer: the layer.
+        model: the layer or network.
         folding: channels per beat.
         frames: input frames ``[N, C, H, W]``.
         expected: output frames ``[N, O, Ho, Wo]``.
         bench: text of the test bench.
         facts: entries for the manifest that say where the vectors come from.
     """
-    c = layer.config
+    image, output = ports(model)
+    config = config_text(model) if isinstance(model, IntegerNetwork) else model.config.to_json()
     files = {"testbench.v": bench.encode()}
     streams: dict[str, Any] = {}
     for name, array, payload in (
-        ("input", frames, Payload.of_input(c, folding)),
-        ("expected", expected, Payload.of_output(c, folding)),
+        ("input", frames.astype(np.int32), Payload.of(image, folding.simd)),
+        ("expected", expected, Payload.of(output, folding.pe)),
     ):
         beats = payload.pack(to_beats(array, payload.lanes))
-        files[f"{name}.npy"] = array_bytes(array.astype(np.int32))
+        files[f"{name}.npy"] = array_bytes(array)
         files[f"{name}.hex"] = "".join(f"{line}\n" for line in hex_lines(beats)).encode()
         streams[name] = {
             "shape": list(array.shape),
@@ -131,7 +140,7 @@ def vector_files(
     manifest = {
         "format": FORMAT,
         **facts,
-        "config": json.loads(c.to_json()),
+        "config": json.loads(config),
         "simd": folding.simd,
         "pe": folding.pe,
         "frames": len(frames),
@@ -146,7 +155,7 @@ def _parser() -> cli.Parser:
     parser = cli.Parser(prog="python -m golden.vectors", description=__doc__)
     count = cli.bounded(int, 1, float("inf"))
     add = parser.add_argument
-    add_layer(parser, LAYERS, DEFAULT_LAYER)
+    add_layer(parser, NAMES, DEFAULT_LAYER, networks=True)
     add("--out", type=cli.file_path, required=True, metavar="DIR", help="folder to write to, made if needed")
     add("--input", type=cli.file_path, help="input frames, .npy of integers [C, H, W] or [N, C, H, W]")
     add_folding(parser)
@@ -171,7 +180,18 @@ def _name(text: str) -> str:
     return name
 
 
-def _stimulus(layer: Layer, options: argparse.Namespace) -> tuple[np.ndarray, str]:
+def _folding(model: Layer | IntegerNetwork, simd: int | None, pe: int | None) -> Folding:
+    """Channels of a beat of both streams. Raises `UserError` where they do not divide the channels."""
+    if isinstance(model, Layer):
+        return Folding.choose(model.config, simd, pe)
+    image, output = ports(model)
+    return Folding(
+        simd=choose_lanes("simd", simd, "the input's channels", image.channels),
+        pe=choose_lanes("pe", pe, "the output's channels", output.channels),
+    )
+
+
+def _stimulus(model: Layer | IntegerNetwork, options: argparse.Namespace) -> tuple[np.ndarray, str]:
     """The frames asked for, ``[N, C, H, W]``, and where they come from in words."""
     if options.input is not None and options.seed is not None:
         raise cli.UserError("--seed is for random frames and --input brings its own, allowed is one of the two")
@@ -181,8 +201,8 @@ def _stimulus(layer: Layer, options: argparse.Namespace) -> tuple[np.ndarray, st
         if count > MAX_RANDOM_FRAMES:
             raise cli.UserError(f"--frames {count} random ones are too many, allowed are 1 to {MAX_RANDOM_FRAMES}")
         seed = options.seed or 0
-        return random_frames(layer, count, seed), f"random, seed {seed}"
-    frames = layer.check_input(read_array(path))
+        return random_frames(model, count, seed), f"random, seed {seed}"
+    frames = model.check_input(read_array(path))
     if options.frames is not None and options.frames > len(frames):
         raise cli.UserError(f"--frames {options.frames} is more than {path} has, allowed are 1 to {len(frames)}")
     return frames[: options.frames], path.name

@@ -2,7 +2,7 @@
 
 In the order of the data flow:
 
-==============  ==============================================
+==============  ====================================================
 `fields`        fields of files, and refusals by name
 `ranges`        ranges of integers and of weighted sums
 `layer_config`  geometry and number formats of a layer
@@ -14,8 +14,9 @@ In the order of the data flow:
 `costs`         useful multiply-accumulates
 `network`       networks of steps, and their files
 `model_file`    files of either kind
+`ports`         what goes into a layer or a network, and what comes out
 `scales`        real values to integers and back
 `folding`       how many channels a unit works on at once
 `streams`       frames as beats, and beats as bits
-==============  ==============================================
+==============  ====================================================
 """

@@ -40,19 +40,30 @@ class Folding:
             pe = simd if pe is None else pe
             if simd != pe:
                 raise UserError(f"pe {pe} differs from simd {simd}, which a depthwise layer does not allow")
-        for name, value, total in (("simd", simd, config.in_channels), ("pe", pe, config.out_channels)):
-            if value is not None and (value < 1 or total % value):
-                channels = "in_channels" if name == "simd" else "out_channels"
-                divisors = ", ".join(str(d) for d in range(1, total + 1) if total % d == 0)
-                raise UserError(f"{name} {value} does not divide {channels} {total}, allowed are {divisors}")
-        default = cls.up_to(config, DEFAULT_LANES)
-        return cls(simd=default.simd if simd is None else simd, pe=default.pe if pe is None else pe)
+        return cls(
+            simd=choose_lanes("simd", simd, "in_channels", config.in_channels),
+            pe=choose_lanes("pe", pe, "out_channels", config.out_channels),
+        )
 
     @classmethod
     def up_to(cls, config: LayerConfig, lanes: int) -> Folding:
         """The folding with the most lanes on each side, but no more than ``lanes``."""
-        simd, pe = (
-            max(d for d in range(1, lanes + 1) if channels % d == 0)
-            for channels in (config.in_channels, config.out_channels)
-        )
-        return cls(simd=simd, pe=pe)
+        return cls(simd=most_lanes(config.in_channels, lanes), pe=most_lanes(config.out_channels, lanes))
+
+
+def choose_lanes(name: str, lanes: int | None, of: str, channels: int) -> int:
+    """How many of ``channels`` a beat has: ``lanes``, or a default where it is None.
+
+    Raises `UserError` where ``lanes``, called ``name``, do not divide ``channels``, called ``of``.
+    """
+    if lanes is None:
+        return most_lanes(channels, DEFAULT_LANES)
+    if lanes < 1 or channels % lanes:
+        divisors = ", ".join(str(d) for d in range(1, channels + 1) if channels % d == 0)
+        raise UserError(f"{name} {lanes} does not divide {of} {channels}, allowed are {divisors}")
+    return lanes
+
+
+def most_lanes(channels: int, most: int) -> int:
+    """The largest divisor of ``channels`` that is at most ``most``."""
+    return max(d for d in range(1, most + 1) if channels % d == 0)

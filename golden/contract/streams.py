@@ -15,6 +15,7 @@ import numpy as np
 
 from golden.contract.folding import Folding
 from golden.contract.layer_config import LayerConfig
+from golden.contract.network.result import Result
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +33,10 @@ class Payload:
     @classmethod
     def of_output(cls, config: LayerConfig, folding: Folding) -> Payload:
         return cls(lanes=folding.pe, bits=config.out_bits, signed=config.out_signed)
+
+    @classmethod
+    def of(cls, result: Result, lanes: int) -> Payload:
+        return cls(lanes=lanes, bits=result.bits, signed=result.signed)
 
     @property
     def bytes(self) -> int:

@@ -67,10 +67,20 @@ def random_layer(rng: np.random.Generator, **fields: Any) -> Layer:
     low, high = accumulator_ranges(layer)
     terms = shape[1] * (config.kernel**2 + len(config.attn_offsets))
     typical = np.maximum(high - low, 1) / np.sqrt(terms) / 4
-    scale = 2.0**config.out_bits / typical
+    return scaled(layer, 2.0**config.out_bits / typical)
+
+
+def scaled(layer: Layer, scale: np.ndarray) -> Layer:
+    """``layer`` with the multipliers and the shift at which a unit of each ``acc`` is about ``scale`` of its output.
+
+    Args:
+        layer: the layer.
+        scale: positive, ``[O]``.
+    """
     out_shift = int(np.clip(MULTIPLIER_BITS - 1 - np.ceil(np.log2(scale.max())), *FIELD_RANGES["out_shift"]))
     multiplier = np.clip(np.rint(scale * 2.0**out_shift), 1, 2**MULTIPLIER_BITS - 1).astype(np.int64)
-    return dataclasses.replace(layer, config=dataclasses.replace(config, out_shift=out_shift), multiplier=multiplier)
+    config = dataclasses.replace(layer.config, out_shift=out_shift)
+    return dataclasses.replace(layer, config=config, multiplier=multiplier)
 
 
 def at_limits(layer: Layer, sign: Callable[[np.ndarray], np.ndarray]) -> Layer:

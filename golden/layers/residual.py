@@ -1,74 +1,140 @@
 """Residual networks of random weights, in integers: networks too large to check in.
 
-The graphs are those of arXiv 1512.03385, batch norms folded into the convolutions.
+The graphs are those of arXiv 1512.03385, batch norms folded into the convolutions, and of
+`golden.networks.resnet`. Steps have the same names as there.
+
+Multipliers follow from the weights and from how large elements typically are, which is carried along
+from step to step as their root mean square. So the results of all depths spread over their formats:
+few saturate, and none vanish.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
+from golden.contract.layer import Layer
+from golden.contract.layer_config import NEIGHBOURS
 from golden.contract.network.add import Add
 from golden.contract.network.argmax import Argmax
+from golden.contract.network.avg_pool import FRAME, AvgPool
 from golden.contract.network.builder import NetworkBuilder
 from golden.contract.network.layer import LayerStep
 from golden.contract.network.linear import Linear
 from golden.contract.network.max_pool import MaxPool
 from golden.contract.network.network import IMAGE, IntegerNetwork
 from golden.contract.network.result import Result
-from golden.layers.random_layer import random_layer
+from golden.contract.ranges import Range
+from golden.layers.random_layer import random_layer, scaled
+
+#: Deviations of a sum that its format reaches to: one sum in a few hundred saturates.
+REACH = 3
+#: What the largest of 3x3 elements behind a ReLU is to one of them, root mean squares compared.
+POOL_GAIN = 2
+#: What a ReLU leaves of the root mean square of a sum of two operands, the second of which is not negative.
+SUM_LEFT = 0.85
+#: Mean square of a centre times its neighbour, divided by ``size**4``. Behind a ReLU it is 6 where the two are equal.
+NEIGHBOUR_GAIN = 6
+#: Where the multipliers of an `Add` and of an average have their binary point.
+ADD_SHIFT, MEAN_SHIFT = 14, 20
+
+
+def resnet8_xvolution() -> IntegerNetwork:
+    """The ResNet-8 of the studies: 28x28x1, X-volutions in its last stage. Seed 8."""
+    return random_resnet(8, side=28, channels=1, widths=(16, 32, 64), blocks=(1, 1, 1), classes=10, attended={3})
+
+
+def resnet20() -> IntegerNetwork:
+    """ResNet-20 at 32x32x3, ten classes. Seed 20."""
+    return random_resnet(20, side=32, widths=(16, 32, 64), blocks=(3, 3, 3), classes=10)
+
+
+def resnet20_xvolution() -> IntegerNetwork:
+    """ResNet-20 at 32x32x3, ten classes, X-volutions in its last stage. Seed 20."""
+    return random_resnet(20, side=32, widths=(16, 32, 64), blocks=(3, 3, 3), classes=10, attended={3})
+
+
+def resnet34() -> IntegerNetwork:
+    """ResNet-34 at 224x224x3, 1000 classes. Seed 34."""
+    return random_resnet(34, side=224, widths=(64, 128, 256, 512), blocks=(3, 4, 6, 3), classes=1000, large=True)
 
 
 def random_resnet(
-    seed: int, *, side: int, widths: Sequence[int], blocks: Sequence[int], classes: int, large: bool = False
+    seed: int,
+    *,
+    side: int,
+    channels: int = 3,
+    widths: Sequence[int],
+    blocks: Sequence[int],
+    classes: int,
+    large: bool = False,
+    attended: Collection[int] = (),
 ) -> IntegerNetwork:
-    """A residual network of basic blocks in 8 bits, from a colour image to a class.
+    """A residual network of basic blocks in 8 bits, from an image to a class.
 
     Args:
         seed: of the weights.
         side: height and width of the image.
+        channels: of the image.
         widths: channels of each stage. Each stage but the first halves the frame.
         blocks: number of blocks of each stage.
         classes: outputs of the classifier.
-        large: whether the stem is 7x7 with a stride of 2, and a max pool follows it.
+        large: whether the stem is 7x7 with a stride of 2, and a max pool follows it. The classifier then
+            takes the frame's mean, rounded, else the frame's sum.
+        attended: stages, from 1, whose 3x3 convolutions are X-volutions of the product ``hadamard``.
     """
-    builder = _Builder(seed, side)
+    image = Result(channels=channels, height=side, width=side, bits=8, signed=False)
+    builder = _Builder(seed, image)
     x = builder.layer("stem", IMAGE, widths[0], kernel=7 if large else 3, stride=2 if large else 1, relu=True)
     if large:
-        x = builder.append(MaxPool(name="pool", inputs=(x,), kernel=3, stride=2, pad=1))
+        x = builder.max_pool("pool", x)
     for stage, (width, count) in enumerate(zip(widths, blocks, strict=True), start=1):
         for block in range(1, count + 1):
-            x = builder.block(f"stage{stage}_block{block}", x, width, stride=2 if stage > 1 and block == 1 else 1)
+            stride = 2 if stage > 1 and block == 1 else 1
+            x = builder.block(f"stage{stage}_block{block}", x, width, stride=stride, attended=stage in attended)
+    if large:
+        x = builder.frame_mean("mean", x)
     return builder.network(builder.classifier(x, classes))
 
 
 class _Builder(NetworkBuilder):
     """Each method appends steps and returns the name of the last one."""
 
-    def __init__(self, seed: int, side: int) -> None:
-        super().__init__(Result(channels=3, height=side, width=side, bits=8, signed=False))
+    def __init__(self, seed: int, image: Result) -> None:
+        super().__init__(image)
         self.rng = np.random.default_rng(seed)
+        #: About the root mean square of the elements of each result; an image's elements are uniform.
+        self.size = {IMAGE: image.limits.high / 3**0.5}
 
-    def block(self, name: str, x: str, width: int, stride: int) -> str:
-        first = self.layer(f"{name}_first", x, width, stride=stride, relu=True)
-        second = self.layer(f"{name}_second", first, width, relu=False)
+    def block(self, name: str, x: str, width: int, stride: int, attended: bool) -> str:
+        first = self.layer(f"{name}_first", x, width, stride=stride, relu=True, attended=attended)
+        second = self.layer(f"{name}_second", first, width, relu=False, attended=attended)
         if stride > 1 or self.results[x].channels != width:
             x = self.layer(f"{name}_shortcut", x, width, kernel=1, stride=stride, relu=False)
-        # Each operand counts half of its step. So the sum saturates seldom.
+        return self.add(f"{name}_add", second, x)
+
+    def add(self, name: str, *operands: str) -> str:
+        """The sum of two operands that count the same."""
+        limit = Range.of_format(8, signed=False).high
+        deviation = limit / REACH / 2**0.5
+        first, second = (round(deviation / self.size[operand] * 2**ADD_SHIFT) for operand in operands)
+        self.size[name] = SUM_LEFT * limit / REACH
         return self.append(
             Add(
-                name=f"{name}_add",
-                inputs=(second, x),
-                multipliers=(2**14, 2**14),
-                shift=15,
+                name=name,
+                inputs=operands,
+                multipliers=(first, second),
+                shift=ADD_SHIFT,
                 out_bits=8,
                 out_signed=False,
                 relu=True,
             )
         )
 
-    def layer(self, name: str, x: str, channels: int, *, kernel: int = 3, stride: int = 1, relu: bool) -> str:
+    def layer(
+        self, name: str, x: str, channels: int, *, kernel: int = 3, stride: int = 1, relu: bool, attended: bool = False
+    ) -> str:
         taken = self.results[x]
         layer = random_layer(
             self.rng,
@@ -78,13 +144,36 @@ class _Builder(NetworkBuilder):
             width=taken.width,
             kernel=kernel,
             stride=stride,
-            attn_offsets=(),
-            attn_shift=0,
+            attn_offsets=NEIGHBOURS if attended else (),
+            attn_shift=5 if attended else 0,
             in_signed=taken.signed,
             out_signed=not relu,
             relu=relu,
         )
+        deviation = layer.config.out_range.high / REACH
+        layer = scaled(layer, deviation / _typical_sums(layer, self.size[x]))
+        self.size[name] = deviation * (0.5**0.5 if relu else 1)
         return self.append(LayerStep(name=name, inputs=(x,), layer=layer))
+
+    def max_pool(self, name: str, x: str) -> str:
+        self.size[name] = POOL_GAIN * self.size[x]
+        return self.append(MaxPool(name=name, inputs=(x,), kernel=3, stride=2, pad=1))
+
+    def frame_mean(self, name: str, x: str) -> str:
+        taken = self.results[x]
+        multiplier = round(2**MEAN_SHIFT / (taken.height * taken.width))
+        return self.append(
+            AvgPool(
+                name=name,
+                inputs=(x,),
+                kernel=FRAME,
+                stride=1,
+                multiplier=multiplier,
+                shift=MEAN_SHIFT,
+                out_bits=8,
+                out_signed=False,
+            )
+        )
 
     def classifier(self, x: str, classes: int) -> str:
         taken = self.results[x]
@@ -93,3 +182,16 @@ class _Builder(NetworkBuilder):
         head = Linear(name="head", inputs=(x,), weight_bits=8, out_bits=48, out_signed=True, weight=weight, bias=bias)
         self.append(head.as_narrow_as_its_bound(taken))
         return self.append(Argmax(name="answer", inputs=("head",)))
+
+
+def _typical_sums(layer: Layer, size: float) -> np.ndarray:
+    """About the root mean square of ``acc`` of each output, ``[O]``, for elements whose root mean square is ``size``.
+
+    Weights of a ``hadamard`` layer are random, so the squares of the terms add up.
+    """
+    conv, attn = (
+        np.square(weight.astype(np.float64)).reshape(len(weight), -1).sum(axis=1)
+        for weight in (layer.conv_weight, layer.attn_weight)
+    )
+    squares = 4**layer.config.attn_shift * size**2 * conv + NEIGHBOUR_GAIN * size**4 * attn
+    return np.sqrt(squares + np.square(layer.bias.astype(np.float64)))

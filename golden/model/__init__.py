@@ -10,5 +10,6 @@ In the order of the data flow:
 `fused`        the weights that a layer applies at one position
 `fixed_point`  the readable model, a second opinion on `integer`
 `network`      whole networks, step by step
+`run`          a layer or a network, with a progress bar
 =============  =================================================
 """

@@ -6,6 +6,8 @@ Each module imports only from those above it:
 `latency`      cycles that blocks take, without making them
 `pipeline`     delays, adder trees, counters, choices
 `queue`        a FIFO of a few entries
+`outlet`       the queue at the end of a pipeline that never waits
+`skid_buffer`  two beats in front of a stream
 `memory`       read-only and written memories
 `multiply`     products on any target, and cascades of them
 `dot_product`  sums of products

@@ -18,6 +18,11 @@ from golden import vectors
 from golden.contract.folding import Folding
 from golden.contract.layer import Layer
 from golden.contract.layer_file import write_layer
+from golden.contract.network.builder import NetworkBuilder
+from golden.contract.network.layer import LayerStep
+from golden.contract.network.network import IMAGE
+from golden.contract.network.network_file import write_network
+from golden.contract.ports import ports
 from golden.layers.random_layer import random_layer
 from hw.export.verilog import generate
 from hw.plan.config import UnitConfig
@@ -88,6 +93,31 @@ def test_a_right_unit_passes(pauses: tuple[int, ...], tmp_path: Path) -> None:
     write_bench(tmp_path, "--name", "stem")
     options = [f"-Pstem_testbench.{name}={p}" for name, p in zip(("IDLE", "STALL"), pauses, strict=False)]
     assert run(tmp_path, right_unit("stem"), *options) == (0, "PASS: 3 frames, 36 beats\n")
+
+
+def test_the_bench_of_a_network_checks_its_ports(tmp_path: Path) -> None:
+    """A network of one layer is that layer: the same streams."""
+    image, _ = ports(layer())
+    builder = NetworkBuilder(image)
+    only = builder.append(LayerStep(name="only", inputs=(IMAGE,), layer=layer()))
+    write_network(tmp_path / "network.npz", builder.network(only))
+    options = ["--simd", str(FOLDING.simd), "--pe", str(FOLDING.pe), "--frames", str(FRAMES)]
+    assert vectors.main([str(tmp_path / "network.npz"), "--out", str(tmp_path), *options]) == 0
+    assert run(tmp_path, right_unit()) == (0, "PASS: 3 frames, 36 beats\n")
+    assert WRONG_BEAT.match(run(tmp_path, wrong_unit())[1])
+
+
+def test_the_bench_of_a_network_is_as_patient_as_its_work_is_long(tmp_path: Path) -> None:
+    patience = {}
+    for name in ("tiny", "digits"):
+        assert vectors.main([name, "--out", str(tmp_path / name), "--frames", "1"]) == 0
+        text = (tmp_path / name / "testbench.v").read_text()
+        (number,) = re.findall(r"PATIENCE = (\d+);", text)
+        patience[name] = int(number)
+    # tiny: four cycles for each of the 2 beats that its 4 channels are.
+    assert patience["tiny"] == 10_000 + 4 * 4 // 4
+    # digits: its layers' channel pairs at each pixel, its pool, its head's weights, its argmax.
+    assert patience["digits"] == 10_000 + 64 * 1 * 8 + 64 * 8 * 16 + 64 * 16 + 2560 + 10
 
 
 def test_one_wrong_weight_is_noticed(tmp_path: Path) -> None:

@@ -16,9 +16,15 @@ import pytest
 from golden import vectors
 from golden.contract.layer import Layer
 from golden.contract.layer_file import write_layer
+from golden.contract.network.builder import NetworkBuilder
+from golden.contract.network.linear import Linear
+from golden.contract.network.network import IMAGE, IntegerNetwork
+from golden.contract.network.network_file import config_text, write_network
+from golden.contract.network.result import Result
 from golden.layers import activations, load_layer
 from golden.layers.random_layer import random_layer
 from golden.model import integer
+from golden.model.network import plain
 from tests.support.refusals import Refuse, refusal
 
 NAMES = ["expected.hex", "expected.npy", "input.hex", "input.npy", "manifest.json", "testbench.v"]
@@ -90,6 +96,47 @@ def test_files_agree_with_each_other(simd: int | None, pe: int | None, odd: str,
         ]
         assert read == wanted
     assert manifest["streams"]["expected"]["tlast_every"] == manifest["streams"]["expected"]["beats_per_frame"]
+
+
+@pytest.mark.parametrize(("simd", "pe"), [(1, 1), (3, 5), (None, None)])
+def test_files_of_a_network(simd: int | None, pe: int | None, tmp_path: Path) -> None:
+    """Its output is raw, and does not fit 32 bits."""
+    network = wide_network()
+    write_network(tmp_path / "wide.npz", network)
+    chosen = [*(["--simd", str(simd)] if simd else []), *(["--pe", str(pe)] if pe else [])]
+    out = tmp_path / "out"
+    manifest = write(out, str(tmp_path / "wide.npz"), *chosen)
+    assert manifest["network"] == str(tmp_path / "wide.npz") and "layer" not in manifest
+    assert manifest["config"] == json.loads(config_text(network))
+    assert (manifest["simd"], manifest["pe"]) == (simd or 3, pe or 2)
+    x, y = frames_in(out), np.load(out / "expected.npy")
+    assert (x.dtype, y.dtype, x.shape, y.shape) == (np.int32, np.int64, (4, 6, 1, 2), (4, 10, 1, 1))
+    assert set(np.unique(x[0])) == {-8, 7} and (x[1] == -8).all() and (x[2] == 7).all()
+    np.testing.assert_array_equal(y, plain.run(network, x))
+    assert np.abs(y).max() > 2**31
+    for name, array in (("input", x), ("expected", y)):
+        stream = manifest["streams"][name]
+        lines = (out / f"{name}.hex").read_text().splitlines()
+        assert stream["beats"] == len(lines) == array.size // stream["lanes"]
+        assert stream["signed"] is True
+        read = [v for line in lines for v in elements(line, stream)]
+        assert read == array.transpose(0, 2, 3, 1).ravel().tolist()
+
+
+def wide_network() -> IntegerNetwork:
+    """A linear map whose biases are at the limits of 32 bits."""
+    rng = np.random.default_rng(2)
+    builder = NetworkBuilder(Result(channels=6, height=1, width=2, bits=4, signed=True))
+    head = Linear(
+        name="head",
+        inputs=(IMAGE,),
+        weight_bits=8,
+        out_bits=40,
+        out_signed=True,
+        weight=rng.integers(-127, 127, (10, 6, 1, 2), endpoint=True),
+        bias=rng.choice([-(2**31), 2**31 - 1], 10),
+    )
+    return builder.network(builder.append(head))
 
 
 def test_checksums_are_of_the_files(tmp_path: Path) -> None:
@@ -233,6 +280,13 @@ def refuse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
 )
 def test_wrong_options(arguments: list[str], words: str, refuse: Refuse, odd: str, tmp_path: Path) -> None:
     assert words in refuse(odd, "--out", str(tmp_path / "out"), *arguments)
+
+
+def test_wrong_lanes_of_a_network(refuse: Refuse, tmp_path: Path) -> None:
+    write_network(tmp_path / "wide.npz", wide_network())
+    arguments = [str(tmp_path / "wide.npz"), "--out", str(tmp_path / "out")]
+    assert "simd 4 does not divide the input's channels 6, allowed are 1, 2, 3, 6" in refuse(*arguments, "--simd", "4")
+    assert "pe 0 does not divide the output's channels 10, allowed are 1, 2, 5, 10" in refuse(*arguments, "--pe", "0")
 
 
 def test_wrong_layer(refuse: Refuse, tmp_path: Path) -> None:

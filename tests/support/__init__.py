@@ -8,6 +8,7 @@
 `heads`            control and similarities of heads
 `schedule`         the order in which a unit works, beat by beat
 `components`       components in Amaranth's simulator
+`nodes`            nodes of a network in Amaranth's simulator
 `front_end`        the front of a reloadable unit in Amaranth's simulator
 `control_bench`    the control plane in Amaranth's simulator
 `netlists`         small netlists

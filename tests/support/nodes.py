@@ -51,7 +51,7 @@ def check_times(node: Node, inputs: Sequence[Beats], outputs: Sequence[Beats], a
 
 
 def check_pauses(node: Node, rng: np.random.Generator, inputs: Sequence[Beats], outputs: Sequence[Beats]) -> None:
-    """Beats hold what they should, whatever pauses there are at any port."""
+    """Beats hold what they should, whatever pauses there are at any port, and whether sinks wait for offers or not."""
     offer, ready = rng.choice([0.15, 0.5, 0.9, 1], len(inputs)), rng.choice([0.15, 0.5, 0.9, 1], len(outputs))
     run(
         node,
@@ -59,6 +59,7 @@ def check_pauses(node: Node, rng: np.random.Generator, inputs: Sequence[Beats], 
         outputs,
         offer=lambda port, beat, cycle: rng.random() < offer[port],
         ready=lambda port, beat, cycle: rng.random() < ready[port],
+        sinks_wait=bool(rng.integers(2)),
     )
 
 
@@ -83,6 +84,7 @@ def run(
     *,
     offer: Callable[[int, int, int], bool],
     ready: Callable[[int, int, int], bool],
+    sinks_wait: bool = False,
     before_reset: Sequence[Beats] = (),
 ) -> tuple[list[list[int]], list[list[int]]]:
     """Send ``inputs``, expect ``outputs`` and nothing more, and check the rules of streams.
@@ -90,6 +92,7 @@ def run(
     Args:
         offer, ready: whether a port's beat is offered, or would be taken, in a cycle (by port, beat, cycle). An offer
             stays until it is taken.
+        sinks_wait: whether sinks are ready only while there is an offer.
         before_reset: for each input, a beat for each cycle ahead of a reset, after which all begins.
 
     Returns:
@@ -114,8 +117,8 @@ def run(
 
     def receive(ctx: Any, port: int, cycle: int) -> None:
         sink, beats, count = sinks[port], outputs[port], received[port]
-        offers = ctx.get(sink.valid)
-        ctx.set(sink.ready, bool(ready(port, count, cycle)))
+        offers = bool(ctx.get(sink.valid))
+        ctx.set(sink.ready, bool(ready(port, count, cycle)) and (offers or not sinks_wait))
         where = f"o_{port}, beat {count}, cycle {cycle}"
         assert ctx.get(sink.valid) == offers, f"{where}: valid follows ready"
         if not offers:

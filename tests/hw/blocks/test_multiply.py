@@ -134,6 +134,18 @@ def test_operands_of_two_bits_take_none(target: Target) -> None:
         assert product_dsps(target, more, unsigned(8)) == 1
 
 
+@pytest.mark.parametrize("target", HARD, ids=lambda target: target.name)
+def test_a_cascade_refuses_what_its_ports_would_cut(target: Target) -> None:
+    """A primitive's port takes the lowest bits of a wider operand, and nobody would be told."""
+    assert target.a_bits is not None and target.b_bits is not None
+    fitting = (signed(target.a_bits), unsigned(target.b_bits - 1))
+    for wide in ((signed(target.a_bits + 1), fitting[1]), (fitting[0], unsigned(target.b_bits))):
+        a, b = map(Signal, wide)
+        with pytest.raises(AssertionError, match="wider than the multiplier's port"):
+            cascade(Module(), target, [(a, b)], signed(48))
+    cascade(Module(), target, [(Signal(fitting[0]), Signal(fitting[1]))], signed(48))
+
+
 @pytest.mark.parametrize("targets", [TARGETS, SIMULATED], ids=["hard", "inferred"])
 @pytest.mark.parametrize("name", ["xc7", "xcup"])
 @pytest.mark.parametrize("terms", [1, 2, 9])

@@ -1,0 +1,99 @@
+"""Residual networks of random weights: the graphs of `golden.networks.resnet`, and results that use their formats."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from torch import nn
+
+from golden import show
+from golden.contract.layer_config import NEIGHBOURS
+from golden.contract.network.layer import LayerStep
+from golden.contract.network.network import IntegerNetwork
+from golden.contract.network.network_file import network_bytes
+from golden.layers import NETWORK_RECIPES, load_model, load_network
+from golden.model.network import network as model
+from golden.networks.resnet import resnet
+from golden.networks.variants import Variant
+from tests.support.tiers import thorough
+
+#: Depth of each recipe, and the arguments of its float form.
+FLOATS: dict[str, tuple[int, dict[str, Any]]] = {
+    "resnet8_xvolution": (8, {"in_channels": 1, "outputs": 10, "variant": {3}}),
+    "resnet20": (20, {"in_channels": 3, "outputs": 10}),
+    "resnet20_xvolution": (20, {"in_channels": 3, "outputs": 10, "variant": {3}}),
+    "resnet34": (34, {"in_channels": 3, "outputs": 1000}),
+}
+
+
+def test_every_recipe_is_tested() -> None:
+    assert set(FLOATS) == set(NETWORK_RECIPES)
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=[thorough] * (n == "resnet34")) for n in FLOATS])
+def test_the_graph_is_that_of_the_float_network(name: str) -> None:
+    depth, options = FLOATS[name]
+    if stages := options.get("variant"):
+        options = options | {"variant": Variant(kind="xvolution", stages=frozenset(stages))}
+    floats = resnet(depth, **options)
+    network = load_network(name)
+    # The integer network has a step of its own for the mean that a large one's linear map takes, and says the class.
+    steps = [step for step in network.steps if step.name not in ("mean", "answer")]
+    assert [(step.name, step.op) for step in steps] == [(step.name, step.op) for step in floats.steps]
+    for own, other in zip(steps, floats.steps, strict=True):
+        assert own.name == "head" or own.inputs == other.inputs
+        if isinstance(own, LayerStep):
+            c, part = own.layer.config, floats.parts[own.name]
+            assert (c.in_channels, c.out_channels) == (part.in_channels, part.out_channels)
+            assert (c.kernel, c.stride, c.relu) == (part.kernel_size, part.stride, other.relu)
+            assert c.attn_offsets == (NEIGHBOURS if own.name in floats.attended else ())
+    assert network.results[network.output].shape == (1, 1, 1)
+    assert network.results["head"].channels == options["outputs"]
+
+
+@thorough
+def test_resnet34_is_as_large_as_everybodys() -> None:
+    network = load_network("resnet34")
+    floats = resnet(34, in_channels=3, outputs=1000)
+    weights = sum(p.numel() for m in floats.modules() if isinstance(m, (nn.Conv2d, nn.Linear)) for p in [m.weight])
+    assert sum(step.weights for step in network.steps) == weights == 21_779_648
+    assert network.image.shape == (3, 224, 224)
+    assert network.results["pool"].shape == (64, 56, 56)
+    assert network.results["mean"].shape == (512, 1, 1)
+
+
+@pytest.mark.parametrize("name", [n for n in FLOATS if n != "resnet34"])
+def test_the_same_network_each_time(name: str) -> None:
+    assert network_bytes(load_network(name)) == network_bytes(load_network(name))
+    assert isinstance(load_model(name), IntegerNetwork)
+
+
+@pytest.mark.parametrize(
+    ("name", "images"),
+    [("resnet8_xvolution", 4), ("resnet20", 2), ("resnet20_xvolution", 2), pytest.param("resnet34", 1, marks=thorough)],
+)
+def test_results_neither_vanish_nor_saturate(name: str, images: int) -> None:
+    network = load_network(name)
+    image = network.image
+    frames = np.random.default_rng(0).integers(0, image.limits.high, (images, *image.shape), endpoint=True)
+    results = model.results(network, frames)
+    for step in network.steps:
+        if step.op in ("argmax", "linear"):
+            continue
+        values, limits = results[step.name].astype(float), network.results[step.name].limits
+        saturated = (values == limits.high).mean() + (limits.low < 0) * (values == limits.low).mean()
+        assert saturated < 0.03, step.name
+        assert np.sqrt(np.square(values).mean()) > limits.high / 16, step.name
+        assert (values != 0).mean() > 0.3, step.name
+    scores = results["head"].reshape(images, -1)
+    assert len(np.unique(scores)) > 0.99 * scores.size
+
+
+def test_shown_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert show.main(["resnet8_xvolution"]) == 0
+    assert "stage3_block1_second" in capsys.readouterr().out
+    assert (tmp_path / "build" / "resnet8_xvolution.svg").exists()
