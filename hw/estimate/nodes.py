@@ -41,7 +41,7 @@ def _rescale(node: Rescale, cells: Cells) -> Area:
         if term.is_shift:
             lane += cells.delay(term.beat.bits, waits)
         else:
-            lane += cells.product(term.beat.shape, term.factor, bits) + cells.delay(bits, waits)
+            lane += cells.product(term.beat.shape, term.factor.shape(), bits) + cells.delay(bits, waits)
     bits = Range(sum(term.low for term in ranges), sum(term.high for term in ranges)).signed_bits
     if len(ranges) > 1:
         lane += Area(lut=cells.adder(2, bits), ff=bits)

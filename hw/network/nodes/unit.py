@@ -12,8 +12,10 @@ from golden.contract.streams import Payload
 from hw.network.beat import Beat
 from hw.network.node import Times, one_a_cycle
 from hw.plan.config import UnitConfig
+from hw.plan.dsp_count import dsp_counts
 from hw.plan.flush import Flush
-from hw.plan.schedule import READ_TO_ROOM, CycleModel
+from hw.plan.geometry import Geometry
+from hw.plan.schedule import READ_TO_ROOM, CycleModel, find_schedule
 from hw.plan.shapes import Shapes
 from hw.unit.timetable import Timetable
 
@@ -34,6 +36,10 @@ class UnitNode:
     def shapes(self) -> Shapes:
         return Shapes(self.config, self.flush)
 
+    @cached_property
+    def geometry(self) -> Geometry:
+        return Geometry(config=self.config.layer.config, folding=self.config.folding)
+
     @property
     def inputs(self) -> tuple[Beat, ...]:
         return (_beat(self.shapes.input_payload),)
@@ -45,7 +51,7 @@ class UnitNode:
     @property
     def frame_inputs(self) -> tuple[int, ...]:
         c = self.config.layer.config
-        return (c.height * c.width * self.shapes.geometry.channel_beats,)
+        return (c.height * c.width * self.geometry.channel_beats,)
 
     @property
     def frame_outputs(self) -> tuple[int, ...]:
@@ -55,7 +61,12 @@ class UnitNode:
     @property
     def interval(self) -> int:
         """Cycles of a frame at full rate, where the next frame completes each."""
-        return self.shapes.schedule.frame_cycles
+        return find_schedule(self.geometry).frame_cycles
+
+    @property
+    def dsps(self) -> int:
+        """Multipliers."""
+        return sum(dsp_counts(self.shapes).values())
 
     def flushed_at(self, interval: int) -> UnitNode:
         """The unit where a frame comes every ``interval`` cycles, before it is known what it has to wait for."""
