@@ -9,7 +9,6 @@ All times are cycles after the first input transfer.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Protocol
 
 import numpy as np
@@ -195,7 +194,6 @@ class Schedule:
     frame_cycles: int
 
 
-@lru_cache(maxsize=4096)
 def find_schedule(geometry: Geometry, model: type[CycleModel] = CycleModel) -> Schedule:
     """The fewest row slots at which no cycle is lost, and the cycle figures with them.
 
