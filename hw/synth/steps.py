@@ -13,7 +13,7 @@ from hw.network.top import node_name
 from hw.synth.parts import scope_and_name
 
 #: What belongs to no step: forks, width adapters, FIFOs, the pacer. No step can have this name.
-BETWEEN = "between steps"
+BETWEEN = "(edges)"
 #: Name of an edge's instance.
 _EDGE = re.compile(r"(pacer|(fork|fifo|adapter)_\w+)")
 #: Inputs of a unit, of another node, and of an edge.
