@@ -1,2 +1,5 @@
 from hw.targets.area import Area
-def edge_area(schedule, target): return Area()
+
+
+def edge_area(schedule, target):
+    return Area()

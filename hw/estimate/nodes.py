@@ -1,2 +1,5 @@
 from hw.targets.area import Area
-def node_area(node, target): return Area()
+
+
+def node_area(node, target):
+    return Area()

@@ -159,10 +159,9 @@ class _Run:
         """When the beats of a node move. What the node has to know of the run is in the node that is returned."""
         if isinstance(node, UnitNode):
             node = node.flushed_at(self._interval).waiting(arrivals[0])
-        times = node.times(arrivals)
         if isinstance(node, Replay):
-            node = replace(node, depth=node.least_depth(times))
-        return node, times
+            node = replace(node, depth=node.least_depth(arrivals))
+        return node, node.times(arrivals)
 
     def _run_output(self) -> None:
         link = self._link(self._graph.output, None, 0, self._graph.output_beat)
