@@ -7,8 +7,8 @@ step's result comes out.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
 from golden.contract.folding import Folding
 from golden.contract.network.add import Add
@@ -39,6 +39,9 @@ from hw.plan.config import UnitConfig
 def lower(config: NetworkConfig) -> Graph:
     """The graph of a network under its folding. Raises `UserError`, naming the step, where a unit cannot be built."""
     return _Lowering(config).run()
+
+
+Operation = Literal["max", "sum"]
 
 
 def unit_config(config: NetworkConfig, place: int, step: LayerStep | Linear) -> UnitConfig:
@@ -133,7 +136,7 @@ class Context:
     def unit(self, *sources: Port) -> Port:
         return self.place("unit", UnitNode(config=unit_config(self.config, self.number, self.step)), *sources)
 
-    def windows(self, operation: str, sides: tuple[int, int], stride: int, pad: int) -> Port:
+    def windows(self, operation: Operation, sides: tuple[int, int], stride: int, pad: int) -> Port:
         """Reduce windows of the one result taken: along the rows, then along the columns."""
         (x,), (port,) = self.taken, self.sources
         lanes = self.folding.simd
@@ -150,7 +153,7 @@ class Context:
         part: str,
         port: Port,
         beat: Beat,
-        operation: str,
+        operation: Operation,
         items: int,
         item_beats: int,
         kernel: int,
@@ -210,7 +213,7 @@ def _avg_pool(step: AvgPool, context: Context) -> Port:
     (x,), given, lanes = context.taken, context.given, context.folding.simd
     port = context.windows("sum", step.window(x.height, x.width), step.stride, 0)
     node = Rescale(
-        inputs=(context.lowering.graph.beat(port),),
+        inputs=(replace(context.lowering.graph.beat(port), lanes=lanes),),
         multipliers=(step.multiplier,),
         shift=step.shift,
         limits=step.limits,
@@ -243,6 +246,8 @@ def _upsample(step: Upsample, context: Context) -> Port:
         width=x.width,
         height=x.height,
         factor=step.factor,
+        # The schedule makes it as deep as the run fills it.
+        depth=max(2, x.width * x.channels // lanes),
         target=context.config.target,
     )
     return context.place("pixels", node, *context.sources)
