@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from golden.contract.ranges import Range
@@ -46,7 +47,9 @@ def _rescale(node: Rescale, cells: Cells) -> Area:
     bits = _bits(total) - still
     if len(ranges) > 1:
         lane += Area(lut=cells.adder(2, bits), ff=bits)
-    lane += cells.rounded(bits, max(0, node.shift - still), node.limits, node.output.bits)
+    rounded = cells.rounded(bits, max(0, node.shift - still), node.limits, node.output.bits)
+    # Where nothing is rounded, there is no adder.
+    lane += rounded if node.shift > still else replace(rounded, lut=node.output.bits)
     if total.low >= 0:
         lane += Area(ff=-3)  # flags of a sum that may be negative
     depth = queue_depth(node.pipeline, 1)
@@ -78,7 +81,8 @@ def _reduce(node: Reduce, cells: Cells) -> Area:
 
 def _merge(node: Merge, cells: Cells) -> Area:
     bits, ports = node.beat.size, len(node.inputs)
-    choice = bits * -(-(ports - 1) // (3 if cells.six else 1)) if ports > 1 else 0
+    # A LUT6 chooses between two ports and what waits already.
+    choice = bits * -(-max(0, ports - 2) // 3) if cells.six else bits * (ports - 1)
     longest = max(beats for _, beats in node.runs)
     control = Area() if len(node.runs) == 1 else counter_area(cells, longest) + counter_area(cells, len(node.runs))
     return control + Area(lut=choice + bits + 2 + ports, ff=2 * bits + 2)
