@@ -42,7 +42,7 @@ class FrozenKind:
                 total += sum((_words(cells, depth, b * shapes.lanes) for b in bits), Area()) + Area(ff=address * 3)
         constants = shapes.constant_depth
         if constants > 1:
-            for shape in (shapes.bias, shapes.multiplier):
+            for shape in (shapes.bias,) if shapes.raw else (shapes.bias, shapes.multiplier):
                 if kind(shapes.target, constants, read_only=True) == "block":
                     total += _words(cells, constants, shape.width).times(shapes.folding.pe)
                 else:
