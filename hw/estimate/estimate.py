@@ -118,7 +118,7 @@ def _row_store(shapes: Shapes, cells: Cells, kind: Kind) -> Area:
     luts = rows * group * choice + 12 + writer_luts + 40 * (stride - 1)
     logic = words + Area(lut=round(luts), ff=registers + control + writer_registers)
     if in_block:
-        return logic + Area(bram=cells.block(depth, pixel)).times(slots * stride)
+        return logic + cells.block(depth, pixel).times(slots * stride)
     return logic + cells.lut_memory(depth, pixel).times(slots * stride)
 
 
