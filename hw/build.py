@@ -86,8 +86,9 @@ def _build_network(args: argparse.Namespace, config: NetworkConfig) -> int:
         plan = NetworkPlan(config)
         schedule = plan.schedule
     if args.estimate:
-        show(steps_table(args.layer, plan))
-        show(summary(plan, schedule, estimate_rows(estimate_network(plan))))
+        network = estimate_network(plan)
+        show(steps_table(args.layer, plan, network))
+        show(summary(plan, schedule, estimate_rows(network)))
     else:
         with spinner("generating Verilog"):
             core = generate_network(plan)

@@ -27,6 +27,7 @@ from hw.estimate.shifters import aligned_area, scaled_area
 from hw.estimate.similarity import chain_area, combine_area, group_macs_area, similarity_area
 from hw.plan.config import UnitConfig
 from hw.plan.dsp_count import attention_in_fabric
+from hw.plan.flush import Flush
 from hw.plan.packing import Chain
 from hw.plan.scope import FrozenScope, ReloadableScope, Scope
 from hw.plan.shapes import Shapes, shape_of
@@ -70,9 +71,13 @@ class Estimate:
         return sum(area.ff for area in self.stages.values())
 
 
-def estimate(config: UnitConfig) -> Estimate:
-    """The figures of the unit of ``config``, without generating it."""
-    shapes = Shapes(config)
+def estimate(config: UnitConfig, flush: Flush | None = None) -> Estimate:
+    """The figures of the unit of ``config``, without generating it.
+
+    Args:
+        flush: how the unit completes a frame, where what stands around it decides that.
+    """
+    shapes = Shapes(config, flush)
     times, cells, kind = Timetable(shapes), Cells(config.target), _KINDS[type(shapes.scope)]
     stages = {
         **kind.stages(shapes, cells),
