@@ -39,7 +39,7 @@ from golden.contract.layer import Layer
 from golden.contract.network.network import IntegerNetwork
 from golden.contract.network.network_file import config_text
 from golden.contract.ports import ports
-from golden.contract.streams import Payload, hex_lines, to_beats
+from golden.contract.streams import Payload, hex_file, to_beats
 from golden.layers import DEFAULT_LAYER, NAMES, activations, layer_path, load_model
 from golden.model.run import run_model
 from golden.support import cli
@@ -126,7 +126,7 @@ def vector_files(
     ):
         beats = payload.pack(to_beats(array, payload.lanes))
         files[f"{name}.npy"] = array_bytes(array)
-        files[f"{name}.hex"] = "".join(f"{line}\n" for line in hex_lines(beats)).encode()
+        files[f"{name}.hex"] = hex_file(beats, 8 * payload.bytes)
         streams[name] = {
             "shape": list(array.shape),
             "lanes": payload.lanes,
