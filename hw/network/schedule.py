@@ -153,7 +153,14 @@ class _Run:
         for output, given in enumerate(times.given):
             self._offered[Port(node=number, output=output)] = given
             self._check_steady(given)
+        self._forget(number)
         self._latencies.append(int(times.given[0][0] - min(taken[0] for taken in times.taken)))
+
+    def _forget(self, number: int) -> None:
+        """Drop the times of ports that no node behind ``number`` takes beats from. They are millions of numbers."""
+        behind = {source for placed in self._graph.nodes[number + 1 :] for source in placed.sources}
+        for port in set(self._offered) - behind - {self._graph.output}:
+            del self._offered[port]
 
     def _times(self, node: Any, arrivals: Sequence[np.ndarray]) -> tuple[Node, Times]:
         """When the beats of a node move. What the node has to know of the run is in the node that is returned."""
