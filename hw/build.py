@@ -41,13 +41,15 @@ CLOCK_MHZ = 200.0
 
 EXAMPLES = """\
 examples:
-  python -m hw.build                              the default layer, to build/
-  python -m hw.build --simd 8 --pe 4              twice the multipliers, half the cycles
+  python -m hw.build                              the default network, to build/
+  python -m hw.build --lanes 8                    twice the multipliers, half the cycles
+  python -m hw.build --cycles 1000 --estimate     each step within 1,000 cycles: what it will cost
+  python -m hw.build digits_layer --simd 8 --pe 4  one layer
   python -m hw.build my_layer.npz --out rtl/      a layer file of your own
   python -m hw.build --target ecp5 --estimate     what it will cost, no files
-  python -m hw.build --device ecp5-85f --estimate  whether it fits, no files
-  python -m hw.build --device ecp5-85f --fps 500  the cheapest folding that is fast enough
-  python -m hw.build --reloadable                 weights, frame size and shifts come over AXI
+  python -m hw.build tiny --device ecp5-85f --estimate  whether it fits, no files
+  python -m hw.build tiny --device ecp5-85f --fps 500  the cheapest folding that is fast enough
+  python -m hw.build tiny --reloadable            weights, frame size and shifts come over AXI
   python -m hw.build --name stem --out rtl/       stem.v: beside other units in one design
   python -m hw.build my_network.npz --cycles 8192  a network, each step within 8,192 cycles
 """
@@ -84,8 +86,9 @@ def _build_network(args: argparse.Namespace, config: NetworkConfig) -> int:
         plan = NetworkPlan(config)
         schedule = plan.schedule
     if args.estimate:
-        show(steps_table(args.layer, plan))
-        show(summary(plan, schedule, estimate_rows(estimate_network(plan))))
+        network = estimate_network(plan)
+        show(steps_table(args.layer, plan, network))
+        show(summary(plan, schedule, estimate_rows(network)))
     else:
         with spinner("generating Verilog"):
             core = generate_network(plan)

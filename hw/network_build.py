@@ -14,6 +14,7 @@ from hw.export.integration import integration_files
 from hw.export.network_verilog import NetworkCore
 from hw.network.plan import NetworkPlan
 from hw.network.schedule import NetworkSchedule
+from hw.targets.area import RESOURCES, Area
 
 
 def network_files(core: NetworkCore) -> dict[str, str]:
@@ -27,9 +28,9 @@ def network_files(core: NetworkCore) -> dict[str, str]:
     return {f"{name}.v": core.verilog, f"{name}.json": json.dumps(manifest, indent=2) + "\n"} | others
 
 
-def steps_table(name: str, plan: NetworkPlan) -> Table:
-    """Each step: what it takes and gives a beat, and its cycles."""
-    columns = ("step", "op", "simd", "pe", "ideal cycles", "cycles")
+def steps_table(name: str, plan: NetworkPlan, estimate: NetworkEstimate | None = None) -> Table:
+    """Each step: what it takes and gives a beat, its cycles, and by its estimate what it takes of an FPGA."""
+    columns = ("step", "op", "simd", "pe", "ideal cycles", "cycles", *(RESOURCES if estimate else ()))
     table = Table(*columns, title=f"xvolution: {name}")
     for column in table.columns[2:]:
         column.justify = "right"
@@ -37,8 +38,18 @@ def steps_table(name: str, plan: NetworkPlan) -> Table:
     for step in plan.config.network.steps:
         folding = plan.config.foldings[step.name]
         figures = (folding.simd, folding.pe, plan.ideals[step.name], cycles[step.name])
-        table.add_row(step.name, step.op, *map(number, figures))
+        area = () if estimate is None else _area(estimate, estimate.steps[step.name])
+        table.add_row(step.name, step.op, *map(number, figures), *area)
+    if estimate is not None:
+        table.add_row("(edges)", *[""] * 5, *_area(estimate, estimate.edges))
     return table
+
+
+def _area(estimate: NetworkEstimate, area: Area) -> list[str]:
+    """What a part takes of each resource. What synthesis is free to choose is not known."""
+    known = (key for key in RESOURCES.values() if getattr(estimate, key) is not None)
+    shown = {key: number(getattr(area, key)) for key in known}
+    return [shown.get(key, "") for key in RESOURCES.values()]
 
 
 def summary(plan: NetworkPlan, schedule: NetworkSchedule, rows: Mapping[str, str]) -> Table:

@@ -33,7 +33,7 @@ from hw.options import ATTN_SHIFT
 from hw.plan.config import UnitConfig
 from hw.plan.reload import Reload
 from hw.synth.mapping import map_to_cells
-from hw.synth.resources import area_of_stages
+from hw.synth.resources import total_area
 from hw.targets.area import Area
 from hw.targets.families import TARGETS
 
@@ -131,7 +131,7 @@ def measure(row: Row) -> tuple[Estimate, Area]:
     layer = random_layer(np.random.default_rng(SEED), **fields)
     folding, target = Folding(simd=row.simd, pe=row.pe), TARGETS[row.target]
     config = UnitConfig(layer=layer, folding=folding, target=target, reload=row.reload)
-    truth = sum(area_of_stages(map_to_cells(generate(config))).values(), Area())
+    truth = total_area(map_to_cells(generate(config)))
     return estimate(config), truth
 
 

@@ -13,11 +13,11 @@ from golden.support.numbers import at_most, number
 from hw.estimate.estimate import Estimate, estimate
 from hw.estimate.fit import fits, uses
 from hw.plan.config import UnitConfig
+from hw.plan.dsp_count import fewest_dsps, products_a_cycle
 from hw.plan.geometry import Geometry
 from hw.plan.schedule import find_schedule
 from hw.plan.scope import scope_of
 from hw.targets.devices import CAPACITY
-from hw.targets.families import NARROW_OPERAND
 
 #: Of units whose numbers of multipliers differ by no more than this share, LUTs say which is the cheapest.
 ALIKE = 0.03
@@ -126,14 +126,13 @@ def _fitting(config: UnitConfig, foldings: Iterable[Folding], device: str) -> li
 
 def _is_hopeless(config: UnitConfig, device: str) -> bool:
     """Whether a device cannot hold the products of a cycle or the weights. This is far quicker than `fits`."""
-    layer, folding, fabric, has = config.layer.config, config.folding, config.target.fabric, CAPACITY[device]
-    geometry = Geometry(config=layer, folding=folding)
-    taps = len(geometry.conv_taps) + len(geometry.attn_taps)
-    products = folding.simd * (1 if layer.depthwise else folding.pe) * taps
-    hard = min(layer.weight_bits, layer.in_bits) > NARROW_OPERAND
-    # Two products share a multiplier. A product of adders takes at least a LUT.
-    if -(-products // 2) > has.dsp if hard else products > has.lut:
+    layer, fabric, has = config.layer.config, config.target.fabric, CAPACITY[device]
+    hard = fewest_dsps(config)
+    # A product of adders takes at least a LUT.
+    if hard > has.dsp or (not hard and products_a_cycle(config) > has.lut):
         return True
+    geometry = Geometry(config=layer, folding=config.folding)
+    taps = len(geometry.conv_taps) + len(geometry.attn_taps)
     weights = layer.out_channels * layer.fan_in_channels * taps * layer.weight_bits
     return weights > has.bram * fabric.block_kbit * 1024 + has.lut * 2**fabric.lut_inputs
 

@@ -3,67 +3,105 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 from golden.contract.folding import Folding
-from golden.contract.network.layer import LayerStep
-from golden.contract.network.linear import Linear
-from golden.contract.network.network import naming
 from golden.contract.network.step import Step
 from golden.support.cli import UserError
 from golden.support.numbers import number
-from hw.estimate.estimate import estimate
+from hw.estimate.nodes import node_area
 from hw.network.config import NetworkConfig
 from hw.network.folding import Sides, divisors, sides_of
+from hw.network.graph import Placed
 from hw.network.ideal import ideal_cycles
-from hw.network.lower import unit_config
-from hw.plan.config import UnitConfig
-from hw.plan.dsp_count import dsp_counts
-from hw.plan.shapes import Shapes
+from hw.network.lower import step_nodes
+from hw.network.nodes.rescale import Rescale
+from hw.network.nodes.unit import UnitNode
+from hw.network.schedule import node_cycles
+from hw.plan.dsp_count import fewest_dsps
 
 
 def cheapest_within(config: NetworkConfig, cycles: int) -> dict[str, Folding]:
     """For each step the folding with the fewest DSPs, then LUTs, that takes at most ``cycles`` a frame.
 
+    Of foldings that cost the same, the one with the fewest lanes is taken.
+
     Raises `UserError`, naming the step, where a step has none.
     """
-    found = {}
-    for number_, step in enumerate(config.network.steps):
-        with naming(step.name):
-            found[step.name] = _cheapest(config, number_, step, cycles)
-    return found
+    return {step.name: _cheapest(config, step, cycles) for step in config.network.steps}
 
 
-def _cheapest(config: NetworkConfig, place: int, step: Step, cycles: int) -> Folding:
-    sides = sides_of(config.network, step)
-    ideals = {folding: ideal_cycles(config.network, step, folding) for folding in _foldings(sides)}
-    enough = [folding for folding, ideal in ideals.items() if ideal <= cycles]
-    if isinstance(step, LayerStep | Linear):
-        base = unit_config(config, place, step)
-        chosen = _cheapest_unit([replace(base, folding=folding) for folding in enough], cycles)
-    else:
-        # What is not a unit costs by its lanes.
-        chosen = min(enough, key=lambda f: (f.simd * f.pe, f.simd), default=None)
-    if chosen is None:
-        raise UserError(f"at least {number(min(ideals.values()))} cycles a frame, asked for {number(cycles)}")
-    return chosen
-
-
-def _cheapest_unit(candidates: list[UnitConfig], cycles: int) -> Folding | None:
-    best: tuple[int, int] | None = None
+def _cheapest(config: NetworkConfig, step: Step, cycles: int) -> Folding:
+    best: tuple[int, ...] | None = None
     chosen = None
-    for candidate in sorted(candidates, key=lambda c: c.folding.simd * c.folding.pe):
-        try:
-            shapes = Shapes(candidate)
-        except UserError:  # more lanes than a vector holds
+    candidates = [_Candidate(config, step, folding) for folding in _foldings(sides_of(config.network, step))]
+    enough = [candidate for candidate in candidates if candidate.ideal <= cycles]
+    for candidate in sorted(enough, key=lambda candidate: candidate.fewest_dsps):
+        # What is surely dearer than the best one so far is not looked at.
+        if best is not None and candidate.fewest_dsps > best[0]:
+            break
+        if candidate.cycles > cycles or not candidate.can_be_built or (best is not None and candidate.dsps > best[0]):
             continue
-        dsps = sum(dsp_counts(shapes).values())
-        if (best is not None and dsps > best[0]) or shapes.schedule.frame_cycles > cycles:
-            continue
-        cost = (dsps, estimate(candidate).lut)
+        folding = candidate.folding
+        cost = (candidate.dsps, candidate.luts, folding.simd * folding.pe, folding.simd)
         if best is None or cost < best:
-            best, chosen = cost, candidate.folding
+            best, chosen = cost, folding
+    if chosen is None:
+        reached = [candidate.cycles for candidate in candidates if candidate.can_be_built]
+        least = f"takes at least {number(min(reached))} cycles a frame" if reached else "cannot be built at all"
+        raise UserError(f"step {step.name!r} {least}, asked for are {number(cycles)}")
     return chosen
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    """A step with a folding. What takes longer to find is found when it is asked for."""
+
+    config: NetworkConfig
+    step: Step
+    folding: Folding
+
+    @cached_property
+    def nodes(self) -> list[Placed]:
+        config = replace(self.config, foldings={**self.config.foldings, self.step.name: self.folding})
+        return step_nodes(config, self.step)
+
+    @cached_property
+    def ideal(self) -> int:
+        return ideal_cycles(self.config.network, self.step, self.folding)
+
+    @cached_property
+    def cycles(self) -> int:
+        """Cycles that the nodes take."""
+        return max(self.ideal, *map(node_cycles, self.nodes))
+
+    @cached_property
+    def fewest_dsps(self) -> int:
+        """A bound on `dsps` that is quickly found."""
+        units = (placed.node.config for placed in self.nodes if isinstance(placed.node, UnitNode))
+        return sum(map(fewest_dsps, units)) + self._rescaling_dsps
+
+    @property
+    def can_be_built(self) -> bool:
+        """Whether no lane is wider than a vector may be."""
+        try:
+            return all(placed.node.shapes for placed in self.nodes if isinstance(placed.node, UnitNode))
+        except UserError:
+            return False
+
+    @cached_property
+    def dsps(self) -> int:
+        units = (placed.node.dsps for placed in self.nodes if isinstance(placed.node, UnitNode))
+        return sum(units) + self._rescaling_dsps
+
+    @cached_property
+    def luts(self) -> int:
+        return sum(node_area(placed.node, self.config.target).lut for placed in self.nodes)
+
+    @property
+    def _rescaling_dsps(self) -> int:
+        return sum(placed.node.dsps for placed in self.nodes if isinstance(placed.node, Rescale))
 
 
 def _foldings(sides: Sides) -> Iterator[Folding]:

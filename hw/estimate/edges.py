@@ -1,5 +1,91 @@
+"""Estimates of a network's edges: forks, width adapters, FIFOs and the pacer."""
+
+from __future__ import annotations
+
+from collections import Counter
+from math import gcd
+
+from hw.estimate.cells import Cells
+from hw.estimate.nodes import ram_area
+from hw.estimate.streams import counter_area, queue_area
+from hw.network.beat import Beat
+from hw.network.edges.adapter import moves
+from hw.network.edges.fifo import memory_kind
+from hw.network.edges.pacer import is_needed
+from hw.network.schedule import NetworkSchedule
 from hw.targets.area import Area
+from hw.targets.families import Target
 
 
-def edge_area(schedule, target):
-    return Area()
+def edge_area(schedule: NetworkSchedule, target: Target) -> Area:
+    """What joins the nodes of a network. Where synthesis is free to choose memories, these are an ECP5's."""
+    cells, graph = Cells(target), schedule.graph
+    total = pacer_area(cells, graph.image_beats, schedule.interval)
+    for consumers in Counter(edge.source for edge in schedule.edges).values():
+        total += fork_area(cells, consumers)
+    for edge in schedule.edges:
+        total += adapter_area(cells, edge.given, edge.taken.lanes)
+        if edge.depth:
+            total += fifo_area(cells, edge.fifo_beat, edge.depth)
+    # The counter of the output's beats, and the register of the reset.
+    return total + counter_area(cells, graph.output_beats) + Area(lut=4, ff=1)
+
+
+def pacer_area(cells: Cells, frame_beats: int, interval: int) -> Area:
+    """`hw.network.edges.pacer.Pacer`."""
+    if not is_needed(frame_beats, interval):
+        return Area()
+    bits = max(interval - frame_beats, frame_beats - 1).bit_length() + 1
+    return Area(lut=cells.adder(2, bits) + (bits if not cells.six else 0) + 5, ff=bits + 1)
+
+
+def fork_area(cells: Cells, consumers: int) -> Area:
+    """`hw.network.edges.fork.Fork`; nothing where there is a single consumer."""
+    return Area() if consumers == 1 else Area(lut=2 * consumers + 1, ff=consumers)
+
+
+def adapter_area(cells: Cells, given: Beat, lanes: int) -> Area:
+    """`hw.network.edges.adapter.Adapter` from beats ``given`` to beats of ``lanes`` elements."""
+    a, b = given.lanes, lanes
+    if a == b:
+        return Area()
+    plan, size = moves(a, b), gcd(a, b) * given.bits
+    wide, narrow = a // gcd(a, b), b // gcd(a, b)
+    luts = 0
+    for unit in range(narrow):
+        sources = {
+            ("kept", unit) if unit < move.held else ("new", move.start + unit - move.held)
+            for move in plan
+            if move.gives
+        }
+        luts += _choice(cells, len(sources)) * size
+    for unit in range(narrow - 1):
+        sources = {
+            ("new", move.end + unit - move.stay)
+            for move in plan
+            if move.takes and 0 <= unit - move.stay < wide - move.end
+        }
+        luts += _choice(cells, len(sources)) * size
+    control = counter_area(cells, len(plan)) + Area(lut=6, ff=narrow + 1)
+    return control + Area(lut=luts, ff=(narrow - 1) * size)
+
+
+def fifo_area(cells: Cells, beat: Beat, depth: int) -> Area:
+    """`hw.network.edges.fifo.Fifo`."""
+    kind = memory_kind(beat, depth, cells.target)
+    if kind == "register":
+        return Area(lut=3, ff=beat.size + 1)
+    if kind == "lut":
+        return queue_area(cells, depth, beat.size) + Area(lut=5, ff=1)
+    level = depth.bit_length()
+    control = Area(lut=2 * cells.adder(2, level) + 12, ff=2 * level + 4)
+    control += counter_area(cells, depth).times(2)
+    return control + ram_area(cells, depth, beat.size)
+
+
+def _choice(cells: Cells, options: int) -> int:
+    """LUTs of a choice of one bit of so many."""
+    if options < 2:
+        return 0
+    # A LUT6 holds a choice of four, a LUT4 one of two.
+    return -(-(options - 1) // (3 if cells.six else 1))

@@ -27,6 +27,7 @@ from hw.estimate.shifters import aligned_area, scaled_area
 from hw.estimate.similarity import chain_area, combine_area, group_macs_area, similarity_area
 from hw.plan.config import UnitConfig
 from hw.plan.dsp_count import attention_in_fabric
+from hw.plan.flush import Flush
 from hw.plan.packing import Chain
 from hw.plan.scope import FrozenScope, ReloadableScope, Scope
 from hw.plan.shapes import Shapes, shape_of
@@ -70,9 +71,13 @@ class Estimate:
         return sum(area.ff for area in self.stages.values())
 
 
-def estimate(config: UnitConfig) -> Estimate:
-    """The figures of the unit of ``config``, without generating it."""
-    shapes = Shapes(config)
+def estimate(config: UnitConfig, flush: Flush | None = None) -> Estimate:
+    """The figures of the unit of ``config``, without generating it.
+
+    Args:
+        flush: how the unit completes a frame, where what stands around it decides that.
+    """
+    shapes = Shapes(config, flush)
     times, cells, kind = Timetable(shapes), Cells(config.target), _KINDS[type(shapes.scope)]
     stages = {
         **kind.stages(shapes, cells),
@@ -112,13 +117,13 @@ def _row_store(shapes: Shapes, cells: Cells, kind: Kind) -> Area:
     words = cells.delay(slots * group, fabric)
     registers = rows * group + pixel
     control = address + rows * (3 + select) + slots + 3 * select - 1
-    # A four-to-one choice takes a LUT6, or two LUT4.
-    choice = -(-slots // 4) if cells.six else -(-slots // 2)
+    # A four-to-one choice takes a LUT6, or two LUT4. In a single row of centres there is nothing to blank.
+    choice = 0 if slots == 1 and g.rows == (0,) else -(-slots // 4) if cells.six else -(-slots // 2)
     writer_luts, writer_registers = kind.beat_writer(shapes, cells)
     luts = rows * group * choice + 12 + writer_luts + 40 * (stride - 1)
     logic = words + Area(lut=round(luts), ff=registers + control + writer_registers)
     if in_block:
-        return logic + Area(bram=cells.block(depth, pixel)).times(slots * stride)
+        return logic + cells.block(depth, pixel).times(slots * stride)
     return logic + cells.lut_memory(depth, pixel).times(slots * stride)
 
 
@@ -250,6 +255,8 @@ def _channel_accumulate(shapes: Shapes, cells: Cells, kind: Kind) -> Area:
 
 
 def _requantise(shapes: Shapes, cells: Cells, kind: Kind) -> Area:
+    if shapes.raw:
+        return Area()
     acc, scaled = shape_of(shapes.ranges.accumulator), shape_of(shapes.ranges.scaled).width
     c, shift = shapes.layer.config, shapes.settings.out_shift
     area = cells.product(acc, shapes.multiplier, scaled, alike=kind.alike(shapes))
@@ -271,7 +278,8 @@ def _top(shapes: Shapes, cells: Cells, times: Timetable) -> Area:
     total = Area(lut=4, ff=4)
     if shapes.target.lane_registers:
         operands = shapes.lane_taps.size + (shapes.lane_weights.size if shapes.weight_depth > 1 else 0)
-        operands += shapes.multiplier.width * shapes.plan.outputs if shapes.constant_depth > 1 else 0
+        if shapes.constant_depth > 1 and not shapes.raw:
+            operands += shapes.multiplier.width * shapes.plan.outputs
         if shapes.heads is not None:
             operands += shapes.sims.size
         elif shapes.geometry.attn_taps:
@@ -282,9 +290,10 @@ def _top(shapes: Shapes, cells: Cells, times: Timetable) -> Area:
     elif shapes.geometry.attn_taps:
         total += cells.delay(element * shapes.folding.simd, lane.centre)
     constant = index_shape(shapes.constant_depth).width if shapes.constant_depth > 1 else 0
+    last_constant = lane.bias if shapes.raw else lane.multiplier
     beat = index_shape(shapes.geometry.channel_beats).width + index_shape(shapes.layer.config.out_width).width
     total += cells.delay(beat + index_shape(shapes.weight_depth).width, max(0, at_lane - 3))
-    total += cells.delay(constant, max(0, at_lane + lane.multiplier - 3))
+    total += cells.delay(constant, max(0, at_lane + last_constant - 3))
     if shapes.beats_per_output > 1:
         total += cells.delay(2, at_lane + lane.bias)
     # Valid bits have a reset, so they are never in a shift register.

@@ -1,11 +1,11 @@
-"""Fit: whether a unit fits a device, from its estimate."""
+"""Fit: whether a unit or a network fits a device, from its estimate."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 from golden.support.numbers import number
-from hw.estimate.estimate import Estimate
 from hw.targets.area import RESOURCES
 from hw.targets.devices import CAPACITY
 
@@ -18,18 +18,35 @@ TOLERANCE = 0.2
 CERTAIN = 1.5
 
 
+class Cost(Protocol):
+    """An estimate, of a unit or of a network."""
+
+    @property
+    def lut(self) -> int: ...
+
+    @property
+    def ff(self) -> int: ...
+
+    @property
+    def dsp(self) -> int | None: ...
+
+    @property
+    def bram(self) -> float | None: ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class Use:
-    """What a unit takes of one resource of a device.
+    """What a unit or a network takes of one resource of a device.
 
     Attributes:
-        name: the resource's name for people.
+        name, key: the resource's name for people, and the field that has it.
         takes: estimated amount; None where synthesis is free to choose.
         has: what the device has.
         exact: whether ``takes`` is no mere estimate.
     """
 
     name: str
+    key: str
     takes: float | None
     has: float
     exact: bool
@@ -53,26 +70,26 @@ class Use:
         return f"{'' if self.exact else 'about '}{number(self.takes or 0)} {self.name} of {number(self.has)}"
 
 
-def uses(unit: Estimate, device: str) -> list[Use]:
-    """What a unit takes of each resource of ``device``, one of `CAPACITY`."""
+def uses(cost: Cost, device: str) -> list[Use]:
+    """What is taken of each resource of ``device``, one of `CAPACITY`."""
     return [
-        Use(name=name, takes=getattr(unit, key), has=getattr(CAPACITY[device], key), exact=key in EXACT)
+        Use(name=name, key=key, takes=getattr(cost, key), has=getattr(CAPACITY[device], key), exact=key in EXACT)
         for name, key in RESOURCES.items()
     ]
 
 
-def verdict(unit: Estimate, device: str) -> str:
-    """Whether a unit fits into ``device``, in words: yes, no or perhaps, and what decides."""
-    found = uses(unit, device)
+def verdict(cost: Cost, device: str) -> str:
+    """Whether what is estimated fits into ``device``, in words: yes, no or perhaps, and what decides."""
+    found = uses(cost, device)
     lacking = [use for use in found if not use.fits and not use.is_close]
     close = [use for use in found if use.is_close]
     if lacking:
         return f"no: {', '.join(map(str, lacking))}"
     if close:
         return f"perhaps: {', '.join(map(str, close))}, which may be {100 * TOLERANCE:g} % off"
-    return "yes" if unit.dsp is not None else "perhaps: synthesis chooses how many DSP and BRAM it takes"
+    return "yes" if cost.dsp is not None else "perhaps: synthesis chooses how many DSP and BRAM it takes"
 
 
-def fits(unit: Estimate, device: str) -> bool:
-    """Whether the estimate says that a unit fits into ``device``."""
-    return all(use.fits for use in uses(unit, device))
+def fits(cost: Cost, device: str) -> bool:
+    """Whether an estimate fits into ``device``."""
+    return all(use.fits for use in uses(cost, device))

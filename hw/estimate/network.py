@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from golden.support.cli import UserError
+from golden.support.numbers import number
 from hw.estimate.edges import edge_area
-from hw.estimate.estimate import estimate
+from hw.estimate.fit import uses
 from hw.estimate.nodes import node_area
-from hw.network.nodes.unit import UnitNode
 from hw.network.plan import NetworkPlan
 from hw.targets.area import Area
 
@@ -42,13 +43,24 @@ def estimate_network(plan: NetworkPlan) -> NetworkEstimate:
     steps = {step.name: Area() for step in plan.config.network.steps}
     free = plan.config.target.dsp is None
     for placed in plan.schedule.graph.nodes:
-        node = placed.node
-        if isinstance(node, UnitNode):
-            unit = estimate(node.config)
-            area = Area(lut=unit.lut, ff=unit.ff, dsp=unit.dsp or 0, bram=unit.bram or 0)
-        else:
-            area = node_area(node, plan.config.target)
-        steps[placed.step] += area
+        steps[placed.step] += node_area(placed.node, plan.config.target)
     edges = edge_area(plan.schedule, plan.config.target)
     total = sum(steps.values(), start=edges)
     return NetworkEstimate(steps=steps, edges=edges, dsp=None if free else total.dsp, bram=None if free else total.bram)
+
+
+def check_network_fit(plan: NetworkPlan, device: str) -> None:
+    """Raise `UserError` where ``device`` cannot hold the network, whatever synthesis makes of it.
+
+    As in `hw.estimate.choose_folding.check_fit`, LUTs and flip-flops decide only where no doubt is left. The
+    message names the step that takes most of what lacks.
+    """
+    network = estimate_network(plan)
+    for use in uses(network, device):
+        if use.surely_lacks:
+            largest = max(network.steps, key=lambda step: getattr(network.steps[step], use.key))
+            most = number(getattr(network.steps[largest], use.key))
+            raise UserError(
+                f"the network does not fit {device}: {use}, of which step {largest!r} takes {most}; "
+                "fewer lanes or more cycles take less"
+            )

@@ -1,5 +1,126 @@
+"""Estimates of a network's nodes, by their type."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from golden.contract.ranges import Range
+from hw.blocks import memory
+from hw.estimate.cells import Cells
+from hw.estimate.estimate import estimate
+from hw.estimate.streams import counter_area, outlet_area
+from hw.network.node import Node
+from hw.network.nodes.argmax import Argmax
+from hw.network.nodes.merge import Merge
+from hw.network.nodes.reduce import Reduce
+from hw.network.nodes.replay import Replay
+from hw.network.nodes.rescale import Rescale
+from hw.network.nodes.unit import UnitNode
+from hw.network.outlet import queue_depth
 from hw.targets.area import Area
+from hw.targets.families import Target
 
 
-def node_area(node, target):
-    return Area()
+def node_area(node: Node, target: Target) -> Area:
+    """What a node takes. Where synthesis is free to choose multipliers and memories, these are an ECP5's."""
+    return AREA[type(node)](node, Cells(target))
+
+
+def _unit(node: UnitNode, cells: Cells) -> Area:
+    return sum(estimate(node.config, node.flush).stages.values(), Area())
+
+
+def _rescale(node: Rescale, cells: Cells) -> Area:
+    lane = Area()
+    ranges = []
+    for term in node.terms:
+        ranges.append(term.range)
+        bits = term.range.signed_bits
+        waits = node.products - term.latency(node.target)
+        if term.is_shift:
+            lane += cells.delay(term.beat.bits, waits)
+        else:
+            lane += cells.product(term.beat.shape, term.factor.shape(), bits) + cells.delay(bits, waits)
+    bits = Range(sum(term.low for term in ranges), sum(term.high for term in ranges)).signed_bits
+    if len(ranges) > 1:
+        lane += Area(lut=cells.adder(2, bits), ff=bits)
+    lane += cells.rounded(bits, node.shift, node.limits, node.output.bits)
+    depth = queue_depth(node.pipeline, 1)
+    control = outlet_area(cells, depth, node.output.size) + Area(lut=3, ff=node.pipeline)
+    return lane.times(node.output.lanes) + control
+
+
+def _reduce(node: Reduce, cells: Cells) -> Area:
+    lanes, bits, item = node.beat.lanes, node.result.bits, node.item_beats
+    place = lanes * bits
+    # A place is combined with a comparison and a choice, or with an adder whose one term is gated.
+    choices = 1 if node.operation == "sum" else 2
+    combine = node.kept * lanes * (cells.adder(2, bits) + (choices - 1) * bits)
+    total = Area(lut=combine + node.kept * place, ff=node.open * place)
+    total += cells.delay(node.beat.size, node.reads)
+    if node.in_memory:
+        total += ram_area(cells, item, node.kept * place, behind=node.reads - memory.LATENCY)
+    else:
+        total += Area(ff=item * node.kept * place)
+    total += counter_area(cells, item) + counter_area(cells, node.items) + Area(lut=12, ff=8 + node.kept)
+    address = (item - 1).bit_length()
+    total += Area(ff=node.reads + 1) + cells.delay(address + 2 + node.kept, node.reads + 1)
+    for _ in node.outputs:
+        total += outlet_area(cells, node.reads + 3, node.result.size) + Area(ff=node.result.size + 1, lut=3)
+    return total
+
+
+def _merge(node: Merge, cells: Cells) -> Area:
+    bits, ports = node.beat.size, len(node.inputs)
+    choice = bits * -(-(ports - 1) // (3 if cells.six else 1)) if ports > 1 else 0
+    longest = max(beats for _, beats in node.runs)
+    control = Area() if len(node.runs) == 1 else counter_area(cells, longest) + counter_area(cells, len(node.runs))
+    return control + Area(lut=choice + bits + 4 + 2 * ports, ff=2 * bits + 2)
+
+
+def _replay(node: Replay, cells: Cells) -> Area:
+    depth, bits = node.depth, node.beat.size
+    place = (depth - 1).bit_length()
+    total = ram_area(cells, depth, bits, behind=node.way)
+    total += cells.delay(bits + place, 1 + node.way) + cells.delay(place, node.way) + Area(ff=2 + node.way)
+    for size in (node.pixel_beats, node.factor, node.width, node.factor):
+        total += counter_area(cells, size)
+    total += Area(lut=(4 if cells.six else 8) * place, ff=6 * place + 4)
+    return total + outlet_area(cells, node.reads + 2, bits) + Area(ff=node.reads + bits + 1, lut=3)
+
+
+def _argmax(node: Argmax, cells: Cells) -> Area:
+    bits, lanes, index = node.input.bits, node.input.lanes, node.outputs[0].bits
+    total, level = Area(ff=bits * lanes), 0
+    while lanes > 1:
+        pairs, rest = divmod(lanes, 2)
+        level += 1
+        total += Area(lut=cells.adder(2, bits) + bits + level - 1, ff=bits + level).times(pairs)
+        total += Area(ff=bits + level - 1).times(rest)
+        lanes = pairs + rest
+    total += Area(lut=2 * cells.adder(2, bits) + index, ff=bits + index)
+    total += counter_area(cells, node.frame_inputs[0]) + cells.delay(index + 1, 1 + level)
+    total += Area(lut=index, ff=index + 1)
+    depth = queue_depth(node.pipeline, node.frame_inputs[0])
+    return total + outlet_area(cells, depth, index) + Area(ff=1 + level + node.pipeline, lut=3)
+
+
+def ram_area(cells: Cells, depth: int, bits: int, *, behind: int = 0) -> Area:
+    """`hw.blocks.memory.random_access`, with so many registers ``behind`` it."""
+    if memory.kind(cells.target, depth, read_only=False) == "block":
+        # A Xilinx block RAM keeps one of the registers behind the read, an ECP5's block RAM two.
+        registers = behind + (memory.LATENCY - 1 if cells.six else 0)
+        return Area(bram=cells.block(depth, bits), ff=bits * registers)
+    return cells.lut_memory(depth, bits) + Area(ff=bits * (memory.LATENCY + behind))
+
+
+#: The area of each type of node.
+AREA: Mapping[type[Any], Callable[[Any, Cells], Area]] = {
+    UnitNode: _unit,
+    Rescale: _rescale,
+    Reduce: _reduce,
+    Merge: _merge,
+    Replay: _replay,
+    Argmax: _argmax,
+}

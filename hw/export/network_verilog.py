@@ -24,11 +24,16 @@ FEW = 3
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkCore:
-    """A generated network: its Verilog text and its manifest (see `hw.export.network_manifest`)."""
+    """A generated network: its plan, its Verilog text and its manifest (see `hw.export.network_manifest`)."""
 
-    config: NetworkConfig
+    plan: NetworkPlan
     verilog: str
     manifest: dict[str, Any]
+
+    @property
+    def config(self) -> NetworkConfig:
+        """What the network was asked to be."""
+        return self.plan.config
 
 
 def generate_network(plan: NetworkPlan, *, jobs: int | None = None) -> NetworkCore:
@@ -42,7 +47,7 @@ def generate_network(plan: NetworkPlan, *, jobs: int | None = None) -> NetworkCo
     top = NetworkAxi(Network(plan.schedule, config.target))
     own = write_verilog(rtlil.convert(top, name=config.name, emit_src=False))
     text = _header(plan) + lint_pragmas() + own + "".join(texts)
-    return NetworkCore(config=config, verilog=text, manifest=network_manifest(plan, top.signature))
+    return NetworkCore(plan=plan, verilog=text, manifest=network_manifest(plan, top.signature))
 
 
 def _unit_texts(units: Sequence[UnitNode], jobs: int) -> list[str]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import ClassVar
 
 import numpy as np
@@ -64,6 +65,7 @@ def narrowest_format(values: Range) -> tuple[int, bool]:
     return values.signed_bits - (not signed), signed
 
 
+@lru_cache(maxsize=4)  # of many foldings of a step, each asks for the same layer
 def linear_layer(step: Linear, taken: Result) -> Layer:
     """The layer whose result is that of ``step``, which takes ``taken``.
 

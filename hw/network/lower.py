@@ -21,6 +21,7 @@ from golden.contract.network.max_pool import MaxPool
 from golden.contract.network.network import IMAGE as IMAGE_NAME
 from golden.contract.network.network import naming
 from golden.contract.network.result import Result
+from golden.contract.network.step import Step
 from golden.contract.network.upsample import Upsample
 from hw.network.beat import Beat
 from hw.network.config import NetworkConfig
@@ -56,6 +57,20 @@ def unit_config(config: NetworkConfig, place: int, step: LayerStep | Linear) -> 
         pack=config.pack,
         name=f"{config.name}_{place}_{step.name}",
     )
+
+
+def step_nodes(config: NetworkConfig, step: Step) -> list[Placed]:
+    """The nodes of one step alone. All that it takes comes from the input of their graph.
+
+    Raises `UserError`, naming the step, where a unit cannot be built.
+    """
+    lowering = _Lowering(config)
+    first, folding = config.network.results[step.inputs[0]], config.foldings[step.name]
+    lowering.graph.image = Beat(lanes=folding.simd, bits=first.bits, signed=first.signed)
+    lowering.ports = dict.fromkeys(config.network.results, Port(node=IMAGE))
+    with naming(step.name):
+        LOWER[step.op](step, Context(lowering, config.network.steps.index(step), step, folding))
+    return lowering.graph.nodes
 
 
 class _Lowering:

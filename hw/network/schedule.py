@@ -204,10 +204,12 @@ class _Link:
             if np.array_equal(self._popped(self._offered, taken), self._offered):
                 return True
             depth = 1
-        elif self.edge.narrows:
-            depth = needed_depth(self._offered, self._popped(self._offered + self._latency, taken))
         else:
-            depth = needed_depth(self._adapted(self._offered), taken)
+            pushed, popped = self._adapted(self._offered), taken
+            if self.edge.narrows:
+                pushed, popped = self._offered, self._popped(self._offered + self._latency, taken)
+            depth = needed_depth(pushed, popped)
+            self.edge = replace(self.edge, why=_why(pushed, popped, depth))
         self.edge = replace(self.edge, depth=depth)
         latency = fifo_latency(self.edge.fifo_beat, depth, self._target)
         if latency == self._latency:
@@ -232,3 +234,10 @@ class _Link:
         """When the adapter takes its beats, where its own are taken at ``taken``."""
         a, b = self.edge.given.lanes, self.edge.taken.lanes
         return taken if a == b else adapter.taken(a, b, arrivals, taken)
+
+
+def _why(pushed: np.ndarray, popped: np.ndarray, depth: int) -> str:
+    """When the FIFO is full first."""
+    inside = np.arange(1, len(pushed) + 1) - np.searchsorted(popped, pushed, side="left")
+    first = int(np.argmax(inside == depth))
+    return f"{depth} beats have come and are not taken in cycle {pushed[first]} at full rate, the most at once"

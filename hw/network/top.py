@@ -20,7 +20,7 @@ from hw.network.edges.adapter import Adapter
 from hw.network.edges.fifo import Fifo
 from hw.network.edges.fork import Fork
 from hw.network.edges.pacer import Pacer
-from hw.network.graph import IMAGE, Port
+from hw.network.graph import IMAGE, Placed, Port
 from hw.network.nodes.unit import UnitNode
 from hw.network.schedule import Edge, NetworkSchedule
 from hw.targets.families import Target
@@ -43,7 +43,7 @@ class Network:
         ports = {Port(node=IMAGE): self._image(m, streams)}
         inputs: dict[tuple[int | None, int], Any] = {}
         for number, placed in enumerate(self.schedule.graph.nodes):
-            sources, sinks = self._node(m, placed.node, f"{number}_{placed.step}_{placed.part}")
+            sources, sinks = self._node(m, placed.node, node_name(number, placed))
             ports |= {Port(node=number, output=output): stream for output, stream in enumerate(sources)}
             inputs |= {(number, place): stream for place, stream in enumerate(sinks)}
         inputs[None, 0] = self._output(m, streams)
@@ -130,6 +130,11 @@ class Network:
             wiring.connect(m, source, part.i)
             source = part.o
         wiring.connect(m, source, sink)
+
+
+def node_name(number: int, placed: Placed) -> str:
+    """The name of the instance of a node, the graph's ``number``."""
+    return f"{number}_{placed.step}_{placed.part}"
 
 
 def _trimmed(m: Module, source: Any, beat: Beat, name: str) -> Any:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from amaranth.hdl import signed
 
 from hw.blocks.multiply import product_dsps, takes_dsp
+from hw.plan.config import UnitConfig
+from hw.plan.geometry import Geometry
 from hw.plan.shapes import Shapes
 
 
@@ -39,6 +41,22 @@ def dsp_counts(shapes: Shapes, *, in_fabric: bool | None = None) -> dict[str, in
         acc = signed(shapes.ranges.accumulator.signed_bits)
         counts["requantise"] = shapes.folding.pe * product_dsps(target, acc, shapes.multiplier)
     return counts
+
+
+def fewest_dsps(config: UnitConfig) -> int:
+    """A bound on the multipliers of a unit, far quicker than their number: two tap products share one at best."""
+    layer, target = config.layer.config, config.target
+    if not target.takes_dsp(layer.weight_bits, layer.in_bits + (not layer.in_signed)):
+        return 0
+    return -(-products_a_cycle(config) // (2 if target.packs and config.pack else 1))
+
+
+def products_a_cycle(config: UnitConfig) -> int:
+    """Products with weights in a cycle."""
+    layer, folding = config.layer.config, config.folding
+    geometry = Geometry(config=layer, folding=folding)
+    taps = len(geometry.conv_taps) + len(geometry.attn_taps)
+    return folding.simd * (1 if layer.depthwise else folding.pe) * taps
 
 
 def attention_in_fabric(shapes: Shapes) -> bool:

@@ -1,4 +1,4 @@
-"""``python -m hw.synth``: what a layer's unit costs in an FPGA and how fast it is, from free tools."""
+"""``python -m hw.synth``: what a unit or a network costs in an FPGA and how fast it is, from free tools."""
 
 from __future__ import annotations
 
@@ -7,17 +7,20 @@ from typing import Any
 
 from rich.table import Table
 
-from golden.layers import layer_path, load_layer
+from golden.layers import layer_path, load_model
 from golden.support import cli
 from golden.support.numbers import number
 from golden.support.progress import spinner
 from golden.support.tables import show
 from golden.support.terminal import say
+from hw.export.network_verilog import generate_network
 from hw.export.verilog import generate
-from hw.options import add_unit_options, unit_config
+from hw.network.config import NetworkConfig
+from hw.network.plan import NetworkPlan
+from hw.options import add_unit_options, hardware_config
 from hw.synth.files import FILES, write_report
 from hw.synth.placement import DEVICES, SPEEDS
-from hw.synth.report import report, rows
+from hw.synth.report import areas, model_name, report, rows
 from hw.synth.synthesis import find_goal, synthesise
 from hw.synth.toolchain import require
 from hw.targets.area import RESOURCES
@@ -35,18 +38,19 @@ examples:
 def main(argv: list[str]) -> int:
     args = _parser().parse_args(argv)
     wanted = {name: getattr(args, name) for name in ("device", "speed", "seeds", "clock_mhz")}
-    config = unit_config(args, load_layer(args.layer))
+    config = hardware_config(args, load_model(args.layer))
+    asked = NetworkPlan(config) if isinstance(config, NetworkConfig) else config
     # What cannot work is refused now and not after minutes of work.
-    find_goal(config, **wanted)
+    find_goal(asked, **wanted)
     require("matplotlib", "jinja2")
-    cli.check_folder(args.out, FILES, inputs=[layer_path(args.layer)])
+    cli.check_folder(args.out, FILES, inputs=[layer_path(args.layer), args.folding])
     with spinner("generating Verilog") as status:
-        core = generate(config)
+        core = generate_network(asked) if isinstance(asked, NetworkPlan) else generate(asked)
         synthesis = synthesise(core, **wanted, status=status)
     figures = report(args.layer, core, synthesis)
     files = write_report(figures, synthesis, args.out)
     show(_summary(figures))
-    show(_stages(figures))
+    show(_areas(figures))
     *others, last = files
     say(f"wrote to {args.out}: {', '.join(others)} and {last}")
     return 0
@@ -77,18 +81,19 @@ def _parser() -> cli.Parser:
 
 
 def _summary(figures: dict[str, Any]) -> Table:
-    table = Table(title=f"xvolution: {figures['layer']}", show_header=False)
+    table = Table(title=f"xvolution: {model_name(figures)}", show_header=False)
     for label, text in rows(figures).items():
         table.add_row(label, text)
     return table
 
 
-def _stages(figures: dict[str, Any]) -> Table:
-    table = Table("stage", *RESOURCES, title="where the area goes")
+def _areas(figures: dict[str, Any]) -> Table:
+    kind, parts = areas(figures)
+    table = Table(kind, *RESOURCES, title="where the area goes")
     for column in table.columns[1:]:
         column.justify = "right"
-    for stage, area in figures["stages"].items():
-        table.add_row(stage, *(number(area[key]) for key in RESOURCES.values()))
+    for part, area in parts.items():
+        table.add_row(part, *(number(area[key]) for key in RESOURCES.values()))
     return table
 
 

@@ -1,4 +1,4 @@
-"""The slowest path of a placed unit in words of its stages and signals."""
+"""The slowest path of a placed unit in words of its parts and signals."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from hw.synth.harness import PREFIX
 from hw.synth.netlist import Netlist
-from hw.synth.stages import cell_stages
+from hw.synth.parts import Parts, cell_parts
 
 #: Stage of the registers around the unit.
 HARNESS = "harness"
@@ -37,12 +37,12 @@ class CriticalPath:
         return self.logic_ns + self.routing_ns
 
 
-def critical_path(segments: list[dict[str, Any]], unit: Netlist) -> CriticalPath:
+def critical_path(segments: list[dict[str, Any]], unit: Netlist, parts: Parts) -> CriticalPath:
     """The path of nextpnr's ``segments`` through the cells of ``unit`` and of its harness."""
     routing = [segment for segment in segments if segment["type"] == "routing"]
     packed = [routing[0]["from"]["cell"], *(segment["to"]["cell"] for segment in routing)]
     cells = [cell for name in packed if (cell := _unpacked(name, unit)) is not None]
-    known = cell_stages(unit)
+    known = cell_parts(unit, parts)
     stages = [HARNESS if cell.startswith(PREFIX) else known[cell] for cell in cells]
     routing_ns = sum(segment["delay"] for segment in routing)
     return CriticalPath(

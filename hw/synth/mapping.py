@@ -1,4 +1,4 @@
-"""Synthesis with Yosys: a unit's Verilog becomes a flat netlist of an FPGA family's cells."""
+"""Synthesis with Yosys: the Verilog of a unit or a network becomes a flat netlist of an FPGA family's cells."""
 
 from __future__ import annotations
 
@@ -8,16 +8,24 @@ import re
 from pathlib import Path
 
 from golden.support.cache import cached
+from hw.export.network_verilog import NetworkCore
 from hw.export.verilog import Core
 from hw.synth.netlist import Netlist
-from hw.synth.stages import ATTRIBUTE, stage_of_module
+from hw.synth.parts import ATTRIBUTE, Parts
+from hw.synth.stages import UnitStages
+from hw.synth.steps import NetworkSteps
 from hw.synth.toolchain import YOSYS
 from hw.targets.families import Target
 
 _VERILOG, _JSON, _NETLIST = "unit.v", "netlist.json", "netlist.json.gz"
 
 
-def map_to_cells(core: Core) -> Netlist:
+def parts_of(core: Core | NetworkCore) -> Parts:
+    """The stages of a unit, or the steps of a network."""
+    return NetworkSteps(core.plan) if isinstance(core, NetworkCore) else UnitStages(core.config.name)
+
+
+def map_to_cells(core: Core | NetworkCore) -> Netlist:
     """The netlist of ``core`` in cells of its target's family, from the cache if it is there.
 
     Raises `hw.synth.toolchain.ToolError` where Yosys fails.
@@ -45,16 +53,17 @@ def synthesis_command(target: Target, top: str) -> str:
     return f"synth_ecp5 -top {top} -run :check"
 
 
-def _script(core: Core) -> str:
+def _script(core: Core | NetworkCore) -> str:
     """Commands of one run.
 
     Synthesis' last named step is left out. It would give tool-made names to nets that have none.
     """
+    parts = parts_of(core)
     modules = re.findall(r"^module (\w+)", core.verilog, re.MULTILINE)
     commands = [
         f"read_verilog {_VERILOG}",
         "proc",
-        *(f'setattr -set {ATTRIBUTE} "{stage_of_module(module, core.config.name)}" {module}/c:*' for module in modules),
+        *(f'setattr -set {ATTRIBUTE} "{parts.of_module(module)}" {module}/c:*' for module in modules),
         synthesis_command(core.config.target, core.config.name),
         # Modules that synthesis had to leave alone are dissolved after it. So every netlist is flat.
         "blackbox =A:whitebox",

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 from golden.contract.costs import useful_macs
 from golden.support.numbers import number
+from hw.export.network_verilog import NetworkCore
 from hw.export.verilog import Core
 from hw.synth.mapping import synthesis_command
 from hw.synth.performance import Performance
@@ -17,28 +19,27 @@ from hw.targets.area import RESOURCES, Area
 from hw.targets.devices import CAPACITY
 
 
-def report(layer: str, core: Core, synthesis: Synthesis) -> dict[str, Any]:
-    """Figures of ``core``, the unit of the layer that the user calls ``layer``. A figure that is not known is None.
+def report(model: str, core: Core | NetworkCore, synthesis: Synthesis) -> dict[str, Any]:
+    """Figures of ``core``, made of what the user calls ``model``. A figure that is not known is None.
 
-    ``stages`` has those that the unit consists of. ``capacity`` is what the device has.
+    ``stages`` has those that a unit consists of, ``steps`` all of a network's. ``capacity`` is what the device has.
     """
+    own = _of_network(model, core, synthesis) if isinstance(core, NetworkCore) else _of_unit(model, core, synthesis)
     config, cycles, timing = core.config, core.manifest["timing"], synthesis.timing
     goal = None if timing is None else timing.goal
     area = synthesis.area
     performance = Performance(
-        macs=useful_macs(config.layer.config),
+        macs=_macs(core),
         frame_cycles=cycles["predicted_frame_cycles"],
         dsp=area.dsp,
         fmax_mhz=synthesis.fmax_mhz,
     )
     return {
-        "layer": layer,
+        **own,
         "name": config.name,
         "target": config.target.name,
         "device": goal and goal.device,
         "speed": goal and goal.speed,
-        "simd": config.folding.simd,
-        "pe": config.folding.pe,
         "pack": "auto" if config.pack else "none",
         **dataclasses.asdict(area),
         "capacity": goal and dataclasses.asdict(CAPACITY[goal.device]),
@@ -54,25 +55,58 @@ def report(layer: str, core: Core, synthesis: Synthesis) -> dict[str, Any]:
         "frames_per_second": performance.frames_per_second,
         "gmacs_per_second": performance.gmacs_per_second,
         "dsp_efficiency": performance.dsp_efficiency,
-        # What takes nothing is a stage that this unit does not have.
-        "stages": {stage: dataclasses.asdict(part) for stage, part in synthesis.stages.items() if part != Area()},
-        "memories": core.manifest["memories"],
         "synthesis_command": synthesis_command(config.target, config.name),
         "place_command": timing and " ".join([NEXTPNR.name, *place_options(timing.goal, timing.best_seed)]),
         "versions": dict(synthesis.versions),
     }
 
 
+def _of_unit(layer: str, core: Core, synthesis: Synthesis) -> dict[str, Any]:
+    folding = core.config.folding
+    return {
+        "layer": layer,
+        "simd": folding.simd,
+        "pe": folding.pe,
+        # What takes nothing is a stage that this unit does not have.
+        "stages": {stage: dataclasses.asdict(part) for stage, part in synthesis.parts.items() if part != Area()},
+        "memories": core.manifest["memories"],
+    }
+
+
+def _of_network(network: str, core: NetworkCore, synthesis: Synthesis) -> dict[str, Any]:
+    return {
+        "network": network,
+        "folding": {name: dataclasses.asdict(folding) for name, folding in core.config.foldings.items()},
+        "steps": {step: dataclasses.asdict(part) for step, part in synthesis.parts.items()},
+    }
+
+
+def _macs(core: Core | NetworkCore) -> int:
+    if isinstance(core, NetworkCore):
+        return sum(step.macs for step in core.config.network.steps)
+    return useful_macs(core.config.layer.config)
+
+
+def model_name(figures: Mapping[str, Any]) -> str:
+    """What the user calls the layer or the network."""
+    return figures["layer"] if "layer" in figures else figures["network"]
+
+
+def areas(figures: Mapping[str, Any]) -> tuple[str, dict[str, dict[str, float]]]:
+    """What the area is divided by, ``stage`` or ``step``, and the area of each."""
+    return ("stage", figures["stages"]) if "stages" in figures else ("step", figures["steps"])
+
+
 def rows(figures: dict[str, Any]) -> dict[str, str]:
     """The figures of `report` in words, as the table and the page show them. Figures that are None are left out."""
     shown = {
-        "layer": figures["layer"],
+        "layer": figures.get("layer"),
+        "network": figures.get("network"),
         "target": figures["target"],
         "device": figures["device"] and f"{figures['device']}, speed grade {figures['speed']}",
-        "folding": f"simd {figures['simd']}, pe {figures['pe']}, packing {figures['pack']}",
+        "folding": f"{_folding(figures)}, packing {figures['pack']}",
         **{name: _amount(figures, key) for name, key in RESOURCES.items()},
-        "row store": _memories(figures, "row_store"),
-        "weight store": _memories(figures, "weights"),
+        **_store_rows(figures),
         "Fmax": figures["fmax_mhz"] and _clock(figures),
         "critical path": figures["critical_path"] and _path(figures["critical_path"]),
         "frame": f"{figures['frame_cycles']:,} cycles (ideal {figures['ideal_frame_cycles']:,})",
@@ -87,6 +121,19 @@ def _amount(figures: dict[str, Any], key: str) -> str:
     """How much of a resource the unit takes, and of how much where the device is known."""
     of = f" of {number(figures['capacity'][key])}" if figures["capacity"] else ""
     return f"{number(figures[key])}{of}"
+
+
+def _folding(figures: dict[str, Any]) -> str:
+    if "folding" in figures:
+        sides = [side for folding in figures["folding"].values() for side in folding.values()]
+        return f"{min(sides)} to {max(sides)} lanes"
+    return f"simd {figures['simd']}, pe {figures['pe']}"
+
+
+def _store_rows(figures: dict[str, Any]) -> dict[str, str]:
+    if "memories" not in figures:
+        return {}
+    return {"row store": _memories(figures, "row_store"), "weight store": _memories(figures, "weights")}
 
 
 def _memories(figures: dict[str, Any], name: str) -> str:

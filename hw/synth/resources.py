@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from hw.synth.netlist import Netlist
-from hw.synth.stages import STAGES, cell_stages
+from hw.synth.parts import Parts, cell_parts
 from hw.targets.area import Area
 
 #: LUTs of one cell, for each type of cell that takes any.
@@ -65,9 +65,14 @@ def area(kinds: Iterable[str]) -> Area:
     return total
 
 
-def area_of_stages(netlist: Netlist) -> dict[str, Area]:
-    """The area of each of `hw.synth.stages.STAGES` in a unit's netlist."""
-    kinds: dict[str, list[str]] = {stage: [] for stage in STAGES}
-    for cell, stage in cell_stages(netlist).items():
-        kinds[stage].append(netlist.cells[cell]["type"])
-    return {stage: area(cells) for stage, cells in kinds.items()}
+def area_of_parts(netlist: Netlist, parts: Parts) -> dict[str, Area]:
+    """The area of each of ``parts`` in a netlist."""
+    kinds: dict[str, list[str]] = {part: [] for part in parts.names}
+    for cell, part in cell_parts(netlist, parts).items():
+        kinds[part].append(netlist.cells[cell]["type"])
+    return {part: area(cells) for part, cells in kinds.items()}
+
+
+def total_area(netlist: Netlist) -> Area:
+    """The area of a netlist."""
+    return area(cell["type"] for cell in netlist.cells.values())

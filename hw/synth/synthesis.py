@@ -1,4 +1,4 @@
-"""What a unit costs and how fast it is: Yosys, then for ECP5 nextpnr, and the figures of both."""
+"""What a unit or a network costs and how fast it is: Yosys, then for ECP5 nextpnr, and the figures of both."""
 
 from __future__ import annotations
 
@@ -9,14 +9,18 @@ from typing import Any
 from golden.support.cli import UserError
 from golden.support.numbers import number
 from hw.estimate.choose_folding import check_fit
+from hw.estimate.network import check_network_fit
+from hw.export.network_verilog import NetworkCore
 from hw.export.verilog import Core
+from hw.network.plan import NetworkPlan
 from hw.plan.config import UnitConfig
 from hw.synth.critical_path import CriticalPath, critical_path
 from hw.synth.harness import harnessed
-from hw.synth.mapping import map_to_cells
+from hw.synth.mapping import map_to_cells, parts_of
 from hw.synth.netlist import Netlist
+from hw.synth.parts import Parts
 from hw.synth.placement import Goal, place
-from hw.synth.resources import area_of_stages
+from hw.synth.resources import area_of_parts
 from hw.synth.toolchain import NEXTPNR, YOSYS, require
 from hw.targets.area import RESOURCES, Area
 from hw.targets.devices import CAPACITY
@@ -54,23 +58,23 @@ class Timing:
 
 @dataclass(frozen=True, kw_only=True)
 class Synthesis:
-    """A synthesised unit.
+    """A synthesised unit or network.
 
     Attributes:
-        stages: area of each of `hw.synth.stages.STAGES`.
-        netlist: the unit as Yosys left it.
+        parts: area of each stage of a unit (`hw.synth.stages.STAGES`), or of each step of a network, in order.
+        netlist: the whole as Yosys left it.
         timing: None where the target cannot be placed.
         versions: version of each tool that ran, by the tool's name.
     """
 
-    stages: Mapping[str, Area]
+    parts: Mapping[str, Area]
     netlist: Netlist
     timing: Timing | None
     versions: Mapping[str, str]
 
     @property
     def area(self) -> Area:
-        return sum(self.stages.values(), Area())
+        return sum(self.parts.values(), Area())
 
     @property
     def fmax_mhz(self) -> float | None:
@@ -78,7 +82,7 @@ class Synthesis:
 
 
 def synthesise(
-    core: Core,
+    core: Core | NetworkCore,
     *,
     device: str | None = None,
     speed: int | None = None,
@@ -95,37 +99,42 @@ def synthesise(
     Raises `UserError` as `find_goal` does, and where the device has fewer multipliers, block RAMs or
     flip-flops than Yosys took. Raises `hw.synth.toolchain.ToolError` where a tool fails.
     """
-    goal = find_goal(core.config, device=device, speed=speed, seeds=seeds, clock_mhz=clock_mhz)
+    asked = core.plan if isinstance(core, NetworkCore) else core.config
+    goal = find_goal(asked, device=device, speed=speed, seeds=seeds, clock_mhz=clock_mhz)
     status(f"yosys synthesises {_PATIENCE}")
     netlist = map_to_cells(core)
-    stages = area_of_stages(netlist)
+    parts = parts_of(core)
+    areas = area_of_parts(netlist, parts)
     if goal is not None:
-        _check_room(sum(stages.values(), Area()), goal.device)
+        _check_room(sum(areas.values(), Area()), goal.device)
     tools = (YOSYS,) if goal is None else (YOSYS, NEXTPNR)
     return Synthesis(
-        stages=stages,
+        parts=areas,
         netlist=netlist,
-        timing=None if goal is None else _time(netlist, goal, status),
+        timing=None if goal is None else _time(netlist, parts, goal, status),
         versions={tool.name: tool.version for tool in tools},
     )
 
 
-def find_goal(config: UnitConfig, **given: Any) -> Goal | None:
-    """What place-and-route is to do for a unit, or None where its target cannot be placed.
+def find_goal(asked: UnitConfig | NetworkPlan, **given: Any) -> Goal | None:
+    """What place-and-route is to do for a unit or a network, or None where its target cannot be placed.
 
     Args:
         given: fields of `Goal`; None stands for the default.
 
     Raises `UserError` for values that `Goal` refuses, for any values with a target that cannot be placed,
-    and for a unit that the device surely cannot hold (`hw.estimate.choose_folding.check_fit`). Raises
-    `hw.synth.toolchain.MissingTool` unless the tools are there.
+    and for what the device surely cannot hold (`hw.estimate.choose_folding.check_fit`,
+    `hw.estimate.network.check_network_fit`). Raises `hw.synth.toolchain.MissingTool` unless the tools are there.
     """
     given = {name: value for name, value in given.items() if value is not None}
-    target = config.target.name
+    target = asked.config.target.name if isinstance(asked, NetworkPlan) else asked.target.name
     if target in PLACEABLE:
         goal = Goal(**given)
         require(YOSYS.package, NEXTPNR.package)
-        check_fit(config, goal.device)
+        if isinstance(asked, NetworkPlan):
+            check_network_fit(asked, goal.device)
+        else:
+            check_fit(asked, goal.device)
         return goal
     for name, value in given.items():
         placed = " and ".join(PLACEABLE)
@@ -135,17 +144,17 @@ def find_goal(config: UnitConfig, **given: Any) -> Goal | None:
 
 
 def _check_room(area: Area, device: str) -> None:
-    """Raise `UserError` where the unit has more of a resource than ``device``. nextpnr would notice after minutes.
+    """Raise `UserError` where ``device`` has less of a resource. nextpnr would notice after minutes.
 
     LUTs are left to nextpnr: what it packs into them differs from their number.
     """
     for name, key in RESOURCES.items():
         takes, has = getattr(area, key), getattr(CAPACITY[device], key)
         if key != "lut" and takes > has:
-            raise UserError(f"the unit does not fit {device}, it takes {number(takes)} {name} of {number(has)}")
+            raise UserError(f"the design does not fit {device}, it takes {number(takes)} {name} of {number(has)}")
 
 
-def _time(netlist: Netlist, goal: Goal, status: Callable[[str], None]) -> Timing:
+def _time(netlist: Netlist, parts: Parts, goal: Goal, status: Callable[[str], None]) -> Timing:
     surrounded = harnessed(netlist)
     runs = {}
     for seed in range(1, goal.seeds + 1):
@@ -155,6 +164,6 @@ def _time(netlist: Netlist, goal: Goal, status: Callable[[str], None]) -> Timing
     return Timing(
         goal=goal,
         seeds={seed: run.fmax_mhz for seed, run in runs.items()},
-        critical_path=critical_path(best.path, netlist),
+        critical_path=critical_path(best.path, netlist, parts),
         files=best.files,
     )

@@ -18,7 +18,8 @@ from pathlib import Path
 from hw.export.verilog import Core
 from hw.plan.config import DEFAULT_NAME
 from hw.synth.netlist import Netlist
-from hw.synth.stages import ATTRIBUTE, cell_stages, stage_of_module
+from hw.synth.parts import ATTRIBUTE, cell_parts
+from hw.synth.stages import UnitStages
 from hw.synth.toolchain import YOSYS
 from sim.evidence.gates import read_primitives
 
@@ -101,7 +102,7 @@ def draw(core: Core, count: int, *, seed: int) -> list[Mutant]:
         _yosys(core, [f"write_json -noscopeinfo {_NETLIST}", listing], folder)
         module = json.loads((folder / _NETLIST).read_text())["modules"][DEFAULT_NAME]
         lines = (folder / _DRAWN).read_text().splitlines()
-    stages = cell_stages(Netlist(module))
+    stages = cell_parts(Netlist(module), UnitStages(DEFAULT_NAME))
     drawn = dict.fromkeys(_mutant(line, stages) for line in lines)
     return [mutant for mutant in drawn if not CLOCK.fullmatch(mutant.port)][:count]
 
@@ -132,11 +133,12 @@ def _yosys(core: Core, commands: Sequence[str], folder: Path) -> None:
     """Run ``commands`` on the flat netlist of a unit. Each cell has its stage as an attribute."""
     (folder / _UNIT).write_text(core.verilog)
     modules = re.findall(r"^module (\w+)", core.verilog, re.MULTILINE)
+    stages = UnitStages(DEFAULT_NAME)
     script = [
         *read_primitives(core.verilog, folder),
         f"read_verilog {_UNIT}",
         "proc",
-        *(f'setattr -set {ATTRIBUTE} "{stage_of_module(module, DEFAULT_NAME)}" {module}/c:*' for module in modules),
+        *(f'setattr -set {ATTRIBUTE} "{stages.of_module(module)}" {module}/c:*' for module in modules),
         f"hierarchy -top {DEFAULT_NAME}",
         "flatten",
         "opt_clean",

@@ -125,7 +125,7 @@ def synthesised(core: Core, **options: Any) -> Synthesis:
     wanted = {name: value for name, value in options.items() if name != "status"}
     find_goal(core.config, **wanted)
     netlist = Netlist({"cells": {}, "ports": {}, "netnames": {}})
-    return Synthesis(stages={stage: Area(lut=1) for stage in STAGES}, netlist=netlist, timing=None, versions={})
+    return Synthesis(parts={stage: Area(lut=1) for stage in STAGES}, netlist=netlist, timing=None, versions={})
 
 
 def fuzzed(seed: int, *case: Any) -> scripts.fuzz.Outcome:

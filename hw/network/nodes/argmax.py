@@ -85,13 +85,13 @@ class _Argmax(wiring.Component):
         node = self._node
         lanes, [beats] = node.input.lanes, node.frame_inputs
         end = Outlet(m, self.o_0, cycles=node.pipeline, apart=beats)
-        go, ends = Signal(), Signal()
+        go, ends = Signal(name="go"), Signal(name="ends")
         last = Counter(m, beats, go, name="beat").last
         m.d.comb += [self.i_0.ready.eq(end.credit), go.eq(self.i_0.valid & end.credit), ends.eq(go & last)]
 
         index = Signal(node.outputs[0].shape, reset_less=True)
         # The index of the beat's first element, and whether the beat is the frame's first.
-        base, first = Signal.like(index, name="base", reset_less=False), Signal(init=1)
+        base, first = Signal.like(index, name="base", reset_less=False), Signal(init=1, name="first")
         with m.If(go):
             m.d.sync += [base.eq(Mux(last, 0, base + lanes)), first.eq(last)]
         value, lane = self._largest(m, [delay(m, self.i_0.payload[lane], 1) for lane in range(lanes)])

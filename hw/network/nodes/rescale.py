@@ -116,20 +116,21 @@ class Term:
         return Range.of_format(self.beat.bits, self.beat.signed).product(Range(self.multiplier, self.multiplier))
 
     def latency(self, target: Target) -> int:
-        return 0 if self.is_shift else product_latency(target, self.beat.shape, self._factor.shape())
+        return 0 if self.is_shift else product_latency(target, self.beat.shape, self.factor.shape())
 
     def dsps(self, target: Target) -> int:
-        return 0 if self.is_shift else product_dsps(target, self.beat.shape, self._factor.shape())
+        return 0 if self.is_shift else product_dsps(target, self.beat.shape, self.factor.shape())
 
     @property
-    def _factor(self) -> Const:
+    def factor(self) -> Const:
+        """The multiplier as an operand."""
         return Const(self.multiplier, unsigned(self.multiplier.bit_length()))
 
     def product(self, m: Module, target: Target, element: Value, cycles: int) -> Value:
         """The product with ``element``, ``cycles`` cycles later; its `latency`, or more."""
         if self.is_shift:
             return delay(m, element, cycles) << self.multiplier.bit_length() - 1
-        return delay(m, multiply(m, target, element, self._factor), cycles - self.latency(target))
+        return delay(m, multiply(m, target, element, self.factor), cycles - self.latency(target))
 
 
 class _Rescale(wiring.Component):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -12,8 +12,10 @@ from golden.contract.streams import Payload
 from hw.network.beat import Beat
 from hw.network.node import Times, one_a_cycle
 from hw.plan.config import UnitConfig
+from hw.plan.dsp_count import dsp_counts
 from hw.plan.flush import Flush
-from hw.plan.schedule import READ_TO_ROOM, CycleModel
+from hw.plan.geometry import Geometry
+from hw.plan.schedule import READ_TO_ROOM, CycleModel, find_schedule
 from hw.plan.shapes import Shapes
 from hw.unit.timetable import Timetable
 
@@ -34,6 +36,10 @@ class UnitNode:
     def shapes(self) -> Shapes:
         return Shapes(self.config, self.flush)
 
+    @cached_property
+    def geometry(self) -> Geometry:
+        return Geometry(config=self.config.layer.config, folding=self.config.folding)
+
     @property
     def inputs(self) -> tuple[Beat, ...]:
         return (_beat(self.shapes.input_payload),)
@@ -45,7 +51,7 @@ class UnitNode:
     @property
     def frame_inputs(self) -> tuple[int, ...]:
         c = self.config.layer.config
-        return (c.height * c.width * self.shapes.geometry.channel_beats,)
+        return (c.height * c.width * self.geometry.channel_beats,)
 
     @property
     def frame_outputs(self) -> tuple[int, ...]:
@@ -55,7 +61,12 @@ class UnitNode:
     @property
     def interval(self) -> int:
         """Cycles of a frame at full rate, where the next frame completes each."""
-        return self.shapes.schedule.frame_cycles
+        return _interval(self.geometry)
+
+    @property
+    def dsps(self) -> int:
+        """Multipliers."""
+        return sum(dsp_counts(self.shapes).values())
 
     def flushed_at(self, interval: int) -> UnitNode:
         """The unit where a frame comes every ``interval`` cycles, before it is known what it has to wait for."""
@@ -78,6 +89,11 @@ class UnitNode:
     def times(self, arrivals: Sequence[np.ndarray]) -> Times:
         run = _Run(self.shapes, arrivals[0])
         return Times(taken=[run.taken], given=[run.issued + Timetable(self.shapes).latency])
+
+
+@lru_cache(maxsize=4096)  # a network has many units alike, and a choice among foldings asks for each again
+def _interval(geometry: Geometry) -> int:
+    return find_schedule(geometry).frame_cycles
 
 
 def _beat(payload: Payload) -> Beat:

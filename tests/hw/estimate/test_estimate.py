@@ -31,7 +31,7 @@ from hw.plan.dsp_count import dsp_counts
 from hw.plan.reload import Reload
 from hw.plan.shapes import Shapes
 from hw.synth.mapping import map_to_cells
-from hw.synth.resources import area_of_stages
+from hw.synth.resources import total_area
 from hw.synth.stages import STAGES
 from hw.targets.area import Area
 from hw.targets.devices import CAPACITY
@@ -73,7 +73,7 @@ def test_against_synthesis(target: str, simd: int, pe: int, fields: dict[str, An
     config = UnitConfig(layer=layer, folding=Folding(simd=simd, pe=pe), target=TARGETS[target], reload=reload)
     guess = estimate(config)
     core = generate(config)
-    truth = sum(area_of_stages(map_to_cells(core)).values(), Area())
+    truth = total_area(map_to_cells(core))
     assert (guess.dsp, guess.bram) == (truth.dsp, truth.bram)
     assert guess.lut == pytest.approx(truth.lut, rel=TOLERANCE)
     assert guess.ff == pytest.approx(truth.ff, rel=TOLERANCE)
@@ -87,7 +87,7 @@ def test_against_synthesis(target: str, simd: int, pe: int, fields: dict[str, An
 def test_no_unit_is_refused_that_fits(draw: Callable[[np.random.Generator], UnitConfig], seed: int) -> None:
     """What decides alone is exact, and what does not is never as far off as the margin."""
     config = replace(draw(np.random.default_rng([98, seed])), target=TARGETS["ecp5"])
-    guess, truth = estimate(config), sum(area_of_stages(map_to_cells(generate(config))).values(), Area())
+    guess, truth = estimate(config), total_area(map_to_cells(generate(config)))
     assert (guess.dsp, guess.bram) == (truth.dsp, truth.bram)
     assert guess.lut <= CERTAIN * truth.lut and guess.ff <= CERTAIN * truth.ff
 

@@ -13,9 +13,10 @@ from golden.layers.random_layer import random_layer
 from hw.synth.critical_path import critical_path
 from hw.synth.harness import PIN_IN, PIN_OUT, PREFIX, harnessed
 from hw.synth.netlist import Netlist
+from hw.synth.parts import ATTRIBUTE, cell_parts
 from hw.synth.performance import Performance
-from hw.synth.resources import area, area_of_stages
-from hw.synth.stages import ATTRIBUTE, STAGES, cell_stages, stage_of_module
+from hw.synth.resources import area, area_of_parts, total_area
+from hw.synth.stages import STAGES, UnitStages
 from hw.targets.area import Area
 from tests.support.netlists import cell, netlist
 
@@ -67,7 +68,7 @@ def test_unknown_cells_are_not_free() -> None:
     ],
 )
 def test_stage_of_module(module: str, stage: str) -> None:
-    assert stage_of_module(module, "xvolution") == stage
+    assert UnitStages("xvolution").of_module(module) == stage
     assert stage in STAGES
 
 
@@ -99,7 +100,7 @@ def small_unit() -> Netlist:
 
 
 def test_stages_of_cells() -> None:
-    assert cell_stages(small_unit()) == {
+    assert cell_parts(small_unit(), UnitStages("xvolution")) == {
         "$ff$a": "tap_macs",  # its attribute
         "$lut$1": "channel_accumulate",  # two cells forward; names that tools gave do not count
         "$lut$2": "channel_accumulate",
@@ -121,15 +122,15 @@ def test_a_stages_input_does_not_name_its_driver() -> None:
         },
         {"lane_0.requantise.i_acc": [2]},
     )
-    assert cell_stages(unit)["$lut"] == "output_stream"
+    assert cell_parts(unit, UnitStages("xvolution"))["$lut"] == "output_stream"
 
 
 def test_area_of_stages() -> None:
-    stages = area_of_stages(small_unit())
+    stages = area_of_parts(small_unit(), UnitStages("xvolution"))
     assert tuple(stages) == STAGES
     assert stages["channel_accumulate"] == Area(lut=2, ff=1)
     assert stages["requantise"] == Area(dsp=1)
-    assert sum(stages.values(), Area()) == Area(lut=5, ff=2, dsp=2)
+    assert sum(stages.values(), Area()) == total_area(small_unit()) == Area(lut=5, ff=2, dsp=2)
 
 
 # --- the harness ---
@@ -180,7 +181,7 @@ def test_critical_path() -> None:
         segment("routing", 1.0, "$lut$2", "$ff$acc"),
         segment("setup", 0.5, "$ff$acc", "$ff$acc"),
     ]
-    path = critical_path(segments, small_unit())
+    path = critical_path(segments, small_unit(), UnitStages("xvolution"))
     assert path.stages == ["tap_macs", "channel_accumulate"]
     assert (path.start, path.end) == ("lane_0.tap_macs.a", "lane_0.requantise.i_acc")
     assert (path.cells, path.logic_ns, path.routing_ns, path.delay_ns) == (4, 1.5, 3.0, 4.5)
@@ -188,7 +189,7 @@ def test_critical_path() -> None:
 
 def test_critical_path_in_the_harness() -> None:
     segments = [segment("routing", 1.0, f"{PREFIX}ff_12", "lane_0.requantise.U$0")]
-    path = critical_path(segments, small_unit())
+    path = critical_path(segments, small_unit(), UnitStages("xvolution"))
     assert path.stages == ["harness", "requantise"]
     assert (path.start, path.end) == (f"{PREFIX}ff_12", "lane_0.requantise.U$0")
 

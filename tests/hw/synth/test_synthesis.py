@@ -370,7 +370,7 @@ def test_what_turns_out_not_to_fit_is_not_placed(refuse: Refuse, fake: Fake) -> 
         )
     )
     line = refuse("tiny", "--target", "generic", "--device", "ecp5-25f")
-    assert line == "error: the unit does not fit ecp5-25f, it takes 29 DSP of 28\n"
+    assert line == "error: the design does not fit ecp5-25f, it takes 29 DSP of 28\n"
     assert runs() == ["yosys"]
 
 
