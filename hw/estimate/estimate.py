@@ -46,9 +46,8 @@ class Estimate:
         shapes: the unit.
         frame_cycles, latency: cycles from frame to frame, and from the first input to the first output; exact.
         stages: estimated area of each of `hw.synth.stages.STAGES`.
-        dsp, bram: numbers of multipliers and block RAMs (`hw.targets.area.Area`); None where synthesis is free
-            to choose. They are exact but for Xilinx memories of over 1024 wide words, where Yosys mixes
-            shapes of blocks.
+        dsp, bram: numbers of multipliers and block RAMs (`hw.targets.area.Area`), exact; None where synthesis is
+            free to choose.
     """
 
     shapes: Shapes
