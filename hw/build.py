@@ -80,7 +80,11 @@ def unit_files(core: Core) -> dict[str, str | bytes]:
     The manifest that is written also names the other files, with their sha256.
     """
     name = core.config.name
-    others: dict[str, str | bytes] = {**core.memories, **integration_files(core.manifest), **register_files(Shapes(core.config))}
+    others: dict[str, str | bytes] = {
+        **core.memories,
+        **integration_files(core.manifest),
+        **register_files(Shapes(core.config)),
+    }
     manifest = core.manifest | {"files": cli.sha256_of({f"{name}.v": core.verilog, **others})}
     return {f"{name}.v": core.verilog, f"{name}.json": json.dumps(manifest, indent=2) + "\n", **others}
 
