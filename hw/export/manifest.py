@@ -81,7 +81,7 @@ def manifest(unit: Unit, ports: wiring.Signature, files: MemoryFiles | None) -> 
             "m_axis": stream_entry(shapes.output_payload, c.out_channels * c.out_height * c.out_width),
         },
         **({} if config.reload is None else {"reload": _reload(shapes), "weight_image": image_layout(shapes)}),
-        "widths": _widths(shapes),
+        "widths": proven_widths(shapes),
         "memories": _memories(unit),
         **({} if files is None or not files.contents else {"memory_files": memory_files(files.folder, files.contents)}),
         "stages": {
@@ -129,7 +129,7 @@ def stream_entry(payload: Payload, elements: int) -> dict[str, Any]:
     }
 
 
-def _widths(shapes: Shapes) -> list[dict[str, Any]]:
+def proven_widths(shapes: Shapes) -> list[dict[str, Any]]:
     """Every intermediate's proven range, its bits, and what the bound follows from."""
     c, ranges = shapes.layer.config, shapes.ranges
     taps = "largest sum over a channel's {} taps, each weight with its worst input"
