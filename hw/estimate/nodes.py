@@ -81,7 +81,7 @@ def _merge(node: Merge, cells: Cells) -> Area:
     choice = bits * -(-(ports - 1) // (3 if cells.six else 1)) if ports > 1 else 0
     longest = max(beats for _, beats in node.runs)
     control = Area() if len(node.runs) == 1 else counter_area(cells, longest) + counter_area(cells, len(node.runs))
-    return control + Area(lut=choice + bits + 4 + 2 * ports, ff=2 * bits + 2)
+    return control + Area(lut=choice + bits + 2 + ports, ff=2 * bits + 2)
 
 
 def _replay(node: Replay, cells: Cells) -> Area:
