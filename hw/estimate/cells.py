@@ -6,7 +6,7 @@ synthesised units. It is called fitted where it stands.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from amaranth.hdl import Shape
@@ -14,15 +14,31 @@ from amaranth.hdl import Shape
 from golden.contract.ranges import Range
 from hw.blocks.memory import dp16kd_layout
 from hw.blocks.multiply import NARROW_LIMB, signed_width, takes_dsp
+from hw.estimate.inference import Ram, infer
 from hw.targets.area import Area
 from hw.targets.families import Target
 from hw.targets.primitives import DSP_LATENCY
 
-#: Words by bits of a word of Xilinx block RAMs, as simple dual-port or read-only memory: of a half and a whole block.
-_HALF_BLOCK = {36: 512, 18: 1024, 9: 2048, 4: 4096, 2: 8192, 1: 16384}
-_BLOCK = {72: 512, 36: 1024, 18: 2048, 9: 4096, 4: 8192, 2: 16384, 1: 32768}
-#: What Yosys takes a half and a whole block to cost. It chooses the cheapest.
-_HALF_COST, _BLOCK_COST = 129, 257
+#: Xilinx block RAMs, as simple dual-port or read-only memory: a half and a whole block.
+_XILINX_BLOCKS = (
+    Ram(
+        words={1: 16384, 2: 8192, 4: 4096, 9: 2048, 18: 1024, 36: 512},
+        cost=129,
+        byte=9,
+        area=Area(bram=0.5),
+    ),
+    Ram(
+        words={1: 32768, 2: 16384, 4: 8192, 9: 4096, 18: 2048, 36: 1024, 72: 512},
+        cost=257,
+        byte=9,
+        area=Area(bram=1),
+    ),
+)
+#: An ECP5's block RAM with separate ports for reading and writing. Its write port always has 36 bits.
+_ECP5_BLOCKS = (
+    Ram(words={9: 2048, 18: 1024, 36: 512}, cost=128, byte=9, hides=False, area=Area(bram=1)),
+    Ram(words={1: 16384, 2: 8192, 4: 4096, 9: 2048, 18: 1024}, cost=128, byte=9, hides=False, area=Area(bram=1)),
+)
 #: A chain of at least so many registers becomes a shift register where there are any.
 _SHIFT_REGISTER = 3
 
@@ -57,35 +73,38 @@ class Cells:
 
     def memory(self, depth: int, width: int) -> Area:
         """A memory without attribute, which synthesis keeps in LUTs or block RAM, whichever it takes for cheaper."""
-        # The thresholds are Yosys's, found by trying depths and widths. A memory that one row of LUT RAM holds
-        # stays there.
-        small = self.lut_memory(depth, width)
-        if self.six:
-            blocks = self.block(depth, width)
-            in_block = depth > 64 and small.lut * 2 > blocks * _BLOCK_COST
-        else:
-            # With separate ports a block has words of 36 bits.
-            blocks = -(-width // 36)
-            in_block = depth > 16 and small.lut > 152 * blocks
-        return Area(bram=blocks) if in_block else small
+        blocks = _XILINX_BLOCKS if self.six else _ECP5_BLOCKS
+        memory = infer([*self._lut_rams, *blocks], depth, width, written=True)
+        area = memory.area + Area(lut=self._choice(memory.banks) * width)
+        if memory.ram.hides:
+            return area
+        # What is written is kept beside the memory until reads may see it.
+        return area + Area(lut=width, ff=2 * width + 3 * (depth - 1).bit_length() + (memory.banks - 1).bit_length())
 
     def lut_memory(self, depth: int, width: int) -> Area:
         """A memory in LUTs with a read port of its own."""
-        words, bits = self.fabric.ram_words, self.fabric.ram_bits
-        if self.fabric.ram_deepens and depth > words:
-            words, bits = words * 2, bits // 2
-        return Area(lut=self.fabric.ram_luts * -(-width // bits) * -(-depth // words))
+        memory = infer(self._lut_rams, depth, width, written=True)
+        return memory.area + Area(lut=self._choice(memory.banks) * width)
 
-    def block(self, depth: int, width: int, *, read_only: bool = False) -> float:
-        """Block RAMs of a memory that lies in them."""
-        if not self.six:
-            return dp16kd_layout(depth, width, read_only=read_only).blocks
+    @property
+    def _lut_rams(self) -> list[Ram]:
+        fabric = self.fabric
+        shapes = {fabric.ram_bits: fabric.ram_words}
+        if fabric.ram_deepens:
+            shapes[fabric.ram_bits // 2] = fabric.ram_words * 2
+        return [Ram(words=shapes, cost=fabric.ram_cost, scaled=fabric.ram_scaled, area=Area(lut=fabric.ram_luts))]
 
-        def cheapest(shapes: Mapping[int, int]) -> int:
-            return min(-(-width // bits) * -(-depth // words) for bits, words in shapes.items())
+    def _choice(self, banks: int) -> int:
+        """LUTs of choosing one of as many bits. A LUT6 chooses between four, a LUT4 between two."""
+        return -(-(banks - 1) // 3) if self.six else banks - 1
 
-        half, whole = cheapest(_HALF_BLOCK), cheapest(_BLOCK)
-        return half / 2 if half * _HALF_COST <= whole * _BLOCK_COST else whole
+    def block(self, depth: int, width: int, *, read_only: bool = False) -> Area:
+        """A memory that lies in block RAMs."""
+        if self.six:
+            memory = infer(_XILINX_BLOCKS, depth, width, written=not read_only)
+            return memory.area + Area(lut=self._choice(memory.banks) * width)
+        layout = dp16kd_layout(depth, width, read_only=read_only)
+        return Area(bram=layout.blocks, lut=self._choice(layout.banks) * width)
 
     def product(self, a: Shape, b: Shape, bits: int, *, alike: float = 0, in_fabric: bool = False) -> Area:
         """A `multiply` with ``bits`` bits of result. A share ``alike`` of the narrower operand's bits is fixed."""

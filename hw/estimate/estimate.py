@@ -46,9 +46,8 @@ class Estimate:
         shapes: the unit.
         frame_cycles, latency: cycles from frame to frame, and from the first input to the first output; exact.
         stages: estimated area of each of `hw.synth.stages.STAGES`.
-        dsp, bram: numbers of multipliers and block RAMs (`hw.targets.area.Area`); None where synthesis is free
-            to choose. They are exact but for Xilinx memories of over 1024 wide words, where Yosys mixes
-            shapes of blocks.
+        dsp, bram: numbers of multipliers and block RAMs (`hw.targets.area.Area`), exact; None where synthesis is
+            free to choose.
     """
 
     shapes: Shapes
@@ -128,15 +127,15 @@ def _row_store(shapes: Shapes, cells: Cells, kind: Kind) -> Area:
     words = cells.delay(slots * group, fabric)
     registers = rows * group + pixel
     control = address + rows * (3 + select) + slots + 3 * select - 1
-    # A four-to-one choice takes a LUT6, or two LUT4.
-    choice = 0 if slots == 1 else -(-slots // 4) if cells.six else -(-slots // 2)
+    # A four-to-one choice takes a LUT6, or two LUT4. In a single row of centres there is nothing to blank.
+    choice = 0 if slots == 1 and g.rows == (0,) else -(-slots // 4) if cells.six else -(-slots // 2)
     writer_luts, writer_registers = kind.beat_writer(shapes, cells)
     # Whose frames are one pixel needs no columns and rows to be counted. The factor is fitted.
     control_luts = (12 + writer_luts) * (0.5 if c.height * c.width == 1 else 1)
     luts = rows * group * choice + control_luts + 40 * (stride - 1)
     logic = words + Area(lut=round(luts), ff=registers + control + writer_registers)
     if in_block:
-        return logic + Area(bram=cells.block(depth, pixel)).times(slots * c.stride)
+        return logic + cells.block(depth, pixel).times(slots * c.stride)
     return logic + cells.lut_memory(depth, pixel).times(slots * stride)
 
 
@@ -291,7 +290,8 @@ def _top(shapes: Shapes, cells: Cells, times: Timetable) -> Area:
     total = Area(lut=4, ff=4)
     if shapes.target.lane_registers:
         operands = shapes.lane_taps.size + (shapes.lane_weights.size if shapes.weight_depth > 1 else 0)
-        operands += shapes.multiplier.width * shapes.plan.outputs if shapes.constant_depth > 1 else 0
+        if shapes.constant_depth > 1 and not shapes.raw:
+            operands += shapes.multiplier.width * shapes.plan.outputs
         if shapes.heads is not None:
             operands += shapes.sims.size
         elif shapes.geometry.attn_taps:
@@ -302,9 +302,10 @@ def _top(shapes: Shapes, cells: Cells, times: Timetable) -> Area:
     elif shapes.geometry.attn_taps:
         total += cells.delay(element * shapes.folding.simd, lane.centre)
     constant = index_shape(shapes.constant_depth).width if shapes.constant_depth > 1 else 0
+    last_constant = lane.bias if shapes.raw else lane.multiplier
     beat = index_shape(shapes.geometry.channel_beats).width + index_shape(shapes.layer.config.out_width).width
     total += cells.delay(beat + index_shape(shapes.weight_depth).width, max(0, at_lane - 3))
-    total += cells.delay(constant, max(0, at_lane + lane.multiplier - 3))
+    total += cells.delay(constant, max(0, at_lane + last_constant - 3))
     if shapes.beats_per_output > 1:
         total += cells.delay(2, at_lane + lane.bias)
     # Valid bits have a reset, so they are never in a shift register.

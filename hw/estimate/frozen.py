@@ -42,7 +42,7 @@ class FrozenKind:
                 total += sum((_words(cells, depth, b * shapes.lanes) for b in bits), Area()) + Area(ff=address * 3)
         constants = shapes.constant_depth
         if constants > 1:
-            for shape in (shapes.bias, shapes.multiplier):
+            for shape in (shapes.bias,) if shapes.raw else (shapes.bias, shapes.multiplier):
                 if kind(shapes.target, constants, read_only=True) == "block":
                     total += _words(cells, constants, shape.width).times(shapes.folding.pe)
                 else:
@@ -65,7 +65,7 @@ def _words(cells: Cells, depth: int, bits: int) -> Area:
     """A read-only memory of ``bits`` bits a word, with what is registered behind it."""
     if kind(cells.target, depth, read_only=True) == "block":
         in_block = cells.target.block_memory is not None
-        return Area(bram=cells.block(depth, bits, read_only=True), ff=0 if in_block else bits)
+        return cells.block(depth, bits, read_only=True) + Area(ff=0 if in_block else bits)
     different = _different(depth, bits)
     luts = different * -(-depth // (64 if cells.six else 16)) if depth > 4 else different // 3
     return Area(lut=luts, ff=2 * different)

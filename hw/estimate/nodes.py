@@ -125,7 +125,7 @@ def ram_area(cells: Cells, depth: int, bits: int, *, behind: int = 0) -> Area:
     if memory.kind(cells.target, depth, read_only=False) == "block":
         # A Xilinx block RAM keeps one of the registers behind the read, an ECP5's block RAM two.
         registers = behind + (memory.LATENCY - 1 if cells.six else 0)
-        return Area(bram=cells.block(depth, bits)) + cells.delay(bits, registers)
+        return cells.block(depth, bits) + cells.delay(bits, registers)
     return cells.lut_memory(depth, bits) + cells.delay(bits, memory.LATENCY + behind)
 
 

@@ -73,7 +73,7 @@ def _store(shapes: Shapes, cells: Cells, depth: int, widths: Sequence[int], skew
     for width in widths:
         if kind(shapes.target, words, read_only=False) == "block":
             # A Xilinx block RAM keeps one of the two registers behind the read, an ECP5's block RAM keeps both.
-            total += Area(bram=cells.block(words, width), ff=width if cells.six else 0)
+            total += cells.block(words, width) + Area(ff=width if cells.six else 0)
         else:
             total += cells.lut_memory(words, width) + Area(ff=2 * width)
         # Whether the word that is written is the bank's.

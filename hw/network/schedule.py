@@ -71,7 +71,7 @@ class NetworkSchedule:
         interval: cycles from a frame's last output beat to the next frame's, in the long run.
         first_intervals: those before, where they differ.
         latency: cycles from the first input beat to the first output beat.
-        node_latencies: for each node, cycles from its first input beat to its first output beat.
+        first_taken, first_given: for each node, when it takes its first beat, and when it gives its first.
     """
 
     graph: Graph
@@ -79,7 +79,8 @@ class NetworkSchedule:
     interval: int
     first_intervals: Sequence[int]
     latency: int
-    node_latencies: Sequence[int]
+    first_taken: Sequence[int]
+    first_given: Sequence[int]
 
 
 def find_schedule(graph: Graph, interval: int, target: Target) -> NetworkSchedule:
@@ -118,7 +119,8 @@ class _Run:
         self._interval, self._frames, self._target = interval, frames, target
         self._graph = replace(graph, nodes=list(graph.nodes))
         self._edges: list[Edge] = []
-        self._latencies: list[int] = []
+        self._first_taken: list[int] = []
+        self._first_given: list[int] = []
         self._offered = {Port(node=IMAGE): pace(graph.image_beats, interval, graph.image_beats * frames)}
         for number, placed in enumerate(graph.nodes):
             self._run_node(number, placed)
@@ -135,7 +137,8 @@ class _Run:
             interval=self._interval,
             first_intervals=[int(cycles) for cycles in intervals[:transient]],
             latency=int(self._output[0]),
-            node_latencies=self._latencies,
+            first_taken=self._first_taken,
+            first_given=self._first_given,
         )
 
     def _run_node(self, number: int, placed: Placed) -> None:
@@ -153,7 +156,15 @@ class _Run:
         for output, given in enumerate(times.given):
             self._offered[Port(node=number, output=output)] = given
             self._check_steady(given)
-        self._latencies.append(int(times.given[0][0] - min(taken[0] for taken in times.taken)))
+        self._forget(number)
+        self._first_taken.append(int(min(taken[0] for taken in times.taken)))
+        self._first_given.append(int(times.given[0][0]))
+
+    def _forget(self, number: int) -> None:
+        """Drop the times of ports that no node behind ``number`` takes beats from. They are millions of numbers."""
+        behind = {source for placed in self._graph.nodes[number + 1 :] for source in placed.sources}
+        for port in set(self._offered) - behind - {self._graph.output}:
+            del self._offered[port]
 
     def _times(self, node: Any, arrivals: Sequence[np.ndarray]) -> tuple[Node, Times]:
         """When the beats of a node move. What the node has to know of the run is in the node that is returned."""

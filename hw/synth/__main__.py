@@ -45,7 +45,10 @@ def main(argv: list[str]) -> int:
     require("matplotlib", "jinja2")
     cli.check_folder(args.out, FILES, inputs=[layer_path(args.layer), args.folding])
     with spinner("generating Verilog") as status:
-        core = generate_network(asked) if isinstance(asked, NetworkPlan) else generate(asked)
+        inline = args.inline
+        core = (
+            generate_network(asked, inline=inline) if isinstance(asked, NetworkPlan) else generate(asked, inline=inline)
+        )
         synthesis = synthesise(core, **wanted, status=status)
     figures = report(args.layer, core, synthesis)
     files = write_report(figures, synthesis, args.out)

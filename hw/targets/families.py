@@ -25,6 +25,8 @@ class Fabric:
         lut_inputs: inputs of a LUT.
         shift_register: registers without reset that one LUT replaces; 0 where a LUT cannot.
         ram_words, ram_bits, ram_luts: words, bits of a word, and LUTs of one LUT RAM.
+        ram_cost, ram_scaled: what Yosys takes one LUT RAM to cost, and the part of it that is in proportion to the
+            bits in use.
         ram_deepens: whether a LUT RAM may have twice the words at half the bits.
         block_kbit: size of a block RAM.
         adds_in_dsp: whether synthesis moves adders beside a product into a DSP.
@@ -35,6 +37,8 @@ class Fabric:
     ram_words: int = 16
     ram_bits: int = 4
     ram_luts: int = 6
+    ram_cost: float = 4
+    ram_scaled: float = 0
     ram_deepens: bool = False
     block_kbit: int = 18
     adds_in_dsp: bool = False
@@ -92,11 +96,13 @@ _XC7_FABRIC = Fabric(
     ram_words=32,
     ram_bits=6,
     ram_luts=4,
+    ram_cost=8,
+    ram_scaled=7,
     ram_deepens=True,
     block_kbit=36,
     adds_in_dsp=True,
 )
-_XCUP_FABRIC = replace(_XC7_FABRIC, ram_bits=14, ram_luts=8, adds_in_dsp=False)
+_XCUP_FABRIC = replace(_XC7_FABRIC, ram_bits=14, ram_luts=8, ram_cost=16, ram_scaled=16, adds_in_dsp=False)
 
 GENERIC = Target(name="generic")
 ECP5 = Target(

@@ -4,7 +4,8 @@
 //   stimulus.bin  input beats, most significant byte first
 //   outputs.hex   output beats as they come, hexadecimal digits without a separator
 //   events.txt    one event a line, its name and the cycle, then for
-//                 "last" (output with TLAST) the output beat, for "end" the input beats taken
+//                 "last" (output with TLAST) the output beat, for "end" the input beats taken;
+//               after a reset only what comes behind it
 //
 // Plusargs, all decimal:
 //   beats       output beats to expect
@@ -12,6 +13,7 @@
 //   patience    cycles without any transfer after which the unit counts as hung
 //   idle, stall             probability of a cycle without input / of a stalled output, in 1/65536
 //   idle_seed, stall_seed   where their patterns start, not 0; the same on every simulator
+//   reset_at    cycle behind which the unit is reset for one cycle, and all begins again; 0: never
 `timescale 1ns / 1ns
 module bulk #(
     parameter IN_BITS = 8,
@@ -39,7 +41,7 @@ module bulk #(
     );
 
     integer stimulus, outputs, events;
-    reg [63:0] expected;
+    reg [63:0] expected, reset_at;
     reg [31:0] drain, patience, idle, stall, idle_pattern, stall_pattern;
     reg complete = 0;
     initial begin
@@ -49,15 +51,38 @@ module bulk #(
             && $value$plusargs("idle=%d", idle)
             && $value$plusargs("stall=%d", stall)
             && $value$plusargs("idle_seed=%d", idle_pattern)
-            && $value$plusargs("stall_seed=%d", stall_pattern);
+            && $value$plusargs("stall_seed=%d", stall_pattern)
+            && $value$plusargs("reset_at=%d", reset_at);
         if (!complete) begin
             $display("bulk: a plusarg is missing");
             $finish;
         end
-        stimulus = $fopen("stimulus.bin", "rb");
-        outputs = $fopen("outputs.hex", "w");
-        events = $fopen("events.txt", "w");
+        open;
     end
+
+    task open;
+        begin
+            stimulus = $fopen("stimulus.bin", "rb");
+            outputs = $fopen("outputs.hex", "w");
+            events = $fopen("events.txt", "w");
+        end
+    endtask
+
+    // What was before the reset leaves no trace.
+    task start_again;
+        begin
+            $fclose(stimulus);
+            $fclose(outputs);
+            $fclose(events);
+            open;
+            $fwrite(events, "reset %0d\n", cycle);
+            s_axis_tvalid <= 0;
+            taken <= 0;
+            beats <= 0;
+            quiet <= 0;
+            stalled <= 0;
+        end
+    endtask
 
     // Marsaglia's xorshift32: plain logic, so that a seed means the same pattern everywhere.
     function [31:0] xorshift(input [31:0] state);
@@ -92,11 +117,12 @@ module bulk #(
 
     always @(posedge aclk) begin
         cycle <= cycle + 1;
-        aresetn <= cycle >= RESET_CYCLES;
+        aresetn <= cycle >= RESET_CYCLES && (cycle != reset_at || reset_at == 0);
         idle_pattern <= xorshift(idle_pattern);
         stall_pattern <= xorshift(stall_pattern);
         m_axis_tready <= stall_pattern[15:0] >= stall;
 
+        if (!aresetn && reset_at != 0 && cycle == reset_at + 1) start_again;
         if (aresetn && !done) begin
             if (!s_axis_tvalid || s_axis_tready) begin
                 if (idle_pattern[15:0] < idle) begin

@@ -27,6 +27,7 @@ class Recording:
         undefined: whether an output beat has an undefined bit.
         first_input, first_output: cycles of the first transfers; None if there were none.
         ends: ``(cycle, beat)`` of each output transfer with TLAST.
+        reset: whether the unit was reset in the run; all else counts from there.
         taken: input beats that the unit took.
         cycles: length of the run.
         seconds: time that the simulator took.
@@ -38,6 +39,7 @@ class Recording:
     first_input: int | None
     first_output: int | None
     ends: list[tuple[int, int]]
+    reset: bool
     taken: int
     cycles: int
     seconds: float
@@ -62,6 +64,7 @@ class Recording:
             first_input=events["input"][0][0] if "input" in events else None,
             first_output=events["output"][0][0] if "output" in events else None,
             ends=[(cycle, beat) for cycle, beat in events.get("last", [])],
+            reset="reset" in events,
             taken=taken,
             cycles=cycles,
             seconds=float((folder / "seconds.txt").read_text()),

@@ -41,6 +41,7 @@ def simulate(
     idle: float = 0.0,
     stall: float = 0.0,
     seed: int = 0,
+    reset_at: int = 0,
     waves: Path | None = None,
     coverage: Path | None = None,
     plusargs: Mapping[str, int] | None = None,
@@ -55,6 +56,8 @@ def simulate(
         idle: probability of a cycle without input, 0 to 0.99.
         stall: probability of a cycle that does not take output, 0 to 0.99.
         seed: seed of the random patterns of ``idle`` and ``stall``.
+        reset_at: cycle behind which the unit is reset for one cycle. The frames are then streamed from the first on,
+            and all that is said of the run counts from there. 0: never.
         waves: waveform file to write.
         coverage: file to write that says what was exercised, see `sim.evidence.coverage`.
         plusargs: plusargs for the unit's side.
@@ -64,6 +67,7 @@ def simulate(
     Raises:
         UserError: for frames outside the format, or without the simulator's tools.
         SimulationError: if the simulator is stopped or crashes.
+        ValueError: if the run has ended before it comes to ``reset_at``.
     """
     model = reference(core)
     source, sink = model.source, model.sink
@@ -81,6 +85,7 @@ def simulate(
         "stall": round(stall / PROBABILITY_STEP),
         "idle_seed": int(idle_seed),
         "stall_seed": int(stall_seed),
+        "reset_at": reset_at,
         **(plusargs or {}),
     }
     widths = {"IN_BITS": 8 * source.bytes, "OUT_BITS": 8 * sink.bytes}
@@ -100,6 +105,8 @@ def simulate(
         for trouble in filter(None, verdicts.values()):
             raise SimulationError(f"{simulator} failed: {trouble}")
         recording = Recording.read(folder, sink.bytes)
+        if recording.reset != bool(reset_at):
+            raise ValueError(f"reset_at {reset_at} is behind the end of the run")
         if coverage:
             shutil.copy(folder / COVERAGE_FILE, coverage)
 

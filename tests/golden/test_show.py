@@ -11,7 +11,6 @@ import pytest
 from golden import show
 from golden.contract.layer_file import write_layer
 from golden.contract.network.network_file import write_network
-from golden.contract.network.ops import STEPS
 from golden.layers import load_layer
 from golden.layers.random_network import random_network
 from tests.support.refusals import Refuse, refusal
@@ -22,10 +21,6 @@ NETWORK = random_network(np.random.default_rng(7), steps=10)
 @pytest.fixture
 def refuse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Refuse:
     return refusal(show.main, lambda: sorted(tmp_path.rglob("*")), monkeypatch, capsys)
-
-
-def test_every_op_has_a_colour() -> None:
-    assert set(show.COLOURS) == set(STEPS)
 
 
 def test_table_and_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

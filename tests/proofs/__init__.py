@@ -6,6 +6,7 @@ What proofs are made of, and what runs them:
 `proof`         a proof, its harness and its planted bugs
 `inside`        registers and memory words of a component, for lemmas
 `walk`          a simple reference of the order of reads
+`streams`       what is assumed of every input, and claimed of every output
 `catalogue`     all proofs
 `generate`      writes harnesses as RTLIL, with a bug or without
 `solve`         proves harnesses with Yosys and Z3
@@ -28,5 +29,9 @@ What is proven, in the order of the data flow:
 `queue`          the queue
 `output_stream`  the output stream
 `liveness`       the time until an output
+`join`           the node of a network that joins two operands
+`fork`           the fork to several consumers
+`width_adapter`  the width adapter
+`fifo`           the FIFO between nodes
 ===============  =========================================================
 """

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from tests.proofs import (
     axi_lite,
+    fifo,
+    fork,
     frame_sets,
     frame_walk,
+    join,
     liveness,
     output_stream,
     packed,
@@ -15,6 +18,7 @@ from tests.proofs import (
     rounding,
     row_store,
     weight_loader,
+    width_adapter,
 )
 from tests.proofs.proof import Bug, Proof
 
@@ -34,6 +38,10 @@ PROOFS: dict[str, Proof] = {
         frame_sets.PROOF,
         weight_loader.PROOF,
         register_file.PROOF,
+        join.PROOF,
+        fork.PROOF,
+        width_adapter.PROOF,
+        fifo.PROOF,
     )
 }
 

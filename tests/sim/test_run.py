@@ -65,7 +65,7 @@ def test_wrong_option(options, message, frames, tmp_path, monkeypatch, capsys):
 
 
 def test_unknown_layer(monkeypatch, capsys):
-    assert "layer 'tinny' is neither a file nor one of" in refusal(["tinny"], monkeypatch, capsys)
+    assert "layer or network 'tinny' is neither a file nor one of" in refusal(["tinny"], monkeypatch, capsys)
 
 
 def test_layer_without_activations(monkeypatch, capsys):

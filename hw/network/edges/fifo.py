@@ -19,14 +19,15 @@ from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.blocks.memory import LATENCY, random_access
+from hw.blocks.memory import LATENCY, lut_style, random_access
 from hw.blocks.pipeline import Counter
 from hw.blocks.queue import Queue
 from hw.network.beat import Beat
 from hw.targets.families import Target
 
-#: Beats up to which a FIFO is kept in LUT RAM, however wide they are.
-SHALLOW = 64
+#: A FIFO of up to so many times the words that the target best keeps in LUTs is kept there, however wide it is. Its
+#: three cycles would cost every join behind it as many beats of depth.
+SHALLOW = 2
 #: A FIFO that fills less than this part of a block RAM is kept in LUT RAM, however deep it is.
 FEW_BITS = 1 / 16
 
@@ -36,7 +37,7 @@ def memory_kind(beat: Beat, depth: int, target: Target) -> str:
     if depth == 1:
         return "register"
     few = target.fabric.block_kbit * 1024 * FEW_BITS
-    return "lut" if depth <= SHALLOW or depth * beat.size <= few else "block"
+    return "lut" if depth <= SHALLOW * target.ram_depth or depth * beat.size <= few else "block"
 
 
 def fifo_latency(beat: Beat, depth: int, target: Target) -> int:
@@ -58,26 +59,37 @@ def needed_depth(pushes: np.ndarray, pops: np.ndarray) -> int:
 class Fifo(wiring.Component):
     """A FIFO of ``depth`` beats, at least 1.
 
+    Args:
+        kind: what it is kept in, by default as `memory_kind` says.
+
     Members:
         i, o: the beats.
     """
 
-    def __init__(self, beat: Beat, depth: int, target: Target) -> None:
+    def __init__(self, beat: Beat, depth: int, target: Target, *, kind: str | None = None) -> None:
         assert depth >= 1, "a FIFO of no beats passes none"
         self._beat, self._depth, self._target = beat, depth, target
+        self._kind = kind or memory_kind(beat, depth, target)
         super().__init__({"i": In(beat.signature), "o": Out(beat.signature)})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        push, pop = Signal(), Signal()
+        push, pop = Signal(name="push"), Signal(name="pop")
         m.d.comb += [push.eq(self.i.valid & self.i.ready), pop.eq(self.o.valid & self.o.ready)]
-        kind = memory_kind(self._beat, self._depth, self._target)
-        if kind == "register":
+        if self._kind == "register":
             self._keep_one(m, push, pop)
             return m
-        if kind == "lut":
-            entry = self.i.payload
-            queue = Queue(m, self._beat.layout, self._depth, push=push, entry=entry, pop=pop, name="queue")
+        if self._kind == "lut":
+            queue = Queue(
+                m,
+                self._beat.layout,
+                self._depth,
+                push=push,
+                entry=self.i.payload,
+                pop=pop,
+                name="queue",
+                attrs=lut_style(self._target),
+            )
             m.d.comb += [self.o.valid.eq(queue.some), self.o.payload.eq(queue.head)]
             level = queue.level
         else:
@@ -90,7 +102,8 @@ class Fifo(wiring.Component):
         return m
 
     def _keep_one(self, m: Module, push: Value, pop: Value) -> None:
-        valid, kept = Signal(), Signal(self._beat.size, reset_less=True)
+        valid = Signal()
+        kept = Signal(self._beat.size, reset_less=True)
         m.d.sync += valid.eq(push | (valid & ~pop))
         with m.If(push):
             m.d.sync += kept.eq(self.i.payload)
@@ -98,9 +111,10 @@ class Fifo(wiring.Component):
 
     def _read_block(self, m: Module, push: Value) -> None:
         """Fetch from the block RAM as soon as what it has read before has moved on."""
-        unread, some = Signal(range(self._depth + 1)), Signal()
-        was_read, valid = Signal(), Signal()
-        fetch, move = Signal(), Signal()
+        unread = Signal(range(self._depth + 1))
+        some, was_read, valid, fetch, move = (
+            Signal(name=name) for name in ("some", "was_read", "valid", "fetch", "move")
+        )
         m.d.comb += [
             move.eq(was_read & (~valid | self.o.ready)),
             fetch.eq(some & (~was_read | move)),

@@ -49,7 +49,7 @@ class Pacer(wiring.Component):
             m.d.comb += [self.o.valid.eq(self.i.valid), self.i.ready.eq(self.o.ready)]
             return m
         tokens = Signal(range(CAPACITY + 1), init=CAPACITY)
-        passes, full, earned = Signal(), Signal(), Signal()
+        passes, full, earned = (Signal(name=name) for name in ("passes", "full", "earned"))
         m.d.comb += [
             self.o.valid.eq(self.i.valid & tokens.any()),
             self.i.ready.eq(self.o.ready & tokens.any()),

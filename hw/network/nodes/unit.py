@@ -182,15 +182,17 @@ class _Run:
         self.waits.append(tuple(waits + [0] * (len(self._pending) - len(waits))))
 
     def _coming(self, following: int, count: int) -> list[int]:
-        """Cycles that each of the next frame's first ``count`` groups is waited for behind the end of a frame."""
+        """Cycles that each of the next frame's first ``count`` groups is waited for behind the end of a frame.
+
+        A group may come beat by beat. An empty one, which has no gaps, begins so late that both end alike.
+        """
         g, end, pending, waits = self._geometry, self._end, self._pending, []
         available = self._available(following, 0)
         reuse = (g.output_beats - 1) * g.channel_beats
         for number in range(min(count, len(available))):
-            begins = max(end, int(available[number, 0]))
+            begins = max(end, int((available[number] - np.arange(g.channel_beats)).max()))
             waits.append(begins - end)
-            end = int((available[number] - np.arange(g.channel_beats)).max(initial=begins)) + g.channel_beats
-            end += reuse * int(pending[number])
+            end = begins + g.channel_beats + reuse * int(pending[number])
         return waits
 
     def _push(self, available: np.ndarray, starts_output: np.ndarray) -> np.ndarray:

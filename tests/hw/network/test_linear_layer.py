@@ -16,11 +16,15 @@ from golden.contract.network.result import Result
 from golden.contract.ranges import Range
 from golden.contract.streams import to_beats
 from golden.model.network import plain, steps
+from hw.estimate.estimate import estimate
 from hw.export.verilog import Core, generate
 from hw.network.linear_layer import LinearConfig, linear_layer, narrowest_format
 from hw.plan.config import UnitConfig
 from hw.plan.dsp_count import dsp_counts
 from hw.plan.shapes import Shapes
+from hw.synth.mapping import map_to_cells
+from hw.synth.resources import area_of_stages
+from hw.targets.area import Area
 from hw.targets.families import TARGETS
 from sim.bulk.result import SimulationResult
 from sim.bulk.simulate import simulate
@@ -235,3 +239,39 @@ def test_layer_files_may_not_have_such_fields() -> None:
     wider = common | {"in_bits": 21, "element": config.element, "requantised": True}
     with pytest.raises(LayerError, match="in_bits 21, in_signed False is not the narrowest format of elements from 0"):
         LinearConfig(**wider)
+
+
+@thorough
+@pytest.mark.parametrize("target", ["ecp5", "xcup"])
+@pytest.mark.parametrize(
+    ("frame", "outputs", "bits", "whole", "raw", "weight_bits", "simd", "pe"),
+    [
+        ((8, 1, 1), 10, 8, True, True, 8, 2, 2),
+        ((16, 64, 64), 10, 8, False, False, 8, 2, 5),
+        ((32, 4, 4), 12, 4, True, False, 4, 4, 4),
+        ((8, 512, 1024), 4, 8, False, True, 8, 2, 2),
+        ((64, 8, 8), 10, 8, False, True, 8, 1, 1),
+    ],
+    ids=["one_pixel", "wide_sums", "4_bit", "two_limbs", "one_lane"],
+)
+def test_estimate_against_synthesis(
+    frame: tuple[int, int, int],
+    outputs: int,
+    bits: int,
+    whole: bool,
+    raw: bool,
+    weight_bits: int,
+    simd: int,
+    pe: int,
+    target: str,
+) -> None:
+    """Multipliers and memories are exact, LUTs and flip-flops within 20 %."""
+    channels, height, width = frame
+    taken = Result(channels=channels, height=height, width=width, bits=bits, signed=not whole)
+    step = random_step(np.random.default_rng(1), taken, outputs, whole=whole, raw=raw, bits=weight_bits)
+    core = unit(step, taken, simd, pe, target)
+    guess, truth = estimate(core.config), sum(area_of_stages(map_to_cells(core)).values(), Area())
+    assert (guess.dsp, guess.bram) == (truth.dsp, truth.bram)
+    assert guess.lut == pytest.approx(truth.lut, rel=0.2)
+    assert guess.ff == pytest.approx(truth.ff, rel=0.2)
+    assert guess.latency == core.manifest["timing"]["predicted_latency"]

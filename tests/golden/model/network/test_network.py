@@ -6,17 +6,12 @@ import numpy as np
 import pytest
 
 from golden.contract.network.network import IMAGE
-from golden.contract.network.ops import STEPS
 from golden.layers.random_network import random_network
 from golden.model.network import network as fast
-from golden.model.network import plain, steps
+from golden.model.network import plain
 from golden.support.cli import UserError
 from tests.support.networks import extreme_frames
 from tests.support.tiers import seeds
-
-
-def test_tables_lack_no_op() -> None:
-    assert set(steps.RUN) == set(plain.RUN) == set(STEPS)
 
 
 @pytest.mark.parametrize("seed", seeds(60))
