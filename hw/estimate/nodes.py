@@ -120,6 +120,8 @@ def _argmax(node: Argmax, cells: Cells) -> Area:
             counter_area(cells, beats) + cells.delay(index + 1, cycles) + Area(lut=2 * index, ff=index + 1 + cycles)
         )
         total += Area(lut=2 * comparison + 4, ff=2 * bits + 2 * index + 5)
+    elif level:
+        total += Area(lut=-bits, ff=-3 * bits)  # only the lane of the largest element matters
     depth = queue_depth(node.pipeline, beats)
     return total + outlet_area(cells, depth, index) + Area(ff=node.pipeline, lut=3)
 
