@@ -132,7 +132,9 @@ class Context:
         return self.lowering.graph.append(Placed(step=self.step.name, part=part, node=node, sources=sources))
 
     def unit(self, *sources: Port) -> Port:
-        return self.place("unit", UnitNode(config=unit_config(self.config, len(self.lowering.graph.nodes), self.step)), *sources)
+        return self.place(
+            "unit", UnitNode(config=unit_config(self.config, len(self.lowering.graph.nodes), self.step)), *sources
+        )
 
     def windows(self, operation: Operation, sides: tuple[int, int], stride: int, pad: int) -> Port:
         """Reduce windows of the one result taken: along the rows, then along the columns."""

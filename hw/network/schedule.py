@@ -191,8 +191,8 @@ class _Run:
         return _Link(edge, self._offered[source], self._target)
 
     def _check_steady(self, times: np.ndarray) -> None:
-        # What the last frame's beats do when no frame follows is not what they do when one does.
-        last = times.reshape(self._frames, -1)[-1 - ALIKE - 1 :]
+        # No frame follows the last one. So some of its beats may come later than they do when one follows.
+        last = times.reshape(self._frames, -1)[-2 - ALIKE : -1]
         self.steady &= bool((np.diff(last, axis=0) == self._interval).all())
 
 
