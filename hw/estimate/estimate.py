@@ -80,7 +80,7 @@ def estimate(config: UnitConfig, flush: Flush | None = None) -> Estimate:
     times, cells, kind = Timetable(shapes), Cells(config.target), _KINDS[type(shapes.scope)]
     stages = {
         **kind.stages(shapes, cells),
-        "sequencer": kind.sequencer(shapes, cells),
+        "sequencer": kind.sequencer(shapes, cells) + _waits(shapes, cells),
         "row_store": _row_store(shapes, cells, kind),
         "window": _window(shapes, cells),
         "similarity": Area() if shapes.heads is None else similarity_area(shapes, cells),
@@ -102,6 +102,15 @@ def estimate(config: UnitConfig, flush: Flush | None = None) -> Estimate:
         dsp=None if free else total.dsp,
         bram=None if free else total.bram,
     )
+
+
+def _waits(shapes: Shapes, cells: Cells) -> Area:
+    """What counts the cycles that a unit waits for the next frame's first groups."""
+    waits = () if shapes.flush is None else shapes.flush.waits
+    if not any(waits):
+        return Area()
+    left = max(waits).bit_length()
+    return Area(lut=cells.adder(2, left) + 2 * left + 6, ff=left + len(waits).bit_length() + 1)
 
 
 def _row_store(shapes: Shapes, cells: Cells, kind: Kind) -> Area:
