@@ -89,7 +89,7 @@ def find_schedule(graph: Graph, interval: int, target: Target) -> NetworkSchedul
         run = _Run(graph, interval, frames, target)
         if run.steady:
             return run.schedule()
-        frames *= 2
+        frames = run.wanted if frames < run.wanted else 2 * frames
     raise AssertionError("the network does not become steady")
 
 
@@ -110,19 +110,25 @@ class _Run:
     """A number of frames at full rate.
 
     Attributes:
-        steady: whether the last frames repeat each other.
+        wanted: frames of a run that may be steady. When the last one comes, all that is inside must come of frames
+            that repeat each other. Otherwise there are FIFOs that a longer run would fill further.
+        steady: whether the run has that many frames, and the last ones repeat each other.
     """
 
     def __init__(self, graph: Graph, interval: int, frames: int, target: Target) -> None:
-        self.steady = True
         self._interval, self._frames, self._target = interval, frames, target
         self._graph = replace(graph, nodes=list(graph.nodes))
         self._edges: list[Edge] = []
         self._latencies: list[int] = []
+        self._taken: list[np.ndarray] = []
         self._offered = {Port(node=IMAGE): pace(graph.image_beats, interval, graph.image_beats * frames)}
         for number, placed in enumerate(graph.nodes):
             self._run_node(number, placed)
         self._run_output()
+        moves = [*self._offered.values(), self._output, *self._taken]
+        inside = -(-(max(int(times[-1]) + 1 for times in moves) - (frames - 1) * interval) // interval)
+        self.wanted = inside + ALIKE + 1
+        self.steady = frames >= self.wanted and all(self._repeats(times, self.wanted) for times in moves)
 
     def schedule(self) -> NetworkSchedule:
         ends = self._output.reshape(self._frames, -1)[:, -1]
@@ -152,7 +158,7 @@ class _Run:
         self._edges += [link.edge for link in links]
         for output, given in enumerate(times.given):
             self._offered[Port(node=number, output=output)] = given
-            self._check_steady(given)
+        self._taken += times.taken
         self._latencies.append(int(times.given[0][0] - min(taken[0] for taken in times.taken)))
 
     def _times(self, node: Any, arrivals: Sequence[np.ndarray]) -> tuple[Node, Times]:
@@ -169,7 +175,6 @@ class _Run:
             pass
         self._output = taken
         self._edges.append(link.edge)
-        self._check_steady(taken)
 
     def _link(self, source: Port, taker: int | None, place: int, wanted: Beat) -> _Link:
         given = self._graph.beat(source)
@@ -179,10 +184,9 @@ class _Run:
         edge = Edge(source=source, taker=taker, place=place, given=given, taken=wanted, depth=0)
         return _Link(edge, self._offered[source], self._target)
 
-    def _check_steady(self, times: np.ndarray) -> None:
-        # What the last frame's beats do when no frame follows is not what they do when one does.
-        last = times.reshape(self._frames, -1)[-1 - ALIKE - 1 :]
-        self.steady &= bool((np.diff(last, axis=0) == self._interval).all())
+    def _repeats(self, times: np.ndarray, frames: int) -> bool:
+        """Whether the last ``frames`` do what those before them did, an interval later."""
+        return bool((np.diff(times.reshape(self._frames, -1)[-frames:], axis=0) == self._interval).all())
 
 
 class _Link:
