@@ -39,8 +39,8 @@ from golden.contract.layer import Layer
 from golden.contract.network.network import IntegerNetwork
 from golden.contract.network.network_file import config_text
 from golden.contract.ports import ports
-from golden.contract.streams import Payload, hex_lines, to_beats
-from golden.layers import DEFAULT_LAYER, NAMES, activations, layer_path, load_model
+from golden.contract.streams import Payload, hex_file, to_beats
+from golden.layers import DEFAULT, NAMES, activations, layer_path, load_model
 from golden.model.run import run_model
 from golden.support import cli
 from golden.support.arrays import array_bytes, read_array
@@ -126,7 +126,7 @@ def vector_files(
     ):
         beats = payload.pack(to_beats(array, payload.lanes))
         files[f"{name}.npy"] = array_bytes(array)
-        files[f"{name}.hex"] = "".join(f"{line}\n" for line in hex_lines(beats)).encode()
+        files[f"{name}.hex"] = hex_file(beats, 8 * payload.bytes)
         streams[name] = {
             "shape": list(array.shape),
             "lanes": payload.lanes,
@@ -155,7 +155,7 @@ def _parser() -> cli.Parser:
     parser = cli.Parser(prog="python -m golden.vectors", description=__doc__)
     count = cli.bounded(int, 1, float("inf"))
     add = parser.add_argument
-    add_layer(parser, NAMES, DEFAULT_LAYER, networks=True)
+    add_layer(parser, NAMES, DEFAULT, networks=True)
     add("--out", type=cli.file_path, required=True, metavar="DIR", help="folder to write to, made if needed")
     add("--input", type=cli.file_path, help="input frames, .npy of integers [C, H, W] or [N, C, H, W]")
     add_folding(parser)

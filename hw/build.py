@@ -72,7 +72,7 @@ def main(argv: list[str]) -> int:
     if args.device:
         check_fit(config, args.device)
     with spinner("generating Verilog"):
-        core = generate(config)
+        core = generate(config, inline=args.inline)
     with _written(args, core, unit_files(core)):
         show(_summary(args.layer, core, args.device, wish))
     return 0
@@ -91,7 +91,7 @@ def _build_network(args: argparse.Namespace, config: NetworkConfig) -> int:
         show(summary(plan, schedule, estimate_rows(network)))
     else:
         with spinner("generating Verilog"):
-            core = generate_network(plan)
+            core = generate_network(plan, inline=args.inline)
         with _written(args, core, network_files(core)):
             show(steps_table(args.layer, plan))
             show(summary(plan, schedule, {}))
@@ -103,7 +103,7 @@ def _build_network(args: argparse.Namespace, config: NetworkConfig) -> int:
 
 
 @contextmanager
-def _written(args: argparse.Namespace, core: Core | NetworkCore, files: Mapping[str, str]) -> Iterator[None]:
+def _written(args: argparse.Namespace, core: Core | NetworkCore, files: Mapping[str, str | bytes]) -> Iterator[None]:
     """Write files and remove those of an earlier build. The body says what was built, then follow the names."""
     inputs = [layer_path(args.layer), args.folding]
     cli.check_folder(args.out, files, inputs=inputs)
@@ -118,15 +118,19 @@ def _written(args: argparse.Namespace, core: Core | NetworkCore, files: Mapping[
         say(f"left, as they were changed since the last build: {', '.join(left)}")
 
 
-def unit_files(core: Core) -> dict[str, str]:
-    """Verilog, manifest and what other tools need of them, by file name.
+def unit_files(core: Core) -> dict[str, str | bytes]:
+    """Verilog, manifest, memory files and what other tools need of them, by file name.
 
     The manifest that is written also names the other files, with their sha256.
     """
     name = core.config.name
-    others = integration_files(core.manifest) | register_files(Shapes(core.config))
-    manifest = core.manifest | {"files": cli.sha256_of({f"{name}.v": core.verilog} | others)}
-    return {f"{name}.v": core.verilog, f"{name}.json": json.dumps(manifest, indent=2) + "\n"} | others
+    others: dict[str, str | bytes] = {
+        **core.memories,
+        **integration_files(core.manifest),
+        **register_files(Shapes(core.config)),
+    }
+    manifest = core.manifest | {"files": cli.sha256_of({f"{name}.v": core.verilog, **others})}
+    return {f"{name}.v": core.verilog, f"{name}.json": json.dumps(manifest, indent=2) + "\n", **others}
 
 
 def _former(manifest: Path) -> dict[str, str]:
@@ -138,9 +142,11 @@ def _former(manifest: Path) -> dict[str, str]:
         return {}  # there is none, or it is of someone else
 
 
-def _say_files(core: Core | NetworkCore, folder: Path, files: Mapping[str, str]) -> None:
+def _say_files(core: Core | NetworkCore, folder: Path, files: Mapping[str, str | bytes]) -> None:
     verilog, manifest, *_ = files
     say(f"wrote {folder / verilog} and {folder / manifest}")
+    if memories := core.manifest.get("memory_files"):
+        say(f"and beside them, for $readmemh, {number(len(memories['files']))} files in {memories['folder']}")
     if isinstance(core, Core) and (registers := register_files(Shapes(core.config))):
         say(f"and beside them, of its registers, {', '.join(registers)}")
     *others, last = integration_files(core.manifest)

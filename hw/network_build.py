@@ -17,15 +17,15 @@ from hw.network.schedule import NetworkSchedule
 from hw.targets.area import RESOURCES, Area
 
 
-def network_files(core: NetworkCore) -> dict[str, str]:
+def network_files(core: NetworkCore) -> dict[str, str | bytes]:
     """Verilog, manifest and what other tools need of them, by file name.
 
     The manifest that is written also names the other files, with their sha256.
     """
     name = core.config.name
-    others = integration_files(core.manifest)
-    manifest = core.manifest | {"files": cli.sha256_of({f"{name}.v": core.verilog} | others)}
-    return {f"{name}.v": core.verilog, f"{name}.json": json.dumps(manifest, indent=2) + "\n"} | others
+    others: dict[str, str | bytes] = {**core.memories, **integration_files(core.manifest)}
+    manifest = core.manifest | {"files": cli.sha256_of({f"{name}.v": core.verilog, **others})}
+    return {f"{name}.v": core.verilog, f"{name}.json": json.dumps(manifest, indent=2) + "\n", **others}
 
 
 def steps_table(name: str, plan: NetworkPlan, estimate: NetworkEstimate | None = None) -> Table:

@@ -51,7 +51,7 @@ def main(argv: list[str]) -> int:
     if options.waves is not None and options.waves.suffix != simulator.wave_suffix:
         raise UserError(f"waves file {options.waves}: {simulator.name} writes {simulator.wave_suffix} files")
 
-    core = _generate(config)
+    core = _generate(config, options.inline)
     with progress(f"{len(frames)} frames in {simulator.name}", 1.0) as advance:
         result = simulate(
             core,
@@ -96,11 +96,11 @@ def main(argv: list[str]) -> int:
     return 0 if result.passed else 1
 
 
-def _generate(config: UnitConfig | NetworkConfig) -> Core | NetworkCore:
+def _generate(config: UnitConfig | NetworkConfig, inline: bool) -> Core | NetworkCore:
     if isinstance(config, UnitConfig):
-        return generate(config)
+        return generate(config, inline=inline)
     with spinner("generating Verilog"):
-        return generate_network(NetworkPlan(config))
+        return generate_network(NetworkPlan(config), inline=inline)
 
 
 def _network_figures(core: Core | NetworkCore) -> dict[str, Any]:

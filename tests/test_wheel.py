@@ -36,7 +36,11 @@ WORKS: dict[str, Sequence[Sequence[str]]] = {
     "golden.run": [["tiny", "--input", "x.npy", "--output", "y.npy"], ["--output", "y.npy"]],
     "golden.show": [["network.npz"]],
     "golden.vectors": [["digits_dynamic", "--out", "vectors", "--frames", "1"]],
-    "hw.build": [["--target", "xcup"], ["--reloadable"], ["--device", "ecp5-85f", "--fps", "100", "--estimate"]],
+    "hw.build": [
+        ["--target", "xcup"],
+        ["tiny", "--reloadable"],
+        ["digits_layer", "--device", "ecp5-85f", "--fps", "100", "--estimate"],
+    ],
     "hw.weights": [["layer.npz", "--manifest", "unit.json"]],
     "hw.synth": [["tiny", "--target", "ecp5", "--simd", "1", "--pe", "1"]],
     "sim.run": [["tiny", "--input", "x.npy", "--target", "ecp5", "--simulator", "icarus", "--waves", "waves.fst"]],

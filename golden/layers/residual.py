@@ -3,13 +3,15 @@
 The graphs are those of arXiv 1512.03385, batch norms folded into the convolutions, and of
 `golden.networks.resnet`. Steps have the same names as there.
 
-Multipliers follow from the weights and from how large elements typically are, which is carried along
-from step to step as their root mean square. So the results of all depths spread over their formats:
-few saturate, and none vanish.
+The weights of each output sum to about 0, and biases are small. So what comes out depends on the image.
+Multipliers follow from the weights and from how far elements typically deviate from their mean, which
+is carried along from step to step. So the results of all depths spread over their formats: few
+saturate, and none vanish.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Collection, Sequence
 
 import numpy as np
@@ -30,12 +32,12 @@ from golden.layers.random_layer import random_layer, scaled
 
 #: Deviations of a sum that its format reaches to: one sum in a few hundred saturates.
 REACH = 3
-#: What the largest of 3x3 elements behind a ReLU is to one of them, root mean squares compared.
-POOL_GAIN = 2
-#: What a ReLU leaves of the root mean square of a sum of two operands, the second of which is not negative.
-SUM_LEFT = 0.85
-#: Mean square of a centre times its neighbour, divided by ``size**4``. Behind a ReLU it is 6 where the two are equal.
-NEIGHBOUR_GAIN = 6
+#: What a ReLU leaves of the standard deviation of a sum with mean 0, and of one whose second operand is not negative.
+RELU_LEFT, SUM_LEFT = 0.58, 0.8
+#: Mean square behind a ReLU or a sum, divided by the variance.
+RELU_SQUARE = 1.5
+#: A bias is one of `random_layer` divided by this: large ones would hide what an image is.
+BIAS_PART = 16
 #: Where the multipliers of an `Add` and of an average have their binary point.
 ADD_SHIFT, MEAN_SHIFT = 14, 20
 
@@ -104,8 +106,8 @@ class _Builder(NetworkBuilder):
     def __init__(self, seed: int, image: Result) -> None:
         super().__init__(image)
         self.rng = np.random.default_rng(seed)
-        #: About the root mean square of the elements of each result; an image's elements are uniform.
-        self.size = {IMAGE: image.limits.high / 3**0.5}
+        #: About the standard deviation of the elements of each result; an image's elements are uniform.
+        self.spread = {IMAGE: image.limits.high / 12**0.5}
 
     def block(self, name: str, x: str, width: int, stride: int, attended: bool) -> str:
         first = self.layer(f"{name}_first", x, width, stride=stride, relu=True, attended=attended)
@@ -117,9 +119,11 @@ class _Builder(NetworkBuilder):
     def add(self, name: str, *operands: str) -> str:
         """The sum of two operands that count the same."""
         limit = Range.of_format(8, signed=False).high
-        deviation = limit / REACH / 2**0.5
-        first, second = (round(deviation / self.size[operand] * 2**ADD_SHIFT) for operand in operands)
-        self.size[name] = SUM_LEFT * limit / REACH
+        # An operand that is not negative has about as large a mean as its deviation.
+        mean, left = (0, RELU_LEFT) if self.results[operands[1]].signed else (1, SUM_LEFT)
+        deviation = limit / (mean + REACH * 2**0.5)
+        first, second = (round(deviation / self.spread[operand] * 2**ADD_SHIFT) for operand in operands)
+        self.spread[name] = left * deviation * 2**0.5
         return self.append(
             Add(
                 name=name,
@@ -150,13 +154,20 @@ class _Builder(NetworkBuilder):
             out_signed=not relu,
             relu=relu,
         )
+        layer = dataclasses.replace(
+            layer,
+            conv_weight=_balanced(layer.conv_weight, axes=(1, 2, 3)),
+            attn_weight=_balanced(layer.attn_weight, axes=(2,)) if attended else layer.attn_weight,
+            bias=layer.bias // BIAS_PART,
+        )
         deviation = layer.config.out_range.high / REACH
-        layer = scaled(layer, deviation / _typical_sums(layer, self.size[x]))
-        self.size[name] = deviation * (0.5**0.5 if relu else 1)
+        layer = scaled(layer, deviation / _typical_sums(layer, self.spread[x]))
+        self.spread[name] = deviation * (RELU_LEFT if relu else 1)
         return self.append(LayerStep(name=name, inputs=(x,), layer=layer))
 
     def max_pool(self, name: str, x: str) -> str:
-        self.size[name] = POOL_GAIN * self.size[x]
+        # Behind a ReLU the largest of 3x3 elements deviates about as far as one of them.
+        self.spread[name] = self.spread[x]
         return self.append(MaxPool(name=name, inputs=(x,), kernel=3, stride=2, pad=1))
 
     def frame_mean(self, name: str, x: str) -> str:
@@ -178,20 +189,30 @@ class _Builder(NetworkBuilder):
     def classifier(self, x: str, classes: int) -> str:
         taken = self.results[x]
         weight = self.rng.integers(-127, 127, (classes, taken.channels), endpoint=True)
-        bias = np.zeros(classes, np.int64)
+        weight, bias = _balanced(weight, axes=(1,)), np.zeros(classes, np.int64)
         head = Linear(name="head", inputs=(x,), weight_bits=8, out_bits=48, out_signed=True, weight=weight, bias=bias)
         self.append(head.as_narrow_as_its_bound(taken))
         return self.append(Argmax(name="answer", inputs=("head",)))
 
 
-def _typical_sums(layer: Layer, size: float) -> np.ndarray:
-    """About the root mean square of ``acc`` of each output, ``[O]``, for elements whose root mean square is ``size``.
+def _balanced(weight: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
+    """8-bit ``weight``, shifted so that its sums over ``axes`` are about 0.
 
-    Weights of a ``hadamard`` layer are random, so the squares of the terms add up.
+    What the elements have in common then cancels.
+    """
+    means = weight.mean(axis=axes, keepdims=True)
+    return np.clip(weight - np.rint(means).astype(np.int64), -127, 127)
+
+
+def _typical_sums(layer: Layer, spread: float) -> np.ndarray:
+    """About the root mean square of ``acc`` of each output, ``[O]``, for elements whose deviation is ``spread``.
+
+    Weights of a ``hadamard`` layer are random and balanced, so the squares of the terms add up. A term
+    of the attention is a centre, behind a ReLU, times the neighbour's difference from the mean.
     """
     conv, attn = (
         np.square(weight.astype(np.float64)).reshape(len(weight), -1).sum(axis=1)
         for weight in (layer.conv_weight, layer.attn_weight)
     )
-    squares = 4**layer.config.attn_shift * size**2 * conv + NEIGHBOUR_GAIN * size**4 * attn
+    squares = 4**layer.config.attn_shift * spread**2 * conv + RELU_SQUARE * spread**4 * attn
     return np.sqrt(squares + np.square(layer.bias.astype(np.float64)))

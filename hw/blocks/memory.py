@@ -70,7 +70,7 @@ def read_only(m: Module, target: Target, image: Sequence[int], width: int, addre
     depth = len(image)
     if target.block_memory is None or kind(target, depth, read_only=True) == "lut":
         store = memory.Memory(
-            shape=unsigned(width), depth=depth, init=image, attrs=_style(target, depth, read_only=True)
+            shape=unsigned(width), depth=depth, init=image, attrs=style(target, depth, read_only=True)
         )
         m.submodules[name] = store
         read = store.read_port()
@@ -113,7 +113,7 @@ def random_access(
     enable, write_address, data = write
     reads, moves = enables or (Const(1), Const(1))
     if target.block_memory is None or kind(target, depth, read_only=False) == "lut":
-        attrs = _style(target, depth, read_only=False)
+        attrs = style(target, depth, read_only=False)
         store = memory.Memory(shape=unsigned(width), depth=depth, init=[], attrs=attrs)
         m.submodules[name] = store
         writer, read = store.write_port(), store.read_port()
@@ -134,7 +134,12 @@ def random_access(
     return _choose(m, banks, address, reads, moves)
 
 
-def _style(target: Target, depth: int, *, read_only: bool) -> dict[str, str]:
+def lut_style(target: Target) -> dict[str, str]:
+    """The attribute that keeps a memory in LUT RAM; none where synthesis is left to choose."""
+    return {} if target.dsp is None else {"ram_style": "distributed"}
+
+
+def style(target: Target, depth: int, *, read_only: bool) -> dict[str, str]:
     """The attribute that tells synthesis where a memory belongs; none where it is left to choose."""
     where = kind(target, depth, read_only=read_only)
     if target.dsp is None or (read_only and where == "lut"):

@@ -35,13 +35,17 @@ def pacer_area(cells: Cells, frame_beats: int, interval: int) -> Area:
     """`hw.network.edges.pacer.Pacer`."""
     if not is_needed(frame_beats, interval):
         return Area()
-    bits = max(interval - frame_beats, frame_beats - 1).bit_length() + 1
-    return Area(lut=cells.adder(2, bits) + (bits if not cells.six else 0) + 5, ff=bits + 1)
+    rest = interval - frame_beats
+    # The lowest bits never change where both steps of the accumulator are even.
+    still = _trailing_zeros(rest | frame_beats)
+    bits = 1 + max(rest >> still, (frame_beats >> still) - 1).bit_length()
+    return Area(lut=cells.adder(2, bits) + 6, ff=bits + 1)
 
 
 def fork_area(cells: Cells, consumers: int) -> Area:
     """`hw.network.edges.fork.Fork`; nothing where there is a single consumer."""
-    return Area() if consumers == 1 else Area(lut=2 * consumers + 1, ff=consumers)
+    # A beat that is left or taken is left by all or taken by all. The factors are fitted.
+    return Area() if consumers == 1 else Area(lut=max(5, 18 * consumers - 35), ff=consumers)
 
 
 def adapter_area(cells: Cells, given: Beat, lanes: int) -> Area:
@@ -66,7 +70,7 @@ def adapter_area(cells: Cells, given: Beat, lanes: int) -> Area:
             if move.takes and 0 <= unit - move.stay < wide - move.end
         }
         luts += _choice(cells, len(sources)) * size
-    control = counter_area(cells, len(plan)) + Area(lut=6, ff=narrow + 1)
+    control = counter_area(cells, len(plan)) + Area(lut=6, ff=narrow)
     return control + Area(lut=luts, ff=(narrow - 1) * size)
 
 
@@ -78,9 +82,13 @@ def fifo_area(cells: Cells, beat: Beat, depth: int) -> Area:
     if kind == "lut":
         return queue_area(cells, depth, beat.size) + Area(lut=5, ff=1)
     level = depth.bit_length()
-    control = Area(lut=2 * cells.adder(2, level) + 12, ff=2 * level + 4)
+    control = Area(lut=round(2 * cells.adder(2, level) + 2.4 * level) + 12, ff=2 * level + 4)
     control += counter_area(cells, depth).times(2)
     return control + ram_area(cells, depth, beat.size)
+
+
+def _trailing_zeros(value: int) -> int:
+    return (value & -value).bit_length() - 1
 
 
 def _choice(cells: Cells, options: int) -> int:

@@ -32,20 +32,23 @@ def _unit(node: UnitNode, cells: Cells) -> Area:
 
 
 def _rescale(node: Rescale, cells: Cells) -> Area:
-    lane = Area()
-    ranges = []
+    lane, ranges = Area(), [term.range for term in node.terms]
+    # Bits that are zero in all products take nothing, and neither does the sign of what is never negative.
+    still = min((_trailing_zeros(term.multiplier) for term in node.terms), default=0)
     for term in node.terms:
-        ranges.append(term.range)
-        bits = term.range.signed_bits
+        bits = _bits(term.range)
         waits = node.products - term.latency(node.target)
         if term.is_shift:
             lane += cells.delay(term.beat.bits, waits)
         else:
             lane += cells.product(term.beat.shape, term.factor.shape(), bits) + cells.delay(bits, waits)
-    bits = Range(sum(term.low for term in ranges), sum(term.high for term in ranges)).signed_bits
+    total = Range(sum(term.low for term in ranges), sum(term.high for term in ranges))
+    bits = _bits(total) - still
     if len(ranges) > 1:
         lane += Area(lut=cells.adder(2, bits), ff=bits)
-    lane += cells.rounded(bits, node.shift, node.limits, node.output.bits)
+    lane += cells.rounded(bits, max(0, node.shift - still), node.limits, node.output.bits)
+    if total.low >= 0:
+        lane += Area(ff=-3)  # flags of a sum that may be negative
     depth = queue_depth(node.pipeline, 1)
     control = outlet_area(cells, depth, node.output.size) + Area(lut=3, ff=node.pipeline)
     return lane.times(node.output.lanes) + control
@@ -57,7 +60,9 @@ def _reduce(node: Reduce, cells: Cells) -> Area:
     # A place is combined with a comparison and a choice, or with an adder whose one term is gated.
     choices = 1 if node.operation == "sum" else 2
     combine = node.kept * lanes * (cells.adder(2, bits) + (choices - 1) * bits)
-    total = Area(lut=combine + node.kept * place, ff=node.open * place)
+    # The last place that is kept moves up only if there is one behind it.
+    moves = node.kept - (node.kept == node.open) + (0 if node.in_memory else node.open - 1)
+    total = Area(lut=combine + moves * place, ff=(node.open if node.in_memory else 1 + node.extra) * place)
     total += cells.delay(node.beat.size, node.reads)
     if node.in_memory:
         total += ram_area(cells, item, node.kept * place, behind=node.reads - memory.LATENCY)
@@ -76,7 +81,7 @@ def _merge(node: Merge, cells: Cells) -> Area:
     choice = bits * -(-(ports - 1) // (3 if cells.six else 1)) if ports > 1 else 0
     longest = max(beats for _, beats in node.runs)
     control = Area() if len(node.runs) == 1 else counter_area(cells, longest) + counter_area(cells, len(node.runs))
-    return control + Area(lut=choice + bits + 4 + 2 * ports, ff=2 * bits + 2)
+    return control + Area(lut=choice + bits + 2 + ports, ff=2 * bits + 2)
 
 
 def _replay(node: Replay, cells: Cells) -> Area:
@@ -86,7 +91,7 @@ def _replay(node: Replay, cells: Cells) -> Area:
     total += cells.delay(bits + place, 1 + node.way) + cells.delay(place, node.way) + Area(ff=2 + node.way)
     for size in (node.pixel_beats, node.factor, node.width, node.factor):
         total += counter_area(cells, size)
-    total += Area(lut=(4 if cells.six else 8) * place, ff=6 * place + 4)
+    total += Area(lut=(7 if cells.six else 15) * place, ff=6 * place + 4)
     return total + outlet_area(cells, node.reads + 2, bits) + Area(ff=node.reads + bits + 1, lut=3)
 
 
@@ -96,7 +101,7 @@ def _argmax(node: Argmax, cells: Cells) -> Area:
     while lanes > 1:
         pairs, rest = divmod(lanes, 2)
         level += 1
-        total += Area(lut=cells.adder(2, bits) + bits + level - 1, ff=bits + level).times(pairs)
+        total += Area(lut=2 * cells.adder(2, bits) + bits + level - 1, ff=bits + level).times(pairs)
         total += Area(ff=bits + level - 1).times(rest)
         lanes = pairs + rest
     total += Area(lut=2 * cells.adder(2, bits) + index, ff=bits + index)
@@ -111,8 +116,17 @@ def ram_area(cells: Cells, depth: int, bits: int, *, behind: int = 0) -> Area:
     if memory.kind(cells.target, depth, read_only=False) == "block":
         # A Xilinx block RAM keeps one of the registers behind the read, an ECP5's block RAM two.
         registers = behind + (memory.LATENCY - 1 if cells.six else 0)
-        return Area(bram=cells.block(depth, bits), ff=bits * registers)
+        return cells.block(depth, bits) + Area(ff=bits * registers)
     return cells.lut_memory(depth, bits) + Area(ff=bits * (memory.LATENCY + behind))
+
+
+def _bits(values: Range) -> int:
+    """Bits of a number of this range that may change."""
+    return values.signed_bits - (values.low >= 0)
+
+
+def _trailing_zeros(value: int) -> int:
+    return (value & -value).bit_length() - 1
 
 
 #: The area of each type of node.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from amaranth.hdl import Shape
@@ -11,6 +12,7 @@ from amaranth.lib import wiring
 from golden.contract.ranges import Range
 from golden.contract.streams import Payload
 from hw.blocks.memory import kind
+from hw.blocks.memory_file import MemoryFiles, MemoryFolder
 from hw.plan.config_file import config_fields
 from hw.plan.shapes import Shapes
 from hw.plan.weight_layout import bank_members, image_beats, image_layout
@@ -59,8 +61,11 @@ _PORTS = {
 }
 
 
-def manifest(unit: Unit, ports: wiring.Signature) -> dict[str, Any]:
-    """Plain data of a unit behind these ports: configuration, ports, streams, widths and bounds, latencies, cycles."""
+def manifest(unit: Unit, ports: wiring.Signature, files: MemoryFiles | None) -> dict[str, Any]:
+    """Plain data of a unit behind these ports: configuration, ports, streams, widths and bounds, latencies, cycles.
+
+    ``files`` has the unit's memory files; None where all words are inline.
+    """
     shapes, times = unit.shapes, unit.timetable
     config, c = shapes.config, shapes.layer.config
     return {
@@ -76,8 +81,9 @@ def manifest(unit: Unit, ports: wiring.Signature) -> dict[str, Any]:
             "m_axis": stream_entry(shapes.output_payload, c.out_channels * c.out_height * c.out_width),
         },
         **({} if config.reload is None else {"reload": _reload(shapes), "weight_image": image_layout(shapes)}),
-        "widths": _widths(shapes),
+        "widths": proven_widths(shapes),
         "memories": _memories(unit),
+        **({} if files is None or not files.contents else {"memory_files": memory_files(files.folder, files.contents)}),
         "stages": {
             "row_store": shapes.scope.cycle_model.write_to_issue + 1 + row_store.latency(config.target),
             **times.stages,
@@ -88,6 +94,11 @@ def manifest(unit: Unit, ports: wiring.Signature) -> dict[str, Any]:
             "ideal_frame_cycles": shapes.geometry.ideal_frame_cycles,
         },
     }
+
+
+def memory_files(folder: MemoryFolder, paths: Iterable[str]) -> dict[str, Any]:
+    """The files that the Verilog reads, by path relative to it, and the macro that names their folder."""
+    return {"macro": folder.macro, "folder": folder.name, "files": list(paths)}
 
 
 def port_entry(name: str, member: wiring.Member) -> dict[str, Any]:
@@ -118,7 +129,7 @@ def stream_entry(payload: Payload, elements: int) -> dict[str, Any]:
     }
 
 
-def _widths(shapes: Shapes) -> list[dict[str, Any]]:
+def proven_widths(shapes: Shapes) -> list[dict[str, Any]]:
     """Every intermediate's proven range, its bits, and what the bound follows from."""
     c, ranges = shapes.layer.config, shapes.ranges
     taps = "largest sum over a channel's {} taps, each weight with its worst input"

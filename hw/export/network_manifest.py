@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from amaranth.lib import wiring
 
 from golden.contract.streams import Payload
-from hw.export.manifest import FORMAT, port_entry, stream_entry
+from hw.export.manifest import FORMAT, port_entry, proven_widths, stream_entry
 from hw.network.beat import Beat
 from hw.network.edges.fifo import memory_kind
 from hw.network.graph import IMAGE, Placed, Port
+from hw.network.nodes.unit import UnitNode
 from hw.network.schedule import Edge
 
 if TYPE_CHECKING:
@@ -53,6 +55,7 @@ def _step(plan: NetworkPlan, name: str) -> dict[str, Any]:
         "pe": folding.pe,
         "ideal_cycles": plan.ideals[name],
         "cycles": plan.step_cycles[name],
+        "latency": _latency(plan, own),
         "result": {"shape": list(result.shape), "bits": result.bits, "signed": result.signed},
         "nodes": [_node(plan, number, graph.nodes[number]) for number in own],
     }
@@ -67,8 +70,17 @@ def _node(plan: NetworkPlan, number: int, placed: Placed) -> dict[str, Any]:
         "part": placed.part,
         "inputs": beats(placed.node.inputs),
         "outputs": beats(placed.node.outputs),
-        "latency": plan.schedule.node_latencies[number],
+        "latency": _latency(plan, [number]),
+        **({"widths": proven_widths(placed.node.shapes)} if isinstance(placed.node, UnitNode) else {}),
     }
+
+
+def _latency(plan: NetworkPlan, nodes: Sequence[int]) -> int:
+    """Cycles from the first beat that the nodes take to the first that the last of them gives, at full rate."""
+    if not nodes:
+        return 0
+    schedule = plan.schedule
+    return schedule.first_given[nodes[-1]] - min(schedule.first_taken[number] for number in nodes)
 
 
 def _edge(plan: NetworkPlan, edge: Edge) -> dict[str, Any]:

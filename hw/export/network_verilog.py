@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from amaranth.back import rtlil
 
+from hw.blocks.memory_file import MemoryFolder
 from hw.export.axi_ports import NetworkAxi
+from hw.export.manifest import memory_files
 from hw.export.network_manifest import network_manifest
 from hw.export.verilog import generate, lint_pragmas, write_verilog
 from hw.network.config import NetworkConfig
@@ -24,11 +27,19 @@ FEW = 3
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkCore:
-    """A generated network: its plan, its Verilog text and its manifest (see `hw.export.network_manifest`)."""
+    """A generated network.
+
+    Attributes:
+        plan: what it follows from.
+        verilog: its Verilog text.
+        manifest: see `hw.export.network_manifest`.
+        memories: its memory files, by path relative to the Verilog.
+    """
 
     plan: NetworkPlan
     verilog: str
     manifest: dict[str, Any]
+    memories: Mapping[str, bytes]
 
     @property
     def config(self) -> NetworkConfig:
@@ -36,29 +47,41 @@ class NetworkCore:
         return self.plan.config
 
 
-def generate_network(plan: NetworkPlan, *, jobs: int | None = None) -> NetworkCore:
-    """The network that ``plan.config`` asks for. The text is always the same for the same config.
+def generate_network(plan: NetworkPlan, *, inline: bool = False, jobs: int | None = None) -> NetworkCore:
+    """The network that ``plan.config`` asks for. The texts are always the same for the same arguments.
 
     Args:
+        plan: what is asked for.
+        inline: whether all words stand in the Verilog, so that it needs no memory files.
         jobs: units that are made at a time; one a core where it is None.
     """
     config = plan.config
-    texts = _unit_texts(plan.units, jobs or os.cpu_count() or 1)
+    make = partial(_unit, design=config.name, inline=inline)
+    units = _units(make, plan.units, jobs or os.cpu_count() or 1)
     top = NetworkAxi(Network(plan.schedule, config.target))
     own = write_verilog(rtlil.convert(top, name=config.name, emit_src=False))
-    text = _header(plan) + lint_pragmas() + own + "".join(texts)
-    return NetworkCore(plan=plan, verilog=text, manifest=network_manifest(plan, top.signature))
+    text = _header(plan) + lint_pragmas() + own + "".join(verilog for verilog, _ in units)
+    memories = {path: content for _, files in units for path, content in files.items()}
+    listed = network_manifest(plan, top.signature)
+    if memories:
+        listed["memory_files"] = memory_files(MemoryFolder(config.name), memories)
+    return NetworkCore(plan=plan, verilog=text, manifest=listed, memories=memories)
 
 
-def _unit_texts(units: Sequence[UnitNode], jobs: int) -> list[str]:
-    if jobs == 1 or len(units) < FEW:
-        return list(map(_unit_text, units))
+#: The Verilog of a unit, and its memory files.
+Unit = tuple[str, Mapping[str, bytes]]
+
+
+def _units(make: Callable[[UnitNode], Unit], nodes: Sequence[UnitNode], jobs: int) -> list[Unit]:
+    if jobs == 1 or len(nodes) < FEW:
+        return list(map(make, nodes))
     with ProcessPoolExecutor(jobs) as pool:
-        return list(pool.map(_unit_text, units))
+        return list(pool.map(make, nodes))
 
 
-def _unit_text(node: UnitNode) -> str:
-    return generate(node.config, node.flush).verilog
+def _unit(node: UnitNode, *, design: str, inline: bool) -> Unit:
+    core = generate(node.config, flush=node.flush, inline=inline, design=design)
+    return core.verilog, core.memories
 
 
 def _header(plan: NetworkPlan) -> str:

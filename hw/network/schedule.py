@@ -25,7 +25,7 @@ from hw.targets.families import Target
 
 #: Frames of the shortest run, and of the longest.
 FEWEST, MOST = 4, 4096
-#: Frames that must repeat each other, before the last one, for the run to be steady.
+#: Frames that must repeat each other, beside those that are inside at once, for the run to be steady.
 ALIKE = 2
 
 
@@ -71,7 +71,7 @@ class NetworkSchedule:
         interval: cycles from a frame's last output beat to the next frame's, in the long run.
         first_intervals: those before, where they differ.
         latency: cycles from the first input beat to the first output beat.
-        node_latencies: for each node, cycles from its first input beat to its first output beat.
+        first_taken, first_given: for each node, when it takes its first beat, and when it gives its first.
     """
 
     graph: Graph
@@ -79,7 +79,8 @@ class NetworkSchedule:
     interval: int
     first_intervals: Sequence[int]
     latency: int
-    node_latencies: Sequence[int]
+    first_taken: Sequence[int]
+    first_given: Sequence[int]
 
 
 def find_schedule(graph: Graph, interval: int, target: Target) -> NetworkSchedule:
@@ -119,16 +120,18 @@ class _Run:
         self._interval, self._frames, self._target = interval, frames, target
         self._graph = replace(graph, nodes=list(graph.nodes))
         self._edges: list[Edge] = []
-        self._latencies: list[int] = []
-        self._taken: list[np.ndarray] = []
+        # The cycle behind the last move, and the number of last frames that repeat each other.
+        self._end, self._alike = 0, frames
+        self._first_taken: list[int] = []
+        self._first_given: list[int] = []
         self._offered = {Port(node=IMAGE): pace(graph.image_beats, interval, graph.image_beats * frames)}
         for number, placed in enumerate(graph.nodes):
             self._run_node(number, placed)
         self._run_output()
-        moves = [*self._offered.values(), self._output, *self._taken]
-        inside = -(-(max(int(times[-1]) + 1 for times in moves) - (frames - 1) * interval) // interval)
-        self.wanted = inside + ALIKE + 1
-        self.steady = frames >= self.wanted and all(self._repeats(times, self.wanted) for times in moves)
+        inside = -(-(self._end - (frames - 1) * interval) // interval)
+        self.wanted = inside + ALIKE + 2
+        ends = np.diff(self._output.reshape(frames, -1)[-2:, -1])
+        self.steady = self._alike >= inside + ALIKE and bool(ends == interval)
 
     def schedule(self) -> NetworkSchedule:
         ends = self._output.reshape(self._frames, -1)[:, -1]
@@ -141,7 +144,8 @@ class _Run:
             interval=self._interval,
             first_intervals=[int(cycles) for cycles in intervals[:transient]],
             latency=int(self._output[0]),
-            node_latencies=self._latencies,
+            first_taken=self._first_taken,
+            first_given=self._first_given,
         )
 
     def _run_node(self, number: int, placed: Placed) -> None:
@@ -158,8 +162,17 @@ class _Run:
         self._edges += [link.edge for link in links]
         for output, given in enumerate(times.given):
             self._offered[Port(node=number, output=output)] = given
-        self._taken += times.taken
-        self._latencies.append(int(times.given[0][0] - min(taken[0] for taken in times.taken)))
+        for moves in (*times.taken, *times.given):
+            self._watch(moves)
+        self._forget(number)
+        self._first_taken.append(int(min(taken[0] for taken in times.taken)))
+        self._first_given.append(int(times.given[0][0]))
+
+    def _forget(self, number: int) -> None:
+        """Drop the times of ports that no node behind ``number`` takes beats from. They are millions of numbers."""
+        behind = {source for placed in self._graph.nodes[number + 1 :] for source in placed.sources}
+        for port in set(self._offered) - behind - {self._graph.output}:
+            del self._offered[port]
 
     def _times(self, node: Any, arrivals: Sequence[np.ndarray]) -> tuple[Node, Times]:
         """When the beats of a node move. What the node has to know of the run is in the node that is returned."""
@@ -175,6 +188,7 @@ class _Run:
             pass
         self._output = taken
         self._edges.append(link.edge)
+        self._watch(taken)
 
     def _link(self, source: Port, taker: int | None, place: int, wanted: Beat) -> _Link:
         given = self._graph.beat(source)
@@ -184,9 +198,13 @@ class _Run:
         edge = Edge(source=source, taker=taker, place=place, given=given, taken=wanted, depth=0)
         return _Link(edge, self._offered[source], self._target)
 
-    def _repeats(self, times: np.ndarray, frames: int) -> bool:
-        """Whether the last ``frames`` do what those before them did, an interval later."""
-        return bool((np.diff(times.reshape(self._frames, -1)[-frames:], axis=0) == self._interval).all())
+    def _watch(self, times: np.ndarray) -> None:
+        """Note until when beats move, and how many frames repeat each other."""
+        alike = (np.diff(times.reshape(self._frames, -1), axis=0) == self._interval).all(axis=1)
+        # Where no frame follows, the last frame's inner beats may come at other times than where one does.
+        others = np.flatnonzero(~alike[:-1])
+        self._alike = min(self._alike, self._frames - 2 - (int(others[-1]) + 1 if len(others) else 0))
+        self._end = max(self._end, int(times[-1]) + 1)
 
 
 class _Link:

@@ -28,10 +28,10 @@ from hw.targets.families import ECP5
 
 EXAMPLES = """\
 examples:
-  python -m hw.synth --simd 1 --pe 2                          the default layer on an ECP5, placed and routed
-  python -m hw.synth --simd 2 --pe 4 --seeds 3                the fastest of three placements
+  python -m hw.synth --lanes 1                                the default network on an ECP5, placed and routed
+  python -m hw.synth digits_layer --simd 1 --pe 2 --seeds 3   a layer, the fastest of three placements
   python -m hw.synth tiny --simd 1 --pe 1 --device ecp5-25f   on the smallest device
-  python -m hw.synth my_layer.npz --target xcup               cells of an UltraScale+, no clock
+  python -m hw.synth my_network.npz --target xcup             cells of an UltraScale+, no clock
 """
 
 
@@ -45,7 +45,10 @@ def main(argv: list[str]) -> int:
     require("matplotlib", "jinja2")
     cli.check_folder(args.out, FILES, inputs=[layer_path(args.layer), args.folding])
     with spinner("generating Verilog") as status:
-        core = generate_network(asked) if isinstance(asked, NetworkPlan) else generate(asked)
+        inline = args.inline
+        core = (
+            generate_network(asked, inline=inline) if isinstance(asked, NetworkPlan) else generate(asked, inline=inline)
+        )
         synthesis = synthesise(core, **wanted, status=status)
     figures = report(args.layer, core, synthesis)
     files = write_report(figures, synthesis, args.out)

@@ -16,7 +16,7 @@ from hw.plan.dsp_count import dsp_counts
 from hw.targets.families import TARGETS
 
 #: Limits on a random network: cycles a frame, and multipliers, which simulators compile slowly.
-MAX_FRAME_CYCLES, MAX_PRODUCTS = 3_000, 400
+MAX_FRAME_CYCLES, MAX_PRODUCTS = 1_000, 250
 
 
 def random_network_case(rng: np.random.Generator) -> NetworkConfig:

@@ -51,10 +51,13 @@ from golden.contract.ranges import Range
 from golden.contract.streams import to_beats
 from golden.experiments.approximation.study import Cost, Field, Fit, Plan, Study
 from golden.layers.digits_layer import Digits, read_digits, write_digits
-from golden.model import integer
 from golden.support.cli import replacing
 from hw.estimate.estimate import Estimate, estimate
+from hw.export.network_verilog import NetworkCore, generate_network
 from hw.export.verilog import Core, generate
+from hw.network.config import NetworkConfig
+from hw.network.folding import up_to_lanes
+from hw.network.plan import NetworkPlan
 from hw.plan.config import UnitConfig
 from hw.plan.config_file import config_fields
 from hw.plan.reload import Reload
@@ -69,6 +72,7 @@ from scripts.studies.plan import plan
 from scripts.studies.plots import Picture
 from scripts.studies.result import DONE, FAILED, Result
 from scripts.studies.store import Store
+from sim.bulk.reference import reference
 from sim.bulk.result import SimulationResult
 from sim.evidence.coverage import KINDS, REASONS, UnitCoverage
 from sim.simulator.job import Job
@@ -83,20 +87,34 @@ def canned_core() -> Core:
     return generate(UnitConfig(layer=small_layer(), folding=Folding(simd=1, pe=1)))
 
 
-def checked_core(config: UnitConfig) -> Core:
+def checked_core(config: UnitConfig, *, inline: bool = False) -> Core:
     """In place of `hw.export.verilog.generate`: makes its refusals, and gives one text whatever is asked for."""
     Shapes(config)
     return replace(canned_core(), config=config)
 
 
-def simulated(core: Core, frames: np.ndarray, **options: Any) -> SimulationResult:
+@cache
+def canned_network() -> NetworkCore:
+    network = small_network()
+    plan = NetworkPlan(NetworkConfig(network=network, foldings=up_to_lanes(network, 1)))
+    return generate_network(plan, jobs=1)
+
+
+def checked_network(plan: NetworkPlan, *, inline: bool = False) -> NetworkCore:
+    """In place of `hw.export.network_verilog.generate_network`: makes its refusals, and gives one text."""
+    for node in plan.units:
+        Shapes(node.config)
+    return replace(canned_network(), plan=plan)
+
+
+def simulated(core: Core | NetworkCore, frames: np.ndarray, **options: Any) -> SimulationResult:
     """In place of `sim.bulk.simulate.simulate`: gives the result of a wrong unit for seed 1, else of a right one."""
-    layer, folding = core.config.layer, core.config.folding
+    model = reference(core)
     wave(options.get("waves"))
-    expected = to_beats(integer.run(layer, frames), folding.pe)
+    expected = to_beats(model.run(frames), model.shape[0])
     beats = expected + (options.get("seed") == 1)
     return SimulationResult(
-        config=layer.config,
+        shape=model.shape,
         beats=beats,
         expected=expected,
         first_output_latency=7,
@@ -120,10 +138,10 @@ def replayed(*unit: Any, stimuli: int, waves: Path | None, **options: Any) -> di
     return {"": None if stimuli == 2 else "wrong"}
 
 
-def synthesised(core: Core, **options: Any) -> Synthesis:
+def synthesised(core: Core | NetworkCore, **options: Any) -> Synthesis:
     """In place of `hw.synth.synthesis.synthesise`: makes its refusals, and gives a unit of a LUT for each stage."""
     wanted = {name: value for name, value in options.items() if name != "status"}
-    find_goal(core.config, **wanted)
+    find_goal(core.plan if isinstance(core, NetworkCore) else core.config, **wanted)
     netlist = Netlist({"cells": {}, "ports": {}, "netnames": {}})
     return Synthesis(parts={stage: Area(lut=1) for stage in STAGES}, netlist=netlist, timing=None, versions={})
 
@@ -259,7 +277,7 @@ OUTPUTS += ("approximation.csv", "component.xml", "digits_labels.npy", "digits_d
 #: Numbers: small ones that are often allowed, then some of any size, not finite, or oddly written.
 NUMBERS = ("1", "2", "4", "0", "3", "4097", "1e3", "1.5", "nan", "inf", "-inf", "1e-320", "1e309", "0x10", "1_0", "٣")
 NUMBERS += (str(2**31), str(2**64), "9" * 5000)
-LAYERS = ("tiny", "nosuch", *PATHS)
+LAYERS = ("tiny", "network.npz", "nosuch", *PATHS)
 TARGETS = ("generic", "ecp5", "xc7", "xcup", "mix")
 PACKS = ("auto", "none")
 SIMULATORS = ("verilator", "icarus", "mix")
@@ -269,6 +287,7 @@ SETTINGS += ("nosuch=1", "epochs=1e3", "epochs=NaN", "bits=[8],[4]", "bits=8", "
 STORES = ("new.sqlite", "sqlite:///new.sqlite", "nosuch://host/base", "://", "postgresql://host:port/base", *PATHS)
 DEVICES = ("ecp5-25f", "ecp5-85f")
 FOLDING = {"--simd": NUMBERS, "--pe": NUMBERS}
+NETWORK = {"--lanes": NUMBERS, "--cycles": NUMBERS, "--folding": ("folding.json", *PATHS)}
 LIMITS = ("0:7", "0:15", "3:2", "7", ":", "0:47", "-1:3")
 RELOAD = {"--reloadable": None, "--single-buffered": None, "--attn-shift": LIMITS, "--out-shift": LIMITS}
 
@@ -324,10 +343,11 @@ COMMANDS = {
     "hw.build": Command(
         main=hw.build.main,
         works=["layer.npz"],
-        values={"--target": TARGETS, "--pack": PACKS, "--out": PATHS, "--estimate": None, **FOLDING}
-        | {"--device": DEVICES, "--fps": NUMBERS, "--clock": NUMBERS, **RELOAD},
+        values={"--target": TARGETS, "--pack": PACKS, "--inline": None, "--out": PATHS, "--estimate": None, **FOLDING}
+        | NETWORK
+        | {"--write-folding": PATHS, "--device": DEVICES, "--fps": NUMBERS, "--clock": NUMBERS, **RELOAD},
         positional=LAYERS,
-        stand_ins={"hw.build.generate": checked_core},
+        stand_ins={"hw.build.generate": checked_core, "hw.build.generate_network": checked_network},
     ),
     "hw.weights": Command(
         main=hw.weights.main,
@@ -338,12 +358,14 @@ COMMANDS = {
     "hw.synth": Command(
         main=hw.synth.__main__.main,
         works=["layer.npz"],
-        values={"--target": TARGETS, "--pack": PACKS, "--out": PATHS, **FOLDING}
+        values={"--target": TARGETS, "--pack": PACKS, "--inline": None, "--out": PATHS, **FOLDING}
         | RELOAD
+        | NETWORK
         | {"--device": DEVICES, "--speed": ("7", *NUMBERS), "--seeds": NUMBERS, "--clock": NUMBERS},
         positional=LAYERS,
         stand_ins={
             "hw.synth.__main__.generate": checked_core,
+            "hw.synth.__main__.generate_network": checked_network,
             "hw.synth.__main__.synthesise": synthesised,
             "hw.synth.page.page": lambda figures: f"<h1>{figures['layer']}</h1>",
         },
@@ -352,12 +374,13 @@ COMMANDS = {
         main=sim.run.main,
         works=["layer.npz", "--input", "x.npy"],
         values={"--input": PATHS, "--output": PATHS, "--report": PATHS, "--waves": ("w.vcd", *PATHS), **FOLDING}
-        | {"--target": TARGETS, "--pack": PACKS, "--simulator": SIMULATORS}
+        | {**NETWORK, "--target": TARGETS, "--pack": PACKS, "--inline": None, "--simulator": SIMULATORS}
         | {"--idle": NUMBERS, "--stall": NUMBERS, "--seed": NUMBERS},
         positional=LAYERS,
         statuses=(0, 1),
         stand_ins={
             "sim.run.generate": checked_core,
+            "sim.run.generate_network": checked_network,
             "sim.run.simulate": simulated,
             "sim.simulator.simulators.Simulator.check": mock.Mock(),
         },
@@ -578,6 +601,9 @@ def _contents() -> dict[str, bytes]:
     network = network_bytes(small_network())
     files = {
         "network.npz": network,
+        "folding.json": json.dumps(
+            {name: {"simd": 1, "pe": 1} for name in (step.name for step in small_network().steps)}
+        ).encode(),
         "layer.npz": layer,
         "[/]": layer,
         "foul.npz": layer[:-9],

@@ -12,9 +12,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from golden.contract.folding import Folding
+from golden.contract.network.argmax import Argmax
+from golden.contract.network.builder import NetworkBuilder
+from golden.contract.network.linear import Linear
+from golden.contract.network.max_pool import MaxPool
+from golden.contract.network.network import IntegerNetwork
+from golden.contract.network.network_file import write_network
+from golden.contract.network.result import Result
 from golden.layers import load_layer
 from golden.support.cache import CACHE_VARIABLE
 from golden.support.cli import UserError
@@ -24,6 +32,7 @@ from hw.synth import toolchain
 from hw.synth.__main__ import EXAMPLES, main
 from hw.synth.resources import area
 from hw.synth.stages import STAGES
+from hw.synth.steps import BETWEEN
 from hw.synth.synthesis import synthesise
 from hw.targets.families import find_target
 from tests.support.places import ROOT
@@ -237,8 +246,8 @@ def test_page_needs_nothing_but_itself(fake: Fake, tmp_path: Path) -> None:
 
 @thorough
 def test_examples_of_help_fit(fake: Fake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    fake()
-    (tmp_path / "my_layer.npz").write_bytes((ROOT / "golden/layers/digits.npz").read_bytes())
+    fake(yosys=FAKE_YOSYS.replace(', xvolution_stage="window"', ""))
+    (tmp_path / "my_network.npz").write_bytes((ROOT / "golden/layers/digits.npz").read_bytes())
     monkeypatch.chdir(tmp_path)
     examples = re.findall(r"python -m hw.synth (.*?)  ", EXAMPLES)
     assert len(examples) == 4
@@ -253,6 +262,53 @@ def test_name_of_a_layer_is_text(fake: Fake, tmp_path: Path, monkeypatch: pytest
     assert main(["a<b>.npz", "--simd", "1", "--out", "out"]) == 0
     page = (tmp_path / "out" / "report.html").read_text()
     assert "a&lt;b&gt;.npz" in page and "a<b>" not in page
+
+
+def test_a_network_by_steps(fake: Fake, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What the tools say of the cells is told of the network's steps, and of the edges between them."""
+    runs = fake(
+        yosys=FAKE_YOSYS.replace('xvolution_stage="window"', 'xvolution_stage="larger"')
+        .replace("lane_0.tap_macs.U$0", "2_scores_unit.lane_0.tap_macs.U$0")
+        .replace('"$lut"', '"fork_0.lut"'),
+        nextpnr=FAKE_NEXTPNR.replace("lane_0.tap_macs.U$0", "2_scores_unit.lane_0.tap_macs.U$0").replace(
+            '"$lut"', '"fork_0.lut"'
+        ),
+    )
+    network = pooled()
+    write_network(tmp_path / "pooled.npz", network)
+    out = tmp_path / "out"
+    arguments = [str(tmp_path / "pooled.npz"), "--lanes", "2", "--seeds", "2", "--out", str(out)]
+    assert main(arguments) == 0
+    report = figures(out)
+    assert report["network"] == str(tmp_path / "pooled.npz") and "layer" not in report and "stages" not in report
+    assert list(report["steps"]) == ["larger", "scores", "answer", BETWEEN]
+    areas = {step: tuple(area.values()) for step, area in report["steps"].items()}
+    assert areas == {"larger": (0, 1, 0, 0), "scores": (0, 0, 1, 0), "answer": (0, 0, 0, 0), BETWEEN: (1, 0, 0, 0)}
+    assert report["folding"] == {
+        "larger": {"simd": 2, "pe": 2},
+        "scores": {"simd": 2, "pe": 1},
+        "answer": {"simd": 1, "pe": 1},
+    }
+    assert report["macs"] == sum(step.macs for step in network.steps) == 2 * 4 * 4 * 3
+    assert report["critical_path"]["stages"] == ["larger", BETWEEN, "scores"]
+    assert report["frame_cycles"] == report["ideal_frame_cycles"] == 64
+    assert report["fmax_mhz"] == 150 and report["frames_per_second"] == 150e6 / 64
+    assert runs() == ["yosys", "--seed=1", "--seed=2"]
+    shown = capsys.readouterr().out
+    assert "step" in shown and "scores" in shown and "1 to 2 lanes" in shown
+    page = (out / "report.html").read_text()
+    assert "<th>step</th>" in page and "<td>scores</td>" in page
+
+
+def pooled() -> IntegerNetwork:
+    """The largest of 2x2 pixels, a sum for each of three classes, the index of the largest."""
+    builder = NetworkBuilder(Result(channels=2, height=8, width=8, bits=6, signed=True))
+    builder.append(MaxPool(name="larger", inputs=("input",), kernel=2, stride=2, pad=0))
+    weight = np.random.default_rng(1).integers(-7, 7, (3, 2, 4, 4), endpoint=True)
+    fields = {"weight_bits": 4, "out_bits": 48, "out_signed": True, "weight": weight, "bias": np.zeros(3, np.int64)}
+    scores = Linear(name="scores", inputs=("larger",), **fields)
+    builder.append(scores.as_narrow_as_its_bound(builder.results["larger"]))
+    return builder.network(builder.append(Argmax(name="answer", inputs=("scores",))))
 
 
 # --- what works, with the tools ---
@@ -348,11 +404,17 @@ def test_refusals(refuse: Refuse, fake: Fake, arguments: list[str], said: list[s
             "simd 1, pe 2 do not fit ecp5-25f: 40 DSP of 28; the fastest that fit are simd 1, pe 1",
         ),
         (
+            ["digits"],
+            "the network does not fit ecp5-85f: 344 DSP of 156, of which step 'xvolution' takes 296; "
+            "fewer lanes or more cycles take less",
+        ),
+        (["digits", "--cycles", "63"], "step 'stem' takes at least 64 cycles a frame, asked for are 63"),
+        (
             ["resnet34_stage3", "--simd", "1", "--pe", "1"],
             "simd 1, pe 1 do not fit ecp5-85f: 555 BRAM of 208; no folding of the layer fits",
         ),
     ],
-    ids=["multipliers", "device", "memories"],
+    ids=["multipliers", "device", "network", "cycles", "memories"],
 )
 def test_what_cannot_fit_is_refused_before_synthesis(
     refuse: Refuse, fake: Fake, arguments: list[str], said: str

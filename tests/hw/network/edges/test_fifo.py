@@ -91,15 +91,16 @@ def test_nothing_is_left_after_a_reset(beat: Beat, depth: int, cycles: int) -> N
 
 def test_memory_kinds() -> None:
     for target in TARGETS.values():
+        shallow = SHALLOW * target.ram_depth
         few = int(target.fabric.block_kbit * 1024 * FEW_BITS)
         kinds = [
             memory_kind(Beat(lanes=1, bits=bits, signed=False), depth, target)
-            for bits, depth in ((1000, SHALLOW), (1000, SHALLOW + 1), (1, few), (1, few + 1), (8, few // 8))
+            for bits, depth in ((1000, shallow), (1000, shallow + 1), (1, few), (1, few + 1), (8, few // 8))
         ]
         assert kinds == ["lut", "block", "lut", "block", "lut"]
         assert memory_kind(NARROW, 1, target) == "register"
     beat = Beat(lanes=4, bits=8, signed=False)
-    assert [memory_kind(beat, depth, ECP5) for depth in (36, 64, 65)] == ["lut", "lut", "block"]
+    assert [memory_kind(beat, depth, ECP5) for depth in (32, 36, 37)] == ["lut", "lut", "block"]
     assert [memory_kind(beat, depth, XC7) for depth in (64, 72, 73)] == ["lut", "lut", "block"]
     assert (fifo_latency(beat, 64, GENERIC), fifo_latency(beat, 65, GENERIC)) == (1, 3)
 
