@@ -90,7 +90,7 @@ def find_schedule(graph: Graph, interval: int, target: Target) -> NetworkSchedul
         run = _Run(graph, interval, frames, target)
         if run.steady:
             return run.schedule()
-        frames = run.wanted if frames < run.wanted else 2 * frames
+        frames = max(run.wanted, 2 * frames)
     raise AssertionError("the network does not become steady")
 
 
@@ -111,9 +111,9 @@ class _Run:
     """A number of frames at full rate.
 
     Attributes:
-        wanted: frames of a run that may be steady. When the last one comes, all that is inside must come of frames
-            that repeat each other. Otherwise there are FIFOs that a longer run would fill further.
-        steady: whether the run has that many frames, and the last ones repeat each other.
+        wanted: frames that the run should have. When the last one comes, all that is inside must come of frames that
+            repeat each other. Otherwise a longer run would fill FIFOs further.
+        steady: whether it has that many, and the last frame ends an interval behind the one before.
     """
 
     def __init__(self, graph: Graph, interval: int, frames: int, target: Target) -> None:
@@ -129,9 +129,9 @@ class _Run:
             self._run_node(number, placed)
         self._run_output()
         inside = -(-(self._end - (frames - 1) * interval) // interval)
-        self.wanted = inside + ALIKE + 2
+        self.wanted = frames - self._alike + inside + ALIKE
         ends = np.diff(self._output.reshape(frames, -1)[-2:, -1])
-        self.steady = self._alike >= inside + ALIKE and bool(ends == interval)
+        self.steady = frames >= self.wanted and bool(ends == interval)
 
     def schedule(self) -> NetworkSchedule:
         ends = self._output.reshape(self._frames, -1)[:, -1]

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from golden.contract.folding import Folding
+from golden.contract.layer_config import NEIGHBOURS
 from golden.contract.network.add import Add
 from golden.contract.network.argmax import Argmax
 from golden.contract.network.avg_pool import FRAME, AvgPool
@@ -43,27 +44,15 @@ class Drawing(NetworkBuilder):
         self.rng = np.random.default_rng(seed)
         self.foldings: dict[str, Folding] = {}
 
-    def layer(
-        self, source: str, out_channels: int, *, folding: tuple[int, int] | None = None, plain: bool = True, **fields: Any
-    ) -> str:
-        """A layer; without attention where it is ``plain``. Other fields are those of `random_layer`."""
+    def layer(self, source: str, channels: int, *, folding: tuple[int, int] | None = None, **fields: Any) -> str:
+        """A convolution to so many channels. Fields are those of `random_layer`; there is no attention without them."""
         x = self.results[source]
-        given = {"attn_offsets": ()} if plain else {}
-        layer = random_layer(
-            self.rng,
-            in_channels=x.channels,
-            out_channels=out_channels,
-            height=x.height,
-            width=x.width,
-            in_bits=x.bits,
-            in_signed=x.signed,
-            **(given | fields),
-        )
+        taken = {"in_channels": x.channels, "height": x.height, "width": x.width, "in_bits": x.bits}
+        taken |= {"in_signed": x.signed, "out_channels": channels, "attn_offsets": ()}
+        layer = random_layer(self.rng, **(taken | fields))
         return self._make(LayerStep, source, folding=folding, layer=layer)
 
-    def add(
-        self, a: str, b: str, *, bits: int = 8, signed: bool = False, relu: bool = False, **common: Any
-    ) -> str:
+    def add(self, a: str, b: str, *, bits: int = 8, signed: bool = False, relu: bool = False, **common: Any) -> str:
         """A sum whose result fills its format."""
         multipliers = []
         for name in (a, b):
@@ -218,8 +207,8 @@ def _valid_layers(d: Drawing) -> str:
 
 def _dynamic_and_hadamard(d: Drawing) -> str:
     """Both products of the X-volution around a skip."""
-    x = d.layer(IMAGE, 4, plain=False, out_signed=True, relu=False)
-    y = d.layer(x, 4, plain=False, product="dynamic", heads=2, out_signed=True, relu=False)
+    x = d.layer(IMAGE, 4, attn_offsets=NEIGHBOURS, out_signed=True, relu=False)
+    y = d.layer(x, 4, attn_offsets=NEIGHBOURS, product="dynamic", heads=2, out_signed=True, relu=False)
     return d.add(x, y, signed=True)
 
 
@@ -320,7 +309,7 @@ def _widths_that_divide_neither_way(d: Drawing) -> str:
 def _residual(d: Drawing) -> str:
     """A block of layers whose products are packed where the target can, with a classifier."""
     x = d.layer(IMAGE, 4, weight_bits=4, out_bits=4)
-    y = d.layer(x, 4, weight_bits=4, out_bits=4, plain=False)
+    y = d.layer(x, 4, weight_bits=4, out_bits=4, attn_offsets=NEIGHBOURS)
     joined = d.add(d.layer(y, 4, weight_bits=4, out_bits=4), x, bits=4, relu=True)
     return d.argmax(d.linear(d.avg_pool(joined, FRAME, bits=4), 3))
 
@@ -328,6 +317,35 @@ def _residual(d: Drawing) -> str:
 def _five_by_five_strided(d: Drawing) -> str:
     """Kernels of 5x5 with stride 2 on frames of a few rows."""
     return d.layer(d.layer(IMAGE, 2, kernel=5, stride=2), 2, kernel=5, stride=2)
+
+
+def _gaps_in_the_first_group(d: Drawing) -> str:
+    """A unit that is all but busy gets the next frame's first pixel beat by beat, as the pacer lets it pass.
+
+    Where no frame follows, its empty group must not be quicker than that.
+    """
+    form = {"out_signed": True, "relu": False}
+    x = d.layer(d.layer(IMAGE, 1, folding=(1, 1), **form), 4, stride=2, folding=(1, 1), **form)
+    return d.concat(d.avg_pool(IMAGE, FRAME), d.avg_pool(x, FRAME), folding=(1, 7))
+
+
+def _depthwise_behind_gaps(d: Drawing) -> str:
+    """The same with a depthwise layer, which gives a beat for each of the next frame's."""
+    x = d.layer(d.layer(IMAGE, 4, kernel=5, stride=2), 6, kernel=1, folding=(1, 3))
+    return d.max_pool(d.layer(x, 6, groups=6, folding=(1, 1)), 3, 1, 1, folding=(3, 3))
+
+
+def _late_first_groups(d: Drawing) -> str:
+    """A strided layer gives no row while it takes one. The layer behind it waits for several groups."""
+    x = d.layer(IMAGE, 3, groups=3, stride=2, folding=(3, 3))
+    return d.layer(x, 3, groups=3, kernel=5, folding=(1, 1))
+
+
+def _transient(d: Drawing) -> str:
+    """The first frames come further apart than those behind them."""
+    x = d.layer(IMAGE, 6, stride=2, folding=(1, 2))
+    x = d.layer(d.layer(x, 6, groups=6, stride=2, folding=(2, 2)), 4, folding=(3, 2))
+    return d.layer(x, 1, kernel=5, folding=(1, 1))
 
 
 def _bursts_into_a_full_unit(d: Drawing) -> str:
@@ -349,16 +367,16 @@ GRAPHS: Mapping[str, GraphCase] = {
     "signs_at_joins": GraphCase(draw=_signs_at_joins, image=(3, 3, 4), bits=5, signed=True),
     "valid_layers": GraphCase(draw=_valid_layers, image=(2, 8, 7)),
     "dynamic_and_hadamard": GraphCase(draw=_dynamic_and_hadamard, image=(4, 4, 4), bits=6, signed=True),
-    "depthwise_separable": GraphCase(draw=_depthwise_separable, image=(3, 5, 5), lanes=1),
+    "depthwise_separable": GraphCase(draw=_depthwise_separable, image=(3, 3, 4), lanes=1),
     "strided_with_projections": GraphCase(draw=_strided_with_projections, image=(3, 7, 5), lanes=3),
-    "slow_step_first": GraphCase(draw=_slow_step(0), image=(4, 4, 4), lanes=4),
-    "slow_step_in_the_middle": GraphCase(draw=_slow_step(1), image=(4, 4, 4), lanes=4),
-    "slow_step_at_the_end": GraphCase(draw=_slow_step(2), image=(4, 4, 4), lanes=4),
+    "slow_step_first": GraphCase(draw=_slow_step(0), image=(4, 3, 3), lanes=4),
+    "slow_step_in_the_middle": GraphCase(draw=_slow_step(1), image=(4, 3, 3), lanes=4),
+    "slow_step_at_the_end": GraphCase(draw=_slow_step(2), image=(4, 3, 3), lanes=4),
     "padded_pools": GraphCase(draw=_padded_pools, image=(2, 4, 4), signed=True),
     "even_pools": GraphCase(draw=_even_pools, image=(2, 5, 6)),
     "pools_that_drop": GraphCase(draw=_pools_that_drop, image=(2, 5, 4)),
     "unet": GraphCase(draw=_unet, image=(1, 4, 8)),
-    "upsampled_by_3_and_4": GraphCase(draw=_upsampled_by_3_and_4, image=(2, 2, 3)),
+    "upsampled_by_3_and_4": GraphCase(draw=_upsampled_by_3_and_4, image=(2, 2, 2)),
     "linear_of_channels": GraphCase(draw=_linear_of_channels, image=(1, 3, 4)),
     "linear_of_pixels": GraphCase(draw=_linear_of_pixels, image=(2, 3, 3)),
     "raw_output": GraphCase(draw=_raw_output, image=(2, 4, 4)),
@@ -366,6 +384,10 @@ GRAPHS: Mapping[str, GraphCase] = {
     "identity_pool_alone": GraphCase(draw=_identity_pool_alone, image=(6, 2, 3), bits=3),
     "widths_that_divide_neither_way": GraphCase(draw=_widths_that_divide_neither_way, image=(2, 3, 3)),
     "five_by_five_strided": GraphCase(draw=_five_by_five_strided, image=(2, 7, 6)),
+    "gaps_in_the_first_group": GraphCase(draw=_gaps_in_the_first_group, image=(3, 1, 2), signed=True),
+    "depthwise_behind_gaps": GraphCase(draw=_depthwise_behind_gaps, image=(1, 1, 4), lanes=1),
+    "late_first_groups": GraphCase(draw=_late_first_groups, image=(3, 4, 7), bits=4),
+    "transient": GraphCase(draw=_transient, image=(1, 1, 6), bits=4),
     "bursts_into_a_full_unit": GraphCase(draw=_bursts_into_a_full_unit, image=(2, 4, 4)),
     **{
         f"{target}_{'packed' if pack else 'unpacked'}": GraphCase(
