@@ -24,7 +24,6 @@ from hw.blocks.pipeline import Counter, delay, index_shape, pick
 from hw.plan.shapes import Shapes
 from hw.unit.front import Issue, Positions, Walk
 
-
 #: Cycles from a beat's transfer to the first cycle in which a count from it is 0.
 SEEN_AFTER = 2
 
