@@ -11,6 +11,7 @@
 //   drain       cycles to watch for surplus output after the last of them
 //   patience    cycles without any transfer after which the unit counts as hung
 //   idle, stall             probability of a cycle without input / of a stalled output, in 1/65536
+//   calm_inputs, calm_outputs   beats before the first such cycle
 //   idle_seed, stall_seed   where their patterns start, not 0; the same on every simulator
 `timescale 1ns / 1ns
 module bulk #(
@@ -39,7 +40,7 @@ module bulk #(
     );
 
     integer stimulus, outputs, events;
-    reg [63:0] expected;
+    reg [63:0] expected, calm_inputs, calm_outputs;
     reg [31:0] drain, patience, idle, stall, idle_pattern, stall_pattern;
     reg complete = 0;
     initial begin
@@ -48,6 +49,8 @@ module bulk #(
             && $value$plusargs("patience=%d", patience)
             && $value$plusargs("idle=%d", idle)
             && $value$plusargs("stall=%d", stall)
+            && $value$plusargs("calm_inputs=%d", calm_inputs)
+            && $value$plusargs("calm_outputs=%d", calm_outputs)
             && $value$plusargs("idle_seed=%d", idle_pattern)
             && $value$plusargs("stall_seed=%d", stall_pattern);
         if (!complete) begin
@@ -95,11 +98,11 @@ module bulk #(
         aresetn <= cycle >= RESET_CYCLES;
         idle_pattern <= xorshift(idle_pattern);
         stall_pattern <= xorshift(stall_pattern);
-        m_axis_tready <= stall_pattern[15:0] >= stall;
+        m_axis_tready <= beats < calm_outputs || stall_pattern[15:0] >= stall;
 
         if (aresetn && !done) begin
             if (!s_axis_tvalid || s_axis_tready) begin
-                if (idle_pattern[15:0] < idle) begin
+                if (taken >= calm_inputs && idle_pattern[15:0] < idle) begin
                     s_axis_tvalid <= 0;
                     s_axis_tdata <= ~s_axis_tdata; // only what is valid may matter
                 end else begin

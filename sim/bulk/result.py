@@ -50,14 +50,18 @@ class SimulationResult:
             found.append(f"{self.mismatches} of {self.expected.size} output elements are wrong or missing{where}")
         return found
 
-    def timing_complaints(self, predicted: Mapping[str, int]) -> list[str]:
-        """Where the cycle figures of a run at full rate differ from those in a manifest's ``timing``."""
+    def timing_complaints(self, predicted: Mapping[str, int], frames: int | None = None) -> list[str]:
+        """Where the cycle figures of a run at full rate differ from those in a manifest's ``timing``.
+
+        Only the first ``frames`` frames count; None stands for all.
+        """
         found = []
         latency, interval = predicted["predicted_latency"], predicted["predicted_frame_cycles"]
         if self.first_output_latency != latency:
             found.append(f"first output latency {self.first_output_latency}, predicted {latency}")
-        if set(self.frame_cycles) - {None, interval}:
-            found.append(f"frame cycles {self.frame_cycles[1:]}, predicted {interval}")
+        cycles = self.frame_cycles[:frames]
+        if set(cycles) - {None, interval}:
+            found.append(f"frame cycles {cycles[1:]}, predicted {interval}")
         return found
 
     @property

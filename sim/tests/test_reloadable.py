@@ -17,7 +17,7 @@ pytestmark = pytest.mark.thorough
 
 #: Cases that run all tests; the others run the essential ones.
 THOROUGH = ("hadamard", "stride_2_parallel", "frame_1x1", "single_buffered", "xcup_dynamic")
-#: Cases that also run on Icarus, whatever simulator the others run on.
+#: Cases that run on Icarus, whatever simulator the others run on.
 ON_ICARUS = ("dynamic_stride_2", "frame_nx1", "single_buffered_parallel", "ecp5_4_bit")
 
 

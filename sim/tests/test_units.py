@@ -15,9 +15,9 @@ from sim.tests.support import check_verdicts, installed, waves
 pytestmark = pytest.mark.thorough
 
 
-#: Cases that also run on Icarus, whatever simulator the others run on.
+#: Cases that run on Icarus, whatever simulator the others run on.
 ON_ICARUS = (
-    "conv_1x1",
+    "conv_3x3",
     "frame_1xn",
     "depthwise_stride_2",
     "offsets_only_below",
