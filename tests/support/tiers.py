@@ -38,9 +38,3 @@ def thorough_from(cases: Sequence[Any], few: int, many: int | None = None) -> li
         *(pytest.param(case, marks=thorough) for case in cases[few:many]),
         *(pytest.param(case, marks=nightly) for case in cases[many:]),
     ]
-
-
-def nightly_but(kept: Sequence[str], cases: Sequence[str]) -> list[Any]:
-    """The ``cases`` of a test, of which only ``make nightly`` runs those that are not ``kept``."""
-    assert set(kept) <= set(cases)
-    return [case if case in kept else pytest.param(case, marks=nightly) for case in cases]

@@ -119,7 +119,7 @@ def test_training_is_deterministic_and_learns(tmp_path: Path) -> None:
     for name, out in runs.items():
         seed = "1" if name == "other_seed" else "0"
         product = "dynamic" if "dynamic" in name else "hadamard"
-        arguments = ("--epochs", "1", "--seed", seed, "--product", product, "--out", str(out))
+        arguments = ("--epochs", "2", "--seed", seed, "--product", product, "--out", str(out))
         done = python("-m", "scripts.train_digits", *arguments)
         assert done.returncode == 0, done.stderr
         digits = read_digits(out, LAYER_NAMES[product])
