@@ -80,7 +80,7 @@ def estimate(config: UnitConfig, flush: Flush | None = None) -> Estimate:
     times, cells, kind = Timetable(shapes), Cells(config.target), _KINDS[type(shapes.scope)]
     stages = {
         **kind.stages(shapes, cells),
-        "sequencer": kind.sequencer(shapes, cells) + _waits(shapes, cells),
+        "sequencer": kind.sequencer(shapes, cells) + _due(shapes, cells),
         "row_store": _row_store(shapes, cells, kind),
         "window": _window(shapes, cells),
         "similarity": Area() if shapes.heads is None else similarity_area(shapes, cells),
@@ -104,13 +104,15 @@ def estimate(config: UnitConfig, flush: Flush | None = None) -> Estimate:
     )
 
 
-def _waits(shapes: Shapes, cells: Cells) -> Area:
-    """What counts the cycles that a unit waits for the next frame's first groups."""
-    waits = () if shapes.flush is None else shapes.flush.waits
-    if not any(waits):
+def _due(shapes: Shapes, cells: Cells) -> Area:
+    """What counts until the next frame's first groups are due."""
+    due = () if shapes.flush is None else shapes.flush.due
+    if not due:
         return Area()
-    left = max(waits).bit_length()
-    return Area(lut=cells.adder(2, left) + 2 * left + 6, ff=left + len(waits).bit_length() + 1)
+    c = shapes.layer.config
+    since, written = max(due).bit_length(), (c.height * c.width * shapes.geometry.channel_beats - 1).bit_length()
+    lut = cells.adder(2, since) + 2 * since + cells.adder(2, written) + written // 2 + 6
+    return Area(lut=lut, ff=since + written + len(due).bit_length() + 2)
 
 
 def _row_store(shapes: Shapes, cells: Cells, kind: Kind) -> Area:
