@@ -3,7 +3,6 @@
 ===========  ==========================================================
 `beat`       what one transfer of a stream carries
 `node`       what every node has: gateware, and a model of its cycles
-`outlet`     where a pipeline that never stalls leaves its results
 `nodes`      the primitive nodes that steps are made of
 `edges`      what joins nodes: FIFOs, forks, width adapters, the pacer
 ===========  ==========================================================
