@@ -34,7 +34,7 @@ import numpy as np
 
 from golden.contract.folding import Folding
 from golden.contract.layer import Layer
-from golden.contract.streams import Payload, hex_lines, to_beats
+from golden.contract.streams import Payload, hex_file, to_beats
 from golden.layers import DEFAULT, NAMES, activations, layer_path, load_layer
 from golden.model import integer
 from golden.support import cli
@@ -117,7 +117,7 @@ def vector_files(
     ):
         beats = payload.pack(to_beats(array, payload.lanes))
         files[f"{name}.npy"] = array_bytes(array.astype(np.int32))
-        files[f"{name}.hex"] = "".join(f"{line}\n" for line in hex_lines(beats)).encode()
+        files[f"{name}.hex"] = hex_file(beats, 8 * payload.bytes)
         streams[name] = {
             "shape": list(array.shape),
             "lanes": payload.lanes,

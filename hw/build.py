@@ -59,7 +59,7 @@ def main(argv: list[str]) -> int:
     if args.device:
         check_fit(config, args.device)
     with spinner("generating Verilog"):
-        core = generate(config)
+        core = generate(config, inline=args.inline)
     files = unit_files(core)
     cli.check_folder(args.out, files, inputs=[layer_path(args.layer)])
     former = _former(args.out / f"{config.name}.json")
@@ -74,15 +74,19 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def unit_files(core: Core) -> dict[str, str]:
-    """Verilog, manifest and what other tools need of them, by file name.
+def unit_files(core: Core) -> dict[str, str | bytes]:
+    """Verilog, manifest, memory files and what other tools need of them, by file name.
 
     The manifest that is written also names the other files, with their sha256.
     """
     name = core.config.name
-    others = integration_files(core.manifest) | register_files(Shapes(core.config))
-    manifest = core.manifest | {"files": cli.sha256_of({f"{name}.v": core.verilog} | others)}
-    return {f"{name}.v": core.verilog, f"{name}.json": json.dumps(manifest, indent=2) + "\n"} | others
+    others: dict[str, str | bytes] = {
+        **core.memories,
+        **integration_files(core.manifest),
+        **register_files(Shapes(core.config)),
+    }
+    manifest = core.manifest | {"files": cli.sha256_of({f"{name}.v": core.verilog, **others})}
+    return {f"{name}.v": core.verilog, f"{name}.json": json.dumps(manifest, indent=2) + "\n", **others}
 
 
 def _former(manifest: Path) -> dict[str, str]:
@@ -94,9 +98,11 @@ def _former(manifest: Path) -> dict[str, str]:
         return {}  # there is none, or it is of someone else
 
 
-def _say_files(core: Core, folder: Path, files: Mapping[str, str]) -> None:
+def _say_files(core: Core, folder: Path, files: Mapping[str, str | bytes]) -> None:
     verilog, manifest, *_ = files
     say(f"wrote {folder / verilog} and {folder / manifest}")
+    if memories := core.manifest.get("memory_files"):
+        say(f"and beside them, for $readmemh, {number(len(memories['files']))} files in {memories['folder']}")
     if registers := register_files(Shapes(core.config)):
         say(f"and beside them, of its registers, {', '.join(registers)}")
     *others, last = integration_files(core.manifest)

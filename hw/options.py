@@ -39,6 +39,7 @@ def add_unit_options(parser: argparse.ArgumentParser, *, target: str, reloadable
         default=DEFAULT_NAME,
         help=f"of the top module; other modules and all files begin with it (default: {DEFAULT_NAME})",
     )
+    add("--inline", action="store_true", help="all words in the Verilog, no memory files beside it")
     parser.set_defaults(default_target=target, reloadable=False)
     if reloadable:
         _add_reload_options(parser)

@@ -46,7 +46,7 @@ def main(argv: list[str]) -> int:
     if options.waves is not None and options.waves.suffix != simulator.wave_suffix:
         raise UserError(f"waves file {options.waves}: {simulator.name} writes {simulator.wave_suffix} files")
 
-    core = generate(config)
+    core = generate(config, inline=options.inline)
     with progress(f"{len(frames)} frames in {simulator.name}", 1.0) as advance:
         result = simulate(
             core,

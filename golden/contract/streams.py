@@ -8,7 +8,6 @@ whole bytes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,8 +39,14 @@ class Payload:
 
     def pack(self, elements: np.ndarray) -> np.ndarray:
         """Integers ``[..., lanes]`` to little-endian bytes ``[..., bytes]`` (uint8)."""
-        bits = (elements[..., None].astype(np.int64) >> np.arange(self.bits)) & 1
-        flat = bits.astype(np.uint8).reshape(*elements.shape[:-1], self.lanes * self.bits)
+        # Bytes that hold all bits of an element. Those above would only be copied and dropped.
+        room = next(size for size in (1, 2, 4, 8) if 8 * size >= self.bits)
+        plain = elements.astype(f"<i{room}", order="C")
+        if self.bits == 8 * room:
+            return plain.view(np.uint8)
+        bits = np.unpackbits(plain.view(np.uint8), axis=-1, bitorder="little")
+        each = bits.reshape(*elements.shape, 8 * room)[..., : self.bits]
+        flat = each.reshape(*elements.shape[:-1], self.lanes * self.bits)
         return np.packbits(flat, axis=-1, bitorder="little")
 
     def unpack(self, data: np.ndarray) -> np.ndarray:
@@ -64,6 +69,15 @@ def from_beats(beats: np.ndarray, channels: int, height: int, width: int) -> np.
     return beats.reshape(-1, height, width, channels).transpose(0, 3, 1, 2)
 
 
-def hex_lines(data: np.ndarray) -> Iterable[str]:
-    """Beats ``[n, bytes]`` as lines for ``$readmemh``: one beat a line, most significant digit first."""
-    return (bytes(beat[::-1]).hex() for beat in data)
+def hex_file(words: np.ndarray, bits: int) -> bytes:
+    """Words as text for ``$readmemh``: one word a line, most significant digit first.
+
+    Args:
+        words: little-endian bytes ``[n, ceil(bits / 8)]`` (uint8).
+        bits: bits of a word, which is as many digits as they take.
+    """
+    digits = -(-bits // 4)
+    text = np.frombuffer(np.ascontiguousarray(words[:, ::-1]).tobytes().hex().encode(), np.uint8)
+    lines = np.full((len(words), digits + 1), ord("\n"), np.uint8)
+    lines[:, :digits] = text.reshape(len(words), 2 * words.shape[1])[:, 2 * words.shape[1] - digits :]
+    return lines.tobytes()

@@ -220,9 +220,12 @@ def check_folder(folder: Path, names: Iterable[str], *, inputs: Iterable[Path | 
 
 
 def _check_distinct(outputs: Sequence[Path], inputs: Iterable[Path | None]) -> None:
-    for first, second in itertools.combinations(outputs, 2):
-        if _same(first, second) or _folded(first) == _folded(second):
-            raise UserError(f"output {second} is the file that output {first} is, each needs its own")
+    found: dict[object, Path] = {}
+    for path in outputs:
+        for identity in _identities(path):
+            if identity in found:
+                raise UserError(f"output {path} is the file that output {found[identity]} is, each needs its own")
+        found |= dict.fromkeys(_identities(path), path)
     for path, source in itertools.product(outputs, filter(None, inputs)):
         if _same(path, source):
             raise UserError(f"output {path} is an input, too, another file is needed")
@@ -234,6 +237,15 @@ def _same(first: Path, second: Path) -> bool:
         return os.path.samefile(first, second)
     except OSError:  # one is not there yet
         return os.path.realpath(first) == os.path.realpath(second)
+
+
+def _identities(path: Path) -> list[object]:
+    """What two paths that lead to one file have in common: where they lead, or the file itself if it is there."""
+    try:
+        status = path.stat()
+    except OSError:
+        return [_folded(path)]
+    return [_folded(path), (status.st_dev, status.st_ino)]
 
 
 def _folded(path: Path) -> str:
@@ -258,17 +270,18 @@ def json_report(path: Path | None) -> Iterator[Callable[[object], object]]:
 def write_files(folder: Path, files: Mapping[str, str | bytes]) -> None:
     """Write ``files``, by name, into ``folder``: all of them or none. The folder is made if needed.
 
+    A name may be that of a folder in ``folder``, and that of a file in it: ``memory/words.mem``.
+
     Raises `UserError` where one cannot be written, or two of them are one file.
     """
     check_folder(folder, files)
-    output_directory(folder)
+    for parent in dict.fromkeys((folder / name).parent for name in files):
+        output_directory(parent)
     with contextlib.ExitStack() as stack:
-        streams = [
-            stack.enter_context(replacing(folder / name, "w" if isinstance(content, str) else "wb"))
-            for name, content in files.items()
-        ]
-        for stream, content in zip(streams, files.values(), strict=True):
+        for name, content in files.items():
+            stream = stack.enter_context(replacing(folder / name, "w" if isinstance(content, str) else "wb"))
             stream.write(content)
+            stream.close()  # there may be more files than a process may have open
 
 
 def sha256_of(files: Mapping[str, str | bytes]) -> dict[str, str]:
@@ -280,7 +293,8 @@ def sha256_of(files: Mapping[str, str | bytes]) -> dict[str, str]:
 def remove_former(folder: Path, former: Mapping[str, str], files: Collection[str]) -> tuple[list[str], list[str]]:
     """Remove what an earlier run has written into ``folder`` and the present one does not write.
 
-    A file that someone has changed since is not removed, nor is anything that is no plain file.
+    A file that someone has changed since is not removed, nor is anything that is no plain file. A folder in
+    ``folder`` goes with the last file in it.
 
     Args:
         folder: where both runs write.
@@ -293,14 +307,24 @@ def remove_former(folder: Path, former: Mapping[str, str], files: Collection[str
     removed, left = [], []
     for name, digest in former.items():
         path = folder / name
-        if name in files or os.path.basename(name) != name or path.is_symlink() or not path.is_file():
+        if name in files or not _inside(folder, name) or path.is_symlink() or not path.is_file():
             continue
         if hashlib.sha256(path.read_bytes()).hexdigest() == digest:
             path.unlink()
             removed.append(name)
+            if path.parent != folder:
+                with contextlib.suppress(OSError):  # it has other files
+                    path.parent.rmdir()
         else:
             left.append(name)
     return removed, left
+
+
+def _inside(folder: Path, name: str) -> bool:
+    """Whether ``name`` is that of a file in ``folder`` or in a folder of it, as `write_files` takes it."""
+    parts = name.split("/")
+    own = all(part not in ("", ".", "..") and os.path.basename(part) == part for part in parts)
+    return own and (len(parts) == 1 or (len(parts) == 2 and not (folder / parts[0]).is_symlink()))
 
 
 def output_directory(path: str | os.PathLike[str]) -> Path:

@@ -7,6 +7,7 @@ Each module imports only from those above it:
 `pipeline`     delays, adder trees, counters, choices
 `queue`        a FIFO of a few entries
 `memory`       read-only and written memories
+`memory_file`  read-only memories whose words are in files
 `multiply`     products on any target, and cascades of them
 `dot_product`  sums of products
 `packed`       two numbers in one word

@@ -70,7 +70,7 @@ def read_only(m: Module, target: Target, image: Sequence[int], width: int, addre
     depth = len(image)
     if target.block_memory is None or kind(target, depth, read_only=True) == "lut":
         store = memory.Memory(
-            shape=unsigned(width), depth=depth, init=image, attrs=_style(target, depth, read_only=True)
+            shape=unsigned(width), depth=depth, init=image, attrs=style(target, depth, read_only=True)
         )
         m.submodules[name] = store
         read = store.read_port()
@@ -100,7 +100,7 @@ def random_access(
     """
     enable, write_address, data = write
     if target.block_memory is None or kind(target, depth, read_only=False) == "lut":
-        attrs = _style(target, depth, read_only=False)
+        attrs = style(target, depth, read_only=False)
         store = memory.Memory(shape=unsigned(width), depth=depth, init=[], attrs=attrs)
         m.submodules[name] = store
         writer, read = store.write_port(), store.read_port()
@@ -120,7 +120,7 @@ def random_access(
     return _choose(m, banks, address)
 
 
-def _style(target: Target, depth: int, *, read_only: bool) -> dict[str, str]:
+def style(target: Target, depth: int, *, read_only: bool) -> dict[str, str]:
     """The attribute that tells synthesis where a memory belongs; none where it is left to choose."""
     where = kind(target, depth, read_only=read_only)
     if target.dsp is None or (read_only and where == "lut"):

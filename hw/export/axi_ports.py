@@ -6,6 +6,7 @@ from amaranth.hdl import ClockDomain, Module, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Member, Out
 
+from hw.blocks.memory_file import MemoryFiles
 from hw.control.control import Control
 from hw.frozen.frozen_unit import frozen_unit
 from hw.plan.shapes import Shapes
@@ -28,8 +29,8 @@ class FrozenAxi(wiring.Component):
         unit: the unit.
     """
 
-    def __init__(self, shapes: Shapes) -> None:
-        self.unit = frozen_unit(shapes)
+    def __init__(self, shapes: Shapes, files: MemoryFiles | None) -> None:
+        self.unit = frozen_unit(shapes, files)
         super().__init__(_stream_ports(shapes))
 
     def elaborate(self, platform: object) -> Module:
@@ -79,9 +80,9 @@ class ReloadableAxi(wiring.Component):
         return m
 
 
-def axi_unit(shapes: Shapes) -> FrozenAxi | ReloadableAxi:
-    """The unit behind AXI ports."""
-    return FrozenAxi(shapes) if shapes.config.reload is None else ReloadableAxi(shapes)
+def axi_unit(shapes: Shapes, files: MemoryFiles | None) -> FrozenAxi | ReloadableAxi:
+    """The unit behind AXI ports. ``files`` takes the many words of a frozen unit; None keeps all inline."""
+    return FrozenAxi(shapes, files) if shapes.config.reload is None else ReloadableAxi(shapes)
 
 
 def add_clock(m: Module, clock: Value, reset: Signal, *, domain: str = "sync") -> None:

@@ -14,6 +14,9 @@ def core_file(manifest: Mapping[str, Any]) -> str:
     A unit for an FPGA family has no ``lint``: the models of its primitives come from the vendor.
     """
     top, target, layer = manifest["top"], manifest["target"]["name"], manifest["layer"]
+    # Tools are to find these files from the folder that they work in.
+    files = manifest.get("memory_files", {}).get("files", [])
+    memories = "".join(f"      - {file}: {{file_type: user, copyto: {file}}}\n" for file in files)
     shape = f"{layer['in_channels']} to {layer['out_channels']} channels, {layer['height']}x{layer['width']}"
     text = f"""\
 CAPI=2:
@@ -25,7 +28,7 @@ filesets:
   rtl:
     files:
       - {top}.v: {{file_type: verilogSource}}
-
+{memories}
 targets:
   default: &default
     filesets: [rtl]

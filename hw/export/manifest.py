@@ -11,6 +11,7 @@ from amaranth.lib import wiring
 from golden.contract.ranges import Range
 from golden.contract.streams import Payload
 from hw.blocks.memory import kind
+from hw.blocks.memory_file import MemoryFiles
 from hw.plan.config_file import config_fields
 from hw.plan.shapes import Shapes
 from hw.plan.weight_layout import bank_members, image_beats, image_layout
@@ -59,8 +60,11 @@ _PORTS = {
 }
 
 
-def manifest(unit: Unit, ports: wiring.Signature) -> dict[str, Any]:
-    """Plain data of a unit behind these ports: configuration, ports, streams, widths and bounds, latencies, cycles."""
+def manifest(unit: Unit, ports: wiring.Signature, files: MemoryFiles | None) -> dict[str, Any]:
+    """Plain data of a unit behind these ports: configuration, ports, streams, widths and bounds, latencies, cycles.
+
+    ``files`` has the unit's memory files; None where all words are inline.
+    """
     shapes, times = unit.shapes, unit.timetable
     config, c = shapes.config, shapes.layer.config
     return {
@@ -78,6 +82,7 @@ def manifest(unit: Unit, ports: wiring.Signature) -> dict[str, Any]:
         **({} if config.reload is None else {"reload": _reload(shapes), "weight_image": image_layout(shapes)}),
         "widths": _widths(shapes),
         "memories": _memories(unit),
+        **({} if files is None or not files.contents else {"memory_files": _memory_files(files)}),
         "stages": {
             "row_store": shapes.scope.cycle_model.write_to_issue + 1 + row_store.latency(config.target),
             **times.stages,
@@ -88,6 +93,11 @@ def manifest(unit: Unit, ports: wiring.Signature) -> dict[str, Any]:
             "ideal_frame_cycles": shapes.geometry.ideal_frame_cycles,
         },
     }
+
+
+def _memory_files(files: MemoryFiles) -> dict[str, Any]:
+    """The files that the Verilog reads, by path relative to it, and the macro that names their folder."""
+    return {"macro": files.folder.macro, "folder": files.folder.name, "files": list(files.contents)}
 
 
 def _port(name: str, member: wiring.Member) -> dict[str, Any]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
 
@@ -13,6 +14,7 @@ from amaranth.back import rtlil
 from amaranth.hdl import ClockDomain
 
 from golden.support.cache import tool_environment
+from hw.blocks.memory_file import MemoryFiles, MemoryFolder
 from hw.export.axi_ports import axi_unit
 from hw.export.manifest import manifest
 from hw.plan.config import UnitConfig
@@ -32,17 +34,33 @@ LINT_OFF = {
 
 @dataclass(frozen=True, kw_only=True)
 class Core:
-    """A generated unit: its Verilog text and its manifest (see `hw.export.manifest`)."""
+    """A generated unit.
+
+    Attributes:
+        config: what was asked for.
+        verilog: the Verilog text.
+        manifest: see `hw.export.manifest`.
+        memories: files that the Verilog reads, by path relative to its own (`hw.blocks.memory_file`).
+    """
 
     config: UnitConfig
     verilog: str
     manifest: dict[str, Any]
+    memories: Mapping[str, bytes] = field(default_factory=dict)
 
 
-def generate(config: UnitConfig) -> Core:
-    """The unit that ``config`` asks for. The text is always the same for the same config."""
+def generate(config: UnitConfig, *, inline: bool = False, design: str | None = None) -> Core:
+    """The unit that ``config`` asks for. The texts are always the same for the same arguments.
+
+    Args:
+        config: what is asked for.
+        inline: whether all words stand in the Verilog, so that it needs no memory files.
+        design: name of the design that the unit is a part of, whose folder takes its memory files; by default
+            the unit's own.
+    """
     shapes = Shapes(config)
-    top = axi_unit(shapes)
+    files = None if inline else MemoryFiles(config.name, MemoryFolder(design or config.name))
+    top = axi_unit(shapes, files)
     lane = rtlil.convert(
         top.unit.lane,
         name=top.unit.lane_module,
@@ -50,12 +68,19 @@ def generate(config: UnitConfig) -> Core:
         # A lane has no state that outlives its beat, so nothing in it needs a reset.
         missing_domain=lambda name: ClockDomain(name, reset_less=True),
     )
-    text = _header(shapes) + _write_verilog(rtlil.convert(top, name=config.name, emit_src=False), lane)
+    text = _write_verilog(rtlil.convert(top, name=config.name, emit_src=False), lane)
+    if files is not None and files.contents:
+        text = files.folder.default + text + files.verilog
     if config.target.lane_registers:
         # These modules hold copies of registers, near to what reads them. Synthesis must not merge the copies.
         kept = rf"^module (?={config.name}_lane\(|{config.name}_weights_\w+ \()"
         text = re.sub(kept, '(* keep_hierarchy = "yes" *)\nmodule ', text, flags=re.MULTILINE)
-    return Core(config=config, verilog=text, manifest=manifest(top.unit, top.signature))
+    return Core(
+        config=config,
+        verilog=_header(shapes) + text,
+        manifest=manifest(top.unit, top.signature, files),
+        memories={} if files is None else files.contents,
+    )
 
 
 def _write_verilog(*designs: str) -> str:

@@ -29,6 +29,10 @@ def packaging_script(manifest: Mapping[str, Any]) -> str:
         "set here [file dirname [file normalize [info script]]]",
         f"create_project -in_memory package_{top}",
         f"add_files -norecurse [file join $here {top}.v]",
+        *(
+            f"add_files -norecurse [file join $here {file}]"
+            for file in manifest.get("memory_files", {}).get("files", [])
+        ),
         f"set_property top {top} [current_fileset]",
         f"ipx::package_project -root_dir [file join $here {companion(top, 'ip')}] -vendor {VENDOR} -library {LIBRARY} "
         "-taxonomy /UserIP -import_files -force",

@@ -7,6 +7,7 @@ from operator import and_
 
 from amaranth.hdl import Module, Value
 
+from hw.blocks.memory_file import MemoryFiles
 from hw.blocks.pipeline import delay
 from hw.frozen.beat_writer import BeatWriter
 from hw.frozen.frozen_words import FrozenWords
@@ -17,10 +18,10 @@ from hw.unit.front import Front
 from hw.unit.unit import Streams, Unit
 
 
-def frozen_unit(shapes: Shapes) -> Unit:
-    """The unit that computes one layer on frames of one size."""
+def frozen_unit(shapes: Shapes, files: MemoryFiles | None = None) -> Unit:
+    """The unit that computes one layer on frames of one size. ``files`` takes its many words; None keeps all inline."""
     front = Front(writer=BeatWriter(shapes), walk=InputWalk(shapes), positions=CountedPositions(shapes))
-    return Unit(shapes, front, Nothing(shapes))
+    return Unit(shapes, front, Nothing(shapes, files))
 
 
 class Nothing:
@@ -28,8 +29,8 @@ class Nothing:
 
     marks = False
 
-    def __init__(self, shapes: Shapes) -> None:
-        self.keeper = FrozenWords(shapes.target)
+    def __init__(self, shapes: Shapes, files: MemoryFiles | None) -> None:
+        self.keeper = FrozenWords(shapes.target, files)
 
     def connect_input(self, m: Module, unit: Unit, streams: Streams) -> None:
         row_store, sequencer = unit.row_store, unit.sequencer

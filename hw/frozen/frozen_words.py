@@ -1,4 +1,4 @@
-"""Frozen words: a single word is a constant, several words are a read-only memory."""
+"""Frozen words: a single word is a constant, several words are a read-only memory, many are a memory file."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from amaranth.hdl import Const, Module, Shape, Value
+from amaranth.hdl import ClockSignal, Const, Instance, Module, Shape, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Member, Out
 
 from golden.contract.streams import Payload
 from hw.blocks import memory
+from hw.blocks.memory_file import MOST_INLINE, MemoryFiles
 from hw.blocks.pipeline import delay, index_shape
 from hw.targets.families import Target
 
@@ -21,8 +22,9 @@ class FrozenWords:
 
     read_only = True
 
-    def __init__(self, target: Target) -> None:
-        self._target = target
+    def __init__(self, target: Target, files: MemoryFiles | None = None) -> None:
+        """``files`` takes the words of stores with more than `MOST_INLINE` bytes; None keeps all words inline."""
+        self._target, self._files = target, files
 
     def words(self, depth: int) -> int:
         return depth
@@ -40,12 +42,42 @@ class FrozenWords:
         self, m: Module, store: Any, *, bank: int, values: np.ndarray, element: Shape, skew: int, module: str, name: str
     ) -> Value:
         payload = Payload(lanes=values.shape[1], bits=element.width, signed=element.signed)
-        content, width = [int.from_bytes(word, "little") for word in payload.pack(values)], payload.lanes * payload.bits
+        packed, width = payload.pack(values), payload.lanes * payload.bits
+        if len(packed) > 1 and self._files is not None and self._in_file(store):
+            return self._from_file(m, store, packed, width, skew=skew, module=module, name=name, files=self._files)
+        content = [int.from_bytes(word, "little") for word in packed]
         if len(content) == 1:
             return Const(content[0], width)
         m.submodules[module] = part = Bank(content, width, target=self._target, name=name)
         m.d.comb += part.i_address.eq(delay(m, store.i_address, skew))
         return part.o_word
+
+    def _in_file(self, store: Any) -> bool:
+        """Whether the words of ``store`` go to files. A named block RAM has its words in parameters."""
+        named = self._target.block_memory is not None
+        in_block = memory.kind(self._target, store.depth, read_only=True) == "block"
+        return bool(store.bits > 8 * MOST_INLINE) and not (named and in_block)
+
+    def _from_file(
+        self,
+        m: Module,
+        store: Any,
+        packed: np.ndarray,
+        width: int,
+        *,
+        skew: int,
+        module: str,
+        name: str,
+        files: MemoryFiles,
+    ) -> Value:
+        word = Signal(width, name="word")
+        m.submodules[module] = Instance(
+            files.add(packed, width, target=self._target, store=name, module=module),
+            i_clk=ClockSignal(),
+            i_i_address=delay(m, store.i_address, skew),
+            o_o_word=word,
+        )
+        return word
 
 
 class Bank(wiring.Component):

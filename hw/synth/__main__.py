@@ -41,7 +41,7 @@ def main(argv: list[str]) -> int:
     require("matplotlib", "jinja2")
     cli.check_folder(args.out, FILES, inputs=[layer_path(args.layer)])
     with spinner("generating Verilog") as status:
-        core = generate(config)
+        core = generate(config, inline=args.inline)
         synthesis = synthesise(core, **wanted, status=status)
     figures = report(args.layer, core, synthesis)
     files = write_report(figures, synthesis, args.out)

@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 
 from golden.support.cache import cached
+from golden.support.cli import sha256_of, write_files
 from hw.export.verilog import Core
 from hw.synth.netlist import Netlist
 from hw.synth.stages import ATTRIBUTE, stage_of_module
@@ -25,15 +26,16 @@ def map_to_cells(core: Core) -> Netlist:
     script = _script(core)
 
     def make(folder: Path) -> None:
-        (folder / _VERILOG).write_text(core.verilog)
+        write_files(folder, {_VERILOG: core.verilog, **core.memories})
         YOSYS.run("-q", "-p", script, folder=folder)
         module = json.loads((folder / _JSON).read_text())["modules"][core.config.name]
         with gzip.open(folder / _NETLIST, "wt", compresslevel=1) as stream:
             json.dump(module, stream)
-        for name in (_VERILOG, _JSON):
+        for name in (_VERILOG, _JSON, *core.memories):
             (folder / name).unlink()
 
-    folder = cached(["map_to_cells", YOSYS.version, script, core.verilog], make)
+    words = sorted(map(str, sha256_of(core.memories).items()))
+    folder = cached(["map_to_cells", YOSYS.version, script, core.verilog, *words], make)
     with gzip.open(folder / _NETLIST, "rt") as stream:
         return Netlist(json.load(stream))
 

@@ -60,6 +60,7 @@ class WordStore(wiring.Component):
 
     Attributes:
         depth: words of a set.
+        bits: all bits of a set.
     """
 
     def __init__(
@@ -81,6 +82,7 @@ class WordStore(wiring.Component):
         """
         self._words, self._element, self._keeper, self._name = words, element, keeper, name
         self.depth, lanes, elements = words.shape
+        self.bits = words.size * element.width
         self._members = memory_elements(elements, skew, parts)
         widths = [len(members) * element.width for members in self._members.values()] * lanes
         super().__init__(

@@ -13,7 +13,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from golden.support.cache import cached
-from golden.support.cli import UserError, replacing
+from golden.support.cli import UserError, replacing, sha256_of, write_files
 from hw.export.verilog import Core
 from sim.simulator.simulators import DUMP, PRIMITIVES, SIM, TIMESCALE, VISIBLE, Simulator
 
@@ -59,12 +59,17 @@ class Bench:
 
 @dataclass(frozen=True, kw_only=True)
 class Program:
-    """A unit and a bench, compiled into ``folder``."""
+    """A unit and a bench, compiled into ``folder``.
+
+    Attributes:
+        memories: folders in ``folder`` with memory files, which the unit reads when it is run.
+    """
 
     simulator: Simulator
     bench: Bench
     top: str
     folder: Path
+    memories: Sequence[str] = ()
 
     @classmethod
     def build(
@@ -104,11 +109,14 @@ class Program:
                 optimise=bench.optimise,
                 folder=folder,
             )
+            write_files(folder, unit.memories)  # programs read them when they run
 
         texts = [verilog, *(path.read_text() for path in (*others, VISIBLE, DUMP))]
         options = [str(sorted(parameters.items())), str(waves and TIMESCALE), str(coverage), str(bench.optimise)]
-        key = [simulator.name, simulator.version(), top, name, *options, *texts]
-        return cls(simulator=simulator, bench=bench, top=top, folder=cached(key, make))
+        words = sorted(map(str, sha256_of(unit.memories).items()))
+        key = [simulator.name, simulator.version(), top, name, *options, *texts, *words]
+        folders = sorted({Path(name).parts[0] for name in unit.memories})
+        return cls(simulator=simulator, bench=bench, top=top, folder=cached(key, make), memories=folders)
 
     def run(
         self,
@@ -137,6 +145,8 @@ class Program:
         from cocotb_tools.runner import get_runner
 
         runner = get_runner(self.simulator.name)
+        for name in self.memories:
+            _link(folder / name, self.folder / name)
         results = folder / "results.xml"
         # Simulators cannot cope with every path, so they write to a plain name.
         trace = f"waves{self.simulator.wave_suffix}"
@@ -182,8 +192,7 @@ def _importable(folder: Path) -> Iterator[None]:
     for number, entry in enumerate(dict.fromkeys([*map(os.path.abspath, before), str(SIM.parent)])):
         if os.pathsep in entry:
             link = folder / f"python-{number}"
-            if not link.is_symlink():  # else the folder is used again
-                link.symlink_to(entry)
+            _link(link, Path(entry))
             sys.path.append(link.name)
         elif entry not in sys.path:
             sys.path.append(entry)
@@ -191,6 +200,12 @@ def _importable(folder: Path) -> Iterator[None]:
         yield
     finally:
         sys.path[:] = before
+
+
+def _link(link: Path, target: Path) -> None:
+    """Make ``link`` lead to ``target``. The folder that it lies in may have been used before, also by another unit."""
+    link.unlink(missing_ok=True)
+    link.symlink_to(target)
 
 
 def _move(source: Path, path: Path) -> None:

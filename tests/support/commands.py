@@ -83,7 +83,7 @@ def canned_core() -> Core:
     return generate(UnitConfig(layer=small_layer(), folding=Folding(simd=1, pe=1)))
 
 
-def checked_core(config: UnitConfig) -> Core:
+def checked_core(config: UnitConfig, *, inline: bool = False) -> Core:
     """In place of `hw.export.verilog.generate`: makes its refusals, and gives one text whatever is asked for."""
     Shapes(config)
     return replace(canned_core(), config=config)
@@ -317,7 +317,7 @@ COMMANDS = {
     "hw.build": Command(
         main=hw.build.main,
         works=["layer.npz"],
-        values={"--target": TARGETS, "--pack": PACKS, "--out": PATHS, "--estimate": None, **FOLDING}
+        values={"--target": TARGETS, "--pack": PACKS, "--inline": None, "--out": PATHS, "--estimate": None, **FOLDING}
         | {"--device": DEVICES, "--fps": NUMBERS, "--clock": NUMBERS, **RELOAD},
         positional=LAYERS,
         stand_ins={"hw.build.generate": checked_core},
@@ -331,7 +331,7 @@ COMMANDS = {
     "hw.synth": Command(
         main=hw.synth.__main__.main,
         works=["layer.npz"],
-        values={"--target": TARGETS, "--pack": PACKS, "--out": PATHS, **FOLDING}
+        values={"--target": TARGETS, "--pack": PACKS, "--inline": None, "--out": PATHS, **FOLDING}
         | RELOAD
         | {"--device": DEVICES, "--speed": ("7", *NUMBERS), "--seeds": NUMBERS, "--clock": NUMBERS},
         positional=LAYERS,
@@ -345,7 +345,7 @@ COMMANDS = {
         main=sim.run.main,
         works=["layer.npz", "--input", "x.npy"],
         values={"--input": PATHS, "--output": PATHS, "--report": PATHS, "--waves": ("w.vcd", *PATHS), **FOLDING}
-        | {"--target": TARGETS, "--pack": PACKS, "--simulator": SIMULATORS}
+        | {"--target": TARGETS, "--pack": PACKS, "--inline": None, "--simulator": SIMULATORS}
         | {"--idle": NUMBERS, "--stall": NUMBERS, "--seed": NUMBERS},
         positional=LAYERS,
         statuses=(0, 1),

