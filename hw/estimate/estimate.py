@@ -146,6 +146,9 @@ def _window(shapes: Shapes, cells: Cells) -> Area:
     fast = int(shapes.target.fast)
     total = Area(lut=10 if shapes.edge_columns else 0, ff=10)
     dropped = int(g.output_beats == 1)
+    if cells.six and dropped and len(g.offsets) == 1:
+        # What only passes through goes on in shift registers.
+        return Area(lut=element * simd)
     for dy in g.rows:
         # Only those columns of a group are kept that a tap still reads.
         longest: dict[int, int] = {}

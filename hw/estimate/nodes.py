@@ -14,7 +14,7 @@ from hw.estimate.cells import Cells
 from hw.estimate.estimate import estimate
 from hw.estimate.streams import counter_area, outlet_area
 from hw.network.node import Node
-from hw.network.nodes.argmax import Argmax
+from hw.network.nodes.argmax import COMPARISON, Argmax
 from hw.network.nodes.merge import Merge
 from hw.network.nodes.reduce import Reduce
 from hw.network.nodes.replay import Replay
@@ -105,19 +105,25 @@ def _replay(node: Replay, cells: Cells) -> Area:
 
 
 def _argmax(node: Argmax, cells: Cells) -> Area:
-    bits, lanes, index = node.input.bits, node.input.lanes, node.outputs[0].bits
+    bits, lanes, index, [beats] = node.input.bits, node.input.lanes, node.outputs[0].bits, node.frame_inputs
+    comparison = cells.adder(2, bits + 1)
     total, level = Area(ff=bits * lanes), 0
     while lanes > 1:
         pairs, rest = divmod(lanes, 2)
-        level += 1
-        total += Area(lut=2 * cells.adder(2, bits) + bits + level - 1, ff=bits + level).times(pairs)
-        total += Area(ff=bits + level - 1).times(rest)
-        lanes = pairs + rest
-    total += Area(lut=2 * cells.adder(2, bits) + index, ff=bits + index)
-    total += counter_area(cells, node.frame_inputs[0]) + cells.delay(index + 1, 1 + level)
-    total += Area(lut=index, ff=index + 1)
-    depth = queue_depth(node.pipeline, node.frame_inputs[0])
-    return total + outlet_area(cells, depth, index) + Area(ff=1 + level + node.pipeline, lut=3)
+        # Both values, the lanes that they are of, and what the comparison says; then the larger one.
+        total += Area(lut=comparison + bits + level, ff=2 * (bits + level) + 1 + bits + level + 1).times(pairs)
+        total += cells.delay(bits + level, COMPARISON).times(rest)
+        lanes, level = pairs + rest, level + 1
+    cycles = 1 + COMPARISON * level
+    if beats > 1:
+        total += (
+            counter_area(cells, beats) + cells.delay(index + 1, cycles) + Area(lut=2 * index, ff=index + 1 + cycles)
+        )
+        total += Area(lut=2 * comparison + 4, ff=2 * bits + 2 * index + 5)
+    elif level:
+        total += Area(lut=-bits, ff=-3 * bits)  # only the lane of the largest element matters
+    depth = queue_depth(node.pipeline, beats)
+    return total + outlet_area(cells, depth, index) + Area(ff=node.pipeline, lut=3)
 
 
 def ram_area(cells: Cells, depth: int, bits: int, *, behind: int = 0) -> Area:
