@@ -4,5 +4,6 @@
 `stimulus`    input frames
 `frozen`      frozen units, by name and random
 `reloadable`  reloadable units, by name and random
+`network`     random networks in random hardware
 ============  ============================================
 """
