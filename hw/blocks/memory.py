@@ -134,6 +134,11 @@ def random_access(
     return _choose(m, banks, address, reads, moves)
 
 
+def lut_style(target: Target) -> dict[str, str]:
+    """The attribute that keeps a memory in LUT RAM; none where synthesis is left to choose."""
+    return {} if target.dsp is None else {"ram_style": "distributed"}
+
+
 def style(target: Target, depth: int, *, read_only: bool) -> dict[str, str]:
     """The attribute that tells synthesis where a memory belongs; none where it is left to choose."""
     where = kind(target, depth, read_only=read_only)

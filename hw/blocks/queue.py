@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from amaranth.hdl import Module, Mux, Shape, Signal, Value
 from amaranth.lib import data, memory
 
@@ -18,10 +20,24 @@ class Queue:
     """
 
     def __init__(
-        self, m: Module, shape: Shape | data.Layout, depth: int, *, push: Value, entry: Value, pop: Value, name: str
+        self,
+        m: Module,
+        shape: Shape | data.Layout,
+        depth: int,
+        *,
+        push: Value,
+        entry: Value,
+        pop: Value,
+        name: str,
+        attrs: Mapping[str, str] | None = None,
     ) -> None:
-        """``push`` an ``entry`` only while there is room, ``pop`` only while there is ``some``."""
-        m.submodules[name] = store = memory.Memory(shape=shape, depth=depth, init=[])
+        """``push`` an ``entry`` only while there is room, ``pop`` only while there is ``some``.
+
+        Args:
+            attrs: attributes of the memory, such as `hw.blocks.memory.lut_style`. A queue of more than a few entries
+                needs to be told, or synthesis makes a block RAM of it and of the register that reads the head.
+        """
+        m.submodules[name] = store = memory.Memory(shape=shape, depth=depth, init=[], attrs=attrs or {})
         write, read = store.write_port(), store.read_port(domain="comb")
         tail, first = Signal(index_shape(depth), name=f"{name}_tail"), Signal(index_shape(depth), name=f"{name}_first")
         self.level = Signal(range(depth + 1), name=f"{name}_level")

@@ -80,7 +80,7 @@ def estimate(config: UnitConfig, flush: Flush | None = None) -> Estimate:
     times, cells, kind = Timetable(shapes), Cells(config.target), _KINDS[type(shapes.scope)]
     stages = {
         **kind.stages(shapes, cells),
-        "sequencer": kind.sequencer(shapes, cells),
+        "sequencer": kind.sequencer(shapes, cells) + _due(shapes, cells),
         "row_store": _row_store(shapes, cells, kind),
         "window": _window(shapes, cells),
         "similarity": Area() if shapes.heads is None else similarity_area(shapes, cells),
@@ -104,8 +104,21 @@ def estimate(config: UnitConfig, flush: Flush | None = None) -> Estimate:
     )
 
 
+def _due(shapes: Shapes, cells: Cells) -> Area:
+    """What counts until the next frame's first groups are due."""
+    due = () if shapes.flush is None else shapes.flush.due
+    if not due:
+        return Area()
+    c = shapes.layer.config
+    since, written = max(due).bit_length(), (c.height * c.width * shapes.geometry.channel_beats - 1).bit_length()
+    lut = cells.adder(2, since) + 2 * since + cells.adder(2, written) + written // 2 + 6
+    return Area(lut=lut, ff=since + written + len(due).bit_length() + 2)
+
+
 def _row_store(shapes: Shapes, cells: Cells, kind: Kind) -> Area:
-    g, stride, slots = shapes.geometry, shapes.layer.config.stride, shapes.schedule.slots
+    g, c, slots = shapes.geometry, shapes.layer.config, shapes.schedule.slots
+    # Of a group of columns, those beyond the frame are never written.
+    stride = min(c.stride, c.width)
     rows, pixel, depth = len(g.rows), shapes.pixel.size, shapes.row_depth
     group = pixel * stride
     address, select = index_shape(depth).width, index_shape(slots).width
@@ -119,17 +132,19 @@ def _row_store(shapes: Shapes, cells: Cells, kind: Kind) -> Area:
     # A four-to-one choice takes a LUT6, or two LUT4. In a single row of centres there is nothing to blank.
     choice = 0 if slots == 1 and g.rows == (0,) else -(-slots // 4) if cells.six else -(-slots // 2)
     writer_luts, writer_registers = kind.beat_writer(shapes, cells)
-    luts = rows * group * choice + 12 + writer_luts + 40 * (stride - 1)
+    # Whose frames are one pixel needs no columns and rows to be counted. The factor is fitted.
+    control_luts = (12 + writer_luts) * (0.5 if c.height * c.width == 1 else 1)
+    luts = rows * group * choice + control_luts + 40 * (stride - 1)
     logic = words + Area(lut=round(luts), ff=registers + control + writer_registers)
     if in_block:
-        return logic + cells.block(depth, pixel).times(slots * stride)
+        return logic + cells.block(depth, pixel).times(slots * c.stride)
     return logic + cells.lut_memory(depth, pixel).times(slots * stride)
 
 
 def _window(shapes: Shapes, cells: Cells) -> Area:
     g, element, simd = shapes.geometry, shapes.element.width, shapes.folding.simd
     fast = int(shapes.target.fast)
-    total = Area(lut=10, ff=10)
+    total = Area(lut=10 if shapes.edge_columns else 0, ff=10)
     dropped = int(g.output_beats == 1)
     for dy in g.rows:
         # Only those columns of a group are kept that a tap still reads.

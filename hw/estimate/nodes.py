@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from golden.contract.ranges import Range
 from hw.blocks import memory
+from hw.blocks.rounding import LATENCY
 from hw.estimate.cells import Cells
 from hw.estimate.estimate import estimate
 from hw.estimate.streams import counter_area, outlet_area
@@ -46,7 +48,13 @@ def _rescale(node: Rescale, cells: Cells) -> Area:
     bits = _bits(total) - still
     if len(ranges) > 1:
         lane += Area(lut=cells.adder(2, bits), ff=bits)
-    lane += cells.rounded(bits, max(0, node.shift - still), node.limits, node.output.bits)
+    shift, reached = node.shift - still, max(-total.low - 1, total.high) >> node.shift
+    if shift > 0 or reached > node.limits.high:
+        rounded = cells.rounded(bits, max(0, shift), node.limits, node.output.bits)
+        # Where nothing is rounded, there is no adder.
+        lane += rounded if shift > 0 else replace(rounded, lut=node.output.bits)
+    else:
+        lane += cells.delay(bits, LATENCY + node.target.fast)
     if total.low >= 0:
         lane += Area(ff=-3)  # flags of a sum that may be negative
     depth = queue_depth(node.pipeline, 1)
@@ -67,7 +75,7 @@ def _reduce(node: Reduce, cells: Cells) -> Area:
     if node.in_memory:
         total += ram_area(cells, item, node.kept * place, behind=node.reads - memory.LATENCY)
     else:
-        total += Area(ff=item * node.kept * place)
+        total += cells.delay(node.kept * place, item)
     total += counter_area(cells, item) + counter_area(cells, node.items) + Area(lut=12, ff=8 + node.kept)
     address = (item - 1).bit_length()
     total += Area(ff=node.reads + 1) + cells.delay(address + 2 + node.kept, node.reads + 1)
@@ -78,10 +86,11 @@ def _reduce(node: Reduce, cells: Cells) -> Area:
 
 def _merge(node: Merge, cells: Cells) -> Area:
     bits, ports = node.beat.size, len(node.inputs)
-    choice = bits * -(-(ports - 1) // (3 if cells.six else 1)) if ports > 1 else 0
+    # A LUT6 chooses between two ports and what waits already.
+    choice = bits * -(-max(0, ports - 2) // 3) if cells.six else bits * (ports - 1)
     longest = max(beats for _, beats in node.runs)
     control = Area() if len(node.runs) == 1 else counter_area(cells, longest) + counter_area(cells, len(node.runs))
-    return control + Area(lut=choice + bits + 4 + 2 * ports, ff=2 * bits + 2)
+    return control + Area(lut=choice + bits + 2 + ports, ff=2 * bits + 2)
 
 
 def _replay(node: Replay, cells: Cells) -> Area:
@@ -116,8 +125,8 @@ def ram_area(cells: Cells, depth: int, bits: int, *, behind: int = 0) -> Area:
     if memory.kind(cells.target, depth, read_only=False) == "block":
         # A Xilinx block RAM keeps one of the registers behind the read, an ECP5's block RAM two.
         registers = behind + (memory.LATENCY - 1 if cells.six else 0)
-        return cells.block(depth, bits) + Area(ff=bits * registers)
-    return cells.lut_memory(depth, bits) + Area(ff=bits * (memory.LATENCY + behind))
+        return cells.block(depth, bits) + cells.delay(bits, registers)
+    return cells.lut_memory(depth, bits) + cells.delay(bits, memory.LATENCY + behind)
 
 
 def _bits(values: Range) -> int:

@@ -7,7 +7,7 @@ step's result comes out.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from golden.contract.folding import Folding
@@ -44,8 +44,8 @@ def lower(config: NetworkConfig) -> Graph:
 Operation = Literal["max", "sum"]
 
 
-def unit_config(config: NetworkConfig, place: int, step: LayerStep | Linear) -> UnitConfig:
-    """The unit of a step, the network's number ``place``. The name of its module begins with the network's.
+def unit_config(config: NetworkConfig, number: int, step: LayerStep | Linear) -> UnitConfig:
+    """The unit of a step, the network's node ``number``. The name of its module begins with the network's.
 
     The number comes before the step's name, so that no step's modules have the names of another's.
     """
@@ -55,7 +55,7 @@ def unit_config(config: NetworkConfig, place: int, step: LayerStep | Linear) -> 
         folding=config.foldings[step.name],
         target=config.target,
         pack=config.pack,
-        name=f"{config.name}_{place}_{step.name}",
+        name=f"{config.name}_{number}_{step.name}",
     )
 
 
@@ -69,7 +69,7 @@ def step_nodes(config: NetworkConfig, step: Step) -> list[Placed]:
     lowering.graph.image = Beat(lanes=folding.simd, bits=first.bits, signed=first.signed)
     lowering.ports = dict.fromkeys(config.network.results, Port(node=IMAGE))
     with naming(step.name):
-        LOWER[step.op](step, Context(lowering, config.network.steps.index(step), step, folding))
+        LOWER[step.op](step, Context(lowering, step, folding))
     return lowering.graph.nodes
 
 
@@ -89,9 +89,9 @@ class _Lowering:
         self.ports = {IMAGE_NAME: Port(node=IMAGE)}
 
     def run(self) -> Graph:
-        for number, step in enumerate(self.network.steps):
+        for step in self.network.steps:
             with naming(step.name):
-                context = Context(self, number, step, self.config.foldings[step.name])
+                context = Context(self, step, self.config.foldings[step.name])
                 self.ports[step.name] = LOWER[step.op](step, context)
         result = self.network.output_result
         pe = self.config.foldings[self.network.output].pe
@@ -106,10 +106,8 @@ class Context:
     """What lowering one step needs."""
 
     lowering: _Lowering
-    number: int
     step: Any
     folding: Folding
-    _parts: list[str] = field(default_factory=list)
 
     @property
     def config(self) -> NetworkConfig:
@@ -130,16 +128,25 @@ class Context:
     def beat(self, result: Result, lanes: int) -> Beat:
         return Beat(lanes=lanes, bits=result.bits, signed=result.signed)
 
+    @property
+    def lanes(self) -> int:
+        """Elements of a beat within a step that moves elements of one result: enough for both sides' cycles."""
+        (x,), simd, pe = self.taken, self.folding.simd, self.folding.pe
+        taken, given = (r.channels * r.height * r.width for r in (x, self.given))
+        return simd if given // simd <= max(taken // simd, given // pe) else pe
+
     def place(self, part: str, node: Any, *sources: Port) -> Port:
         return self.lowering.graph.append(Placed(step=self.step.name, part=part, node=node, sources=sources))
 
     def unit(self, *sources: Port) -> Port:
-        return self.place("unit", UnitNode(config=unit_config(self.config, self.number, self.step)), *sources)
+        return self.place(
+            "unit", UnitNode(config=unit_config(self.config, len(self.lowering.graph.nodes), self.step)), *sources
+        )
 
     def windows(self, operation: Operation, sides: tuple[int, int], stride: int, pad: int) -> Port:
         """Reduce windows of the one result taken: along the rows, then along the columns."""
         (x,), (port,) = self.taken, self.sources
-        lanes = self.folding.simd
+        lanes = self.lanes
         beat, beats = self.beat(x, lanes), x.channels // lanes
         kernel_height, kernel_width = sides
         port, beat, width = self._reduce(
@@ -210,7 +217,7 @@ def _max_pool(step: MaxPool, context: Context) -> Port:
 
 
 def _avg_pool(step: AvgPool, context: Context) -> Port:
-    (x,), given, lanes = context.taken, context.given, context.folding.simd
+    (x,), given, lanes = context.taken, context.given, context.lanes
     port = context.windows("sum", step.window(x.height, x.width), step.stride, 0)
     node = Rescale(
         inputs=(replace(context.lowering.graph.beat(port), lanes=lanes),),
@@ -239,7 +246,7 @@ def _concat(step: Concat, context: Context) -> Port:
 
 
 def _upsample(step: Upsample, context: Context) -> Port:
-    (x,), lanes = context.taken, context.folding.simd
+    (x,), lanes = context.taken, context.lanes
     node = Replay(
         beat=context.beat(x, lanes),
         pixel_beats=x.channels // lanes,

@@ -25,7 +25,7 @@ from hw.targets.families import Target
 
 #: Frames of the shortest run, and of the longest.
 FEWEST, MOST = 4, 4096
-#: Frames that must repeat each other, before the last one, for the run to be steady.
+#: Frames that must repeat each other, beside those that are inside at once, for the run to be steady.
 ALIKE = 2
 
 
@@ -90,7 +90,7 @@ def find_schedule(graph: Graph, interval: int, target: Target) -> NetworkSchedul
         run = _Run(graph, interval, frames, target)
         if run.steady:
             return run.schedule()
-        frames *= 2
+        frames = max(run.wanted, 2 * frames)
     raise AssertionError("the network does not become steady")
 
 
@@ -111,20 +111,27 @@ class _Run:
     """A number of frames at full rate.
 
     Attributes:
-        steady: whether the last frames repeat each other.
+        wanted: frames that the run should have. When the last one comes, all that is inside must come of frames that
+            repeat each other. Otherwise a longer run would fill FIFOs further.
+        steady: whether it has that many, and the last frame ends an interval behind the one before.
     """
 
     def __init__(self, graph: Graph, interval: int, frames: int, target: Target) -> None:
-        self.steady = True
         self._interval, self._frames, self._target = interval, frames, target
         self._graph = replace(graph, nodes=list(graph.nodes))
         self._edges: list[Edge] = []
+        # The cycle behind the last move, and the number of last frames that repeat each other.
+        self._end, self._alike = 0, frames
         self._first_taken: list[int] = []
         self._first_given: list[int] = []
         self._offered = {Port(node=IMAGE): pace(graph.image_beats, interval, graph.image_beats * frames)}
         for number, placed in enumerate(graph.nodes):
             self._run_node(number, placed)
         self._run_output()
+        inside = -(-(self._end - (frames - 1) * interval) // interval)
+        self.wanted = frames - self._alike + inside + ALIKE
+        ends = np.diff(self._output.reshape(frames, -1)[-2:, -1])
+        self.steady = frames >= self.wanted and bool(ends == interval)
 
     def schedule(self) -> NetworkSchedule:
         ends = self._output.reshape(self._frames, -1)[:, -1]
@@ -155,7 +162,8 @@ class _Run:
         self._edges += [link.edge for link in links]
         for output, given in enumerate(times.given):
             self._offered[Port(node=number, output=output)] = given
-            self._check_steady(given)
+        for moves in (*times.taken, *times.given):
+            self._watch(moves)
         self._forget(number)
         self._first_taken.append(int(min(taken[0] for taken in times.taken)))
         self._first_given.append(int(times.given[0][0]))
@@ -180,7 +188,7 @@ class _Run:
             pass
         self._output = taken
         self._edges.append(link.edge)
-        self._check_steady(taken)
+        self._watch(taken)
 
     def _link(self, source: Port, taker: int | None, place: int, wanted: Beat) -> _Link:
         given = self._graph.beat(source)
@@ -190,10 +198,13 @@ class _Run:
         edge = Edge(source=source, taker=taker, place=place, given=given, taken=wanted, depth=0)
         return _Link(edge, self._offered[source], self._target)
 
-    def _check_steady(self, times: np.ndarray) -> None:
-        # What the last frame's beats do when no frame follows is not what they do when one does.
-        last = times.reshape(self._frames, -1)[-1 - ALIKE - 1 :]
-        self.steady &= bool((np.diff(last, axis=0) == self._interval).all())
+    def _watch(self, times: np.ndarray) -> None:
+        """Note until when beats move, and how many frames repeat each other."""
+        alike = (np.diff(times.reshape(self._frames, -1), axis=0) == self._interval).all(axis=1)
+        # Where no frame follows, the last frame's inner beats may come at other times than where one does.
+        others = np.flatnonzero(~alike[:-1])
+        self._alike = min(self._alike, self._frames - 2 - (int(others[-1]) + 1 if len(others) else 0))
+        self._end = max(self._end, int(times[-1]) + 1)
 
 
 class _Link:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from golden.contract.folding import Folding
 from golden.contract.layer import Layer
 from golden.support.cli import UserError
-from golden.support.names import module_name
+from golden.support.names import MAX_NAME, MAX_PART_NAME, module_name
 from hw.plan.reload import Reload
 from hw.targets.families import GENERIC, PRIMITIVES, Target
 
@@ -28,7 +28,8 @@ class UnitConfig:
         target: family whose primitives the unit is built from.
         pack: whether two products may share a multiplier.
         reload: what software may change at run time; None for a frozen unit.
-        name: name of the top module. Names of inner modules, of files and of C macros begin with it.
+        name: name of the top module. Names of inner modules, of files and of C macros begin with it. That of a
+            network's unit is longer than one that a user chooses.
 
     Raises `UserError` for a name that Verilog does not take, and for shifts of the layer beyond the limits in
     ``reload``.
@@ -42,7 +43,7 @@ class UnitConfig:
     name: str = DEFAULT_NAME
 
     def __post_init__(self) -> None:
-        check_name(self.name)
+        check_name(self.name, MAX_PART_NAME)
         if self.reload is None:
             return
         for name, limits in (("attn_shift", self.reload.attn_shift), ("out_shift", self.reload.out_shift)):
@@ -62,8 +63,8 @@ class UnitConfig:
         return replace(self, layer=layer)
 
 
-def check_name(name: str) -> str:
+def check_name(name: str, most: int = MAX_NAME) -> str:
     """``name``, if a Verilog module can bear it everywhere. Raises `UserError` otherwise."""
-    if module_name(name) in PRIMITIVES:
+    if module_name(name, most) in PRIMITIVES:
         raise UserError(f"name {name!r} is that of an FPGA's primitive, allowed is any other identifier")
     return name

@@ -5,5 +5,6 @@
 `frozen`      frozen units, by name and random
 `reloadable`  reloadable units, by name and random
 `network`     random networks in random hardware
+`daily`       which of the named units `make check` simulates
 ============  ============================================
 """

@@ -19,15 +19,17 @@ from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.blocks.memory import LATENCY, random_access
+from hw.blocks.memory import LATENCY, lut_style, random_access
 from hw.blocks.pipeline import Counter
 from hw.blocks.queue import Queue
 from hw.network.beat import Beat
 from hw.targets.families import Target
 
-#: Beats up to which a FIFO is kept in LUT RAM, however wide they are.
-SHALLOW = 64
-#: A FIFO that fills less than this part of a block RAM is kept in LUT RAM, however deep it is.
+#: A FIFO of up to so many times the words that the target best keeps in LUTs is kept there, however wide it is: a
+#: beat passes sooner. On ECP5 deeper ones miss 200 MHz.
+SHALLOW = 2
+#: One of up to so many times the words is kept there if it fills less than `FEW_BITS` of a block RAM.
+SMALL = 4
 FEW_BITS = 1 / 16
 
 
@@ -35,8 +37,8 @@ def memory_kind(beat: Beat, depth: int, target: Target) -> str:
     """``register``, ``lut`` or ``block``: what a FIFO of ``depth`` beats is kept in."""
     if depth == 1:
         return "register"
-    few = target.fabric.block_kbit * 1024 * FEW_BITS
-    return "lut" if depth <= SHALLOW or depth * beat.size <= few else "block"
+    few = depth * beat.size <= target.fabric.block_kbit * 1024 * FEW_BITS
+    return "lut" if depth <= (SMALL if few else SHALLOW) * target.ram_depth else "block"
 
 
 def fifo_latency(beat: Beat, depth: int, target: Target) -> int:
@@ -79,8 +81,16 @@ class Fifo(wiring.Component):
             self._keep_one(m, push, pop)
             return m
         if self._kind == "lut":
-            entry = self.i.payload
-            queue = Queue(m, self._beat.layout, self._depth, push=push, entry=entry, pop=pop, name="queue")
+            queue = Queue(
+                m,
+                self._beat.layout,
+                self._depth,
+                push=push,
+                entry=self.i.payload,
+                pop=pop,
+                name="queue",
+                attrs=lut_style(self._target),
+            )
             m.d.comb += [self.o.valid.eq(queue.some), self.o.payload.eq(queue.head)]
             level = queue.level
         else:

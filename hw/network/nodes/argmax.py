@@ -1,6 +1,10 @@
 """Argmax: the index of the largest element of a frame, the lowest where several are equal.
 
-A tree finds the largest of a beat, a level a cycle. It is then compared with the largest of the beats before.
+A tree finds the largest of a beat. It is then compared with the largest of the beats before it in the frame.
+
+A comparison is a cycle of its own, and so is the choice that follows from it. The largest so far is therefore
+not known yet when the next beat is compared. So this is compared with both that it may turn out to be: what was
+the largest before, and the beat in between.
 """
 
 from __future__ import annotations
@@ -18,6 +22,9 @@ from hw.network import outlet
 from hw.network.beat import Beat
 from hw.network.node import Times, one_a_cycle
 from hw.network.outlet import Outlet
+
+#: Cycles of a comparison and of the choice behind it.
+COMPARISON = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,8 +65,8 @@ class Argmax:
 
     @property
     def pipeline(self) -> int:
-        """Cycles from a frame's last beat to its index: a register in front, the tree, the comparison behind it."""
-        return 1 + self.levels + 1
+        """Cycles from a frame's last beat to its index: a register, the tree, the comparison of beats."""
+        return 1 + COMPARISON * (self.levels + (self.frame_inputs[0] > 1))
 
     @property
     def latency(self) -> int:
@@ -89,29 +96,55 @@ class _Argmax(wiring.Component):
         last = Counter(m, beats, go, name="beat").last
         m.d.comb += [self.i_0.ready.eq(end.credit), go.eq(self.i_0.valid & end.credit), ends.eq(go & last)]
 
-        index = Signal(node.outputs[0].shape, reset_less=True)
         # The index of the beat's first element, and whether the beat is the frame's first.
-        base, first = Signal.like(index, name="base", reset_less=False), Signal(init=1, name="first")
+        base, first = Signal(node.outputs[0].shape, name="base"), Signal(init=1, name="first")
         with m.If(go):
             m.d.sync += [base.eq(Mux(last, 0, base + lanes)), first.eq(last)]
         value, lane = self._largest(m, [delay(m, self.i_0.payload[lane], 1) for lane in range(lanes)])
-        known = delay(m, go, 1 + node.levels, reset_less=False)
-        base, first = (delay(m, fact, 1 + node.levels) for fact in (base, first))
-        largest = Signal(node.input.shape, reset_less=True)
-        with m.If(known & (first | (value > largest))):
-            m.d.sync += [largest.eq(value), index.eq(base + lane)]
+        if beats > 1:
+            cycles = 1 + COMPARISON * node.levels
+            known = delay(m, go, cycles, reset_less=False)
+            base, first = (delay(m, fact, cycles) for fact in (base, first))
+            index = self._largest_beat(m, known, first, value, base + lane)
+        else:
+            index = lane
         end.give(m, ends, index)
         return m
 
     def _largest(self, m: Module, elements: Sequence[Value]) -> tuple[Value, Value]:
-        """The largest element and its lane, the lowest where several are equal, a cycle later for each level."""
+        """The largest element and its lane, the lowest where several are equal, `COMPARISON` cycles a level later."""
         found: list[tuple[Value, Value]] = [(element, Const(lane)) for lane, element in enumerate(elements)]
         while len(found) > 1:
-            better: list[tuple[Value, Value]] = []
-            for (one, here), (other, there) in zip(found[::2], found[1::2], strict=False):
-                larger = other > one
-                better.append((delay(m, Mux(larger, other, one), 1), delay(m, Mux(larger, there, here), 1)))
+            better = []
+            for one, other in zip(found[::2], found[1::2], strict=False):
+                larger = delay(m, _exceeds(other[0], one[0]), 1)
+                pairs = zip(one, other, strict=True)
+                value, lane = (delay(m, Mux(larger, delay(m, b, 1), delay(m, a, 1)), 1) for a, b in pairs)
+                better.append((value, lane))
             if len(found) % 2:
-                better.append((delay(m, found[-1][0], 1), delay(m, found[-1][1], 1)))
+                value, lane = (delay(m, part, COMPARISON) for part in found[-1])
+                better.append((value, lane))
             found = better
         return found[0]
+
+    def _largest_beat(self, m: Module, known: Value, first: Value, value: Value, index: Value) -> Value:
+        """The index of the largest value since the ``first``, `COMPARISON` cycles after a value that is ``known``."""
+        node = self._node
+        largest = Signal(node.input.shape, reset_less=True)
+        result = Signal(node.outputs[0].shape, reset_less=True)
+        wins, won = Signal(name="wins"), Signal(name="won")
+        before = delay(m, value, 1)
+        exceeds_before, exceeds_largest = (delay(m, _exceeds(value, other), 1) for other in (before, largest))
+        m.d.comb += wins.eq(
+            delay(m, known, 1, reset_less=False) & (delay(m, first, 1) | Mux(won, exceeds_before, exceeds_largest))
+        )
+        m.d.sync += won.eq(wins)
+        index = delay(m, index, 1)
+        with m.If(wins):
+            m.d.sync += [largest.eq(before), result.eq(index)]
+        return result
+
+
+def _exceeds(one: Value, other: Value) -> Value:
+    """Whether ``one > other``: the sign of a difference, which is a single chain of carries."""
+    return (other - one)[-1]

@@ -14,7 +14,7 @@ import pytest
 from golden.contract.layer import Layer
 from golden.contract.ranges import Range
 from golden.support.cli import UserError
-from golden.support.names import MAX_NAME
+from golden.support.names import MAX_NAME, MAX_PART_NAME
 from hw.control.driver import Driver, complete
 from hw.control.registers import register_table
 from hw.export.verilog import generate
@@ -50,7 +50,7 @@ def test_names(name: str) -> None:
         ("größe", "no Verilog identifier"),
         ("a\n", "no Verilog identifier"),
         ("٣", "no Verilog identifier"),
-        ("x" * (MAX_NAME + 1), "at most 64 characters"),
+        ("x" * (MAX_PART_NAME + 1), "at most 136 characters"),
         ("module", "a word of Verilog's own"),
         ("wire", "a word of Verilog's own"),
         ("logic", "a word of Verilog's own"),

@@ -1,0 +1,44 @@
+"""Networks by name in a real simulator: bits, stream rules and predicted cycles under any pauses and resets."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from hw.export.network_verilog import NetworkCore, generate_network
+from hw.network.plan import NetworkPlan
+from sim.bulk.simulate import simulate
+from sim.cases.graphs import GRAPHS, graph_case
+from sim.cases.stimulus import extreme_images, random_images
+from sim.tests.support import installed
+
+#: Those that ``make test`` runs.
+QUICK = ("frame_1x1", "taken_twice_by_one_step", "identity_pool_last")
+#: Pauses of source and sink.
+PAUSES = ((0.6, 0.0), (0.0, 0.6), (0.3, 0.3))
+
+
+def frames_for(core: NetworkCore, seed: int) -> np.ndarray:
+    """Random and extreme frames in turn, so that whatever is kept of a frame shows in the next."""
+    image = core.config.network.image
+    extremes = extreme_images(image)
+    noise = random_images(np.random.default_rng(seed), image, len(extremes))
+    return np.stack([noise, extremes], axis=1).reshape(-1, *image.shape)
+
+
+@pytest.mark.parametrize("name", [n if n in QUICK else pytest.param(n, marks=pytest.mark.thorough) for n in GRAPHS])
+def test_network(name: str, seed: int) -> None:
+    simulator = installed("icarus").name
+    core = generate_network(NetworkPlan(graph_case(name)), jobs=1)
+    timing, frames = core.manifest["timing"], frames_for(core, seed)
+    # More intervals than the steady state takes to come, and the last of them has no frame behind it.
+    assert len(frames) > len(timing["predicted_first_intervals"]) + 2
+    rng = np.random.default_rng(seed)
+    busy = timing["predicted_latency"] + 2 * timing["predicted_frame_cycles"]
+    for reset_at in (0, int(rng.integers(5, 5 + busy))):
+        result = simulate(core, frames, simulator=simulator, seed=seed, reset_at=reset_at)
+        wrong = result.complaints() + result.timing_complaints(timing)
+        assert not wrong, f"{name}, seed {seed}, reset at {reset_at}: {'; '.join(wrong)}"
+    for idle, stall in PAUSES:
+        result = simulate(core, frames[:4], simulator=simulator, idle=idle, stall=stall, seed=seed)
+        assert result.passed, f"{name}, seed {seed}, idle {idle}, stall {stall}: {'; '.join(result.complaints())}"
