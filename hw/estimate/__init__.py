@@ -1,7 +1,5 @@
 """Estimate: what a unit or a network will cost, without making it.
 
-`inference`               which RAMs Yosys makes a memory of
-=======
 ========================  ==================================================================================
 `inference`               which RAMs Yosys makes a memory of, where the choice is its own
 `cells`                   what adders, delays, memories and products take of an FPGA
@@ -13,7 +11,6 @@
 `estimate`                all stages of a unit, and its cycles
 `fit`                     whether a unit or a network fits a device
 `choose_folding`          the cheapest unit that reaches a frame rate on a device, and what fits at all
-=======
 `streams`                 what nodes and edges of a network are built from: counters, queues, ends of pipelines
 `nodes`                   the nodes of a network
 `edges`                   its forks, width adapters, FIFOs and pacer
