@@ -368,7 +368,7 @@ COMMANDS = {
             "hw.synth.__main__.generate": checked_core,
             "hw.synth.__main__.generate_network": checked_network,
             "hw.synth.__main__.synthesise": synthesised,
-            "hw.synth.page.page": lambda figures: f"<h1>{figures['layer']}</h1>",
+            "hw.synth.page.page": lambda figures: f"<h1>{figures['name']}</h1>",
         },
     ),
     "sim.run": Command(
