@@ -47,7 +47,7 @@ class Drawing(NetworkBuilder):
     def layer(self, source: str, channels: int, *, folding: tuple[int, int] | None = None, **fields: Any) -> str:
         """A convolution to so many channels. Fields are those of `random_layer`; there is no attention without them."""
         x = self.results[source]
-        taken = {"in_channels": x.channels, "height": x.height, "width": x.width, "in_bits": x.bits}
+        taken: dict[str, Any] = {"in_channels": x.channels, "height": x.height, "width": x.width, "in_bits": x.bits}
         taken |= {"in_signed": x.signed, "out_channels": channels, "attn_offsets": ()}
         layer = random_layer(self.rng, **(taken | fields))
         return self._make(LayerStep, source, folding=folding, layer=layer)
@@ -59,7 +59,7 @@ class Drawing(NetworkBuilder):
             x = self.results[name]
             share = 2.0 ** (bits - signed - (x.bits - x.signed))
             multipliers.append(int(min(2**16 - 1, 2**SHIFT * share * self.rng.uniform(0.4, 0.8))))
-        form = {"out_bits": bits, "out_signed": signed, "relu": relu}
+        form: dict[str, Any] = {"out_bits": bits, "out_signed": signed, "relu": relu}
         return self._make(Add, a, b, multipliers=tuple(multipliers), shift=SHIFT, **form, **common)
 
     def max_pool(self, source: str, kernel: int, stride: int, pad: int = 0, **common: Any) -> str:
@@ -69,7 +69,12 @@ class Drawing(NetworkBuilder):
         x = self.results[source]
         elements = x.height * x.width if isinstance(kernel, str) else kernel**2
         scale = 2.0 ** (bits - x.bits + SHIFT) / elements
-        average = {"multiplier": max(1, round(scale)), "shift": SHIFT, "out_bits": bits, "out_signed": x.signed}
+        average: dict[str, Any] = {
+            "multiplier": max(1, round(scale)),
+            "shift": SHIFT,
+            "out_bits": bits,
+            "out_signed": x.signed,
+        }
         return self._make(AvgPool, source, kernel=kernel, stride=stride, **average, **common)
 
     def linear(self, source: str, outputs: int, *, pixels: bool = False, raw: bool = True, **common: Any) -> str:
@@ -109,7 +114,7 @@ class Drawing(NetworkBuilder):
 
 @dataclass(frozen=True, kw_only=True)
 class GraphCase:
-    """A network by name.
+    """A network to draw, and its hardware.
 
     Attributes:
         draw: appends all steps, and returns the name of the last one.
@@ -127,16 +132,19 @@ class GraphCase:
     target: str = "generic"
     pack: bool = True
 
+    def config(self, seed: int) -> NetworkConfig:
+        """The network with weights of a ``seed``, and its hardware."""
+        channels, height, width = self.image
+        image = Result(channels=channels, height=height, width=width, bits=self.bits, signed=self.signed)
+        drawing = Drawing(seed, image)
+        network = drawing.network(self.draw(drawing))
+        foldings = up_to_lanes(network, self.lanes) | drawing.foldings
+        return NetworkConfig(network=network, foldings=foldings, target=TARGETS[self.target], pack=self.pack)
+
 
 def graph_case(name: str) -> NetworkConfig:
     """The network called ``name``, one of `GRAPHS`, and its hardware."""
-    case = GRAPHS[name]
-    channels, height, width = case.image
-    image = Result(channels=channels, height=height, width=width, bits=case.bits, signed=case.signed)
-    drawing = Drawing(zlib.crc32(name.encode()), image)
-    network = drawing.network(case.draw(drawing))
-    foldings = up_to_lanes(network, case.lanes) | drawing.foldings
-    return NetworkConfig(network=network, foldings=foldings, target=TARGETS[case.target], pack=case.pack)
+    return GRAPHS[name].config(zlib.crc32(name.encode()))
 
 
 def _nested_skips(d: Drawing) -> str:
