@@ -28,11 +28,12 @@ lint: $(VENV)/full.stamp
 quick thorough: $(VENV)/full.stamp
 	@for tool in g++ perl; do command -v $$tool >/dev/null \
 	  || { echo "error: $$tool is missing, Verilator needs it (Debian: apt install $$tool)" >&2; exit 2; }; done
-	$(PYTEST) -m "$(if $(filter quick,$@),not )thorough" $(ARGS)
+	$(PYTEST) -m "$(if $(filter quick,$@),not )thorough and not nightly" $(ARGS)
 
-# Random units with a seed that nobody has tried, foul input that nobody has tried, then all that the
-# evidence page reports, proofs included.
+# Cases that `make check` leaves out as they only repeat, random units with a seed that nobody has tried, foul input that nobody has tried, then
+# all that the evidence page reports, proofs included.
 nightly: check
+	$(PYTEST) -m nightly
 	XVOLUTION_EXAMPLES=300 $(PYTEST) tests/test_cli_fuzz.py
 	$(RUN) -m scripts.fuzz --count 200 --stimuli 20 --seed $$(date +%Y%m%d)
 	$(RUN) -m scripts.evidence

@@ -1,7 +1,8 @@
-"""``python -m scripts.estimate``: the estimates of `hw.estimate.estimate` beside what Yosys makes of the same units.
+"""``python -m scripts.estimate``: estimates of units and networks beside what Yosys makes of them.
 
 Unless a row says otherwise, layers are 16 -> 16 channels, 32x32 pixels, 3x3, 8 bit, with all eight
 directions and signed input. Reloadable units take all shifts that ``hw.build`` allows by default.
+Random networks are those of `golden.layers.random_network` with a seed. They have all ops.
 
 Example:
     python -m scripts.estimate                    about twenty minutes the first time
@@ -11,8 +12,9 @@ Exit status: 0 if LUTs and flip-flops are at most 20 % off and multipliers and b
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,14 +23,23 @@ from rich.table import Table
 
 from golden.contract.folding import Folding
 from golden.contract.layer_config import FIELD_RANGES
+from golden.contract.network.network import IntegerNetwork
 from golden.contract.ranges import Range
+from golden.layers import load_network
 from golden.layers.random_layer import random_layer
+from golden.layers.random_network import random_network
+from golden.layers.residual import random_resnet
 from golden.support import cli
 from golden.support.tables import show
 from golden.support.terminal import terminal
 from hw.estimate.estimate import Estimate, estimate
 from hw.estimate.fit import TOLERANCE
+from hw.estimate.network import NetworkEstimate, estimate_network
+from hw.export.network_verilog import generate_network
 from hw.export.verilog import generate
+from hw.network.config import NetworkConfig
+from hw.network.folding import up_to_lanes
+from hw.network.plan import NetworkPlan
 from hw.options import ATTN_SHIFT
 from hw.plan.config import UnitConfig
 from hw.plan.reload import Reload
@@ -110,23 +121,73 @@ ROWS = (
 )
 
 
+@dataclass(frozen=True, kw_only=True)
+class NetworkRow:
+    """One network of the table.
+
+    Attributes:
+        lanes: what ``--lanes`` says.
+        what: what it is, in words.
+        make: the network.
+    """
+
+    target: str
+    lanes: int
+    what: str
+    make: Callable[[], IntegerNetwork]
+
+    @property
+    def config(self) -> NetworkConfig:
+        network = self.make()
+        return NetworkConfig(network=network, foldings=up_to_lanes(network, self.lanes), target=TARGETS[self.target])
+
+
+def random(seed: int) -> IntegerNetwork:
+    return random_network(np.random.default_rng(seed), steps=5)
+
+
+NETWORKS: Mapping[str, Callable[[], IntegerNetwork]] = {
+    "digits": partial(load_network, "digits"),
+    "residual": partial(random_resnet, 3, side=8, widths=(4, 8), blocks=(1, 1), classes=4),
+    **{f"random {seed}": partial(random, seed) for seed in (2, 9, 34, 36)},
+}
+NETWORK_ROWS = tuple(
+    NetworkRow(target=target, lanes=lanes, what=what, make=make)
+    for target, lanes in (("ecp5", 1), ("xcup", 2))
+    for what, make in NETWORKS.items()
+)
+
+
+#: A row, its estimate and its area after synthesis.
+Measured = tuple[Row | NetworkRow, Estimate | NetworkEstimate, Area]
+
+
 def main(argv: list[str]) -> int:
     cli.Parser(prog="python -m scripts.estimate", description=__doc__).parse_args(argv)
-    measured = []
+    measured: list[Measured] = []
+    rows: tuple[Row | NetworkRow, ...] = (*ROWS, *NETWORK_ROWS)
     console = terminal(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("", total=len(ROWS))
-        for row in ROWS:
-            bar.update(task, description=f"{row.target} simd {row.simd} pe {row.pe} {row.what}")
+        task = bar.add_task("", total=len(rows))
+        for row in rows:
+            bar.update(task, description=f"{row.target} {_folding(row)} {row.what}")
             measured.append((row, *measure(row)))
             bar.advance(task)
-    for title, frozen in (("frozen", True), ("reloadable", False)):
-        show(_table(title, [each for each in measured if (each[0].reload is None) == frozen]))
+    kinds = {
+        f"frozen units (seed {SEED})": lambda row: isinstance(row, Row) and row.reload is None,
+        f"reloadable units (seed {SEED})": lambda row: isinstance(row, Row) and row.reload is not None,
+        "networks": lambda row: isinstance(row, NetworkRow),
+    }
+    for title, belongs in kinds.items():
+        show(_table(title, [each for each in measured if belongs(each[0])]))
     return 0 if all(holds(guess, truth) for _, guess, truth in measured) else 1
 
 
-def measure(row: Row) -> tuple[Estimate, Area]:
-    """The estimate of a unit, and its area after synthesis."""
+def measure(row: Row | NetworkRow) -> tuple[Estimate | NetworkEstimate, Area]:
+    """The estimate of a unit or a network, and its area after synthesis."""
+    if isinstance(row, NetworkRow):
+        plan = NetworkPlan(row.config)
+        return estimate_network(plan), total_area(map_to_cells(generate_network(plan)))
     fields = {"in_channels": 16, "out_channels": 16, "height": 32, "width": 32, "in_signed": True} | dict(row.fields)
     layer = random_layer(np.random.default_rng(SEED), **fields)
     folding, target = Folding(simd=row.simd, pe=row.pe), TARGETS[row.target]
@@ -135,7 +196,7 @@ def measure(row: Row) -> tuple[Estimate, Area]:
     return estimate(config), truth
 
 
-def holds(guess: Estimate, truth: Area) -> bool:
+def holds(guess: Estimate | NetworkEstimate, truth: Area) -> bool:
     """Whether an estimate is as good as it promises."""
     close = all(abs(_error(g, t)) <= TOLERANCE for g, t in ((guess.lut, truth.lut), (guess.ff, truth.ff)))
     return close and (guess.dsp, guess.bram) == (truth.dsp, truth.bram)
@@ -145,11 +206,14 @@ def _error(guess: int, truth: int) -> float:
     return guess / truth - 1
 
 
-def _table(title: str, measured: list[tuple[Row, Estimate, Area]]) -> Table:
+def _folding(row: Row | NetworkRow) -> str:
+    return f"{row.lanes} lanes" if isinstance(row, NetworkRow) else f"{row.simd} x {row.pe}"
+
+
+def _table(title: str, measured: list[Measured]) -> Table:
     table = Table(
-        *("unit", "folding", "LUT", "error", "FF", "error", "DSP", "BRAM"),
-        title=f"{title} units: what synthesis takes, and how far off the estimate is",
-        caption=f"16 -> 16 channels, 32x32, seed {SEED}",
+        *("design", "folding", "LUT", "error", "FF", "error", "DSP", "BRAM"),
+        title=f"{title}: what synthesis takes, and how far off the estimate is",
     )
     for column in table.columns[1:]:
         column.justify = "right"
@@ -157,7 +221,7 @@ def _table(title: str, measured: list[tuple[Row, Estimate, Area]]) -> Table:
         exact = [f"{g:g}" if g == t else f"{g} is {t:g}" for g, t in ((guess.dsp, truth.dsp), (guess.bram, truth.bram))]
         table.add_row(
             f"{row.target} {row.what}" + ("" if holds(guess, truth) else ": off"),
-            f"{row.simd} x {row.pe}",
+            _folding(row),
             *(f"{truth.lut:,}", f"{_error(guess.lut, truth.lut):+.1%}"),
             *(f"{truth.ff:,}", f"{_error(guess.ff, truth.ff):+.1%}"),
             *exact,

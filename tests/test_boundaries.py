@@ -52,6 +52,7 @@ FLOORS: Mapping[str, tuple[str, ...]] = {
         "options",
         "synth",
         "network_build",
+        "network_picture",
         "build",
         "weights",
     ),

@@ -1,14 +1,20 @@
-"""Estimate: what a unit will cost, without making it.
+"""Estimate: what a unit or a network will cost, without making it.
 
-================  ==========================================================
-`cells`           what adders, delays, memories and products take of an FPGA
-`shifters`        multiplications by a power of two that is a setting
-`kind`            what depends on whether the layer is built in
-`frozen`          what only a frozen unit has
-`reloadable`      what only a reloadable unit has
-`similarity`      the stages that the ``dynamic`` product brings or changes
-`estimate`        all stages of a unit, and its cycles
-`fit`             whether a unit fits a device
-`choose_folding`  the cheapest unit that reaches a frame rate on a device, and what fits at all
-================  ==========================================================
+========================  ==================================================================================
+`inference`               which RAMs Yosys makes a memory of, where the choice is its own
+`cells`                   what adders, delays, memories and products take of an FPGA
+`shifters`                multiplications by a power of two that is a setting
+`kind`                    what depends on whether the layer is built in
+`frozen`                  what only a frozen unit has
+`reloadable`              what only a reloadable unit has
+`similarity`              the stages that the ``dynamic`` product brings or changes
+`estimate`                all stages of a unit, and its cycles
+`fit`                     whether a unit or a network fits a device
+`choose_folding`          the cheapest unit that reaches a frame rate on a device, and what fits at all
+`streams`                 what nodes and edges of a network are built from: counters, queues, ends of pipelines
+`nodes`                   the nodes of a network
+`edges`                   its forks, width adapters, FIFOs and pacer
+`network`                 all of them together
+`choose_network_folding`  each step within a number of cycles, as cheap as it can be
+========================  ==================================================================================
 """

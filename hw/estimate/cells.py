@@ -142,6 +142,9 @@ class Cells:
         if hard:
             return Area(ff=bits * wait, dsp=1)
         halves = 2 if narrow > 2 else 1
+        if halves == 1 and self.six:
+            # The operand's delay goes on into a shift register with what delays it before.
+            return Area(lut=bits * (narrow + 1), ff=bits + 2)
         return Area(
             lut=bits * (narrow + halves - 1),
             ff=(bits + 2) * (halves + self.target.multiply_latency - 1),

@@ -39,13 +39,13 @@ def pacer_area(cells: Cells, frame_beats: int, interval: int) -> Area:
     # The lowest bits never change where both steps of the accumulator are even.
     still = _trailing_zeros(rest | frame_beats)
     bits = 1 + max(rest >> still, (frame_beats >> still) - 1).bit_length()
-    return Area(lut=cells.adder(2, bits) + 6, ff=bits + 1)
+    return Area(lut=cells.adder(2, bits) + (0 if cells.six else 6), ff=bits + 1)
 
 
 def fork_area(cells: Cells, consumers: int) -> Area:
     """`hw.network.edges.fork.Fork`; nothing where there is a single consumer."""
-    # A beat that is left or taken is left by all or taken by all. The factors are fitted.
-    return Area() if consumers == 1 else Area(lut=max(5, 18 * consumers - 35), ff=consumers)
+    # Whether a consumer has the beat depends on all consumers. The factors are fitted.
+    return Area() if consumers == 1 else Area(lut=3 * consumers - 2 if cells.six else 9 * consumers - 13, ff=consumers)
 
 
 def adapter_area(cells: Cells, given: Beat, lanes: int) -> Area:
@@ -82,7 +82,7 @@ def fifo_area(cells: Cells, beat: Beat, depth: int) -> Area:
     if kind == "lut":
         return queue_area(cells, depth, beat.size) + Area(lut=5, ff=1)
     level = depth.bit_length()
-    control = Area(lut=round(2 * cells.adder(2, level) + 2.4 * level) + 12, ff=2 * level + 4)
+    control = Area(lut=round(2 * cells.adder(2, level) + (0 if cells.six else 2.4) * level) + 12, ff=2 * level + 4)
     control += counter_area(cells, depth).times(2)
     return control + ram_area(cells, depth, beat.size)
 

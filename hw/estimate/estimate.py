@@ -80,7 +80,7 @@ def estimate(config: UnitConfig, flush: Flush | None = None) -> Estimate:
     times, cells, kind = Timetable(shapes), Cells(config.target), _KINDS[type(shapes.scope)]
     stages = {
         **kind.stages(shapes, cells),
-        "sequencer": kind.sequencer(shapes, cells),
+        "sequencer": kind.sequencer(shapes, cells) + _due(shapes, cells),
         "row_store": _row_store(shapes, cells, kind),
         "window": _window(shapes, cells),
         "similarity": Area() if shapes.heads is None else similarity_area(shapes, cells),
@@ -102,6 +102,17 @@ def estimate(config: UnitConfig, flush: Flush | None = None) -> Estimate:
         dsp=None if free else total.dsp,
         bram=None if free else total.bram,
     )
+
+
+def _due(shapes: Shapes, cells: Cells) -> Area:
+    """What counts until the next frame's first groups are due."""
+    due = () if shapes.flush is None else shapes.flush.due
+    if not due:
+        return Area()
+    c = shapes.layer.config
+    since, written = max(due).bit_length(), (c.height * c.width * shapes.geometry.channel_beats - 1).bit_length()
+    lut = cells.adder(2, since) + 2 * since + cells.adder(2, written) + written // 2 + 6
+    return Area(lut=lut, ff=since + written + len(due).bit_length() + 2)
 
 
 def _row_store(shapes: Shapes, cells: Cells, kind: Kind) -> Area:
@@ -135,6 +146,9 @@ def _window(shapes: Shapes, cells: Cells) -> Area:
     fast = int(shapes.target.fast)
     total = Area(lut=10 if shapes.edge_columns else 0, ff=10)
     dropped = int(g.output_beats == 1)
+    if cells.six and dropped and len(g.offsets) == 1:
+        # What only passes through goes on in shift registers.
+        return Area(lut=element * simd)
     for dy in g.rows:
         # Only those columns of a group are kept that a tap still reads.
         longest: dict[int, int] = {}

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from golden.contract.ranges import Range
 from hw.blocks import memory
+from hw.blocks.outlet import queue_depth
+from hw.blocks.rounding import LATENCY
 from hw.estimate.cells import Cells
 from hw.estimate.estimate import estimate
 from hw.estimate.streams import counter_area, outlet_area
 from hw.network.node import Node
-from hw.network.nodes.argmax import Argmax
+from hw.network.nodes.argmax import COMPARISON, Argmax
 from hw.network.nodes.merge import Merge
 from hw.network.nodes.reduce import Reduce
 from hw.network.nodes.replay import Replay
 from hw.network.nodes.rescale import Rescale
 from hw.network.nodes.unit import UnitNode
-from hw.network.outlet import queue_depth
 from hw.targets.area import Area
 from hw.targets.families import Target
 
@@ -46,7 +48,13 @@ def _rescale(node: Rescale, cells: Cells) -> Area:
     bits = _bits(total) - still
     if len(ranges) > 1:
         lane += Area(lut=cells.adder(2, bits), ff=bits)
-    lane += cells.rounded(bits, max(0, node.shift - still), node.limits, node.output.bits)
+    shift, reached = node.shift - still, max(-total.low - 1, total.high) >> node.shift
+    if shift > 0 or reached > node.limits.high:
+        rounded = cells.rounded(bits, max(0, shift), node.limits, node.output.bits)
+        # Where nothing is rounded, there is no adder.
+        lane += rounded if shift > 0 else replace(rounded, lut=node.output.bits)
+    else:
+        lane += cells.delay(bits, LATENCY + node.target.fast)
     if total.low >= 0:
         lane += Area(ff=-3)  # flags of a sum that may be negative
     depth = queue_depth(node.pipeline, 1)
@@ -67,18 +75,19 @@ def _reduce(node: Reduce, cells: Cells) -> Area:
     if node.in_memory:
         total += ram_area(cells, item, node.kept * place, behind=node.reads - memory.LATENCY)
     else:
-        total += Area(ff=item * node.kept * place)
+        total += cells.delay(node.kept * place, item)
     total += counter_area(cells, item) + counter_area(cells, node.items) + Area(lut=12, ff=8 + node.kept)
     address = (item - 1).bit_length()
     total += Area(ff=node.reads + 1) + cells.delay(address + 2 + node.kept, node.reads + 1)
     for _ in node.outputs:
-        total += outlet_area(cells, node.reads + 3, node.result.size) + Area(ff=node.result.size + 1, lut=3)
+        total += outlet_area(cells, queue_depth(node.reads + 1, 1), node.result.size)
     return total
 
 
 def _merge(node: Merge, cells: Cells) -> Area:
     bits, ports = node.beat.size, len(node.inputs)
-    choice = bits * -(-(ports - 1) // (3 if cells.six else 1)) if ports > 1 else 0
+    # A LUT6 chooses between two ports and what waits already.
+    choice = bits * -(-max(0, ports - 2) // 3) if cells.six else bits * (ports - 1)
     longest = max(beats for _, beats in node.runs)
     control = Area() if len(node.runs) == 1 else counter_area(cells, longest) + counter_area(cells, len(node.runs))
     return control + Area(lut=choice + bits + 2 + ports, ff=2 * bits + 2)
@@ -92,23 +101,29 @@ def _replay(node: Replay, cells: Cells) -> Area:
     for size in (node.pixel_beats, node.factor, node.width, node.factor):
         total += counter_area(cells, size)
     total += Area(lut=(7 if cells.six else 15) * place, ff=6 * place + 4)
-    return total + outlet_area(cells, node.reads + 2, bits) + Area(ff=node.reads + bits + 1, lut=3)
+    return total + outlet_area(cells, queue_depth(node.reads, 1), bits) + Area(ff=node.reads)
 
 
 def _argmax(node: Argmax, cells: Cells) -> Area:
-    bits, lanes, index = node.input.bits, node.input.lanes, node.outputs[0].bits
+    bits, lanes, index, [beats] = node.input.bits, node.input.lanes, node.outputs[0].bits, node.frame_inputs
+    comparison = cells.adder(2, bits + 1)
     total, level = Area(ff=bits * lanes), 0
     while lanes > 1:
         pairs, rest = divmod(lanes, 2)
-        level += 1
-        total += Area(lut=2 * cells.adder(2, bits) + bits + level - 1, ff=bits + level).times(pairs)
-        total += Area(ff=bits + level - 1).times(rest)
-        lanes = pairs + rest
-    total += Area(lut=2 * cells.adder(2, bits) + index, ff=bits + index)
-    total += counter_area(cells, node.frame_inputs[0]) + cells.delay(index + 1, 1 + level)
-    total += Area(lut=index, ff=index + 1)
-    depth = queue_depth(node.pipeline, node.frame_inputs[0])
-    return total + outlet_area(cells, depth, index) + Area(ff=1 + level + node.pipeline, lut=3)
+        # Both values, the lanes that they are of, and what the comparison says; then the larger one.
+        total += Area(lut=comparison + bits + level, ff=2 * (bits + level) + 1 + bits + level + 1).times(pairs)
+        total += cells.delay(bits + level, COMPARISON).times(rest)
+        lanes, level = pairs + rest, level + 1
+    cycles = 1 + COMPARISON * level
+    if beats > 1:
+        total += (
+            counter_area(cells, beats) + cells.delay(index + 1, cycles) + Area(lut=2 * index, ff=index + 1 + cycles)
+        )
+        total += Area(lut=2 * comparison + 4, ff=2 * bits + 2 * index + 5)
+    elif level:
+        total += Area(lut=-bits, ff=-3 * bits)  # only the lane of the largest element matters
+    depth = queue_depth(node.pipeline, beats)
+    return total + outlet_area(cells, depth, index) + Area(ff=node.pipeline, lut=3)
 
 
 def ram_area(cells: Cells, depth: int, bits: int, *, behind: int = 0) -> Area:
@@ -116,8 +131,8 @@ def ram_area(cells: Cells, depth: int, bits: int, *, behind: int = 0) -> Area:
     if memory.kind(cells.target, depth, read_only=False) == "block":
         # A Xilinx block RAM keeps one of the registers behind the read, an ECP5's block RAM two.
         registers = behind + (memory.LATENCY - 1 if cells.six else 0)
-        return cells.block(depth, bits) + Area(ff=bits * registers)
-    return cells.lut_memory(depth, bits) + Area(ff=bits * (memory.LATENCY + behind))
+        return cells.block(depth, bits) + cells.delay(bits, registers)
+    return cells.lut_memory(depth, bits) + cells.delay(bits, memory.LATENCY + behind)
 
 
 def _bits(values: Range) -> int:

@@ -21,14 +21,11 @@ def counter_area(cells: Cells, size: int) -> Area:
 def queue_area(cells: Cells, depth: int, bits: int) -> Area:
     """`hw.blocks.queue.Queue` of entries of ``bits`` bits."""
     pointer, level = index_shape(depth).width, depth.bit_length()
-    control = Area(lut=round((2 * pointer + level) * (1.3 if cells.six else 2)), ff=2 * pointer + level + 1)
-    return control + cells.lut_memory(depth, bits) + Area(lut=_rows_area(cells, depth, bits))
-
-
-def _rows_area(cells: Cells, depth: int, bits: int) -> int:
-    """LUTs that choose among the LUT RAMs of a memory that one behind the other is made of."""
-    rows = -(-depth // cells.fabric.ram_words)
-    return 0 if rows == 1 else (rows - 1) * bits + 3 * rows
+    control = Area(lut=round((2 * pointer + level) * (0.8 if cells.six else 2)), ff=2 * pointer + level + 1)
+    # Each LUT RAM of several behind each other has a write enable of its own.
+    rows = -(-depth // (cells.fabric.ram_words * (2 if cells.fabric.ram_deepens else 1)))
+    decoder = Area(lut=0 if rows == 1 else (1 if cells.six else 3) * rows)
+    return control + cells.lut_memory(depth, bits) + decoder
 
 
 def outlet_area(cells: Cells, depth: int, bits: int) -> Area:

@@ -27,6 +27,7 @@ def network_manifest(plan: NetworkPlan, ports: wiring.Signature) -> dict[str, An
         "format": FORMAT,
         "kind": "network",
         "top": config.name,
+        "folding": {"simd": graph.image.lanes, "pe": graph.output_beat.lanes},
         "target": {"name": config.target.name, "pack": config.pack},
         "ports": [port_entry(name, member) for name, member in ports.members.items()],
         "streams": {

@@ -128,16 +128,25 @@ class Context:
     def beat(self, result: Result, lanes: int) -> Beat:
         return Beat(lanes=lanes, bits=result.bits, signed=result.signed)
 
+    @property
+    def lanes(self) -> int:
+        """Elements of a beat within a step that moves elements of one result: enough for both sides' cycles."""
+        (x,), simd, pe = self.taken, self.folding.simd, self.folding.pe
+        taken, given = (r.channels * r.height * r.width for r in (x, self.given))
+        return simd if given // simd <= max(taken // simd, given // pe) else pe
+
     def place(self, part: str, node: Any, *sources: Port) -> Port:
         return self.lowering.graph.append(Placed(step=self.step.name, part=part, node=node, sources=sources))
 
     def unit(self, *sources: Port) -> Port:
-        return self.place("unit", UnitNode(config=unit_config(self.config, len(self.lowering.graph.nodes), self.step)), *sources)
+        return self.place(
+            "unit", UnitNode(config=unit_config(self.config, len(self.lowering.graph.nodes), self.step)), *sources
+        )
 
     def windows(self, operation: Operation, sides: tuple[int, int], stride: int, pad: int) -> Port:
         """Reduce windows of the one result taken: along the rows, then along the columns."""
         (x,), (port,) = self.taken, self.sources
-        lanes = self.folding.simd
+        lanes = self.lanes
         beat, beats = self.beat(x, lanes), x.channels // lanes
         kernel_height, kernel_width = sides
         port, beat, width = self._reduce(
@@ -208,7 +217,7 @@ def _max_pool(step: MaxPool, context: Context) -> Port:
 
 
 def _avg_pool(step: AvgPool, context: Context) -> Port:
-    (x,), given, lanes = context.taken, context.given, context.folding.simd
+    (x,), given, lanes = context.taken, context.given, context.lanes
     port = context.windows("sum", step.window(x.height, x.width), step.stride, 0)
     node = Rescale(
         inputs=(replace(context.lowering.graph.beat(port), lanes=lanes),),
@@ -237,7 +246,7 @@ def _concat(step: Concat, context: Context) -> Port:
 
 
 def _upsample(step: Upsample, context: Context) -> Port:
-    (x,), lanes = context.taken, context.folding.simd
+    (x,), lanes = context.taken, context.lanes
     node = Replay(
         beat=context.beat(x, lanes),
         pixel_beats=x.channels // lanes,

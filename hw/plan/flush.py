@@ -11,13 +11,14 @@ class Flush:
 
     A unit alone has nothing to wait for: its input is there, or it is late. In a network it is known when the
     next frame's first groups come. Waiting so long costs nothing. Completing the frame by empty groups instead
-    would delay the next frame.
+    would delay the next frame. A unit that no frame comes to completes its last one in the same cycles.
 
     Attributes:
         always: every frame is completed by empty groups, whether the next frame is there or not.
-        waits: for each group that must follow a frame's last output, cycles that the unit waits for it before
-            it takes an empty one. Empty where it never waits.
+        due: for each group that must follow a frame's last output, when it is late: cycles from the transfer of
+            the last input beat that the frame's last output needs. Until then the unit takes no empty group.
+            Empty where it never waits.
     """
 
     always: bool
-    waits: tuple[int, ...] = ()
+    due: tuple[int, ...] = ()

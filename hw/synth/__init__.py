@@ -1,6 +1,6 @@
-"""What a unit costs in an FPGA and how fast it is, from free tools: ``python -m hw.synth``.
+"""What a unit or a network costs in an FPGA and how fast it is, from free tools: ``python -m hw.synth``.
 
-A unit's Verilog passes the modules in this order:
+Its Verilog passes the modules in this order:
 
 ==================  ================================================================================
 `__main__`          the command
@@ -8,7 +8,9 @@ A unit's Verilog passes the modules in this order:
 `toolchain`         Yosys and nextpnr as PyPI ships them
 `mapping`           Yosys: Verilog becomes a flat netlist of a family's cells
 `netlist`           a flat netlist, what drives what in it, and new cells for it
-`stages`            the stage of the unit that each cell belongs to
+`parts`             the part of the whole that each cell belongs to
+`stages`            the parts of a unit
+`steps`             the parts of a network
 `resources`         what counts as a LUT, a flip-flop, a DSP, a block RAM
 `harness`           registers around the unit, so that few pins are enough
 `floorplan`         places for the multipliers, lane by lane

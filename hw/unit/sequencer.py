@@ -24,6 +24,9 @@ from hw.blocks.pipeline import Counter, delay, index_shape, pick
 from hw.plan.shapes import Shapes
 from hw.unit.front import Issue, Positions, Walk
 
+#: Cycles from a beat's transfer to the first cycle in which a count from it is 0.
+SEEN_AFTER = 2
+
 
 @dataclass(frozen=True, kw_only=True)
 class _Step:
@@ -177,8 +180,8 @@ class Sequencer(wiring.Component):
             )
         last = beat.channel.last
         late: Value = Const(1) if self._flush_always else ~walk.o_arrived
-        if any(self._waits):
-            late = late & self._waited(m, issue, step, empty & last, between_frames)
+        if self._due:
+            late = late & self._is_due(m, issue, step, empty & last)
         m.d.comb += empty.eq(kept_empty | (between_frames & late))
         with m.If(issue):
             m.d.sync += kept_empty.eq(empty & ~last)
@@ -198,28 +201,35 @@ class Sequencer(wiring.Component):
         return self._shapes.schedule.flush_always
 
     @property
-    def _waits(self) -> tuple[int, ...]:
-        return () if self._shapes.flush is None else self._shapes.flush.waits
+    def _due(self) -> tuple[int, ...]:
+        return () if self._shapes.flush is None else self._shapes.flush.due
 
-    def _waited(self, m: Module, issue: Value, step: Value, ends_empty: Value, between_frames: Signal) -> Signal:
-        """Whether the next frame's group is later than it is at full rate (`hw.plan.flush`).
+    def _is_due(self, m: Module, issue: Value, step: Value, ends_empty: Value) -> Signal:
+        """Whether the next frame's group would be there at full rate (`hw.plan.flush`).
 
         Args:
+            step: a beat is issued that is no empty group's.
             ends_empty: the beat is the last of an empty group.
         """
-        waits = [*self._waits, 0]
-        left = Signal(range(max(waits) + 1), init=waits[0], name="wait_left")
-        number = Signal(range(len(waits)), name="wait_number")
-        waited = Signal(init=int(not waits[0]))
-        following = Mux(step, 0, number + ends_empty)
-        loaded = pick([Const(wait, len(left)) for wait in waits], following[: len(number)])
-        lessened = Mux(between_frames & ~waited, left - 1, left)[: len(left)]
-        remaining = Signal.like(left, name="wait_remaining")
-        m.d.comb += remaining.eq(Mux(issue, loaded, lessened))
-        m.d.sync += [left.eq(remaining), waited.eq(remaining == 0)]
-        with m.If(issue):
-            m.d.sync += number.eq(following)
-        return waited
+        g, c = self._shapes.geometry, self._shapes.layer.config
+        row = c.width * g.channel_beats
+        needed = (g.bottom_row(c.out_height - 1) + 1) * row
+        # The count's end is the last beat that the frame's last output needs.
+        written = Counter(m, c.height * row, self.i_written, init=c.height * row - needed, name="written")
+        # A beat is known to be written a cycle after its transfer, and this count begins a cycle later.
+        limits = [max(0, cycles - SEEN_AFTER) for cycles in self._due]
+        since = Signal(range(max(limits) + 1), init=max(limits), name="since_last")
+        following = Signal.like(since, name="since_last_next")
+        m.d.comb += following.eq(
+            Mux(self.i_written & written.last, 0, Mux(since == max(limits), since, (since + 1)[: len(since)]))
+        )
+        number = Signal(range(len(limits) + 1), name="empty_number")
+        number_next = Mux(issue, Mux(step, 0, number + ends_empty), number)[: len(number)]
+        # Behind the last group that follows nothing is waited for.
+        limit = pick([Const(cycles, len(since)) for cycles in (*limits, 0)], number_next)
+        due = Signal(name="empty_due")
+        m.d.sync += [since.eq(following), number.eq(number_next), due.eq(following >= limit)]
+        return due
 
     def _has_credit(self, m: Module) -> Value:
         """Whether an entry of the output FIFO is free that no beat in the pipeline is bound for.

@@ -12,6 +12,7 @@
 //   drain       cycles to watch for surplus output after the last of them
 //   patience    cycles without any transfer after which the unit counts as hung
 //   idle, stall             probability of a cycle without input / of a stalled output, in 1/65536
+//   calm_inputs, calm_outputs   beats before the first such cycle
 //   idle_seed, stall_seed   where their patterns start, not 0; the same on every simulator
 //   reset_at    cycle behind which the unit is reset for one cycle, and all begins again; 0: never
 `timescale 1ns / 1ns
@@ -41,7 +42,7 @@ module bulk #(
     );
 
     integer stimulus, outputs, events;
-    reg [63:0] expected, reset_at;
+    reg [63:0] expected, calm_inputs, calm_outputs, reset_at;
     reg [31:0] drain, patience, idle, stall, idle_pattern, stall_pattern;
     reg complete = 0;
     initial begin
@@ -50,6 +51,8 @@ module bulk #(
             && $value$plusargs("patience=%d", patience)
             && $value$plusargs("idle=%d", idle)
             && $value$plusargs("stall=%d", stall)
+            && $value$plusargs("calm_inputs=%d", calm_inputs)
+            && $value$plusargs("calm_outputs=%d", calm_outputs)
             && $value$plusargs("idle_seed=%d", idle_pattern)
             && $value$plusargs("stall_seed=%d", stall_pattern)
             && $value$plusargs("reset_at=%d", reset_at);
@@ -120,12 +123,12 @@ module bulk #(
         aresetn <= cycle >= RESET_CYCLES && (cycle != reset_at || reset_at == 0);
         idle_pattern <= xorshift(idle_pattern);
         stall_pattern <= xorshift(stall_pattern);
-        m_axis_tready <= stall_pattern[15:0] >= stall;
+        m_axis_tready <= beats < calm_outputs || stall_pattern[15:0] >= stall;
 
         if (!aresetn && reset_at != 0 && cycle == reset_at + 1) start_again;
         if (aresetn && !done) begin
             if (!s_axis_tvalid || s_axis_tready) begin
-                if (idle_pattern[15:0] < idle) begin
+                if (taken >= calm_inputs && idle_pattern[15:0] < idle) begin
                     s_axis_tvalid <= 0;
                     s_axis_tdata <= ~s_axis_tdata; // only what is valid may matter
                 end else begin

@@ -50,13 +50,16 @@ class SimulationResult:
             found.append(f"{self.mismatches} of {self.expected.size} output elements are wrong or missing{where}")
         return found
 
-    def timing_complaints(self, predicted: Mapping[str, Any]) -> list[str]:
-        """Where the cycle figures of a run at full rate differ from those in a manifest's ``timing``."""
+    def timing_complaints(self, predicted: Mapping[str, Any], frames: int | None = None) -> list[str]:
+        """Where the cycle figures of a run at full rate differ from those in a manifest's ``timing``.
+
+        Only the first ``frames`` frames count; None stands for all.
+        """
         found = []
         latency, interval = predicted["predicted_latency"], predicted["predicted_frame_cycles"]
         if self.first_output_latency != latency:
             found.append(f"first output latency {self.first_output_latency}, predicted {latency}")
-        measured = self.frame_cycles[1:]
+        measured = self.frame_cycles[1:frames]
         first = predicted.get("predicted_first_intervals", [])[: len(measured)]
         if measured != first + [interval] * (len(measured) - len(first)):
             expected = f"{first} and then {interval}" if first else str(interval)

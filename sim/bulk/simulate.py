@@ -40,6 +40,7 @@ def simulate(
     simulator: str = "verilator",
     idle: float = 0.0,
     stall: float = 0.0,
+    calm: int = 0,
     seed: int = 0,
     reset_at: int = 0,
     waves: Path | None = None,
@@ -55,6 +56,7 @@ def simulate(
         simulator: ``verilator`` or ``icarus``.
         idle: probability of a cycle without input, 0 to 0.99.
         stall: probability of a cycle that does not take output, 0 to 0.99.
+        calm: number of frames at full rate before the first pause.
         seed: seed of the random patterns of ``idle`` and ``stall``.
         reset_at: cycle behind which the unit is reset for one cycle. The frames are then streamed from the first on,
             and all that is said of the run counts from there. 0: never.
@@ -83,6 +85,8 @@ def simulate(
         "patience": frame_time + PATIENCE,
         "idle": round(idle / PROBABILITY_STEP),
         "stall": round(stall / PROBABILITY_STEP),
+        "calm_inputs": calm * (len(stimulus) // len(frames)),
+        "calm_outputs": calm * (len(expected) // len(frames)),
         "idle_seed": int(idle_seed),
         "stall_seed": int(stall_seed),
         "reset_at": reset_at,

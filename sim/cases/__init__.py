@@ -6,5 +6,6 @@
 `reloadable`  reloadable units, by name and random
 `graphs`      networks by name
 `network`     random networks in random hardware
+`daily`       which of the named units `make check` simulates
 ============  ============================================
 """

@@ -21,17 +21,19 @@ def exercise(
     simulator: Simulator,
     folder: Path,
     *,
+    tests: str | None = None,
     seed: int = 0,
     waves: Path | None = None,
     coverage: bool = False,
     plusargs: Mapping[str, int] | None = None,
 ) -> dict[str, str | None]:
-    """Run all tests of `sim.frozen.tests` on a unit.
+    """Run tests of `sim.frozen.tests` on a unit.
 
     Args:
         core: the unit.
         simulator: the simulator to run them in.
         folder: an empty folder, for the log.
+        tests: regular expression that finds the tests to run; None runs all tests.
         seed: seed of stimulus and pauses.
         waves: waveform file to write.
         coverage: whether to leave `sim.simulator.simulators.COVERAGE_FILE` in ``folder``.
@@ -42,4 +44,5 @@ def exercise(
     """
     Job.of(core, seed=seed).save(folder)
     program = Program.build(simulator, STREAM, core, waves=waves is not None, coverage=coverage)
-    return program.run(folder, plusargs, environment={JOB_VARIABLE: str(folder.resolve())}, seed=seed, waves=waves)
+    environment = {JOB_VARIABLE: str(folder.resolve())} | ({"COCOTB_TEST_FILTER": tests} if tests else {})
+    return program.run(folder, plusargs, environment=environment, seed=seed, waves=waves)

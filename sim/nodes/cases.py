@@ -91,7 +91,7 @@ NODES: Mapping[str, NodeCase] = {
     "pacer": case.pacer(PAIR, 7, 11),
     "pacer_that_holds_nothing_back": case.pacer(PAIR, 7, 7),
     "unit": _unit(Flush(always=False), (1, 1), **_SMALL),
-    "unit_that_waits": _unit(Flush(always=False, waits=(3,)), (1, 2), **_SMALL),
+    "unit_that_waits": _unit(Flush(always=False, due=(20,)), (1, 2), **_SMALL),
     "unit_that_always_flushes": _unit(Flush(always=True), (2, 2), **_SMALL, stride=2),
-    "unit_depthwise": _unit(Flush(always=False, waits=(2, 1)), (1, 1), **_SMALL, groups=2, kernel=5),
+    "unit_depthwise": _unit(Flush(always=False, due=(12, 30)), (1, 1), **_SMALL, groups=2, kernel=5),
 }

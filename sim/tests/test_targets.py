@@ -9,27 +9,29 @@ import pytest
 
 from hw.export.verilog import generate
 from sim.bulk.simulate import simulate
+from sim.cases.daily import DAILY_SMALL
 from sim.cases.frozen import SMALL_CASES, named_case
 from sim.cases.stimulus import extreme_frames, random_frames
 from sim.simulator.program import SimulationError
-from sim.tests.support import installed
+from sim.tests.support import by_day, installed
 
 pytestmark = pytest.mark.thorough
 
+#: Frames before the first pause.
+CALM = 4
 
-@pytest.mark.parametrize("name", SMALL_CASES)
+
+@pytest.mark.parametrize("name", by_day(SMALL_CASES, DAILY_SMALL))
 def test_target(name: str, seed: int) -> None:
-    """Random and extreme frames in turn come out right at full rate, in the predicted time, and with pauses."""
+    """Random and extreme frames in turn come out right at full rate, in the predicted time, then with pauses."""
     case = named_case(name)
     config = case.layer.config
     core = generate(case)
     noise = random_frames(np.random.default_rng(seed), config, 5)
     frames = np.stack([noise, extreme_frames(config)], axis=1).reshape(-1, *noise.shape[1:])
-    for pause in (0.0, 0.3):
-        simulator = installed("icarus").name
-        result = simulate(core, frames, simulator=simulator, idle=pause, stall=pause, seed=seed)
-        wrong = result.complaints() + ([] if pause else result.timing_complaints(core.manifest["timing"]))
-        assert not wrong, f"{name}, seed {seed}: {'; '.join(wrong)}"
+    result = simulate(core, frames, simulator=installed("icarus").name, idle=0.3, stall=0.3, calm=CALM, seed=seed)
+    wrong = result.complaints() + result.timing_complaints(core.manifest["timing"], CALM)
+    assert not wrong, f"{name}, seed {seed}: {'; '.join(wrong)}"
 
 
 def test_use_that_is_not_modelled_is_told() -> None:

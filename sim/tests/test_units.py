@@ -7,17 +7,18 @@ from pathlib import Path
 import pytest
 
 from hw.export.verilog import generate
+from sim.cases.daily import DAILY
 from sim.cases.frozen import CASES, named_case
 from sim.frozen.exercise import exercise
 from sim.simulator.simulators import Simulator
-from sim.tests.support import check_verdicts, installed, waves
+from sim.tests.support import by_day, check_verdicts, installed, waves
 
 pytestmark = pytest.mark.thorough
 
 
-#: Cases that also run on Icarus, whatever simulator the others run on.
+#: Cases that run on Icarus, whatever simulator the others run on.
 ON_ICARUS = (
-    "conv_1x1",
+    "conv_3x3",
     "frame_1xn",
     "depthwise_stride_2",
     "offsets_only_below",
@@ -36,13 +37,11 @@ def verify(name: str, simulator: Simulator, folder: Path, request: pytest.Fixtur
     check_verdicts(verdicts, 11, f"{name} on {simulator.name}, seed {seed}, log in {folder}")
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", by_day([name for name in CASES if name not in ON_ICARUS], DAILY))
 def test_unit(name: str, simulator: Simulator, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     verify(name, simulator, tmp_path, request)
 
 
 @pytest.mark.parametrize("name", ON_ICARUS)
 def test_unit_on_icarus(name: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
-    if request.config.getoption("--simulator") == "icarus":
-        pytest.skip("--simulator icarus runs all cases on Icarus")
     verify(name, installed("icarus"), tmp_path, request)

@@ -36,7 +36,7 @@ from hw.targets.families import TARGETS, Target
 from sim.cases.stimulus import extreme_frames
 from tests.support.places import UNIT_FILES
 from tests.support.refusals import Refuse, refusal
-from tests.support.tiers import thorough
+from tests.support.tiers import nightly, thorough
 from tests.support.units import STAGES, UNITS, changed, unit_shapes
 
 TIMEOUT = 120
@@ -122,16 +122,24 @@ LISTED |= {name: UNITS[name] for name in ("dynamic_head_is_a_beat", "dynamic_hea
 LISTED |= {"one_beat": UNITS["one_pixel"] | {"simd": 4}, "many_words": {"simd": 1, "pe": 1, "out_channels": 20}}
 
 
-@pytest.fixture(params=LISTED)
-def unit(request: pytest.FixtureRequest) -> Shapes:
-    signed = request.param in ("valid", "parallel", "dynamic_head_is_a_beat")
-    fields = {"in_signed": signed, "out_bits": 9, "out_signed": signed, "relu": False, **LISTED[request.param]}
-    return unit_shapes(**fields)
+#: What they are built for: the target, and whether multipliers are shared.
+BUILT_FOR = (("generic", True), ("ecp5", False), ("xcup", True))
 
 
-@pytest.mark.parametrize(("target", "pack"), [("generic", True), ("ecp5", False), ("xcup", True)])
-def test_manifest(unit: Shapes, target: str, pack: bool) -> None:
-    unit = changed(unit, target=TARGETS[target], pack=pack)
+def _manifests() -> list[Any]:
+    """Each unit for each target. By day, the targets take turns, so that each has four units."""
+    return [
+        pytest.param(name, target, pack, marks=[] if number == order % len(BUILT_FOR) else [nightly])
+        for order, name in enumerate(LISTED)
+        for number, (target, pack) in enumerate(BUILT_FOR)
+    ]
+
+
+@pytest.mark.parametrize(("name", "target", "pack"), _manifests())
+def test_manifest(name: str, target: str, pack: bool) -> None:
+    signed = name in ("valid", "parallel", "dynamic_head_is_a_beat")
+    fields = {"in_signed": signed, "out_bits": 9, "out_signed": signed, "relu": False, **LISTED[name]}
+    unit = changed(unit_shapes(**fields), target=TARGETS[target], pack=pack)
     core = generate(unit.config)
     manifest = json.loads(json.dumps(core.manifest))
     sections = [

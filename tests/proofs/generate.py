@@ -1,14 +1,16 @@
-"""Write the RTLIL of a proof's harnesses: ``python -m tests.proofs.generate OUT PROOF BUG BUILD...``.
+"""Write the RTLIL of a proof's harnesses: ``python -m tests.proofs.generate OUT PROOF CASES``.
 
-An empty BUG stands for none.
+CASES is a list in JSON. Each case is the name of a build, and that of a bug or ``null``.
 
 This is a process of its own, because a planted bug changes modules. The bug is put into a module's text
-when the module is first imported. Everything else then imports the changed module.
+when the module is first imported. Everything else then imports the changed module. For the next case all
+modules of the project are imported anew.
 """
 
 from __future__ import annotations
 
 import importlib
+import json
 import sys
 from collections.abc import Sequence
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
@@ -58,25 +60,27 @@ class _Planter:
 
 
 def plant(bug: Bug) -> None:
-    """Forget the project's modules, and import them anew with the bug."""
+    """Forget the project's modules, and import them anew with the bug, and with no other."""
     for name in [name for name in sys.modules if name.split(".")[0] in PROJECT]:
         del sys.modules[name]
     planter = _Planter(bug)
     sys.meta_path.insert(0, planter)
-    importlib.import_module("tests.proofs.catalogue")
+    try:
+        importlib.import_module("tests.proofs.catalogue")
+    finally:
+        sys.meta_path.remove(planter)
     assert planter.planted, f"bug {bug.name}: no proof imports {bug.module}"
 
 
-def main(out: str, proof: str, bug: str, *builds: str) -> None:
+def main(out: str, proof: str, cases: str) -> None:
     from amaranth.back import rtlil
     from amaranth.hdl import Fragment
 
-    if bug:
-        plant(importlib.import_module("tests.proofs.catalogue").find_bug(proof, bug))
-    inside = importlib.import_module("tests.proofs.inside")
-    chosen = importlib.import_module("tests.proofs.catalogue").PROOFS[proof]
-    for number, build in enumerate(builds):
-        harness = chosen.builds[build]()
+    for number, (build, bug) in enumerate(json.loads(cases)):
+        if bug:
+            plant(importlib.import_module("tests.proofs.catalogue").find_bug(proof, bug))
+        inside = importlib.import_module("tests.proofs.inside")
+        harness = importlib.import_module("tests.proofs.catalogue").PROOFS[proof].builds[build]()
         harness.lemmas = not bug
         # The place of a claim in the results does not depend on the folder of the project.
         module = Fragment.get(harness, None)

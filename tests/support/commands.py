@@ -345,7 +345,8 @@ COMMANDS = {
         works=["layer.npz"],
         values={"--target": TARGETS, "--pack": PACKS, "--inline": None, "--out": PATHS, "--estimate": None, **FOLDING}
         | NETWORK
-        | {"--write-folding": PATHS, "--device": DEVICES, "--fps": NUMBERS, "--clock": NUMBERS, **RELOAD},
+        | {"--write-folding": PATHS, "--picture": PATHS, "--device": DEVICES}
+        | {"--fps": NUMBERS, "--clock": NUMBERS, **RELOAD},
         positional=LAYERS,
         stand_ins={"hw.build.generate": checked_core, "hw.build.generate_network": checked_network},
     ),

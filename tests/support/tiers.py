@@ -1,6 +1,9 @@
-"""Tiers: the tests that ``make test`` leaves to ``make check``.
+"""Tiers: the tests that ``make test`` leaves to ``make check``, and those that this leaves to ``make nightly``.
 
-These are the tests that take over two seconds each, and all but the first few of random cases.
+``make check`` has the tests that take over two seconds each, and all but the first few of random cases.
+
+``make nightly`` has the cases that only repeat. A case repeats if other cases of its test take every branch of the
+code that it takes, and meet the same limits. Of random cases, it has those after the first dozen.
 """
 
 from __future__ import annotations
@@ -12,15 +15,26 @@ import pytest
 
 #: Marks a test, or one of its cases, that ``make check`` runs and ``make test`` does not.
 thorough = pytest.mark.thorough
-#: Number of random cases of a test that ``make test`` runs.
-FEW = 2
+#: Marks a test, or one of its cases, that only ``make nightly`` runs.
+nightly = pytest.mark.nightly
+#: Number of random cases of a test that ``make test`` runs, and that ``make check`` runs, where these are costly.
+FEW, DOZEN = 2, 12
 
 
-def seeds(count: int) -> list[Any]:
-    """The seeds below ``count``. Only ``make check`` runs all of them; ``make test`` runs the first few."""
-    return thorough_from(range(count), FEW)
+def seeds(count: int, *, costly: bool = False) -> list[Any]:
+    """The seeds below ``count``. ``make test`` runs the first few; ``make check`` runs all, of costly cases a dozen."""
+    return thorough_from(range(count), FEW, DOZEN if costly else count)
 
 
-def thorough_from(cases: Sequence[Any], few: int) -> list[Any]:
-    """The ``cases`` of a test. Only ``make check`` runs all of them; ``make test`` runs the first ``few``."""
-    return [*cases[:few], *(pytest.param(case, marks=thorough) for case in cases[few:])]
+def thorough_from(cases: Sequence[Any], few: int, many: int | None = None) -> list[Any]:
+    """The ``cases`` of a test.
+
+    ``make test`` runs the first ``few``, ``make check`` the first ``many``, and ``make nightly`` all. None stands for
+    all.
+    """
+    many = len(cases) if many is None else many
+    return [
+        *cases[:few],
+        *(pytest.param(case, marks=thorough) for case in cases[few:many]),
+        *(pytest.param(case, marks=nightly) for case in cases[many:]),
+    ]

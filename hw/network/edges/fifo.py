@@ -25,10 +25,11 @@ from hw.blocks.queue import Queue
 from hw.network.beat import Beat
 from hw.targets.families import Target
 
-#: A FIFO of up to so many times the words that the target best keeps in LUTs is kept there, however wide it is. Its
-#: three cycles would cost every join behind it as many beats of depth.
+#: A FIFO of up to so many times the words that the target best keeps in LUTs is kept there, however wide it is: a
+#: beat passes sooner. On ECP5 deeper ones miss 200 MHz.
 SHALLOW = 2
-#: A FIFO that fills less than this part of a block RAM is kept in LUT RAM, however deep it is.
+#: One of up to so many times the words is kept there if it fills less than `FEW_BITS` of a block RAM.
+SMALL = 4
 FEW_BITS = 1 / 16
 
 
@@ -36,8 +37,8 @@ def memory_kind(beat: Beat, depth: int, target: Target) -> str:
     """``register``, ``lut`` or ``block``: what a FIFO of ``depth`` beats is kept in."""
     if depth == 1:
         return "register"
-    few = target.fabric.block_kbit * 1024 * FEW_BITS
-    return "lut" if depth <= SHALLOW * target.ram_depth or depth * beat.size <= few else "block"
+    few = depth * beat.size <= target.fabric.block_kbit * 1024 * FEW_BITS
+    return "lut" if depth <= (SMALL if few else SHALLOW) * target.ram_depth else "block"
 
 
 def fifo_latency(beat: Beat, depth: int, target: Target) -> int:

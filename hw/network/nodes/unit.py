@@ -82,9 +82,9 @@ class UnitNode:
         if self.flush.always or not g.lead:
             return self
         run = _Run(self.shapes, arrivals, endless=True)
-        # The last frame has no successor, and what is upstream of it may still be on its way to the steady state.
-        waits = run.waits[-2] if len(run.waits) > 1 else (0,) * g.lead
-        return replace(self, flush=Flush(always=False, waits=waits if any(waits) else ()))
+        # The last frame has no successor, and what is upstream of the first may be on its way to the steady state.
+        due = run.due[-1] if run.waited else ()
+        return replace(self, flush=Flush(always=False, due=due))
 
     def times(self, arrivals: Sequence[np.ndarray]) -> Times:
         run = _Run(self.shapes, arrivals[0])
@@ -108,15 +108,15 @@ class _Run:
     Attributes:
         taken: when each input beat is transferred.
         issued: for each output beat, when the last beat of its sum is issued.
-        waits: for each frame, cycles that each group behind its last outputs was waited for.
+        due: for each frame but the last, when each group behind its last outputs came, as `hw.plan.flush` counts.
+        waited: whether such a group was waited for.
     """
 
     def __init__(self, shapes: Shapes, arrivals: np.ndarray, *, endless: bool = False) -> None:
         g, c = shapes.geometry, shapes.layer.config
         self._geometry, self._slots, self._endless = g, shapes.schedule.slots, endless
         self._always = shapes.schedule.flush_always
-        waits = () if shapes.flush is None else shapes.flush.waits
-        self._waits = waits or (0,) * g.lead
+        self._due = () if shapes.flush is None else shapes.flush.due
         self._arrivals = arrivals.reshape(-1, c.width, g.channel_beats)
         self._taken = np.empty_like(self._arrivals)
         self._freed: dict[int, np.ndarray] = {}
@@ -125,7 +125,8 @@ class _Run:
         self._end = 0
         self._last_columns = np.minimum(np.arange(1, g.groups + 1) * c.stride, c.width) - 1
         self._starts = np.arange(g.groups) < c.out_width
-        self.waits: list[tuple[int, ...]] = []
+        self.due: list[tuple[int, ...]] = []
+        self.waited = False
         issued: list[np.ndarray] = []
         self._issued = issued
         frames = len(self._arrivals) // c.height
@@ -133,7 +134,7 @@ class _Run:
             for q in range(c.out_height):
                 pushed = self._push(self._available(frame, q), self._starts)
                 self._free_row(frame, q, pushed - 1 + READ_TO_ROOM)
-            self._flush(frame + 1 if frame + 1 < frames else None)
+            self._flush(frame, frame + 1 if frame + 1 < frames else None)
         self._write(len(self._arrivals) - 1)
         self.taken = self._taken.reshape(-1)
         self.issued = np.concatenate(issued)
@@ -167,33 +168,36 @@ class _Run:
         for row in range(top + 1, top + skipped):
             self._freed[row] = np.full(c.width, freed[-1])
 
-    def _flush(self, following: int | None) -> None:
+    def _flush(self, frame: int, following: int | None) -> None:
         """Complete a frame's last outputs by empty groups while the next frame's first group does not come."""
-        waits: list[int] = []
+        g = self._geometry
+        last_needed = int(self._taken[frame * g.config.height + g.bottom_row(g.config.out_height - 1)][-1, -1])
+        number = 0
         while self._pending.any():
-            wait = self._waits[len(waits)]
+            begins = max(self._end, last_needed + self._due[number]) if self._due else self._end
             if following is not None and not self._always:
-                begins = int(self._available(following, 0)[0, 0])
-                if self._endless or begins <= self._end + wait:
-                    waits += self._coming(following, len(self._pending) - len(waits))
+                if self._endless:
+                    self._expect(following, last_needed)
+                if self._endless or int(self._available(following, 0)[0, 0]) <= begins:
                     break
-            waits.append(wait)
-            self._push(np.full((1, self._geometry.channel_beats), self._end + wait), np.zeros(1, bool))
-        self.waits.append(tuple(waits + [0] * (len(self._pending) - len(waits))))
+            self._push(np.full((1, g.channel_beats), begins), np.zeros(1, bool))
+            number += 1
 
-    def _coming(self, following: int, count: int) -> list[int]:
-        """Cycles that each of the next frame's first ``count`` groups is waited for behind the end of a frame.
+    def _expect(self, following: int, last_needed: int) -> None:
+        """Note when the next frame's first groups come, and whether they are waited for.
 
         A group may come beat by beat. An empty one, which has no gaps, begins so late that both end alike.
         """
-        g, end, pending, waits = self._geometry, self._end, self._pending, []
+        g, end, due = self._geometry, self._end, []
         available = self._available(following, 0)
-        reuse = (g.output_beats - 1) * g.channel_beats
-        for number in range(min(count, len(available))):
-            begins = max(end, int((available[number] - np.arange(g.channel_beats)).max()))
-            waits.append(begins - end)
-            end = begins + g.channel_beats + reuse * int(pending[number])
-        return waits
+        for number, completes in enumerate(self._pending):
+            # A row may have fewer groups than must follow an output. What follows the first row is not looked at.
+            group = available[min(number, len(available) - 1)]
+            comes = int((group - np.arange(g.channel_beats)).max())
+            due.append(comes - last_needed)
+            self.waited |= comes > end
+            end = max(end, comes) + g.channel_beats + int(completes) * (g.output_beats - 1) * g.channel_beats
+        self.due.append(tuple(due))
 
     def _push(self, available: np.ndarray, starts_output: np.ndarray) -> np.ndarray:
         """Issue groups, each of which completes the output ``lead`` groups back. Returns when each is in the window."""

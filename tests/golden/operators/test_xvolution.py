@@ -210,9 +210,9 @@ def test_merged_is_training_form(geometry: Geometry, dtype: torch.dtype) -> None
     generator = torch.Generator().manual_seed(seed)
     tolerance = 1e-5 if dtype == torch.float32 else 1e-12
     taps = (((-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1)), LOPSIDED, ())
-    for kind, directions, shift, branch_norm, bias in itertools.product(
-        KINDS, taps, (1, 2, 3), (True, False), (True, False)
-    ):
+    variants = list(itertools.product(KINDS, taps, (1, 2, 3), (True, False), (True, False)))
+    # What is wrong is wrong in both; float32 only rounds more. With a step of 5, a part of it has every value of each.
+    for kind, directions, shift, branch_norm, bias in variants[:: 5 if dtype == torch.float32 else 1]:
         layer = make(
             geometry, kind, directions=directions, shift=shift, branch_norm=branch_norm, bias=bias, dtype=dtype
         )

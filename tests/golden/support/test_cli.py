@@ -6,6 +6,7 @@ import dataclasses
 import io
 import json
 import os
+import resource
 import stat
 import subprocess
 import sys
@@ -102,6 +103,32 @@ def test_all_files_or_none(tmp_path: Path) -> None:
         write_files(tmp_path / "new", {"a": "other", "c": "other"})
     assert (tmp_path / "new" / "a").read_text() == "text\n"
     assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["a", "b", "c"]
+
+
+def test_files_in_a_folder_of_the_folder(tmp_path: Path) -> None:
+    """They are written and removed as all others; the folder goes with the last of them."""
+    files: dict[str, str | bytes] = {"a": "text\n", "inner/b": b"\0", "inner/c": "c"}
+    write_files(tmp_path, files)
+    assert (tmp_path / "inner" / "b").read_bytes() == b"\0"
+    former = cli.sha256_of(files)
+    assert cli.remove_former(tmp_path, former, ["a", "inner/b"]) == (["inner/c"], [])
+    assert (tmp_path / "inner" / "b").exists()
+    assert cli.remove_former(tmp_path, former, ["a"]) == (["inner/b"], [])
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+    (tmp_path / "inner").write_text("in the way")
+    with pytest.raises(UserError):
+        write_files(tmp_path, files)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "inner"]
+
+
+def test_more_files_than_a_process_may_have_open(tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, 100), hard))
+    try:
+        write_files(tmp_path, {f"inner/{number}": str(number) for number in range(120)})
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert (tmp_path / "inner" / "119").read_text() == "119"
 
 
 def test_a_network_is_written_whole_or_not_at_all(tmp_path: Path) -> None:

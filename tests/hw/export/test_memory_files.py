@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import subprocess
+import tempfile
 from functools import cache
 from pathlib import Path
 from xml.etree import ElementTree
@@ -182,7 +183,7 @@ def test_other_tools_are_told(tmp_path: Path) -> None:
 
 def bench_folder(folder: Path) -> tuple[Path, Path]:
     """The folder of a unit and its bench, and another one to work in."""
-    out, other = built(folder), folder / "other place"
+    out, other = built(folder), folder / "other"
     other.mkdir()
     lanes = ["--simd", str(FOLDING.simd), "--pe", str(FOLDING.pe)]
     assert vectors.main([str(folder / "layer.npz"), "--out", str(out), "--frames", "2", *lanes]) == 0
@@ -248,8 +249,6 @@ def test_verilator_has_no_objections(target: str, tmp_path: Path) -> None:
 @thorough
 def test_yosys_reads_them_from_any_directory() -> None:
     """Not below /tmp, which this Yosys does not see."""
-    import tempfile
-
     with tempfile.TemporaryDirectory(dir=Path.home()) as scratch:
         folder = Path(scratch)
         (folder / "other").mkdir()

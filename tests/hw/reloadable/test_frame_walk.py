@@ -40,7 +40,7 @@ def test_named_units(name: str) -> None:
     check_cycles(shapes, sizes_up_to(shapes, np.random.default_rng(1), 6))
 
 
-@pytest.mark.parametrize("seed", seeds(40))
+@pytest.mark.parametrize("seed", seeds(40, costly=True))
 def test_random_units(seed: int) -> None:
     """Reads and cycles at full rate; the same reads whenever source and sink pause."""
     shapes = _reloadable(seed)
@@ -67,7 +67,7 @@ def test_masks(seed: int) -> None:
     assert run(shapes, frames).outside == expected
 
 
-@pytest.mark.parametrize("seed", seeds(20))
+@pytest.mark.parametrize("seed", seeds(20, costly=True))
 def test_early_tlast(seed: int) -> None:
     """A frame that ends too early is completed, and marked; its neighbours are as they should be."""
     rng = np.random.default_rng(seed)

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
 import pytest
 
 from golden.contract.costs import useful_macs
+from golden.contract.network.builder import NetworkBuilder
+from golden.contract.network.layer import LayerStep
+from golden.contract.network.max_pool import MaxPool
+from golden.contract.network.result import Result
 from golden.layers import load_layer
 from golden.layers.random_layer import random_layer
+from hw.network.config import NetworkConfig
+from hw.network.folding import up_to_lanes
+from hw.network.plan import NetworkPlan
 from hw.synth.critical_path import critical_path
 from hw.synth.harness import PIN_IN, PIN_OUT, PREFIX, harnessed
 from hw.synth.netlist import Netlist
@@ -17,6 +25,7 @@ from hw.synth.parts import ATTRIBUTE, cell_parts
 from hw.synth.performance import Performance
 from hw.synth.resources import area, area_of_parts, total_area
 from hw.synth.stages import STAGES, UnitStages
+from hw.synth.steps import BETWEEN, NetworkSteps
 from hw.targets.area import Area
 from tests.support.netlists import cell, netlist
 
@@ -70,6 +79,56 @@ def test_unknown_cells_are_not_free() -> None:
 def test_stage_of_module(module: str, stage: str) -> None:
     assert UnitStages("xvolution").of_module(module) == stage
     assert stage in STAGES
+
+
+@functools.cache
+def steps() -> NetworkSteps:
+    """Steps ``a`` (two pools) and ``a_b`` (a unit)."""
+    builder = NetworkBuilder(Result(channels=2, height=4, width=4, bits=6, signed=True))
+    builder.append(MaxPool(name="a", inputs=("input",), kernel=2, stride=2, pad=0))
+    sizes = {"in_channels": 2, "out_channels": 2, "height": 2, "width": 2, "in_bits": 6, "in_signed": True}
+    layer = random_layer(np.random.default_rng(1), **sizes)
+    network = builder.network(builder.append(LayerStep(name="a_b", inputs=("a",), layer=layer)))
+    return NetworkSteps(NetworkPlan(NetworkConfig(network=network, foldings=up_to_lanes(network, 1), name="net")))
+
+
+@pytest.mark.parametrize(
+    ("module", "step"),
+    [
+        ("net", BETWEEN),
+        ("net_0_a_columns", "a"),
+        ("net_1_a_rows_queue_0", "a"),
+        ("net_2_a_b", "a_b"),
+        ("net_2_a_b_lane_tap_macs", "a_b"),
+        ("net_fork_0", BETWEEN),
+        ("net_fifo_2_0_queue", BETWEEN),
+        ("net_0_a_columnsless", BETWEEN),
+    ],
+)
+def test_step_of_module(module: str, step: str) -> None:
+    assert steps().of_module(module) == step
+    assert step in steps().names
+
+
+@pytest.mark.parametrize(
+    ("name", "step"),
+    [
+        ("\\2_a_b_unit.lane_0.tap_macs.sum[3]", "a_b"),
+        ("$flatten\\0_a_columns.$add$unit.v:3$1", "a"),
+        ("1_a_rows.queue_0.i_0__payload", "a"),
+        ("fork_0.done[1]", BETWEEN),
+        ("fifo_2_0.queue.level", BETWEEN),
+        # What drives an input belongs elsewhere, and so does what a tool or the top has named.
+        ("2_a_b_unit.s_axis_tdata[1]", None),
+        ("0_a_columns.i_0__payload[3]", None),
+        ("0_a_columns.o_0__ready", None),
+        ("fork_0.i__valid", None),
+        ("$auto$ff.cc:337:slice$10211", None),
+        ("2_a_b_unit_in[2]", None),
+    ],
+)
+def test_step_of_name(name: str, step: str | None) -> None:
+    assert steps().of_name(name) == step
 
 
 def small_unit() -> Netlist:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from hw.network.beat import Beat
-from hw.network.edges.fifo import FEW_BITS, SHALLOW, Fifo, fifo_latency, memory_kind, needed_depth
+from hw.network.edges.fifo import FEW_BITS, SHALLOW, SMALL, Fifo, fifo_latency, memory_kind, needed_depth
 from hw.targets.families import ECP5, GENERIC, TARGETS, XC7
 from tests.support.stream_bench import Play, Ready, always, play, random_arrivals, random_beats, sometimes
 from tests.support.tiers import thorough
@@ -16,7 +16,7 @@ from tests.support.units import SIMULATED
 
 WIDE, NARROW = Beat(lanes=3, bits=7, signed=True), Beat(lanes=1, bits=2, signed=False)
 #: FIFOs in LUT RAM, and FIFOs in block RAM.
-SHAPES = [(NARROW, depth) for depth in (1, 2, 3, 4, 7)] + [(WIDE, 17), (WIDE, 64), (WIDE, 110), (WIDE, 128)]
+SHAPES = [(NARROW, depth) for depth in (1, 2, 3, 4, 7)] + [(WIDE, 17), (WIDE, 64), (WIDE, 65), (WIDE, 128)]
 #: Shares of the cycles in which a beat is offered, and in which the sink is ready.
 EAGER = [(1.0, 1.0), (0.9, 0.3), (0.3, 0.9), (0.7, 0.7), (1.0, 0.1)]
 
@@ -91,18 +91,25 @@ def test_nothing_is_left_after_a_reset(beat: Beat, depth: int, cycles: int) -> N
 
 def test_memory_kinds() -> None:
     for target in TARGETS.values():
-        shallow = SHALLOW * target.ram_depth
-        few = int(target.fabric.block_kbit * 1024 * FEW_BITS)
+        shallow, small = SHALLOW * target.ram_depth, SMALL * target.ram_depth
+        few = int(target.fabric.block_kbit * 1024 * FEW_BITS) // small
         kinds = [
             memory_kind(Beat(lanes=1, bits=bits, signed=False), depth, target)
-            for bits, depth in ((1000, shallow), (1000, shallow + 1), (1, few), (1, few + 1), (8, few // 8))
+            for bits, depth in (
+                (1000, 1),
+                (1000, 2),
+                (1000, shallow),
+                (1000, shallow + 1),
+                (few, small),
+                (few + 1, small),
+                (1, small + 1),
+            )
         ]
-        assert kinds == ["lut", "block", "lut", "block", "lut"]
-        assert memory_kind(NARROW, 1, target) == "register"
-    beat = Beat(lanes=4, bits=8, signed=False)
-    assert [memory_kind(beat, depth, ECP5) for depth in (32, 36, 37)] == ["lut", "lut", "block"]
-    assert [memory_kind(beat, depth, XC7) for depth in (64, 72, 73)] == ["lut", "lut", "block"]
-    assert (fifo_latency(beat, 64, GENERIC), fifo_latency(beat, 65, GENERIC)) == (1, 3)
+        assert kinds == ["register", "lut", "lut", "block", "lut", "block", "block"]
+    beat = Beat(lanes=2, bits=9, signed=False)
+    assert [memory_kind(beat, depth, ECP5) for depth in (32, 64, 65)] == ["lut", "lut", "block"]
+    assert [memory_kind(beat, depth, XC7) for depth in (64, 128, 129)] == ["lut", "lut", "block"]
+    assert (fifo_latency(WIDE, 54, GENERIC), fifo_latency(WIDE, 65, GENERIC)) == (1, 3)
 
 
 def test_needed_depth_by_counting() -> None:
