@@ -32,12 +32,17 @@ from golden.support.tables import show
 from golden.support.terminal import say
 from sim.cases.frozen import CASES
 from sim.cases.reloadable import PREFIX, RELOADABLE
+from sim.evidence.cores import NETWORKS
 from sim.evidence.coverage import GOALS, KINDS, REASONS, UnitCoverage, percent
 from sim.evidence.measure_coverage import measure
 from sim.simulator.simulators import find_simulator
 
-#: Names of all units, by kind.
-KINDS_OF_UNITS = {"frozen": tuple(CASES), "reloadable": tuple(PREFIX + name for name in RELOADABLE)}
+#: Names of all units and networks, by kind.
+KINDS_OF_UNITS = {
+    "frozen": tuple(CASES),
+    "reloadable": tuple(PREFIX + name for name in RELOADABLE),
+    "network": NETWORKS,
+}
 UNITS = tuple(name for names in KINDS_OF_UNITS.values() for name in names)
 #: Number of missed points that the table shows.
 SHOWN = 20

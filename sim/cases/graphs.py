@@ -314,6 +314,19 @@ def _widths_that_divide_neither_way(d: Drawing) -> str:
     return d.add(d.add(x, z, folding=(4, 4)), y, folding=(6, 6))
 
 
+def _all_nodes(d: Drawing) -> str:
+    """Every node but units and `argmax`, with FIFOs of all kinds."""
+    x = d.add(IMAGE, IMAGE, bits=6, signed=True)
+    pooled = d.max_pool(d.max_pool(x, 7, 1, 3, folding=(2, 2)), 5, 1, 2, folding=(4, 4))
+    means = d.avg_pool(d.upsample(d.max_pool(x, 2, 2, folding=(1, 1)), 2, folding=(4, 4)), 1, bits=6)
+    return d.concat(d.add(pooled, x, bits=6, signed=True), means, x, folding=(2, 3))
+
+
+def _scores(d: Drawing) -> str:
+    """The largest of averages."""
+    return d.argmax(d.avg_pool(IMAGE, FRAME, bits=8), folding=(3, 1))
+
+
 def _residual(d: Drawing) -> str:
     """A block of layers whose products are packed where the target can, with a classifier."""
     x = d.layer(IMAGE, 4, weight_bits=4, out_bits=4)
@@ -396,6 +409,8 @@ GRAPHS: Mapping[str, GraphCase] = {
     "depthwise_behind_gaps": GraphCase(draw=_depthwise_behind_gaps, image=(1, 1, 4), lanes=1),
     "late_first_groups": GraphCase(draw=_late_first_groups, image=(3, 4, 7), bits=4),
     "transient": GraphCase(draw=_transient, image=(1, 1, 6), bits=4),
+    "all_nodes": GraphCase(draw=_all_nodes, image=(4, 6, 8), bits=4, signed=True),
+    "scores": GraphCase(draw=_scores, image=(6, 2, 2), bits=5, signed=True),
     "bursts_into_a_full_unit": GraphCase(draw=_bursts_into_a_full_unit, image=(2, 4, 4)),
     **{
         f"{target}_{'packed' if pack else 'unpacked'}": GraphCase(
