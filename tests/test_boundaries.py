@@ -56,7 +56,19 @@ FLOORS: Mapping[str, tuple[str, ...]] = {
         "build",
         "weights",
     ),
-    "sim": ("cases", "simulator", "bulk", "frozen", "reloadable", "evidence", "tests", "conftest", "replay", "run"),
+    "sim": (
+        "cases",
+        "simulator",
+        "bulk",
+        "frozen",
+        "reloadable",
+        "nodes",
+        "evidence",
+        "tests",
+        "conftest",
+        "replay",
+        "run",
+    ),
 }
 #: Attributes that look private and are documented as public: of cocotb's handles.
 DOCUMENTED = frozenset({"_name"})
