@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -41,6 +44,23 @@ class Core:
 
 def generate(config: UnitConfig) -> Core:
     """The unit that ``config`` asks for. The text is always the same for the same config."""
+    with _without_collector():
+        return _generate(config)
+
+
+@contextlib.contextmanager
+def _without_collector() -> Iterator[None]:
+    """Have Python not look for garbage in cycles. All objects of a design live until it is written."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _generate(config: UnitConfig) -> Core:
     shapes = Shapes(config)
     top = axi_unit(shapes)
     lane = rtlil.convert(
