@@ -64,7 +64,6 @@ from hw.plan.reload import Reload
 from hw.plan.shapes import Shapes
 from hw.synth.mapping import parts_of
 from hw.synth.netlist import Netlist
-from hw.synth.report import model_name
 from hw.synth.synthesis import Synthesis, find_goal
 from hw.targets.area import Area
 from hw.targets.families import ECP5
