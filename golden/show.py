@@ -20,13 +20,13 @@ from golden.contract.network.network import IMAGE, IntegerNetwork
 from golden.contract.network.result import Result
 from golden.layers import DEFAULT, NETWORKS, layer_path, load_network
 from golden.support import cli
+from golden.support.boxes import Box
+from golden.support.drawing import graph_svg
 from golden.support.tables import show
 from golden.support.terminal import say
 
 #: Where the picture goes if nothing else is said.
 FOLDER = Path("build")
-#: What installs the packages that draw the picture.
-INSTALL = "pip install -e '.[synth]'"
 #: Colour of each op's box: with weights, joining, reshaping, and other.
 COLOURS: Mapping[str, str] = {
     "layer": "#a6cee3",
@@ -77,11 +77,6 @@ def table(title: str, network: IntegerNetwork) -> Table:
 
 def picture(network: IntegerNetwork) -> str:
     """The graph as SVG. Raises `UserError` where a package that draws it is not installed."""
-    try:
-        from golden.support.graph import Box, draw_graph
-        from golden.support.page import svg_element
-    except ModuleNotFoundError as error:
-        raise cli.UserError(f"the picture needs {error.name}, which is not installed: {INSTALL} brings it") from None
 
     def box(title: str, name: str, colour: str) -> Box:
         return Box(text=f"{title}\n{' '.join(_result_cells(network.results[name]))}", colour=colour)
@@ -93,7 +88,7 @@ def picture(network: IntegerNetwork) -> str:
         for step in network.steps
         for name in dict.fromkeys(step.inputs)
     ]
-    return svg_element(draw_graph(boxes, edges))
+    return graph_svg(boxes, edges)
 
 
 def _result_cells(result: Result) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""``python -m hw.build``: a layer becomes Verilog and a manifest."""
+"""``python -m hw.build``: a network or a layer becomes Verilog and a manifest."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ from hw.export.verilog import Core, generate
 from hw.network.config import NetworkConfig
 from hw.network.plan import NetworkPlan
 from hw.network_build import estimate_rows, network_files, steps_table, summary
+from hw.network_picture import picture
 from hw.options import add_unit_options, folding_text, hardware_config
 from hw.plan.dsp_count import dsp_counts
 from hw.plan.shapes import Shapes
@@ -52,6 +53,7 @@ examples:
   python -m hw.build tiny --reloadable            weights, frame size and shifts come over AXI
   python -m hw.build --name stem --out rtl/       stem.v: beside other units in one design
   python -m hw.build my_network.npz --cycles 8192  a network, each step within 8,192 cycles
+  python -m hw.build --estimate --picture hw.svg  a picture of the hardware, with widths and FIFOs
 """
 
 
@@ -63,6 +65,8 @@ def main(argv: list[str]) -> int:
         return _build_network(args, config)
     if args.write_folding is not None:
         raise UserError(f"--write-folding {args.write_folding} is for a network, a layer has --simd and --pe")
+    if args.picture is not None:
+        raise UserError(f"--picture {args.picture} is for a network")
     if wish:
         with spinner("choosing the folding"):
             config = choose_folding(config, wish).config
@@ -81,10 +85,13 @@ def main(argv: list[str]) -> int:
 def _build_network(args: argparse.Namespace, config: NetworkConfig) -> int:
     if args.device is not None:
         raise UserError(f"--device {args.device} is for a layer, a network has --target")
-    cli.check_outputs([args.write_folding], inputs=[layer_path(args.layer), args.folding])
+    cli.check_outputs([args.write_folding, args.picture], inputs=[layer_path(args.layer), args.folding])
     with spinner("computing the schedule"):
         plan = NetworkPlan(config)
         schedule = plan.schedule
+    texts = {args.write_folding: folding_text(config)} if args.write_folding is not None else {}
+    if args.picture is not None:
+        texts[args.picture] = picture(plan)
     if args.estimate:
         network = estimate_network(plan)
         show(steps_table(args.layer, plan, network))
@@ -95,10 +102,10 @@ def _build_network(args: argparse.Namespace, config: NetworkConfig) -> int:
         with _written(args, core, network_files(core)):
             show(steps_table(args.layer, plan))
             show(summary(plan, schedule, {}))
-    if args.write_folding is not None:
-        with cli.replacing(args.write_folding) as stream:
-            stream.write(folding_text(config))
-        say(f"wrote {args.write_folding}")
+    for path, text in texts.items():
+        with cli.replacing(path) as stream:
+            stream.write(text)
+        say(f"wrote {path}")
     return 0
 
 
@@ -106,7 +113,7 @@ def _build_network(args: argparse.Namespace, config: NetworkConfig) -> int:
 def _written(args: argparse.Namespace, core: Core | NetworkCore, files: Mapping[str, str | bytes]) -> Iterator[None]:
     """Write files and remove those of an earlier build. The body says what was built, then follow the names."""
     inputs = [layer_path(args.layer), args.folding]
-    cli.check_folder(args.out, files, inputs=inputs)
+    cli.check_folder(args.out, files, beside=[args.write_folding, args.picture], inputs=inputs)
     former = _former(args.out / f"{core.config.name}.json")
     cli.write_files(args.out, files)
     removed, left = cli.remove_former(args.out, former, files)
@@ -173,6 +180,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--estimate", action="store_true", help="only say what the unit will cost, write nothing")
     add("--write-folding", type=cli.file_path, metavar="FILE", help="write a network's folding for --folding")
+    add("--picture", type=cli.file_path, metavar="FILE", help="write a network's nodes and streams as a picture, SVG")
     add("--out", type=cli.file_path, default=Path("build"), metavar="DIR", help="where to write (default: build)")
     return parser
 

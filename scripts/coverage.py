@@ -32,12 +32,17 @@ from golden.support.tables import show
 from golden.support.terminal import say
 from sim.cases.frozen import CASES
 from sim.cases.reloadable import PREFIX, RELOADABLE
+from sim.evidence.cores import NETWORKS
 from sim.evidence.coverage import GOALS, KINDS, REASONS, UnitCoverage, percent
 from sim.evidence.measure_coverage import measure
 from sim.simulator.simulators import find_simulator
 
-#: Names of all units, by kind.
-KINDS_OF_UNITS = {"frozen": tuple(CASES), "reloadable": tuple(PREFIX + name for name in RELOADABLE)}
+#: Names of all units and networks, by kind.
+KINDS_OF_UNITS = {
+    "frozen": tuple(CASES),
+    "reloadable": tuple(PREFIX + name for name in RELOADABLE),
+    "network": NETWORKS,
+}
 UNITS = tuple(name for names in KINDS_OF_UNITS.values() for name in names)
 #: Number of missed points that the table shows.
 SHOWN = 20
@@ -122,7 +127,8 @@ def _parser() -> cli.Parser:
         action="append",
         choices=UNITS,
         metavar="NAME",
-        help="only this one: a case of sim/cases/frozen.py, or reloadable/ and one of sim/cases/reloadable.py",
+        help="only this one: a case of sim/cases/frozen.py, reloadable/ and one of sim/cases/reloadable.py, or "
+        "network/ and one of sim/cases/graphs.py",
     )
     add("--seed", type=cli.bounded(int, 0, 2**31 - 1), default=0, help="of stimulus and pauses (default: 0)")
     add("--jobs", type=cli.bounded(int, 1, 64), default=os.cpu_count(), help="units at a time (default: one a core)")

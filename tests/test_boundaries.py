@@ -52,10 +52,23 @@ FLOORS: Mapping[str, tuple[str, ...]] = {
         "options",
         "synth",
         "network_build",
+        "network_picture",
         "build",
         "weights",
     ),
-    "sim": ("cases", "simulator", "bulk", "frozen", "reloadable", "evidence", "tests", "conftest", "replay", "run"),
+    "sim": (
+        "cases",
+        "simulator",
+        "bulk",
+        "frozen",
+        "reloadable",
+        "nodes",
+        "evidence",
+        "tests",
+        "conftest",
+        "replay",
+        "run",
+    ),
 }
 #: Attributes that look private and are documented as public: of cocotb's handles.
 DOCUMENTED = frozenset({"_name"})

@@ -13,6 +13,9 @@ Each module imports only from those above it:
 `names`     names that go into generated text
 `arrays`    arrays in files
 `cache`     results of slow tools, kept
-`page`      pages and pictures
+`page`      pages, and pictures inside them
+`boxes`     the nodes of pictures of graphs
+`graph`     how these are drawn
+`drawing`   they as SVG
 ==========  =====================================
 """

@@ -211,12 +211,17 @@ def check_outputs(outputs: Iterable[Path | None], *, inputs: Iterable[Path | Non
     _check_distinct(found, inputs)
 
 
-def check_folder(folder: Path, names: Iterable[str], *, inputs: Iterable[Path | None] = ()) -> None:
-    """Refuse outputs ``names`` in ``folder`` as `check_outputs` does. The folder may be missing: it is made later."""
+def check_folder(
+    folder: Path, names: Iterable[str], *, beside: Iterable[Path | None] = (), inputs: Iterable[Path | None] = ()
+) -> None:
+    """Refuse outputs ``names`` in ``folder`` as `check_outputs` does. The folder may be missing: it is made later.
+
+    ``beside`` are outputs that are not in this folder, or should not be; None stands for an option that is not given.
+    """
     found = [folder / name for name in names]
     for path in found:
         _real_output(path)
-    _check_distinct(found, inputs)
+    _check_distinct([*found, *filter(None, beside)], inputs)
 
 
 def _check_distinct(outputs: Sequence[Path], inputs: Iterable[Path | None]) -> None:

@@ -1,4 +1,4 @@
-"""Pictures of graphs, drawn from top to bottom."""
+"""How pictures of graphs are drawn: from top to bottom, or from left to right."""
 
 from __future__ import annotations
 
@@ -8,54 +8,77 @@ from dataclasses import dataclass
 
 import igraph
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch
 from matplotlib.path import Path
 
+from golden.support.boxes import Box
+
+#: A place: first beside the flow, then along it.
 _Point = tuple[float, float]
 
-#: Inches from layer to layer, and from box to box in one layer.
-ROW, COLUMN = 0.72, 1.8
-#: From the middle of a box to its upper side, in layers.
-TOP = 0.26
+#: Points of the text in a box, and of the text beside an arrow.
+FONT, SMALL_FONT = 8, 6.5
+#: From a box's text to its sides, in heights of its text.
+PAD = 0.4
+#: Inches from box to box, beside the flow, and along it from top to bottom and from left to right.
+BESIDE, DOWN, ACROSS = 0.4, 0.36, 0.56
 
 
 @dataclass(frozen=True, kw_only=True)
-class Box:
-    """A node of a picture.
+class _Flow:
+    """How a picture lies.
 
     Attributes:
-        text: its lines.
-        colour: of its area.
+        across: whether the data flow from left to right.
+        beside, along: inches from place to place beside the flow and along it.
+        halves: of each box, from its middle to the side that arrows come to, in places.
     """
 
-    text: str
-    colour: str
+    across: bool
+    beside: float
+    along: float
+    halves: Sequence[float]
+
+    def xy(self, point: _Point) -> _Point:
+        beside, along = point
+        return (along, beside) if self.across else point
 
 
-def draw_graph(boxes: Mapping[str, Box], edges: Sequence[tuple[str, str, str]]) -> Figure:
-    """A picture of an acyclic graph.
-
-    Args:
-        boxes: the nodes by name.
-        edges: from node, to node, and the text beside the edge.
-    """
+def draw_graph(boxes: Mapping[str, Box], edges: Sequence[tuple[str, str, str]], *, across: bool = False) -> Figure:
+    """A picture of an acyclic graph, as `golden.support.drawing.graph_svg` has it."""
     names = list(boxes)
-    places, routes = _layout(len(names), [(names.index(a), names.index(b)) for a, b, _ in edges])
-    width = max(x for x, _ in [*places, *(point for route in routes for point in route)]) + 1
-    height = max(y for _, y in places) + 1
-    figure = Figure(figsize=(width * COLUMN, height * ROW), layout="constrained")
+    ends = [(names.index(a), names.index(b)) for a, b, _ in edges]
+    places, routes = _layout(len(names), ends)
+    flow = _flow(list(boxes.values()), across)
+    beside, along = (max(coordinate) + 1 for coordinate in zip(*places, *itertools.chain(*routes), strict=True))
+    figure = Figure(figsize=flow.xy((beside * flow.beside, along * flow.along)), layout="constrained")
     axes = figure.add_subplot()
     axes.set_axis_off()
+    width, height = flow.xy((beside, along))
     axes.set_xlim(-0.5, width - 0.5)
     axes.set_ylim(height - 0.5, -0.5)
-    for (_, _, text), route in zip(edges, routes, strict=True):
-        _draw_edge(axes, route, text)
-    for name, (x, y) in zip(names, places, strict=True):
-        box = boxes[name]
-        style = {"boxstyle": "round,pad=0.4", "facecolor": box.colour, "edgecolor": "0.35"}
-        axes.text(x, y, box.text, ha="center", va="center", fontsize=8, bbox=style, zorder=3)
+    for (a, b), (_, _, text), route in zip(ends, edges, routes, strict=True):
+        (x0, y0), *between, (x1, y1) = route
+        _draw_edge(axes, flow, [(x0, y0 + flow.halves[a]), *between, (x1, y1 - flow.halves[b])], text)
+    for box, place in zip(boxes.values(), places, strict=True):
+        style = {"boxstyle": f"round,pad={PAD}", "facecolor": box.colour, "edgecolor": "0.35"}
+        axes.text(*flow.xy(place), box.text, ha="center", va="center", fontsize=FONT, bbox=style, zorder=3)
     return figure
+
+
+def _flow(boxes: Sequence[Box], across: bool) -> _Flow:
+    """How a picture with room for its largest box lies."""
+    figure = Figure()
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    extents = [figure.text(0, 0, box.text, fontsize=FONT).get_window_extent(renderer) for box in boxes]
+    pads = 2 * PAD * FONT / 72
+    sizes = [(extent.width / figure.dpi + pads, extent.height / figure.dpi + pads) for extent in extents]
+    widths, heights = zip(*sizes, strict=True)
+    beside, along = (heights, widths) if across else (widths, heights)
+    step = max(along) + (ACROSS if across else DOWN)
+    return _Flow(across=across, beside=max(beside) + BESIDE, along=step, halves=[side / 2 / step for side in along])
 
 
 def _layout(count: int, edges: Sequence[tuple[int, int]]) -> tuple[list[_Point], list[list[_Point]]]:
@@ -81,19 +104,25 @@ def _layout(count: int, edges: Sequence[tuple[int, int]]) -> tuple[list[_Point],
     return points[:count], [[points[n] for n in chain] for chain in chains]
 
 
-def _draw_edge(axes: Axes, route: Sequence[_Point], text: str) -> None:
+def _draw_edge(axes: Axes, flow: _Flow, route: Sequence[_Point], text: str) -> None:
     """A smooth arrow through the points of ``route``, with ``text`` on its first part."""
-    *before, (x, y) = route
-    route = [*before, (x, y - TOP)]  # the arrow ends above the box
     vertices, codes = [route[0]], [Path.MOVETO]
     for (x0, y0), (x1, y1) in itertools.pairwise(route):
         middle = (y0 + y1) / 2
         vertices += [(x0, middle), (x1, middle), (x1, y1)]
         codes += [Path.CURVE4] * 3
-    arrow = FancyArrowPatch(
-        path=Path(vertices, codes), arrowstyle="-|>", mutation_scale=9, color="0.35", shrinkB=0, zorder=1
+    axes.add_patch(
+        FancyArrowPatch(
+            path=Path([flow.xy(point) for point in vertices], codes),
+            arrowstyle="-|>",
+            mutation_scale=9,
+            color="0.35",
+            shrinkA=0,
+            shrinkB=0,
+            zorder=1,
+        )
     )
-    axes.add_patch(arrow)
     (x0, y0), (x1, y1) = route[0], route[1]
     paper = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
-    axes.text((x0 + x1) / 2, (y0 + y1) / 2, text, fontsize=6.5, ha="center", va="center", bbox=paper, zorder=2)
+    place = flow.xy(((x0 + x1) / 2, (y0 + y1) / 2))
+    axes.text(*place, text, fontsize=SMALL_FONT, ha="center", va="center", bbox=paper, zorder=2)

@@ -1,47 +1,64 @@
-"""Outlet: the end of a pipeline that never waits, where its results wait for the sink.
+"""Outlet: where a pipeline that never stalls leaves its results, and the credit that makes sure of room there.
 
-The pipeline begins a result only while there is `Outlet.credit`, so its push always finds room.
-
-    cycle     0       latency      latency + 1     latency + 2
-            begins     pushed       in the queue      offered
+A beat may enter the pipeline only while there is credit. The beat that a result comes of takes an entry of a
+queue; the entry is free again a cycle after the result has left. The queue is just so deep that a sink that is
+always ready never makes a beat wait.
 """
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Signal, Value
+from amaranth.hdl import Module, Signal, Value
 from amaranth.lib import stream
 
+from hw.blocks.pipeline import delay
 from hw.blocks.queue import Queue
 
-#: Cycles from a push to the offer, where nothing waits.
-LATENCY = 2
+#: Cycles from the end of the pipeline to the first cycle in which the result is offered.
+LATENCY = 1
+
+
+def queue_depth(cycles: int, apart: int) -> int:
+    """Entries for results that come ``cycles`` cycles after their beats, which are ``apart`` or more apart.
+
+    The results of so many beats can be on the way before the first entry is seen to be free again. One entry more
+    keeps up the credit of the beats between.
+    """
+    return cycles // apart + 2
 
 
 class Outlet:
-    """A queue in front of a stream with registered outputs.
+    """The end of a pipeline at the stream ``port``.
+
+    Args:
+        cycles: from a beat to the result that comes of it.
+        apart: cycles between two such beats, at least.
+        name: of the queue.
 
     Attributes:
-        credit: whether a result may begin. It is a register, and always on while the sink is ready.
+        credit: whether a beat may enter the pipeline; a register.
     """
 
     def __init__(
-        self, m: Module, port: stream.Interface, *, begins: Value, push: Value, entry: Value, latency: int, name: str
+        self, m: Module, port: stream.Interface, *, cycles: int, apart: int = 1, name: str = "results"
     ) -> None:
-        """Bring to ``port`` each ``entry``, pushed ``latency`` cycles after its result ``begins``.
+        self._port, self._cycles, self._name = port, cycles, name
+        self._depth = queue_depth(cycles, apart)
+        # One less than the free entries, so that the sign tells.
+        self._spare = Signal(range(-1, self._depth), init=self._depth - 1, name=f"{name}_spare")
+        self.credit = Signal(name=f"{name}_credit")
+        m.d.comb += self.credit.eq(~self._spare[-1])
 
-        ``begins`` only while there is credit.
-        """
-        # A result's entry is free again for the one that begins this many cycles later.
-        depth = latency + LATENCY
-        payload_shape = port.payload.shape()
-        pop, valid = Signal(name=f"{name}_pop"), Signal(name=f"{name}_valid")
-        payload = Signal(payload_shape, reset_less=True, name=f"{name}_payload")
-        queue = Queue(m, payload_shape, depth, push=push, entry=entry, pop=pop, name=name)
-        m.d.comb += [pop.eq(queue.some & (~valid | port.ready)), port.valid.eq(valid), port.payload.eq(payload)]
-        m.d.sync += valid.eq(Mux(pop, 1, valid & ~port.ready))
-        with m.If(pop):
-            m.d.sync += payload.eq(queue.head)
-        # One less than the entries that are free and not promised, so that the sign tells.
-        spare = Signal(range(-1, depth), init=depth - 1, name=f"{name}_spare")
-        m.d.sync += spare.eq(spare + pop - begins)
-        self.credit = ~spare[-1]
+    def give(self, m: Module, started: Value, result: Value) -> None:
+        """Offer ``result``, which comes so many cycles after the beat with which it was ``started``."""
+        popped = self._port.valid & self._port.ready
+        queue = Queue(
+            m,
+            self._port.payload.shape(),
+            self._depth,
+            push=delay(m, started, self._cycles, reset_less=False),
+            entry=result,
+            pop=popped,
+            name=self._name,
+        )
+        m.d.sync += self._spare.eq(self._spare + popped - started)
+        m.d.comb += [self._port.valid.eq(queue.some), self._port.payload.eq(queue.head)]

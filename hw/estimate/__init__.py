@@ -1,7 +1,7 @@
 """Estimate: what a unit or a network will cost, without making it.
 
-========================  ==========================================================
-`inference`               which RAMs Yosys makes a memory of
+========================  ==================================================================================
+`inference`               which RAMs Yosys makes a memory of, where the choice is its own
 `cells`                   what adders, delays, memories and products take of an FPGA
 `shifters`                multiplications by a power of two that is a setting
 `kind`                    what depends on whether the layer is built in
@@ -11,10 +11,10 @@
 `estimate`                all stages of a unit, and its cycles
 `fit`                     whether a unit or a network fits a device
 `choose_folding`          the cheapest unit that reaches a frame rate on a device, and what fits at all
-`streams`                 counters, queues and the ends of pipelines
-`nodes`                   the nodes of a network, by their type
-`edges`                   what joins the nodes of a network
-`network`                 all steps of a network
-`choose_network_folding`  the cheapest folding of each step within a number of cycles
-========================  ==========================================================
+`streams`                 what nodes and edges of a network are built from: counters, queues, ends of pipelines
+`nodes`                   the nodes of a network
+`edges`                   its forks, width adapters, FIFOs and pacer
+`network`                 all of them together
+`choose_network_folding`  each step within a number of cycles, as cheap as it can be
+========================  ==================================================================================
 """

@@ -8,6 +8,7 @@ from typing import Any
 
 from golden.contract.ranges import Range
 from hw.blocks import memory
+from hw.blocks.outlet import queue_depth
 from hw.blocks.rounding import LATENCY
 from hw.estimate.cells import Cells
 from hw.estimate.estimate import estimate
@@ -19,7 +20,6 @@ from hw.network.nodes.reduce import Reduce
 from hw.network.nodes.replay import Replay
 from hw.network.nodes.rescale import Rescale
 from hw.network.nodes.unit import UnitNode
-from hw.network.outlet import queue_depth
 from hw.targets.area import Area
 from hw.targets.families import Target
 
@@ -80,7 +80,7 @@ def _reduce(node: Reduce, cells: Cells) -> Area:
     address = (item - 1).bit_length()
     total += Area(ff=node.reads + 1) + cells.delay(address + 2 + node.kept, node.reads + 1)
     for _ in node.outputs:
-        total += outlet_area(cells, node.reads + 3, node.result.size) + Area(ff=node.result.size + 1, lut=3)
+        total += outlet_area(cells, queue_depth(node.reads + 1, 1), node.result.size)
     return total
 
 
@@ -101,7 +101,7 @@ def _replay(node: Replay, cells: Cells) -> Area:
     for size in (node.pixel_beats, node.factor, node.width, node.factor):
         total += counter_area(cells, size)
     total += Area(lut=(7 if cells.six else 15) * place, ff=6 * place + 4)
-    return total + outlet_area(cells, node.reads + 2, bits) + Area(ff=node.reads + bits + 1, lut=3)
+    return total + outlet_area(cells, queue_depth(node.reads, 1), bits) + Area(ff=node.reads)
 
 
 def _argmax(node: Argmax, cells: Cells) -> Area:

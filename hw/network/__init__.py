@@ -1,10 +1,20 @@
 """Network: whole networks of units, joined by streams.
 
-===========  ==========================================================
-`beat`       what one transfer of a stream carries
-`node`       what every node has: gateware, and a model of its cycles
-`outlet`     where a pipeline that never stalls leaves its results
-`nodes`      the primitive nodes that steps are made of
-`edges`      what joins nodes: FIFOs, forks, width adapters, the pacer
-===========  ==========================================================
+Each module imports only from those above it:
+
+==============  ==========================================================
+`beat`          what one transfer of a stream carries
+`node`          what every node has: gateware, and a model of its cycles
+`edges`         what joins nodes: FIFOs, forks, width adapters, the pacer
+`nodes`         the primitive nodes that steps are made of
+`folding`       how many elements each step takes and gives a beat
+`ideal`         cycles of a frame of each step where none is lost
+`config`        what the hardware of a network is asked to be
+`graph`         nodes joined by streams
+`linear_layer`  a linear map as a layer, which a unit computes
+`lower`         each step becomes nodes
+`schedule`      when every beat moves at full rate, and how deep FIFOs are
+`plan`          all that follows from a config
+`top`           the gateware: nodes, and the edges between them
+==============  ==========================================================
 """

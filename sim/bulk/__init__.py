@@ -4,6 +4,7 @@
 `simulate`   a whole run: stimulus, program, comparison
 `bench`      the cocotb side of ``bulk.v``, which streams the frames
 `recording`  what ``bulk.v`` leaves behind
-`result`     what came out, compared with the integer model
+`reference`  what must come out, by the integer model
+`result`     what came out, compared with it
 ===========  ===================================================================
 """

@@ -47,7 +47,7 @@ class Drawing(NetworkBuilder):
     def layer(self, source: str, channels: int, *, folding: tuple[int, int] | None = None, **fields: Any) -> str:
         """A convolution to so many channels. Fields are those of `random_layer`; there is no attention without them."""
         x = self.results[source]
-        taken = {"in_channels": x.channels, "height": x.height, "width": x.width, "in_bits": x.bits}
+        taken: dict[str, Any] = {"in_channels": x.channels, "height": x.height, "width": x.width, "in_bits": x.bits}
         taken |= {"in_signed": x.signed, "out_channels": channels, "attn_offsets": ()}
         layer = random_layer(self.rng, **(taken | fields))
         return self._make(LayerStep, source, folding=folding, layer=layer)
@@ -59,7 +59,7 @@ class Drawing(NetworkBuilder):
             x = self.results[name]
             share = 2.0 ** (bits - signed - (x.bits - x.signed))
             multipliers.append(int(min(2**16 - 1, 2**SHIFT * share * self.rng.uniform(0.4, 0.8))))
-        form = {"out_bits": bits, "out_signed": signed, "relu": relu}
+        form: dict[str, Any] = {"out_bits": bits, "out_signed": signed, "relu": relu}
         return self._make(Add, a, b, multipliers=tuple(multipliers), shift=SHIFT, **form, **common)
 
     def max_pool(self, source: str, kernel: int, stride: int, pad: int = 0, **common: Any) -> str:
@@ -69,7 +69,12 @@ class Drawing(NetworkBuilder):
         x = self.results[source]
         elements = x.height * x.width if isinstance(kernel, str) else kernel**2
         scale = 2.0 ** (bits - x.bits + SHIFT) / elements
-        average = {"multiplier": max(1, round(scale)), "shift": SHIFT, "out_bits": bits, "out_signed": x.signed}
+        average: dict[str, Any] = {
+            "multiplier": max(1, round(scale)),
+            "shift": SHIFT,
+            "out_bits": bits,
+            "out_signed": x.signed,
+        }
         return self._make(AvgPool, source, kernel=kernel, stride=stride, **average, **common)
 
     def linear(self, source: str, outputs: int, *, pixels: bool = False, raw: bool = True, **common: Any) -> str:
@@ -109,7 +114,7 @@ class Drawing(NetworkBuilder):
 
 @dataclass(frozen=True, kw_only=True)
 class GraphCase:
-    """A network by name.
+    """A network to draw, and its hardware.
 
     Attributes:
         draw: appends all steps, and returns the name of the last one.
@@ -127,16 +132,19 @@ class GraphCase:
     target: str = "generic"
     pack: bool = True
 
+    def config(self, seed: int) -> NetworkConfig:
+        """The network with weights of a ``seed``, and its hardware."""
+        channels, height, width = self.image
+        image = Result(channels=channels, height=height, width=width, bits=self.bits, signed=self.signed)
+        drawing = Drawing(seed, image)
+        network = drawing.network(self.draw(drawing))
+        foldings = up_to_lanes(network, self.lanes) | drawing.foldings
+        return NetworkConfig(network=network, foldings=foldings, target=TARGETS[self.target], pack=self.pack)
+
 
 def graph_case(name: str) -> NetworkConfig:
     """The network called ``name``, one of `GRAPHS`, and its hardware."""
-    case = GRAPHS[name]
-    channels, height, width = case.image
-    image = Result(channels=channels, height=height, width=width, bits=case.bits, signed=case.signed)
-    drawing = Drawing(zlib.crc32(name.encode()), image)
-    network = drawing.network(case.draw(drawing))
-    foldings = up_to_lanes(network, case.lanes) | drawing.foldings
-    return NetworkConfig(network=network, foldings=foldings, target=TARGETS[case.target], pack=case.pack)
+    return GRAPHS[name].config(zlib.crc32(name.encode()))
 
 
 def _nested_skips(d: Drawing) -> str:
@@ -306,6 +314,19 @@ def _widths_that_divide_neither_way(d: Drawing) -> str:
     return d.add(d.add(x, z, folding=(4, 4)), y, folding=(6, 6))
 
 
+def _all_nodes(d: Drawing) -> str:
+    """Every node but units and `argmax`, with FIFOs of all kinds."""
+    x = d.add(IMAGE, IMAGE, bits=6, signed=True)
+    pooled = d.max_pool(d.max_pool(x, 7, 1, 3, folding=(2, 2)), 5, 1, 2, folding=(4, 4))
+    means = d.avg_pool(d.upsample(d.max_pool(x, 2, 2, folding=(1, 1)), 2, folding=(4, 4)), 1, bits=6)
+    return d.concat(d.add(pooled, x, bits=6, signed=True), means, x, folding=(2, 3))
+
+
+def _scores(d: Drawing) -> str:
+    """The largest of averages."""
+    return d.argmax(d.avg_pool(IMAGE, FRAME, bits=8), folding=(3, 1))
+
+
 def _residual(d: Drawing) -> str:
     """A block of layers whose products are packed where the target can, with a classifier."""
     x = d.layer(IMAGE, 4, weight_bits=4, out_bits=4)
@@ -388,6 +409,8 @@ GRAPHS: Mapping[str, GraphCase] = {
     "depthwise_behind_gaps": GraphCase(draw=_depthwise_behind_gaps, image=(1, 1, 4), lanes=1),
     "late_first_groups": GraphCase(draw=_late_first_groups, image=(3, 4, 7), bits=4),
     "transient": GraphCase(draw=_transient, image=(1, 1, 6), bits=4),
+    "all_nodes": GraphCase(draw=_all_nodes, image=(4, 6, 8), bits=4, signed=True),
+    "scores": GraphCase(draw=_scores, image=(6, 2, 2), bits=5, signed=True),
     "bursts_into_a_full_unit": GraphCase(draw=_bursts_into_a_full_unit, image=(2, 4, 4)),
     **{
         f"{target}_{'packed' if pack else 'unpacked'}": GraphCase(

@@ -1,6 +1,7 @@
 """What the regression covers, and which faults it notices.
 
 ==================  =================================================================
+`cores`             units and networks by name, runs of networks
 `gates`             a unit as gates, and as clauses for a SAT solver
 `random_runs`       random runs of gates, many at once
 `unreachable`       proves what a unit never does

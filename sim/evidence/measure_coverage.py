@@ -13,10 +13,11 @@ from pathlib import Path
 import numpy as np
 
 from golden.support.cache import cached
-from hw.export.verilog import Core, generate
+from hw.export.network_verilog import NetworkCore
+from hw.export.verilog import Core
 from sim.bulk.simulate import simulate
-from sim.cases.reloadable import any_case
 from sim.cases.stimulus import extreme_frames, provoking_frames, random_frames
+from sim.evidence.cores import core_of, network_fault
 from sim.evidence.coverage import Point, UnitCoverage, exclusions, open_points, read_points, summary
 from sim.frozen.exercise import exercise
 from sim.reloadable.exercise import RELOADABLE_BENCH, SCENARIOS, exercise_reloadable
@@ -42,16 +43,20 @@ Part = Callable[[Path], list[str]]
 
 
 def measure(name: str, *, seed: int = 0) -> UnitCoverage:
-    """Coverage of the unit `sim.cases.reloadable.any_case` of ``name``, from the cache if it is there.
+    """Coverage of `sim.evidence.cores.core_of` ``name``, from the cache if it is there.
 
     A frozen unit runs the tests of ``sim/tests/test_units.py``, a reloadable one those of
-    ``sim/tests/test_reloadable.py``. Where these leave a point open that is not excluded, many more
-    frames or random scenarios follow.
+    ``sim/tests/test_reloadable.py``, and a network those of `network_fault`. Where these leave a point open that
+    is not excluded, many more frames or random scenarios follow.
     """
-    core = generate(any_case(name))
-    others = OF_OTHERS if core.config.reload else OF_OTHERS | OF_RELOADABLE
+    core = core_of(name)
+    reloadable = isinstance(core, Core) and core.config.reload
+    others = OF_OTHERS if reloadable else OF_OTHERS | OF_RELOADABLE
     files = [path for path in sorted((*SIM.rglob("*.py"), *SIM.rglob("*.v"))) if not others & _place(path)]
-    if core.config.reload is None:
+    parts: list[Part]
+    if isinstance(core, NetworkCore):
+        parts = [partial(_frames_of_network, core, seed, count) for count in (MORE_FRAMES, MANY_FRAMES)]
+    elif core.config.reload is None:
         parts = [partial(_tests, core, seed)]
         parts += [partial(_more_frames, core, seed), partial(_many_frames, core, seed)]
     else:
@@ -72,7 +77,7 @@ def _place(path: Path) -> set[str]:
     return {room, path.name}
 
 
-def _measured(core: Core, parts: Sequence[Part]) -> UnitCoverage:
+def _measured(core: Core | NetworkCore, parts: Sequence[Part]) -> UnitCoverage:
     """Coverage by as many of ``parts`` as it takes until all open points are excluded.
 
     The last part does not run for toggles alone: some toggles always stay open.
@@ -98,6 +103,11 @@ def _measured(core: Core, parts: Sequence[Part]) -> UnitCoverage:
 
 def _tests(core: Core, seed: int, folder: Path) -> list[str]:
     return _failures(exercise(core, find_simulator("verilator"), folder, seed=seed, coverage=True))
+
+
+def _frames_of_network(core: NetworkCore, seed: int, count: int, folder: Path) -> list[str]:
+    found = network_fault(core, count, seed=seed, simulator="verilator", coverage=folder / COVERAGE_FILE)
+    return [found] if found else []
 
 
 def _more_frames(core: Core, seed: int, folder: Path) -> list[str]:

@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from hw.export.network_verilog import NetworkCore
 from hw.export.verilog import Core
 from hw.plan.config import DEFAULT_NAME
 from hw.synth.netlist import Netlist
@@ -94,7 +95,7 @@ def readable(cell: str) -> str:
     return f"{scope.replace(chr(92), '').replace('$', '')} line {rest.split('$')[0]}"
 
 
-def draw(core: Core, count: int, *, seed: int) -> list[Mutant]:
+def draw(core: Core | NetworkCore, count: int, *, seed: int) -> list[Mutant]:
     """``count`` different mutants of a unit, or fewer where Yosys finds fewer. ``seed`` decides which."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
@@ -107,7 +108,7 @@ def draw(core: Core, count: int, *, seed: int) -> list[Mutant]:
     return [mutant for mutant in drawn if not CLOCK.fullmatch(mutant.port)][:count]
 
 
-def mutated(core: Core, mutants: Sequence[Mutant]) -> str:
+def mutated(core: Core | NetworkCore, mutants: Sequence[Mutant]) -> str:
     """Verilog of a unit with all ``mutants``.
 
     The plusarg `SELECT` chooses one, counted from 1; 0 chooses the unit itself.
@@ -119,7 +120,7 @@ def mutated(core: Core, mutants: Sequence[Mutant]) -> str:
     return mutated_netlist(core, mutants) + wrapper
 
 
-def mutated_netlist(core: Core, mutants: Sequence[Mutant]) -> str:
+def mutated_netlist(core: Core | NetworkCore, mutants: Sequence[Mutant]) -> str:
     """Verilog of a unit with all ``mutants``, as the module `INNER`. Its input `SELECT` chooses as in `mutated`."""
     assert len(mutants) < 2**SELECT_BITS
     commands = [mutant.command(number) for number, mutant in enumerate(mutants, start=1)]
@@ -129,7 +130,7 @@ def mutated_netlist(core: Core, mutants: Sequence[Mutant]) -> str:
         return (Path(scratch) / _MUTANTS).read_text()
 
 
-def _yosys(core: Core, commands: Sequence[str], folder: Path) -> None:
+def _yosys(core: Core | NetworkCore, commands: Sequence[str], folder: Path) -> None:
     """Run ``commands`` on the flat netlist of a unit. Each cell has its stage as an attribute."""
     (folder / _UNIT).write_text(core.verilog)
     modules = re.findall(r"^module (\w+)", core.verilog, re.MULTILINE)

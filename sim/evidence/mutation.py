@@ -6,6 +6,8 @@ A mutant of a frozen unit goes through these until one kills it:
 - the cycle-by-cycle tests of ``sim/frozen/tests.py``, which include resets;
 - bulk runs of many more frames, whose input, or output, mostly waits.
 
+A mutant of a network goes through bulk runs alone, with pauses and resets, first of few frames, then of many.
+
 A mutant of a reloadable unit goes through the tests of `sim.reloadable.tests`, and then through random
 scenarios. A mutant that survives is proven to be equivalent (`sim.evidence.equivalence`), or remains a
 survivor.
@@ -24,11 +26,13 @@ from pathlib import Path
 import numpy as np
 
 from golden.support.cache import cached
-from hw.export.verilog import Core, generate
+from hw.export.network_verilog import NetworkCore
+from hw.export.verilog import Core
 from sim.bulk.simulate import simulate
-from sim.cases.reloadable import PREFIX, any_case
+from sim.cases.reloadable import PREFIX
 from sim.cases.stimulus import extreme_frames, random_frames
 from sim.evidence.argued import ARGUED
+from sim.evidence.cores import NETWORKS, core_of, network_fault
 from sim.evidence.equivalence import equivalent
 from sim.evidence.gates import read_gates
 from sim.evidence.mutants import INNER, SELECT, Mutant, draw, mutated, mutated_netlist
@@ -37,13 +41,16 @@ from sim.reloadable.exercise import ESSENTIAL, RELOADABLE_BENCH, SCENARIOS, exer
 from sim.simulator.program import Bench, SimulationError
 from sim.simulator.simulators import SIM, find_simulator
 
-#: Number of mutants for each unit (`sim.cases.reloadable.any_case`). The units are small and together have every stage.
+#: Number of mutants for each unit and network (`sim.evidence.cores`). They are small and together have every stage and
+#: every node.
 SUITE: Mapping[str, int] = {
     "fold_sequential": 120,
     "stride_2_even": 100,
     "dynamic_head_over_beats": 120,
     "xcup_bits_3_6_signed": 80,
     PREFIX + "stride_2": 80,
+    NETWORKS[0]: 120,
+    NETWORKS[1]: 40,
 }
 #: What the regression must kill of the mutants that are not equivalent, in percent.
 GOAL = 97.0
@@ -96,14 +103,14 @@ def campaign(
     """Draw mutants of a named case and try to kill each, or take their fates from the cache.
 
     Args:
-        name: the unit, see `sim.cases.reloadable.any_case`.
+        name: the unit or network, see `sim.evidence.cores`.
         count: number of mutants.
         seed: seed of the draw and of all stimulus.
         simulator: name of the simulator.
         jobs: number of simulations at a time.
         advance: called with the number of mutants that are done since the call before.
     """
-    core = generate(any_case(name))
+    core = core_of(name)
     tried = 0
 
     def count_up(done: float) -> None:
@@ -128,7 +135,7 @@ def campaign(
 
 
 def try_all(
-    core: Core,
+    core: Core | NetworkCore,
     mutants: Sequence[Mutant],
     *,
     seed: int = 0,
@@ -160,7 +167,7 @@ def try_all(
     return verdicts
 
 
-def kill(core: Core, number: int, seed: int, simulator: str) -> str | None:
+def kill(core: Core | NetworkCore, number: int, seed: int, simulator: str) -> str | None:
     """The test that notices a mutant, and its message; None if no test does.
 
     Args:
@@ -169,6 +176,10 @@ def kill(core: Core, number: int, seed: int, simulator: str) -> str | None:
     """
     try:
         plusargs = {SELECT: number}
+        if isinstance(core, NetworkCore):
+            return network_fault(core, FRAMES, seed=seed, simulator=simulator, plusargs=plusargs) or network_fault(
+                core, MORE_FRAMES, seed=seed + 1, simulator=simulator, plusargs=plusargs
+            )
         if core.config.reload is None:
             return _frozen_fault(core, plusargs, seed, simulator)
         # The essential tests come first, as few mutants outlive them.

@@ -11,9 +11,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from hw.export.network_verilog import NetworkCore
 from hw.export.verilog import Core
+from hw.network.plan import NetworkPlan
 from hw.plan.config import UnitConfig
 from scripts import fuzz
 from sim.tests.support import installed
@@ -22,6 +25,8 @@ pytestmark = pytest.mark.thorough
 
 
 SEED = 4
+#: The number of a network that is small.
+NETWORK = 9
 
 
 def test_sound_cases_pass(tmp_path: Path) -> None:
@@ -59,6 +64,47 @@ def test_failing_case_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     done = subprocess.run([sys.executable, *command[1:]], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"seed {command[-1]}" in done.stdout
+
+
+@pytest.mark.parametrize("figure", ["predicted_latency", "predicted_frame_cycles"])
+def test_wrong_prediction_of_a_network_is_found(figure: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The case is kept. The saved command, run against the sound network, simulates just this case."""
+    sound = fuzz.generate_network
+
+    def late(plan: NetworkPlan, **options: Any) -> NetworkCore:
+        core = sound(plan, **options)
+        core.manifest["timing"][figure] += 1
+        return core
+
+    monkeypatch.setattr(fuzz, "generate_network", late)
+    outcome = fuzz.run_network(SEED, NETWORK, installed("icarus").name, "xc7", tmp_path)
+    assert outcome.mismatches == 1 and ("latency" if "latency" in figure else "frame cycles") in outcome.lines[0]
+    command = shlex.split(outcome.lines[1])
+    assert command[:3] == ["python", "-m", "sim.run"] and "--target xc7" in outcome.lines[1]
+    report = tmp_path / "report.json"
+    done = subprocess.run([sys.executable, *command[1:], f"--report={report}"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    kept, told = tmp_path / f"{SEED}-{NETWORK}", json.loads(report.read_text())
+    assert told["frames"] == len(np.load(kept / "input.npy")) and told["mismatches"] == 0
+
+
+def test_sound_networks_pass(tmp_path: Path) -> None:
+    assert fuzz.run_network(SEED, NETWORK, installed("icarus").name, "mix", tmp_path).lines == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_network_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sound = fuzz.generate_network
+
+    def stuck(plan: NetworkPlan, **options: Any) -> NetworkCore:
+        core = sound(plan, **options)
+        verilog = re.sub(r"assign m_axis_tvalid = [^;]*;", "assign m_axis_tvalid = 0;", core.verilog, count=1)
+        assert verilog != core.verilog
+        return dataclasses.replace(core, verilog=verilog)
+
+    monkeypatch.setattr(fuzz, "generate_network", stuck)
+    outcome = fuzz.run_network(SEED, NETWORK, installed("icarus").name, "mix", tmp_path)
+    assert outcome.hangs == 1 and outcome.mismatches == 0
 
 
 def test_refused_layer_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

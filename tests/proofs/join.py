@@ -22,10 +22,10 @@ from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib.wiring import In
 
 from golden.contract.ranges import Range
+from hw.blocks.outlet import LATENCY, queue_depth
 from hw.blocks.pipeline import delay
 from hw.network.beat import Beat
 from hw.network.nodes.rescale import Rescale
-from hw.network.outlet import LATENCY, queue_depth
 from hw.targets.families import GENERIC
 from tests.proofs.inside import Inside
 from tests.proofs.proof import Bug, Harness, Proof
@@ -126,7 +126,7 @@ def _bug(name: str, module: str, old: str, new: str, build: str = "3 a + 2 b") -
     return Bug(name=name, module=module, old=old, new=new, build=build)
 
 
-NODE, OUTLET = "hw.network.nodes.rescale", "hw.network.outlet"
+NODE, OUTLET = "hw.network.nodes.rescale", "hw.blocks.outlet"
 
 PROOF = Proof(
     name="join",

@@ -64,7 +64,6 @@ from hw.plan.reload import Reload
 from hw.plan.shapes import Shapes
 from hw.synth.mapping import parts_of
 from hw.synth.netlist import Netlist
-from hw.synth.report import model_name
 from hw.synth.synthesis import Synthesis, find_goal
 from hw.targets.area import Area
 from hw.targets.families import ECP5
@@ -347,7 +346,8 @@ COMMANDS = {
         works=["layer.npz"],
         values={"--target": TARGETS, "--pack": PACKS, "--inline": None, "--out": PATHS, "--estimate": None, **FOLDING}
         | NETWORK
-        | {"--write-folding": PATHS, "--device": DEVICES, "--fps": NUMBERS, "--clock": NUMBERS, **RELOAD},
+        | {"--write-folding": PATHS, "--picture": PATHS, "--device": DEVICES}
+        | {"--fps": NUMBERS, "--clock": NUMBERS, **RELOAD},
         positional=LAYERS,
         stand_ins={"hw.build.generate": checked_core, "hw.build.generate_network": checked_network},
     ),
@@ -369,7 +369,7 @@ COMMANDS = {
             "hw.synth.__main__.generate": checked_core,
             "hw.synth.__main__.generate_network": checked_network,
             "hw.synth.__main__.synthesise": synthesised,
-            "hw.synth.page.page": lambda figures: f"<h1>{model_name(figures)}</h1>",
+            "hw.synth.page.page": lambda figures: f"<h1>{figures['name']}</h1>",
         },
     ),
     "sim.run": Command(

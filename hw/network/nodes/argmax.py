@@ -17,11 +17,11 @@ from amaranth.hdl import Const, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from hw.blocks import outlet
+from hw.blocks.outlet import Outlet
 from hw.blocks.pipeline import Counter, delay, index_shape
-from hw.network import outlet
 from hw.network.beat import Beat
 from hw.network.node import Times, one_a_cycle
-from hw.network.outlet import Outlet
 
 #: Cycles of a comparison and of the choice behind it.
 COMPARISON = 2

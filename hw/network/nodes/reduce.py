@@ -24,9 +24,9 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from golden.contract.ranges import Range
-from hw.blocks import memory, outlet
+from hw.blocks import memory
 from hw.blocks.memory import random_access
-from hw.blocks.outlet import Outlet
+from hw.blocks.outlet import LATENCY, Outlet
 from hw.blocks.pipeline import Counter, delay
 from hw.network.beat import Beat
 from hw.network.node import Times, one_a_cycle
@@ -134,7 +134,7 @@ class Reduce:
     @property
     def latency(self) -> int:
         """Cycles from taking the last beat of a result to offering it."""
-        return self.reads + 1 + outlet.LATENCY
+        return self.reads + 1 + LATENCY
 
     @property
     def _memory_reads(self) -> int:
@@ -202,11 +202,10 @@ class _Component(wiring.Component):
         credit = []
         for index in range(1 + r.extra):
             # The windows that the last item completes lie in the first places, in order.
-            [begins, push] = [beat.step & (beat.last if index else beat.closes) for beat in (taken, done)]
             port = getattr(self, f"o_{index}")
-            name = f"queue_{index}"
-            queue = Outlet(m, port, begins=begins, push=push, entry=places[index], latency=r.reads + 1, name=name)
-            credit.append(queue.credit)
+            outlet = Outlet(m, port, cycles=r.reads + 1, name=f"queue_{index}")
+            outlet.give(m, taken.step & (taken.last if index else taken.closes), places[index])
+            credit.append(outlet.credit)
         # Every beat asks all outputs for credit, so that the answer does not depend on the beat.
         m.d.comb += [self.i_0.ready.eq(Cat(credit).all()), step.eq(self.i_0.valid & self.i_0.ready)]
         return m

@@ -22,9 +22,9 @@ from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.blocks import memory, outlet
+from hw.blocks import memory
 from hw.blocks.memory import random_access
-from hw.blocks.outlet import Outlet
+from hw.blocks.outlet import LATENCY, Outlet
 from hw.blocks.pipeline import Counter, delay, index_shape, wrap_increment
 from hw.network.beat import Beat
 from hw.network.node import Times, one_a_cycle
@@ -103,14 +103,14 @@ class Replay:
     @property
     def latency(self) -> int:
         """Cycles from taking a beat to offering it, where nothing waits."""
-        return TAKEN_TO_READ + self.reads + outlet.LATENCY
+        return TAKEN_TO_READ + self.reads + LATENCY
 
     def component(self) -> wiring.Component:
         return _Component(self)
 
     def times(self, arrivals: Sequence[np.ndarray]) -> Times:
         taken, read, _ = self._run(arrivals[0], self.depth)
-        return Times(taken=[taken], given=[read + self.reads + outlet.LATENCY])
+        return Times(taken=[taken], given=[read + self.reads + LATENCY])
 
     def least_depth(self, arrivals: Sequence[np.ndarray]) -> int:
         """The fewest places with which no beat waits that comes in these cycles, and rows can be given."""
@@ -186,16 +186,9 @@ class _Component(wiring.Component):
             address=delay(m, address, r.way),
             name="ring",
         )
-        queue = Outlet(
-            m,
-            self.o_0,
-            begins=read,
-            push=delay(m, read, r.reads, reset_less=False),
-            entry=delay(m, word, r.way),
-            latency=r.reads,
-            name="queue",
-        )
-        m.d.comb += read.eq((~is_first | ~unread[-1]) & queue.credit)
+        outlet = Outlet(m, self.o_0, cycles=r.reads)
+        outlet.give(m, read, delay(m, word, r.way))
+        m.d.comb += read.eq((~is_first | ~unread[-1]) & outlet.credit)
         return m
 
     def _walk(self, m: Module, read: Value) -> tuple[Value, Value, Value]:

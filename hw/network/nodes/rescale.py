@@ -16,14 +16,13 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from golden.contract.ranges import Range
-from hw.blocks import rounding
+from hw.blocks import outlet, rounding
 from hw.blocks.multiply import multiply, product_dsps, product_latency
+from hw.blocks.outlet import Outlet
 from hw.blocks.pipeline import delay
 from hw.blocks.rounding import rounded
-from hw.network import outlet
 from hw.network.beat import Beat
 from hw.network.node import Times, one_a_cycle
-from hw.network.outlet import Outlet
 from hw.targets.families import Target
 
 

@@ -11,7 +11,7 @@ from amaranth.hdl import Module
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.blocks.outlet import LATENCY, Outlet
+from hw.blocks.outlet import LATENCY, Outlet, queue_depth
 from hw.blocks.pipeline import delay
 from tests.support.components import simulate
 
@@ -25,10 +25,9 @@ class Pipeline(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        push = delay(m, self.begins, self._latency, reset_less=False)
-        entry = delay(m, self.number, self._latency)
-        queue = Outlet(m, self.o, begins=self.begins, push=push, entry=entry, latency=self._latency, name="queue")
-        m.d.comb += self.credit.eq(queue.credit)
+        outlet = Outlet(m, self.o, cycles=self._latency)
+        outlet.give(m, self.begins, delay(m, self.number, self._latency))
+        m.d.comb += self.credit.eq(outlet.credit)
         return m
 
 
@@ -69,20 +68,20 @@ def test_every_result_once_and_in_order(latency: int, begin: float, ready: float
 
 @pytest.mark.parametrize("latency", [1, 2, 5])
 def test_holds_what_it_gave_credit_for(latency: int) -> None:
-    """While nobody takes, so many results begin as there are places: those of the queue, and one at the port."""
+    """While nobody takes, so many results begin as there are places in the queue."""
     dut = Pipeline(latency)
 
     async def bench(ctx: Any) -> None:
         begun = received = 0
         for _round in range(3):
             ctx.set(dut.o.ready, 0)
-            for _cycle in range(3 * (latency + LATENCY)):
+            for _cycle in range(3 * queue_depth(latency, 1)):
                 begins = ctx.get(dut.credit)
                 ctx.set(dut.begins, begins)
                 ctx.set(dut.number, begun)
                 await ctx.tick()
                 begun += begins
-            assert begun - received == latency + LATENCY + 1
+            assert begun - received == queue_depth(latency, 1)
             ctx.set(dut.begins, 0)
             ctx.set(dut.o.ready, 1)
             while received < begun:

@@ -1,0 +1,60 @@
+"""Schedules: FIFOs as deep as a run of any length fills them, last frames as far apart as all others."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from hw.network import schedule
+from hw.network.plan import NetworkPlan
+from sim.cases.graphs import GRAPHS, graph_case
+from sim.cases.network import random_network_case
+from tests.support.tiers import seeds
+
+
+def check_long_runs(plan: NetworkPlan, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run of many more frames changes nothing."""
+    short = plan.schedule
+    monkeypatch.setattr(schedule, "FEWEST", 48)
+    long = NetworkPlan(plan.config).schedule
+    assert [edge.depth for edge in long.edges] == [edge.depth for edge in short.edges]
+    assert (long.interval, long.latency, long.first_intervals) == (short.interval, short.latency, short.first_intervals)
+
+
+@pytest.mark.parametrize("name", ["nested_skips", "late_first_groups", "transient", "unet"])
+def test_longer_runs_fill_no_fifo_further(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    check_long_runs(NetworkPlan(graph_case(name)), monkeypatch)
+
+
+@pytest.mark.parametrize("seed", seeds(40))
+def test_longer_runs_of_random_networks(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    check_long_runs(NetworkPlan(random_network_case(np.random.default_rng(seed))), monkeypatch)
+
+
+def test_a_skip_holds_more_than_four_frames() -> None:
+    """All four layers are busy in every cycle. The FIFO beside them holds their latency, in beats of one cycle."""
+    plan = NetworkPlan(graph_case("nested_skips"))
+    (deepest,) = [edge for edge in plan.schedule.edges if edge.depth == max(edge.depth for edge in plan.schedule.edges)]
+    assert plan.schedule.interval == 20 and deepest.depth > 4 * 20
+
+
+@pytest.mark.parametrize(
+    ("name", "waits"),
+    [
+        ("gaps_in_the_first_group", [True, False]),
+        ("depthwise_behind_gaps", [False, False, True]),
+        ("late_first_groups", [False, True]),
+    ],
+)
+def test_units_wait_for_the_next_frame(name: str, waits: list[bool]) -> None:
+    """Where empty groups would delay the next frame, and where they would be quicker than its first groups."""
+    plan = NetworkPlan(graph_case(name))
+    flushes = [unit.flush for unit in plan.units]
+    assert [bool(flush.due) for flush in flushes if flush is not None] == waits
+    assert plan.schedule.interval == plan.ideal_frame_cycles and not plan.schedule.first_intervals
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+def test_the_ideal_is_met(name: str) -> None:
+    plan = NetworkPlan(graph_case(name))
+    assert plan.schedule.interval == plan.ideal_frame_cycles
