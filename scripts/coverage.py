@@ -127,8 +127,8 @@ def _parser() -> cli.Parser:
         action="append",
         choices=UNITS,
         metavar="NAME",
-        help="only this one: a case of sim/cases/frozen.py, reloadable/ and one of sim/cases/reloadable.py, or network/ "
-        "and one of sim/cases/graphs.py",
+        help="only this one: a case of sim/cases/frozen.py, reloadable/ and one of sim/cases/reloadable.py, or "
+        "network/ and one of sim/cases/graphs.py",
     )
     add("--seed", type=cli.bounded(int, 0, 2**31 - 1), default=0, help="of stimulus and pauses (default: 0)")
     add("--jobs", type=cli.bounded(int, 1, 64), default=os.cpu_count(), help="units at a time (default: one a core)")

@@ -123,7 +123,7 @@ def test_any_layer_file(name: str) -> None:
 
 
 @thorough
-@pytest.mark.parametrize("name", ["golden.run", "golden.show", "hw.build"])
+@pytest.mark.parametrize("name", ["golden.run", "golden.show", "golden.vectors", "hw.build", "hw.synth", "sim.run"])
 def test_any_network_file(name: str) -> None:
     command = COMMANDS[name]
 

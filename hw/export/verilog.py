@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import re
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
@@ -50,6 +52,19 @@ class Core:
     memories: Mapping[str, bytes] = field(default_factory=dict)
 
 
+@contextlib.contextmanager
+def _without_collector() -> Iterator[None]:
+    """Have Python not look for garbage in cycles. All objects of a design live until it is written."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+@_without_collector()
 def generate(
     config: UnitConfig, *, flush: Flush | None = None, inline: bool = False, design: str | None = None
 ) -> Core:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import shutil
 import tempfile
 import threading
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
     from hw.export.network_verilog import NetworkCore
     from hw.export.verilog import Core
 
-BULK = Bench(modules=["sim.bulk.bench"], top="bulk", source="bulk/bulk.v", optimise=True)
+BULK = Bench(modules=["sim.bulk.bench"], top="bulk", source="bulk/bulk.v")
+#: Beats from which on a program that runs fast makes up for what it takes to compile.
+LONG_RUN = 20_000
 #: ``bulk.v`` takes probabilities in these steps.
 PROBABILITY_STEP = 2**-16
 #: Cycles without a transfer that pauses of the highest probability may cause.
@@ -99,7 +102,7 @@ def simulate(
         with _following(folder / "outputs.hex", 2 * sink.bytes * len(expected), advance):
             program = Program.build(
                 find_simulator(simulator),
-                BULK,
+                dataclasses.replace(BULK, optimise=len(stimulus) + len(expected) >= LONG_RUN),
                 core,
                 widths,
                 waves=waves is not None,

@@ -9,6 +9,7 @@ modules of the project are imported anew.
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import sys
@@ -89,4 +90,5 @@ def main(out: str, proof: str, cases: str) -> None:
 
 
 if __name__ == "__main__":
+    gc.disable()  # the process ends before there is much garbage
     main(*sys.argv[1:])

@@ -62,8 +62,8 @@ from hw.plan.config import UnitConfig
 from hw.plan.config_file import config_fields
 from hw.plan.reload import Reload
 from hw.plan.shapes import Shapes
+from hw.synth.mapping import parts_of
 from hw.synth.netlist import Netlist
-from hw.synth.stages import STAGES
 from hw.synth.synthesis import Synthesis, find_goal
 from hw.targets.area import Area
 from hw.targets.families import ECP5
@@ -139,11 +139,12 @@ def replayed(*unit: Any, stimuli: int, waves: Path | None, **options: Any) -> di
 
 
 def synthesised(core: Core | NetworkCore, **options: Any) -> Synthesis:
-    """In place of `hw.synth.synthesis.synthesise`: makes its refusals, and gives a unit of a LUT for each stage."""
+    """In place of `hw.synth.synthesis.synthesise`: makes its refusals, and gives a LUT for each stage or step."""
     wanted = {name: value for name, value in options.items() if name != "status"}
     find_goal(core.plan if isinstance(core, NetworkCore) else core.config, **wanted)
     netlist = Netlist({"cells": {}, "ports": {}, "netnames": {}})
-    return Synthesis(parts={stage: Area(lut=1) for stage in STAGES}, netlist=netlist, timing=None, versions={})
+    parts = {part: Area(lut=1) for part in parts_of(core).names}
+    return Synthesis(parts=parts, netlist=netlist, timing=None, versions={})
 
 
 def fuzzed(seed: int, *case: Any) -> scripts.fuzz.Outcome:
@@ -368,7 +369,7 @@ COMMANDS = {
             "hw.synth.__main__.generate": checked_core,
             "hw.synth.__main__.generate_network": checked_network,
             "hw.synth.__main__.synthesise": synthesised,
-            "hw.synth.page.page": lambda figures: f"<h1>{figures['layer']}</h1>",
+            "hw.synth.page.page": lambda figures: f"<h1>{figures['name']}</h1>",
         },
     ),
     "sim.run": Command(
