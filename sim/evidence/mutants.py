@@ -103,7 +103,9 @@ def draw(core: Core | NetworkCore, count: int, *, seed: int) -> list[Mutant]:
         _yosys(core, [f"write_json -noscopeinfo {_NETLIST}", listing], folder)
         module = json.loads((folder / _NETLIST).read_text())["modules"][DEFAULT_NAME]
         lines = (folder / _DRAWN).read_text().splitlines()
-    stages = cell_parts(Netlist(module), UnitStages(DEFAULT_NAME))
+    # In JSON, names that begin with a digit keep their backslash.
+    parts = cell_parts(Netlist(module), UnitStages(DEFAULT_NAME)).items()
+    stages = {cell.removeprefix("\\"): part for cell, part in parts}
     drawn = dict.fromkeys(_mutant(line, stages) for line in lines)
     return [mutant for mutant in drawn if not CLOCK.fullmatch(mutant.port)][:count]
 

@@ -14,6 +14,8 @@ from sim.tests.support import installed
 
 #: Those that ``make test`` runs.
 QUICK = ("frame_1x1", "taken_twice_by_one_step", "identity_pool_last")
+#: Those that run on Verilator, too.
+ON_VERILATOR = ("strided_with_projections",)
 #: Pauses of source and sink.
 PAUSES = ((0.6, 0.0), (0.0, 0.6), (0.3, 0.3))
 
@@ -26,9 +28,8 @@ def frames_for(core: NetworkCore, seed: int) -> np.ndarray:
     return np.stack([noise, extremes], axis=1).reshape(-1, *image.shape)
 
 
-@pytest.mark.parametrize("name", [n if n in QUICK else pytest.param(n, marks=pytest.mark.thorough) for n in GRAPHS])
-def test_network(name: str, seed: int) -> None:
-    simulator = installed("icarus").name
+def verify(name: str, simulator: str, seed: int) -> None:
+    """At full rate, behind a reset in mid-frame too, cycles are as predicted. Under pauses, bits are right."""
     core = generate_network(NetworkPlan(graph_case(name)), jobs=1)
     timing, frames = core.manifest["timing"], frames_for(core, seed)
     # More intervals than the steady state takes to come, and the last of them has no frame behind it.
@@ -42,3 +43,22 @@ def test_network(name: str, seed: int) -> None:
     for idle, stall in PAUSES:
         result = simulate(core, frames[:4], simulator=simulator, idle=idle, stall=stall, seed=seed)
         assert result.passed, f"{name}, seed {seed}, idle {idle}, stall {stall}: {'; '.join(result.complaints())}"
+
+
+@pytest.mark.parametrize("name", [n if n in QUICK else pytest.param(n, marks=pytest.mark.thorough) for n in GRAPHS])
+def test_network(name: str, seed: int) -> None:
+    verify(name, installed("icarus").name, seed)
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("name", ON_VERILATOR)
+def test_network_on_verilator(name: str, seed: int) -> None:
+    verify(name, installed("verilator").name, seed)
+
+
+@pytest.mark.thorough
+def test_a_reset_behind_the_end_is_told() -> None:
+    """A run that is over before its reset has not shown what a reset does."""
+    core = generate_network(NetworkPlan(graph_case("identity_pool_last")), jobs=1)
+    with pytest.raises(ValueError, match=r"^reset_at 90000 is behind the end of the run$"):
+        simulate(core, frames_for(core, 0), simulator=installed("icarus").name, reset_at=90_000)
