@@ -139,7 +139,7 @@ def test_readme_is_short() -> None:
 def test_fields_of_a_layer() -> None:
     """The table says of each field what is allowed."""
     table = dict(re.findall(r"^\| `(\w+)` \|.*\| ([^|]*) \|$", (ROOT / "docs" / "layers.md").read_text(), re.MULTILINE))
-    assert set(table) == set(LayerConfig.__dataclass_fields__)
+    assert set(table) == {field.name for field in dataclasses.fields(LayerConfig)}
     for name, (low, high) in {**FIELD_RANGES, **DYNAMIC_RANGES}.items():
         assert table[name] == f"{low} to {high}" or name == "heads"
     for name, choices in FIELD_CHOICES.items():
