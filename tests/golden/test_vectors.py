@@ -149,7 +149,7 @@ def test_checksums_are_of_the_files(tmp_path: Path) -> None:
 def test_manifest_says_where_frames_come_from(odd: str, tmp_path: Path) -> None:
     assert write(tmp_path / "a", odd, "--seed", "7")["source"] == "random, seed 7"
     assert write(tmp_path / "b", odd, "--input", str(tmp_path / "a" / "input.npy"))["source"] == "input.npy"
-    assert write(tmp_path / "c")["source"] == "digits_layer_activations.npy"
+    assert write(tmp_path / "c")["source"] == "digits_activations.npy"
 
 
 @pytest.mark.skipif(shutil.which("iverilog") is None, reason="iverilog is not installed")

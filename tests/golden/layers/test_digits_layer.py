@@ -166,7 +166,7 @@ def test_a_unit_that_differs_is_reported(
         beats[40, 0] += wrong
         faults = ["m_axis_tlast is missing"] if fault else []
         return SimulationResult(
-            config=layer.config,
+            shape=(layer.config.out_channels, layer.config.out_height, layer.config.out_width),
             beats=beats,
             expected=expected,
             first_output_latency=1,

@@ -33,9 +33,8 @@ from hw.plan.config import UnitConfig
 from hw.plan.shapes import Shapes
 from hw.plan.weight_layout import bank_members, weight_words
 from hw.synth.mapping import map_to_cells
-from hw.synth.resources import area_of_stages
+from hw.synth.resources import total_area
 from hw.synth.toolchain import YOSYS, ToolError
-from hw.targets.area import Area
 from hw.targets.families import TARGETS
 from sim.bulk.simulate import simulate
 from sim.tests.support import installed
@@ -303,8 +302,6 @@ def test_synthesis_makes_the_same_of_them(target: str) -> None:
     lanes = {"simd": 8, "pe": 16} if target == "ecp5" else {"simd": 1, "pe": 2}
     core = large(target, **lanes)
     assert core.memories
-    areas = [
-        sum(area_of_stages(map_to_cells(unit)).values(), Area()) for unit in (core, large(target, inline=True, **lanes))
-    ]
+    areas = [total_area(map_to_cells(unit)) for unit in (core, large(target, inline=True, **lanes))]
     assert areas[0] == areas[1]
     assert areas[0].bram == estimate(core.config).bram

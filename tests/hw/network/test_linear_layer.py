@@ -23,8 +23,7 @@ from hw.plan.config import UnitConfig
 from hw.plan.dsp_count import dsp_counts
 from hw.plan.shapes import Shapes
 from hw.synth.mapping import map_to_cells
-from hw.synth.resources import area_of_stages
-from hw.targets.area import Area
+from hw.synth.resources import total_area
 from hw.targets.families import TARGETS
 from sim.bulk.result import SimulationResult
 from sim.bulk.simulate import simulate
@@ -270,7 +269,7 @@ def test_estimate_against_synthesis(
     taken = Result(channels=channels, height=height, width=width, bits=bits, signed=not whole)
     step = random_step(np.random.default_rng(1), taken, outputs, whole=whole, raw=raw, bits=weight_bits)
     core = unit(step, taken, simd, pe, target)
-    guess, truth = estimate(core.config), sum(area_of_stages(map_to_cells(core)).values(), Area())
+    guess, truth = estimate(core.config), total_area(map_to_cells(core))
     assert (guess.dsp, guess.bram) == (truth.dsp, truth.bram)
     assert guess.lut == pytest.approx(truth.lut, rel=0.2)
     assert guess.ff == pytest.approx(truth.ff, rel=0.2)
