@@ -1,4 +1,4 @@
-# Two commands on a fresh clone: `make build` writes the Verilog of the default layer, `make test`
+# Two commands on a fresh clone: `make build` writes the Verilog of the default network, `make test`
 # runs the quick tests. `make check` runs all that CI runs, `make nightly` what takes hours. Set-up
 # lives in .venv and is redone only when pyproject.toml changes.
 

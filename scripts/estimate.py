@@ -148,7 +148,7 @@ def random(seed: int) -> IntegerNetwork:
 
 NETWORKS: Mapping[str, Callable[[], IntegerNetwork]] = {
     "digits": partial(load_network, "digits"),
-    "residual": partial(random_resnet, 3, side=8, widths=(4, 8), blocks=(1, 1), classes=4),
+    "residual": partial(random_resnet, 3, side=6, widths=(2, 4), blocks=(1, 1), classes=3),
     **{f"random {seed}": partial(random, seed) for seed in (2, 9, 34, 36)},
 }
 NETWORK_ROWS = tuple(

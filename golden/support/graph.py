@@ -23,7 +23,7 @@ FONT, SMALL_FONT = 8, 6.5
 #: From a box's text to its sides, in heights of its text.
 PAD = 0.4
 #: Inches from box to box, beside the flow, and along it from top to bottom and from left to right.
-BESIDE, DOWN, ACROSS = 0.4, 0.36, 0.56
+BESIDE, DOWN, ACROSS = 0.4, 0.36, 0.48
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -117,6 +117,9 @@ class Cells:
         if target.a_bits is None or (hard and wide <= target.a_bits):
             # With an unsigned operand the product has one bit less than both signed widths together.
             return self._limb(True, min(bits, wide + narrow - (not (a.signed and b.signed))), narrow, wait)
+        if not hard and self.six:
+            # The operand's delay is in a shift register with what delays it before.
+            return Area(lut=wide * (narrow + 1), ff=wide + 2)
         if not hard:
             return self._limb(False, wide, narrow, wait)
         # Every further limb adds to the bits above the limbs before it.
@@ -142,9 +145,6 @@ class Cells:
         if hard:
             return Area(ff=bits * wait, dsp=1)
         halves = 2 if narrow > 2 else 1
-        if halves == 1 and self.six:
-            # The operand's delay goes on into a shift register with what delays it before.
-            return Area(lut=bits * (narrow + 1), ff=bits + 2)
         return Area(
             lut=bits * (narrow + halves - 1),
             ff=(bits + 2) * (halves + self.target.multiply_latency - 1),

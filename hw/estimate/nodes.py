@@ -76,11 +76,12 @@ def _reduce(node: Reduce, cells: Cells) -> Area:
         total += ram_area(cells, item, node.kept * place, behind=node.reads - memory.LATENCY)
     else:
         total += cells.delay(node.kept * place, item)
-    total += counter_area(cells, item) + counter_area(cells, node.items) + Area(lut=12, ff=8 + node.kept)
+    total += counter_area(cells, item) + counter_area(cells, node.items) + Area(lut=12, ff=1 + node.kept)
     address = (item - 1).bit_length()
-    total += Area(ff=node.reads + 1) + cells.delay(address + 2 + node.kept, node.reads + 1)
+    total += Area(ff=node.reads + 1) + cells.delay(address + 1 + node.kept, node.reads + 1)
     for _ in node.outputs:
-        total += outlet_area(cells, queue_depth(node.reads + 1, 1), node.result.size)
+        outlet = outlet_area(cells, queue_depth(node.reads + 1, 1), node.result.size)
+        total += outlet + Area(ff=node.reads + 1)
     return total
 
 

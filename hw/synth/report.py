@@ -126,7 +126,7 @@ def _amount(figures: dict[str, Any], key: str) -> str:
 def _folding(figures: dict[str, Any]) -> str:
     if "folding" in figures:
         sides = [side for folding in figures["folding"].values() for side in folding.values()]
-        return f"{min(sides)} to {max(sides)} lanes"
+        return "a lane" if max(sides) == 1 else f"{min(sides)} to {max(sides)} lanes"
     return f"simd {figures['simd']}, pe {figures['pe']}"
 
 

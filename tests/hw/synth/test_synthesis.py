@@ -340,6 +340,28 @@ def test_synthesis_for_xilinx(tmp_path: Path) -> None:
     check_area(report)
 
 
+@thorough
+def test_a_network_is_placed(tmp_path: Path) -> None:
+    """Steps add up, and what each must have is its own: accumulators of a pool, weights of a unit, a comparison."""
+    write_network(tmp_path / "pooled.npz", pooled())
+    out = tmp_path / "out"
+    network = [str(tmp_path / "pooled.npz"), "--lanes", "1", "--device", "ecp5-25f", "--out", str(out)]
+    assert main(network) == 0
+    report = figures(out)
+    for resource in ("lut", "ff", "dsp", "bram"):
+        assert report[resource] == sum(step[resource] for step in report["steps"].values())
+    assert {step: area["dsp"] for step, area in report["steps"].items()} == {
+        "larger": 0,
+        "scores": 1,
+        "answer": 0,
+        BETWEEN: 0,
+    }
+    assert min(report["steps"][step]["ff"] for step in ("larger", "scores", "answer")) > 30
+    assert report["steps"][BETWEEN]["lut"] < 50, "cells whose names got lost find their step"
+    assert 40 < report["fmax_mhz"] < 400
+    assert set(report["critical_path"]["stages"]) <= set(report["steps"])
+
+
 #: Stages that a frozen unit with the ``hadamard`` product does not have.
 UNUSED = ("control", "frame_sets", "frame_writer", "similarity")
 
