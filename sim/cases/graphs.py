@@ -58,7 +58,7 @@ class Drawing(NetworkBuilder):
         for name in (a, b):
             x = self.results[name]
             share = 2.0 ** (bits - signed - (x.bits - x.signed))
-            multipliers.append(int(min(2**16 - 1, 2**SHIFT * share * self.rng.uniform(0.55, 0.9))))
+            multipliers.append(int(min(2**16 - 1, 2**SHIFT * share * self.rng.uniform(0.7, 0.9))))
         form: dict[str, Any] = {"out_bits": bits, "out_signed": signed, "relu": relu}
         return self._make(Add, a, b, multipliers=tuple(multipliers), shift=SHIFT, **form, **common)
 
