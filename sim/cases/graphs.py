@@ -53,22 +53,25 @@ class Drawing(NetworkBuilder):
         return self._make(LayerStep, source, folding=folding, layer=layer)
 
     def add(self, a: str, b: str, *, bits: int = 8, signed: bool = False, relu: bool = False, **common: Any) -> str:
-        """A sum whose result fills its format."""
+        """A sum that fills its format, and saturates where both operands are at their limits."""
         multipliers = []
         for name in (a, b):
             x = self.results[name]
             share = 2.0 ** (bits - signed - (x.bits - x.signed))
-            multipliers.append(int(min(2**16 - 1, 2**SHIFT * share * self.rng.uniform(0.4, 0.8))))
+            multipliers.append(int(min(2**16 - 1, 2**SHIFT * share * self.rng.uniform(0.7, 0.9))))
         form: dict[str, Any] = {"out_bits": bits, "out_signed": signed, "relu": relu}
         return self._make(Add, a, b, multipliers=tuple(multipliers), shift=SHIFT, **form, **common)
 
     def max_pool(self, source: str, kernel: int, stride: int, pad: int = 0, **common: Any) -> str:
         return self._make(MaxPool, source, kernel=kernel, stride=stride, pad=pad, **common)
 
-    def avg_pool(self, source: str, kernel: int | str, stride: int = 1, *, bits: int = 8, **common: Any) -> str:
+    def avg_pool(
+        self, source: str, kernel: int | str, stride: int = 1, *, bits: int = 8, gain: float = 1, **common: Any
+    ) -> str:
+        """An average in so many bits, which saturates where its ``gain`` is above 1."""
         x = self.results[source]
         elements = x.height * x.width if isinstance(kernel, str) else kernel**2
-        scale = 2.0 ** (bits - x.bits + SHIFT) / elements
+        scale = gain * 2.0 ** (bits - x.bits + SHIFT) / elements
         average: dict[str, Any] = {
             "multiplier": max(1, round(scale)),
             "shift": SHIFT,
@@ -314,17 +317,23 @@ def _widths_that_divide_neither_way(d: Drawing) -> str:
     return d.add(d.add(x, z, folding=(4, 4)), y, folding=(6, 6))
 
 
-def _all_nodes(d: Drawing) -> str:
-    """Every node but units and `argmax`, with FIFOs of all kinds."""
+def _pools(d: Drawing) -> str:
+    """A chain of nodes that are no units. So a sink that stalls holds up each of them."""
+    x = d.max_pool(IMAGE, 5, 1, 2, folding=(2, 2))
+    x = d.upsample(d.avg_pool(x, 2, 2, bits=5, gain=2.7, folding=(1, 1)), 3, folding=(4, 4))
+    return d.max_pool(x, 2, 2, folding=(2, 2))
+
+
+def _joins(d: Drawing) -> str:
+    """Forks, sums, a `concat`, width adapters, and FIFOs of all kinds."""
     x = d.add(IMAGE, IMAGE, bits=6, signed=True)
-    pooled = d.max_pool(d.max_pool(x, 7, 1, 3, folding=(2, 2)), 5, 1, 2, folding=(4, 4))
-    means = d.avg_pool(d.upsample(d.max_pool(x, 2, 2, folding=(1, 1)), 2, folding=(4, 4)), 1, bits=6)
-    return d.concat(d.add(pooled, x, bits=6, signed=True), means, x, folding=(2, 3))
+    back = d.upsample(d.avg_pool(x, 2, 2, bits=6, gain=1.3), 2, folding=(4, 4))
+    return d.concat(d.add(back, x, bits=6, signed=True), x, folding=(2, 8))
 
 
 def _scores(d: Drawing) -> str:
     """The largest of averages."""
-    return d.argmax(d.avg_pool(IMAGE, FRAME, bits=8), folding=(3, 1))
+    return d.argmax(d.avg_pool(IMAGE, FRAME, bits=8, gain=2.3), folding=(3, 1))
 
 
 def _residual(d: Drawing) -> str:
@@ -409,8 +418,9 @@ GRAPHS: Mapping[str, GraphCase] = {
     "depthwise_behind_gaps": GraphCase(draw=_depthwise_behind_gaps, image=(1, 1, 4), lanes=1),
     "late_first_groups": GraphCase(draw=_late_first_groups, image=(3, 4, 7), bits=4),
     "transient": GraphCase(draw=_transient, image=(1, 1, 6), bits=4),
-    "all_nodes": GraphCase(draw=_all_nodes, image=(4, 6, 8), bits=4, signed=True),
-    "scores": GraphCase(draw=_scores, image=(6, 2, 2), bits=5, signed=True),
+    "pools": GraphCase(draw=_pools, image=(4, 6, 8), bits=4, signed=True),
+    "joins": GraphCase(draw=_joins, image=(4, 4, 24), bits=4, signed=True),
+    "scores": GraphCase(draw=_scores, image=(6, 2, 3), bits=5, signed=True),
     "bursts_into_a_full_unit": GraphCase(draw=_bursts_into_a_full_unit, image=(2, 4, 4)),
     **{
         f"{target}_{'packed' if pack else 'unpacked'}": GraphCase(

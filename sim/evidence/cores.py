@@ -18,7 +18,7 @@ from sim.cases.stimulus import extreme_images, random_images
 #: Prefix of a network's name, which is one of `sim.cases.graphs.GRAPHS`.
 NETWORK = "network/"
 #: Networks without a unit that together have all other nodes, and all that stands on edges.
-NETWORKS = (NETWORK + "all_nodes", NETWORK + "scores")
+NETWORKS = (NETWORK + "pools", NETWORK + "joins", NETWORK + "scores")
 #: Share of pauses of source and sink in each run of a network. The last ones starve it, and stall it.
 PAUSES = ((0.0, 0.0), (0.3, 0.3), (0.9, 0.0), (0.0, 0.9))
 

@@ -55,7 +55,7 @@ def measure(name: str, *, seed: int = 0) -> UnitCoverage:
     files = [path for path in sorted((*SIM.rglob("*.py"), *SIM.rglob("*.v"))) if not others & _place(path)]
     parts: list[Part]
     if isinstance(core, NetworkCore):
-        parts = [partial(_frames_of_network, core, seed, count) for count in (MORE_FRAMES, MANY_FRAMES)]
+        parts = [partial(_frames_of_network, core, seed, count) for count in (MORE_FRAMES, 5 * MORE_FRAMES)]
     elif core.config.reload is None:
         parts = [partial(_tests, core, seed)]
         parts += [partial(_more_frames, core, seed), partial(_many_frames, core, seed)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 
@@ -12,8 +14,8 @@ from sim.cases.graphs import GRAPHS, graph_case
 from sim.cases.stimulus import extreme_images, random_images
 from sim.tests.support import installed
 
-#: Those that ``make test`` runs.
-QUICK = ("frame_1x1", "taken_twice_by_one_step", "identity_pool_last")
+#: Those that ``make test`` runs in brief.
+QUICK = ("taken_twice_by_one_step", "identity_pool_last")
 #: Those that run on Verilator, too.
 ON_VERILATOR = ("strided_with_projections",)
 #: Pauses of source and sink.
@@ -28,24 +30,35 @@ def frames_for(core: NetworkCore, seed: int) -> np.ndarray:
     return np.stack([noise, extremes], axis=1).reshape(-1, *image.shape)
 
 
-def verify(name: str, simulator: str, seed: int) -> None:
-    """At full rate, behind a reset in mid-frame too, cycles are as predicted. Under pauses, bits are right."""
+def verify(
+    name: str, simulator: str, seed: int, *, brief: bool = False, pauses: Sequence[tuple[float, float]] = PAUSES
+) -> None:
+    """At full rate, behind a reset in mid-frame too, cycles are as predicted. Under pauses, bits are right.
+
+    In ``brief``, only a reset comes before the run at full rate.
+    """
     core = generate_network(NetworkPlan(graph_case(name)), jobs=1)
     timing, frames = core.manifest["timing"], frames_for(core, seed)
     # More intervals than the steady state takes to come, and the last of them has no frame behind it.
     assert len(frames) > len(timing["predicted_first_intervals"]) + 2
     rng = np.random.default_rng(seed)
     busy = timing["predicted_latency"] + 2 * timing["predicted_frame_cycles"]
-    for reset_at in (0, int(rng.integers(5, 5 + busy))):
+    for reset_at in (0, int(rng.integers(5, 5 + busy)))[brief:]:
         result = simulate(core, frames, simulator=simulator, seed=seed, reset_at=reset_at)
         wrong = result.complaints() + result.timing_complaints(timing)
         assert not wrong, f"{name}, seed {seed}, reset at {reset_at}: {'; '.join(wrong)}"
-    for idle, stall in PAUSES:
+    for idle, stall in pauses:
         result = simulate(core, frames[:4], simulator=simulator, idle=idle, stall=stall, seed=seed)
         assert result.passed, f"{name}, seed {seed}, idle {idle}, stall {stall}: {'; '.join(result.complaints())}"
 
 
-@pytest.mark.parametrize("name", [n if n in QUICK else pytest.param(n, marks=pytest.mark.thorough) for n in GRAPHS])
+@pytest.mark.parametrize("name", QUICK)
+def test_network_in_brief(name: str, seed: int) -> None:
+    verify(name, installed("icarus").name, seed, brief=True, pauses=PAUSES[-1:])
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("name", GRAPHS)
 def test_network(name: str, seed: int) -> None:
     verify(name, installed("icarus").name, seed)
 

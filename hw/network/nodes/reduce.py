@@ -236,6 +236,8 @@ class _Component(wiring.Component):
         r = self._reduce
         if first >= r.items - 1:
             return Const(0)
+        if first == 0 and r.stride == 1:
+            return Const(1)
         wait = Signal(range(max(first, r.stride - 1) + 1), init=first, name=f"{name}_in")
         now = Signal(init=int(first == 0), name=name)
         with m.If(next_item):
