@@ -320,7 +320,7 @@ def _widths_that_divide_neither_way(d: Drawing) -> str:
 def _pools(d: Drawing) -> str:
     """A chain of nodes that are no units. So a sink that stalls holds up each of them."""
     x = d.max_pool(IMAGE, 5, 1, 2, folding=(2, 2))
-    x = d.upsample(d.avg_pool(x, 2, 2, bits=5, gain=2.7, folding=(1, 1)), 3, folding=(4, 4))
+    x = d.upsample(d.avg_pool(x, 2, 2, bits=5, gain=3, folding=(1, 1)), 3, folding=(4, 4))
     return d.max_pool(x, 2, 2, folding=(2, 2))
 
 
@@ -333,7 +333,7 @@ def _joins(d: Drawing) -> str:
 
 def _scores(d: Drawing) -> str:
     """The largest of averages."""
-    return d.argmax(d.avg_pool(IMAGE, FRAME, bits=8, gain=2.3), folding=(3, 1))
+    return d.argmax(d.avg_pool(IMAGE, FRAME, bits=8, gain=2), folding=(3, 1))
 
 
 def _residual(d: Drawing) -> str:

@@ -33,6 +33,8 @@ MORE_SCENARIOS = 40
 MANY_FRAMES = 5000
 #: Where a line or branch is open even then, a reloadable unit gets so many random scenarios.
 MANY_SCENARIOS = 120
+#: Where a line or branch is open even then, a network gets random frames for so many cycles at full rate.
+MANY_CYCLES = 200_000
 PAUSE = 0.3
 #: Files and folders that no coverage depends on, and those that a frozen unit's does not depend on either.
 OF_OTHERS = {"argued.py", "equivalence.py", "mutants.py", "mutation.py", "tests"}
@@ -55,7 +57,8 @@ def measure(name: str, *, seed: int = 0) -> UnitCoverage:
     files = [path for path in sorted((*SIM.rglob("*.py"), *SIM.rglob("*.v"))) if not others & _place(path)]
     parts: list[Part]
     if isinstance(core, NetworkCore):
-        parts = [partial(_frames_of_network, core, seed, count) for count in (MORE_FRAMES, 5 * MORE_FRAMES)]
+        many = MANY_CYCLES // core.manifest["timing"]["predicted_frame_cycles"]
+        parts = [partial(_frames_of_network, core, seed, count) for count in (MORE_FRAMES, many)]
     elif core.config.reload is None:
         parts = [partial(_tests, core, seed)]
         parts += [partial(_more_frames, core, seed), partial(_many_frames, core, seed)]

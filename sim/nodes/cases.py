@@ -89,7 +89,6 @@ NODES: Mapping[str, NodeCase] = {
     "adapter_4_to_6": case.width_adapter(Beat(lanes=4, bits=3, signed=True), 6),
     "adapter_5_to_3": case.width_adapter(Beat(lanes=5, bits=3, signed=True), 3),
     "pacer": case.pacer(PAIR, 7, 11),
-    "pacer_that_holds_nothing_back": case.pacer(PAIR, 7, 7),
     "unit": _unit(Flush(always=False), (1, 1), **_SMALL),
     "unit_that_waits": _unit(Flush(always=False, due=(20,)), (1, 2), **_SMALL),
     "unit_that_always_flushes": _unit(Flush(always=True), (2, 2), **_SMALL, stride=2),
