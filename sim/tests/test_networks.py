@@ -18,6 +18,15 @@ from sim.tests.support import installed
 QUICK = ("taken_twice_by_one_step", "identity_pool_last")
 #: Those that run on Verilator, too.
 ON_VERILATOR = ("strided_with_projections",)
+#: Those that ``make nightly`` runs. They have the nodes of others, in other orders and sizes.
+NIGHTLY = frozenset(
+    {
+        *("taken_many_times", "row_of_pixels", "depthwise_separable", "slow_step_first", "slow_step_at_the_end"),
+        *("padded_pools", "pools_that_drop", "upsampled_by_3_and_4", "raw_output", "identity_pool_alone"),
+        *("gaps_in_the_first_group", "depthwise_behind_gaps", "pools", "joins", "scores"),
+        *("ecp5_unpacked", "xc7_unpacked", "xcup_unpacked"),
+    }
+)
 #: Pauses of source and sink.
 PAUSES = ((0.6, 0.0), (0.0, 0.6), (0.3, 0.3))
 
@@ -57,8 +66,10 @@ def test_network_in_brief(name: str, seed: int) -> None:
     verify(name, installed("icarus").name, seed, brief=True, pauses=PAUSES[-1:])
 
 
-@pytest.mark.thorough
-@pytest.mark.parametrize("name", GRAPHS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.nightly if name in NIGHTLY else pytest.mark.thorough) for name in GRAPHS],
+)
 def test_network(name: str, seed: int) -> None:
     verify(name, installed("icarus").name, seed)
 
