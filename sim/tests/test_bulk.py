@@ -135,8 +135,8 @@ def test_run_fails_on_a_wrong_unit(simulator: Simulator, tmp_path: Path) -> None
     script = (
         "import sys, dataclasses; from golden.support import cli; from sim import run; sound = run.generate\n"
         "biased = lambda layer: dataclasses.replace(layer, bias=layer.bias + 10**6)\n"
-        "wrong = lambda config: sound(dataclasses.replace(config, layer=biased(config.layer)))\n"
-        "run.generate = lambda config: dataclasses.replace(wrong(config), config=config)\n"
+        "wrong = lambda config, **how: sound(dataclasses.replace(config, layer=biased(config.layer)), **how)\n"
+        "run.generate = lambda config, **how: dataclasses.replace(wrong(config, **how), config=config)\n"
         "cli.run(run.main)\n"
     )
     paths = [f"--input={tmp_path / 'x.npy'}", f"--report={tmp_path / 'r.json'}"]
