@@ -474,12 +474,13 @@ COMMANDS = {
         works=["--count", "2"],
         values={"--count": NUMBERS, "--seed": NUMBERS, "--jobs": NUMBERS, "--out": PATHS}
         | {"--simulator": SIMULATORS, "--target": TARGETS}
-        | {"--kind": ("mix", "frozen", "reloadable"), "--stimuli": NUMBERS, "--json": PATHS},
+        | {"--kind": ("mix", "frozen", "reloadable", "network"), "--stimuli": NUMBERS, "--json": PATHS},
         statuses=(0, 1),
         stand_ins={
             "scripts.fuzz.ProcessPoolExecutor": ThreadPoolExecutor,
             "scripts.fuzz.run_case": fuzzed,
             "scripts.fuzz.run_reloadable": fuzzed,
+            "scripts.fuzz.run_network": fuzzed,
             "sim.simulator.simulators.Simulator.check": mock.Mock(),
         },
     ),
