@@ -90,7 +90,7 @@ class JoinHarness(Harness):
 
         if self.lemmas:
             self.lemma(m, (count <= room) & (count == old + sum(on_way[1:], start=Value.cast(0))))
-            self.lemma(m, inside.register("spare").as_signed() == room - 1 - count)
+            self.lemma(m, inside.register("results_spare").as_signed() == room - 1 - count)
             self._know_results(m, inside, old, room)
             sums = [delay(m, total, cycles) for cycles in range(node.pipeline + LATENCY)]
             for cycles in range(1, node.pipeline + LATENCY):
