@@ -30,8 +30,8 @@ quick thorough: $(VENV)/full.stamp
 	  || { echo "error: $$tool is missing, Verilator needs it (Debian: apt install $$tool)" >&2; exit 2; }; done
 	$(PYTEST) -m "$(if $(filter quick,$@),not )thorough and not nightly" $(ARGS)
 
-# Cases that `make check` leaves out as they only repeat, random units with a seed that nobody has tried, foul input that nobody has tried, then
-# all that the evidence page reports, proofs included.
+# Cases that `make check` leaves out as they only repeat, foul input and random units and networks that nobody has
+# tried, then all that the evidence page reports, proofs included.
 nightly: check
 	$(PYTEST) -m nightly
 	XVOLUTION_EXAMPLES=300 $(PYTEST) tests/test_cli_fuzz.py
