@@ -32,7 +32,7 @@ ATTN_SHIFT = Range(0, 7)
 
 
 def add_unit_options(parser: argparse.ArgumentParser, *, target: str, reloadable: bool = True) -> None:
-    """Add the options that `unit_config` and `network_config` read.
+    """Add the options that `hardware_config` reads.
 
     Args:
         target: the default target.
@@ -58,11 +58,11 @@ def add_unit_options(parser: argparse.ArgumentParser, *, target: str, reloadable
 
 def hardware_config(args: argparse.Namespace, model: Layer | IntegerNetwork) -> UnitConfig | NetworkConfig:
     """The unit or network that the options ask for. Raises `UserError` where they do not go together."""
-    return network_config(args, model) if isinstance(model, IntegerNetwork) else unit_config(args, model)
+    _check_reload_options(args)
+    return _network_config(args, model) if isinstance(model, IntegerNetwork) else _unit_config(args, model)
 
 
-def unit_config(args: argparse.Namespace, layer: Layer) -> UnitConfig:
-    """The unit of ``layer`` that the options ask for. Raises `UserError` where they do not go together."""
+def _unit_config(args: argparse.Namespace, layer: Layer) -> UnitConfig:
     for option in ("lanes", "cycles", "folding"):
         if getattr(args, option) is not None:
             raise UserError(f"--{option} {getattr(args, option)} is for a network, a layer has --simd and --pe")
@@ -76,8 +76,7 @@ def unit_config(args: argparse.Namespace, layer: Layer) -> UnitConfig:
     )
 
 
-def network_config(args: argparse.Namespace, network: IntegerNetwork) -> NetworkConfig:
-    """The network that the options ask for. Raises `UserError` where they do not go together."""
+def _network_config(args: argparse.Namespace, network: IntegerNetwork) -> NetworkConfig:
     for option in ("simd", "pe"):
         if getattr(args, option) is not None:
             asked = f"--{option} {getattr(args, option)} is for a layer"
@@ -122,10 +121,12 @@ def _read_foldings(path: Path, network: IntegerNetwork) -> dict[str, Folding]:
 
 
 def _folding_of(step: str, fields: object) -> Folding:
-    allowed = 'allowed is {"simd": S, "pe": P} of integers from 1 on'
-    if not isinstance(fields, dict) or set(fields) != {"simd", "pe"}:
-        raise UserError(f"step {step!r}: {brief(fields)} is not a folding, {allowed}")
-    if not all(type(value) is int and value >= 1 for value in fields.values()):
+    if (
+        not isinstance(fields, dict)
+        or set(fields) != {"simd", "pe"}
+        or not all(type(value) is int and value >= 1 for value in fields.values())
+    ):
+        allowed = 'allowed is {"simd": S, "pe": P} of integers from 1 on'
         raise UserError(f"step {step!r}: {brief(fields)} is not a folding, {allowed}")
     return Folding(**fields)
 
@@ -159,11 +160,15 @@ def _add_reload_options(parser: argparse.ArgumentParser) -> None:
         )
 
 
+def _check_reload_options(args: argparse.Namespace) -> None:
+    """Raise `UserError` for options of reloadable units without ``--reloadable``."""
+    for option in ("single_buffered", "attn_shift", "out_shift"):
+        if getattr(args, option, None) and not args.reloadable:
+            raise UserError(f"--{option.replace('_', '-')} needs --reloadable")
+
+
 def _reload(args: argparse.Namespace, config: LayerConfig) -> Reload | None:
     if not args.reloadable:
-        for option in ("single_buffered", "attn_shift", "out_shift"):
-            if getattr(args, option, None):
-                raise UserError(f"--{option.replace('_', '-')} needs --reloadable")
         return None
     attn_shift = args.attn_shift or Range(0, max(ATTN_SHIFT.high, config.attn_shift))
     out_shift = args.out_shift or Range(*FIELD_RANGES["out_shift"])

@@ -1,0 +1,122 @@
+"""``python -m hw.build NETWORK``: options, folding files, and the manifest."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from golden.contract.network.network_file import write_network
+from hw import build
+from tests.support.foul import small_network
+from tests.support.refusals import Refuse, refusal
+
+FOLDING = {"simd": 1, "pe": 1}
+
+
+@pytest.fixture
+def network(tmp_path: Path) -> Path:
+    path = tmp_path / "net.npz"
+    write_network(path, small_network())
+    return path
+
+
+@pytest.fixture
+def refuse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Refuse:
+    """Build with arguments that must fail and leave no file; returns the line."""
+    monkeypatch.chdir(tmp_path)
+    return refusal(build.main, lambda: sorted(tmp_path.rglob("*")), monkeypatch, capfd)
+
+
+def foldings() -> dict[str, Any]:
+    return {step.name: dict(FOLDING) for step in small_network().steps}
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--simd", "2"], "--simd 2 is for a layer, a network has --lanes, --cycles and --folding"),
+        (["--pe", "2"], "--pe 2 is for a layer, a network has --lanes, --cycles and --folding"),
+        (["--reloadable"], "--reloadable is for a layer, the weights of a network are built in"),
+        (["--single-buffered"], "--single-buffered needs --reloadable"),
+        (["--attn-shift", "0:3"], "--attn-shift needs --reloadable"),
+        (["--out-shift", "0:9"], "--out-shift needs --reloadable"),
+        (["--device", "ecp5-85f"], "--device ecp5-85f is for a layer, a network has --target"),
+        (["--clock", "100"], "--clock 100 needs --fps"),
+        (["--lanes", "2", "--cycles", "900"], "--lanes and --cycles do not go together, each chooses the folding"),
+        (["--lanes", "2", "--folding", "f"], "--lanes and --folding do not go together, each chooses the folding"),
+    ],
+)
+def test_options_that_do_not_go_with_a_network(refuse: Refuse, network: Path, options: list[str], said: str) -> None:
+    assert refuse(str(network), *options) == f"error: {said}\n"
+
+
+@pytest.mark.parametrize(
+    "options", [["--lanes", "2"], ["--cycles", "99"], ["--folding", "f"], ["--write-folding", "f"], ["--picture", "p"]]
+)
+def test_options_that_do_not_go_with_a_layer(refuse: Refuse, options: list[str]) -> None:
+    assert refuse("tiny", *options).startswith(f"error: {options[0]} {options[1]} is for a network")
+
+
+def test_a_step_that_takes_longer_is_named(refuse: Refuse, network: Path) -> None:
+    line = refuse(str(network), "--cycles", "1")
+    assert line.startswith("error: step 'step") and line.endswith("asked for are 1\n")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"nosuch": FOLDING}, "folding of 'nosuch': the network has no such step, steps are step0"),
+        ({"step0": None}, "step 'step0': it has no folding, every step needs one"),
+        ({"step0": {"simd": 1}}, "step 'step0': {'simd': 1} is not a folding, allowed is"),
+        ({"step0": {"simd": 1, "pe": True}}, "step 'step0': {'pe': True, 'simd': 1} is not a folding, allowed is"),
+        ({"step0": {"simd": 0, "pe": 1}}, "step 'step0': {'pe': 1, 'simd': 0} is not a folding, allowed is"),
+        ({"step0": {"simd": 97, "pe": 1}}, "step 'step0': simd 97 does not divide"),
+        ({"step0": {"simd": 1, "pe": 97}}, "step 'step0': pe 97 does not divide"),
+    ],
+)
+def test_folding_files_that_are_refused(
+    refuse: Refuse, network: Path, tmp_path: Path, change: dict[str, Any], said: str
+) -> None:
+    file = tmp_path / "folding.json"
+    fields = {name: folding for name, folding in {**foldings(), **change}.items() if folding is not None}
+    file.write_text(json.dumps(fields))
+    assert refuse(str(network), "--folding", str(file)).startswith(f"error: folding file {file}: {said}")
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[1]", '{"step0": {"simd": 1, "pe": 1}, "step0": {"simd": 1, "pe": 1}}', "\ud800"]
+)
+def test_folding_files_that_are_no_object(refuse: Refuse, network: Path, tmp_path: Path, text: str) -> None:
+    file = tmp_path / "folding.json"
+    file.write_bytes(text.encode(errors="surrogatepass"))
+    assert refuse(str(network), "--folding", str(file)).startswith(f"error: folding file {file}: ")
+
+
+def test_manifest_and_the_way_back_of_a_folding(network: Path, tmp_path: Path) -> None:
+    """What ``--write-folding`` writes gives the same Verilog, from a folder whose name has a space."""
+    first, second, file = tmp_path / "a b", tmp_path / "c", tmp_path / "f g.json"
+    assert build.main([str(network), "--lanes", "3", "--out", str(first), "--write-folding", str(file)]) == 0
+    assert build.main([str(network), "--folding", str(file), "--out", str(second)]) == 0
+    assert (first / "xvolution.v").read_bytes() == (second / "xvolution.v").read_bytes()
+
+    manifest, asked = json.loads((first / "xvolution.json").read_text()), json.loads(file.read_text())
+    model = small_network()
+    assert [step["name"] for step in manifest["steps"]] == [step.name for step in model.steps]
+    for entry, step in zip(manifest["steps"], model.steps, strict=True):
+        assert {"simd": entry["simd"], "pe": entry["pe"]} == asked[step.name]
+        assert entry["op"] == step.op and entry["cycles"] >= entry["ideal_cycles"] >= 1
+        result = model.results[step.name]
+        assert entry["result"] == {"shape": list(result.shape), "bits": result.bits, "signed": result.signed}
+        # Each side has the largest divisor of its channels up to 3.
+        assert entry["pe"] == max(lanes for lanes in (1, 2, 3) if result.channels % lanes == 0)
+    timing = manifest["timing"]
+    slowest = max(step["ideal_cycles"] for step in manifest["steps"])
+    ports = manifest["streams"]["s_axis"]["beats_per_frame"], manifest["streams"]["m_axis"]["beats_per_frame"]
+    assert timing["ideal_frame_cycles"] == max(slowest, *ports)
+    takers = [(edge["to"], edge["input"]) for edge in manifest["edges"]]
+    assert takers.count(("m_axis", 0)) == 1
+    assert all(edge["depth"] >= 0 and edge["width"] > 0 and edge["why"] for edge in manifest["edges"])
+    assert all((edge["memory"] == "none") == (edge["depth"] == 0) for edge in manifest["edges"])
