@@ -23,12 +23,12 @@ from hw.estimate.choose_folding import CHEAPEST, Wish, check_fit, choose_folding
 from hw.estimate.estimate import Estimate, estimate
 from hw.estimate.fit import verdict
 from hw.estimate.network import estimate_network
-from hw.export.integration import integration_files
+from hw.export.integration import build_files, integration_files
 from hw.export.network_verilog import NetworkCore, generate_network
 from hw.export.verilog import Core, generate
 from hw.network.config import NetworkConfig
 from hw.network.plan import NetworkPlan
-from hw.network_build import estimate_rows, network_files, steps_table, summary
+from hw.network_build import estimate_rows, steps_table, summary
 from hw.network_picture import picture
 from hw.options import add_unit_options, folding_text, hardware_config
 from hw.plan.dsp_count import dsp_counts
@@ -99,7 +99,7 @@ def _build_network(args: argparse.Namespace, config: NetworkConfig) -> int:
     else:
         with spinner("generating Verilog"):
             core = generate_network(plan, inline=args.inline)
-        with _written(args, core, network_files(core)):
+        with _written(args, core, build_files(core.verilog, core.manifest, core.memories)):
             show(steps_table(args.layer, plan))
             show(summary(plan, schedule, {}))
     for path, text in texts.items():
@@ -126,18 +126,8 @@ def _written(args: argparse.Namespace, core: Core | NetworkCore, files: Mapping[
 
 
 def unit_files(core: Core) -> dict[str, str | bytes]:
-    """Verilog, manifest, memory files and what other tools need of them, by file name.
-
-    The manifest that is written also names the other files, with their sha256.
-    """
-    name = core.config.name
-    others: dict[str, str | bytes] = {
-        **core.memories,
-        **integration_files(core.manifest),
-        **register_files(Shapes(core.config)),
-    }
-    manifest = core.manifest | {"files": cli.sha256_of({f"{name}.v": core.verilog, **others})}
-    return {f"{name}.v": core.verilog, f"{name}.json": json.dumps(manifest, indent=2) + "\n", **others}
+    """All files of a unit by their names (`hw.export.integration.build_files`)."""
+    return build_files(core.verilog, core.manifest, core.memories, register_files(Shapes(core.config)))
 
 
 def _former(manifest: Path) -> dict[str, str]:

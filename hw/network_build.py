@@ -1,31 +1,16 @@
-"""What ``python -m hw.build`` makes and says of a network."""
+"""What ``python -m hw.build`` says of a network."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 
 from rich.table import Table
 
-from golden.support import cli
 from golden.support.numbers import number
 from hw.estimate.network import NetworkEstimate
-from hw.export.integration import integration_files
-from hw.export.network_verilog import NetworkCore
 from hw.network.plan import NetworkPlan
 from hw.network.schedule import NetworkSchedule
 from hw.targets.area import RESOURCES, Area
-
-
-def network_files(core: NetworkCore) -> dict[str, str | bytes]:
-    """Verilog, manifest and what other tools need of them, by file name.
-
-    The manifest that is written also names the other files, with their sha256.
-    """
-    name = core.config.name
-    others: dict[str, str | bytes] = {**core.memories, **integration_files(core.manifest)}
-    manifest = core.manifest | {"files": cli.sha256_of({f"{name}.v": core.verilog, **others})}
-    return {f"{name}.v": core.verilog, f"{name}.json": json.dumps(manifest, indent=2) + "\n", **others}
 
 
 def steps_table(name: str, plan: NetworkPlan, estimate: NetworkEstimate | None = None) -> Table:

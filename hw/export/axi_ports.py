@@ -9,7 +9,7 @@ from amaranth.lib.wiring import In, Member, Out
 from hw.blocks.memory_file import MemoryFiles
 from hw.control.control import Control
 from hw.frozen.frozen_unit import frozen_unit
-from hw.network.top import Network, padded
+from hw.network.top import Network
 from hw.plan.shapes import Shapes
 from hw.reloadable.reloadable_unit import CONTROL_DOMAIN, reloadable_unit
 from hw.unit.unit import Streams
@@ -91,7 +91,7 @@ class NetworkAxi(wiring.Component):
     def __init__(self, network: Network) -> None:
         self._network = network
         graph = network.schedule.graph
-        super().__init__(_ports(padded(graph.image), padded(graph.output_beat)))
+        super().__init__(_ports(8 * graph.image.bytes, 8 * graph.output_beat.bytes))
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

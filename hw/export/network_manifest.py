@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from amaranth.lib import wiring
 
-from golden.contract.streams import Payload
 from hw.export.manifest import FORMAT, port_entry, proven_widths, stream_entry
 from hw.network.beat import Beat
 from hw.network.edges.fifo import memory_kind
 from hw.network.graph import IMAGE, Placed, Port
 from hw.network.nodes.unit import UnitNode
+from hw.network.plan import NetworkPlan
 from hw.network.schedule import Edge
-
-if TYPE_CHECKING:
-    from hw.network.plan import NetworkPlan
 
 
 def network_manifest(plan: NetworkPlan, ports: wiring.Signature) -> dict[str, Any]:
@@ -31,17 +28,13 @@ def network_manifest(plan: NetworkPlan, ports: wiring.Signature) -> dict[str, An
         "target": {"name": config.target.name, "pack": config.pack},
         "ports": [port_entry(name, member) for name, member in ports.members.items()],
         "streams": {
-            "s_axis": stream_entry(_payload(graph.image), graph.image_beats * graph.image.lanes),
-            "m_axis": stream_entry(_payload(graph.output_beat), graph.output_beats * graph.output_beat.lanes),
+            "s_axis": stream_entry(graph.image, graph.image_beats * graph.image.lanes),
+            "m_axis": stream_entry(graph.output_beat, graph.output_beats * graph.output_beat.lanes),
         },
         "steps": [_step(plan, step.name) for step in config.network.steps],
         "edges": [_edge(plan, edge) for edge in schedule.edges],
         "timing": plan.timing,
     }
-
-
-def _payload(beat: Beat) -> Payload:
-    return Payload(lanes=beat.lanes, bits=beat.bits, signed=beat.signed)
 
 
 def _step(plan: NetworkPlan, name: str) -> dict[str, Any]:

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from amaranth.hdl import Shape
 from amaranth.lib import data, stream
 
+from golden.contract.streams import Payload
 
-@dataclass(frozen=True, kw_only=True)
-class Beat:
-    """Elements of ``lanes`` consecutive channels of a pixel.
 
-    Attributes:
-        lanes: elements.
-        bits, signed: format of an element.
+class Beat(Payload):
+    """Elements of ``lanes`` consecutive channels of a pixel, as gateware sees them.
+
+    Inside a network a beat has no padding. Only at the network's ports it is padded to whole ``bytes``.
     """
-
-    lanes: int
-    bits: int
-    signed: bool
 
     @property
     def shape(self) -> Shape:
@@ -38,5 +31,5 @@ class Beat:
 
     @property
     def size(self) -> int:
-        """Bits of a beat."""
+        """Bits of a beat, without padding."""
         return self.lanes * self.bits

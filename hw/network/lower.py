@@ -185,12 +185,9 @@ class Context:
         port = self.place(part, node, port)
         (reduced, *_) = node.outputs
         if node.extra:
-            runs = [(0, (node.windows - node.extra) * item_beats), *((1 + n, item_beats) for n in range(node.extra))]
-            runs = [run for run in runs if run[1]]
+            runs = ((0, (node.windows - node.extra) * item_beats), *((1 + n, item_beats) for n in range(node.extra)))
             sources = [Port(node=port.node, output=output) for output, _ in runs]
-            in_order = tuple((n, beats) for n, (_, beats) in enumerate(runs))
-            merge = Merge(beat=reduced, runs=in_order, periods=repeats)
-            port = self.place(f"{part}_in_order", merge, *sources)
+            port = self.place(f"{part}_in_order", Merge(beat=reduced, runs=runs, periods=repeats), *sources)
         return port, reduced, node.windows
 
 

@@ -39,11 +39,10 @@ class Network:
 
     def add(self, m: Module, streams: Streams, aresetn: Value) -> None:
         """Add the network to a module whose reset is a cycle behind ``aresetn``."""
-        self._aresetn = aresetn
         ports = {Port(node=IMAGE): self._image(m, streams)}
         inputs: dict[tuple[int | None, int], Any] = {}
         for number, placed in enumerate(self.schedule.graph.nodes):
-            sources, sinks = self._node(m, placed.node, node_name(number, placed))
+            sources, sinks = self._node(m, placed.node, node_name(number, placed), aresetn)
             ports |= {Port(node=number, output=output): stream for output, stream in enumerate(sources)}
             inputs |= {(number, place): stream for place, stream in enumerate(sinks)}
         inputs[None, 0] = self._output(m, streams)
@@ -75,23 +74,23 @@ class Network:
         ]
         return stream
 
-    def _node(self, m: Module, node: Any, name: str) -> tuple[Sequence[Any], Sequence[Any]]:
+    def _node(self, m: Module, node: Any, name: str, aresetn: Value) -> tuple[Sequence[Any], Sequence[Any]]:
         """Add a node. Returns the streams that come out of it and those that go into it."""
         if isinstance(node, UnitNode):
-            return self._unit(m, node, name)
+            return self._unit(m, node, name, aresetn)
         m.submodules[name] = component = node.component()
         outputs = [getattr(component, f"o_{place}") for place in range(len(node.outputs))]
         return outputs, [getattr(component, f"i_{place}") for place in range(len(node.inputs))]
 
-    def _unit(self, m: Module, node: UnitNode, name: str) -> tuple[Sequence[Any], Sequence[Any]]:
+    def _unit(self, m: Module, node: UnitNode, name: str, aresetn: Value) -> tuple[Sequence[Any], Sequence[Any]]:
         (taken,), (given,) = node.inputs, node.outputs
         source, sink = given.signature.create(path=(name, "o")), taken.signature.flip().create(path=(name, "i"))
-        in_data, out_data = Signal(padded(taken), name=f"{name}_in"), Signal(padded(given), name=f"{name}_out")
+        in_data, out_data = Signal(8 * taken.bytes, name=f"{name}_in"), Signal(8 * given.bytes, name=f"{name}_out")
         m.d.comb += [in_data.eq(Value.cast(sink.payload)), Value.cast(source.payload).eq(out_data)]
         m.submodules[name] = Instance(
             node.config.name,
             i_aclk=ClockSignal(),
-            i_aresetn=self._aresetn,
+            i_aresetn=aresetn,
             i_s_axis_tvalid=sink.valid,
             o_s_axis_tready=sink.ready,
             i_s_axis_tdata=in_data,
@@ -145,8 +144,3 @@ def _trimmed(m: Module, source: Any, beat: Beat, name: str) -> Any:
     m.d.comb += [trimmed.payload[lane].eq(source.payload[lane]) for lane in range(beat.lanes)]
     m.d.comb += [trimmed.valid.eq(source.valid), source.ready.eq(trimmed.ready)]
     return trimmed
-
-
-def padded(beat: Beat) -> int:
-    """Bits of a beat in whole bytes."""
-    return -(-beat.size // 8) * 8

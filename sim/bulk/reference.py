@@ -48,16 +48,11 @@ def reference(core: Core | NetworkCore) -> Reference:
 
 
 def _of_network(core: NetworkCore) -> Reference:
-    network, streams = core.config.network, core.manifest["streams"]
-
-    def payload(name: str) -> Payload:
-        s = streams[name]
-        return Payload(lanes=s["lanes"], bits=s["element_bits"], signed=s["signed"])
-
+    network, graph = core.config.network, core.plan.graph
     return Reference(
         check_input=network.check_input,
         run=lambda frames: network_model.run(network, frames),
-        source=payload("s_axis"),
-        sink=payload("m_axis"),
+        source=graph.image,
+        sink=graph.output_beat,
         shape=network.output_result.shape,
     )

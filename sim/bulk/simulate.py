@@ -9,20 +9,17 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from golden.contract.streams import to_beats
+from hw.export.network_verilog import NetworkCore
+from hw.export.verilog import Core
 from sim.bulk.recording import Recording
 from sim.bulk.reference import reference
 from sim.bulk.result import SimulationResult
 from sim.simulator.program import Bench, Program, SimulationError
 from sim.simulator.simulators import COVERAGE_FILE, find_simulator
-
-if TYPE_CHECKING:
-    from hw.export.network_verilog import NetworkCore
-    from hw.export.verilog import Core
 
 BULK = Bench(modules=["sim.bulk.bench"], top="bulk", source="bulk/bulk.v")
 #: Beats from which on a program that runs fast makes up for what it takes to compile.

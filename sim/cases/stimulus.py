@@ -9,12 +9,13 @@ import numpy as np
 from golden.contract.layer import Layer
 from golden.contract.layer_config import LayerConfig
 from golden.contract.network.result import Result
+from golden.contract.ports import image_of
 from golden.model.integer import accumulate
 
 
 def random_frames(rng: np.random.Generator, config: LayerConfig, count: int) -> np.ndarray:
     """Random frames, uniform over the whole input format: int64 ``[count, C, H, W]``."""
-    return random_images(rng, _image(config), count)
+    return random_images(rng, image_of(config), count)
 
 
 def random_images(rng: np.random.Generator, image: Result, count: int) -> np.ndarray:
@@ -24,7 +25,7 @@ def random_images(rng: np.random.Generator, image: Result, count: int) -> np.nda
 
 def extreme_frames(config: LayerConfig) -> np.ndarray:
     """The `extreme_images` of a layer's input: int64 ``[5, C, H, W]``."""
-    return extreme_images(_image(config))
+    return extreme_images(image_of(config))
 
 
 def extreme_images(image: Result) -> np.ndarray:
@@ -37,17 +38,6 @@ def extreme_images(image: Result) -> np.ndarray:
     board = np.indices(image.shape).sum(axis=0) % 2
     flat = np.ones_like(board)
     return np.stack([high * flat, 0 * flat, low * flat, np.where(board, high, low), np.where(board, low, high)])
-
-
-def _image(config: LayerConfig) -> Result:
-    """What a layer takes."""
-    return Result(
-        channels=config.in_channels,
-        height=config.height,
-        width=config.width,
-        bits=config.in_bits,
-        signed=config.in_signed,
-    )
 
 
 def provoking_frames(rng: np.random.Generator, layer: Layer) -> np.ndarray:
