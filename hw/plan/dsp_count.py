@@ -37,7 +37,7 @@ def dsp_counts(shapes: Shapes, *, in_fabric: bool | None = None) -> dict[str, in
     elif taps and not in_fabric:
         attn = signed(shapes.ranges.attn_sum.signed_bits)
         counts["centre"] = shapes.lanes * shapes.lane_channels * product_dsps(target, attn, shapes.element)
-    if not shapes.raw:
+    if not shapes.raw and shapes.scale is None:
         acc = signed(shapes.ranges.accumulator.signed_bits)
         counts["requantise"] = shapes.folding.pe * product_dsps(target, acc, shapes.multiplier)
     return counts

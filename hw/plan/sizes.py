@@ -20,6 +20,7 @@ from hw.plan.geometry import Geometry
 from hw.plan.group_packing import group_plan
 from hw.plan.heads import Heads
 from hw.plan.packing import TapPlan, tap_plan
+from hw.plan.scale import Scale
 from hw.plan.schedule import Schedule, find_schedule
 from hw.plan.scope import Scope, scope_of
 from hw.plan.settings import Settings
@@ -118,6 +119,23 @@ class Sizes:
     def raw(self) -> bool:
         """Whether results are the accumulators themselves, not requantised."""
         return self.layer.config.raw
+
+    @cached_property
+    def scale(self) -> Scale | None:
+        """How sums are multiplied without multipliers; None where they have multipliers, or results are raw."""
+        if self.raw or self.config.made_of.requantise != "adders":
+            return None
+        return Scale.of(self.layer.multiplier, self.layer.config.out_shift, self.beats_per_output)
+
+    @property
+    def takes_turns(self) -> bool:
+        """Whether adders multiply each sum in several cycles."""
+        return self.scale is not None and self.scale.takes_turns
+
+    @property
+    def stores_multipliers(self) -> bool:
+        """Whether anything is kept of the multipliers."""
+        return not self.raw and (self.scale is None or self.scale.word_bits > 0)
 
     @cached_property
     def heads(self) -> Heads | None:
