@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from golden.contract.streams import hex_file
-from hw.blocks.memory import style
+from hw.blocks.memory import kind, style
 from hw.targets.families import Target
 
 #: Words of one store that take more bytes go to files. Fewer stand in the Verilog itself.
@@ -106,7 +106,8 @@ class MemoryFiles:
         # A word that is not what a memory without its file has. Where all words are 0, any will do.
         known = int(np.argmax(words.any(axis=1)))
         address_top = max(1, (depth - 1).bit_length()) - 1
-        attributes = "".join(f'(* {key} = "{value}" *) ' for key, value in style(target, depth, read_only=True).items())
+        told = style(target, kind(target, depth, width, read_only=True), read_only=True)
+        attributes = "".join(f'(* {key} = "{value}" *) ' for key, value in told.items())
         registered = f"  reg [{address_top}:0] address = 0;\n" if target.fast else ""
         digits = -(-width // 4)
         self._contents[f"{self.folder.name}/{file}"] = text

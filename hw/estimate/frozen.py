@@ -35,18 +35,15 @@ class FrozenKind:
             if shapes.target.lane_registers:
                 bank = sum((_words(cells, depth, b) + Area(ff=address) for b in bits), Area())
                 total += bank.times(shapes.lanes)
-            elif kind(shapes.target, depth, read_only=True) == "block":
-                bank = sum((_words(cells, depth, b) for b in bits), Area())
-                total += bank.times(shapes.lanes) + Area(ff=address * 2)
             else:
-                total += sum((_words(cells, depth, b * shapes.lanes) for b in bits), Area()) + Area(ff=address * 3)
+                # What is in LUTs shares logic with the same bank of other lanes.
+                total += sum((_words(cells, depth, b, shapes.lanes) for b in bits), Area())
+                in_block = any(kind(shapes.target, depth, b, read_only=True) == "block" for b in bits)
+                total += Area(ff=address * (2 if in_block else 3))
         constants = shapes.constant_depth
         if constants > 1:
             for shape in (shapes.bias,) if shapes.raw else (shapes.bias, shapes.multiplier):
-                if kind(shapes.target, constants, read_only=True) == "block":
-                    total += _words(cells, constants, shape.width).times(shapes.folding.pe)
-                else:
-                    total += _words(cells, constants, shape.width * shapes.folding.pe)
+                total += _words(cells, constants, shape.width, shapes.folding.pe)
                 total += Area(ff=index_shape(constants).width)
         return total
 
@@ -61,11 +58,12 @@ class FrozenKind:
         return Area()
 
 
-def _words(cells: Cells, depth: int, bits: int) -> Area:
-    """A read-only memory of ``bits`` bits a word, with what is registered behind it."""
-    if kind(cells.target, depth, read_only=True) == "block":
+def _words(cells: Cells, depth: int, bits: int, count: int = 1) -> Area:
+    """``count`` read-only memories of ``bits`` bits a word, with what is registered behind them."""
+    if kind(cells.target, depth, bits, read_only=True) == "block":
         in_block = cells.target.block_memory is not None
-        return cells.block(depth, bits, read_only=True) + Area(ff=0 if in_block else bits)
+        return (cells.block(depth, bits, read_only=True) + Area(ff=0 if in_block else bits)).times(count)
+    bits *= count
     different = _different(depth, bits)
     luts = different * -(-depth // (64 if cells.six else 16)) if depth > 4 else different // 3
     return Area(lut=luts, ff=2 * different)
