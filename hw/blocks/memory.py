@@ -4,6 +4,10 @@
     read-only (weights)    constant   LUTs (`rom_depth`)   block RAM
     row store                 -       LUT RAM (`ram_depth`)  block RAM
 
+A block RAM gives a few bits a cycle, however few words it has. So a wide memory of few words leaves most of it empty.
+Where LUTs have a price in block RAMs (`Fabric.block_luts`), a memory that is deeper than "few" is in LUTs if these are
+cheaper.
+
 On a target with DSPs, memories that are left to synthesis carry the attribute that synthesis
 tools look for. Read-only memories in LUTs need none. Every word comes `LATENCY` cycles after its
 address.
@@ -18,11 +22,13 @@ from amaranth.hdl import Cat, Const, Module, Value, unsigned
 from amaranth.lib import memory
 
 from hw.blocks.pipeline import delay, index_shape, pick
-from hw.targets.families import Target
+from hw.targets.families import Fabric, Target
 from hw.targets.primitives import DP16KD_SHAPES, dp16kd_ram, dp16kd_rom
 
 #: Cycles from address to word: the memory's own, and a register behind it. A block RAM's bare output is slow.
 LATENCY = 2
+#: Words of the deepest memory that is kept in LUTs for its width. A block RAM of twice the words has its widest words.
+DEEPEST = 256
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,11 +52,25 @@ class Block:
         return self.banks * -(-self.columns // self.ports)
 
 
-def kind(target: Target, depth: int, *, read_only: bool) -> str:
-    """``constant``, ``lut`` or ``block``: what a memory of ``depth`` words is kept in."""
+def kind(target: Target, depth: int, width: int, *, read_only: bool) -> str:
+    """``constant``, ``lut`` or ``block``: what a memory of ``depth`` words of ``width`` bits is kept in."""
     if read_only and depth == 1:
         return "constant"
-    return "lut" if depth <= (target.rom_depth if read_only else target.ram_depth) else "block"
+    few = depth <= (target.rom_depth if read_only else target.ram_depth)
+    return "lut" if few or _luts_are_cheaper(target.fabric, depth, width, read_only=read_only) else "block"
+
+
+def _luts_are_cheaper(fabric: Fabric, depth: int, width: int, *, read_only: bool) -> bool:
+    """Whether LUTs cost no more than the block RAMs that words of so many bits take. Deep memories in LUTs are slow."""
+    if depth > DEEPEST:
+        return False
+    banks = -(-depth // 2**fabric.lut_inputs)
+    if read_only:
+        luts = banks * width
+    else:
+        luts = banks * -(-(2**fabric.lut_inputs) * width * fabric.ram_luts // (fabric.ram_words * fabric.ram_bits))
+        luts += -(-(banks - 1) // 3) * width  # a LUT chooses between four banks
+    return luts <= -(-2 * width // fabric.block_bits) * fabric.block_luts / 2
 
 
 def dp16kd_layout(depth: int, width: int, *, read_only: bool) -> Block:
@@ -62,26 +82,16 @@ def dp16kd_layout(depth: int, width: int, *, read_only: bool) -> Block:
     return Block(banks=-(-depth // deepest), columns=-(-width // bits), bits=bits, ports=ports)
 
 
-def read_only(
-    m: Module,
-    target: Target,
-    image: Sequence[int],
-    width: int,
-    address: Value,
-    *,
-    name: str,
-    where: str | None = None,
-) -> Value:
+def read_only(m: Module, target: Target, image: Sequence[int], width: int, address: Value, *, name: str) -> Value:
     """The word of ``image`` at ``address``, `LATENCY` cycles later.
 
-    ``image`` has at least two words, unsigned and of ``width`` bits each. ``where`` is what they are kept in, ``lut``
-    or ``block``; by default `kind` says that.
+    ``image`` has at least two words, unsigned and of ``width`` bits each.
     """
     depth = len(image)
-    where = where or kind(target, depth, read_only=True)
+    where = kind(target, depth, width, read_only=True)
     if target.block_memory is None or where == "lut":
         store = memory.Memory(
-            shape=unsigned(width), depth=depth, init=image, attrs=style(target, depth, read_only=True, where=where)
+            shape=unsigned(width), depth=depth, init=image, attrs=style(target, depth, where, read_only=True)
         )
         m.submodules[name] = store
         read = store.read_port()
@@ -112,22 +122,28 @@ def random_access(
     address: Value,
     name: str,
     enables: tuple[Value, Value] | None = None,
+    where: str | None = None,
 ) -> Value:
     """The word at ``address``, `LATENCY` cycles later, of a memory that ``write`` (enable, address, data) fills.
 
     A word that is written in the cycle of its address may come as it was before, or torn.
 
     Args:
+        write: an enable of several bits is that of as many equal parts of the word, where the target's block RAMs have
+            such enables.
         enables: whether the memory reads, and whether the register behind it takes what was read. Without an
             enable each keeps what it has. By default both always go on.
+        where: ``lut`` or ``block``, by default as `kind` says.
     """
     enable, write_address, data = write
     reads, moves = enables or (Const(1), Const(1))
-    if target.block_memory is None or kind(target, depth, read_only=False) == "lut":
-        attrs = style(target, depth, read_only=False)
+    where = where or kind(target, depth, width, read_only=False)
+    if target.block_memory is None or where == "lut":
+        attrs = style(target, depth, where, read_only=False)
         store = memory.Memory(shape=unsigned(width), depth=depth, init=[], attrs=attrs)
         m.submodules[name] = store
-        writer, read = store.write_port(), store.read_port()
+        parts = len(enable)
+        writer, read = store.write_port(granularity=width // parts if parts > 1 else None), store.read_port()
         m.d.comb += [writer.en.eq(enable), writer.addr.eq(write_address), writer.data.eq(data)]
         m.d.comb += [read.addr.eq(address), read.en.eq(reads)]
         return _held(m, read.data, moves)
@@ -150,18 +166,13 @@ def lut_style(target: Target) -> dict[str, str]:
     return {} if target.dsp is None else {"ram_style": "distributed"}
 
 
-def style(target: Target, depth: int, *, read_only: bool, where: str | None = None) -> dict[str, str]:
-    """The attribute that tells synthesis where a memory belongs; none where it is left to choose.
-
-    Args:
-        where: what the memory is kept in, where `kind` does not say it.
-    """
-    where = where or kind(target, depth, read_only=read_only)
+def style(target: Target, depth: int, where: str, *, read_only: bool) -> dict[str, str]:
+    """The attribute that tells synthesis that a memory is kept in ``where``; none where it is left to choose."""
     if target.dsp is None:
         return {}
     if read_only and where == "lut":
         # Constants in LUTs are logic. Where they are few, that needs no telling.
-        return {} if kind(target, depth, read_only=True) == "lut" else {"rom_style": "logic"}
+        return {} if depth <= target.rom_depth else {"rom_style": "logic"}
     return {"rom_style" if read_only else "ram_style": "block" if where == "block" else "distributed"}
 
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from golden.contract.streams import hex_file
-from hw.blocks.memory import style
+from hw.blocks.memory import kind, style
 from hw.targets.families import Target
 
 #: Words of one store that take more bytes go to files. Fewer stand in the Verilog itself.
@@ -87,9 +87,7 @@ class MemoryFiles:
         """All modules that read files."""
         return "".join(self._modules.values())
 
-    def add(
-        self, words: np.ndarray, width: int, *, target: Target, store: str, module: str, where: str | None = None
-    ) -> str:
+    def add(self, words: np.ndarray, width: int, *, target: Target, store: str, module: str) -> str:
         """Keep the words of one memory in a file.
 
         Args:
@@ -97,7 +95,6 @@ class MemoryFiles:
             width: bits of a word.
             store: name of the store that the memory is a part of.
             module: name of the memory's instance in the store.
-            where: what the memory is kept in, where `hw.blocks.memory.kind` does not say it.
 
         Returns:
             The name of the module that has the words. Its ports are ``clk``, ``i_address``, and ``o_word``, which
@@ -109,7 +106,7 @@ class MemoryFiles:
         # A word that is not what a memory without its file has. Where all words are 0, any will do.
         known = int(np.argmax(words.any(axis=1)))
         address_top = max(1, (depth - 1).bit_length()) - 1
-        told = style(target, depth, read_only=True, where=where)
+        told = style(target, depth, kind(target, depth, width, read_only=True), read_only=True)
         attributes = "".join(f'(* {key} = "{value}" *) ' for key, value in told.items())
         registered = f"  reg [{address_top}:0] address = 0;\n" if target.fast else ""
         digits = -(-width // 4)

@@ -98,10 +98,10 @@ class Cells:
         """LUTs of choosing one of as many bits. A LUT6 chooses between four, a LUT4 between two."""
         return -(-(banks - 1) // 3) if self.six else banks - 1
 
-    def block(self, depth: int, width: int, *, read_only: bool = False) -> Area:
-        """A memory that lies in block RAMs."""
+    def block(self, depth: int, width: int, *, read_only: bool = False, parts: int = 1) -> Area:
+        """A memory that lies in block RAMs. Each of equal ``parts`` of its words is written on its own."""
         if self.six:
-            memory = infer(_XILINX_BLOCKS, depth, width, written=not read_only)
+            memory = infer(_XILINX_BLOCKS, depth, width, written=not read_only, parts=parts)
             return memory.area + Area(lut=self._choice(memory.banks) * width)
         layout = dp16kd_layout(depth, width, read_only=read_only)
         return Area(bram=layout.blocks, lut=self._choice(layout.banks) * width)

@@ -33,7 +33,9 @@ from hw.plan.packing import Chain
 from hw.plan.scope import FrozenScope, ReloadableScope, Scope
 from hw.plan.shapes import Shapes, shape_of
 from hw.targets.area import Area
+from hw.unit.row_store import stored_parts
 from hw.unit.timetable import Timetable
+from hw.unit.window import row_lateness
 
 #: The kind of a unit, by what is known of its layer.
 _KINDS: Mapping[type[Scope], Kind] = {FrozenScope: FrozenKind(), ReloadableScope: ReloadableKind()}
@@ -123,7 +125,8 @@ def _row_store(shapes: Shapes, cells: Cells, kind: Kind) -> Area:
     rows, pixel, depth = len(g.rows), shapes.pixel.size, shapes.row_depth
     group = pixel * stride
     address, select = index_shape(depth).width, index_shape(slots).width
-    in_block = memory.kind(shapes.target, depth, read_only=False) == "block"
+    parts = stored_parts(shapes)
+    in_block = parts > 0 or memory.kind(shapes.target, depth, pixel, read_only=False) == "block"
     # Behind a memory in LUTs a word has all its registers in fabric. A Xilinx block RAM keeps one of them, an ECP5's
     # block RAM two.
     fabric = memory.LATENCY + shapes.target.fast - (0 if not in_block else 1 if cells.six else memory.LATENCY)
@@ -137,6 +140,8 @@ def _row_store(shapes: Shapes, cells: Cells, kind: Kind) -> Area:
     control_luts = (12 + writer_luts) * (0.5 if c.height * c.width == 1 else 1)
     luts = rows * group * choice + control_luts + 40 * (stride - 1)
     logic = words + Area(lut=round(luts), ff=registers + control + writer_registers)
+    if parts:
+        return logic + cells.block(depth, parts * pixel, parts=parts)
     if in_block:
         return logic + cells.block(depth, pixel).times(slots * c.stride)
     return logic + cells.lut_memory(depth, pixel).times(slots * stride)
@@ -144,7 +149,7 @@ def _row_store(shapes: Shapes, cells: Cells, kind: Kind) -> Area:
 
 def _window(shapes: Shapes, cells: Cells) -> Area:
     g, element, simd = shapes.geometry, shapes.element.width, shapes.folding.simd
-    fast = int(shapes.target.fast)
+    fast, late = int(shapes.target.fast), row_lateness(shapes)
     total = Area(lut=10 if shapes.edge_columns else 0, ff=10)
     dropped = int(g.output_beats == 1)
     if cells.six and dropped and len(g.offsets) == 1:
@@ -159,19 +164,23 @@ def _window(shapes: Shapes, cells: Cells) -> Area:
                 longest[column] = max(longest.get(column, 0), segment)
         held = sum(segment + 1 for segment in longest.values()) * element * simd
         kept = held - dropped * len(longest) * element * simd
-        total += Area(lut=0 if dropped else held, ff=held * fast)
+        chosen = len(longest) * element * simd if shapes.moves_late else held
+        total += Area(lut=0 if dropped else chosen, ff=held * fast)
         if g.channel_beats == 1:
             total += Area(ff=kept)
         elif kept:
-            words = cells.memory(g.channel_beats, shapes.window_line(dy).size)
+            memories = [cells.memory(g.channel_beats, bits) for bits in shapes.window_memories(dy) if bits]
+            words = sum(memories, Area())
             # A block RAM contains the register behind the read.
             total += words + Area(ff=kept * fast if not words.bram else 0)
+        # A row that runs late has a column and a place that wait.
+        total += cells.delay(shapes.column_group.size, late[dy]) + cells.delay(3, late[dy])
     for (dy, dx), skew in zip(g.offsets, shapes.plan.skew, strict=True):
         masked = dx in shapes.edge_columns
         plain = not masked and (dy, dx) != (0, 0)
-        for late in shapes.plan.channel_skew:
+        for channel in shapes.plan.channel_skew:
             bits = element * simd // shapes.plan.group
-            total += cells.delay(bits, skew + late + plain) + Area(ff=0 if plain else bits)
+            total += cells.delay(bits, skew - late[dy] + channel + plain) + Area(ff=0 if plain else bits)
     return total
 
 

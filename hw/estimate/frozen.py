@@ -12,7 +12,6 @@ from hw.plan.shapes import Shapes
 from hw.plan.weight_layout import bank_members
 from hw.targets.area import Area
 
-
 #: Words that muxes beside the LUTs choose among.
 _MUXED = 256
 
@@ -41,17 +40,13 @@ class FrozenKind:
             if shapes.target.lane_registers:
                 bank = sum((_words(cells, depth, b) + Area(ff=address) for b in bits), Area())
                 total += bank.times(shapes.lanes)
-            elif kind(shapes.target, depth, read_only=True) == "block":
-                bank = sum((_words(cells, depth, b) for b in bits), Area())
-                total += bank.times(shapes.lanes) + Area(ff=address * 2)
             else:
-                total += sum((_words(cells, depth, b * shapes.lanes) for b in bits), Area()) + Area(ff=address * 3)
-        for depth, bits, in_block in _constants(shapes):
-            if in_block:
-                total += _words(cells, depth, bits, in_block=True).times(shapes.folding.pe)
-            else:
-                total += _words(cells, depth, bits * shapes.folding.pe, in_block=False)
-            total += Area(ff=index_shape(depth).width)
+                # What is in LUTs shares logic with the same bank of other lanes.
+                total += sum((_words(cells, depth, b, shapes.lanes) for b in bits), Area())
+                in_block = any(kind(shapes.target, depth, b, read_only=True) == "block" for b in bits)
+                total += Area(ff=address * (2 if in_block else 3))
+        for words, width in _constants(shapes):
+            total += _words(cells, words, width, shapes.folding.pe) + Area(ff=index_shape(words).width)
         return total
 
     def alike(self, shapes: Shapes) -> float:
@@ -65,25 +60,22 @@ class FrozenKind:
         return Area()
 
 
-def _constants(shapes: Shapes) -> Iterator[tuple[int, int, bool]]:
-    """Words, bits of a word, and whether it is in block RAM, of an output channel's biases and of its multipliers."""
+def _constants(shapes: Shapes) -> Iterator[tuple[int, int]]:
+    """Words, and bits of a word, of an output channel's biases and of its multipliers."""
     constants = shapes.constant_depth
-    in_block = kind(shapes.target, constants, read_only=True) == "block"
     if constants > 1:
-        yield constants, shapes.bias.width, in_block
+        yield constants, shapes.bias.width
     depth = constants * (shapes.scale.digits if shapes.scale is not None and shapes.takes_turns else 1)
     if shapes.stores_multipliers and depth > 1:
-        yield depth, shapes.multiplier.width, in_block
+        yield depth, shapes.multiplier.width
 
 
-def _words(cells: Cells, depth: int, bits: int, *, in_block: bool | None = None) -> Area:
-    """A read-only memory of ``bits`` bits a word, with what is registered behind it.
-
-    ``in_block`` says what it is kept in, where its depth does not.
-    """
-    if in_block or (in_block is None and kind(cells.target, depth, read_only=True) == "block"):
-        named = cells.target.block_memory is not None
-        return cells.block(depth, bits, read_only=True) + Area(ff=0 if named else bits)
+def _words(cells: Cells, depth: int, bits: int, count: int = 1) -> Area:
+    """``count`` read-only memories of ``bits`` bits a word, with what is registered behind them."""
+    if kind(cells.target, depth, bits, read_only=True) == "block":
+        in_block = cells.target.block_memory is not None
+        return (cells.block(depth, bits, read_only=True) + Area(ff=0 if in_block else bits)).times(count)
+    bits *= count
     different = _different(depth, bits)
     luts = different * -(-depth // (64 if cells.six else 16)) if depth > 4 else different // 3
     if depth > _MUXED:

@@ -62,23 +62,28 @@ class Inferred:
         return self.ram.area.times(self.count)
 
 
-def infer(rams: Sequence[Ram], depth: int, width: int, *, written: bool) -> Inferred:
-    """The cheapest of ``rams`` for a memory of ``depth`` words of ``width`` bits, the first of several."""
+def infer(rams: Sequence[Ram], depth: int, width: int, *, written: bool, parts: int = 1) -> Inferred:
+    """The cheapest of ``rams`` for a memory of ``depth`` words of ``width`` bits, the first of several.
+
+    Args:
+        written: whether the memory is written.
+        parts: equal parts of a word, each with a write enable of its own.
+    """
     best: Inferred | None = None
     for ram in rams:
         for bits in ram.words:
-            found = _in_words_of(ram, bits, depth, width, written)
+            found = _in_words_of(ram, bits, depth, width, written, parts)
             if best is None or found.cost < best.cost:
                 best = found
     assert best is not None
     return best
 
 
-def _in_words_of(ram: Ram, bits: int, depth: int, width: int, written: bool) -> Inferred:
+def _in_words_of(ram: Ram, bits: int, depth: int, width: int, written: bool, parts: int) -> Inferred:
     banks = -(-depth // ram.words[bits])
-    # A bank begins where a write enable begins.
+    # A bank begins where a write enable begins, and so does a part.
     unit = min(ram.byte, bits) if written else 1
-    count = -(-banks * -(-width // unit) * unit // bits)
+    count = -(-banks * parts * -(-width // parts // unit) * unit // bits)
     cost = (ram.cost - ram.scaled) * count + ram.scaled * banks * width / bits
     cost += _CHOICE * (banks - 1) * width
     if written:

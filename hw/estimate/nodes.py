@@ -142,7 +142,7 @@ def _argmax(node: Argmax, cells: Cells) -> Area:
 
 def ram_area(cells: Cells, depth: int, bits: int, *, behind: int = 0) -> Area:
     """`hw.blocks.memory.random_access`, with so many registers ``behind`` it."""
-    if memory.kind(cells.target, depth, read_only=False) == "block":
+    if memory.kind(cells.target, depth, bits, read_only=False) == "block":
         # A Xilinx block RAM keeps one of the registers behind the read, an ECP5's block RAM two.
         registers = behind + (memory.LATENCY - 1 if cells.six else 0)
         return cells.block(depth, bits) + cells.delay(bits, registers)

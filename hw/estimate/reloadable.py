@@ -71,7 +71,7 @@ def _store(shapes: Shapes, cells: Cells, depth: int, widths: Sequence[int], skew
     words, address = keeper.words(depth), keeper.address(depth).width
     total = Area()
     for width in widths:
-        if kind(shapes.target, words, read_only=False) == "block":
+        if kind(shapes.target, words, width, read_only=False) == "block":
             # A Xilinx block RAM keeps one of the two registers behind the read, an ECP5's block RAM keeps both.
             total += cells.block(words, width) + Area(ff=width if cells.six else 0)
         else:

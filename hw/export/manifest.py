@@ -171,8 +171,10 @@ def _memories(unit: Unit) -> list[dict[str, Any]]:
     """
     shapes, keeper = unit.shapes, unit.keeper
     g, stride, target = shapes.geometry, shapes.layer.config.stride, shapes.target
-    rows = [("row_store", shapes.schedule.slots * stride, shapes.row_depth, shapes.pixel.size)]
-    rows += [("window", 1, g.channel_beats, shapes.window_line(dy).size) for dy in g.rows]
+    parts = row_store.stored_parts(shapes)
+    slots = (1, parts) if parts else (shapes.schedule.slots * stride, 1)
+    rows = [("row_store", slots[0], shapes.row_depth, slots[1] * shapes.pixel.size)]
+    rows += [("window", 1, g.channel_beats, bits) for dy in g.rows for bits in shapes.window_memories(dy)]
     rows += [("sequencer", 1, depth, bits) for depth, bits in unit.sequencer.walk.queues]
     words, constants = (keeper.words(depth) for depth in (shapes.weight_depth, shapes.constant_depth))
     rows += [("weights", shapes.lanes, words, len(members) * shapes.weight.width) for members in bank_members(shapes)]
@@ -183,16 +185,16 @@ def _memories(unit: Unit) -> list[dict[str, Any]]:
     output_bits = shapes.output_payload.lanes * shapes.output_payload.bits
     rows.append(("output_stream", 1, unit.timetable.fifo_depth, output_bits + 1))
 
-    def kept_in(name: str, depth: int) -> str:
+    def kept_in(name: str, depth: int, width: int) -> str:
         # The pipeline's own memories are read in the cycle of their address.
         if name not in ("row_store", "weights", "biases", "multipliers"):
             return "lut"
-        if name == "multipliers" and shapes.takes_turns:
-            depth = max(2, constants)  # digits lie where whole multipliers would
-        return kind(target, depth, read_only=name != "row_store" and keeper.read_only)
+        if name == "row_store" and parts:
+            return "block"
+        return kind(target, depth, width, read_only=name != "row_store" and keeper.read_only)
 
     return [
-        {"name": name, "count": count, "depth": depth, "width": width, "kept_in": kept_in(name, depth)}
+        {"name": name, "count": count, "depth": depth, "width": width, "kept_in": kept_in(name, depth, width)}
         for name, count, depth, width in rows
         if depth > 1 and width > 0
     ]

@@ -43,24 +43,20 @@ class FrozenWords:
     ) -> Value:
         payload = Payload(lanes=values.shape[1], bits=element.width, signed=element.signed)
         packed, width = payload.pack(values), payload.lanes * payload.bits
-        if len(packed) > 1 and self._files is not None and self._in_file(store):
+        if len(packed) > 1 and self._files is not None and self._in_file(store, width):
             return self._from_file(m, store, packed, width, skew=skew, module=module, name=name, files=self._files)
         content = [int.from_bytes(word, "little") for word in packed]
         if len(content) == 1:
             return Const(content[0], width)
-        m.submodules[module] = part = Bank(content, width, target=self._target, name=name, where=self._where(store))
+        m.submodules[module] = part = Bank(content, width, target=self._target, name=name)
         m.d.comb += part.i_address.eq(delay(m, store.i_address, skew))
         return part.o_word
 
-    def _in_file(self, store: Any) -> bool:
-        """Whether the words of ``store`` go to files. A named block RAM has its words in parameters."""
+    def _in_file(self, store: Any, width: int) -> bool:
+        """Whether a bank's words of ``width`` bits go to a file. A named block RAM has its words in parameters."""
         named = self._target.block_memory is not None
-        return bool(store.bits > 8 * MOST_INLINE) and not (named and self._where(store) == "block")
-
-    def _where(self, store: Any) -> str:
-        """What the words of ``store`` are kept in. Words that are read in parts lie where whole ones would."""
-        where = memory.kind(self._target, store.depth // store.turns, read_only=True)
-        return "lut" if where == "constant" else where
+        in_block = memory.kind(self._target, store.depth, width, read_only=True) == "block"
+        return bool(store.bits > 8 * MOST_INLINE) and not (named and in_block)
 
     def _from_file(
         self,
@@ -76,7 +72,7 @@ class FrozenWords:
     ) -> Value:
         word = Signal(width, name="word")
         m.submodules[module] = Instance(
-            files.add(packed, width, target=self._target, store=name, module=module, where=self._where(store)),
+            files.add(packed, width, target=self._target, store=name, module=module),
             i_clk=ClockSignal(),
             i_i_address=delay(m, store.i_address, skew),
             o_o_word=word,
@@ -92,13 +88,13 @@ class Bank(wiring.Component):
         o_word: the word, `hw.unit.word_store.latency` cycles after its address.
     """
 
-    def __init__(self, image: Sequence[int], width: int, *, target: Target, name: str, where: str) -> None:
-        self._image, self._width, self._target, self._name, self._where = image, width, target, name, where
+    def __init__(self, image: Sequence[int], width: int, *, target: Target, name: str) -> None:
+        self._image, self._width, self._target, self._name = image, width, target, name
         super().__init__({"i_address": In(index_shape(len(image))), "o_word": Out(width)})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         address = delay(m, self.i_address, int(self._target.fast))
-        word = memory.read_only(m, self._target, self._image, self._width, address, name=self._name, where=self._where)
+        word = memory.read_only(m, self._target, self._image, self._width, address, name=self._name)
         m.d.comb += self.o_word.eq(word)
         return m

@@ -95,6 +95,17 @@ class Shapes(Sizes):
         return data.ArrayLayout(self.column_group, self.geometry.segments(dy) - dropped)
 
     @property
+    def moves_late(self) -> bool:
+        """Whether groups in the window move on with their last use, so that further uses choose nothing."""
+        g = self.geometry
+        return self.target.moves_late and g.output_beats > 1 and any(g.segments(dy) > 1 for dy in g.rows)
+
+    def window_memories(self, dy: int) -> list[int]:
+        """Bits of a word of each memory of window row ``dy``. Where groups move late, the newest has one of its own."""
+        bits, newest = self.window_line(dy).size, self.column_group.size
+        return [newest, bits - newest] if self.moves_late else [bits]
+
+    @property
     def channel_taps(self) -> data.ArrayLayout:
         """All taps of one channel, in the order of ``geometry.offsets``."""
         return data.ArrayLayout(self.element, len(self.geometry.offsets))

@@ -31,6 +31,10 @@ class Fabric:
             bits in use.
         ram_deepens: whether a LUT RAM may have twice the words at half the bits.
         block_kbit: size of a block RAM.
+        block_luts: LUTs that are given for a whole block RAM, where a memory may be in either; 0 where its depth alone
+            decides. Devices of these families have 240 to 830 LUTs for each.
+        block_byte: bits of a block RAM's word that share a write enable, where memories may have several; else 0.
+        block_bits: bits of a block RAM's widest word. Half of it is a block RAM of half the bits.
         adds_in_dsp: whether synthesis moves adders beside a product into a DSP.
     """
 
@@ -44,6 +48,9 @@ class Fabric:
     ram_scaled: float = 0
     ram_deepens: bool = False
     block_kbit: int = 18
+    block_luts: int = 0
+    block_byte: int = 0
+    block_bits: int = 18
     adds_in_dsp: bool = False
 
 
@@ -61,10 +68,12 @@ class Target:
         multiply_latency: cycles from operands to product.
         most_dsps: DSPs of the family's largest device; None where that device has more than a unit wants.
         block_memory: module of its block RAM; None where memories are left to synthesis.
-        rom_depth, ram_depth: words up to which a memory is better kept in LUTs.
+        rom_depth, ram_depth: words up to which a memory is better kept in LUTs, whatever its width.
         tree_radix: inputs of an adder tree's nodes.
         fast: whether registers that only serve the clock frequency are worth their latency.
         lane_registers: whether each output lane has its own copy of the operands.
+        moves_late: whether a window's groups move on with their last use, not with the next group. It saves a choice
+            of most of the window's bits. The memories behind it have a write enable more.
         fabric: logic cells and memories around the DSPs; an ECP5's where the target is no family.
     """
 
@@ -82,6 +91,7 @@ class Target:
     tree_radix: int = 4
     fast: bool = False
     lane_registers: bool = False
+    moves_late: bool = False
     fabric: Fabric = Fabric()
 
     def takes_dsp(self, *bits: int) -> bool:
@@ -104,6 +114,9 @@ _XC7_FABRIC = Fabric(
     ram_scaled=7,
     ram_deepens=True,
     block_kbit=36,
+    block_luts=150,
+    block_byte=9,
+    block_bits=72,
     adds_in_dsp=True,
 )
 _XCUP_FABRIC = replace(_XC7_FABRIC, ram_bits=14, ram_luts=8, ram_cost=16, ram_scaled=16, adds_in_dsp=False)
@@ -134,6 +147,7 @@ XC7 = Target(
     multiply_latency=3,
     tree_radix=3,
     fast=True,
+    moves_late=True,
     fabric=_XC7_FABRIC,
 )
 XCUP = Target(
@@ -146,6 +160,7 @@ XCUP = Target(
     multiply_latency=3,
     tree_radix=3,
     fast=True,
+    moves_late=True,
     fabric=_XCUP_FABRIC,
 )
 

@@ -2,7 +2,8 @@
 
 Rows lie in ``slots`` memories in turn. They are counted on across frames, so that the head of one
 frame is written while the tail of the frame before is read. No padding is stored. Rows outside the
-frame read as zero.
+frame read as zero. All slots are read at the same address. So where a block RAM can write a part of
+a word, all of them are one memory, and no block is filled with one slot's few bits.
 
     cycle          0          1              2            3
     write    transfer   in memory
@@ -11,7 +12,7 @@ frame read as zero.
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -54,10 +55,39 @@ class RowStore(wiring.Component):
         return m
 
     def _memories(self, m: Module, write: data.View) -> list[Value]:
-        """Add a memory per slot, with stride 2 one for each column of a group.
+        """Add the memories. Returns the column group that each slot reads."""
+        parts = stored_parts(self._shapes)
+        return self._together(m, write, parts) if parts else self._apart(m, write)
 
-        Returns the column group that each slot reads.
-        """
+    def _together(self, m: Module, write: data.View, parts: int) -> list[Value]:
+        """Add one memory of so many parts, each a slot's column that is read."""
+        shapes, way = self._shapes, _way(self._shapes.target)
+        pixel, columns = shapes.pixel.size, read_columns(shapes)
+        enable = Cat(write.enable[column] & (write.slot == slot) for slot in range(self._slots) for column in columns)
+        port = [enable, write.address, Value.cast(write.beat)]
+        late_enable, address, beat = (delay(m, value, way, reset_less=False) for value in port)
+        word = random_access(
+            m,
+            shapes.target,
+            depth=shapes.row_depth,
+            width=parts * pixel,
+            write=(late_enable, address, beat.replicate(parts)),
+            address=self.i_address,
+            name="slots",
+            where="block",
+        )
+        word = delay(m, word, way)
+        rows = []
+        for slot in range(self._slots):
+            group: list[Value] = [Const(0, pixel)] * shapes.layer.config.stride
+            for place, column in enumerate(columns):
+                first = (slot * len(columns) + place) * pixel
+                group[column] = word[first : first + pixel]
+            rows.append(Cat(group))
+        return rows
+
+    def _apart(self, m: Module, write: data.View) -> list[Value]:
+        """Add a memory per slot, with stride 2 one for each column of a group."""
         stride, way = self._shapes.layer.config.stride, _way(self._shapes.target)
         rows = []
         for index in range(self._slots):
@@ -91,6 +121,21 @@ class RowStore(wiring.Component):
             row = Signal(self._shapes.column_group, reset_less=True, name=f"row_{index}")
             m.d.sync += row.eq(Mux(valid[index], selected, 0))
             m.d.comb += self.o_column[index].eq(row)
+
+
+def read_columns(shapes: Shapes) -> list[int]:
+    """The columns of a group that a tap reads."""
+    return sorted({shapes.geometry.cell(dx)[1] for _, dx in shapes.geometry.offsets})
+
+
+def stored_parts(shapes: Shapes) -> int:
+    """Parts of the words of the one memory that holds all slots; 0 where each slot has memories of its own."""
+    byte, parts = shapes.target.fabric.block_byte, shapes.schedule.slots * len(read_columns(shapes))
+    if not byte:
+        return 0
+    # Each part has write enables of its own, so it takes whole bytes.
+    width = parts * -(-shapes.pixel.size // byte) * byte
+    return parts if memory.kind(shapes.target, shapes.row_depth, width, read_only=False) == "block" else 0
 
 
 def latency(target: Target) -> int:

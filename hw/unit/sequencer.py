@@ -73,6 +73,7 @@ class Sequencer(wiring.Component):
             see `hw.unit.front.read_layout`.
         o_valid: a beat is issued in this cycle.
         o_push: the beat pushes a column group into the window.
+        o_last_use: the beat uses its group for the last time (only where groups move late).
         o_channel: the beat's channel beat.
         o_constant: address of the bias and multiplier words of the beat's output channels.
         o_first: the beat is the first of a sum.
@@ -106,6 +107,8 @@ class Sequencer(wiring.Component):
             "o_weight": Out(index_shape(shapes.weight_depth)),
             "o_frame_last": Out(1),
         }
+        if shapes.moves_late:
+            ports["o_last_use"] = Out(1)
         super().__init__({**ports, **positions.sequencer_ports})
 
     def elaborate(self, platform: object) -> Module:
@@ -139,6 +142,8 @@ class Sequencer(wiring.Component):
             self.o_first.eq(1 if c.depthwise else beat.first),
             self.o_last.eq(issue & works & (True if c.depthwise else beat.channel.last)),
         ]
+        if self._shapes.moves_late:
+            m.d.comb += self.o_last_use.eq(~works | beat.last_reuse)
         self._positions.follow(
             m,
             self,

@@ -124,7 +124,7 @@ class Unit:
         if shapes.stores_multipliers:
             words = multiplier_words(shapes)
             turns = len(words) // shapes.constant_depth
-            self.multipliers = WordStore(words, shapes.multiplier, self.keeper, name="multipliers", turns=turns)
+            self.multipliers = WordStore(words, shapes.multiplier, self.keeper, name="multipliers")
             if shapes.takes_turns:
                 self.digit_walk = DigitWalk(digits=turns, depth=shapes.constant_depth)
 
@@ -173,6 +173,8 @@ class Unit:
             self.window.i_push.eq(delay(m, sequencer.o_push, early)),
             self.window.i_channel.eq(delay(m, sequencer.o_channel, early)),
         ]
+        if self.shapes.moves_late:
+            m.d.comb += self.window.i_last_use.eq(delay(m, sequencer.o_last_use, early))
         # The sequencer gives this a cycle after the issue, and the window wants it a cycle before the column.
         self._front.positions.connect(m, sequencer, self.window, at_window - 2)
 

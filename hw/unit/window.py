@@ -8,13 +8,20 @@ word back. Beats for further output channels reuse the words as they are.
     push:    column -> [group n] -> [group n-1] -> [group n-2]
     taps:          dx=+1         dx=0          dx=-1            (3x3, stride 1)
 
+Of such words only the newest group differs between the beat that pushes and those that reuse. Where
+`Target.moves_late` says so, the older groups move on when a word is written at its last use, and no
+beat has to choose between two places for them.
+
 At a row's end the next row's first groups move in behind. So taps outside the frame's columns are
 masked.
+
+Where all taps of a row are wanted later than the first tap (`shapes.plan` skews them), the whole row
+runs later. Its new column waits, not each of its taps.
 """
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, unsigned
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -32,9 +39,10 @@ class Window(wiring.Component):
         i_valid: a beat of a step is here, ``ahead`` cycles before its column.
         i_push: the beat moves ``i_column`` into the window, and works with it; with ``i_valid``.
         i_channel: the beat's channel beat; with ``i_valid``.
+        i_last_use: no further beat uses the group with this channel; with ``i_valid`` (only where groups move late).
         o_taps: masked taps ``[channel][offset]``, offsets in the order of ``geometry.offsets``. They come
             `latency` cycles after the column, and each as many more as ``shapes.plan`` skews it.
-        o_centre: the taps at ``(0, 0)``, without skew.
+        o_centre: the taps at ``(0, 0)``, without skew. Nobody looks at them where there is no attention.
 
     The ports of the front's positions tell which columns lie outside the frame.
     """
@@ -42,6 +50,7 @@ class Window(wiring.Component):
     def __init__(self, shapes: Shapes, positions: Positions) -> None:
         self._shapes, self._positions = shapes, positions
         self._ahead = ahead(shapes.target)
+        last_use = {"i_last_use": In(1)} if shapes.moves_late else {}
         super().__init__(
             {
                 "i_valid": In(1),
@@ -50,6 +59,7 @@ class Window(wiring.Component):
                 "i_column": In(shapes.column),
                 "o_taps": Out(data.ArrayLayout(shapes.channel_taps, shapes.folding.simd)),
                 "o_centre": Out(data.ArrayLayout(shapes.element, shapes.folding.simd)),
+                **last_use,
                 **positions.window_ports,
             }
         )
@@ -61,21 +71,26 @@ class Window(wiring.Component):
             delay(m, signal, self._ahead, reset_less=False) for signal in (self.i_valid, self.i_push, self.i_channel)
         )
         outside = {dx: self._column_outside(m, dx) for dx in self._shapes.edge_columns}
-        lines = {dy: self._line(m, index, dy) for index, dy in enumerate(g.rows)}
+        lateness = row_lateness(self._shapes)
+        lines = {dy: self._line(m, index, dy, lateness[dy]) for index, dy in enumerate(g.rows)}
+        masks = {
+            (dx, cycles): delay(m, mask, cycles) for dx, mask in outside.items() for cycles in set(lateness.values())
+        }
         masked = []
         for channel in range(self._shapes.folding.simd):
             for dy, dx in g.offsets:
                 segment, column = g.cell(dx)
                 tap = lines[dy][segment][column][channel]
-                masked.append(Mux(outside[dx], 0, tap) if dx in outside else tap)
+                masked.append(Mux(masks[dx, lateness[dy]], 0, tap) if dx in outside else tap)
         # One register for all taps: event-driven simulators pay for every vector that changes.
         taps = Signal(self.o_taps.shape(), reset_less=True)
         m.d.sync += taps.eq(Cat(masked))
         for channel in range(self._shapes.folding.simd):
             m.d.comb += self.o_centre[channel].eq(taps[channel][g.offsets.index((0, 0))])
             late = plan.channel_skew[channel % plan.group]
-            for offset, cycles in enumerate(plan.skew):
-                m.d.comb += self.o_taps[channel][offset].eq(delay(m, taps[channel][offset], cycles + late))
+            for offset, ((dy, _), cycles) in enumerate(zip(g.offsets, plan.skew, strict=True)):
+                waits = cycles - lateness[dy] + late
+                m.d.comb += self.o_taps[channel][offset].eq(delay(m, taps[channel][offset], waits))
         return m
 
     def _column_outside(self, m: Module, dx: int) -> Value:
@@ -84,41 +99,70 @@ class Window(wiring.Component):
         self._positions.outside(m, self, dx, outside)
         return delay(m, outside, self._ahead)
 
-    def _line(self, m: Module, index: int, dy: int) -> list[data.View]:
-        """Add the delay line of one window row. Returns a beat's segments, ``ahead`` cycles after its column."""
+    def _line(self, m: Module, index: int, dy: int, late: int) -> list[data.View]:
+        """Add the delay line of one window row, which runs ``late`` cycles late.
+
+        Returns a beat's segments, ``late + ahead`` cycles after its column.
+        """
         g = self._shapes.geometry
         reused = g.output_beats > 1
         words = self._shapes.window_line(dy)
-        kept, keep = self._storage(m, f"row_{index}", words)
+        kept, keep = self._storage(m, index, words, late)
+        push = delay(m, self._push, late, reset_less=False)
 
-        used = []
+        groups: list[data.View] = []
         for segment in range(g.segments(dy)):
-            pushed = self.i_column[index] if segment == 0 else kept[segment - 1]
+            pushed = delay(m, self.i_column[index], late) if segment == 0 else kept[segment - 1]
             group = Signal(self._shapes.column_group, name=f"row_{index}_segment_{segment}")
-            m.d.comb += group.eq(Mux(self._push, pushed, kept[segment]) if reused else pushed)
-            if segment < words.length:
-                m.d.comb += keep[segment].eq(group)
-            used.append(delay(m, group, self._ahead))
-        return used
+            if self._shapes.moves_late and segment > 0:
+                m.d.comb += [group.eq(kept[segment]), keep[segment].eq(groups[-1])]
+            else:
+                m.d.comb += group.eq(Mux(push, pushed, kept[segment]) if reused else pushed)
+                if segment < words.length:
+                    m.d.comb += keep[segment].eq(group)
+            groups.append(group)
+        return [delay(m, group, self._ahead) for group in groups]
 
-    def _storage(self, m: Module, name: str, words: data.ArrayLayout) -> tuple[data.View, data.View]:
-        """What is kept of the column's channel beat, and what to keep of it: ``(read, write)``."""
-        depth = self._shapes.geometry.channel_beats
+    def _storage(self, m: Module, index: int, words: data.ArrayLayout, late: int) -> tuple[data.View, data.View]:
+        """What is kept of the column's channel beat, and what to keep of it: ``(read, write)``, each ``late``."""
+        name = f"row_{index}"
         keep = Signal(words, name=f"{name}_keep")
         kept = Signal(words, name=f"{name}_kept", reset_less=True)
+        valid = delay(m, self._valid, late, reset_less=False)
+        if not self._shapes.moves_late:
+            self._keep(m, name, Value.cast(kept), Value.cast(keep), valid, late)
+            return kept, keep
+        newest = self._shapes.column_group.size
+        self._keep(m, name, Value.cast(kept)[:newest], Value.cast(keep)[:newest], valid, late)
+        moves = delay(m, self._valid & delay(m, self.i_last_use, self._ahead), late, reset_less=False)
+        self._keep(m, f"older_{index}", Value.cast(kept)[newest:], Value.cast(keep)[newest:], moves, late)
+        return kept, keep
+
+    def _keep(self, m: Module, name: str, kept: Value, keep: Value, enable: Value, late: int) -> None:
+        """Keep a word for each channel beat, if there are any bits."""
+        depth = self._shapes.geometry.channel_beats
         if depth == 1:
-            with m.If(self._valid):
+            with m.If(enable):
                 m.d.sync += kept.eq(keep)
-        elif words.length:
+        elif len(keep):
             # LUT RAM. A word is read again `depth` beats later. By then it is written back, even with a
             # register behind the read (`ahead`) and, where there is time, one more before the write.
-            late = int(self._ahead and depth > 2)
-            m.submodules[name] = store = memory.Memory(shape=words, depth=depth, init=[])
+            wait = int(self._ahead and depth > 2)
+            m.submodules[name] = store = memory.Memory(shape=unsigned(len(keep)), depth=depth, init=[])
             read, write = store.read_port(domain="comb"), store.write_port()
-            m.d.comb += [read.addr.eq(self.i_channel), kept.eq(delay(m, read.data, self._ahead))]
-            m.d.comb += [write.addr.eq(delay(m, self._channel, late)), write.data.eq(delay(m, keep, late))]
-            m.d.comb += write.en.eq(delay(m, self._valid, late, reset_less=False))
-        return kept, keep
+            m.d.comb += [read.addr.eq(delay(m, self.i_channel, late)), kept.eq(delay(m, read.data, self._ahead))]
+            m.d.comb += [write.addr.eq(delay(m, self._channel, late + wait)), write.data.eq(delay(m, keep, wait))]
+            m.d.comb += write.en.eq(delay(m, enable, wait, reset_less=False))
+
+
+def row_lateness(shapes: Shapes) -> dict[int, int]:
+    """For each window row, cycles that the whole row is later than the first tap. The centre is wanted at once."""
+    g = shapes.geometry
+    attends = shapes.heads is not None or bool(g.attn_taps)
+    skews = {
+        row: [skew for (dy, _), skew in zip(g.offsets, shapes.plan.skew, strict=True) if dy == row] for row in g.rows
+    }
+    return {row: 0 if attends and row == 0 else min(skews[row]) for row in g.rows}
 
 
 def latency(target: Target) -> int:

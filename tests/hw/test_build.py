@@ -261,7 +261,14 @@ def check_memories(memories: list[dict[str, Any]], target: Target, verilog: str)
     layouts = [(row, dp16kd_layout(row["depth"], row["width"], read_only=row["name"] in READ_ONLY)) for row in blocks]
     assert verilog.count("\n  DP16KD ") == sum(row["count"] * layout.blocks for row, layout in layouts)
     arrays = re.findall(r"^  reg \[(\d+):0\] (\w+) \[(\d+):0\];", verilog, re.MULTILINE)
-    stage = {"slot": "row_store", "row": "window", "fifo": "output_stream", "gate_queue": "sequencer"}
+    stage = {
+        "slot": "row_store",
+        "slots": "row_store",
+        "row": "window",
+        "older": "window",
+        "fifo": "output_stream",
+        "gate_queue": "sequencer",
+    }
     stage |= {"read_queue": "sequencer"}
     names = [re.sub(r"(_\d+)+$", "", name) for _, name, _ in arrays]
     found = sorted(
@@ -277,7 +284,7 @@ def is_of_blocks(row: dict[str, Any], target: Target) -> bool:
     """Whether a memory is made of instances of block RAM; the pipeline's own memories never are."""
     if target.block_memory is None or row["name"] not in (*READ_ONLY, "row_store"):
         return False
-    return row["depth"] > (target.rom_depth if row["name"] in READ_ONLY else target.ram_depth)
+    return row["kept_in"] == "block"
 
 
 def check_timing(manifest: dict[str, Any], unit: Shapes) -> None:

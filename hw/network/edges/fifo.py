@@ -19,6 +19,7 @@ from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from hw.blocks import memory
 from hw.blocks.memory import LATENCY, lut_style, random_access
 from hw.blocks.pipeline import Counter
 from hw.blocks.queue import Queue
@@ -26,7 +27,8 @@ from hw.network.beat import Beat
 from hw.targets.families import Target
 
 #: A FIFO of up to so many times the words that the target best keeps in LUTs is kept there, however wide it is: a
-#: beat passes sooner. On ECP5 deeper ones miss 200 MHz.
+#: beat passes sooner. On ECP5 deeper ones miss 200 MHz. Where LUTs have a price in block RAMs, deeper ones are kept
+#: there, too, if that is cheaper.
 SHALLOW = 2
 #: One of up to so many times the words is kept there if it fills less than `FEW_BITS` of a block RAM.
 SMALL = 4
@@ -38,7 +40,9 @@ def memory_kind(beat: Beat, depth: int, target: Target) -> str:
     if depth == 1:
         return "register"
     few = depth * beat.size <= target.fabric.block_kbit * 1024 * FEW_BITS
-    return "lut" if depth <= (SMALL if few else SHALLOW) * target.ram_depth else "block"
+    if depth <= (SMALL if few else SHALLOW) * target.ram_depth:
+        return "lut"
+    return memory.kind(target, depth, beat.size, read_only=False)
 
 
 def fifo_latency(beat: Beat, depth: int, target: Target) -> int:

@@ -83,18 +83,42 @@ def test_blocks(depth: int, width: int, is_rom: bool, blocks: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("target", "rom", "ram"),
-    [(GENERIC, 64, 32), (ECP5, 16, 16), (XC7, 64, 32), (XCUP, 64, 32)],
+    ("target", "width", "rom", "ram"),
+    [
+        (GENERIC, 8, 64, 32),
+        (ECP5, 8, 16, 16),
+        (XC7, 1, 256, 256),
+        (XC7, 8, 256, 256),
+        (XC7, 36, 128, 64),
+        (XC7, 37, 256, 128),
+        (XCUP, 8, 256, 256),
+        (XCUP, 18, 256, 128),
+        (XCUP, 19, 192, 128),
+        (XCUP, 36, 128, 64),
+        (XCUP, 64, 128, 64),
+        (XCUP, 576, 128, 64),
+    ],
     ids=lambda value: getattr(value, "name", value),
 )
-def test_kinds(target: Target, rom: int, ram: int) -> None:
-    assert [kind(target, depth, read_only=True) for depth in (1, 2, rom, rom + 1)] == [
+def test_kinds(target: Target, width: int, rom: int, ram: int) -> None:
+    """The most words that are kept in LUTs. Where LUTs have a price, the width counts: a block has few bits a cycle."""
+    assert [kind(target, depth, width, read_only=True) for depth in (1, 2, rom, rom + 1)] == [
         "constant",
         "lut",
         "lut",
         "block",
     ]
-    assert [kind(target, depth, read_only=False) for depth in (1, 2, ram, ram + 1)] == ["lut", "lut", "lut", "block"]
+    kinds = [kind(target, depth, width, read_only=False) for depth in (1, 2, ram, ram + 1)]
+    assert kinds == ["lut", "lut", "lut", "block"]
+
+
+@pytest.mark.parametrize("target", TARGETS.values(), ids=TARGETS)
+@pytest.mark.parametrize("is_rom", [False, True])
+def test_no_memory_moves_to_luts_as_it_grows(target: Target, is_rom: bool) -> None:
+    """The schedule makes FIFOs deeper step by step, and counts on it."""
+    for width in (*range(1, 80), 576, 1000):
+        kinds = [kind(target, depth, width, read_only=is_rom) for depth in range(2, 600)]
+        assert kinds == sorted(kinds, reverse=True)
 
 
 def check_rom(target: Target, depth: int, width: int) -> None:
@@ -244,7 +268,7 @@ def test_every_memory_is_what_its_kind_says(depth: int, is_rom: bool) -> None:
     style = "rom_style" if is_rom else "ram_style"
     for target in TARGETS.values():
         text = built(target, depth, 20, is_rom=is_rom)
-        where = kind(target, depth, read_only=is_rom)
+        where = kind(target, depth, 20, read_only=is_rom)
         if target.block_memory and where == "block":
             assert text.count(f"cell \\{target.block_memory} ") == dp16kd_layout(depth, 20, read_only=is_rom).blocks
             assert "memory " not in text

@@ -29,6 +29,8 @@ def expected_ports(shapes: Shapes, beat: Beat) -> tuple[dict[str, Any], dict[str
     g, c = shapes.geometry, shapes.layer.config
     last_channel = beat.channel == g.channel_beats - 1
     ports: dict[str, Any] = {"o_push": int(beat.push), "o_channel": beat.channel, "o_last": int(ends_sum(g, beat))}
+    if shapes.moves_late:
+        ports["o_last_use"] = int(beat.output is None or beat.output_beat == g.output_beats - 1)
     late: dict[str, Any] = {"o_release": Release.NOTHING.value}
     if beat.group is not None:
         frame, q, group = beat.group

@@ -101,14 +101,19 @@ def test_memory_kinds() -> None:
                 (1000, shallow),
                 (1000, shallow + 1),
                 (few, small),
-                (few + 1, small),
-                (1, small + 1),
             )
         ]
-        assert kinds == ["register", "lut", "lut", "block", "lut", "block", "block"]
+        assert kinds == ["register", "lut", "lut", "block", "lut"]
+    for target in GENERIC, ECP5:
+        small = SMALL * target.ram_depth
+        few = int(target.fabric.block_kbit * 1024 * FEW_BITS) // small
+        beats = (Beat(lanes=1, bits=few + 1, signed=False), small), (Beat(lanes=1, bits=1, signed=False), small + 1)
+        assert [memory_kind(beat, depth, target) for beat, depth in beats] == ["block", "block"]
     beat = Beat(lanes=2, bits=9, signed=False)
     assert [memory_kind(beat, depth, ECP5) for depth in (32, 64, 65)] == ["lut", "lut", "block"]
+    # What two LUT RAMs in a row hold of half a block's words costs less than that half.
     assert [memory_kind(beat, depth, XC7) for depth in (64, 128, 129)] == ["lut", "lut", "block"]
+    assert [memory_kind(Beat(lanes=1, bits=8, signed=False), depth, XC7) for depth in (256, 257)] == ["lut", "block"]
     assert (fifo_latency(WIDE, 54, GENERIC), fifo_latency(WIDE, 65, GENERIC)) == (1, 3)
 
 
