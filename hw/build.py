@@ -18,6 +18,7 @@ from golden.support.numbers import at_most, number
 from golden.support.progress import spinner
 from golden.support.tables import show
 from golden.support.terminal import say
+from hw.blocks.memory_file import INCLUDED
 from hw.control.files import register_files
 from hw.estimate.choose_folding import CHEAPEST, Wish, check_fit, choose_folding
 from hw.estimate.estimate import Estimate, estimate
@@ -143,7 +144,9 @@ def _say_files(core: Core | NetworkCore, folder: Path, files: Mapping[str, str |
     verilog, manifest, *_ = files
     say(f"wrote {folder / verilog} and {folder / manifest}")
     if memories := core.manifest.get("memory_files"):
-        say(f"and beside them, for $readmemh, {number(len(memories['files']))} files in {memories['folder']}")
+        ways = {"`include" if name.endswith(INCLUDED) else "$readmemh" for name in memories["files"]}
+        count, where = number(len(memories["files"])), memories["folder"]
+        say(f"and beside them, for {' and '.join(sorted(ways))}, {count} files in {where}")
     if isinstance(core, Core) and (registers := register_files(Shapes(core.config))):
         say(f"and beside them, of its registers, {', '.join(registers)}")
     *others, last = integration_files(core.manifest)
