@@ -25,6 +25,7 @@ from hw.estimate.estimate import Estimate, estimate
 from hw.estimate.fit import verdict
 from hw.estimate.network import estimate_network
 from hw.export.integration import build_files, integration_files
+from hw.export.interfaces import kind
 from hw.export.network_verilog import NetworkCore, generate_network
 from hw.export.verilog import Core, generate
 from hw.network.config import NetworkConfig
@@ -121,7 +122,7 @@ def _written(args: argparse.Namespace, core: Core | NetworkCore, files: Mapping[
     yield
     _say_files(core, args.out, files)
     if removed:
-        say(f"removed, as this unit has none: {', '.join(removed)}")
+        say(f"removed, as this {kind(core.manifest)} has none: {', '.join(removed)}")
     if left:
         say(f"left, as they were changed since the last build: {', '.join(left)}")
 
@@ -171,7 +172,7 @@ def _parser() -> argparse.ArgumentParser:
         dest="clock_mhz",
         help=f"with --fps: clock to expect (default: {CLOCK_MHZ:g})",
     )
-    add("--estimate", action="store_true", help="only say what the unit will cost, write nothing")
+    add("--estimate", action="store_true", help="only say what it will cost, write nothing")
     add("--write-folding", type=cli.file_path, metavar="FILE", help="write a network's folding for --folding")
     add("--picture", type=cli.file_path, metavar="FILE", help="write a network's nodes and streams as a picture, SVG")
     add("--out", type=cli.file_path, default=Path("build"), metavar="DIR", help="where to write (default: build)")

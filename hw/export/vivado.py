@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hw.blocks.memory_file import INCLUDED
-from hw.export.interfaces import LIBRARY, VENDOR, VERSION, VIVADO_FAMILIES, companion, interfaces
+from hw.export.interfaces import LIBRARY, VENDOR, VERSION, VIVADO_FAMILIES, companion, interfaces, kind
 
 #: Name of the script's file.
 SCRIPT = "package_ip.tcl"
@@ -26,7 +26,7 @@ def packaging_script(manifest: Mapping[str, Any]) -> str:
         f"#     vivado -mode batch -source {companion(top, SCRIPT)}",
         "#",
         "# NOT RUN by those who wrote it: they have no Vivado. It is written after the documentation (UG1118).",
-        f"# {companion(top, 'component.xml')} beside it describes the same unit without Vivado's help.",
+        f"# {companion(top, 'component.xml')} beside it describes the same without Vivado's help.",
         "",
         "set here [file dirname [file normalize [info script]]]",
         f"create_project -in_memory package_{top}",
@@ -44,7 +44,7 @@ def packaging_script(manifest: Mapping[str, Any]) -> str:
         "set core [ipx::current_core]",
         f"set_property name {top} $core",
         f"set_property version {VERSION} $core",
-        "set_property display_name {X-volution unit} $core",
+        f"set_property display_name {{X-volution {kind(manifest)}}} $core",
         "",
         "# Interfaces that packaging has not found by itself.",
         "proc infer {core name ports type} {",
