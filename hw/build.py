@@ -18,12 +18,14 @@ from golden.support.numbers import at_most, number
 from golden.support.progress import spinner
 from golden.support.tables import show
 from golden.support.terminal import say
+from hw.blocks.memory_file import INCLUDED
 from hw.control.files import register_files
 from hw.estimate.choose_folding import CHEAPEST, Wish, check_fit, choose_folding
 from hw.estimate.estimate import Estimate, estimate
 from hw.estimate.fit import verdict
 from hw.estimate.network import estimate_network
 from hw.export.integration import build_files, integration_files
+from hw.export.interfaces import kind
 from hw.export.network_verilog import NetworkCore, generate_network
 from hw.export.verilog import Core, generate
 from hw.network.config import NetworkConfig
@@ -120,7 +122,7 @@ def _written(args: argparse.Namespace, core: Core | NetworkCore, files: Mapping[
     yield
     _say_files(core, args.out, files)
     if removed:
-        say(f"removed, as this unit has none: {', '.join(removed)}")
+        say(f"removed, as this {kind(core.manifest)} has none: {', '.join(removed)}")
     if left:
         say(f"left, as they were changed since the last build: {', '.join(left)}")
 
@@ -143,7 +145,9 @@ def _say_files(core: Core | NetworkCore, folder: Path, files: Mapping[str, str |
     verilog, manifest, *_ = files
     say(f"wrote {folder / verilog} and {folder / manifest}")
     if memories := core.manifest.get("memory_files"):
-        say(f"and beside them, for $readmemh, {number(len(memories['files']))} files in {memories['folder']}")
+        ways = {"`include" if name.endswith(INCLUDED) else "$readmemh" for name in memories["files"]}
+        count, where = number(len(memories["files"])), memories["folder"]
+        say(f"and beside them, for {' and '.join(sorted(ways))}, {count} files in {where}")
     if isinstance(core, Core) and (registers := register_files(Shapes(core.config))):
         say(f"and beside them, of its registers, {', '.join(registers)}")
     *others, last = integration_files(core.manifest)
@@ -168,7 +172,7 @@ def _parser() -> argparse.ArgumentParser:
         dest="clock_mhz",
         help=f"with --fps: clock to expect (default: {CLOCK_MHZ:g})",
     )
-    add("--estimate", action="store_true", help="only say what the unit will cost, write nothing")
+    add("--estimate", action="store_true", help="only say what it will cost, write nothing")
     add("--write-folding", type=cli.file_path, metavar="FILE", help="write a network's folding for --folding")
     add("--picture", type=cli.file_path, metavar="FILE", help="write a network's nodes and streams as a picture, SVG")
     add("--out", type=cli.file_path, default=Path("build"), metavar="DIR", help="where to write (default: build)")

@@ -9,6 +9,7 @@ Each module imports only from those above it:
 `outlet`        the queue at the end of a pipeline that never waits
 `skid_buffer`   two beats in front of a stream
 `memory`        read-only and written memories
+`block_module`  a read-only memory in block RAMs, written as text
 `memory_file`   read-only memories whose words are in files
 `multiply`      products on any target, and cascades of them
 `dot_product`   sums of products

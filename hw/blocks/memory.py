@@ -15,9 +15,10 @@ address.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from amaranth.hdl import Cat, Const, Module, Value, unsigned
 from amaranth.lib import memory
 
@@ -46,6 +47,11 @@ class Block:
     columns: int
     bits: int
     ports: int
+
+    @property
+    def words(self) -> int:
+        """Words of one block."""
+        return next(words for words, bits in DP16KD_SHAPES.items() if bits == self.bits)
 
     @property
     def blocks(self) -> int:
@@ -98,18 +104,30 @@ def read_only(m: Module, target: Target, image: Sequence[int], width: int, addre
         m.d.comb += [read.addr.eq(address), read.en.eq(1)]
         return delay(m, read.data, 1)
     layout = dp16kd_layout(depth, width, read_only=True)
-    half = next(d for d, bits in DP16KD_SHAPES.items() if bits == layout.bits) // 2
+    words = b"".join(word.to_bytes(-(-width // 8), "little") for word in image)
     banks = []
-    for bank in range(layout.banks):
-        rows = image[bank * max(DP16KD_SHAPES) :][: max(DP16KD_SHAPES)]
+    for blocks in dp16kd_images(layout, np.frombuffer(words, np.uint8).reshape(depth, -1)):
         columns: list[Value] = []
-        for first in range(0, layout.columns, layout.ports):
-            slices = [_column(rows, layout.bits, column) for column in range(first, first + layout.ports)]
-            content = slices[0] if layout.ports == 1 else [*slices[0], *[0] * (half - len(rows)), *slices[1]]
-            ports = [address] if layout.ports == 1 else [_in_half(address, half, n) for n in range(2)]
-            columns += dp16kd_rom(m, bits=layout.bits, addresses=ports, image=content)
+        for content in blocks:
+            ports = [address] if layout.ports == 1 else [_in_half(address, layout.words // 2, n) for n in range(2)]
+            columns += dp16kd_rom(m, bits=layout.bits, addresses=ports, image=content.tolist())
         banks.append(Cat(columns)[:width])
     return _choose(m, banks, address)
+
+
+def dp16kd_images(layout: Block, words: np.ndarray) -> Iterator[list[np.ndarray]]:
+    """What the blocks of a read-only memory hold: for each bank the words of each of its blocks, as integers.
+
+    Args:
+        words: words of the memory as little-endian bytes, uint8 ``[depth, n]``.
+    """
+    columns = -(-layout.columns // layout.ports) * layout.ports
+    for first in range(0, len(words), layout.words):
+        known = np.unpackbits(
+            words[first : first + layout.words], axis=1, count=columns * layout.bits, bitorder="little"
+        )
+        values = known.reshape(len(known), columns, layout.bits) @ (1 << np.arange(layout.bits, dtype=np.int32))
+        yield [_shared(layout, values[:, n : n + layout.ports]) for n in range(0, columns, layout.ports)]
 
 
 def random_access(
@@ -176,8 +194,11 @@ def style(target: Target, depth: int, where: str, *, read_only: bool) -> dict[st
     return {"rom_style" if read_only else "ram_style": "block" if where == "block" else "distributed"}
 
 
-def _column(rows: Sequence[int], bits: int, column: int) -> list[int]:
-    return [row >> column * bits & (1 << bits) - 1 for row in rows]
+def _shared(layout: Block, columns: np.ndarray) -> np.ndarray:
+    """The words of one block, which holds ``columns``, integers ``[depth, ports]``."""
+    image = np.zeros((layout.ports, layout.words // layout.ports), np.int32)
+    image[:, : len(columns)] = columns.T
+    return image.reshape(-1)
 
 
 def _in_half(address: Value, half: int, number: int) -> Value:

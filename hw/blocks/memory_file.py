@@ -1,21 +1,27 @@
-"""Memory files: words that do not stand in the Verilog but beside it, where ``$readmemh`` reads them.
+"""Memory files: words that do not stand in the Verilog but beside it.
 
-All files of a design lie in one folder, which a Verilog macro names. So tools find them from any
-working directory, and synthesis makes of such a memory what it makes of one whose words it is told.
+All files of a design lie in one folder. ``$readmemh`` reads those of memories that are left to
+synthesis, and a Verilog macro names the folder. So tools find them from any working directory, and
+synthesis makes of such a memory what it makes of one whose words it is told. A block RAM that is an
+instance has its words as parameters. So its file is Verilog, which the unit's own includes.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 
 import numpy as np
 
 from golden.contract.streams import hex_file
+from hw.blocks.block_module import block_module
 from hw.blocks.memory import kind, style
 from hw.targets.families import Target
 
 #: Words of one store that take more bytes go to files. Fewer stand in the Verilog itself.
 MOST_INLINE = 8192
+#: How the names of those files end that the Verilog includes.
+INCLUDED = ".v"
 
 _MODULE = """\
 module {module} (clk, i_address, o_word);
@@ -43,6 +49,18 @@ module {module} (clk, i_address, o_word);
   end
 endmodule
 """
+
+
+def whole_verilog(verilog: str, memories: Mapping[str, bytes]) -> str:
+    """``verilog`` with the files that it includes in their places. Those that ``$readmemh`` reads stay files."""
+    for path, content in memories.items():
+        if path.endswith(INCLUDED):
+            verilog = verilog.replace(_include(path), content.decode())
+    return verilog
+
+
+def _include(path: str) -> str:
+    return f'`include "{path}"\n'
 
 
 class MemoryFolder:
@@ -78,13 +96,18 @@ class MemoryFiles:
         self._modules: dict[str, str] = {}
 
     @property
+    def default(self) -> str:
+        """`MemoryFolder.default`, where a module reads a file."""
+        return "" if all(path.endswith(INCLUDED) for path in self._contents) else self.folder.default
+
+    @property
     def contents(self) -> Mapping[str, bytes]:
         """The files, by path relative to the Verilog."""
         return self._contents
 
     @property
     def verilog(self) -> str:
-        """All modules that read files."""
+        """All modules that read files, and lines that include files."""
         return "".join(self._modules.values())
 
     def add(self, words: np.ndarray, width: int, *, target: Target, store: str, module: str) -> str:
@@ -101,12 +124,20 @@ class MemoryFiles:
             comes as late as that of a `hw.frozen.frozen_words.Bank`.
         """
         depth, name = len(words), f"{self._unit}_{store}_{module}"
+        where = kind(target, depth, width, read_only=True)
+        if target.block_memory is not None and where == "block":
+            # A file of other words has no module of this name, so tools refuse it.
+            name += f"_{hashlib.sha256(words.tobytes()).hexdigest()[:8]}"
+            path = f"{self.folder.name}/{self._unit}_{module}{INCLUDED}"
+            self._contents[path] = block_module(words, width, target=target, name=name).encode()
+            self._modules[name] = _include(path)
+            return name
         file = f"{self._unit}_{module}.mem"
         text = hex_file(words, width)
         # A word that is not what a memory without its file has. Where all words are 0, any will do.
         known = int(np.argmax(words.any(axis=1)))
         address_top = max(1, (depth - 1).bit_length()) - 1
-        told = style(target, depth, kind(target, depth, width, read_only=True), read_only=True)
+        told = style(target, depth, where, read_only=True)
         attributes = "".join(f'(* {key} = "{value}" *) ' for key, value in told.items())
         registered = f"  reg [{address_top}:0] address = 0;\n" if target.fast else ""
         digits = -(-width // 4)

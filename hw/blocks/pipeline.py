@@ -44,6 +44,11 @@ def adder_tree(m: Module, terms: Sequence[Value], total: Shape, radix: int) -> V
     return terms[0]
 
 
+def exceeds(one: Value, other: Value) -> Value:
+    """Whether ``one > other``: the sign of a difference, which is a single chain of carries."""
+    return (other - one)[-1]
+
+
 class Counter:
     """Counts 0 to ``size - 1`` and around whenever ``enable``.
 

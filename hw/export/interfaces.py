@@ -61,6 +61,11 @@ class Interfaces:
     buses: Sequence[Bus]
 
 
+def kind(manifest: Mapping[str, Any]) -> str:
+    """What the manifest is of, as users call it."""
+    return "network" if "steps" in manifest else "unit"
+
+
 def interfaces(manifest: Mapping[str, Any]) -> Interfaces:
     """The interfaces of a manifest's ``ports``. A port may belong to no interface.
 

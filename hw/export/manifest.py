@@ -12,7 +12,7 @@ from amaranth.lib import wiring
 from golden.contract.ranges import Range
 from golden.contract.streams import Payload
 from hw.blocks.memory import kind
-from hw.blocks.memory_file import MemoryFiles, MemoryFolder
+from hw.blocks.memory_file import INCLUDED, MemoryFiles, MemoryFolder
 from hw.plan.config_file import config_fields
 from hw.plan.shapes import Shapes
 from hw.plan.weight_layout import bank_members, image_beats, image_layout
@@ -97,8 +97,13 @@ def manifest(unit: Unit, ports: wiring.Signature, files: MemoryFiles | None) -> 
 
 
 def memory_files(folder: MemoryFolder, paths: Iterable[str]) -> dict[str, Any]:
-    """The files that the Verilog reads, by path relative to it, and the macro that names their folder."""
-    return {"macro": folder.macro, "folder": folder.name, "files": list(paths)}
+    """The files that the Verilog reads or includes, by path relative to it.
+
+    The macro names the folder of those that are read. It is left out where all are included.
+    """
+    files = list(paths)
+    macro = {} if all(path.endswith(INCLUDED) for path in files) else {"macro": folder.macro}
+    return {**macro, "folder": folder.name, "files": files}
 
 
 def port_entry(name: str, member: wiring.Member) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from amaranth.back import rtlil
 from amaranth.hdl import ClockDomain
 
 from golden.support.cache import tool_environment
-from hw.blocks.memory_file import MemoryFiles, MemoryFolder
+from hw.blocks.memory_file import INCLUDED, MemoryFiles, MemoryFolder
 from hw.export.axi_ports import axi_unit
 from hw.export.manifest import manifest
 from hw.plan.config import UnitConfig
@@ -88,18 +88,29 @@ def generate(
         missing_domain=lambda name: ClockDomain(name, reset_less=True),
     )
     text = write_verilog(rtlil.convert(top, name=config.name, emit_src=False), lane)
-    if files is not None and files.contents:
-        text = files.folder.default + text + files.verilog
-    if config.target.lane_registers:
-        # These modules hold copies of registers, near to what reads them. Synthesis must not merge the copies.
-        kept = rf"^module (?={config.name}_lane\(|{config.name}_weights_\w+ \()"
-        text = re.sub(kept, '(* keep_hierarchy = "yes" *)\nmodule ', text, flags=re.MULTILINE)
+    memories: dict[str, bytes] = {}
+    if files is not None:
+        text = files.default + text + files.verilog
+        for path, content in files.contents.items():
+            is_verilog = path.endswith(INCLUDED)
+            memories[path] = _keep_copies(config, content.decode()).encode() if is_verilog else content
     return Core(
         config=config,
-        verilog=_header(shapes) + lint_pragmas() + text,
+        verilog=_header(shapes) + lint_pragmas() + _keep_copies(config, text),
         manifest=manifest(top.unit, top.signature, files),
-        memories={} if files is None else files.contents,
+        memories=memories,
     )
+
+
+def _keep_copies(config: UnitConfig, text: str) -> str:
+    """``text`` with a mark at modules that hold copies of registers, near to what reads them.
+
+    Synthesis must not merge the copies.
+    """
+    if not config.target.lane_registers:
+        return text
+    kept = rf"^module (?={config.name}_lane\(|{config.name}_weights_\w+ \()"
+    return re.sub(kept, '(* keep_hierarchy = "yes" *)\nmodule ', text, flags=re.MULTILINE)
 
 
 def write_verilog(*designs: str) -> str:

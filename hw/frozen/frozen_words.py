@@ -43,7 +43,7 @@ class FrozenWords:
     ) -> Value:
         payload = Payload(lanes=values.shape[1], bits=element.width, signed=element.signed)
         packed, width = payload.pack(values), payload.lanes * payload.bits
-        if len(packed) > 1 and self._files is not None and self._in_file(store, width):
+        if len(packed) > 1 and self._files is not None and store.bits > 8 * MOST_INLINE:
             return self._from_file(m, store, packed, width, skew=skew, module=module, name=name, files=self._files)
         content = [int.from_bytes(word, "little") for word in packed]
         if len(content) == 1:
@@ -51,12 +51,6 @@ class FrozenWords:
         m.submodules[module] = part = Bank(content, width, target=self._target, name=name)
         m.d.comb += part.i_address.eq(delay(m, store.i_address, skew))
         return part.o_word
-
-    def _in_file(self, store: Any, width: int) -> bool:
-        """Whether a bank's words of ``width`` bits go to a file. A named block RAM has its words in parameters."""
-        named = self._target.block_memory is not None
-        in_block = memory.kind(self._target, store.depth, width, read_only=True) == "block"
-        return bool(store.bits > 8 * MOST_INLINE) and not (named and in_block)
 
     def _from_file(
         self,

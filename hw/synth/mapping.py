@@ -9,6 +9,7 @@ from pathlib import Path
 
 from golden.support.cache import cached
 from golden.support.cli import sha256_of, write_files
+from hw.blocks.memory_file import whole_verilog
 from hw.export.network_verilog import NetworkCore
 from hw.export.verilog import Core
 from hw.synth.netlist import Netlist
@@ -61,7 +62,7 @@ def _script(core: Core | NetworkCore) -> str:
     Synthesis' last named step is left out. It would give tool-made names to nets that have none.
     """
     parts = parts_of(core)
-    modules = re.findall(r"^module (\w+)", core.verilog, re.MULTILINE)
+    modules = re.findall(r"^module (\w+)", whole_verilog(core.verilog, core.memories), re.MULTILINE)
     commands = [
         f"read_verilog {_VERILOG}",
         "proc",

@@ -7,8 +7,9 @@ state to reset and no enable.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
+import numpy as np
 from amaranth.hdl import ClockSignal, Const, Instance, Module, Signal, Value, signed
 
 #: Makes ``(sum, hand-on)`` of ``a * b + chain``. The hand-on only means something to the next DSP of a cascade.
@@ -92,6 +93,11 @@ def dsp48e2(m: Module, a: Value, b: Value, chain: Value | None) -> tuple[Value, 
 DSPS: Mapping[str, Dsp] = {"MULT18X18D": mult18x18d, "DSP48E1": dsp48e1, "DSP48E2": dsp48e2}
 
 
+_DIGITS = np.frombuffer(b"0123456789abcdef", np.uint8)
+#: What an instance in a text, or in a module of Amaranth, is connected to.
+Net = TypeVar("Net")
+
+
 def dp16kd_ram(
     m: Module,
     *,
@@ -137,40 +143,62 @@ def dp16kd_rom(m: Module, *, bits: int, addresses: Sequence[Value], image: Seque
     return words
 
 
-def _dp16kd_port(port: str, bits: int, address: Value, enable: Value) -> dict[str, Any]:
-    """Clock, enables and address of a port.
+def dp16kd_inputs(
+    port: str, bits: int, address: Sequence[Net], *, clock: Net, write: Net, constants: tuple[Net, Net]
+) -> dict[str, Net]:
+    """What the inputs of port ``port`` ("A" or "B") are connected to: clock, enables, and the bits of the address.
 
     The address is left-aligned. With words of 18 bits the lowest address pins are byte enables.
+
+    Args:
+        write: whether the port writes.
+        constants: a 0 and a 1.
     """
+    zero, one = constants
     low = {18: 4, 9: 3, 4: 2, 2: 1, 1: 0}[bits]
-    ports: dict[str, Any] = {f"i_AD{port}{low + bit}": address[bit] for bit in range(min(len(address), 14 - low))}
-    ports |= {f"i_AD{port}{bit}": Const(0) for bit in range(low + len(address), 14)}
-    ports |= {f"i_AD{port}{bit}": Const(1 if bits == 18 and bit < 2 else 0) for bit in range(low)}
-    ports |= {f"i_CLK{port}": ClockSignal(), f"i_CE{port}": Const(1), f"i_OCE{port}": Const(1)}
-    ports |= {f"i_WE{port}": enable, f"i_RST{port}": Const(0), **{f"i_CS{port}{n}": Const(0) for n in range(3)}}
-    return ports
+    inputs = {f"AD{port}{low + bit}": net for bit, net in enumerate(address[: 14 - low])}
+    inputs |= {f"AD{port}{bit}": zero for bit in range(low + len(address), 14)}
+    inputs |= {f"AD{port}{bit}": one if bits == 18 and bit < 2 else zero for bit in range(low)}
+    inputs |= {f"CLK{port}": clock, f"CE{port}": one, f"OCE{port}": one}
+    inputs |= {f"WE{port}": write, f"RST{port}": zero, **{f"CS{port}{n}": zero for n in range(3)}}
+    return inputs
+
+
+def dp16kd_settings(bits: int) -> dict[str, int | str]:
+    """Parameters of a block of ``bits``-bit words that reads through its output registers, but for the words."""
+    settings: dict[str, int | str] = {f"DATA_WIDTH_{port}": bits for port in "AB"}
+    settings |= {f"REGMODE_{port}": "OUTREG" for port in "AB"} | {f"WRITEMODE_{port}": "NORMAL" for port in "AB"}
+    return settings | {f"CSDECODE_{port}": "0b000" for port in "AB"} | {"RESETMODE": "SYNC", "GSR": "AUTO"}
+
+
+def dp16kd_words(bits: int, image: Sequence[int] | np.ndarray) -> dict[str, str]:
+    """Parameters of a block with the words of ``image``, each as 80 hexadecimal digits; those that are 0 are left out.
+
+    Word ``n`` lies where the address ``n`` finds it.
+    """
+    # The block has 1,024 units of 18 bits, each two bytes of nine bits. Narrow words fill eight bits of a byte.
+    per_byte = max(1, 8 // bits)
+    shifts = [9 * byte + bits * place for byte in range(18 // max(bits, 9)) for place in range(per_byte)]
+    padded = np.zeros(1024 * len(shifts), np.int32)
+    padded[: len(image)] = image
+    units = padded.reshape(64, 16, len(shifts)) @ (1 << np.array(shifts, np.int32))
+    # Each unit takes 20 bits of the text, the two highest of which stay 0. The first unit is the last in it.
+    digits = _DIGITS[units[:, ::-1, np.newaxis] >> np.arange(16, -1, -4) & 15]
+    taken = np.flatnonzero(units.any(axis=1)).tolist()
+    return {f"INITVAL_{row:02X}": digits[row].tobytes().decode() for row in taken}
+
+
+def _dp16kd_port(port: str, bits: int, address: Value, enable: Value) -> dict[str, Any]:
+    nets = [address[bit] for bit in range(len(address))]
+    inputs = dp16kd_inputs(port, bits, nets, clock=ClockSignal(), write=enable, constants=(Const(0), Const(1)))
+    return {f"i_{name}": net for name, net in inputs.items()}
 
 
 def _dp16kd_parameters(bits: int, image: Sequence[int]) -> dict[str, Any]:
-    """Parameters of a block; word ``n`` of ``image`` lies where the address ``n`` finds it."""
-    # The block has 1,024 units of 18 bits, each two bytes of nine bits. Narrow words fill eight bits of a byte.
-    units = [0] * 1024
-    for index, word in enumerate(image):
-        if bits == 18:
-            units[index] |= word
-        else:
-            per_byte = max(1, 8 // bits)
-            byte, place = divmod(index, per_byte)
-            units[byte // 2] |= word << (9 * (byte % 2) + bits * place)
-    parameters: dict[str, Any] = {f"p_DATA_WIDTH_{port}": bits for port in "AB"}
-    parameters |= {f"p_REGMODE_{port}": "OUTREG" for port in "AB"} | {f"p_WRITEMODE_{port}": "NORMAL" for port in "AB"}
-    parameters |= {f"p_CSDECODE_{port}": "0b000" for port in "AB"} | {"p_RESETMODE": "SYNC", "p_GSR": "AUTO"}
-    for row in range(64):
-        # Each unit takes 20 bits of the text, the two highest of which stay 0.
-        value = sum(unit << 20 * place for place, unit in enumerate(units[16 * row : 16 * row + 16]))
-        if value:
-            parameters[f"p_INITVAL_{row:02X}"] = Const(value, 320)
-    return parameters
+    settings = dp16kd_settings(bits) | {
+        name: Const(int(word, 16), 320) for name, word in dp16kd_words(bits, image).items()
+    }
+    return {f"p_{name}": value for name, value in settings.items()}
 
 
 def _extended(m: Module, value: Value, width: int, name: str) -> Signal:

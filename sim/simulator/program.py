@@ -15,6 +15,7 @@ from xml.etree import ElementTree
 
 from golden.support.cache import cached
 from golden.support.cli import UserError, replacing, sha256_of, write_files
+from hw.blocks.memory_file import whole_verilog
 from sim.simulator.simulators import DUMP, PRIMITIVES, SIM, TIMESCALE, VISIBLE, Simulator
 
 #: The file that a unit is compiled from.
@@ -108,7 +109,8 @@ class Program:
             waves: whether `run` is to record waveforms.
             coverage: whether `run` is to leave `sim.simulator.simulators.COVERAGE_FILE` in its folder.
         """
-        others = [path for name, path in PRIMITIVES.items() if re.search(rf"\b{name}\b", unit.verilog)]
+        whole = whole_verilog(unit.verilog, unit.memories)
+        others = [path for name, path in PRIMITIVES.items() if re.search(rf"\b{name}\b", whole)]
         if bench.source:
             others.append(SIM / bench.source)
         parameters = parameters or {}
@@ -116,6 +118,7 @@ class Program:
         top = bench.top or name
 
         def make(folder: Path) -> None:
+            write_files(folder, unit.memories)  # some are compiled, programs read the others when they run
             (folder / UNIT_FILE).write_text(verilog)
             for path in others:
                 shutil.copy(path, folder)
@@ -129,7 +132,6 @@ class Program:
                 optimise=bench.optimise,
                 folder=folder,
             )
-            write_files(folder, unit.memories)  # programs read them when they run
 
         texts = [verilog, *(path.read_text() for path in (*others, VISIBLE, DUMP))]
         options = [str(sorted(parameters.items())), str(waves and TIMESCALE), str(coverage), str(bench.optimise)]

@@ -306,10 +306,10 @@ def find_simulator(name: str) -> Simulator:
 
 
 def _keep(folder: Path, *names: str) -> None:
-    """Remove all files in ``folder`` but those of these names."""
+    """Remove all files in ``folder`` but those of these names, and those in folders."""
     kept = {folder / name for name in names}
     for file in folder.iterdir():
-        if file not in kept:
+        if file not in kept and (file.is_symlink() or not file.is_dir()):
             file.unlink()
 
 

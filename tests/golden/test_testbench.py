@@ -20,10 +20,13 @@ from golden.contract.layer import Layer
 from golden.contract.layer_file import write_layer
 from golden.contract.network.builder import NetworkBuilder
 from golden.contract.network.layer import LayerStep
-from golden.contract.network.network import IMAGE
+from golden.contract.network.linear import Linear
+from golden.contract.network.network import IMAGE, IntegerNetwork
 from golden.contract.network.network_file import write_network
 from golden.contract.ports import ports
+from golden.layers import DEFAULT, load_model
 from golden.layers.random_layer import random_layer
+from hw import build
 from hw.export.verilog import generate
 from hw.plan.config import UnitConfig
 from sim.tests.support import installed
@@ -72,6 +75,12 @@ def wrong_unit() -> str:
     return generate(UnitConfig(layer=dataclasses.replace(layer(), conv_weight=weights), folding=FOLDING)).verilog
 
 
+def built(folder: Path, *options: str) -> str:
+    """The Verilog of what `hw.build` makes of ``options``."""
+    assert build.main([*options, "--out", str(folder / "rtl")]) == 0
+    return (folder / "rtl" / "xvolution.v").read_text()
+
+
 def write_bench(folder: Path, *options: str) -> None:
     write_layer(folder / "layer.npz", layer())
     chosen = ["--simd", str(FOLDING.simd), "--pe", str(FOLDING.pe), "--frames", str(FRAMES)]
@@ -105,6 +114,28 @@ def test_the_bench_of_a_network_checks_its_ports(tmp_path: Path) -> None:
     assert vectors.main([str(tmp_path / "network.npz"), "--out", str(tmp_path), *options]) == 0
     assert run(tmp_path, right_unit()) == (0, "PASS: 3 frames, 36 beats\n")
     assert WRONG_BEAT.match(run(tmp_path, wrong_unit())[1])
+
+
+@thorough
+def test_the_bench_of_a_whole_network(tmp_path: Path) -> None:
+    """The default network, as both commands make it by default: right, with digits mixed up, and one that hangs."""
+    assert vectors.main(["--out", str(tmp_path), "--frames", "5"]) == 0
+    assert run(tmp_path, built(tmp_path)) == (0, "PASS: 5 frames, 5 beats\n")
+
+    digits = load_model(DEFAULT)
+    assert isinstance(digits, IntegerNetwork)
+    (head,) = (step for step in digits.steps if isinstance(step, Linear))
+    mixed = dataclasses.replace(head, weight=head.weight[::-1], bias=head.bias[::-1])
+    steps = tuple(mixed if step is head else step for step in digits.steps)
+    write_network(tmp_path / "mixed.npz", dataclasses.replace(digits, steps=steps))
+    right = int(np.load(tmp_path / "expected.npy").ravel()[0])
+    status, said = run(tmp_path, built(tmp_path, str(tmp_path / "mixed.npz")))
+    assert status == 1
+    assert said.startswith(f"FAIL: beat 0 of frame 0 is {9 - right:02x}, expected is {right:02x}\n")
+
+    verilog, count = re.subn(r"assign m_axis_tvalid = [^;]*;", "assign m_axis_tvalid = 0;", built(tmp_path))
+    status, said = run(tmp_path, verilog)
+    assert count and status == 1 and said.startswith("FAIL: the network hangs after 0 of 5 output beats\n")
 
 
 def test_the_bench_of_a_network_is_as_patient_as_its_work_is_long(tmp_path: Path) -> None:

@@ -95,6 +95,18 @@ def test_folding_files_that_are_no_object(refuse: Refuse, network: Path, tmp_pat
     assert refuse(str(network), "--folding", str(file)).startswith(f"error: folding file {file}: ")
 
 
+def test_a_network_is_called_a_network(network: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = ["--out", str(tmp_path)]
+    assert build.main(["tiny", "--reloadable", *out]) == 0
+    (tmp_path / "xvolution.h").unlink()
+    assert build.main([str(network), *out]) == 0
+    gone = "xvolution.rdl, xvolution_registers.md, xvolution_registers.html"
+    assert f"removed, as this network has none: {gone}\n" in capsys.readouterr().out
+    assert "<spirit:description>X-volution network for target generic" in (tmp_path / "component.xml").read_text()
+    assert "display_name {X-volution network} $core" in (tmp_path / "package_ip.tcl").read_text()
+    assert "description: X-volution network of" in (tmp_path / "xvolution.core").read_text()
+
+
 def test_manifest_and_the_way_back_of_a_folding(network: Path, tmp_path: Path) -> None:
     """What ``--write-folding`` writes gives the same Verilog, from a folder whose name has a space."""
     first, second, file = tmp_path / "a b", tmp_path / "c", tmp_path / "f g.json"

@@ -19,7 +19,7 @@ from amaranth.lib.wiring import In, Out
 
 from hw.blocks import outlet
 from hw.blocks.outlet import Outlet
-from hw.blocks.pipeline import Counter, delay, index_shape
+from hw.blocks.pipeline import Counter, delay, exceeds, index_shape
 from hw.network.beat import Beat
 from hw.network.node import Times, one_a_cycle
 
@@ -117,7 +117,7 @@ class _Argmax(wiring.Component):
         while len(found) > 1:
             better = []
             for one, other in zip(found[::2], found[1::2], strict=False):
-                larger = delay(m, _exceeds(other[0], one[0]), 1)
+                larger = delay(m, exceeds(other[0], one[0]), 1)
                 pairs = zip(one, other, strict=True)
                 value, lane = (delay(m, Mux(larger, delay(m, b, 1), delay(m, a, 1)), 1) for a, b in pairs)
                 better.append((value, lane))
@@ -134,7 +134,7 @@ class _Argmax(wiring.Component):
         result = Signal(node.outputs[0].shape, reset_less=True)
         wins, won = Signal(name="wins"), Signal(name="won")
         before = delay(m, value, 1)
-        exceeds_before, exceeds_largest = (delay(m, _exceeds(value, other), 1) for other in (before, largest))
+        exceeds_before, exceeds_largest = (delay(m, exceeds(value, other), 1) for other in (before, largest))
         m.d.comb += wins.eq(
             delay(m, known, 1, reset_less=False) & (delay(m, first, 1) | Mux(won, exceeds_before, exceeds_largest))
         )
@@ -143,8 +143,3 @@ class _Argmax(wiring.Component):
         with m.If(wins):
             m.d.sync += [largest.eq(before), result.eq(index)]
         return result
-
-
-def _exceeds(one: Value, other: Value) -> Value:
-    """Whether ``one > other``: the sign of a difference, which is a single chain of carries."""
-    return (other - one)[-1]

@@ -27,7 +27,7 @@ from golden.contract.ranges import Range
 from hw.blocks import memory
 from hw.blocks.memory import random_access
 from hw.blocks.outlet import LATENCY, Outlet
-from hw.blocks.pipeline import Counter, delay
+from hw.blocks.pipeline import Counter, delay, exceeds
 from hw.network.beat import Beat
 from hw.network.node import Times, one_a_cycle
 from hw.targets.families import Target
@@ -276,7 +276,7 @@ class _Component(wiring.Component):
 
     def _with_earlier(self, element: Value, earlier: Value, going_on: Value) -> Value:
         if self._reduce.operation == "max":
-            return Mux(going_on & (earlier > element), earlier, element)
+            return Mux(going_on & exceeds(earlier, element), earlier, element)
         return element + Mux(going_on, earlier, 0)
 
     def _move_up(self, m: Module, places: data.View, closes: Value) -> data.View:

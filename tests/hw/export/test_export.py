@@ -64,7 +64,18 @@ def with_control() -> dict[str, Any]:
     return manifest_with(*stream, ready, *lite, port("irq", "output", 1), port("busy", "output", 1))
 
 
-MANIFESTS = {"generic": lambda: unit().manifest, "xcup": lambda: unit("xcup").manifest, "with_control": with_control}
+def with_memory_files() -> dict[str, Any]:
+    """A unit with files that its Verilog reads, and one that it includes."""
+    files = [f"xvolution_memory/xvolution_{name}" for name in ("weights_0.v", "biases_0.mem", "biases_1.mem")]
+    return manifest_with() | {"memory_files": {"macro": "XVOLUTION_MEMORY_DIR", "folder": "", "files": files}}
+
+
+MANIFESTS = {
+    "generic": lambda: unit().manifest,
+    "xcup": lambda: unit("xcup").manifest,
+    "with_control": with_control,
+    "with_memory_files": with_memory_files,
+}
 every_manifest = pytest.mark.parametrize("name", MANIFESTS)
 
 
@@ -224,7 +235,7 @@ def test_fusesoc_takes_a_unit_of_primitives(tmp_path: Path) -> None:
 #: Stands in for Vivado: notes every command, and says of each interface that it is not there yet.
 STAND_IN = """
 set calls {}
-foreach command {create_project add_files set_property current_fileset close_project ipx::package_project
+foreach command {create_project add_files get_files set_property current_fileset close_project ipx::package_project
         ipx::current_core ipx::infer_bus_interface ipx::associate_bus_interfaces ipx::add_bus_parameter
         ipx::create_xgui_files ipx::update_checksums ipx::check_integrity ipx::save_core
         ipx::get_bus_interfaces ipx::get_bus_parameters} {

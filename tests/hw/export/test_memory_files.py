@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
+import sys
 import tempfile
 from functools import cache
 from pathlib import Path
@@ -22,8 +24,10 @@ from golden.contract.layer import Layer
 from golden.contract.layer_file import write_layer
 from golden.contract.streams import Payload
 from golden.layers.random_layer import random_layer
+from golden.support.cli import write_files
 from hw import build
-from hw.blocks.memory_file import MOST_INLINE
+from hw.blocks.memory_file import MOST_INLINE, whole_verilog
+from hw.build import unit_files
 from hw.estimate.estimate import estimate
 from hw.export.fusesoc import core_file
 from hw.export.ipxact import SPIRIT, component
@@ -38,7 +42,7 @@ from hw.synth.toolchain import YOSYS, ToolError
 from hw.targets.families import TARGETS
 from sim.bulk.simulate import simulate
 from sim.tests.support import installed
-from tests.support.places import UNIT_FILES
+from tests.support.places import ROOT, UNIT_FILES
 from tests.support.tiers import thorough
 
 TIMEOUT = 300
@@ -101,15 +105,40 @@ def test_few_words_stand_in_the_verilog() -> None:
     assert not large(inline=True).memories and "$readmemh" not in large(inline=True).verilog
 
 
-def test_a_named_block_has_its_words_in_the_verilog() -> None:
+def test_a_named_block_has_its_words_in_a_file_that_is_included() -> None:
     """An ECP5's block RAM, whose output register only an instance has, takes them as parameters."""
-    assert not large("ecp5").memories
-    assert "DP16KD" in large("ecp5").verilog
-    # A memory of a few wide words is in LUTs, and its words in a file.
+    core, whole = large("ecp5"), large("ecp5", inline=True)
+    assert "INITVAL" not in core.verilog and "$readmemh" not in core.verilog
+    assert [f'`include "{path}"' for path in core.memories] == core.verilog.splitlines()[-len(core.memories) :]
+    words = re.compile(r"\.INITVAL_..\(320'h[0-9a-f]{80}\)")
+    assert sorted(words.findall(whole_verilog(core.verilog, core.memories))) == sorted(words.findall(whole.verilog))
+    shapes = Shapes(core.config)
+    names = {path: rf"xvolution_weights_{Path(path).stem.removeprefix('xvolution_')}" for path in core.memories}
+    assert len(names) == shapes.lanes * len(bank_members(shapes))
+    for path, name in names.items():
+        [module] = re.findall(r'^\(\* keep_hierarchy = "yes" \*\)\nmodule (\w+) ', core.memories[path].decode(), re.M)
+        assert re.fullmatch(rf"{name}_[0-9a-f]{{8}}", module) and core.verilog.count(module) == 1
+    assert core.manifest["memory_files"] == {"folder": "xvolution_memory", "files": list(core.memories)}
+
+
+def test_files_of_other_words_have_other_modules() -> None:
+    """So that no tool takes a file of another build."""
+    layer = large_layer()
+    weights = layer.conv_weight.copy()
+    weights[-1, -1] = -weights[-1, -1]
+    changed = Layer(**{**vars(layer), "conv_weight": weights})
+    core, other = large("ecp5"), generate(UnitConfig(layer=changed, folding=FOLDING, target=TARGETS["ecp5"]))
+    different = [path for path, content in core.memories.items() if other.memories[path] != content]
+    assert different == ["xvolution_memory/xvolution_weights_1_1.v"]
+    modules = [re.findall(r"^module (\w+)", build.memories[different[0]].decode(), re.M) for build in (core, other)]
+    assert modules[0] != modules[1]
+
+
+def test_few_wide_words_are_read_from_files_on_every_target() -> None:
+    """Such a memory is in LUTs."""
     few = large("ecp5", simd=8, pe=16)
     assert "DP16KD" not in few.verilog and few.memories
-    text = few.verilog
-    reading = [module for module in text.split("endmodule") if "$readmemh" in module]
+    reading = [module for module in few.verilog.split("endmodule") if "$readmemh" in module]
     assert all('(* keep_hierarchy = "yes" *)\nmodule xvolution_weights_weights_' in module for module in reading)
 
 
@@ -128,21 +157,25 @@ def test_a_unit_of_a_design_has_its_files_in_the_design_s_folder() -> None:
 # --- files on disk ---
 
 
-def test_build_writes_them_and_takes_them_away(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    out = built(tmp_path)
+@pytest.mark.parametrize(("target", "way"), [("generic", "$readmemh"), ("ecp5", "`include")])
+def test_build_writes_them_and_takes_them_away(
+    target: str, way: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = built(tmp_path, "--target", target)
     memory = out / "xvolution_memory"
-    names = [f"xvolution_memory/xvolution_weights_{lane}.mem" for lane in range(2)]
+    names = list(large(target).memories)
     assert sorted(path.name for path in out.iterdir()) == sorted([*UNIT_FILES, "xvolution_memory"])
     manifest = json.loads((out / "xvolution.json").read_text())
     assert manifest["memory_files"]["files"] == names
     for name in names:
         assert manifest["files"][name] == hashlib.sha256((out / name).read_bytes()).hexdigest()
-    assert "2 files in xvolution_memory" in capsys.readouterr().out.replace("\n", " ")
-    (memory / "xvolution_weights_1.mem").write_text("changed\n")
-    built(tmp_path, "--inline")
-    assert [path.name for path in memory.iterdir()] == ["xvolution_weights_1.mem"], "it was changed"
-    built(tmp_path)
-    built(tmp_path, "--inline")
+    said = f"for {way}, {len(names)} files in xvolution_memory"
+    assert said in capsys.readouterr().out.replace("\n", " ")
+    (out / names[-1]).write_text("changed\n")
+    built(tmp_path, "--inline", "--target", target)
+    assert [path for path in memory.iterdir()] == [out / names[-1]], "it was changed"
+    built(tmp_path, "--target", target)
+    built(tmp_path, "--inline", "--target", target)
     assert not memory.exists()
     assert "memory_files" not in json.loads((out / "xvolution.json").read_text())
 
@@ -177,12 +210,33 @@ def test_other_tools_are_told(tmp_path: Path) -> None:
         assert f"add_files -norecurse [file join $here {name}]\n" in packaging_script(manifest)
 
 
+def test_other_tools_are_told_what_is_included(tmp_path: Path) -> None:
+    core = large("ecp5")
+    described = ElementTree.fromstring(component(core.manifest)).iter(f"{{{SPIRIT}}}file")
+    fields = ("name", "fileType", "isIncludeFile")
+    kinds = [tuple(file.findtext(f"{{{SPIRIT}}}{field}") for field in fields) for file in described]
+    own = ("xvolution.v", "verilogSource", None)
+    assert kinds == [own, *((path, "verilogSource", "true") for path in core.memories)]
+    for path in core.memories:
+        assert f"set_property file_type {{Verilog Header}} [get_files [file join $here {path}]]\n" in packaging_script(
+            core.manifest
+        )
+    write_files(tmp_path / "core", unit_files(core))
+    own = {"HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path)}
+    fusesoc = [sys.executable, "-m", "fusesoc.main", "--cores-root", "core", "run", "--setup", "--tool", "icarus"]
+    command = [*fusesoc, "xvolution:units:xvolution:1.0"]
+    done = subprocess.run(command, cwd=tmp_path, env=os.environ | own, capture_output=True, text=True, timeout=TIMEOUT)
+    assert done.returncode == 0, done.stderr
+    [work] = {path.parent for path in tmp_path.glob("build/**/*.scr")}
+    assert {str(path.relative_to(work)) for path in work.glob("**/*.v")} >= set(core.memories)
+
+
 # --- tools ---
 
 
-def bench_folder(folder: Path) -> tuple[Path, Path]:
+def bench_folder(folder: Path, *options: str) -> tuple[Path, Path]:
     """The folder of a unit and its bench, and another one to work in."""
-    out, other = built(folder), folder / "other"
+    out, other = built(folder, *options), folder / "other"
     other.mkdir()
     lanes = ["--simd", str(FOLDING.simd), "--pe", str(FOLDING.pe)]
     assert vectors.main([str(folder / "layer.npz"), "--out", str(out), "--frames", "2", *lanes]) == 0
@@ -219,6 +273,49 @@ def test_icarus_reads_them_from_any_directory(tmp_path: Path) -> None:
     assert "`XVOLUTION_MEMORY_DIR xvolution_memory has no xvolution_weights_0.mem of this build" in said
 
 
+def models(target: str) -> list[str]:
+    """Files with the models of a target's primitives."""
+    names = (TARGETS[target].dsp, TARGETS[target].block_memory)
+    return [str(ROOT / "sim" / "primitives" / f"{name}.v") for name in names if name is not None]
+
+
+def test_icarus_includes_them_from_any_directory(tmp_path: Path) -> None:
+    installed("icarus")
+    out, other = bench_folder(tmp_path, "--target", "ecp5")
+    sources = [str(out / "testbench.v"), str(out / "xvolution.v"), *models("ecp5")]
+    passed = (0, "PASS: 2 frames, 128 beats\n")
+    for told in ([f"-I{out}"], ["-grelative-include"]):
+        assert call(other, "iverilog", *told, "-o", "bench", *sources) == (0, "")
+        assert call(other, "vvp", "-n", "bench") == passed
+    # Beside the Verilog nobody need say where they are.
+    assert call(out, "iverilog", "-o", "bench", *sources)[0] == 0
+    assert call(out, "vvp", "-n", "bench") == passed
+    # Elsewhere there is no program without its words, nor one with those of another build.
+    status, said = call(other, "iverilog", "-o", "none", *sources)
+    assert status != 0 and "Include file xvolution_memory/xvolution_weights_0_0.v not found" in said
+    file = out / "xvolution_memory" / "xvolution_weights_0_0.v"
+    file.write_text(
+        re.sub("module xvolution_weights_weights_0_0_[0-9a-f]{8}", "module of_another_build", file.read_text())
+    )
+    status, said = call(out, "iverilog", "-o", "none", *sources)
+    assert status != 0 and "Unknown module type: xvolution_weights_weights_0_0_" in said
+
+
+@thorough
+def test_verilator_includes_them_from_any_directory(tmp_path: Path) -> None:
+    installed("verilator")
+    out, other = bench_folder(tmp_path, "--target", "ecp5")
+    sources = [str(out / "testbench.v"), str(out / "xvolution.v"), *models("ecp5")]
+    status, said = call(other, "verilator", *VERILATOR, "-Mdir", "told", f"-I{out}", *sources)
+    assert status == 0, said
+    status, said = call(other, str(other / "told" / "Vxvolution_testbench"))
+    assert status == 0 and "PASS: 2 frames, 128 beats" in said, said
+    lint = ["verilator", "--lint-only", "--timing", "-Wno-fatal", "--top-module", "xvolution_testbench"]
+    assert call(other, *lint, "--relative-includes", *sources)[0] == 0
+    status, said = call(other, *lint, *sources)
+    assert status != 0 and "Cannot find include file: 'xvolution_memory/xvolution_weights_0_0.v'" in said
+
+
 @thorough
 def test_verilator_reads_them_from_any_directory(tmp_path: Path) -> None:
     installed("verilator")
@@ -235,12 +332,14 @@ def test_verilator_reads_them_from_any_directory(tmp_path: Path) -> None:
     assert "XVOLUTION_MEMORY_DIR xvolution_memory has no xvolution_weights_0.mem of this build" in said
 
 
-@pytest.mark.parametrize("target", ["generic", "xc7"])
+@pytest.mark.parametrize("target", ["generic", "xc7", "ecp5"])
 def test_verilator_has_no_objections(target: str, tmp_path: Path) -> None:
     path = tmp_path / "xvolution.v"
-    path.write_text(large(target).verilog)
-    models = [] if target == "generic" else ["-y", str(Path("sim/primitives").resolve()), "-Wno-fatal"]
-    status, said = call(tmp_path, "verilator", "--lint-only", "-Wall", *models, "--top-module", "xvolution", str(path))
+    write_files(tmp_path, {path.name: large(target).verilog, **large(target).memories})
+    primitives = [] if target == "generic" else ["-y", str(Path("sim/primitives").resolve()), "-Wno-fatal"]
+    status, said = call(
+        tmp_path, "verilator", "--lint-only", "-Wall", *primitives, "--top-module", "xvolution", str(path)
+    )
     assert status == 0, said
     assert "_weights_weights_" not in said
 
@@ -269,8 +368,26 @@ def test_yosys_reads_them_from_any_directory() -> None:
 
 
 @thorough
+def test_yosys_includes_them_from_any_directory() -> None:
+    """It looks beside the file that includes them, and need not be told. This Yosys does not see /tmp."""
+    with tempfile.TemporaryDirectory(dir=Path.home()) as scratch:
+        folder = Path(scratch)
+        (folder / "other").mkdir()
+        core = large("ecp5")
+        write_files(folder, {"xvolution.v": core.verilog, **core.memories})
+        YOSYS.run("-q", "-p", "read_verilog ../xvolution.v; write_rtlil out.il", folder=folder / "other")
+        text = (folder / "other" / "out.il").read_text()
+        inline = re.findall(r"\.INITVAL_..\(320'h([0-9a-f]{80})\)", large("ecp5", inline=True).verilog)
+        read = re.findall(r"parameter \\INITVAL_.. 320'([01]{320})", text)
+        assert sorted(int(word, 2) for word in read) == sorted(int(word, 16) for word in inline)
+        shutil.rmtree(folder / "xvolution_memory")
+        with pytest.raises(ToolError, match="xvolution_weights_0_0"):
+            YOSYS.run("-q", "-p", "read_verilog ../xvolution.v", folder=folder / "other")
+
+
+@thorough
 @pytest.mark.parametrize("simulator", ["verilator", "icarus"])
-@pytest.mark.parametrize("target", ["generic", "xcup"])
+@pytest.mark.parametrize("target", ["generic", "xcup", "ecp5"])
 def test_units_with_and_without_files_do_the_same(target: str, simulator: str) -> None:
     """Bit for bit and cycle for cycle as predicted."""
     installed(simulator)
@@ -296,12 +413,19 @@ def test_programs_of_other_words_are_other_programs() -> None:
 
 
 @thorough
-@pytest.mark.parametrize("target", ["xc7", "xcup", "ecp5"])
-def test_synthesis_makes_the_same_of_them(target: str) -> None:
+@pytest.mark.parametrize(
+    ("target", "simd", "pe"),
+    [
+        pytest.param("xc7", 1, 2, id="xc7"),
+        pytest.param("xcup", 1, 2, id="xcup"),
+        pytest.param("ecp5", 8, 16, id="ecp5 LUTs"),
+        pytest.param("ecp5", 1, 2, id="ecp5 blocks"),
+    ],
+)
+def test_synthesis_makes_the_same_of_them(target: str, simd: int, pe: int) -> None:
     """As many cells and block RAMs as of words in the Verilog, and the block RAMs that the estimate says."""
-    lanes = {"simd": 8, "pe": 16} if target == "ecp5" else {"simd": 1, "pe": 2}
-    core = large(target, **lanes)
+    core = large(target, simd=simd, pe=pe)
     assert core.memories
-    areas = [total_area(map_to_cells(unit)) for unit in (core, large(target, inline=True, **lanes))]
+    areas = [total_area(map_to_cells(unit)) for unit in (core, large(target, inline=True, simd=simd, pe=pe))]
     assert areas[0] == areas[1]
     assert areas[0].bram == estimate(core.config).bram
