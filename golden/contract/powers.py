@@ -12,6 +12,12 @@ def nearest_power(values: np.ndarray) -> np.ndarray:
     return np.exp2(np.rint(np.log2(values)))
 
 
+def least_power(values: np.ndarray) -> np.ndarray:
+    """For each positive real number the smallest power of two that is not below it: float64 of the same shape."""
+    fractions, exponents = np.frexp(values)
+    return np.exp2(exponents - (fractions == 0.5))
+
+
 def in_lowest_terms(multipliers: np.ndarray, shift: int) -> tuple[np.ndarray, int]:
     """The same ``multipliers / 2**shift`` with the least integers: divided by a power of two that all share.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from golden.contract.powers import are_powers, in_lowest_terms, nearest_power
+from golden.contract.powers import are_powers, in_lowest_terms, least_power, nearest_power
 
 
 def test_nearest_in_logarithm() -> None:
@@ -33,3 +33,8 @@ def test_lowest_terms(multipliers: list[int], shift: int, expected: tuple[list[i
 def test_which_are_powers() -> None:
     assert are_powers(np.array([1, 2, 32768])) and are_powers([])
     assert not are_powers([1, 3]) and not are_powers([0])
+
+
+def test_not_below() -> None:
+    values = np.array([1.0, 1.0 + 2**-52, 0.75, 0.5, 3.0, 2.0**-60])
+    assert least_power(values).tolist() == [1, 2, 1, 0.5, 4, 2.0**-60]
