@@ -65,7 +65,7 @@ def activation_scale(
     if full == 0:
         what = "nowhere above 0, and the format is unsigned" if values.any() else "0 everywhere"
         raise UserError(f"calibration is {what}, which gives no scale")
-    fractions = ACTIVATION_FRACTIONS
+    fractions: np.ndarray = ACTIVATION_FRACTIONS
     if scales == "po2":
         full, fractions = float(least_power(np.array(full))), POWER_FRACTIONS
     if method == "minmax":

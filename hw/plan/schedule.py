@@ -27,7 +27,8 @@ SEARCH = 16
 class CycleModel:
     """The writer and the sequencer of one unit with ``slots`` row slots.
 
-    With ``flush_always`` a frame's last outputs never wait for the next frame, nor make use of it.
+    With ``flush_always`` a frame's last outputs never wait for the next frame, nor make use of it. Else they
+    wait for it as long as ``due`` says (`hw.plan.flush`).
 
     Attributes:
         first_output: cycle in which the last beat of the first output beat's sum is issued.
@@ -37,9 +38,14 @@ class CycleModel:
     """
 
     write_to_issue = 4
+    #: Whether it is known when the next frame's groups come, so that they can be waited for.
+    knows_next = True
 
-    def __init__(self, geometry: Geometry, *, slots: int, flush_always: bool, frames: int) -> None:
+    def __init__(
+        self, geometry: Geometry, *, slots: int, flush_always: bool, due: tuple[int, ...] = (), frames: int
+    ) -> None:
         self._geometry = geometry
+        self._due = due
         self._writer = self._make_writer(slots)
         self.first_output = -1
         self.frame_ends: list[int] = []
@@ -50,7 +56,7 @@ class CycleModel:
         for frame in range(frames):
             for q in range(self._of_frame(frame).config.out_height):
                 self._read_row(frame, q)
-            self._flush(frame + 1 if frame + 1 < frames and not flush_always else None)
+            self._flush(frame, frame + 1 if frame + 1 < frames and not flush_always else None)
 
     def _make_writer(self, slots: int) -> Writer:
         return _BeatWriter(self._geometry, slots)
@@ -82,12 +88,22 @@ class CycleModel:
         last_columns = np.minimum(np.arange(1, g.groups + 1) * c.stride, c.width) - 1
         return row[last_columns] + self.write_to_issue
 
-    def _flush(self, next_frame: int | None) -> None:
+    def _flush(self, frame: int, next_frame: int | None) -> None:
         """Complete a frame's last outputs with empty groups while the next frame's first group is not there."""
+        last_needed = self._last_needed(frame) if self._due else 0
+        number = 0
         while self._pending.any():
-            if next_frame is not None and self._available(next_frame, 0)[0] <= self._end:
+            begins = max(self._end, last_needed + self._due[number]) if self._due else self._end
+            if next_frame is not None and self._available(next_frame, 0)[0] <= begins:
                 break
-            self._push(np.array([self._end]), np.array([False]))
+            self._push(np.array([begins]), np.array([False]))
+            number += 1
+
+    def _last_needed(self, frame: int) -> int:
+        """When the last beat that a frame's outputs need is transferred."""
+        g, c = self._geometry, self._geometry.config
+        row = self._writer.row(frame * c.height + g.bottom_row(c.out_height - 1))
+        return int(row[-1]) + g.channel_beats - 1
 
     def _push(self, available: np.ndarray, starts_output: np.ndarray) -> np.ndarray:
         """Push groups, each completing the output ``lead`` groups back. Returns when each group is in the window.
@@ -126,6 +142,32 @@ class CycleModel:
         """Output positions of the frame that is not complete yet."""
         c = self._of_frame(len(self.frame_ends)).config
         return c.out_height * c.out_width
+
+
+class _Endless(CycleModel):
+    """The same for frames without end: the next frame's groups are waited for however long it takes.
+
+    Attributes:
+        due: for each frame but the last, when each group behind its last outputs came (`hw.plan.flush`).
+    """
+
+    def __init__(self, geometry: Geometry, *, slots: int, frames: int) -> None:
+        self.due: list[tuple[int, ...]] = []
+        super().__init__(geometry, slots=slots, flush_always=False, frames=frames)
+
+    def _flush(self, frame: int, next_frame: int | None) -> None:
+        if next_frame is None:
+            super()._flush(frame, None)
+            return
+        g, end, due = self._geometry, self._end, []
+        last_needed = self._last_needed(frame)
+        available = self._available(next_frame, 0)
+        for number, completes in enumerate(self._pending):
+            # A row may have fewer groups than must follow an output. What follows the first row is not looked at.
+            comes = int(available[min(number, len(available) - 1)])
+            due.append(comes - last_needed)
+            end = max(end, comes) + g.channel_beats + int(completes) * (g.output_beats - 1) * g.channel_beats
+        self.due.append(tuple(due))
 
 
 class Writer(Protocol):
@@ -183,6 +225,7 @@ class Schedule:
     Attributes:
         slots: row slots of the row store.
         flush_always: whether the sequencer should complete a frame before it starts the next.
+        due: how long it waits for the next frame's groups, see `hw.plan.flush.Flush`.
         first_output_issue: cycles from the first input transfer to the issue that completes
             the first output beat. The pipeline's latency comes on top.
         frame_cycles: cycles from a frame's last output beat to that of the next frame.
@@ -190,6 +233,7 @@ class Schedule:
 
     slots: int
     flush_always: bool
+    due: tuple[int, ...] = ()
     first_output_issue: int
     frame_cycles: int
 
@@ -211,18 +255,24 @@ def find_schedule(geometry: Geometry, model: type[CycleModel] = CycleModel) -> S
         first += max(c.stride if c.out_height > 1 else 0, frame_change) - 1
 
     # Pushing a frame's last outputs through with the next frame's first groups costs nothing.
-    # Where input and sequencer are equally busy, these groups may come a little too late in the
-    # first few frames. Then a flush after every frame makes all frames alike.
+    # Where input and sequencer are equally busy, these groups may come a little too late. Then they are
+    # waited for. Where that does not make all frames alike, a flush after every frame does.
     flush = geometry.lead * geometry.channel_beats
-    for flush_always in (False, True) if flush else (False,):
-        for slots in range(first, first + SEARCH):
-            frames = FRAMES + -(-2 * slots // c.height)
-            cycles = model(geometry, slots=slots, flush_always=flush_always, frames=frames)
+    tried = [(slots, FRAMES + -(-2 * slots // c.height)) for slots in range(first, first + SEARCH)]
+    for how in ("never", "wait", "always") if flush else ("never",):
+        if how == "wait" and not model.knows_next:
+            continue
+        for slots, frames in tried:
+            due: tuple[int, ...] = ()
+            if how == "wait":
+                due = _Endless(geometry, slots=slots, frames=frames).due[-1]
+            cycles = model(geometry, slots=slots, flush_always=how == "always", due=due, frames=frames)
             longest, shortest = max(cycles.intervals), min(cycles.intervals)
-            if longest == shortest <= target + (flush if flush_always else 0):
+            if longest == shortest <= target + (flush if how == "always" else 0):
                 return Schedule(
                     slots=slots,
-                    flush_always=flush_always,
+                    flush_always=how == "always",
+                    due=due,
                     first_output_issue=cycles.first_output,
                     frame_cycles=longest,
                 )

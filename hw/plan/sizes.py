@@ -98,7 +98,7 @@ class Sizes:
     def schedule(self) -> Schedule:
         """Row slots and cycles."""
         found = find_schedule(self.geometry, self.scope.cycle_model)
-        return found if self.flush is None else replace(found, flush_always=self.flush.always)
+        return found if self.flush is None else replace(found, flush_always=self.flush.always, due=self.flush.due)
 
     @cached_property
     def edge_columns(self) -> tuple[int, ...]:

@@ -202,7 +202,7 @@ class Sequencer(wiring.Component):
 
     @property
     def _due(self) -> tuple[int, ...]:
-        return () if self._shapes.flush is None else self._shapes.flush.due
+        return self._shapes.schedule.due
 
     def _is_due(self, m: Module, issue: Value, step: Value, ends_empty: Value) -> Signal:
         """Whether the next frame's group would be there at full rate (`hw.plan.flush`).

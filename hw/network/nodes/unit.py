@@ -116,7 +116,7 @@ class _Run:
         g, c = shapes.geometry, shapes.layer.config
         self._geometry, self._slots, self._endless = g, shapes.schedule.slots, endless
         self._always = shapes.schedule.flush_always
-        self._due = () if shapes.flush is None else shapes.flush.due
+        self._due = shapes.schedule.due
         self._arrivals = arrivals.reshape(-1, c.width, g.channel_beats)
         self._taken = np.empty_like(self._arrivals)
         self._freed: dict[int, np.ndarray] = {}

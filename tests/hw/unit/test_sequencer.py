@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import itertools
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from hw.frozen.beat_writer import Release
 from hw.frozen.input_walk import InputWalk
 from hw.frozen.positions import CountedPositions
+from hw.plan.flush import Flush
 from hw.plan.shapes import Shapes
 from hw.unit.sequencer import Sequencer
 from tests.support.components import simulate
@@ -22,6 +24,7 @@ from tests.support.units import UNITS, random_unit, unit_shapes
 PIPELINE = 6
 #: Cycles from a beat's being written to the issue that it allows, and from an entry's being popped.
 WRITE_TO_ISSUE, POP_TO_ISSUE = 3, 2
+TRANSFER_TO_WRITE = 1
 
 
 def expected_ports(shapes: Shapes, beat: Beat) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -67,15 +70,22 @@ class Run:
         self.rng = np.random.default_rng(seed)
         self.seed = seed
         self.dut = Sequencer(shapes, InputWalk(shapes), CountedPositions(shapes), fifo_depth=depth + RESERVE)
-        #: Number of empty groups between frames and behind the last one.
-        self.flushed = 0
+        #: Number of empty groups between frames and behind the last one, and of those behind the last output.
+        self.flushed = self.empty = 0
 
-    def choose(self, options: tuple[Beat, ...], written: int) -> Beat:
-        """The beat that comes next: an empty group's where the next frame's first has not arrived."""
+    def choose(self, options: tuple[Beat, ...], written: int, waited: int) -> Beat | None:
+        """The beat that comes next: an empty group's where the next frame's first has not arrived and is overdue.
+
+        Args:
+            waited: cycles since the last beat that the frame's last output needs was transferred.
+        """
         real = options[0]
-        if len(options) == 1 or (written >= beats_needed(self.config.geometry, real) and not self.flushes):
+        if real.group is not None and written >= beats_needed(self.config.geometry, real) and not self.flushes:
             return real
-        return options[1]
+        due = self.config.schedule.due
+        empty = options[-1]
+        starts = empty.group is None and empty.push and empty.channel == 0
+        return None if starts and due and waited < due[self.empty] else empty
 
     @property
     def flushes(self) -> bool:
@@ -92,6 +102,7 @@ class Run:
         entries: list[int] = []  # cycles from which outputs lie in the FIFO
         steps = schedule(g, self.frames)
         options: tuple[Beat, ...] | None = next(steps)
+        frame = 0
         late: dict[str, Any] = {"o_release": Release.NOTHING.value}
         for cycle in itertools.count():
             fits = sum(writes) < min(total, oldest + self.config.schedule.slots * row)
@@ -102,7 +113,10 @@ class Run:
 
             written = sum(writes[: max(0, cycle - WRITE_TO_ISSUE + 1)])
             credit = self.depth + sum(pops[: max(0, cycle - POP_TO_ISSUE + 1)]) - counted
-            beat = self.choose(options, written) if options else None
+            needed = (frame * c.height + g.bottom_row(c.out_height - 1) + 1) * row
+            done = list(itertools.accumulate(writes))
+            waited = cycle + TRANSFER_TO_WRITE - bisect.bisect_left(done, needed)
+            beat = self.choose(options, written, waited) if options else None
             ends = beat is not None and ends_sum(g, beat)
             issue = beat is not None and written >= beats_needed(g, beat) and credit > 0
             where = f"seed {self.seed}, cycle {cycle}, {beat}"
@@ -128,7 +142,10 @@ class Run:
                 assert beat is not None
                 released = beats_released(g, beat)
                 oldest = oldest if released is None else released
-                self.flushed += beat.push and beat.group is None and beat.channel == 0
+                if beat.push and beat.channel == 0:
+                    self.flushed += beat.group is None
+                    self.empty = self.empty + 1 if beat.group is None else 0
+                    frame = frame if beat.group is None else beat.group[0]
                 try:
                     options = steps.send(beat)
                 except StopIteration:
@@ -183,10 +200,18 @@ def test_a_waiting_frame_replaces_empty_groups(unit: str) -> None:
     assert run.flushed == shapes.geometry.lead, "only behind the last frame"
 
 
-def test_a_frame_is_flushed_where_that_keeps_intervals_alike() -> None:
-    shapes = unit_shapes(**UNITS["flush_always"])
-    assert shapes.schedule.flush_always
+def test_the_next_frame_is_waited_for() -> None:
+    shapes = unit_shapes(**UNITS["waits_for_next"])
+    assert shapes.schedule.due
     run = Run(shapes, seed=21, frames=3)
+    simulate(run.dut, run.bench)
+    assert run.flushed == shapes.geometry.lead, "only behind the last frame"
+
+
+def test_every_frame_is_flushed_where_that_is_asked_for() -> None:
+    """In a network, where the next frame comes late."""
+    shapes = unit_shapes(**UNITS["waits_for_next"])
+    run = Run(Shapes(shapes.config, Flush(always=True)), seed=21, frames=3)
     simulate(run.dut, run.bench)
     assert run.flushed == 3 * shapes.geometry.lead
 
