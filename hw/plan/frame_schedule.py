@@ -36,11 +36,12 @@ class FrameCycleModel(CycleModel):
         slots: int,
         flush_always: bool,
         due: tuple[int, ...] = (),
+        early: int = 0,
         frames: int | Sequence[Geometry],
     ) -> None:
         self._frames = [geometry] * frames if isinstance(frames, int) else list(frames)
         self._bases = np.cumsum([0, *(g.config.height for g in self._frames)]).tolist()
-        assert not due
+        assert not due and not early
         super().__init__(geometry, slots=slots, flush_always=flush_always, frames=len(self._frames))
 
     @staticmethod

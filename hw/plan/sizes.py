@@ -100,6 +100,11 @@ class Sizes:
         found = find_schedule(self.geometry, self.scope.cycle_model)
         return found if self.flush is None else replace(found, flush_always=self.flush.always, due=self.flush.due)
 
+    @property
+    def waiting_outputs(self) -> int:
+        """Outputs that have begun and wait for groups behind theirs, at most."""
+        return self.geometry.lead - self.schedule.early
+
     @cached_property
     def edge_columns(self) -> tuple[int, ...]:
         """Distinct ``dx`` of the taps that lie outside the frame for some output of some frame."""

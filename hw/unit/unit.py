@@ -105,7 +105,7 @@ class Unit:
         self.lane = Lane(shapes)
         self.similarity = None if shapes.heads is None else Similarity(shapes)
         depth = self.timetable.fifo_depth
-        self.sequencer = Sequencer(shapes, front.walk, front.positions, fifo_depth=depth)
+        self.sequencer = Sequencer(shapes, front.walk, front.positions, early=front.early, fifo_depth=depth)
         self.output_stream = OutputStream(shapes, depth=depth, marks=run_time.marks)
         self.weights = WordStore(
             weight_words(shapes),
@@ -163,6 +163,11 @@ class Unit:
             self.window.i_push.eq(delay(m, sequencer.o_push, early)),
             self.window.i_channel.eq(delay(m, sequencer.o_channel, early)),
         ]
+        if self.shapes.schedule.early:
+            m.d.comb += [
+                self.window.i_bank.eq(delay(m, sequencer.o_bank, early)),
+                self.window.i_early.eq(delay(m, Value.cast(sequencer.o_early), early, reset_less=False)),
+            ]
         # The sequencer gives this a cycle after the issue, and the window wants it a cycle before the column.
         self._front.positions.connect(m, sequencer, self.window, at_window - 2)
 
