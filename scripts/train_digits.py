@@ -3,6 +3,7 @@
 Examples:
     python -m scripts.train_digits
     python -m scripts.train_digits digits_dynamic
+    python -m scripts.train_digits --scales po2 --out build/digits_po2
     python -m scripts.train_digits --seed 7 --epochs 20 --out build/digits
 
 The networks tell scikit-learn's 1797 handwritten digits (8x8 pixels) apart. A fifth of the images is
@@ -30,6 +31,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
+from typing import get_args
 
 import numpy as np
 import torch
@@ -48,6 +51,7 @@ from golden.networks.variants import plain_unit
 from golden.operators.network import Network
 from golden.operators.step import Step
 from golden.operators.xvolution import XVolution
+from golden.quantise.calibration import Scales
 from golden.quantise.layer import quantise
 from golden.quantise.network import quantise_network
 from golden.quantise.precision import Precision
@@ -155,7 +159,7 @@ def main(argv: list[str]) -> int:
     # One thread adds sums in the same order every time, and matrices this small gain nothing from more threads.
     torch.set_num_threads(1)
     with threadpool_limits(1):
-        result = trained(options.name, options.seed, options.epochs)
+        result = trained(options.name, options.seed, options.epochs, options.scales)
     write_files(out, result.files)
 
     for name, prediction in result.predictions.items():
@@ -165,20 +169,21 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def trained(name: str, seed: int, epochs: int) -> Trained:
+def trained(name: str, seed: int, epochs: int, scales: Scales) -> Trained:
     """The network called ``name``, trained and quantised on the training images."""
     torch.use_deterministic_algorithms(True)
     torch.manual_seed(seed)
-    return _trained_layer(name, seed, epochs) if name in PRODUCTS else _trained_network(seed, epochs)
+    make = partial(_trained_layer, name) if name in PRODUCTS else _trained_network
+    return make(seed, epochs, scales)
 
 
-def _trained_network(seed: int, epochs: int) -> Trained:
+def _trained_network(seed: int, epochs: int, scales: Scales) -> Trained:
     train_images, images, train_labels, labels = split_digits(seed)
     network = whole_network()
     train(network, train_images, train_labels, epochs)
     with torch.no_grad():
         floats = network(images).argmax(dim=1).numpy()
-    quantised = quantise_network(network.merged(), train_images, Precision(bits=8))
+    quantised = quantise_network(network.merged(), train_images, Precision(bits=8, scales=scales))
     frames = quantised.quantise_images(images.numpy())
     numbers = labels.numpy().astype(np.uint8)
     contents = (network_bytes(quantised.with_argmax()), array_bytes(frames.astype(np.uint8)), array_bytes(numbers))
@@ -189,12 +194,12 @@ def _trained_network(seed: int, epochs: int) -> Trained:
     )
 
 
-def _trained_layer(name: str, seed: int, epochs: int) -> Trained:
+def _trained_layer(name: str, seed: int, epochs: int, scales: Scales) -> Trained:
     train_images, images, train_labels, labels = split_digits(seed)
     network = AroundLayer(PRODUCTS[name])
     train(network, train_images, train_labels, epochs)
     with torch.no_grad():
-        layer = quantise(network.xvolution.merge(), network.stem(train_images), relu=True)
+        layer = quantise(network.xvolution.merge(), network.stem(train_images), relu=True, scales=scales)
         digits = Digits(
             layer=layer,
             frames=quantise_input(layer, network.stem(images).numpy()),
@@ -220,6 +225,7 @@ def _parser() -> Parser:
     add("name", nargs="?", choices=list(FILES), default=DEFAULT, help=f"what is trained (default: {DEFAULT})")
     add("--seed", type=bounded(int, 0, 2**32 - 1), default=0, help="of data split and training (default: 0)")
     add("--epochs", type=bounded(int, 1, 1000), default=40, help="passes over the data (default: 40)")
+    add("--scales", choices=get_args(Scales), default="float", help="value of a step: any, or powers of two (po2)")
     add("--out", type=file_path, metavar="DIR", help=f"folder for the files (default: {LAYERS})")
     return parser
 

@@ -16,6 +16,7 @@ In the order of the data flow:
 `model_file`    files of either kind
 `ports`         what goes into a layer or a network, and what comes out
 `scales`        real values to integers and back
+`powers`        multipliers that are powers of two
 `folding`       how many channels a unit works on at once
 `streams`       frames as beats, and beats as bits
 ==============  ====================================================

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from golden.experiments.settings import build_network, check_settings
+from golden.experiments.settings import SETTINGS, build_network, check_settings
 from golden.operators.network import Network, parameter_count
 from golden.quantise.fake import FakeQuantised
 from golden.quantise.network import quantise_network
@@ -52,7 +52,7 @@ def run_experiment(
     Returns:
         JSON values. Equal settings give equal figures on one machine::
 
-            settings    all of them, checked
+            settings    all of them, checked (see `golden.experiments.settings.LATER`)
             metric      what the figures count, such as "accuracy in percent"
             parameters  trained numbers of the network
             curve       for each epoch: epoch, loss, validation
@@ -188,7 +188,8 @@ def _schedule(settings: Mapping[str, Any], prefix: str) -> Schedule:
 
 
 def _precision(settings: Mapping[str, Any], bits: int) -> Precision:
-    return Precision(bits=bits, edge_bits=settings["edge_bits"], layers=settings["mixed"])
+    scales = settings.get("scales", SETTINGS["scales"].default)
+    return Precision(bits=bits, edge_bits=settings["edge_bits"], layers=settings["mixed"], scales=scales)
 
 
 def _parts(settings: Mapping[str, Any], advance: Advance) -> Callable[[float], Advance]:

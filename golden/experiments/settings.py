@@ -10,7 +10,7 @@ import copy
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 import torch
 
@@ -19,6 +19,7 @@ from golden.networks.resnet import ARCHITECTURES, BLOCKS, resnet
 from golden.networks.variants import FEATURES, KINDS, PLACES, Variant
 from golden.operators.network import Network
 from golden.operators.xvolution import PRODUCTS, UNSHIFTED
+from golden.quantise.calibration import Scales
 from golden.support.cli import UserError
 from golden.training import TASKS
 from golden.training.train import AUGMENTATIONS, OPTIMISERS
@@ -34,9 +35,12 @@ VARIANT = ("stages", "place", *OPERATOR, "zero_init", "features")
 #: Settings that ``softmax`` does not depend on: it shifts nothing.
 SHIFTS = tuple(UNSHIFTED)
 #: Settings that a run without quantisation does not depend on.
-QUANTISATION = ("mixed", "edge_bits", "method", "calibration_images", "check_images")
+QUANTISATION = ("mixed", "edge_bits", "method", "scales", "calibration_images", "check_images")
 #: Settings that a run without QAT does not depend on.
 QAT = ("qat_epochs", "qat_learning_rate", "qat_batch")
+#: Settings that came when there were stored runs without them. At their defaults they are left out, so
+#: that the settings of these runs are still the same.
+LATER = ("scales",)
 
 Check = Callable[[Any], bool]
 
@@ -151,6 +155,7 @@ SETTINGS: dict[str, Setting] = {
     "mixed": Setting(default={}, valid=_is_mixed, allowed="an object of layer names and their bits, 2 to 8"),
     "edge_bits": _optional(_integer(8, *BITS), default=8),
     "method": _one_of("mse", ("minmax", "mse")),
+    "scales": _one_of("float", get_args(Scales)),
     "calibration_images": _integer(64, 1, 100_000),
     "check_images": _integer(200, 1, 100_000),
     "qat_epochs": _integer(1, 1, 10_000),
@@ -185,6 +190,9 @@ def check_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     _check_together(checked)
     for name in ("learning_rate", "weight_decay", "qat_learning_rate"):
         checked[name] = float(checked[name])
+    for name in LATER:
+        if checked[name] == SETTINGS[name].default:
+            del checked[name]
     return copy.deepcopy(checked)
 
 

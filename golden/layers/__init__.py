@@ -23,7 +23,15 @@ from golden.contract.model_file import read_model
 from golden.contract.network.network import IntegerNetwork
 from golden.contract.network.network_file import read_network
 from golden.layers.random_layer import random_layer
-from golden.layers.residual import resnet8_xvolution, resnet20, resnet20_xvolution, resnet34
+from golden.layers.residual import (
+    resnet8,
+    resnet8_po2,
+    resnet8_xvolution,
+    resnet20,
+    resnet20_po2,
+    resnet20_xvolution,
+    resnet34,
+)
 
 FOLDER = Path(__file__).parent
 
@@ -38,7 +46,16 @@ LAYER_FILES = ("digits_layer", "digits_dynamic", "tiny")
 LAYER_RECIPES: dict[str, Callable[[], Layer]] = {"resnet34_stage3": resnet34_stage3}
 NETWORK_FILES = ("digits",)
 NETWORK_RECIPES: dict[str, Callable[[], IntegerNetwork]] = {
-    recipe.__name__: recipe for recipe in (resnet8_xvolution, resnet20, resnet20_xvolution, resnet34)
+    recipe.__name__: recipe
+    for recipe in (
+        resnet8,
+        resnet8_po2,
+        resnet8_xvolution,
+        resnet20,
+        resnet20_po2,
+        resnet20_xvolution,
+        resnet34,
+    )
 }
 FILES = (*NETWORK_FILES, *LAYER_FILES)
 RECIPES: dict[str, Callable[[], Layer | IntegerNetwork]] = {**NETWORK_RECIPES, **LAYER_RECIPES}

@@ -7,6 +7,9 @@ The weights of each output sum to about 0, and biases are small. So what comes o
 Multipliers follow from the weights and from how far elements typically deviate from their mean, which
 is carried along from step to step. So the results of all depths spread over their formats: few
 saturate, and none vanish.
+
+A recipe of power-of-two scales takes for each multiplier the power of two next to it, in logarithm. Images
+and weights are the same.
 """
 
 from __future__ import annotations
@@ -27,6 +30,7 @@ from golden.contract.network.linear import Linear
 from golden.contract.network.max_pool import MaxPool
 from golden.contract.network.network import IMAGE, IntegerNetwork
 from golden.contract.network.result import Result
+from golden.contract.powers import in_lowest_terms, nearest_power
 from golden.contract.ranges import Range
 from golden.layers.random_layer import random_layer, scaled
 
@@ -47,9 +51,24 @@ def resnet8_xvolution() -> IntegerNetwork:
     return random_resnet(8, side=28, channels=1, widths=(16, 32, 64), blocks=(1, 1, 1), classes=10, attended={3})
 
 
+def resnet8() -> IntegerNetwork:
+    """ResNet-8 at 32x32x3, ten classes: the structure of MLPerf Tiny's image classifier. Seed 8."""
+    return random_resnet(8, side=32, widths=(16, 32, 64), blocks=(1, 1, 1), classes=10)
+
+
+def resnet8_po2() -> IntegerNetwork:
+    """`resnet8` with multipliers that are powers of two in all steps."""
+    return random_resnet(8, side=32, widths=(16, 32, 64), blocks=(1, 1, 1), classes=10, powers_of_two=True)
+
+
 def resnet20() -> IntegerNetwork:
     """ResNet-20 at 32x32x3, ten classes. Seed 20."""
     return random_resnet(20, side=32, widths=(16, 32, 64), blocks=(3, 3, 3), classes=10)
+
+
+def resnet20_po2() -> IntegerNetwork:
+    """`resnet20` with multipliers that are powers of two in all steps."""
+    return random_resnet(20, side=32, widths=(16, 32, 64), blocks=(3, 3, 3), classes=10, powers_of_two=True)
 
 
 def resnet20_xvolution() -> IntegerNetwork:
@@ -72,6 +91,7 @@ def random_resnet(
     classes: int,
     large: bool = False,
     attended: Collection[int] = (),
+    powers_of_two: bool = False,
 ) -> IntegerNetwork:
     """A residual network of basic blocks in 8 bits, from an image to a class.
 
@@ -85,9 +105,12 @@ def random_resnet(
         large: whether the stem is 7x7 with a stride of 2, and a max pool follows it. The classifier then
             takes the frame's mean, rounded, else the frame's sum.
         attended: stages, from 1, whose 3x3 convolutions are X-volutions of the product ``hadamard``.
+        powers_of_two: whether all multipliers of layers and additions are powers of two. Not for ``large``
+            networks, whose mean divides by a number of pixels that is none.
     """
+    assert not (large and powers_of_two)
     image = Result(channels=channels, height=side, width=side, bits=8, signed=False)
-    builder = _Builder(seed, image)
+    builder = _Builder(seed, image, powers_of_two=powers_of_two)
     x = builder.layer("stem", IMAGE, widths[0], kernel=7 if large else 3, stride=2 if large else 1, relu=True)
     if large:
         x = builder.max_pool("pool", x)
@@ -103,8 +126,9 @@ def random_resnet(
 class _Builder(NetworkBuilder):
     """Each method appends steps and returns the name of the last one."""
 
-    def __init__(self, seed: int, image: Result) -> None:
+    def __init__(self, seed: int, image: Result, *, powers_of_two: bool) -> None:
         super().__init__(image)
+        self.powers_of_two = powers_of_two
         self.rng = np.random.default_rng(seed)
         #: About the standard deviation of the elements of each result; an image's elements are uniform.
         self.spread = {IMAGE: image.limits.high / 12**0.5}
@@ -122,14 +146,17 @@ class _Builder(NetworkBuilder):
         # An operand that is not negative has about as large a mean as its deviation.
         mean, left = (0, RELU_LEFT) if self.results[operands[1]].signed else (1, SUM_LEFT)
         deviation = limit / (mean + REACH * 2**0.5)
-        first, second = (round(deviation / self.spread[operand] * 2**ADD_SHIFT) for operand in operands)
-        self.spread[name] = left * deviation * 2**0.5
+        spreads = np.array([self.spread[operand] for operand in operands])
+        scales = self.allowed(deviation / spreads)
+        multipliers, shift = self.lowest(np.rint(scales * 2**ADD_SHIFT).astype(np.int64), ADD_SHIFT)
+        self.spread[name] = left * float(np.linalg.norm(scales * spreads))
+        first, second = map(int, multipliers)
         return self.append(
             Add(
                 name=name,
                 inputs=operands,
                 multipliers=(first, second),
-                shift=ADD_SHIFT,
+                shift=shift,
                 out_bits=8,
                 out_signed=False,
                 relu=True,
@@ -161,9 +188,22 @@ class _Builder(NetworkBuilder):
             bias=layer.bias // BIAS_PART,
         )
         deviation = layer.config.out_range.high / REACH
-        layer = scaled(layer, deviation / _typical_sums(layer, self.spread[x]))
-        self.spread[name] = deviation * (RELU_LEFT if relu else 1)
+        sums = _typical_sums(layer, self.spread[x])
+        scales = self.allowed(deviation / sums)
+        layer = scaled(layer, scales)
+        multiplier, out_shift = self.lowest(layer.multiplier, layer.config.out_shift)
+        config = dataclasses.replace(layer.config, out_shift=out_shift)
+        layer = dataclasses.replace(layer, config=config, multiplier=multiplier)
+        self.spread[name] = float(np.sqrt(np.square(scales * sums).mean())) * (RELU_LEFT if relu else 1)
         return self.append(LayerStep(name=name, inputs=(x,), layer=layer))
+
+    def allowed(self, scales: np.ndarray) -> np.ndarray:
+        """``scales``, or the powers of two next to them."""
+        return nearest_power(scales) if self.powers_of_two else scales
+
+    def lowest(self, multipliers: np.ndarray, shift: int) -> tuple[np.ndarray, int]:
+        """``multipliers`` and ``shift``, in lowest terms where they are powers of two."""
+        return in_lowest_terms(multipliers, shift) if self.powers_of_two else (multipliers, shift)
 
     def max_pool(self, name: str, x: str) -> str:
         # Behind a ReLU the largest of 3x3 elements deviates about as far as one of them.

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from golden.contract.layer_config import LayerConfig, SimilarityFormat
+from golden.contract.powers import least_power
 from golden.contract.ranges import Range
 from golden.contract.scales import to_steps
 from golden.model.similarity import similarity_sums
@@ -19,9 +20,13 @@ from golden.model.tiles import Scratch, Window
 from golden.support.cli import UserError
 
 Method = Literal["minmax", "mse"]
+#: Which values a step can have: any, or powers of two.
+Scales = Literal["float", "po2"]
 
 #: Clipped ranges of activations that ``mse`` tries, as fractions of the full range.
 ACTIVATION_FRACTIONS = 2.0 ** (-np.arange(49) / 8)
+#: The same where scales are powers of two.
+POWER_FRACTIONS = 2.0 ** -np.arange(7)
 
 
 def as_frames(calibration: Tensor | np.ndarray) -> Tensor:
@@ -43,6 +48,7 @@ def activation_scale(
     limits: Range,
     method: Method,
     result: Callable[[np.ndarray], np.ndarray] = lambda values: values,
+    scales: Scales = "float",
 ) -> float:
     """Value of one step for ``values`` in an integer format.
 
@@ -50,12 +56,18 @@ def activation_scale(
     `ACTIVATION_FRACTIONS` of that scale. It takes the one at which rounding and saturation leave
     the least squared error in ``result(values)``.
 
+    With ``scales`` of ``po2`` the full scale is the smallest power of two at which nothing saturates, and
+    `POWER_FRACTIONS` take the place of `ACTIVATION_FRACTIONS`.
+
     Raises `UserError` for values that are all 0, or none of which the format reaches: no scale follows from them.
     """
     full = max(_steps_needed(float(values.max()), limits.high), _steps_needed(float(values.min()), limits.low))
     if full == 0:
         what = "nowhere above 0, and the format is unsigned" if values.any() else "0 everywhere"
         raise UserError(f"calibration is {what}, which gives no scale")
+    fractions: np.ndarray = ACTIVATION_FRACTIONS
+    if scales == "po2":
+        full, fractions = float(least_power(np.array(full))), POWER_FRACTIONS
     if method == "minmax":
         return full
     wanted = result(values)
@@ -63,7 +75,7 @@ def activation_scale(
     def loss(scale: float) -> float:
         return float(np.square(result(to_steps(values, scale, limits) * scale) - wanted).mean())
 
-    return min((float(full * fraction) for fraction in ACTIVATION_FRACTIONS), key=loss)
+    return min((float(full * fraction) for fraction in fractions), key=loss)
 
 
 def _steps_needed(extreme: float, limit: int) -> float:

@@ -94,7 +94,9 @@ def _format(
     full = all(name == IMAGE or precision.only_added(network, name) for name in sources)
     # A result that is 0 on all images says nothing of its scale. Any scale will do.
     limits = Range.of_format(bits, signed)
-    scale = activation_scale(array, limits, "minmax" if full else method) if array.any() else 1.0
+    # The full range of a power of two may be twice that of the values: to this no bits are given away.
+    how: Method = "minmax" if full and precision.scales == "float" else method
+    scale = activation_scale(array, limits, how, scales=precision.scales) if array.any() else 1.0
     return Format(bits=bits, signed=signed, scale=scale)
 
 

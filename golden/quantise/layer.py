@@ -26,6 +26,10 @@ weights or a huge bias make the weights of a channel coarser, too. Where no mult
 enough, the layer is refused. A channel whose weights are all 0 would fit the finest unit, in which
 its bias would widen the accumulator of the whole layer. So it asks for the coarsest unit of the
 other channels, or for `ZERO_CHANNEL_UNIT` where that is finer.
+
+With scales that are powers of two, each channel takes the smallest power of two that gives it the unit
+it needs. So its weights reach to more than half of their format. Multipliers and shift are in lowest
+terms: the smallest multiplier is 1, or the shift is 0.
 """
 
 from __future__ import annotations
@@ -43,13 +47,14 @@ from torch import Tensor, nn
 
 from golden.contract.layer import Layer
 from golden.contract.layer_config import BIAS_BITS, FIELD_RANGES, MULTIPLIER_BITS, LayerConfig, LayerError
+from golden.contract.powers import in_lowest_terms, least_power
 from golden.contract.ranges import Range
 from golden.contract.scales import dequantise_output, to_steps
 from golden.model import integer
 from golden.operators.dynamic_conv import DynamicConv2d
 from golden.operators.merge import merged_form
 from golden.operators.parts import in_float64
-from golden.quantise.calibration import Method, activation_scale, as_frames, full_sim_shift
+from golden.quantise.calibration import Method, Scales, activation_scale, as_frames, full_sim_shift
 from golden.support.arrays import plain
 from golden.support.cli import UserError
 
@@ -57,6 +62,8 @@ from golden.support.cli import UserError
 ZERO_CHANNEL_UNIT = 2.0**-8
 #: Clipped ranges of weights that ``mse`` tries, as fractions of the full range.
 WEIGHT_FRACTIONS = 2.0 ** (-np.arange(9) / 4)
+#: The same where multipliers are powers of two: between these nothing changes.
+POWER_FRACTIONS = 2.0 ** -np.arange(3)
 
 
 def quantise(
@@ -71,6 +78,7 @@ def quantise(
     out_signed: bool | None = None,
     relu: bool = False,
     method: Method = "minmax",
+    scales: Scales = "float",
     in_scale: float | None = None,
     out_scale: float | None = None,
     attn_shift: int | None = None,
@@ -94,6 +102,8 @@ def quantise(
         method: ``minmax`` gives activations, outputs and weights their full range. ``mse`` clips
             a range where that lessens the squared error of the output on the calibration frames.
             Inputs have one range, outputs have one, and the weights of each channel have one.
+        scales: ``po2`` makes all multipliers powers of two, so that requantising is a shift. Scales that
+            are not given are powers of two, too.
         in_scale, out_scale: value of one step, where the layers before and after have decided
             it. None: as ``method`` says.
         attn_shift: bits by which the convolution's sum is shifted up. None: the shift with the least
@@ -111,11 +121,11 @@ def quantise(
     Raises:
         UserError: for a layer or norm that `merged_form` refuses; for calibration data that is not
             ``[N, C, H, W]``, empty, not finite, zero everywhere or negative where ``in_signed``
-            is False; for weights that are not finite; for an unknown method; and as
+            is False; for weights that are not finite; for an unknown method or kind of scales; and as
             `LayerError` for all that the contract refuses.
     """
     merged = merged_form(layer, norm)
-    x = _checked_input(merged, calibration, method=method)
+    x = _checked_input(merged, calibration, method=method, scales=scales)
     config = _formats(
         merged,
         x,
@@ -129,7 +139,9 @@ def quantise(
         sim_bits=sim_bits,
         sim_shift=sim_shift,
     )
-    problem, config = _with_scales(merged, x, config, method=method, in_scale=in_scale, out_scale=out_scale)
+    problem, config = _with_scales(
+        merged, x, config, method=method, scales=scales, in_scale=in_scale, out_scale=out_scale
+    )
     attn_shifts = _attn_shifts(config, attn_shift)
     if sim_shift is None and config.similarity is not None:
         full = full_sim_shift(config, config.similarity, problem.frames)
@@ -137,10 +149,13 @@ def quantise(
     return problem.best_layer(config, attn_shifts)[1]
 
 
-def _checked_input(merged: DynamicConv2d, calibration: Tensor | np.ndarray, *, method: Method) -> np.ndarray:
+def _checked_input(
+    merged: DynamicConv2d, calibration: Tensor | np.ndarray, *, method: Method, scales: Scales
+) -> np.ndarray:
     """The calibration frames in float64, after all checks. Raises `UserError` as `quantise` does."""
-    if method not in get_args(Method):
-        raise UserError(f"method {method!r} is not one of {', '.join(map(repr, get_args(Method)))}")
+    for name, value, choices in (("method", method, get_args(Method)), ("scales", scales, get_args(Scales))):
+        if value not in choices:
+            raise UserError(f"{name} {value!r} is not one of {', '.join(map(repr, choices))}")
     x = _checked_frames(merged, calibration)
     for name in ("conv_weight", "attn_weight", "bias"):
         _finite(name, getattr(merged, name))
@@ -196,6 +211,7 @@ def _with_scales(
     config: LayerConfig,
     *,
     method: Method,
+    scales: Scales,
     in_scale: float | None,
     out_scale: float | None,
 ) -> tuple[_Problem, LayerConfig]:
@@ -208,10 +224,10 @@ def _with_scales(
 
     target = float_layer(x)
     if in_scale is None:
-        in_scale = activation_scale(x, config.in_range, method, float_layer)
+        in_scale = activation_scale(x, config.in_range, method, float_layer, scales=scales)
     if out_scale is None:
         # An output that is 0 on all frames says nothing of its scale. Any scale will do.
-        out_scale = activation_scale(target, config.out_range, method) if target.any() else in_scale
+        out_scale = activation_scale(target, config.out_range, method, scales=scales) if target.any() else in_scale
     in_scale, out_scale = plain(in_scale), plain(out_scale)
     config = dataclasses.replace(config, in_scale=in_scale, out_scale=out_scale)
     conv_weight, attn_weight, bias = (
@@ -224,7 +240,8 @@ def _with_scales(
         attn_weight=attn_weight,
         bias=bias,
         frames=to_steps(x, in_scale, config.in_range),
-        fractions=WEIGHT_FRACTIONS if method == "mse" else np.ones(1),
+        scales=scales,
+        fractions=(POWER_FRACTIONS if scales == "po2" else WEIGHT_FRACTIONS) if method == "mse" else np.ones(1),
         target=target,
     )
     return problem, config
@@ -251,6 +268,7 @@ class _Problem:
         conv_weight, attn_weight, bias: of the float layer, float64.
         frames: calibration frames as the layer takes them, int64 ``[N, C, H, W]``.
         target: the float layer's output for the unrounded frames, float64 ``[N, O, Ho, Wo]``.
+        scales: which multipliers there are.
         fractions: the parts of their full range that weights may be clipped to.
     """
 
@@ -261,6 +279,7 @@ class _Problem:
     bias: np.ndarray
     frames: np.ndarray
     target: np.ndarray
+    scales: Scales
     fractions: np.ndarray
 
     def least_sim_shift(self, config: LayerConfig, attn_shifts: range) -> Layer:
@@ -321,7 +340,7 @@ class _Problem:
         needed = np.maximum(fraction * largest / limit, np.abs(self.bias) / bias_limit) / self.out_scale
         idle = min(float(needed.max()), ZERO_CHANNEL_UNIT)
         needed = np.where(largest == 0, np.maximum(needed, idle), needed)
-        multiplier, out_shift = choose_multipliers(needed)
+        multiplier, out_shift = choose_multipliers(needed, self.scales)
         unit = self.out_scale * np.ldexp(multiplier, -out_shift)
         return Layer(
             config=dataclasses.replace(config, out_shift=out_shift),
@@ -350,16 +369,19 @@ def weight_worths(config: LayerConfig) -> tuple[float, float]:
     return config.in_scale / 2**config.attn_shift, config.in_scale * factor
 
 
-def choose_multipliers(needed: np.ndarray) -> tuple[np.ndarray, int]:
+def choose_multipliers(needed: np.ndarray, scales: Scales = "float") -> tuple[np.ndarray, int]:
     """Multipliers ``[O]`` (int64) and the shift they share, for units of at least ``needed``.
 
     Args:
-        needed: ``[O]``, the smallest unit of each channel's accumulator, in output steps.
+        needed: positive ``[O]``, the smallest unit of each channel's accumulator, in output steps.
+        scales: ``po2`` for powers of two, in lowest terms.
 
     Raises:
         LayerError: where a unit would have to be more output steps than the largest multiplier.
     """
     largest = 2**MULTIPLIER_BITS - 1
+    if scales == "po2":
+        needed, largest = least_power(needed), 2 ** (MULTIPLIER_BITS - 1)
     low, high = FIELD_RANGES["out_shift"]
     top = float(needed.max())
     if top > largest:
@@ -368,8 +390,8 @@ def choose_multipliers(needed: np.ndarray) -> tuple[np.ndarray, int]:
             f"{BIAS_BITS} bits) of {top:g} output steps, allowed is at most {largest}"
         )
     out_shift = next(s for s in range(high, low - 1, -1) if math.ceil(math.ldexp(top, s)) <= largest)
-    multiplier = np.ceil(np.ldexp(needed, out_shift)).astype(np.int64)
-    return np.maximum(multiplier, 1), out_shift
+    multiplier = np.maximum(np.ceil(np.ldexp(needed, out_shift)).astype(np.int64), 1)
+    return (multiplier, out_shift) if scales == "float" else in_lowest_terms(multiplier, out_shift)
 
 
 def _channel_peak(weight: np.ndarray) -> np.ndarray:

@@ -22,13 +22,14 @@ from golden.contract.network.network import IMAGE
 from golden.contract.network.result import Result
 from golden.contract.network.step import Step as IntegerStep
 from golden.contract.network.upsample import Upsample
+from golden.contract.powers import in_lowest_terms
 from golden.contract.ranges import Range
 from golden.contract.scales import to_steps
 from golden.operators.dynamic_conv import DynamicConv2d
 from golden.operators.network import Network, takes_means
 from golden.operators.parts import in_float64, refuse_hooks
 from golden.operators.step import Step
-from golden.quantise.calibration import Method, as_frames
+from golden.quantise.calibration import Method, Scales, as_frames
 from golden.quantise.formats import Format, result_formats
 from golden.quantise.layer import choose_multipliers, quantise
 from golden.quantise.precision import Precision
@@ -50,7 +51,8 @@ def quantise_network(
         calibration: images ``[N, C, H, W]``.
         precision: bits of weights and activations.
         method: how scales are chosen, as for `golden.quantise.layer.quantise`. Images, and results that
-            are only added to another, have bits enough and always get ``minmax``.
+            are only added to another, have bits enough and always get ``minmax``, but for scales that are
+            powers of two.
 
     Raises:
         UserError: for a network that is not merged or has hooks, results that are not finite, and all that
@@ -118,6 +120,7 @@ class _Quantiser:
             out_signed=result.signed,
             relu=step.relu,
             method=self.method,
+            scales=self.precision.scales,
             in_scale=source.scale,
             out_scale=result.scale,
         )
@@ -125,7 +128,7 @@ class _Quantiser:
 
     def add(self, step: Step) -> Add:
         a, b = (self.formats[name].scale for name in step.inputs)
-        return quantise_add(step, a, b, self.formats[step.name])
+        return quantise_add(step, a, b, self.formats[step.name], self.precision.scales)
 
     def max_pool(self, step: Step) -> MaxPool:
         kernel, stride, pad = (int(step.options[name]) for name in ("kernel", "stride", "pad"))
@@ -135,7 +138,8 @@ class _Quantiser:
     def avg_pool(self, step: Step) -> AvgPool:
         result, kernel = self.formats[step.name], step.options["kernel"]
         pixels = self.values[step.inputs[0]][0, 0].numel() if kernel == FRAME else int(kernel) ** 2
-        (multiplier,), shift = fine_multipliers(self.source(step).scale / pixels, result=result)
+        worth = self.source(step).scale / pixels
+        (multiplier,), shift = fine_multipliers(worth, result=result, scales=self.precision.scales)
         return AvgPool(
             name=step.name,
             inputs=step.inputs,
@@ -154,7 +158,8 @@ class _Quantiser:
         x = self.values[step.inputs[0]]
         bits = self.precision.weights(self.network, step)
         if step.name in self.formats:
-            return quantise_linear(step, part, self.source(step), x.shape[1:], bits, self.formats[step.name])
+            result, scales = self.formats[step.name], self.precision.scales
+            return quantise_linear(step, part, self.source(step), x.shape[1:], bits, result, scales)
         raw, self.weight_scales[step.name] = quantise_scores(step, part, self.source(step), x.shape[1:], bits)
         return raw
 
@@ -182,12 +187,12 @@ QUANTISE: Mapping[str, Callable[[_Quantiser, Step], IntegerStep]] = {
 }
 
 
-def quantise_add(step: Step, a: float, b: float, result: Format) -> Add:
+def quantise_add(step: Step, a: float, b: float, result: Format, scales: Scales = "float") -> Add:
     """The sum, in the format ``result``, of two results whose steps are worth ``a`` and ``b``.
 
     Raises `UserError` where a step of ``a`` or ``b`` is more than 65535 steps of the sum.
     """
-    (first, second), shift = fine_multipliers(a, b, result=result)
+    (first, second), shift = fine_multipliers(a, b, result=result, scales=scales)
     return Add(
         name=step.name,
         inputs=step.inputs,
@@ -200,8 +205,10 @@ def quantise_add(step: Step, a: float, b: float, result: Format) -> Add:
     )
 
 
-def fine_multipliers(*worths: float, result: Format) -> tuple[list[int], int]:
+def fine_multipliers(*worths: float, result: Format, scales: Scales = "float") -> tuple[list[int], int]:
     """Multipliers for terms whose steps are worth ``worths``, and their shift, as fine as 16 bits allow.
+
+    Where scales are powers of two, so are the multipliers: ratios of such scales. They are in lowest terms.
 
     Raises `UserError` where a step of a term is more than 65535 steps of the result.
     """
@@ -212,7 +219,10 @@ def fine_multipliers(*worths: float, result: Format) -> tuple[list[int], int]:
     shift = next(shifts, None)
     if shift is None:
         raise UserError(f"an operand has steps of {ratios.max():g} of the result's, allowed are {largest}")
-    return [int(m) for m in np.rint(np.ldexp(ratios, shift))], shift
+    multipliers = np.rint(np.ldexp(ratios, shift)).astype(np.int64)
+    if scales == "po2":
+        multipliers, shift = in_lowest_terms(multipliers, shift)
+    return multipliers.tolist(), shift
 
 
 def quantise_scores(
@@ -243,7 +253,13 @@ def quantise_scores(
 
 
 def quantise_linear(
-    step: Step, linear: nn.Linear, source: Format, shape: torch.Size, bits: int, result: Format
+    step: Step,
+    linear: nn.Linear,
+    source: Format,
+    shape: torch.Size,
+    bits: int,
+    result: Format,
+    scales: Scales = "float",
 ) -> Linear:
     """``linear`` behind frames of ``shape`` in the format ``source``, requantised to the format ``result``.
 
@@ -255,7 +271,7 @@ def quantise_linear(
     limit, bias_limit = 2 ** (bits - 1) - 1, 2**31 - 1
     peak = np.abs(weight).reshape(len(weight), -1).max(axis=1)
     needed = np.maximum(peak * worth / limit, np.abs(bias) / bias_limit) / result.scale
-    multiplier, shift = choose_multipliers(np.maximum(needed, np.finfo(np.float64).tiny))
+    multiplier, shift = choose_multipliers(np.maximum(needed, np.finfo(np.float64).tiny), scales)
     unit = result.scale * np.ldexp(multiplier.astype(np.float64), -shift)
     return Linear(
         name=step.name,

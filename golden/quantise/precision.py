@@ -1,4 +1,4 @@
-"""How many bits the weights and activations of a network get."""
+"""How many bits the weights and activations of a network get, and which scales."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from golden.contract.network.network import IMAGE
 from golden.operators.dynamic_conv import DynamicConv2d
 from golden.operators.network import Network
 from golden.operators.step import Step
+from golden.quantise.calibration import Scales
 
 #: Bits of images, and of the residual stream of pre-activation networks: no single layer owns them.
 STREAM_BITS = 8
@@ -20,7 +21,7 @@ MOST_BITS = 16
 
 @dataclass(frozen=True, kw_only=True)
 class Precision:
-    """Bits of each layer: of its weights and of the activations it takes.
+    """Bits of each layer, of its weights and of the activations it takes; and which scales there are.
 
     Images have 8 bits. A batch norm that stands alone has 8 bits, too, for its weights and for what it
     takes, the residual stream of a pre-activation network.
@@ -29,11 +30,15 @@ class Precision:
         bits: of all weights and activations that nothing else decides.
         edge_bits: of the weights of the first layer and of linear maps; None: ``bits``.
         layers: bits of single layers, by name.
+        scales: ``po2`` makes the value of a step of each requantised result, and all multipliers of layers,
+            additions and requantised linear maps, powers of two. An average pool's multiplier is one where its
+            window has a power of two of pixels.
     """
 
     bits: int
     edge_bits: int | None = 8
     layers: Mapping[str, int] = field(default_factory=dict)
+    scales: Scales = "float"
 
     def weights(self, network: Network, step: Step) -> int:
         """Bits of the weights of ``step``."""

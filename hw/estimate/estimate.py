@@ -109,7 +109,7 @@ def estimate(config: UnitConfig, flush: Flush | None = None) -> Estimate:
 
 def _due(shapes: Shapes, cells: Cells) -> Area:
     """What counts until the next frame's first groups are due."""
-    due = () if shapes.flush is None else shapes.flush.due
+    due = shapes.schedule.due
     if not due:
         return Area()
     c = shapes.layer.config

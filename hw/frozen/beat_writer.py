@@ -56,7 +56,8 @@ class BeatWriter:
         beats = g.channel_beats
         top = g.centre_row(0) - g.up
         row, group = c.width * beats, c.stride * beats
-        last_group = g.groups - 1
+        # A row's early groups are released with its last one.
+        last_group = g.groups - self._shapes.schedule.early - 1
         skipped = c.height - c.stride * (c.out_height - 1)
         initial = (top + self._slots) * row - 1
         released = {

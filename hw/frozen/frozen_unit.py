@@ -20,7 +20,12 @@ from hw.unit.unit import Streams, Unit
 
 def frozen_unit(shapes: Shapes, files: MemoryFiles | None = None) -> Unit:
     """The unit that computes one layer on frames of one size. ``files`` takes its many words; None keeps all inline."""
-    front = Front(writer=BeatWriter(shapes), walk=InputWalk(shapes), positions=CountedPositions(shapes))
+    front = Front(
+        writer=BeatWriter(shapes),
+        walk=InputWalk(shapes),
+        positions=CountedPositions(shapes),
+        early=InputWalk(shapes, early=True) if shapes.schedule.early else None,
+    )
     return Unit(shapes, front, Nothing(shapes, files))
 
 

@@ -26,20 +26,27 @@ FIRST = 3
 class InputOrder:
     """The beats of a unit.
 
+    Args:
+        early: whether they are those of each row's early groups (`hw.plan.schedule`), not those of all others.
+
     Attributes:
+        groups: groups of a row that they are of.
         count: shape of a count of input beats, modulo a power of two that no difference of two counts exceeds.
         gate: layout of what decides on a beat's issue.
         read: layout of what is read with a beat.
     """
 
-    def __init__(self, shapes: Shapes) -> None:
+    def __init__(self, shapes: Shapes, *, early: bool = False) -> None:
         self._shapes = shapes
+        first_group = shapes.schedule.early
+        self.groups = range(first_group) if early else range(first_group, shapes.geometry.groups)
         first = [self.needed(n) for n in range(FIRST + 1)]
         # Beats written are at most all slots ahead of a threshold. Thresholds are at most three advances ahead of
         # the beats written.
         span = max(shapes.schedule.slots * shapes.row_beats, first[-1] + FIRST * max(self.needs)) + 1
         self.count: Shape = unsigned(span.bit_length() + 1)
-        self.gate = data.StructLayout({"needed": self.count, "starts_output": 1, "starts_frame": 1})
+        fields = {"needed": self.count, "starts_output": 1, "starts_frame": 1}
+        self.gate = data.StructLayout(fields | ({"starts_row": 1} if first_group else {}))
         self.read = read_layout(shapes, Release)
 
     @property
@@ -51,17 +58,20 @@ class InputOrder:
         """Frame, output row, group and channel beat of beat ``n``."""
         g = self._shapes.geometry
         rest, channel = divmod(n, g.channel_beats)
-        rest, group = divmod(rest, g.groups)
+        rest, group = divmod(rest, len(self.groups))
         frame, q = divmod(rest, self._shapes.layer.config.out_height)
-        return frame, q, group, channel
+        return frame, q, self.groups[group], channel
 
     def needed(self, n: int) -> int:
         """Input beats that must be written before beat ``n`` can be read."""
         g, c = self._shapes.geometry, self._shapes.layer.config
         frame, q, group, channel = self.place(n)
         row = frame * c.height + g.bottom_row(q)
-        column = min((group + 1) * c.stride, c.width) - 1
-        return (row * c.width + column) * g.channel_beats + channel + 1
+        return (row * c.width + self._last_column(group)) * g.channel_beats + channel + 1
+
+    def _last_column(self, group: int) -> int:
+        c = self._shapes.layer.config
+        return min((group + 1) * c.stride, c.width) - 1
 
     def group_need(self, group: int) -> int:
         """Input beats that the first beat of the group behind ``group`` needs more than the last beat of ``group``."""
@@ -74,13 +84,13 @@ class InputOrder:
         g, c = self._shapes.geometry, self._shapes.layer.config
         last = q == c.out_height - 1
         bottom = c.height + g.bottom_row(0) if last else g.bottom_row(q + 1)
-        columns = g.last_column_of_first_group - (c.width - 1)
+        columns = self._last_column(self.groups[0]) - self._last_column(self.groups[-1])
         return (bottom - g.bottom_row(q)) * self._shapes.row_beats + (columns - 1) * g.channel_beats + 1
 
     @property
     def needs(self) -> Sequence[int]:
-        g, c = self._shapes.geometry, self._shapes.layer.config
-        groups = [self.group_need(group) for group in {0, max(0, g.groups - 2)}]
+        c, first = self._shapes.layer.config, self.groups[0]
+        groups = [self.group_need(group) for group in {first, max(first, self.groups[-1] - 1)}]
         return [1, *groups, *(self.row_need(q) for q in range(c.out_height))]
 
     def row_valid(self, q: int) -> int:
@@ -91,11 +101,13 @@ class InputOrder:
     def gate_of(self, n: int) -> dict[str, int]:
         """What decides on the issue of beat ``n``."""
         _, q, group, _ = self.place(n)
-        return {
+        number = group - self.groups[0]
+        fields = {
             "needed": self.needed(n) % 2**self.count.width,
-            "starts_output": int(group < self._shapes.layer.config.out_width),
-            "starts_frame": int(group == 0 and q == 0),
+            "starts_output": int(number < self._shapes.layer.config.out_width),
+            "starts_frame": int(number == 0 and q == 0),
         }
+        return fields | ({"starts_row": int(number == 0)} if self._shapes.schedule.early else {})
 
     def read_of(self, n: int) -> dict[str, Any]:
         """What is read with beat ``n``."""
@@ -104,7 +116,7 @@ class InputOrder:
         release = Release.NOTHING
         if channel == g.channel_beats - 1:
             release = Release.GROUP
-            if group == g.groups - 1:
+            if group == self.groups[-1]:
                 release = Release.FRAME if q == c.out_height - 1 else Release.ROW
         return {
             "address": group * g.channel_beats + channel,

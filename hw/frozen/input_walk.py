@@ -47,7 +47,7 @@ class _Counted:
         ends_row: the beat's group is its row's last.
         ends_frame: the beat's row is its frame's last.
         before_last: the beat's group is the last but one of its row.
-        starts: two bits: the beat's group starts an output position, the beat's group starts a frame.
+        starts: bits: the beat's group starts an output position, a frame, and in units that read early a row.
     """
 
     row: Value
@@ -81,6 +81,9 @@ class InputWalk(wiring.Component):
 
     The next beat that reads the row store is the *head*.
 
+    Args:
+        early: whether it walks over the early groups (`hw.plan.schedule`), not over all others.
+
     Members:
         i_written: one more input beat has been written.
         i_step: the head is issued in this cycle; only while ``o_arrived``.
@@ -88,6 +91,7 @@ class InputWalk(wiring.Component):
         o_starts_output: the head's group starts an output position.
         o_starts_frame: the head's group is a frame's first.
         o_next_starts_frame: the group of the beat behind the head is a frame's first.
+        o_starts_row: the head's group is the first of a row in order; only in units that read early.
         o_read: ``address``, ``slot``, ``row_valid`` and ``release`` for the row store, a cycle
             after the step. Without a step nothing is released.
 
@@ -95,9 +99,9 @@ class InputWalk(wiring.Component):
         queues: depth and width of each queue.
     """
 
-    def __init__(self, shapes: Shapes) -> None:
+    def __init__(self, shapes: Shapes, *, early: bool = False) -> None:
         self._shapes = shapes
-        self._order = InputOrder(shapes)
+        self._order = InputOrder(shapes, early=early)
         self.queues = self._order.queues
         super().__init__(
             {
@@ -108,6 +112,7 @@ class InputWalk(wiring.Component):
                 "o_starts_frame": Out(1),
                 "o_next_starts_frame": Out(1),
                 "o_read": Out(self._order.read),
+                **({"o_starts_row": Out(1)} if shapes.schedule.early else {}),
             }
         )
 
@@ -132,22 +137,28 @@ class InputWalk(wiring.Component):
     def _count(self, m: Module, run: Signal) -> _Counted:
         """Cycle 0: the counters, and what they say of the beat."""
         g, c = self._shapes.geometry, self._shapes.layer.config
+        groups = self._order.groups
         _, q, group_index, channel_index = self._order.place(FIRST)
         channel = Counter(m, g.channel_beats, run, init=channel_index, name="channel")
-        group = Counter(m, g.groups, run & channel.last, init=group_index, name="group")
+        # Groups are counted from the first that is walked over.
+        group = Counter(m, len(groups), run & channel.last, init=group_index - groups[0], name="group")
         row = Counter(m, c.out_height, run & channel.last & group.last, init=q, name="row")
         return _Counted(
             row=row.value,
             ends_beat=channel.last,
             ends_row=group.last,
             ends_frame=row.last,
-            before_last=group.value == g.groups - 2,
-            starts=Cat(group.value < c.out_width, (group.value == 0) & (row.value == 0)),
+            before_last=group.value == len(groups) - 2,
+            starts=Cat(
+                group.value < c.out_width,
+                (group.value == 0) & (row.value == 0),
+                *([group.value == 0] if self._shapes.schedule.early else []),
+            ),
         )
 
     def _locate(self, m: Module, run: Signal, counted: _Counted) -> tuple[Value, _Located]:
         """Cycle 1: where the beat is, and what depends on that."""
-        order, last = self._order, self._shapes.geometry.groups - 2
+        order, first = self._order, self._order.groups[0]
         moved = delay(m, run, 1, reset_less=False)
         ends_beat, ends_row, ends_frame, before_last, starts = (
             delay(m, value, 1)
@@ -161,7 +172,7 @@ class InputWalk(wiring.Component):
         )
         row_valid, row_need = (self._of_row(m, counted.row, values) for values in (order.row_valid, order.row_need))
         address, slot = self._address(m, moved, ends_beat, ends_row, ends_frame)
-        within_row = Mux(before_last, order.group_need(last), order.group_need(0))
+        within_row = Mux(before_last, order.group_need(order.groups[-1] - 1), order.group_need(first))
         release = Mux(ends_row, Mux(ends_frame, Release.FRAME.value, Release.ROW.value), Release.GROUP.value)
         return moved, _Located(
             address=address,
@@ -190,6 +201,8 @@ class InputWalk(wiring.Component):
             m.d.sync += needed.eq(needed + need)
         starts = delay(m, beat.starts, 1)
         m.d.comb += [gate.needed.eq(needed), gate.starts_output.eq(starts[0]), gate.starts_frame.eq(starts[1])]
+        if self._shapes.schedule.early:
+            m.d.comb += gate.starts_row.eq(starts[2])
         return push, gate, read
 
     def _address(
@@ -203,7 +216,8 @@ class InputWalk(wiring.Component):
         ends = ends_beat & ends_row
         frame_advance = c.height - c.stride * (c.out_height - 1)
         with m.If(moved):
-            m.d.sync += address.eq(Mux(ends, 0, address + 1))
+            begin = self._order.groups[0] * self._shapes.geometry.channel_beats
+            m.d.sync += address.eq(Mux(ends, begin, address + 1))
             with m.If(ends):
                 centres = self._shapes.centre_slots
                 within, across = (wrap_increment(slot, step, slots, centres) for step in (c.stride, frame_advance))
@@ -252,6 +266,8 @@ class InputWalk(wiring.Component):
             self.o_starts_frame.eq(front[0].starts_frame),
             self.o_next_starts_frame.eq(front[1].starts_frame),
         ]
+        if self._shapes.schedule.early:
+            m.d.comb += self.o_starts_row.eq(front[0].starts_row)
 
 
 def _lookup(table: Sequence[int], index: Value) -> Value:

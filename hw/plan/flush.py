@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class Flush:
-    """How a unit in a network completes a frame.
+    """How a unit completes a frame.
 
-    A unit alone has nothing to wait for: its input is there, or it is late. In a network it is known when the
-    next frame's first groups come. Waiting so long costs nothing. Completing the frame by empty groups instead
-    would delay the next frame. A unit that no frame comes to completes its last one in the same cycles.
+    It is known when the next frame's first groups come at full rate. Waiting so long costs nothing. Completing
+    the frame by empty groups instead would delay the next frame. A unit that no frame comes to completes its
+    last one in the same cycles. A unit alone mostly has nothing to wait for: its input is there, or it is late.
 
     Attributes:
         always: every frame is completed by empty groups, whether the next frame is there or not.

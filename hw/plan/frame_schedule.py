@@ -26,10 +26,22 @@ class FrameCycleModel(CycleModel):
 
     #: The walk sees the writer's position itself, not a count that lags.
     write_to_issue = 2
+    #: The next frame may be of another size.
+    knows_next = False
 
-    def __init__(self, geometry: Geometry, *, slots: int, flush_always: bool, frames: int | Sequence[Geometry]) -> None:
+    def __init__(
+        self,
+        geometry: Geometry,
+        *,
+        slots: int,
+        flush_always: bool,
+        due: tuple[int, ...] = (),
+        early: int = 0,
+        frames: int | Sequence[Geometry],
+    ) -> None:
         self._frames = [geometry] * frames if isinstance(frames, int) else list(frames)
         self._bases = np.cumsum([0, *(g.config.height for g in self._frames)]).tolist()
+        assert not due and not early
         super().__init__(geometry, slots=slots, flush_always=flush_always, frames=len(self._frames))
 
     @staticmethod

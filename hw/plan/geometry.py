@@ -103,6 +103,15 @@ class Geometry:
         """Groups that must follow an output's own group into the window before it is complete."""
         return (self.config.first_centre + self.right) // self.config.stride
 
+    @property
+    def idle_groups(self) -> int:
+        """Groups of a row that complete no output and could be read early (`hw.plan.schedule`).
+
+        It is 0 where each window is used once: then all cycles of a row read.
+        """
+        idle = self.groups - self.config.out_width
+        return idle if idle == self.lead and self.output_beats > 1 else 0
+
     def cell(self, dx: int) -> tuple[int, int]:
         """``(segment, column)`` of a row's delay line that holds the tap at ``dx``; segment 0 is the newest group."""
         distance = self.config.stride * self.lead - self.config.first_centre - dx

@@ -98,7 +98,8 @@ class Shapes(Sizes):
     def moves_late(self) -> bool:
         """Whether groups in the window move on with their last use, so that further uses choose nothing."""
         g = self.geometry
-        return self.target.moves_late and g.output_beats > 1 and any(g.segments(dy) > 1 for dy in g.rows)
+        moves = g.output_beats > 1 and any(g.segments(dy) > 1 for dy in g.rows)
+        return self.target.moves_late and moves and not self.schedule.early
 
     def window_memories(self, dy: int) -> list[int]:
         """Bits of a word of each memory of window row ``dy``. Where groups move late, the newest has one of its own."""

@@ -99,7 +99,12 @@ class Sizes:
     def schedule(self) -> Schedule:
         """Row slots and cycles."""
         found = find_schedule(self.geometry, self.scope.cycle_model)
-        return found if self.flush is None else replace(found, flush_always=self.flush.always)
+        return found if self.flush is None else replace(found, flush_always=self.flush.always, due=self.flush.due)
+
+    @property
+    def waiting_outputs(self) -> int:
+        """Outputs that have begun and wait for groups behind theirs, at most."""
+        return self.geometry.lead - self.schedule.early
 
     @cached_property
     def edge_columns(self) -> tuple[int, ...]:

@@ -81,6 +81,18 @@ class Walk(Protocol):
     o_read: Any
 
 
+class RowWalk(Walk, Protocol):
+    """A walk of a unit that reads early (`hw.unit.early`).
+
+    Members:
+        i_written: one more input beat has been written.
+        o_starts_row: the head's group is the first of a row in order.
+    """
+
+    i_written: Any
+    o_starts_row: Any
+
+
 @dataclass(frozen=True, kw_only=True)
 class Issue:
     """What the sequencer decides in a cycle, for what follows the output positions.
@@ -121,8 +133,13 @@ class Positions(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Front:
-    """The parts of a front that the stages are given."""
+    """The parts of a front that the stages are given.
+
+    Attributes:
+        early: the walk over the groups that are read early; None where none are. Else both are a `RowWalk`.
+    """
 
     writer: RowWriter
     walk: Walk
     positions: Positions
+    early: RowWalk | None = None

@@ -14,15 +14,16 @@ end, *empty* groups push the last outputs through if the next frame's first grou
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
-from amaranth.lib import wiring
+from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.blocks.pipeline import Counter, delay, index_shape, pick
 from hw.plan.shapes import Shapes
-from hw.unit.front import Issue, Positions, Walk
+from hw.unit.early import EarlyBeats, early_layout, read_early
+from hw.unit.front import Issue, Positions, RowWalk, Walk
 
 #: Cycles from a beat's transfer to the first cycle in which a count from it is 0.
 SEEN_AFTER = 2
@@ -81,14 +82,20 @@ class Sequencer(wiring.Component):
         o_weight: address of the beat's weight word, a cycle after the issue.
         o_frame_last: whether the sum is the frame's last, a cycle after ``o_last``.
 
+        o_bank, o_early: the window's bank that the beat reads and pushes into, and an early beat besides, if any;
+            only in units that read early (`hw.unit.early`).
+
     The ports of the front's positions give what goes along with the output positions.
 
     Attributes:
-        walk: the front's walk, a part of the sequencer.
+        walk, early: the front's walks, parts of the sequencer.
     """
 
-    def __init__(self, shapes: Shapes, walk: Walk, positions: Positions, *, fifo_depth: int) -> None:
+    def __init__(
+        self, shapes: Shapes, walk: Walk, positions: Positions, *, early: RowWalk | None = None, fifo_depth: int
+    ) -> None:
         self._shapes, self._positions = shapes, positions
+        self.early = early
         self._fifo_depth = fifo_depth
         self.walk = walk
         g = shapes.geometry
@@ -109,6 +116,8 @@ class Sequencer(wiring.Component):
         }
         if shapes.moves_late:
             ports["o_last_use"] = Out(1)
+        if early is not None:
+            ports |= {"o_bank": Out(1), "o_early": Out(early_layout(shapes))}
         super().__init__({**ports, **positions.sequencer_ports})
 
     def elaborate(self, platform: object) -> Module:
@@ -124,6 +133,13 @@ class Sequencer(wiring.Component):
         # Every beat asks for credit, so that the answer does not depend on the beat.
         credit = self._has_credit(m)
         real = beat.pushing & ~pending.kept_empty & ~(pending.between_frames if self._flush_always else 0)
+        read = walk.o_read
+        if self.early is not None:
+            early = self._read_early(m, self.early, beat, step)
+            real &= ~early.wait
+            reads = [Value.cast(own.o_read) for own in (self.early, walk)]
+            read = data.View(walk.o_read.shape(), Mux(early.late, *reads))
+            m.d.comb += [self.o_bank.eq(early.bank), self.o_early.eq(early.beat)]
         m.d.comb += [
             step.eq(real & walk.o_arrived & credit),
             works.eq(~beat.pushing | pending.oldest),
@@ -131,9 +147,9 @@ class Sequencer(wiring.Component):
             walk.i_step.eq(step),
         ]
         m.d.comb += [
-            self.o_address.eq(walk.o_read.address),
-            self.o_slot.eq(walk.o_read.slot),
-            self.o_row_valid.eq(walk.o_read.row_valid),
+            self.o_address.eq(read.address),
+            self.o_slot.eq(read.slot),
+            self.o_row_valid.eq(read.row_valid),
             self.o_release.eq(walk.o_read.release),
             self.o_valid.eq(issue),
             self.o_push.eq(beat.pushing),
@@ -173,13 +189,29 @@ class Sequencer(wiring.Component):
                     m.d.sync += last_reuse.eq(~ends & (reuse == output_beats - 2))
         return _Step(channel=channel, first=first, pushing=pushing, reuse=reuse, last_reuse=last_reuse)
 
+    def _read_early(self, m: Module, walk: RowWalk, beat: _Step, step: Signal) -> EarlyBeats:
+        """Read the next row's early groups while the window is used again."""
+        m.submodules.early_walk = walk
+        m.d.comb += walk.i_written.eq(self.i_written)
+        starts_row = beat.pushing & cast(RowWalk, self.walk).o_starts_row
+        return read_early(
+            m,
+            self._shapes,
+            walk,
+            begins=starts_row & beat.first,
+            ends=starts_row & beat.channel.last,
+            uses_again=~beat.pushing,
+            step=step,
+        )
+
     def _wait_for_groups(self, m: Module, beat: _Step, issue: Signal, works: Signal, step: Signal) -> _Pending:
         """Keep the outputs that wait for groups behind theirs, and bring them empty groups at a frame's end."""
-        g, walk = self._shapes.geometry, self.walk
-        waiting = Signal(g.lead)
+        walk = self.walk
+        outputs = self._shapes.waiting_outputs
+        waiting = Signal(outputs)
         empty, kept_empty, between_frames = Signal(), Signal(), Signal()
         starts = beat.pushing & ~empty & walk.o_starts_output
-        if not g.lead:
+        if not outputs:
             return _Pending(
                 oldest=walk.o_starts_output, empty=empty, kept_empty=kept_empty, between_frames=between_frames
             )
@@ -207,7 +239,7 @@ class Sequencer(wiring.Component):
 
     @property
     def _due(self) -> tuple[int, ...]:
-        return () if self._shapes.flush is None else self._shapes.flush.due
+        return self._shapes.schedule.due
 
     def _is_due(self, m: Module, issue: Value, step: Value, ends_empty: Value) -> Signal:
         """Whether the next frame's group would be there at full rate (`hw.plan.flush`).

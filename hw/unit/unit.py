@@ -107,7 +107,7 @@ class Unit:
         self.lane = Lane(shapes)
         self.similarity = None if shapes.heads is None else Similarity(shapes)
         depth = self.timetable.fifo_depth
-        self.sequencer = Sequencer(shapes, front.walk, front.positions, fifo_depth=depth)
+        self.sequencer = Sequencer(shapes, front.walk, front.positions, early=front.early, fifo_depth=depth)
         self.output_stream = OutputStream(shapes, depth=depth, marks=run_time.marks)
         self.weights = WordStore(
             weight_words(shapes),
@@ -175,6 +175,11 @@ class Unit:
         ]
         if self.shapes.moves_late:
             m.d.comb += self.window.i_last_use.eq(delay(m, sequencer.o_last_use, early))
+        if self.shapes.schedule.early:
+            m.d.comb += [
+                self.window.i_bank.eq(delay(m, sequencer.o_bank, early)),
+                self.window.i_early.eq(delay(m, Value.cast(sequencer.o_early), early, reset_less=False)),
+            ]
         # The sequencer gives this a cycle after the issue, and the window wants it a cycle before the column.
         self._front.positions.connect(m, sequencer, self.window, at_window - 2)
 

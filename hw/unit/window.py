@@ -13,21 +13,22 @@ Of such words only the newest group differs between the beat that pushes and tho
 beat has to choose between two places for them.
 
 At a row's end the next row's first groups move in behind. So taps outside the frame's columns are
-masked.
+masked. In units that read early (`hw.unit.early`) each row begins in another bank of the lines.
 
 Where all taps of a row are wanted later than the first tap (`shapes.plan` skews them), the whole row
-runs later. Its new column waits, not each of its taps.
+runs later. Its new column waits, not each of its taps. Units that read early do neither of both.
 """
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value, unsigned
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, unsigned
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.blocks.pipeline import delay, index_shape
 from hw.plan.shapes import Shapes
 from hw.targets.families import Target
+from hw.unit.early import early_layout
 from hw.unit.front import Positions
 
 
@@ -40,6 +41,8 @@ class Window(wiring.Component):
         i_push: the beat moves ``i_column`` into the window, and works with it; with ``i_valid``.
         i_channel: the beat's channel beat; with ``i_valid``.
         i_last_use: no further beat uses the group with this channel; with ``i_valid`` (only where groups move late).
+        i_bank: the bank of the beat; with ``i_valid``, only in units that read early.
+        i_early: a `hw.unit.early.early_layout`. ``i_column`` then is an early beat's; only in units that read early.
         o_taps: masked taps ``[channel][offset]``, offsets in the order of ``geometry.offsets``. They come
             `latency` cycles after the column, and each as many more as ``shapes.plan`` skews it.
         o_centre: the taps at ``(0, 0)``, without skew. Nobody looks at them where there is no attention.
@@ -61,6 +64,7 @@ class Window(wiring.Component):
                 "o_centre": Out(data.ArrayLayout(shapes.element, shapes.folding.simd)),
                 **last_use,
                 **positions.window_ports,
+                **({"i_bank": In(1), "i_early": In(early_layout(shapes))} if shapes.schedule.early else {}),
             }
         )
 
@@ -107,7 +111,10 @@ class Window(wiring.Component):
         g = self._shapes.geometry
         reused = g.output_beats > 1
         words = self._shapes.window_line(dy)
-        kept, keep = self._storage(m, index, words, late)
+        if self._shapes.schedule.early:
+            kept, keep = self._banks(m, f"row_{index}", words, self.i_column[index])
+        else:
+            kept, keep = self._storage(m, index, words, late)
         push = delay(m, self._push, late, reset_less=False)
 
         groups: list[data.View] = []
@@ -154,10 +161,48 @@ class Window(wiring.Component):
             m.d.comb += [write.addr.eq(delay(m, self._channel, late + wait)), write.data.eq(delay(m, keep, wait))]
             m.d.comb += write.en.eq(delay(m, enable, wait, reset_less=False))
 
+    def _banks(self, m: Module, name: str, words: data.ArrayLayout, column: data.View) -> tuple[data.View, data.View]:
+        """The same in two banks. An early beat's ``column`` goes into one segment of the bank that is not in use."""
+        depth = self._shapes.geometry.channel_beats
+        late = int(self._ahead and depth > 2)
+        keep = Signal(words, name=f"{name}_keep")
+        kept = Signal(words, name=f"{name}_kept", reset_less=True)
+        bank = delay(m, self.i_bank, self._ahead)
+        early = data.View(self.i_early.shape(), delay(m, Value.cast(self.i_early), self._ahead, reset_less=False))
+        pushed = self._valid & self._push
+        for segment in range(words.length):
+            has_early = segment < len(early.segments)
+            puts = early.segments[segment] if has_early else Const(0)
+            word = Mux(puts, column, keep[segment])
+            if depth == 1:
+                words_of_banks = [
+                    Signal(words.elem_shape, name=f"{name}_{segment}_{n}", reset_less=True) for n in (0, 1)
+                ]
+                for n, own in enumerate(words_of_banks):
+                    with m.If((pushed & (bank == n)) | (puts & (early.bank == n))):
+                        m.d.sync += own.eq(word)
+                m.d.comb += kept[segment].eq(Mux(bank, words_of_banks[1], words_of_banks[0]))
+            else:
+                store = memory.Memory(shape=words.elem_shape, depth=2 << len(self.i_channel), init=[])
+                m.submodules[f"{name}_{segment}"] = store
+                read, write = store.read_port(domain="comb"), store.write_port()
+                own = Cat(self._channel, bank)
+                address = Mux(puts, Cat(early.channel, early.bank), own)
+                m.d.comb += [
+                    read.addr.eq(Cat(self.i_channel, self.i_bank)),
+                    kept[segment].eq(delay(m, read.data, self._ahead)),
+                    write.addr.eq(delay(m, address, late)),
+                    write.data.eq(delay(m, word, late)),
+                    write.en.eq(delay(m, pushed | puts, late, reset_less=False)),
+                ]
+        return kept, keep
+
 
 def row_lateness(shapes: Shapes) -> dict[int, int]:
     """For each window row, cycles that the whole row is later than the first tap. The centre is wanted at once."""
     g = shapes.geometry
+    if shapes.schedule.early:
+        return dict.fromkeys(g.rows, 0)
     attends = shapes.heads is not None or bool(g.attn_taps)
     skews = {
         row: [skew for (dy, _), skew in zip(g.offsets, shapes.plan.skew, strict=True) if dy == row] for row in g.rows

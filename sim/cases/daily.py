@@ -10,6 +10,7 @@ DAILY = (
     "kernel_7",
     "offsets_asymmetric",
     "stride_2_odd",
+    "stride_2_few_rows",
     "stride_2_valid",
     "valid_7_whole_frame",
     "frame_1x1",

@@ -125,6 +125,8 @@ UNITS: Mapping[str, dict[str, Any]] = {
     "stride_2_even": {"stride": 2, "height": 6, "width": 8},
     "stride_2_odd": {"stride": 2, "height": 7, "width": 5},
     "stride_2_1x1": {"stride": 2, "kernel": 1, "height": 5, "width": 4},
+    # The next frame's first groups are late, and waited for.
+    "stride_2_few_rows": {"stride": 2, "kernel": 5, "height": 2, "width": 4, "simd": 1, "pe": 1},
     "stride_2_valid": {"stride": 2, "padding": "valid", "kernel": 5, "height": 8, "width": 9, "simd": 1},
     "valid": {"padding": "valid"},
     "valid_7_whole_frame": {"padding": "valid", "kernel": 7, "height": 7, "width": 7, "in_channels": 2, "simd": 1},

@@ -371,6 +371,12 @@ def _late_first_groups(d: Drawing) -> str:
     return d.layer(x, 3, groups=3, kernel=5, folding=(1, 1))
 
 
+def _few_rows(d: Drawing) -> str:
+    """Strided layers with large kernels on frames of few rows, both busy in every cycle."""
+    x = d.layer(IMAGE, 4, kernel=5, stride=2, folding=(1, 1))
+    return d.layer(x, 8, kernel=7, stride=2, folding=(1, 1))
+
+
 def _transient(d: Drawing) -> str:
     """The first frames come further apart than those behind them."""
     x = d.layer(IMAGE, 6, stride=2, folding=(1, 2))
@@ -417,6 +423,7 @@ GRAPHS: Mapping[str, GraphCase] = {
     "gaps_in_the_first_group": GraphCase(draw=_gaps_in_the_first_group, image=(3, 1, 2), signed=True),
     "depthwise_behind_gaps": GraphCase(draw=_depthwise_behind_gaps, image=(1, 1, 4), lanes=1),
     "late_first_groups": GraphCase(draw=_late_first_groups, image=(3, 4, 7), bits=4),
+    "few_rows": GraphCase(draw=_few_rows, image=(4, 4, 8), bits=4),
     "transient": GraphCase(draw=_transient, image=(1, 1, 6), bits=4),
     "pools": GraphCase(draw=_pools, image=(4, 6, 8), bits=4, signed=True),
     "joins": GraphCase(draw=_joins, image=(4, 4, 24), bits=4, signed=True),

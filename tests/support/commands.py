@@ -195,7 +195,7 @@ def few_digits() -> Digits:
     return read_digits().first(3)
 
 
-def trained(name: str, seed: int, epochs: int) -> scripts.train_digits.Trained:
+def trained(name: str, seed: int, epochs: int, scales: str) -> scripts.train_digits.Trained:
     """In place of a training: gives files at once."""
     labels = np.arange(10)
     files = dict.fromkeys(scripts.train_digits.FILES[name], b"trained")
@@ -402,7 +402,7 @@ COMMANDS = {
     "scripts.train_digits": Command(
         main=scripts.train_digits.main,
         works=["--out", "out"],
-        values={"--seed": NUMBERS, "--epochs": NUMBERS, "--out": PATHS},
+        values={"--seed": NUMBERS, "--epochs": NUMBERS, "--scales": ("float", "po2", "3"), "--out": PATHS},
         positional=("digits", "digits_layer", "digits_dynamic", "tiny"),
         stand_ins={
             "scripts.train_digits.trained": trained,

@@ -54,8 +54,21 @@ HADAMARD: dict[str, dict[str, Any]] = {
     "one_column_stride_2": {"height": 5, "width": 1, "stride": 2},
     "one_row": {"height": 1, "width": 6, "kernel": 5},
     "smaller_than_kernel": {"height": 2, "width": 3, "kernel": 7},
-    # With as many beats coming in as are worked on, each frame is completed before the next one starts.
-    "flush_always": {"kernel": 5, "stride": 2, "height": 2, "width": 4, "simd": 1, "pe": 1},
+    # The columns that no output is centred on are read early.
+    "early": {"padding": "valid", "height": 6, "width": 8, "pe": 1},
+    "early_one_beat": {"padding": "valid", "height": 5, "width": 7, "simd": 4, "pe": 1},
+    "early_5x5": {"padding": "valid", "kernel": 5, "height": 7, "width": 9, "simd": 1, "pe": 1, "out_channels": 6},
+    "early_stride_2": {
+        "padding": "valid",
+        "stride": 2,
+        "height": 7,
+        "width": 10,
+        "simd": 4,
+        "pe": 1,
+        "out_channels": 8,
+    },
+    # With as many beats coming in as are worked on, the next frame's first group is late, and waited for.
+    "waits_for_next": {"kernel": 5, "stride": 2, "height": 2, "width": 4, "simd": 1, "pe": 1},
 }
 #: Units of the ``dynamic`` product: heads within a beat, as long as a beat, over several beats, and across the borders
 #: of beats. By default they have 4 -> 2 channels, 3x4 pixels, simd 2 and pe 2.

@@ -15,7 +15,7 @@ from hw.plan.config import UnitConfig
 from hw.plan.dsp_count import dsp_counts
 from hw.plan.flush import Flush
 from hw.plan.geometry import Geometry
-from hw.plan.schedule import READ_TO_ROOM, CycleModel, find_schedule
+from hw.plan.schedule import EARLY_TO_ISSUE, READ_TO_ROOM, CycleModel, find_schedule, free_cycles
 from hw.plan.shapes import Shapes
 from hw.unit.timetable import Timetable
 
@@ -70,16 +70,15 @@ class UnitNode:
 
     def flushed_at(self, interval: int) -> UnitNode:
         """The unit where a frame comes every ``interval`` cycles, before it is known what it has to wait for."""
-        g = self.shapes.geometry
-        empty = g.lead * g.channel_beats
+        g, waiting = self.shapes.geometry, self.shapes.waiting_outputs
+        empty = waiting * g.channel_beats
         always = self.shapes.schedule.flush_always or g.step_frame_cycles + empty <= interval
-        return replace(self, flush=Flush(always=always and g.lead > 0))
+        return replace(self, flush=Flush(always=always and waiting > 0))
 
     def waiting(self, arrivals: np.ndarray) -> UnitNode:
         """The unit that waits for the next frame's groups exactly as long as it has to in a run at full rate."""
         assert self.flush is not None
-        g = self.shapes.geometry
-        if self.flush.always or not g.lead:
+        if self.flush.always or not self.shapes.waiting_outputs:
             return self
         run = _Run(self.shapes, arrivals, endless=True)
         # The last frame has no successor, and what is upstream of the first may be on its way to the steady state.
@@ -116,24 +115,30 @@ class _Run:
         g, c = shapes.geometry, shapes.layer.config
         self._geometry, self._slots, self._endless = g, shapes.schedule.slots, endless
         self._always = shapes.schedule.flush_always
-        self._due = () if shapes.flush is None else shapes.flush.due
+        self._due = shapes.schedule.due
         self._arrivals = arrivals.reshape(-1, c.width, g.channel_beats)
         self._taken = np.empty_like(self._arrivals)
         self._freed: dict[int, np.ndarray] = {}
         self._next_row, self._next_time = 0, 0
-        self._pending = np.zeros(g.lead, bool)
+        self._early = shapes.schedule.early
+        self._pending = np.zeros(shapes.waiting_outputs, bool)
         self._end = 0
         self._last_columns = np.minimum(np.arange(1, g.groups + 1) * c.stride, c.width) - 1
-        self._starts = np.arange(g.groups) < c.out_width
+        self._starts = np.arange(g.groups - self._early) < c.out_width
         self.due: list[tuple[int, ...]] = []
         self.waited = False
         issued: list[np.ndarray] = []
         self._issued = issued
         frames = len(self._arrivals) // c.height
+        self._early_done = self._read_early(0, 0, 0, np.zeros(0, int)) if self._early else 0
         for frame in range(frames):
             for q in range(c.out_height):
-                pushed = self._push(self._available(frame, q), self._starts)
-                self._free_row(frame, q, pushed - 1 + READ_TO_ROOM)
+                pushes = self._push(self._in_order(frame, q), self._starts)
+                self._free_row(frame, q, pushes[:, -1] + READ_TO_ROOM)
+                if self._early and (frame, q) != (frames - 1, c.out_height - 1):
+                    following = (frame, q + 1) if q + 1 < c.out_height else (frame + 1, 0)
+                    begin = int(pushes[0, -1]) + 1
+                    self._early_done = self._read_early(*following, begin, pushes.reshape(-1))
             self._flush(frame, frame + 1 if frame + 1 < frames else None)
         self._write(len(self._arrivals) - 1)
         self.taken = self._taken.reshape(-1)
@@ -159,11 +164,24 @@ class _Run:
         row = self._write(frame * self._geometry.config.height + self._geometry.bottom_row(q))
         return row[self._last_columns] + CycleModel.write_to_issue
 
+    def _in_order(self, frame: int, q: int) -> np.ndarray:
+        """The same for the groups that are not read early. The first waits for all that are."""
+        available = self._available(frame, q)[self._early :]
+        if self._early:
+            available[0, 0] = max(available[0, 0], self._early_done + EARLY_TO_ISSUE)
+        return available
+
+    def _read_early(self, frame: int, q: int, begin: int, busy: np.ndarray) -> int:
+        """As in `CycleModel`: read a row's early groups. Returns when their last beat is issued."""
+        wanted = np.maximum(self._available(frame, q)[: self._early], begin)
+        return int(free_cycles(wanted.reshape(-1), busy)[-1])
+
     def _free_row(self, frame: int, q: int, freed: np.ndarray) -> None:
         g, c = self._geometry, self._geometry.config
         top = frame * c.height + g.centre_row(q) - g.up
         last = q == c.out_height - 1
         skipped = c.height - c.stride * (c.out_height - 1) if last else c.stride
+        freed = np.append(freed, np.full(g.groups - len(freed), freed[-1]))
         self._freed[top] = np.repeat(freed, c.stride)[: c.width]
         for row in range(top + 1, top + skipped):
             self._freed[row] = np.full(c.width, freed[-1])
@@ -200,7 +218,7 @@ class _Run:
         self.due.append(tuple(due))
 
     def _push(self, available: np.ndarray, starts_output: np.ndarray) -> np.ndarray:
-        """Issue groups, each of which completes the output ``lead`` groups back. Returns when each is in the window."""
+        """Issue groups, each of which completes the output that waits longest. Returns when each beat pushes."""
         g = self._geometry
         beats = g.channel_beats
         tags = np.concatenate([self._pending, starts_output])
@@ -217,4 +235,4 @@ class _Run:
         else:
             uses = np.arange(g.output_beats) * beats
             self._issued.append((issued[current, -1][:, None] + uses).reshape(-1))
-        return pushed
+        return issued

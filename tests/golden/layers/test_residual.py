@@ -10,10 +10,13 @@ import pytest
 from torch import nn
 
 from golden import show
+from golden.contract.costs import useful_macs
 from golden.contract.layer_config import NEIGHBOURS
+from golden.contract.network.add import Add
 from golden.contract.network.layer import LayerStep
 from golden.contract.network.network import IntegerNetwork
 from golden.contract.network.network_file import network_bytes
+from golden.contract.powers import are_powers
 from golden.layers import NETWORK_RECIPES, load_model, load_network
 from golden.model.network import network as model
 from golden.networks.resnet import resnet
@@ -23,8 +26,11 @@ from tests.support.tiers import thorough
 
 #: Depth of each recipe, and the arguments of its float form.
 FLOATS: dict[str, tuple[int, dict[str, Any]]] = {
+    "resnet8": (8, {"in_channels": 3, "outputs": 10}),
+    "resnet8_po2": (8, {"in_channels": 3, "outputs": 10}),
     "resnet8_xvolution": (8, {"in_channels": 1, "outputs": 10, "variant": {3}}),
     "resnet20": (20, {"in_channels": 3, "outputs": 10}),
+    "resnet20_po2": (20, {"in_channels": 3, "outputs": 10}),
     "resnet20_xvolution": (20, {"in_channels": 3, "outputs": 10, "variant": {3}}),
     "resnet34": (34, {"in_channels": 3, "outputs": 1000}),
 }
@@ -74,7 +80,15 @@ def test_the_same_network_each_time(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "images"),
-    [("resnet8_xvolution", 4), ("resnet20", 2), ("resnet20_xvolution", 2), pytest.param("resnet34", 1, marks=thorough)],
+    [
+        ("resnet8", 2),
+        ("resnet8_po2", 2),
+        ("resnet8_xvolution", 4),
+        ("resnet20", 2),
+        ("resnet20_po2", 2),
+        ("resnet20_xvolution", 2),
+        pytest.param("resnet34", 1, marks=thorough),
+    ],
 )
 def test_results_neither_vanish_nor_saturate(name: str, images: int) -> None:
     network = load_network(name)
@@ -93,7 +107,36 @@ def test_results_neither_vanish_nor_saturate(name: str, images: int) -> None:
     assert len(np.unique(scores)) > 0.99 * scores.size
 
 
-@pytest.mark.parametrize("name", ["resnet20", "resnet20_xvolution"])
+@pytest.mark.parametrize("name", ["resnet8", "resnet8_po2"])
+def test_resnet8_is_as_large_as_everybodys(name: str) -> None:
+    """The numbers of MLPerf Tiny's image classifier: 77,360 weights, 12.5 million multiply-accumulates."""
+    network = load_network(name)
+    assert network.image.shape == (3, 32, 32)
+    assert sum(step.weights for step in network.steps) == 77_360
+    layers = (step.layer.config for step in network.steps if isinstance(step, LayerStep))
+    assert sum(map(useful_macs, layers)) + 640 == 12_501_632
+
+
+@pytest.mark.parametrize("name", ["resnet8", "resnet20"])
+def test_power_of_two_scales_change_multipliers_alone(name: str) -> None:
+    plain, powers = load_network(name), load_network(f"{name}_po2")
+    for own, other in zip(powers.steps, plain.steps, strict=True):
+        if isinstance(own, Add):
+            assert isinstance(other, Add)
+            assert are_powers(own.multipliers) and not are_powers(other.multipliers)
+            assert 1 in own.multipliers or own.shift == 0
+            exact = np.ldexp(np.array(other.multipliers, float), -other.shift)
+            # The step before has another scale, too, by less than a factor of sqrt(2).
+            assert (np.abs(np.log2(np.ldexp(np.array(own.multipliers, float), -own.shift) / exact)) < 1).all()
+        elif isinstance(own, LayerStep):
+            assert isinstance(other, LayerStep)
+            assert (own.layer.conv_weight == other.layer.conv_weight).all()
+            assert (own.layer.bias == other.layer.bias).all()
+            assert are_powers(own.layer.multiplier) and not are_powers(other.layer.multiplier)
+            assert own.layer.multiplier.min() == 1
+
+
+@pytest.mark.parametrize("name", ["resnet20", "resnet20_po2", "resnet20_xvolution"])
 def test_the_answer_depends_on_the_image(name: str) -> None:
     network = load_network(name)
     answers = model.run(network, random_frames(network, 8, 0))

@@ -31,7 +31,7 @@ LAYERS: dict[str, dict[str, Any]] = {
     "one_weight_word": {**UNITS["parallel"], "stride": 2},
     "one_pixel": {**UNITS["one_pixel"], "in_channels": 1, "out_channels": 1, "simd": 1, "pe": 1},
     "bits_2": {"in_bits": 2, "in_signed": True, "weight_bits": 2, "out_bits": 2, "attn_shift": 0},
-    "flush_always": UNITS["flush_always"],
+    "waits_for_next": UNITS["waits_for_next"],
     # Of every target with primitives: with many words in a memory, and with few.
     "ecp5": {"target": "ecp5", "out_channels": 40, "simd": 1, "pe": 1, "in_bits": 4, "weight_bits": 4},
     "ecp5_few_words": {"target": "ecp5"},

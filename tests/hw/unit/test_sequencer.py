@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import itertools
 from typing import Any
 
@@ -11,10 +12,11 @@ import pytest
 from hw.frozen.beat_writer import Release
 from hw.frozen.input_walk import InputWalk
 from hw.frozen.positions import CountedPositions
+from hw.plan.flush import Flush
 from hw.plan.shapes import Shapes
 from hw.unit.sequencer import Sequencer
 from tests.support.components import simulate
-from tests.support.schedule import Beat, beats_needed, beats_released, ends_sum, schedule
+from tests.support.schedule import Beat, beats_needed, beats_released, early_beats, ends_sum, schedule
 from tests.support.tiers import seeds
 from tests.support.units import UNITS, random_unit, unit_shapes
 
@@ -22,6 +24,27 @@ from tests.support.units import UNITS, random_unit, unit_shapes
 PIPELINE = 6
 #: Cycles from a beat's being written to the issue that it allows, and from an entry's being popped.
 WRITE_TO_ISSUE, POP_TO_ISSUE = 3, 2
+TRANSFER_TO_WRITE = 1
+#: Cycles from the issue of a row's last early beat to that of its first other beat.
+EARLY_TO_ISSUE = 3
+
+
+def read_ports(shapes: Shapes, beat: Beat) -> dict[str, Any]:
+    """The row store's ports for a beat that reads it."""
+    g, c = shapes.geometry, shapes.layer.config
+    assert beat.group is not None
+    frame, q, group = beat.group
+    centre = c.first_centre + c.stride * q
+    return {
+        "o_address": group * g.channel_beats + beat.channel,
+        "o_slot": (frame * c.height + centre) % shapes.schedule.slots,
+        "o_row_valid": sum((0 <= centre + dy < c.height) << index for index, dy in enumerate(g.rows)),
+    }
+
+
+def bank_of(shapes: Shapes, frame: int, q: int) -> int:
+    """The window's bank of an output row. Reset leaves bank 0, which the first row changes."""
+    return (frame * shapes.layer.config.out_height + q + 1) % 2
 
 
 def expected_ports(shapes: Shapes, beat: Beat) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -33,17 +56,16 @@ def expected_ports(shapes: Shapes, beat: Beat) -> tuple[dict[str, Any], dict[str
         ports["o_last_use"] = int(beat.output is None or beat.output_beat == g.output_beats - 1)
     late: dict[str, Any] = {"o_release": Release.NOTHING.value}
     if beat.group is not None:
-        frame, q, group = beat.group
-        centre = c.first_centre + c.stride * q
-        late["o_address"] = group * g.channel_beats + beat.channel
-        late["o_slot"] = (frame * c.height + centre) % shapes.schedule.slots
-        late["o_row_valid"] = sum((0 <= centre + dy < c.height) << index for index, dy in enumerate(g.rows))
+        _, q, group = beat.group
+        late |= read_ports(shapes, beat)
         if last_channel:
             last_group, last_row = group == g.groups - 1, q == c.out_height - 1
             release = (Release.FRAME if last_row else Release.ROW) if last_group else Release.GROUP
             late["o_release"] = release.value
     if beat.output is not None:
-        _, y, x = beat.output
+        frame, y, x = beat.output
+        if shapes.schedule.early:
+            ports["o_bank"] = bank_of(shapes, frame, y)
         ports["o_constant"] = beat.channel if c.depthwise else beat.output_beat
         ports["o_first"] = int(c.depthwise or beat.channel == 0)
         late["o_x"] = x
@@ -68,16 +90,26 @@ class Run:
         self.write, self.pop = write, pop
         self.rng = np.random.default_rng(seed)
         self.seed = seed
-        self.dut = Sequencer(shapes, InputWalk(shapes), CountedPositions(shapes), fifo_depth=depth + RESERVE)
-        #: Number of empty groups between frames and behind the last one.
-        self.flushed = 0
+        early = InputWalk(shapes, early=True) if shapes.schedule.early else None
+        self.dut = Sequencer(
+            shapes, InputWalk(shapes), CountedPositions(shapes), early=early, fifo_depth=depth + RESERVE
+        )
+        #: Number of empty groups between frames and behind the last one, and of those behind the last output.
+        self.flushed = self.empty = 0
 
-    def choose(self, options: tuple[Beat, ...], written: int) -> Beat:
-        """The beat that comes next: an empty group's where the next frame's first has not arrived."""
+    def choose(self, options: tuple[Beat, ...], written: int, waited: int) -> Beat | None:
+        """The beat that comes next: an empty group's where the next frame's first has not arrived and is overdue.
+
+        Args:
+            waited: cycles since the last beat that the frame's last output needs was transferred.
+        """
         real = options[0]
-        if len(options) == 1 or (written >= beats_needed(self.config.geometry, real) and not self.flushes):
+        if real.group is not None and written >= beats_needed(self.config.geometry, real) and not self.flushes:
             return real
-        return options[1]
+        due = self.config.schedule.due
+        empty = options[-1]
+        starts = empty.group is None and empty.push and empty.channel == 0
+        return None if starts and due and waited < due[self.empty] else empty
 
     @property
     def flushes(self) -> bool:
@@ -92,8 +124,10 @@ class Run:
         pops: list[bool] = []
         used = counted = 0  # entries that beats issued so far are bound for, and those of all but the last beat
         entries: list[int] = []  # cycles from which outputs lie in the FIFO
-        steps = schedule(g, self.frames)
+        early = EarlyBeats(self.config, self.frames)
+        steps = schedule(g, self.frames, self.config.schedule.early)
         options: tuple[Beat, ...] | None = next(steps)
+        frame = 0
         late: dict[str, Any] = {"o_release": Release.NOTHING.value}
         for cycle in itertools.count():
             fits = sum(writes) < min(total, oldest + self.config.schedule.slots * row)
@@ -104,9 +138,14 @@ class Run:
 
             written = sum(writes[: max(0, cycle - WRITE_TO_ISSUE + 1)])
             credit = self.depth + sum(pops[: max(0, cycle - POP_TO_ISSUE + 1)]) - counted
-            beat = self.choose(options, written) if options else None
+            needed = (frame * c.height + g.bottom_row(c.out_height - 1) + 1) * row
+            done = list(itertools.accumulate(writes))
+            waited = cycle + TRANSFER_TO_WRITE - bisect.bisect_left(done, needed)
+            beat = self.choose(options, written, waited) if options else None
             ends = beat is not None and ends_sum(g, beat)
-            issue = beat is not None and written >= beats_needed(g, beat) and credit > 0
+            waits = beat is not None and early.holds_back(beat, cycle)
+            issue = beat is not None and written >= beats_needed(g, beat) and credit > 0 and not waits
+            ahead = early.next(cycle, written, free=beat is None or not beat.push or waits)
             where = f"seed {self.seed}, cycle {cycle}, {beat}"
             if options is not None:
                 assert ctx.get(dut.o_valid) == issue, where
@@ -118,6 +157,13 @@ class Run:
                 expected |= now
             else:
                 expected["o_last"] = 0
+            if ahead is not None:
+                late |= read_ports(self.config, ahead)
+            if self.config.schedule.early:
+                assert ctx.get(dut.o_early.segments) == early.segments(ahead), where
+                if ahead is not None:
+                    assert ctx.get(dut.o_early.channel) == ahead.channel, where
+                    assert ctx.get(dut.o_early.bank) == bank_of(self.config, *ahead.group[:2]), where
             shown = {name: ctx.get(getattr(dut, name)) for name in expected}
             assert shown == expected, where
             await ctx.tick()
@@ -128,9 +174,13 @@ class Run:
             entries = entries[pop:] + [cycle + PIPELINE] * bool(issue and ends)
             if issue:
                 assert beat is not None
-                released = beats_released(g, beat)
+                early.note(beat, cycle)
+                released = beats_released(g, beat, self.config.schedule.early)
                 oldest = oldest if released is None else released
-                self.flushed += beat.push and beat.group is None and beat.channel == 0
+                if beat.push and beat.channel == 0:
+                    self.flushed += beat.group is None
+                    self.empty = self.empty + 1 if beat.group is None else 0
+                    frame = frame if beat.group is None else beat.group[0]
                 try:
                     options = steps.send(beat)
                 except StopIteration:
@@ -145,6 +195,47 @@ class Run:
             assert ctx.get(dut.o_release) == late["o_release"]
             late = {"o_release": Release.NOTHING.value}
             await ctx.tick()
+
+
+class EarlyBeats:
+    """The beats that are read early, and the rows that wait for them."""
+
+    def __init__(self, shapes: Shapes, frames: int) -> None:
+        self.g, self.early = shapes.geometry, shapes.schedule.early
+        self.left = list(early_beats(self.g, frames, self.early))
+        self.issued: list[int] = []
+        #: Rows whose first group has been pushed, and when the last of these was.
+        self.rows, self.since = 0, -1
+
+    @property
+    def of_row(self) -> int:
+        return self.early * self.g.channel_beats
+
+    def holds_back(self, beat: Beat, cycle: int) -> bool:
+        """Whether a row's first beat has to wait."""
+        if not self.early or beat.group is None or beat.group[2] != self.early or beat.channel:
+            return False
+        last = self.of_row * (self.rows + 1) - 1
+        return last >= len(self.issued) or cycle < self.issued[last] + EARLY_TO_ISSUE
+
+    def next(self, cycle: int, written: int, *, free: bool) -> Beat | None:
+        """The beat that is read in this cycle. ``free``: nothing else could be."""
+        if not self.left or not free or cycle <= self.since or len(self.issued) >= self.of_row * (self.rows + 1):
+            return None
+        if written < beats_needed(self.g, self.left[0]):
+            return None
+        self.issued.append(cycle)
+        return self.left.pop(0)
+
+    def note(self, beat: Beat, cycle: int) -> None:
+        """A beat of the schedule is issued."""
+        first = beat.group is not None and beat.group[2] == self.early
+        if self.early and first and beat.channel == self.g.channel_beats - 1:
+            self.rows, self.since = self.rows + 1, cycle
+
+    def segments(self, beat: Beat | None) -> int:
+        """The segment of the window that the beat goes into: the first group of a row into the oldest."""
+        return 0 if beat is None or beat.group is None else 1 << (self.early - 1 - beat.group[2])
 
 
 PACES = {"full_rate": (1, 1), "slow_source": (0.3, 1), "slow_sink": (1, 0.2), "both_pause": (0.6, 0.6)}
@@ -173,7 +264,7 @@ def test_last_outputs_need_no_next_frame(unit: str) -> None:
     g = shapes.geometry
     # A row's last groups may be centred on no output; what is left of the lead has to be pushed.
     beyond = g.groups - shapes.layer.config.out_width
-    waits = min(g.lead, g.lead - beyond) if beyond < g.lead else 0
+    waits = max(0, g.lead - beyond)
     assert run.flushed == waits
 
 
@@ -185,10 +276,18 @@ def test_a_waiting_frame_replaces_empty_groups(unit: str) -> None:
     assert run.flushed == shapes.geometry.lead, "only behind the last frame"
 
 
-def test_a_frame_is_flushed_where_that_keeps_intervals_alike() -> None:
-    shapes = unit_shapes(**UNITS["flush_always"])
-    assert shapes.schedule.flush_always
+def test_the_next_frame_is_waited_for() -> None:
+    shapes = unit_shapes(**UNITS["waits_for_next"])
+    assert shapes.schedule.due
     run = Run(shapes, seed=21, frames=3)
+    simulate(run.dut, run.bench)
+    assert run.flushed == shapes.geometry.lead, "only behind the last frame"
+
+
+def test_every_frame_is_flushed_where_that_is_asked_for() -> None:
+    """In a network, where the next frame comes late."""
+    shapes = unit_shapes(**UNITS["waits_for_next"])
+    run = Run(Shapes(shapes.config, Flush(always=True)), seed=21, frames=3)
     simulate(run.dut, run.bench)
     assert run.flushed == 3 * shapes.geometry.lead
 
