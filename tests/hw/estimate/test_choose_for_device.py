@@ -31,12 +31,14 @@ from hw.network.config import NetworkConfig
 from hw.network.folding import sides_of, up_to_lanes
 from hw.network.plan import NetworkPlan
 from hw.targets.devices import DEVICES, Device
+from tests.support.places import ROOT
 from tests.support.refusals import Refuse, refusal
 from tests.support.tiers import thorough, thorough_from
 
 #: Foldings that a network has together, where all of them are looked at.
 FEW_FOLDINGS, MANY_FOLDINGS = 12, 128
 SMALL_NETWORKS = 30
+PAGE = ROOT / "docs" / "fpga.md"
 
 # --- the solver ---
 
@@ -234,3 +236,16 @@ def test_nothing_fits(refuse: Refuse, network: str) -> None:
     assert re.match(r"error: nothing fits ecp5-45f: the least takes .*\d+ DSP of 7\b", line)
     line = refuse(network, "--device", "ecp5-12f", "--lanes", "8")
     assert re.match(r"error: the network does not fit ecp5-12f: .* of .*, of which step '\w+' takes", line)
+
+
+def test_devices_of_the_page() -> None:
+    """The page names all devices, with what each has."""
+    rows = re.findall(
+        r"^\| `([\w-]+)` \| [\w -]+ \| `(\w+)` \| (.*?) \| (?:Lattice|AMD)", PAGE.read_text(), re.MULTILINE
+    )
+    assert [name for name, *_ in rows] == list(DEVICES)
+    for name, target, amounts in rows:
+        has = DEVICES[name].has
+        assert DEVICES[name].target.name == target
+        found = [int(amount.replace(",", "")) for amount in amounts.split(" | ")]
+        assert found == [has.lut, has.ff, has.dsp, has.bram, has.uram]

@@ -185,6 +185,20 @@ def test_what_the_tools_made_is_kept(fake: Fake, tmp_path: Path) -> None:
         assert words[words.index(option) + 1] == name
 
 
+def test_a_device_that_is_not_placed(fake: Fake, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It brings its target, and is what the area is held against. The folding may be chosen for it."""
+    runs = fake()
+    assert main(["tiny", "--device", "k26", "--fastest", "--out", str(tmp_path)]) == 0
+    report = figures(tmp_path)
+    assert (report["target"], report["device"], report["speed"], report["fmax_mhz"]) == ("xcup", "k26", None, None)
+    assert (report["simd"], report["pe"]) == (4, 4), "all of a small layer at once"
+    assert report["capacity"] == {"lut": 117_120, "ff": 234_240, "dsp": 1_248, "bram": 144, "uram": 64}
+    assert runs() == ["yosys"]
+    shown = capsys.readouterr().out
+    assert "1 of 1,248" in shown and re.search(r"one step faster +│ none", shown)
+    assert "speed grade" not in shown
+
+
 def test_what_an_earlier_synthesis_left_is_removed(fake: Fake, tmp_path: Path) -> None:
     fake()
     unit = ["tiny", "--simd", "1", "--pe", "1", "--out", str(tmp_path)]
