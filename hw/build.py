@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,16 +13,17 @@ from rich.table import Table
 from golden.layers import layer_path, load_model
 from golden.support import cli
 from golden.support.cli import UserError
-from golden.support.numbers import at_most, number
+from golden.support.numbers import number
 from golden.support.progress import spinner
 from golden.support.tables import show
 from golden.support.terminal import say
 from hw.blocks.memory_file import INCLUDED
 from hw.control.files import register_files
-from hw.estimate.choose_folding import CHEAPEST, Wish, check_fit, choose_folding
+from hw.estimate.chosen_rows import chosen_rows
 from hw.estimate.estimate import Estimate, estimate
 from hw.estimate.fit import verdict
-from hw.estimate.network import estimate_network
+from hw.estimate.layer_space import check_fit
+from hw.estimate.network import check_network_fit, estimate_network
 from hw.export.integration import build_files, integration_files
 from hw.export.interfaces import kind
 from hw.export.network_verilog import NetworkCore, generate_network
@@ -32,15 +32,12 @@ from hw.network.config import NetworkConfig
 from hw.network.plan import NetworkPlan
 from hw.network_build import estimate_rows, steps_table, summary
 from hw.network_picture import picture
-from hw.options import add_unit_options, folding_text, hardware_config
+from hw.options import add_unit_options, folding_text, hardware
 from hw.plan.dsp_count import dsp_counts
 from hw.plan.shapes import Shapes
 from hw.plan.weight_layout import image_beats
-from hw.targets.devices import CAPACITY, DEVICE_TARGET
+from hw.targets.devices import CAPACITY
 from hw.targets.families import GENERIC
-
-#: Clock in MHz that ``--fps`` counts with where ``--clock`` is not given.
-CLOCK_MHZ = 200.0
 
 EXAMPLES = """\
 examples:
@@ -51,7 +48,8 @@ examples:
   python -m hw.build my_layer.npz --out rtl/      a layer file of your own
   python -m hw.build --target ecp5 --estimate     what it will cost, no files
   python -m hw.build tiny --device ecp5-85f --estimate  whether it fits, no files
-  python -m hw.build tiny --device ecp5-85f --fps 500  the cheapest folding that is fast enough
+  python -m hw.build tiny --device ecp5-85f --fps 500  the least folding that is fast enough
+  python -m hw.build --device ecp5-45f --fastest  the fewest cycles a frame that fit
   python -m hw.build tiny --reloadable            weights, frame size and shifts come over AXI
   python -m hw.build --name stem --out rtl/       stem.v: beside other units in one design
   python -m hw.build my_network.npz --cycles 8192  a network, each step within 8,192 cycles
@@ -61,32 +59,27 @@ examples:
 
 def main(argv: list[str]) -> int:
     args = _parser().parse_args(argv)
-    wish = _wish(args)
-    config = hardware_config(args, load_model(args.layer))
+    asked = hardware(args, load_model(args.layer))
+    config, choice = asked.config, {} if asked.chosen is None else chosen_rows(asked.chosen)
     if isinstance(config, NetworkConfig):
-        return _build_network(args, config)
+        return _build_network(args, config, choice)
     if args.write_folding is not None:
         raise UserError(f"--write-folding {args.write_folding} is for a network, a layer has --simd and --pe")
     if args.picture is not None:
         raise UserError(f"--picture {args.picture} is for a network")
-    if wish:
-        with spinner("choosing the folding"):
-            config = choose_folding(config, wish).config
     if args.estimate:
-        show(_estimate_table(args.layer, estimate(config), args.device, wish))
+        show(_estimate_table(args.layer, estimate(config), args.device, choice))
         return 0
     if args.device:
         check_fit(config, args.device)
     with spinner("generating Verilog"):
         core = generate(config, inline=args.inline)
     with _written(args, core, unit_files(core)):
-        show(_summary(args.layer, core, args.device, wish))
+        show(_summary(args.layer, core, args.device, choice))
     return 0
 
 
-def _build_network(args: argparse.Namespace, config: NetworkConfig) -> int:
-    if args.device is not None:
-        raise UserError(f"--device {args.device} is for a layer, a network has --target")
+def _build_network(args: argparse.Namespace, config: NetworkConfig, choice: Mapping[str, str]) -> int:
     cli.check_outputs([args.write_folding, args.picture], inputs=[layer_path(args.layer), args.folding])
     with spinner("computing the schedule"):
         plan = NetworkPlan(config)
@@ -94,16 +87,19 @@ def _build_network(args: argparse.Namespace, config: NetworkConfig) -> int:
     texts = {args.write_folding: folding_text(config)} if args.write_folding is not None else {}
     if args.picture is not None:
         texts[args.picture] = picture(plan)
+    network = estimate_network(plan)
+    fits = {} if args.device is None else {f"fits {args.device}": verdict(network, args.device)}
     if args.estimate:
-        network = estimate_network(plan)
         show(steps_table(args.layer, plan, network))
-        show(summary(plan, schedule, estimate_rows(network)))
+        show(summary(plan, schedule, {**estimate_rows(network, args.device), **fits, **choice}))
     else:
+        if args.device is not None:
+            check_network_fit(plan, args.device)
         with spinner("generating Verilog"):
             core = generate_network(plan, inline=args.inline)
         with _written(args, core, build_files(core.verilog, core.manifest, core.memories)):
             show(steps_table(args.layer, plan))
-            show(summary(plan, schedule, {}))
+            show(summary(plan, schedule, {**fits, **choice}))
     for path, text in texts.items():
         with cli.replacing(path) as stream:
             stream.write(text)
@@ -156,51 +152,16 @@ def _say_files(core: Core | NetworkCore, folder: Path, files: Mapping[str, str |
 
 def _parser() -> argparse.ArgumentParser:
     parser = cli.Parser(prog="python -m hw.build", description=__doc__, epilog=EXAMPLES)
-    add, devices = parser.add_argument, ", ".join(CAPACITY)
-    cheapest = CHEAPEST.replace("%", "%%")
+    add = parser.add_argument
     add_unit_options(parser, target=GENERIC.name)
-    add("--device", choices=list(CAPACITY), metavar="DEVICE", help=f"say whether the unit fits this one of {devices}")
-    add(
-        "--fps",
-        type=cli.bounded(float, sys.float_info.min, sys.float_info.max),
-        help=f"frames a second to reach: picks the cheapest folding that fits the device ({cheapest})",
-    )
-    add(
-        "--clock",
-        type=cli.bounded(float, 1, 1000, " MHz"),
-        metavar="MHZ",
-        dest="clock_mhz",
-        help=f"with --fps: clock to expect (default: {CLOCK_MHZ:g})",
-    )
-    add("--estimate", action="store_true", help="only say what it will cost, write nothing")
+    add("--estimate", action="store_true", help="only say what the unit will cost, write nothing")
     add("--write-folding", type=cli.file_path, metavar="FILE", help="write a network's folding for --folding")
     add("--picture", type=cli.file_path, metavar="FILE", help="write a network's nodes and streams as a picture, SVG")
     add("--out", type=cli.file_path, default=Path("build"), metavar="DIR", help="where to write (default: build)")
     return parser
 
 
-def _wish(args: argparse.Namespace) -> Wish | None:
-    """What ``--fps`` asks for; None without ``--fps``. A device brings its target.
-
-    Raises `UserError` for options that do not go together.
-    """
-    if args.device is not None:
-        if args.target not in (None, DEVICE_TARGET):
-            raise UserError(f"target {args.target} is not that of {args.device}, which is {DEVICE_TARGET}")
-        args.target = DEVICE_TARGET
-    if args.fps is None:
-        if args.clock_mhz is not None:
-            raise UserError(f"--clock {number(args.clock_mhz)} needs --fps")
-        return None
-    if args.device is None:
-        raise UserError(f"--fps {number(args.fps)} needs --device, one of {', '.join(CAPACITY)}")
-    for option, value in (("simd", args.simd), ("pe", args.pe)):
-        if value is not None:
-            raise UserError(f"--{option} {value} cannot be chosen together with --fps, which chooses the folding")
-    return Wish(device=args.device, fps=args.fps, clock_mhz=args.clock_mhz or CLOCK_MHZ)
-
-
-def _summary(name: str, core: Core, device: str | None, wish: Wish | None) -> Table:
+def _summary(name: str, core: Core, device: str | None, choice: Mapping[str, str]) -> Table:
     config, timing, shapes = core.config, core.manifest["timing"], Shapes(core.config)
     c = config.layer.config
     table = Table(title=f"xvolution: {name}", show_header=False)
@@ -209,14 +170,14 @@ def _summary(name: str, core: Core, device: str | None, wish: Wish | None) -> Ta
         "kernel": f"{c.kernel}x{c.kernel}, stride {c.stride}, {c.padding}, groups {c.groups}",
         "attention": f"{len(c.attn_offsets)} offsets",
         **_reload_rows(core),
-        **_build_rows(shapes, wish),
+        **_build_rows(shapes),
         **({} if device is None else {f"fits {device}": verdict(estimate(config), device)}),
         "row store": f"{shapes.schedule.slots} rows of {number(shapes.row_depth)} x {shapes.column_group.size} bit",
         "accumulator": f"{shapes.ranges.accumulator.signed_bits} bit, from the "
         + ("weights" if config.reload is None else "formats"),
         "first output": f"{number(timing['predicted_latency'])} cycles after the first input",
         "frame": f"{number(timing['predicted_frame_cycles'])} cycles (ideal {number(timing['ideal_frame_cycles'])})",
-        **_rate_rows(timing["predicted_frame_cycles"], wish),
+        **choice,
     }
     for label, value in rows.items():
         table.add_row(label, value)
@@ -234,27 +195,18 @@ def _reload_rows(core: Core) -> dict[str, str]:
     return {"reloadable": f"{sets} of weights, each of {number(beats)} beats; {', '.join(shifts)}"}
 
 
-def _build_rows(shapes: Shapes, wish: Wish | None) -> dict[str, str]:
+def _build_rows(shapes: Shapes) -> dict[str, str]:
     """What was chosen for the layer, and the multipliers that follow from it."""
     counts = {kind: count for kind, count in dsp_counts(shapes).items() if count}
     parts = ", ".join(f"{number(count)} {kind}" for kind, count in counts.items())
     return {
         "target": f"{shapes.target.name}, {'two products in a multiplier' if shapes.plan.packed else 'not packed'}",
         "folding": f"simd {shapes.folding.simd}, pe {shapes.folding.pe}",
-        **({} if wish is None else {"chosen as": f"the cheapest that is fast enough ({CHEAPEST})"}),
         "multipliers": f"{number(sum(counts.values()))}: {parts}" if counts else "0",
     }
 
 
-def _rate_rows(frame_cycles: int, wish: Wish | None) -> dict[str, str]:
-    """What the unit reaches of a wish."""
-    if wish is None:
-        return {}
-    rate = at_most(1e6 * wish.clock_mhz / frame_cycles)
-    return {"rate": f"{rate} frames/s at {number(wish.clock_mhz)} MHz, asked for {number(wish.fps)}"}
-
-
-def _estimate_table(name: str, unit: Estimate, device: str | None, wish: Wish | None) -> Table:
+def _estimate_table(name: str, unit: Estimate, device: str | None, choice: Mapping[str, str]) -> Table:
     table = Table(title=f"xvolution: {name}, estimated", show_header=False)
 
     def amount(key: str) -> str:
@@ -262,10 +214,9 @@ def _estimate_table(name: str, unit: Estimate, device: str | None, wish: Wish | 
         return f"{number(getattr(unit, key))}{of}"
 
     rows = {
-        **_build_rows(unit.shapes, wish),
+        **_build_rows(unit.shapes),
         "first output": f"{number(unit.latency)} cycles after the first input",
         "frame": f"{number(unit.frame_cycles)} cycles (exact)",
-        **_rate_rows(unit.frame_cycles, wish),
         "LUT": f"about {amount('lut')}",
         "FF": f"about {amount('ff')}",
         "DSP": "synthesis chooses" if unit.dsp is None else f"{amount('dsp')} (exact)",
@@ -273,6 +224,7 @@ def _estimate_table(name: str, unit: Estimate, device: str | None, wish: Wish | 
         if unit.bram is None
         else f"{amount('bram')}, each of {unit.shapes.target.fabric.block_kbit} kbit",
         **({} if device is None else {f"fits {device}": verdict(unit, device)}),
+        **choice,
     }
     for label, value in rows.items():
         table.add_row(label, value)

@@ -7,15 +7,18 @@ from collections.abc import Mapping
 from rich.table import Table
 
 from golden.support.numbers import number
+from hw.estimate.fit import EXACT
 from hw.estimate.network import NetworkEstimate
 from hw.network.plan import NetworkPlan
 from hw.network.schedule import NetworkSchedule
-from hw.targets.area import RESOURCES, Area
+from hw.targets.area import Area, shown_resources
+from hw.targets.devices import CAPACITY
 
 
 def steps_table(name: str, plan: NetworkPlan, estimate: NetworkEstimate | None = None) -> Table:
     """Each step: what it takes and gives a beat, its cycles, and by its estimate what it takes of an FPGA."""
-    columns = ("step", "op", "simd", "pe", "ideal cycles", "cycles", *(RESOURCES if estimate else ()))
+    resources = {} if estimate is None else shown_resources(estimate.uram)
+    columns = ("step", "op", "simd", "pe", "ideal cycles", "cycles", *resources)
     table = Table(*columns, title=f"xvolution: {name}")
     for column in table.columns[2:]:
         column.justify = "right"
@@ -32,9 +35,8 @@ def steps_table(name: str, plan: NetworkPlan, estimate: NetworkEstimate | None =
 
 def _area(estimate: NetworkEstimate, area: Area) -> list[str]:
     """What a part takes of each resource. What synthesis is free to choose is not known."""
-    known = (key for key in RESOURCES.values() if getattr(estimate, key) is not None)
-    shown = {key: number(getattr(area, key)) for key in known}
-    return [shown.get(key, "") for key in RESOURCES.values()]
+    keys = shown_resources(estimate.uram).values()
+    return ["" if getattr(estimate, key) is None else number(getattr(area, key)) for key in keys]
 
 
 def summary(plan: NetworkPlan, schedule: NetworkSchedule, rows: Mapping[str, str]) -> Table:
@@ -61,11 +63,11 @@ def _storage_rows(schedule: NetworkSchedule) -> dict[str, str]:
     return {"FIFOs": f"{number(len(edges))} of {number(len(schedule.edges))} edges have one, {number(bits)} bit"}
 
 
-def estimate_rows(estimate: NetworkEstimate) -> dict[str, str]:
-    """What the network will cost."""
-    return {
-        "LUT": f"about {number(estimate.lut)}",
-        "FF": f"about {number(estimate.ff)}",
-        "DSP": "synthesis chooses" if estimate.dsp is None else f"{number(estimate.dsp)} (exact)",
-        "BRAM": "synthesis chooses" if estimate.bram is None else f"{number(estimate.bram)} (exact)",
-    }
+def estimate_rows(estimate: NetworkEstimate, device: str | None = None) -> dict[str, str]:
+    """What the network will cost, and of how much where a device is known."""
+    rows = {}
+    for name, key in shown_resources(estimate.uram).items():
+        takes, of = getattr(estimate, key), "" if device is None else f" of {number(getattr(CAPACITY[device], key))}"
+        exact = f"{number(takes)}{of} (exact)" if takes is not None else "synthesis chooses"
+        rows[name] = exact if key in EXACT else f"about {number(takes)}{of}"
+    return rows

@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import sys
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from reprlib import repr as brief
-from typing import Any
+from typing import Any, TypeVar
 
 from golden.contract.fields import parse_object
 from golden.contract.folding import DEFAULT_LANES, Folding
@@ -20,21 +21,45 @@ from golden.contract.network.result import MOST
 from golden.contract.ranges import Range
 from golden.layers import DEFAULT, NAMES
 from golden.support.cli import UserError, bounded, file_path
+from golden.support.numbers import number
 from golden.support.options import add_folding, add_layer
+from golden.support.progress import spinner
+from hw.estimate.choose_for_device import Chosen, Space, choose
 from hw.estimate.choose_network_folding import cheapest_within
+from hw.estimate.layer_space import LayerSpace
+from hw.estimate.network_space import NetworkSpace
+from hw.estimate.wish import LEAST, Wish
 from hw.network.config import NetworkConfig, multiplying
 from hw.network.folding import check_foldings, up_to_lanes
 from hw.plan.config import DEFAULT_NAME, UnitConfig, check_name
 from hw.plan.made_of import MATERIALS, MadeOf
 from hw.plan.reload import Reload
-from hw.targets.families import TARGETS, find_target
+from hw.targets.devices import CLOCK_MHZ, DEVICES, Device, find_device
+from hw.targets.families import ECP5, GENERIC, TARGETS, Target, find_target
 
 #: Default of ``--attn-shift`` where the layer does not need more. Larger shifts make wider accumulators.
 ATTN_SHIFT = Range(0, 7)
 
+Config = TypeVar("Config", UnitConfig, NetworkConfig)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What the options ask for.
+
+    Attributes:
+        config: the unit or the network.
+        device: the device that it is for; None where none was named.
+        chosen: how the folding was chosen for the device; None where it was given.
+    """
+
+    config: UnitConfig | NetworkConfig
+    device: Device | None
+    chosen: Chosen[UnitConfig] | Chosen[NetworkConfig] | None
+
 
 def add_unit_options(parser: argparse.ArgumentParser, *, target: str, reloadable: bool = True) -> None:
-    """Add the options that `hardware_config` reads.
+    """Add the options that `hardware` reads.
 
     Args:
         target: the default target.
@@ -57,24 +82,45 @@ def add_unit_options(parser: argparse.ArgumentParser, *, target: str, reloadable
         add(f"--{name}", choices=MATERIALS, help=f"what {what} are made of: {of or 'DSPs or adders (default: dsp)'}")
     parser.set_defaults(default_target=target, reloadable=False)
     _add_network_options(parser)
+    _add_device_options(parser)
     if reloadable:
         _add_reload_options(parser)
 
 
-def hardware_config(args: argparse.Namespace, model: Layer | IntegerNetwork) -> UnitConfig | NetworkConfig:
+def hardware(args: argparse.Namespace, model: Layer | IntegerNetwork) -> Asked:
     """The unit or network that the options ask for. Raises `UserError` where they do not go together."""
     _check_reload_options(args)
-    return _network_config(args, model) if isinstance(model, IntegerNetwork) else _unit_config(args, model)
+    wish = _wish(args)
+    device = None if args.device is None else find_device(args.device)
+    target = TARGETS[args.target or (args.default_target if device is None else device.target.name)]
+    if isinstance(model, IntegerNetwork):
+        network = _network_config(args, model, target)
+        return _asked(network, device, wish, NetworkSpace)
+    return _asked(_unit_config(args, model, target), device, wish, LayerSpace)
 
 
-def _unit_config(args: argparse.Namespace, layer: Layer) -> UnitConfig:
+def _asked(
+    config: Config, device: Device | None, wish: Wish | None, space: Callable[[Config, Wish], Space[Config]]
+) -> Asked:
+    if wish is None:
+        return Asked(config=config, device=device, chosen=None)
+    with spinner("choosing the folding"):
+        chosen = choose(space(config, wish))
+    return Asked(config=chosen.found.config, device=device, chosen=chosen)
+
+
+def _unit_config(args: argparse.Namespace, layer: Layer, target: Target) -> UnitConfig:
     for option in ("lanes", "cycles", "folding"):
         if getattr(args, option) is not None:
             raise UserError(f"--{option} {getattr(args, option)} is for a network, a layer has --simd and --pe")
+    for option in ("simd", "pe"):
+        if _chooser(args) and getattr(args, option) is not None:
+            asked = f"--{option} {getattr(args, option)} cannot be chosen together with {_chooser(args)}"
+            raise UserError(f"{asked}, which chooses the folding")
     return UnitConfig(
         layer=layer,
         folding=Folding.choose(layer.config, args.simd, args.pe),
-        target=TARGETS[args.target or args.default_target],
+        target=target,
         pack=args.pack == "auto",
         reload=_reload(args, layer.config),
         made_of=_made_of(args),
@@ -82,7 +128,7 @@ def _unit_config(args: argparse.Namespace, layer: Layer) -> UnitConfig:
     )
 
 
-def _network_config(args: argparse.Namespace, network: IntegerNetwork) -> NetworkConfig:
+def _network_config(args: argparse.Namespace, network: IntegerNetwork, target: Target) -> NetworkConfig:
     for option in ("simd", "pe"):
         if getattr(args, option) is not None:
             asked = f"--{option} {getattr(args, option)} is for a layer"
@@ -90,12 +136,13 @@ def _network_config(args: argparse.Namespace, network: IntegerNetwork) -> Networ
     if args.reloadable:
         raise UserError("--reloadable is for a layer, the weights of a network are built in")
     given = [f"--{option}" for option in ("lanes", "cycles", "folding") if getattr(args, option) is not None]
+    given += [_chooser(args)] if _chooser(args) else []
     if len(given) > 1:
         raise UserError(f"{' and '.join(given)} do not go together, each chooses the folding")
     base = NetworkConfig(
         network=network,
         foldings=up_to_lanes(network, args.lanes or DEFAULT_LANES),
-        target=TARGETS[args.target or args.default_target],
+        target=target,
         pack=args.pack == "auto",
         made_of=dict.fromkeys(multiplying(network), _made_of(args)),
         name=args.name,
@@ -109,6 +156,37 @@ def _network_config(args: argparse.Namespace, network: IntegerNetwork) -> Networ
 
 def _made_of(args: argparse.Namespace) -> MadeOf:
     return MadeOf(products=args.products, requantise=args.requantise)
+
+
+def _chooser(args: argparse.Namespace) -> str:
+    """The option that has the folding chosen for a device; empty where none does."""
+    return "--fps" if args.fps is not None else "--fastest" if args.fastest else ""
+
+
+def _wish(args: argparse.Namespace) -> Wish | None:
+    """What is to be reached on the device; None where the folding is not chosen for it.
+
+    Raises `UserError` for options that do not go together.
+    """
+    device = None if args.device is None else find_device(args.device)
+    if device is not None:
+        # Portable Verilog is synthesised and placed for an ECP5.
+        targets = (device.target, GENERIC) if device.target is ECP5 else (device.target,)
+        if args.target is not None and TARGETS[args.target] not in targets:
+            raise UserError(f"target {args.target} is not that of {device.name}, which is {device.target.name}")
+    if args.fps is not None and args.fastest:
+        raise UserError("--fps and --fastest do not go together, each chooses the folding")
+    for option in ("mhz", "fill"):
+        if getattr(args, option) is not None and not _chooser(args):
+            raise UserError(f"--{option} {number(getattr(args, option))} needs --fps or --fastest")
+    if not _chooser(args):
+        return None
+    asked = f"--fps {number(args.fps)}" if args.fps is not None else "--fastest"
+    if device is None:
+        raise UserError(f"{asked} needs --device, one of {', '.join(DEVICES)}")
+    if args.target == GENERIC.name:
+        raise UserError(f"target {GENERIC.name} does not go with {asked}: synthesis chooses what it takes")
+    return Wish(device=device, fps=args.fps, clock_mhz=args.mhz, fill=1 if args.fill is None else args.fill)
 
 
 def folding_text(config: NetworkConfig) -> str:
@@ -173,6 +251,31 @@ def _add_network_options(parser: argparse.ArgumentParser) -> None:
     add("--folding", type=file_path, metavar="FILE", help="each step as FILE says, JSON as --write-folding writes it")
 
 
+def _add_device_options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument_group("a device").add_argument
+    clocks = ", ".join(f"{mhz:g} for {target}" for target, mhz in CLOCK_MHZ.items())
+    add("--device", metavar="DEVICE", type=_device, help=f"the device that it is for, one of {', '.join(DEVICES)}")
+    add(
+        "--fps",
+        type=bounded(float, sys.float_info.min, sys.float_info.max),
+        metavar="N",
+        help=f"choose the least folding that reaches so many frames a second: {LEAST}",
+    )
+    add("--fastest", action="store_true", help="choose the folding with the fewest cycles a frame that fits the device")
+    add(
+        "--mhz",
+        type=bounded(float, 1, 1000, " MHz"),
+        metavar="MHZ",
+        help=f"clock that foldings are taken to run at, all the same (default: {clocks})",
+    )
+    add(
+        "--fill",
+        type=bounded(float, 0.01, 1),
+        metavar="SHARE",
+        help="share of the device that may be used (default: 1)",
+    )
+
+
 def _add_reload_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("a unit whose layer comes at run time")
     group.add_argument(
@@ -214,6 +317,10 @@ def _limits_text(option: str) -> Callable[[str], Range]:
 
 def _target(text: str) -> str:
     return _told(lambda: find_target(text).name)
+
+
+def _device(text: str) -> str:
+    return _told(lambda: find_device(text).name)
 
 
 def _name(text: str) -> str:

@@ -31,7 +31,7 @@ from hw.export.network_verilog import NetworkCore, generate_network
 from hw.export.verilog import Core, generate
 from hw.network.config import NetworkConfig
 from hw.network.plan import NetworkPlan
-from hw.options import add_unit_options, hardware_config
+from hw.options import add_unit_options, hardware
 from hw.plan.config import UnitConfig
 from hw.targets.families import GENERIC
 from sim.bulk.result import SimulationResult
@@ -43,7 +43,7 @@ def main(argv: list[str]) -> int:
     options = _parser().parse_args(argv)
     simulator = find_simulator(options.simulator)
     model = load_model(options.layer)
-    config = hardware_config(options, model)
+    config = hardware(options, model).config
     source = _input_path(options)
     inputs = [layer_path(options.layer), options.folding, source]
     cli.check_outputs([options.output, options.report, options.waves], inputs=inputs)

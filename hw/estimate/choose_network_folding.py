@@ -13,9 +13,9 @@ from golden.support.numbers import number
 from hw.estimate.nodes import node_area
 from hw.network.config import NetworkConfig
 from hw.network.folding import Sides, divisors, sides_of
-from hw.network.graph import Placed
+from hw.network.graph import Graph, Placed
 from hw.network.ideal import ideal_cycles
-from hw.network.lower import step_nodes
+from hw.network.lower import step_graph
 from hw.network.nodes.unit import UnitNode
 from hw.network.schedule import node_cycles
 from hw.plan.dsp_count import fewest_dsps
@@ -34,7 +34,7 @@ def cheapest_within(config: NetworkConfig, cycles: int) -> dict[str, Folding]:
 def _cheapest(config: NetworkConfig, step: Step, cycles: int) -> Folding:
     best: tuple[int, ...] | None = None
     chosen = None
-    candidates = [_Candidate(config, step, folding) for folding in _foldings(sides_of(config.network, step))]
+    candidates = list(candidates_of(config, step))
     enough = [candidate for candidate in candidates if candidate.ideal <= cycles]
     for candidate in sorted(enough, key=lambda candidate: candidate.fewest_dsps):
         # What is surely dearer than the best one so far is not looked at.
@@ -53,18 +53,43 @@ def _cheapest(config: NetworkConfig, step: Step, cycles: int) -> Folding:
     return chosen
 
 
+def candidates_of(config: NetworkConfig, step: Step) -> Iterator[Candidate]:
+    """All that ``step`` may be."""
+    for folding in step_foldings(sides_of(config.network, step)):
+        yield Candidate(config, step, Choice(folding=folding))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """How a step is built."""
+
+    folding: Folding
+
+    def applied(self, config: NetworkConfig, step: str) -> NetworkConfig:
+        """``config`` with the step of this name built like that."""
+        return replace(config, foldings={**config.foldings, step: self.folding})
+
+
 @dataclass(frozen=True)
-class _Candidate:
-    """A step with a folding. What takes longer to find is found when it is asked for."""
+class Candidate:
+    """A step as it may be built. What takes longer to find is found when it is asked for."""
 
     config: NetworkConfig
     step: Step
-    folding: Folding
+    choice: Choice
+
+    @property
+    def folding(self) -> Folding:
+        return self.choice.folding
 
     @cached_property
+    def graph(self) -> Graph:
+        """The step's nodes alone."""
+        return step_graph(self.choice.applied(self.config, self.step.name), self.step)
+
+    @property
     def nodes(self) -> list[Placed]:
-        config = replace(self.config, foldings={**self.config.foldings, self.step.name: self.folding})
-        return step_nodes(config, self.step)
+        return self.graph.nodes
 
     @cached_property
     def ideal(self) -> int:
@@ -98,7 +123,8 @@ class _Candidate:
         return sum(node_area(placed.node, self.config.target).lut for placed in self.nodes)
 
 
-def _foldings(sides: Sides) -> Iterator[Folding]:
+def step_foldings(sides: Sides) -> Iterator[Folding]:
+    """All foldings of a step."""
     for simd in divisors(sides.taken):
         for pe in [simd] if sides.alike else divisors(sides.given):
             yield Folding(simd=simd, pe=pe)

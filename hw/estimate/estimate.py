@@ -65,12 +65,21 @@ class Estimate:
         return self.shapes.config
 
     @property
+    def area(self) -> Area:
+        """All of it. Where synthesis is free to choose multipliers and memories, these are an ECP5's."""
+        return sum(self.stages.values(), Area())
+
+    @property
     def lut(self) -> int:
-        return sum(area.lut for area in self.stages.values())
+        return self.area.lut
 
     @property
     def ff(self) -> int:
-        return sum(area.ff for area in self.stages.values())
+        return self.area.ff
+
+    @property
+    def uram(self) -> int:
+        return self.area.uram
 
 
 def estimate(config: UnitConfig, flush: Flush | None = None) -> Estimate:

@@ -10,7 +10,7 @@ from hw.targets.area import RESOURCES
 from hw.targets.devices import CAPACITY
 
 #: Resources whose estimate is exact.
-EXACT = ("dsp", "bram")
+EXACT = ("dsp", "bram", "uram")
 #: Largest relative error of the other estimates, as ``python -m scripts.estimate`` measures it.
 TOLERANCE = 0.2
 #: A unit does not fit, however far off its estimate is, where that is so many times what the device has. The worst
@@ -32,6 +32,9 @@ class Cost(Protocol):
 
     @property
     def bram(self) -> float | None: ...
+
+    @property
+    def uram(self) -> int: ...
 
 
 @dataclass(frozen=True, kw_only=True)

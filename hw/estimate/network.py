@@ -30,12 +30,21 @@ class NetworkEstimate:
     bram: float | None
 
     @property
+    def area(self) -> Area:
+        """All of it. Where synthesis is free to choose multipliers and memories, these are an ECP5's."""
+        return sum(self.steps.values(), start=self.edges)
+
+    @property
     def lut(self) -> int:
-        return self.edges.lut + sum(area.lut for area in self.steps.values())
+        return self.area.lut
 
     @property
     def ff(self) -> int:
-        return self.edges.ff + sum(area.ff for area in self.steps.values())
+        return self.area.ff
+
+    @property
+    def uram(self) -> int:
+        return self.area.uram
 
 
 def estimate_network(plan: NetworkPlan) -> NetworkEstimate:
@@ -52,7 +61,7 @@ def estimate_network(plan: NetworkPlan) -> NetworkEstimate:
 def check_network_fit(plan: NetworkPlan, device: str) -> None:
     """Raise `UserError` where ``device`` cannot hold the network, whatever synthesis makes of it.
 
-    As in `hw.estimate.choose_folding.check_fit`, LUTs and flip-flops decide only where no doubt is left. The
+    As in `hw.estimate.layer_space.check_fit`, LUTs and flip-flops decide only where no doubt is left. The
     message names the step that takes most of what lacks.
     """
     network = estimate_network(plan)

@@ -71,8 +71,8 @@ def _requantise(layer: Layer, folding: Folding, target: Target) -> Material:
     return "adders" if target.a_bits is not None and taking_turns else "dsp"
 
 
-def step_nodes(config: NetworkConfig, step: Step) -> list[Placed]:
-    """The nodes of one step alone. All that it takes comes from the input of their graph.
+def step_graph(config: NetworkConfig, step: Step) -> Graph:
+    """The nodes of one step alone. All that it takes comes from the input of their graph, the result is its output.
 
     Raises `UserError`, naming the step, where a unit cannot be built.
     """
@@ -81,8 +81,8 @@ def step_nodes(config: NetworkConfig, step: Step) -> list[Placed]:
     lowering.graph.image = Beat(lanes=folding.simd, bits=first.bits, signed=first.signed)
     lowering.ports = dict.fromkeys(config.network.results, Port(node=IMAGE))
     with naming(step.name):
-        LOWER[step.op](step, Context(lowering, step, folding))
-    return lowering.graph.nodes
+        lowering.graph.output = LOWER[step.op](step, Context(lowering, step, folding))
+    return lowering.graph
 
 
 class _Lowering:

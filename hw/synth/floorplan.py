@@ -48,8 +48,10 @@ class Sites:
         return sorted(self.rows, key=lambda y: abs(y - middle))
 
 
+_SMALLEST = Sites((13,), (4, 13, 22, 33, 42, 51, 60))
 SITES = {
-    "ecp5-25f": Sites((13,), (4, 13, 22, 33, 42, 51, 60)),
+    "ecp5-12f": _SMALLEST,
+    "ecp5-25f": _SMALLEST,
     "ecp5-45f": Sites((22, 46), (4, 13, 22, 31, 42, 51, 60, 69, 78)),
     "ecp5-85f": Sites((10, 34, 58), (4, 13, 22, 31, 40, 49, 58, 69, 78, 87, 96, 105, 114)),
 }

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from golden.support.page import page_template, svg_element
 from hw.synth.report import areas, model_name, rows
-from hw.targets.area import RESOURCES
+from hw.targets.area import RESOURCES, shown_resources
 
 
 def page(figures: dict[str, Any]) -> str:
@@ -19,7 +19,7 @@ def page(figures: dict[str, Any]) -> str:
         figures=figures,
         model=model_name(figures),
         rows=rows(figures),
-        resources=RESOURCES,
+        resources=shown_resources(figures["uram"]),
         kind=kind,
         parts=parts,
         picture=picture(parts),

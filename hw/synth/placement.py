@@ -17,7 +17,7 @@ from hw.synth.ties import tied
 from hw.synth.toolchain import NEXTPNR
 
 #: What the user calls a device, and nextpnr's option for it.
-DEVICES = {"ecp5-25f": "--25k", "ecp5-45f": "--45k", "ecp5-85f": "--85k"}
+DEVICES = {"ecp5-12f": "--12k", "ecp5-25f": "--25k", "ecp5-45f": "--45k", "ecp5-85f": "--85k"}
 SPEEDS = (6, 7, 8)
 #: Of the packages that all devices come in, the one with most pins.
 PACKAGE = "CABGA381"

@@ -10,19 +10,21 @@ from golden.contract.costs import useful_macs
 from golden.support.numbers import number
 from hw.export.network_verilog import NetworkCore
 from hw.export.verilog import Core
+from hw.network.plan import NetworkPlan
 from hw.synth.mapping import synthesis_command
 from hw.synth.performance import Performance
 from hw.synth.placement import place_options
 from hw.synth.synthesis import Synthesis
 from hw.synth.toolchain import NEXTPNR
-from hw.targets.area import RESOURCES, Area
+from hw.targets.area import Area, shown_resources
 from hw.targets.devices import CAPACITY
 
 
 def report(model: str, core: Core | NetworkCore, synthesis: Synthesis) -> dict[str, Any]:
     """Figures of ``core``, made of what the user calls ``model``. A figure that is not known is None.
 
-    ``stages`` has those that a unit consists of, ``steps`` all of a network's. ``capacity`` is what the device has.
+    ``stages`` has those that a unit consists of, ``steps`` all of a network's and the edges between them. ``capacity``
+    is what the device has. ``macs`` are those of a frame: convolutions, attention's taps and centre, classifier.
     """
     own = _of_network(model, core, synthesis) if isinstance(core, NetworkCore) else _of_unit(model, core, synthesis)
     config, cycles, timing = core.config, core.manifest["timing"], synthesis.timing
@@ -38,11 +40,11 @@ def report(model: str, core: Core | NetworkCore, synthesis: Synthesis) -> dict[s
         **own,
         "name": config.name,
         "target": config.target.name,
-        "device": goal and goal.device,
+        "device": synthesis.device,
         "speed": goal and goal.speed,
         "pack": "auto" if config.pack else "none",
         **dataclasses.asdict(area),
-        "capacity": goal and dataclasses.asdict(CAPACITY[goal.device]),
+        "capacity": synthesis.device and dataclasses.asdict(CAPACITY[synthesis.device]),
         "fmax_mhz": performance.fmax_mhz,
         "clock_mhz": goal and goal.clock_mhz,
         "seeds": timing and {str(seed): fmax for seed, fmax in timing.seeds.items()},
@@ -77,7 +79,22 @@ def _of_network(network: str, core: NetworkCore, synthesis: Synthesis) -> dict[s
     return {
         "network": network,
         "folding": {name: dataclasses.asdict(folding) for name, folding in core.config.foldings.items()},
-        "steps": {step: dataclasses.asdict(part) for step, part in synthesis.parts.items()},
+        "steps": {
+            name: {**_of_step(core.plan, name), **dataclasses.asdict(part)} for name, part in synthesis.parts.items()
+        },
+    }
+
+
+def _of_step(plan: NetworkPlan, name: str) -> dict[str, Any]:
+    """What a step does, beside its area. Edges do nothing of a network's own."""
+    step = next((step for step in plan.config.network.steps if step.name == name), None)
+    if step is None:
+        return {}
+    return {
+        "op": step.op,
+        "macs": step.macs,
+        "ideal_cycles": plan.ideals[name],
+        "cycles": plan.step_cycles[name],
     }
 
 
@@ -103,9 +120,9 @@ def rows(figures: dict[str, Any]) -> dict[str, str]:
         "layer": figures.get("layer"),
         "network": figures.get("network"),
         "target": figures["target"],
-        "device": figures["device"] and f"{figures['device']}, speed grade {figures['speed']}",
+        "device": _device(figures),
         "folding": f"{_folding(figures)}, packing {figures['pack']}",
-        **{name: _amount(figures, key) for name, key in RESOURCES.items()},
+        **{name: _amount(figures, key) for name, key in shown_resources(figures["uram"]).items()},
         **_store_rows(figures),
         "Fmax": figures["fmax_mhz"] and _clock(figures),
         "critical path": figures["critical_path"] and _path(figures["critical_path"]),
@@ -121,6 +138,10 @@ def _amount(figures: dict[str, Any], key: str) -> str:
     """How much of a resource the unit takes, and of how much where the device is known."""
     of = f" of {number(figures['capacity'][key])}" if figures["capacity"] else ""
     return f"{number(figures[key])}{of}"
+
+
+def _device(figures: dict[str, Any]) -> str | None:
+    return figures["device"] and figures["device"] + (f", speed grade {figures['speed']}" if figures["speed"] else "")
 
 
 def _folding(figures: dict[str, Any]) -> str:

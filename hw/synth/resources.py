@@ -1,4 +1,4 @@
-"""How much of an FPGA a netlist takes: what counts as a LUT, a flip-flop, a DSP, a block RAM."""
+"""How much of an FPGA a netlist takes: what counts as a LUT, a flip-flop, a DSP, a block RAM, an UltraRAM."""
 
 from __future__ import annotations
 
@@ -40,12 +40,14 @@ _LUTS = {
 _FFS = ("TRELLIS_FF", "FDRE", "FDSE", "FDCE", "FDPE", "FDRE_1", "FDSE_1", "FDCE_1", "FDPE_1")
 _DSPS = ("MULT18X18D", "DSP48E1", "DSP48E2")
 _BRAMS = {"DP16KD": 1, "PDPW16KD": 1, "RAMB36E1": 1, "RAMB36E2": 1, "RAMB18E1": 0.5, "RAMB18E2": 0.5}
+_URAMS = ("URAM288", "URAM288_BASE")
 
 _AREA = {
     **{kind: Area(lut=luts) for kind, luts in _LUTS.items()},
     **{kind: Area(ff=1) for kind in _FFS},
     **{kind: Area(dsp=1) for kind in _DSPS},
     **{kind: Area(bram=blocks) for kind, blocks in _BRAMS.items()},
+    **{kind: Area(uram=1) for kind in _URAMS},
 }
 #: Types of cells that take nothing of what is counted.
 _FREE = {

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from golden.support.cli import UserError
 from golden.support.numbers import number
-from hw.estimate.choose_folding import check_fit
+from hw.estimate.layer_space import check_fit
 from hw.estimate.network import check_network_fit
 from hw.export.network_verilog import NetworkCore
 from hw.export.verilog import Core
@@ -21,9 +21,9 @@ from hw.synth.netlist import Netlist
 from hw.synth.parts import Parts
 from hw.synth.placement import Goal, place
 from hw.synth.resources import area_of_parts
-from hw.synth.toolchain import NEXTPNR, YOSYS, require
+from hw.synth.toolchain import NEXTPNR, YOSYS, Tool, require
 from hw.targets.area import RESOURCES, Area
-from hw.targets.devices import CAPACITY
+from hw.targets.devices import CAPACITY, find_device
 
 #: Targets that can be placed and routed. The generic target is placed as on an ECP5.
 PLACEABLE = ("ecp5", "generic")
@@ -63,12 +63,14 @@ class Synthesis:
     Attributes:
         parts: area of each stage of a unit (`hw.synth.stages.STAGES`), or of each step of a network, in order.
         netlist: the whole as Yosys left it.
+        device: what it is for; None where nothing was said and nothing is placed.
         timing: None where the target cannot be placed.
         versions: version of each tool that ran, by the tool's name.
     """
 
     parts: Mapping[str, Area]
     netlist: Netlist
+    device: str | None
     timing: Timing | None
     versions: Mapping[str, str]
 
@@ -93,7 +95,8 @@ def synthesise(
     """Synthesise ``core`` for its target and, where that can be placed, find its highest clock.
 
     Args:
-        device, speed, seeds, clock_mhz: see `Goal`, which has the defaults.
+        device: what must hold it, one of `hw.targets.devices.DEVICES` and of its target.
+        speed, seeds, clock_mhz: see `Goal`, which has the defaults.
         status: told what is being done.
 
     Raises `UserError` as `find_goal` does, and where the device has fewer multipliers, block RAMs or
@@ -105,42 +108,53 @@ def synthesise(
     netlist = map_to_cells(core)
     parts = parts_of(core)
     areas = area_of_parts(netlist, parts)
-    if goal is not None:
-        _check_room(sum(areas.values(), Area()), goal.device)
-    tools = (YOSYS,) if goal is None else (YOSYS, NEXTPNR)
+    device = device if goal is None else goal.device
+    if device is not None:
+        _check_room(sum(areas.values(), Area()), device)
     return Synthesis(
         parts=areas,
         netlist=netlist,
+        device=device,
         timing=None if goal is None else _time(netlist, parts, goal, status),
-        versions={tool.name: tool.version for tool in tools},
+        versions={tool.name: tool.version for tool in _tools(goal)},
     )
 
 
-def find_goal(asked: UnitConfig | NetworkPlan, **given: Any) -> Goal | None:
+def find_goal(asked: UnitConfig | NetworkPlan, *, device: str | None = None, **given: Any) -> Goal | None:
     """What place-and-route is to do for a unit or a network, or None where its target cannot be placed.
 
     Args:
-        given: fields of `Goal`; None stands for the default.
+        device: what must hold it; None stands for the default of `Goal`, or for any device of another target.
+        given: other fields of `Goal`; None stands for the default.
 
-    Raises `UserError` for values that `Goal` refuses, for any values with a target that cannot be placed,
-    and for what the device surely cannot hold (`hw.estimate.choose_folding.check_fit`,
+    Raises `UserError` for values that `Goal` refuses, for any values with a target that cannot be placed, for a
+    device of another target, and for what the device surely cannot hold (`hw.estimate.layer_space.check_fit`,
     `hw.estimate.network.check_network_fit`). Raises `hw.synth.toolchain.MissingTool` unless the tools are there.
     """
     given = {name: value for name, value in given.items() if value is not None}
     target = asked.config.target.name if isinstance(asked, NetworkPlan) else asked.target.name
+    goal = None
     if target in PLACEABLE:
-        goal = Goal(**given)
-        require(YOSYS.package, NEXTPNR.package)
-        if isinstance(asked, NetworkPlan):
-            check_network_fit(asked, goal.device)
-        else:
-            check_fit(asked, goal.device)
-        return goal
-    for name, value in given.items():
+        goal = Goal(**given) if device is None else Goal(device=device, **given)
+        device = goal.device
+    elif device is not None and find_device(device).target.name != target:
+        raise UserError(f"device {device} is of target {find_device(device).target.name}, not of {target}")
+    elif given:
+        name, value = next(iter(given.items()))
         placed = " and ".join(PLACEABLE)
         raise UserError(f"{name} {value} is for place-and-route, which targets {placed} have; {target} has none")
-    require(YOSYS.package)
-    return None
+    require(*(tool.package for tool in _tools(goal)))
+    if device is None:
+        return goal
+    if isinstance(asked, NetworkPlan):
+        check_network_fit(asked, device)
+    else:
+        check_fit(asked, device)
+    return goal
+
+
+def _tools(goal: Goal | None) -> Sequence[Tool]:
+    return (YOSYS,) if goal is None else (YOSYS, NEXTPNR)
 
 
 def _check_room(area: Area, device: str) -> None:

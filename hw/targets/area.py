@@ -18,6 +18,7 @@ class Area:
     ff    flip-flop 1                             flip-flop 1
     dsp   MULT18X18D 1                            DSP48E1, DSP48E2 1
     bram  18 kbit block 1                         36 kbit block 1, half of it 0.5
+    uram  none                                    UltraScale+ alone: 288 kbit block 1
     ====  ======================================  =============================================
 
     Wide multiplexers, Xilinx carry chains, inverters and buffers are not counted.
@@ -27,15 +28,33 @@ class Area:
     ff: int = 0
     dsp: int = 0
     bram: float = 0
+    uram: int = 0
 
     def __add__(self, other: Area) -> Area:
         return Area(
-            lut=self.lut + other.lut, ff=self.ff + other.ff, dsp=self.dsp + other.dsp, bram=self.bram + other.bram
+            lut=self.lut + other.lut,
+            ff=self.ff + other.ff,
+            dsp=self.dsp + other.dsp,
+            bram=self.bram + other.bram,
+            uram=self.uram + other.uram,
         )
 
     def times(self, count: int) -> Area:
-        return Area(lut=self.lut * count, ff=self.ff * count, dsp=self.dsp * count, bram=self.bram * count)
+        return Area(
+            lut=self.lut * count,
+            ff=self.ff * count,
+            dsp=self.dsp * count,
+            bram=self.bram * count,
+            uram=self.uram * count,
+        )
 
 
+#: Size of an UltraRAM.
+URAM_KBIT = 288
 #: Each resource's name for people, and the field of `Area` that holds it.
-RESOURCES = {"LUT": "lut", "FF": "ff", "DSP": "dsp", "BRAM": "bram"}
+RESOURCES = {"LUT": "lut", "FF": "ff", "DSP": "dsp", "BRAM": "bram", "URAM": "uram"}
+
+
+def shown_resources(uram: int) -> dict[str, str]:
+    """Those of `RESOURCES` that tables show: blocks that only one family has, only where some are taken."""
+    return {name: key for name, key in RESOURCES.items() if key != "uram" or uram}

@@ -43,9 +43,17 @@ def foldings() -> dict[str, Any]:
         (["--single-buffered"], "--single-buffered needs --reloadable"),
         (["--attn-shift", "0:3"], "--attn-shift needs --reloadable"),
         (["--out-shift", "0:9"], "--out-shift needs --reloadable"),
-        (["--device", "ecp5-85f"], "--device ecp5-85f is for a layer, a network has --target"),
-        (["--clock", "100"], "--clock 100 needs --fps"),
+        (["--device", "ecp5-85f", "--target", "xcup"], "target xcup is not that of ecp5-85f, which is ecp5"),
+        (["--mhz", "100"], "--mhz 100 needs --fps or --fastest"),
         (["--lanes", "2", "--cycles", "900"], "--lanes and --cycles do not go together, each chooses the folding"),
+        (
+            ["--device", "k26", "--fastest", "--lanes", "2"],
+            "--lanes and --fastest do not go together, each chooses the folding",
+        ),
+        (
+            ["--device", "k26", "--fps", "9", "--folding", "f"],
+            "--folding and --fps do not go together, each chooses the folding",
+        ),
         (["--lanes", "2", "--folding", "f"], "--lanes and --folding do not go together, each chooses the folding"),
     ],
 )

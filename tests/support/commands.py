@@ -144,7 +144,7 @@ def synthesised(core: Core | NetworkCore, **options: Any) -> Synthesis:
     find_goal(core.plan if isinstance(core, NetworkCore) else core.config, **wanted)
     netlist = Netlist({"cells": {}, "ports": {}, "netnames": {}})
     parts = {part: Area(lut=1) for part in parts_of(core).names}
-    return Synthesis(parts=parts, netlist=netlist, timing=None, versions={})
+    return Synthesis(parts=parts, netlist=netlist, device=wanted["device"], timing=None, versions={})
 
 
 def fuzzed(seed: int, *case: Any) -> scripts.fuzz.Outcome:
@@ -286,7 +286,8 @@ STUDIES = ("digits", "fashion", "helps", "nosuch")
 SETTINGS = ("seed=0", "seed=1", "seed=0,2", "seed=0,0", "seed=", "=", "seed", "operator=conv,inner", "operator=nosuch")
 SETTINGS += ("nosuch=1", "epochs=1e3", "epochs=NaN", "bits=[8],[4]", "bits=8", "learning_rate=[[", "data_path=none")
 STORES = ("new.sqlite", "sqlite:///new.sqlite", "nosuch://host/base", "://", "postgresql://host:port/base", *PATHS)
-DEVICES = ("ecp5-25f", "ecp5-85f")
+DEVICES = ("ecp5-25f", "ecp5-85f", "k26")
+DEVICE = {"--device": DEVICES, "--fps": NUMBERS, "--fastest": None, "--mhz": NUMBERS, "--fill": ("0.5", *NUMBERS)}
 FOLDING = {"--simd": NUMBERS, "--pe": NUMBERS}
 NETWORK = {"--lanes": NUMBERS, "--cycles": NUMBERS, "--folding": ("folding.json", *PATHS)}
 LIMITS = ("0:7", "0:15", "3:2", "7", ":", "0:47", "-1:3")
@@ -346,8 +347,7 @@ COMMANDS = {
         works=["layer.npz"],
         values={"--target": TARGETS, "--pack": PACKS, "--inline": None, "--out": PATHS, "--estimate": None, **FOLDING}
         | NETWORK
-        | {"--write-folding": PATHS, "--picture": PATHS, "--device": DEVICES}
-        | {"--fps": NUMBERS, "--clock": NUMBERS, **RELOAD},
+        | {"--write-folding": PATHS, "--picture": PATHS, **RELOAD, **DEVICE},
         positional=LAYERS,
         stand_ins={"hw.build.generate": checked_core, "hw.build.generate_network": checked_network},
     ),
@@ -363,7 +363,7 @@ COMMANDS = {
         values={"--target": TARGETS, "--pack": PACKS, "--inline": None, "--out": PATHS, **FOLDING}
         | RELOAD
         | NETWORK
-        | {"--device": DEVICES, "--speed": ("7", *NUMBERS), "--seeds": NUMBERS, "--clock": NUMBERS},
+        | {**DEVICE, "--speed": ("7", *NUMBERS), "--seeds": NUMBERS, "--clock": NUMBERS},
         positional=LAYERS,
         stand_ins={
             "hw.synth.__main__.generate": checked_core,
@@ -377,7 +377,7 @@ COMMANDS = {
         works=["layer.npz", "--input", "x.npy"],
         values={"--input": PATHS, "--output": PATHS, "--report": PATHS, "--waves": ("w.vcd", *PATHS), **FOLDING}
         | {**NETWORK, "--target": TARGETS, "--pack": PACKS, "--inline": None, "--simulator": SIMULATORS}
-        | {"--idle": NUMBERS, "--stall": NUMBERS, "--seed": NUMBERS},
+        | {**DEVICE, "--idle": NUMBERS, "--stall": NUMBERS, "--seed": NUMBERS},
         positional=LAYERS,
         statuses=(0, 1),
         stand_ins={

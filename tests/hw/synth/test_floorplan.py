@@ -8,6 +8,7 @@ import pytest
 
 from hw.synth.floorplan import SITES, floorplanned
 from hw.synth.netlist import Netlist
+from hw.targets.devices import CAPACITY
 
 
 def netlist(lanes: int, taps: int, centres: int = 0, requantisers: int = 0) -> Netlist:
@@ -30,7 +31,7 @@ def places(plan: Netlist) -> dict[str, str]:
 def test_as_many_places_as_the_vendor_says(device: str) -> None:
     sites = SITES[device]
     every = [place for y in sites.rows for place in sites.row(y)]
-    assert len(set(every)) == len(every) == {"ecp5-25f": 28, "ecp5-45f": 72, "ecp5-85f": 156}[device]
+    assert len(set(every)) == len(every) == CAPACITY[device].dsp
 
 
 @pytest.mark.parametrize(("lanes", "taps"), [(1, 34), (2, 34), (3, 34), (4, 34), (8, 12)])

@@ -40,7 +40,7 @@ from tests.support.refusals import Refuse, refusal
 from tests.support.tiers import thorough
 
 KEYS = (
-    *("target", "device", "speed", "simd", "pe", "pack", "lut", "ff", "dsp", "bram", "fmax_mhz", "seeds"),
+    *("target", "device", "speed", "simd", "pe", "pack", "lut", "ff", "dsp", "bram", "uram", "fmax_mhz", "seeds"),
     *("critical_path", "frame_cycles", "ideal_frame_cycles", "dsp_efficiency", "stages", "versions"),
 )
 
@@ -154,7 +154,7 @@ def test_best_of_three_seeds(fake: Fake, tmp_path: Path, capsys: pytest.CaptureF
     path = report["critical_path"]
     assert (path["stages"], path["logic_ns"], path["routing_ns"]) == (["window", "tap_macs"], 0.75, 3.5)
     assert set(report["stages"]) == {"window", "tap_macs"}, "stages that the unit does not have are left out"
-    assert report["stages"]["tap_macs"] == {"lut": 1, "ff": 0, "dsp": 1, "bram": 0}
+    assert report["stages"]["tap_macs"] == {"lut": 1, "ff": 0, "dsp": 1, "bram": 0, "uram": 0}
     assert report["dsp_efficiency"] == report["macs"] / report["frame_cycles"]
     assert report["frames_per_second"] == 150e6 / report["frame_cycles"]
     assert runs() == ["yosys", "--seed=1", "--seed=2", "--seed=3"]
@@ -183,6 +183,20 @@ def test_what_the_tools_made_is_kept(fake: Fake, tmp_path: Path) -> None:
     words = figures(tmp_path)["place_command"].split()
     for option, name in (("--json", "placed.json"), ("--report", "nextpnr.json"), ("--textcfg", "unit.config")):
         assert words[words.index(option) + 1] == name
+
+
+def test_a_device_that_is_not_placed(fake: Fake, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It brings its target, and is what the area is held against. The folding may be chosen for it."""
+    runs = fake()
+    assert main(["tiny", "--device", "k26", "--fastest", "--out", str(tmp_path)]) == 0
+    report = figures(tmp_path)
+    assert (report["target"], report["device"], report["speed"], report["fmax_mhz"]) == ("xcup", "k26", None, None)
+    assert (report["simd"], report["pe"]) == (4, 4), "all of a small layer at once"
+    assert report["capacity"] == {"lut": 117_120, "ff": 234_240, "dsp": 1_248, "bram": 144, "uram": 64}
+    assert runs() == ["yosys"]
+    shown = capsys.readouterr().out
+    assert "1 of 1,248" in shown and re.search(r"one step faster +│ none", shown)
+    assert "speed grade" not in shown
 
 
 def test_what_an_earlier_synthesis_left_is_removed(fake: Fake, tmp_path: Path) -> None:
@@ -250,7 +264,7 @@ def test_examples_of_help_fit(fake: Fake, tmp_path: Path, monkeypatch: pytest.Mo
     (tmp_path / "my_network.npz").write_bytes((ROOT / "golden/layers/digits.npz").read_bytes())
     monkeypatch.chdir(tmp_path)
     examples = re.findall(r"python -m hw.synth (.*?)  ", EXAMPLES)
-    assert len(examples) == 4
+    assert len(examples) == 5
     for arguments in examples:
         assert main(arguments.split()) == 0
 
@@ -282,8 +296,22 @@ def test_a_network_by_steps(fake: Fake, tmp_path: Path, capsys: pytest.CaptureFi
     report = figures(out)
     assert report["network"] == str(tmp_path / "pooled.npz") and "layer" not in report and "stages" not in report
     assert list(report["steps"]) == ["larger", "scores", "answer", BETWEEN]
-    areas = {step: tuple(area.values()) for step, area in report["steps"].items()}
-    assert areas == {"larger": (0, 1, 0, 0), "scores": (0, 0, 1, 0), "answer": (0, 0, 0, 0), BETWEEN: (1, 0, 0, 0)}
+    resources = ("lut", "ff", "dsp", "bram", "uram")
+    areas = {step: tuple(row[key] for key in resources) for step, row in report["steps"].items()}
+    assert areas == {
+        "larger": (0, 1, 0, 0, 0),
+        "scores": (0, 0, 1, 0, 0),
+        "answer": (0, 0, 0, 0, 0),
+        BETWEEN: (1, 0, 0, 0, 0),
+    }
+    assert set(report["steps"][BETWEEN]) == set(resources)
+    rows = {name: report["steps"][name] for name in ("larger", "scores", "answer")}
+    assert {name: (row["op"], row["macs"], row["ideal_cycles"], row["cycles"]) for name, row in rows.items()} == {
+        "larger": ("max_pool", 0, 64, 64),
+        "scores": ("linear", 96, 48, 48),
+        "answer": ("argmax", 0, 3, 3),
+    }
+    assert report["dsp_efficiency"] == report["macs"] / (report["dsp"] * report["frame_cycles"])
     assert report["folding"] == {
         "larger": {"simd": 2, "pe": 2},
         "scores": {"simd": 2, "pe": 1},
@@ -394,7 +422,7 @@ def refuse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.Captur
     [
         (["nosuch"], ["'nosuch'", "tiny", "digits"]),
         (["tiny", "--target", "ice40"], ["'ice40'", "generic, ecp5, xc7, xcup"]),
-        (["tiny", "--device", "ecp5-12f"], ["ecp5-12f", "ecp5-25f, ecp5-45f, ecp5-85f"]),
+        (["tiny", "--device", "ecp5-99f"], ["ecp5-99f", "ecp5-12f, ecp5-25f, ecp5-45f, ecp5-85f"]),
         (["tiny", "--speed", "9"], ["speed 9", "6, 7, 8"]),
         (["tiny", "--speed", "fast"], ["'fast'"]),
         (["tiny", "--seeds", "0"], ["'0'", "from 1 to 100"]),
@@ -402,7 +430,9 @@ def refuse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.Captur
         (["tiny", "--clock", "nan"], ["'nan'", "from 1 to 1000 MHz"]),
         (["tiny", "--pack", "some"], ["'some'", "auto", "none"]),
         (["tiny", "--simd", "3"], ["simd 3", "1, 2"]),
-        (["tiny", "--target", "xcup", "--device", "ecp5-85f"], ["device ecp5-85f", "xcup", "ecp5 and generic"]),
+        (["tiny", "--target", "xcup", "--device", "ecp5-85f"], ["target xcup", "ecp5-85f, which is ecp5"]),
+        (["tiny", "--target", "ecp5", "--device", "k26"], ["target ecp5", "k26, which is xcup"]),
+        (["tiny", "--device", "k26", "--seeds", "3"], ["seeds 3", "xcup", "ecp5 and generic"]),
         (["tiny", "--target", "xc7", "--speed", "6"], ["speed 6", "xc7", "ecp5 and generic"]),
         (["tiny", "--target", "xc7", "--seeds", "3"], ["seeds 3", "xc7", "ecp5 and generic"]),
         (["tiny", "--targ", "ecp5"], ["--targ"]),
@@ -420,7 +450,7 @@ def test_refusals(refuse: Refuse, fake: Fake, arguments: list[str], said: list[s
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["digits_layer"], "simd 4, pe 4 do not fit ecp5-85f: 296 DSP of 156; the fastest that fit are simd 4, pe 2"),
+        (["digits_layer"], "simd 4, pe 4 do not fit ecp5-85f: 296 DSP of 156; the fastest that fit are simd 8, pe 1"),
         (
             ["digits_layer", "--simd", "1", "--pe", "2", "--device", "ecp5-25f"],
             "simd 1, pe 2 do not fit ecp5-25f: 40 DSP of 28; the fastest that fit are simd 1, pe 1",
@@ -500,7 +530,7 @@ def test_missing_package(refuse: Refuse, monkeypatch: pytest.MonkeyPatch, packag
 
 
 def test_refusals_of_the_function() -> None:
-    with pytest.raises(UserError, match="device ecp5-85f"):
+    with pytest.raises(UserError, match="device ecp5-85f is of target ecp5, not of xcup"):
         synthesise(tiny("xcup"), device="ecp5-85f")
     for wrong in ({"seeds": 0}, {"clock_mhz": 0.0}, {"speed": 5}, {"device": "xc7"}):
         with pytest.raises(UserError, match=str(next(iter(wrong.values())))):
