@@ -10,7 +10,7 @@ import numpy as np
 from hw.export.network_verilog import NetworkCore, generate_network
 from hw.export.verilog import Core, generate
 from hw.network.plan import NetworkPlan
-from sim.bulk.simulate import simulate
+from sim.bulk.simulate import MAX_PROBABILITY, simulate
 from sim.cases.graphs import graph_case
 from sim.cases.reloadable import any_case
 from sim.cases.stimulus import extreme_images, random_images
@@ -19,8 +19,10 @@ from sim.cases.stimulus import extreme_images, random_images
 NETWORK = "network/"
 #: Networks without a unit that together have all other nodes, and all that stands on edges.
 NETWORKS = (NETWORK + "pools", NETWORK + "joins", NETWORK + "scores")
-#: Share of pauses of source and sink in each run of a network. The last ones starve it, and stall it.
-PAUSES = ((0.0, 0.0), (0.3, 0.3), (0.9, 0.0), (0.0, 0.9))
+#: Share of pauses of source and sink of a network, where they do not decide what it is that waits.
+PAUSE = 0.3
+#: How many times slower than a network its source is where it starves it, and its sink where it stalls it.
+SLOWER = 4
 
 
 def core_of(name: str) -> Core | NetworkCore:
@@ -28,6 +30,16 @@ def core_of(name: str) -> Core | NetworkCore:
     if name.startswith(NETWORK):
         return generate_network(NetworkPlan(graph_case(name.removeprefix(NETWORK))), inline=True, jobs=1)
     return generate(any_case(name))
+
+
+def pauses_of(core: NetworkCore) -> tuple[tuple[float, float], ...]:
+    """Shares of pauses of source and sink, for each run of a network. The last ones starve it, and stall it.
+
+    A sink that is slower than the network makes everything in it wait that can, however seldom it gives a beat.
+    """
+    cycles = SLOWER * core.manifest["timing"]["predicted_frame_cycles"]
+    idle, stall = (1 - core.manifest["streams"][port]["beats_per_frame"] / cycles for port in ("s_axis", "m_axis"))
+    return (0.0, 0.0), (PAUSE, PAUSE), (min(idle, MAX_PROBABILITY), 0.0), (0.0, min(stall, MAX_PROBABILITY))
 
 
 def network_fault(
@@ -57,7 +69,7 @@ def network_fault(
     frames = rng.permutation(np.concatenate([random_images(rng, image, count), extreme_images(image)]))
     early = int(rng.integers(5, 5 + timing["predicted_latency"] + timing["predicted_frame_cycles"]))
     texts = []
-    for idle, stall, reset_at in (*((*pauses, 0) for pauses in PAUSES), (0.0, 0.0, early)):
+    for idle, stall, reset_at in (*((*pauses, 0) for pauses in pauses_of(core)), (0.0, 0.0, early)):
         result = simulate(
             core,
             frames,
