@@ -32,14 +32,22 @@ def core_of(name: str) -> Core | NetworkCore:
     return generate(any_case(name))
 
 
-def pauses_of(core: NetworkCore) -> tuple[tuple[float, float], ...]:
-    """Shares of pauses of source and sink, for each run of a network. The last ones starve it, and stall it.
+def network_runs(core: NetworkCore, rng: np.random.Generator) -> dict[str, tuple[float, float, int]]:
+    """The runs of a network by name, each with the shares of pauses of source and sink, and the cycle of a reset or 0.
 
     A sink that is slower than the network makes everything in it wait that can, however seldom it gives a beat.
     """
-    cycles = SLOWER * core.manifest["timing"]["predicted_frame_cycles"]
-    idle, stall = (1 - core.manifest["streams"][port]["beats_per_frame"] / cycles for port in ("s_axis", "m_axis"))
-    return (0.0, 0.0), (PAUSE, PAUSE), (min(idle, MAX_PROBABILITY), 0.0), (0.0, min(stall, MAX_PROBABILITY))
+    timing, streams = core.manifest["timing"], core.manifest["streams"]
+    cycles = SLOWER * timing["predicted_frame_cycles"]
+    idle, stall = (min(1 - streams[port]["beats_per_frame"] / cycles, MAX_PROBABILITY) for port in ("s_axis", "m_axis"))
+    early = int(rng.integers(5, 5 + timing["predicted_latency"] + timing["predicted_frame_cycles"]))
+    return {
+        "full rate": (0.0, 0.0, 0),
+        "pauses": (PAUSE, PAUSE, 0),
+        "starved": (idle, 0.0, 0),
+        "stalled": (0.0, stall, 0),
+        "reset": (0.0, 0.0, early),
+    }
 
 
 def network_fault(
@@ -51,7 +59,7 @@ def network_fault(
     plusargs: Mapping[str, int] | None = None,
     coverage: Path | None = None,
 ) -> str | None:
-    """Run random and extreme frames through a network: at full rate, behind a reset amid frames, and with pauses.
+    """Run random and extreme frames through a network: at full rate, with pauses, and behind a reset amid frames.
 
     Args:
         core: the network.
@@ -64,12 +72,11 @@ def network_fault(
     Returns:
         The first run that fails, and why; None if all are right.
     """
-    image, timing = core.config.network.image, core.manifest["timing"]
+    image = core.config.network.image
     rng = np.random.default_rng(seed)
     frames = rng.permutation(np.concatenate([random_images(rng, image, count), extreme_images(image)]))
-    early = int(rng.integers(5, 5 + timing["predicted_latency"] + timing["predicted_frame_cycles"]))
     texts = []
-    for idle, stall, reset_at in (*((*pauses, 0) for pauses in pauses_of(core)), (0.0, 0.0, early)):
+    for name, (idle, stall, reset_at) in network_runs(core, rng).items():
         result = simulate(
             core,
             frames,
@@ -81,9 +88,11 @@ def network_fault(
             plusargs=plusargs,
             coverage=coverage,
         )
-        wrong = result.complaints() + ([] if idle or stall else result.timing_complaints(timing))
+        wrong = result.complaints()
+        if not (idle or stall):
+            wrong += result.timing_complaints(core.manifest["timing"])
         if wrong:
-            return f"idle {idle}, stall {stall}, reset at {reset_at}: {wrong[0]}"
+            return f"{name}: {wrong[0]}"
         if coverage:
             texts.append(coverage.read_text())
     if coverage:
