@@ -13,7 +13,7 @@ from hw.network.plan import NetworkPlan
 from sim.bulk.simulate import MAX_PROBABILITY, simulate
 from sim.cases.graphs import graph_case
 from sim.cases.reloadable import any_case
-from sim.cases.stimulus import extreme_images, random_images
+from sim.cases.stimulus import extreme_images, flat_images, random_images
 
 #: Prefix of a network's name, which is one of `sim.cases.graphs.GRAPHS`.
 NETWORK = "network/"
@@ -59,11 +59,11 @@ def network_fault(
     plusargs: Mapping[str, int] | None = None,
     coverage: Path | None = None,
 ) -> str | None:
-    """Run random and extreme frames through a network: at full rate, with pauses, and behind a reset amid frames.
+    """Run random, flat and extreme frames through a network: at full rate, with pauses, behind a reset amid frames.
 
     Args:
         core: the network.
-        count: random frames of each run.
+        count: random and flat frames of each run, as many of one as of the other.
         seed: seed of frames, pauses and resets.
         simulator: name of the simulator.
         plusargs: plusargs for the network's side.
@@ -74,7 +74,9 @@ def network_fault(
     """
     image = core.config.network.image
     rng = np.random.default_rng(seed)
-    frames = rng.permutation(np.concatenate([random_images(rng, image, count), extreme_images(image)]))
+    flat = count // 2
+    drawn = random_images(rng, image, count - flat), flat_images(rng, image, flat), extreme_images(image)
+    frames = rng.permutation(np.concatenate(drawn))
     texts = []
     for name, (idle, stall, reset_at) in network_runs(core, rng).items():
         result = simulate(
