@@ -318,14 +318,14 @@ def _widths_that_divide_neither_way(d: Drawing) -> str:
 
 
 def _pools(d: Drawing) -> str:
-    """A chain of nodes that are no units. So a sink that stalls holds up each of them."""
-    x = d.max_pool(IMAGE, 5, 1, 2, folding=(2, 2))
+    """A chain of nodes that are no units, with FIFOs of one beat. So a sink that stalls holds up each of them."""
+    x = d.max_pool(IMAGE, 3, 1, 1, folding=(4, 4))
     x = d.upsample(d.avg_pool(x, 2, 2, bits=5, gain=3, folding=(1, 1)), 3, folding=(4, 4))
     return d.max_pool(x, 2, 2, folding=(2, 2))
 
 
 def _joins(d: Drawing) -> str:
-    """Forks, sums, a `concat`, width adapters, and FIFOs of all kinds."""
+    """Forks, sums, a `concat`, width adapters, and FIFOs in LUTs and in block RAM."""
     x = d.add(IMAGE, IMAGE, bits=6, signed=True)
     back = d.upsample(d.avg_pool(x, 2, 2, bits=6, gain=1.3), 2, folding=(4, 4))
     return d.concat(d.add(back, x, bits=6, signed=True), x, folding=(2, 8))
@@ -426,7 +426,7 @@ GRAPHS: Mapping[str, GraphCase] = {
     "few_rows": GraphCase(draw=_few_rows, image=(4, 4, 8), bits=4),
     "transient": GraphCase(draw=_transient, image=(1, 1, 6), bits=4),
     "pools": GraphCase(draw=_pools, image=(4, 6, 8), bits=4, signed=True),
-    "joins": GraphCase(draw=_joins, image=(4, 4, 24), bits=4, signed=True),
+    "joins": GraphCase(draw=_joins, image=(4, 4, 44), bits=4, signed=True),
     "scores": GraphCase(draw=_scores, image=(6, 2, 3), bits=5, signed=True),
     "bursts_into_a_full_unit": GraphCase(draw=_bursts_into_a_full_unit, image=(2, 4, 4)),
     **{

@@ -23,6 +23,18 @@ def random_images(rng: np.random.Generator, image: Result, count: int) -> np.nda
     return rng.integers(image.limits.low, image.limits.high, (count, *image.shape), endpoint=True)
 
 
+def flat_images(rng: np.random.Generator, image: Result, count: int) -> np.ndarray:
+    """Frames of ``image`` whose channels each stay near a level: int64 ``[count, C, H, W]``.
+
+    Levels are uniform over the format. How far from them elements go is drawn for each frame, from nothing to half of
+    the format. Sums over windows take all values in such frames, and elements are often equal.
+    """
+    low, high = image.limits.low, image.limits.high
+    level = rng.integers(low, high, (count, image.channels, 1, 1), endpoint=True)
+    reach = 2 ** rng.integers(image.bits, size=(count, 1, 1, 1)) - 1
+    return np.clip(level + rng.integers(-reach, reach, (count, *image.shape), endpoint=True), low, high)
+
+
 def extreme_frames(config: LayerConfig) -> np.ndarray:
     """The `extreme_images` of a layer's input: int64 ``[5, C, H, W]``."""
     return extreme_images(image_of(config))

@@ -138,7 +138,8 @@ def read_gates(verilog: str, *, top: str = DEFAULT_NAME) -> Gates:
         flip_flops=flip_flops,
         opaque=opaque,
         initial=frozenset(initial),
-        signals={name: wire["bits"] for name, wire in module["netnames"].items()},
+        # In JSON, names that begin with a digit keep their backslash.
+        signals={name.removeprefix("\\"): wire["bits"] for name, wire in module["netnames"].items()},
         inputs=inputs,
         outputs={name: port["bits"] for name, port in ports if port["direction"] == "output"},
     )

@@ -19,10 +19,11 @@ from hw.export.network_verilog import NetworkCore
 from hw.export.verilog import Core
 from hw.plan.config import DEFAULT_NAME
 from hw.synth.netlist import Netlist
-from hw.synth.parts import ATTRIBUTE, cell_parts
+from hw.synth.parts import ATTRIBUTE, Parts, cell_parts
 from hw.synth.stages import UnitStages
 from hw.synth.toolchain import YOSYS
 from sim.evidence.gates import read_primitives
+from sim.evidence.node_kinds import NodeKinds
 
 #: The plusarg, and the signal, with the number of the mutant to run.
 SELECT = "mutant"
@@ -61,7 +62,8 @@ class Mutant:
         port, bit: the bit of the cell that has the fault.
         control: the control bit, in the same port; None where ``mode`` has none.
         wire: the designer's signal at the bit; empty if there is none.
-        stage: the stage of the cell, one of `hw.synth.stages.STAGES`.
+        stage: the part that the cell is in: of a unit one of `hw.synth.stages.STAGES`, of a network one of the names
+            of `sim.evidence.node_kinds.NodeKinds`.
     """
 
     mode: str
@@ -104,7 +106,7 @@ def draw(core: Core | NetworkCore, count: int, *, seed: int) -> list[Mutant]:
         module = json.loads((folder / _NETLIST).read_text())["modules"][DEFAULT_NAME]
         lines = (folder / _DRAWN).read_text().splitlines()
     # In JSON, names that begin with a digit keep their backslash.
-    parts = cell_parts(Netlist(module), UnitStages(DEFAULT_NAME)).items()
+    parts = cell_parts(Netlist(module), _parts(core)).items()
     stages = {cell.removeprefix("\\"): part for cell, part in parts}
     drawn = dict.fromkeys(_mutant(line, stages) for line in lines)
     return [mutant for mutant in drawn if not CLOCK.fullmatch(mutant.port)][:count]
@@ -136,12 +138,12 @@ def _yosys(core: Core | NetworkCore, commands: Sequence[str], folder: Path) -> N
     """Run ``commands`` on the flat netlist of a unit. Each cell has its stage as an attribute."""
     (folder / _UNIT).write_text(core.verilog)
     modules = re.findall(r"^module (\w+)", core.verilog, re.MULTILINE)
-    stages = UnitStages(DEFAULT_NAME)
+    parts = _parts(core)
     script = [
         *read_primitives(core.verilog, folder),
         f"read_verilog {_UNIT}",
         "proc",
-        *(f'setattr -set {ATTRIBUTE} "{stages.of_module(module)}" {module}/c:*' for module in modules),
+        *(f'setattr -set {ATTRIBUTE} "{parts.of_module(module)}" {module}/c:*' for module in modules),
         f"hierarchy -top {DEFAULT_NAME}",
         "flatten",
         "opt_clean",
@@ -150,6 +152,10 @@ def _yosys(core: Core | NetworkCore, commands: Sequence[str], folder: Path) -> N
     ]
     (folder / "script.ys").write_text("\n".join(script) + "\n")
     YOSYS.run("-q", "-s", "script.ys", folder=folder)
+
+
+def _parts(core: Core | NetworkCore) -> Parts:
+    return NodeKinds(core.plan) if isinstance(core, NetworkCore) else UnitStages(DEFAULT_NAME)
 
 
 def _mutant(line: str, stages: Mapping[str, str]) -> Mutant:

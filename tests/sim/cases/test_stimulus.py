@@ -1,4 +1,4 @@
-"""Frames that find faults: what provoking ones reach."""
+"""Frames that find faults: what flat and provoking ones reach."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from golden.contract.bounds import accumulator_ranges
+from golden.contract.network.result import Result
 from golden.layers.random_layer import random_layer
 from golden.model.integer import accumulate
-from sim.cases.stimulus import extreme_frames, provoking_frames, random_frames
+from sim.cases.stimulus import extreme_frames, flat_images, provoking_frames, random_frames, random_images
 
 
 @pytest.mark.parametrize(
@@ -45,3 +46,19 @@ def test_accumulators_go_further_than_at_random(fields: dict[str, object]) -> No
             changed = np.stack([frame] * 3)
             changed[(slice(None), *place)] = limits.low, 0, limits.high
             assert (sign * accumulate(layer, changed)[:, channel, row, column] <= best).all()
+
+
+@pytest.mark.parametrize("signed", [False, True])
+def test_flat_images_have_all_sums(signed: bool) -> None:
+    """Of six elements, whose sums at random are nearly all in the middle."""
+    image = Result(channels=6, height=2, width=3, bits=5, signed=signed)
+    rng = np.random.default_rng(1)
+    frames, usual = (make(rng, image, 500) for make in (flat_images, random_images))
+    limits = image.limits
+    assert frames.shape == (500, 6, 2, 3)
+    assert frames.min() == limits.low and frames.max() == limits.high
+    sums, usual_sums = (set(some.sum(axis=(2, 3)).ravel()) for some in (frames, usual))
+    assert sums == set(range(6 * limits.low, 6 * limits.high + 1)) > usual_sums
+    # Some frames are flat to the last element, others go far.
+    spread = np.ptp(frames, axis=(2, 3)).max(axis=1)
+    assert spread.min() == 0 and spread.max() > (limits.high - limits.low) // 2

@@ -40,6 +40,7 @@ UNIT = r"""module xvolution(input aclk, input en, output [1:0] out, output wide)
   assign out = dead ? 2'd0 : count;
   part one (.aclk(aclk), .in(dead));
   part two (.aclk(aclk), .in(en));
+  part \3rd (.aclk(aclk), .in(dead));
   assign wide = memory[0][0];
   always @(posedge aclk) begin
     if (dead) \odd$name <= 2'd2;
@@ -97,13 +98,14 @@ EXCLUSIONS = {
     "value never reached": (toggle("", "dead:0->1"), UNREACHABLE),
     "escaped name": (toggle("", "odd__024name[1]:0->1"), UNREACHABLE),
     "dead in its only instance": (toggle("one", "held:0->1"), UNREACHABLE),
+    "dead in one whose name begins with a digit": (toggle("3rd", "held:0->1"), UNREACHABLE),
     "alive in the other": (toggle("two", "held:0->1"), None),
     "dead in one of two": (toggle("*", "held:0->1"), None),
     "no such signal": (toggle("", "nonsense:0->1"), None),
     "way never taken": (branch(7, "cond_then"), UNREACHABLE),
     "way always taken": (branch(7, "cond_else"), None),
-    "if never true": (branch(12, "if"), UNREACHABLE),
-    "if that may be true": (branch(13, "if"), None),
+    "if never true": (branch(13, "if"), UNREACHABLE),
+    "if that may be true": (branch(14, "if"), None),
     "line": (Point(kind="line", scope="", line=6, column=1, what="block"), None),
 }
 
