@@ -66,7 +66,9 @@ def test_failing_case_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert f"seed {command[-1]}" in done.stdout
 
 
-@pytest.mark.parametrize("figure", ["predicted_latency", "predicted_frame_cycles"])
+@pytest.mark.parametrize(
+    "figure", ["predicted_latency", pytest.param("predicted_frame_cycles", marks=pytest.mark.nightly)]
+)
 def test_wrong_prediction_of_a_network_is_found(figure: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The case is kept. The saved command, run against the sound network, simulates just this case."""
     sound = fuzz.generate_network

@@ -38,6 +38,6 @@ def test_unit(name: str, simulator: Simulator, tmp_path: Path, request: pytest.F
     verify(name, simulator, tmp_path, request)
 
 
-@pytest.mark.parametrize("name", ON_ICARUS)
+@pytest.mark.parametrize("name", by_day(ON_ICARUS, DAILY_RELOADABLE))
 def test_unit_on_icarus(name: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     verify(name, installed("icarus"), tmp_path, request)

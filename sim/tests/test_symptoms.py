@@ -27,7 +27,7 @@ from sim.nodes.cases import NODES
 from sim.nodes.exercise import exercise_node
 from sim.tests.support import check_verdicts, installed
 
-thorough = pytest.mark.thorough
+thorough, nightly = pytest.mark.thorough, pytest.mark.nightly
 
 
 def check(
@@ -80,21 +80,23 @@ def test_long_residual_path_overflows() -> None:
 
 
 @thorough
-@pytest.mark.parametrize("name", ["fifo_of_one", "fifo_in_luts", "fifo_in_a_block"])
+@pytest.mark.parametrize(
+    "name", ["fifo_of_one", *(pytest.param(name, marks=nightly) for name in ("fifo_in_luts", "fifo_in_a_block"))]
+)
 def test_fifo_repeats_its_first_word_after_reset(name: str, tmp_path: Path) -> None:
     """A FIFO refused the word it took in the first cycle after reset, and so got it twice (Xilinx/finn 695)."""
     check_verdicts(exercise_node(NODES[name], installed("icarus"), tmp_path, seed=3), 1, name)
 
 
 @thorough
-@pytest.mark.parametrize("image", [(2, 5, 8), (2, 8, 3)])
+@pytest.mark.parametrize("image", [(2, 5, 8), pytest.param((2, 8, 3), marks=nightly)])
 def test_1x1_stride_2_on_frames_that_are_not_square(image: tuple[int, int, int]) -> None:
     """A downsampling 1x1 convolution took the frame's height for its width, or the reverse (Xilinx/finn 1033)."""
     check(GraphCase(draw=lambda d: d.layer(IMAGE, 2, kernel=1, stride=2), image=image).config(3))
 
 
 @thorough
-@pytest.mark.parametrize("target", ["ecp5", "xcup"])
+@pytest.mark.parametrize("target", ["ecp5", pytest.param("xcup", marks=nightly)])
 def test_operand_wider_than_the_multipliers_port(target: str) -> None:
     """Operands wider than a multiplier's port lost their upper bits without a word (Xilinx/finn 1692).
 
@@ -193,7 +195,7 @@ def test_fifo_deeper_than_its_stream_is_long() -> None:
 
 
 @thorough
-@pytest.mark.parametrize("image", [(2, 5, 6), (1, 4, 7)])
+@pytest.mark.parametrize("image", [pytest.param((2, 5, 6), marks=nightly), (1, 4, 7)])
 def test_pool_of_size_1_and_stride_2(image: tuple[int, int, int]) -> None:
     """Pools whose stride is larger than their size were refused or counted wrong (fastmachinelearning/hls4ml 995)."""
     config = GraphCase(draw=lambda d: d.max_pool(IMAGE, 1, 2), image=image, lanes=1).config(9)
@@ -224,7 +226,7 @@ def test_average_pools_truncate() -> None:
 
 
 @thorough
-@pytest.mark.parametrize("image", [(2, 5, 4), (1, 6, 7)])
+@pytest.mark.parametrize("image", [(2, 5, 4), pytest.param((1, 6, 7), marks=nightly)])
 def test_padded_pools_of_streams(image: tuple[int, int, int]) -> None:
     """Pools with padding gave wrong frames where they work on streams (fastmachinelearning/hls4ml 617)."""
 

@@ -32,7 +32,7 @@ from hw.plan.config import UnitConfig
 from sim.tests.support import installed
 from tests.support.pages import blocks
 from tests.support.places import ROOT
-from tests.support.tiers import thorough
+from tests.support.tiers import nightly
 
 pytestmark = pytest.mark.skipif(shutil.which("iverilog") is None, reason="iverilog is not installed")
 
@@ -159,7 +159,7 @@ def test_one_wrong_weight_is_noticed(tmp_path: Path) -> None:
     assert "PASS" not in said
 
 
-@thorough
+@nightly
 def test_one_wrong_weight_is_noticed_in_verilator(tmp_path: Path) -> None:
     """Compiled as docs/integration.md says, which runs a right unit."""
     installed("verilator")

@@ -8,7 +8,7 @@ code that it takes, and meet the same limits. Of random cases, it has those afte
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import pytest
@@ -19,6 +19,11 @@ thorough = pytest.mark.thorough
 nightly = pytest.mark.nightly
 #: Number of random cases of a test that ``make test`` runs, and that ``make check`` runs, where these are costly.
 FEW, DOZEN = 2, 12
+
+
+def by_day(cases: Iterable[tuple[Any, ...]], kept: Collection[tuple[Any, ...]]) -> list[Any]:
+    """The ``cases`` of a test of several arguments. Only ``make nightly`` runs those that are not ``kept``."""
+    return [case if case in kept else pytest.param(*case, marks=nightly) for case in cases]
 
 
 def seeds(count: int, *, costly: bool = False) -> list[Any]:

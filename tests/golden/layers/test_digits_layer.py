@@ -25,7 +25,7 @@ from scripts import accuracy_digits, train_digits
 from sim.bulk.result import SimulationResult
 from sim.simulator.simulators import MissingTool, find_simulator
 from tests.support.places import ROOT
-from tests.support.tiers import thorough
+from tests.support.tiers import nightly, thorough
 
 FILES = file_names("digits_layer")
 both_layers = pytest.mark.parametrize("name", LAYER_NAMES.values())
@@ -113,26 +113,32 @@ def test_files_that_do_not_belong_together_are_refused(tmp_path: Path) -> None:
         read_digits(tmp_path)
 
 
+def train(out: Path, product: str, *options: str) -> str:
+    done = python("-m", "scripts.train_digits", LAYER_NAMES[product], *options, "--out", str(out))
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 @thorough
-def test_training_is_deterministic_and_learns(tmp_path: Path) -> None:
-    runs = {name: tmp_path / name for name in ("first", "second", "other_seed", "dynamic", "dynamic_again")}
-    for name, out in runs.items():
-        seed = "1" if name == "other_seed" else "0"
-        product = "dynamic" if "dynamic" in name else "hadamard"
-        arguments = (LAYER_NAMES[product], "--epochs", "2", "--seed", seed, "--out", str(out))
-        done = python("-m", "scripts.train_digits", *arguments)
-        assert done.returncode == 0, done.stderr
-        digits = read_digits(out, LAYER_NAMES[product])
-        assert digits.layer.config.product == product
-        prediction = digits.logits(integer.run(digits.layer, digits.frames)).argmax(axis=1)
-        for kind, right in (("float", digits.correct(digits.float_prediction)), ("8-bit", digits.correct(prediction))):
-            assert right > 0.8 * 360
-            assert any(line.startswith(kind) and f"{right} of 360" in line for line in done.stdout.splitlines())
-    for file in FILES:
-        content = {name: (runs[name] / file).read_bytes() for name in ("first", "second", "other_seed")}
-        assert content["first"] == content["second"] != content["other_seed"], file
-    for file in file_names("digits_dynamic"):
-        assert (runs["dynamic"] / file).read_bytes() == (runs["dynamic_again"] / file).read_bytes(), file
+@pytest.mark.parametrize("product", LAYER_NAMES)
+def test_training_learns(product: str, tmp_path: Path) -> None:
+    said = train(tmp_path, product, "--epochs", "2")
+    digits = read_digits(tmp_path, LAYER_NAMES[product])
+    assert digits.layer.config.product == product
+    prediction = digits.logits(integer.run(digits.layer, digits.frames)).argmax(axis=1)
+    for kind, right in (("float", digits.correct(digits.float_prediction)), ("8-bit", digits.correct(prediction))):
+        assert right > 0.8 * 360
+        assert any(line.startswith(kind) and f"{right} of 360" in line for line in said.splitlines())
+
+
+@nightly
+@pytest.mark.parametrize("product", LAYER_NAMES)
+def test_training_is_deterministic(product: str, tmp_path: Path) -> None:
+    for name, seed in (("first", "0"), ("second", "0"), ("other", "1")):
+        train(tmp_path / name, product, "--epochs", "1", "--seed", seed)
+    for file in file_names(LAYER_NAMES[product]):
+        first, second, other = ((tmp_path / name / file).read_bytes() for name in ("first", "second", "other"))
+        assert first == second != other, file
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from golden.operators.xvolution import XVolution
 from golden.quantise.calibration import activation_scale, full_sim_shift
 from golden.quantise.layer import ZERO_CHANNEL_UNIT, choose_multipliers, quantise
 from golden.support.cli import UserError
-from tests.support.tiers import seeds
+from tests.support.tiers import seeds, thorough_from
 
 FRAMES, CHANNELS, HEIGHT, WIDTH = 6, 6, 9, 7
 
@@ -183,7 +183,7 @@ def test_a_dynamic_integer_layer_is_close_to_the_float_one(name: str, heads: int
 
 @pytest.mark.parametrize("method", ["minmax", "mse"])
 @pytest.mark.parametrize("sim_bits", [4, 8])
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", thorough_from(range(3), 1, 1))
 def test_sim_shift_is_where_a_lower_one_no_longer_helps(seed: int, sim_bits: int, method: Any) -> None:
     merged, x = dynamic_layer(20 + seed), frames(20 + seed)
     formats: dict[str, Any] = {"sim_bits": sim_bits, "method": method}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from collections.abc import Callable
@@ -42,7 +43,7 @@ from hw.targets.families import TARGETS
 from sim.cases.frozen import random_case
 from sim.cases.reloadable import random_reloadable_case
 from tests.support.refusals import Refuse, refusal
-from tests.support.tiers import thorough, thorough_from
+from tests.support.tiers import by_day, nightly, thorough, thorough_from
 
 TOLERANCE = 0.2
 
@@ -59,20 +60,26 @@ def small_layer(**fields: Any) -> Layer:
 RELOAD = Reload(attn_shift=Range(0, 7), out_shift=Range(0, 47))
 
 
+#: Units beside synthesis by name: target, folding, and fields of the layer.
+SYNTHESISED: dict[str, tuple[str, int, int, dict[str, Any]]] = {
+    "ecp5": ("ecp5", 1, 1, {"height": 32, "width": 32}),
+    "ecp5_stride_2_4_bit": ("ecp5", 2, 2, {"stride": 2, "in_bits": 4, "weight_bits": 4}),
+    "xcup_plain": ("xcup", 2, 2, {"in_channels": 16, "height": 32, "width": 32, "attn_offsets": ()}),
+    "ecp5_attention_of_adders": ("ecp5", 2, 2, {"product": "dynamic", "heads": 2}),
+}
+
+
 @thorough
-@pytest.mark.parametrize("reload", [None, RELOAD], ids=["frozen", "reloadable"])
 @pytest.mark.parametrize(
-    ("target", "simd", "pe", "fields"),
-    [
-        ("ecp5", 1, 1, {"height": 32, "width": 32}),
-        ("ecp5", 2, 2, {"stride": 2, "in_bits": 4, "weight_bits": 4}),
-        ("xcup", 2, 2, {"in_channels": 16, "height": 32, "width": 32, "attn_offsets": ()}),
-        ("ecp5", 2, 2, {"product": "dynamic", "heads": 2}),
-    ],
-    ids=["ecp5", "ecp5_stride_2_4_bit", "xcup_plain", "ecp5_attention_of_adders"],
+    ("name", "reloadable"),
+    by_day(
+        itertools.product(SYNTHESISED, (False, True)),
+        [("ecp5_stride_2_4_bit", False), ("ecp5_attention_of_adders", False), ("ecp5", True)],
+    ),
 )
-def test_against_synthesis(target: str, simd: int, pe: int, fields: dict[str, Any], reload: Reload | None) -> None:
-    layer = small_layer(**fields)
+def test_against_synthesis(name: str, reloadable: bool) -> None:
+    target, simd, pe, fields = SYNTHESISED[name]
+    layer, reload = small_layer(**fields), RELOAD if reloadable else None
     config = UnitConfig(layer=layer, folding=Folding(simd=simd, pe=pe), target=TARGETS[target], reload=reload)
     guess = estimate(config)
     core = generate(config)
@@ -84,7 +91,7 @@ def test_against_synthesis(target: str, simd: int, pe: int, fields: dict[str, An
     assert guess.latency == core.manifest["timing"]["predicted_latency"]
 
 
-@pytest.mark.parametrize("draw", [random_case, random_reloadable_case])
+@pytest.mark.parametrize("draw", [random_case, pytest.param(random_reloadable_case, marks=nightly)])
 @pytest.mark.parametrize("seed", thorough_from(range(2), 0, 1))
 def test_no_unit_is_refused_that_fits(draw: Callable[[np.random.Generator], UnitConfig], seed: int) -> None:
     """What decides alone is exact, and what does not is never as far off as the margin."""
@@ -102,7 +109,7 @@ def test_multipliers_of_each_kind_add_up(target: str, pack: bool, fields: dict[s
     assert sum(dsp_counts(Shapes(config)).values()) == estimate(config).dsp
 
 
-@pytest.mark.parametrize("target", thorough_from(["ecp5", "xcup"], 1))
+@pytest.mark.parametrize("target", thorough_from(["ecp5", "xcup"], 1, 1))
 @pytest.mark.parametrize("fields", thorough_from([{}, {"product": "dynamic"}, {"attn_offsets": ()}], 1), ids=str)
 def test_a_reloadable_unit(target: str, fields: dict[str, Any]) -> None:
     """Its cycles are those of the unit that is built, and its stages those that synthesis finds in it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,10 +23,12 @@ from hw.synth.resources import area
 from hw.synth.toolchain import YOSYS
 from hw.targets.area import Area
 from hw.targets.families import TARGETS, Target
-from tests.support.tiers import thorough
+from tests.support.tiers import by_day, nightly, thorough
 
 #: Memories of a few thousand words, where banks share RAMs, and at the borders of what LUTs hold.
-SIZES = [(300, 64), (600, 33), (1100, 14), (2500, 64), (5200, 5), (5200, 33)]
+SIZES = [(300, 64), (1100, 14), (5200, 5)]
+#: More of them, of several blocks side by side and on top of each other, which take Yosys longest.
+LARGER = [(600, 33), (2500, 64), (5200, 33)]
 SMALL = [(17, 20), (32, 56), (64, 84), (65, 14), (96, 36), (128, 36), (128, 56), (200, 20)]
 
 
@@ -91,19 +94,28 @@ def _top(parts: dict[str, Kept]) -> Iterator[str]:
 
 
 @thorough
-@pytest.mark.parametrize("target", ["xc7", "xcup"])
-@pytest.mark.parametrize("kind", ["read_only", "block"])
-def test_block_rams(kind: str, target: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("sizes", [SIZES, pytest.param(LARGER, marks=nightly)], ids=["large", "larger"])
+@pytest.mark.parametrize(
+    ("kind", "target"),
+    by_day(itertools.product(["read_only", "block"], ["xc7", "xcup"]), [("read_only", "xc7"), ("block", "xcup")]),
+)
+def test_block_rams(kind: str, target: str, sizes: list[tuple[int, int]], tmp_path: Path) -> None:
     cells = Cells(TARGETS[target])
-    parts = {f"part_{depth}_{width}": Kept(TARGETS[target], kind, depth, width) for depth, width in SIZES}
+    parts = {f"part_{depth}_{width}": Kept(TARGETS[target], kind, depth, width) for depth, width in sizes}
     found = synthesised(TARGETS[target], parts, tmp_path)
-    blocks = [cells.block(depth, width, read_only=kind == "read_only").bram for depth, width in SIZES]
+    blocks = [cells.block(depth, width, read_only=kind == "read_only").bram for depth, width in sizes]
     assert dict(zip(parts, blocks, strict=True)) == {name: part.bram for name, part in found.items()}
 
 
 @thorough
-@pytest.mark.parametrize("target", ["ecp5", "xc7", "xcup"])
-@pytest.mark.parametrize("sizes", [SMALL, SIZES], ids=["small", "large"])
+@pytest.mark.parametrize(
+    ("target", "sizes"),
+    by_day(
+        itertools.product(["ecp5", "xc7", "xcup"], [SMALL, SIZES, LARGER]),
+        [("ecp5", SMALL), ("xcup", SMALL), ("xc7", SIZES)],
+    ),
+    ids=[f"{size}-{target}" for target in ("ecp5", "xc7", "xcup") for size in ("small", "large", "larger")],
+)
 def test_memories_without_attribute(sizes: list[tuple[int, int]], target: str, tmp_path: Path) -> None:
     cells = Cells(TARGETS[target])
     parts = {f"part_{depth}_{width}": Kept(TARGETS[target], "free", depth, width) for depth, width in sizes}

@@ -28,7 +28,7 @@ from hw.network.plan import NetworkPlan
 from hw.plan.flush import Flush
 from hw.targets.families import TARGETS
 from scripts.estimate import NETWORK_ROWS, TOLERANCE, NetworkRow, measure
-from tests.support.tiers import thorough
+from tests.support.tiers import nightly, thorough
 
 
 def plan_of(network: IntegerNetwork, target: str, lanes: int) -> NetworkPlan:
@@ -52,10 +52,18 @@ def test_no_node_lacks_an_area() -> None:
 
 #: One of each network, as cheap to synthesise as it can be.
 CHOSEN = [row for row in NETWORK_ROWS if (row.target == "xcup") == (row.what in ("random 2", "random 34"))]
+#: Those of `make check`: one for each target, with all ops between them.
+BY_DAY = ("digits", "random 34")
 
 
 @thorough
-@pytest.mark.parametrize("row", CHOSEN, ids=lambda row: f"{row.target}, {row.what}")
+@pytest.mark.parametrize(
+    "row",
+    [
+        pytest.param(row, id=f"{row.target}, {row.what}", marks=[] if row.what in BY_DAY else [nightly])
+        for row in CHOSEN
+    ],
+)
 def test_against_synthesis(row: NetworkRow) -> None:
     guess, truth = measure(row)
     assert (guess.dsp, guess.bram) == (truth.dsp, truth.bram)

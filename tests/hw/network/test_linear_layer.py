@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from typing import Any
 
@@ -27,12 +28,16 @@ from hw.synth.resources import total_area
 from hw.targets.families import TARGETS
 from sim.bulk.result import SimulationResult
 from sim.bulk.simulate import simulate
-from tests.support.tiers import seeds, thorough, thorough_from
+from tests.support.tiers import by_day, nightly, thorough, thorough_from
 
 #: Frames whose sums of 8-bit elements have so many bits (signed), and what may hold them: a multiplier's narrow port,
 #: its wide one, two limbs or three.
 FRAMES = {17: (16, 32), 18: (32, 32), 19: (32, 64), 20: (64, 64), 25: (256, 512), 26: (512, 512), 27: (512, 1024)}
 FRAMES |= {28: (1024, 1024), 32: (4096, 4096)}
+#: Bits just within and just beyond the ports of a family's multiplier; `make check` tries them on this family.
+BORDERS = {18: "ecp5", 19: "ecp5", 25: "xc7", 26: "xc7", 27: "xcup", 32: "generic"}
+#: Bits that `make test` tries on each family, and the families where it has raw results.
+QUICK = {20: ("ecp5", "generic"), 28: ("xc7", "xcup")}
 
 
 def random_step(rng: np.random.Generator, taken: Result, outputs: int, *, whole: bool, raw: bool, bits: int) -> Linear:
@@ -84,7 +89,7 @@ def extreme_frames(rng: np.random.Generator, taken: Result, random: int) -> np.n
 
 
 @pytest.mark.parametrize("target", TARGETS)
-@pytest.mark.parametrize("seed", seeds(8))
+@pytest.mark.parametrize("seed", thorough_from(range(8), 2, 4))
 def test_any_step(seed: int, target: str) -> None:
     """Both forms of weights, raw and requantised, any format and folding: bits, latency and interval."""
     rng = np.random.default_rng([seed, *target.encode()])
@@ -108,9 +113,19 @@ def test_any_step(seed: int, target: str) -> None:
         assert run(core, step, x, idle=0.3, stall=0.3, seed=seed).complaints() == []
 
 
-@pytest.mark.parametrize("raw", [True, False], ids=["raw", "requantised"])
-@pytest.mark.parametrize("target", TARGETS)
-@pytest.mark.parametrize("bits", thorough_from(sorted(FRAMES, key=lambda bits: bits not in (20, 28)), 2))
+def wide_sums() -> list[Any]:
+    """Bits, target, and whether results are raw."""
+    cases = []
+    for bits, target, raw in itertools.product(FRAMES, TARGETS, (True, False)):
+        at_a_border = BORDERS.get(bits) == target and raw == (bits % 2 == 0)
+        quick = bits in QUICK and raw == (target in QUICK[bits])
+        mark = [] if quick else [thorough if at_a_border else nightly]
+        name = f"{bits}-{target}-{'raw' if raw else 'requantised'}"
+        cases.append(pytest.param(bits, target, raw, id=name, marks=mark))
+    return cases
+
+
+@pytest.mark.parametrize(("bits", "target", "raw"), wide_sums())
 def test_sums_wider_than_a_multiplier(bits: int, target: str, raw: bool) -> None:
     """Sums of constant frames, at both limits, and any others, keep all of their bits in the products."""
     rng = np.random.default_rng([bits, *target.encode()])
@@ -136,9 +151,9 @@ def test_sums_wider_than_a_multiplier(bits: int, target: str, raw: bool) -> None
 
 
 @pytest.mark.parametrize("target", ["ecp5", "xc7", "xcup"])
-@pytest.mark.parametrize("signed", [False, True])
-@pytest.mark.parametrize("frame", thorough_from([(64, 64), (1, 1), (4, 4), (16, 32), (1024, 1024), (4096, 4096)], 1))
-@pytest.mark.parametrize("weight_bits", [2, 4, 8])
+@pytest.mark.parametrize("signed", thorough_from([True, False], 1, 1))
+@pytest.mark.parametrize("frame", thorough_from([(64, 64), (1, 1), (1024, 1024), (4, 4), (16, 32), (4096, 4096)], 1, 3))
+@pytest.mark.parametrize("weight_bits", thorough_from([8, 2, 4], 2, 2))
 def test_multipliers_of_wide_operands(weight_bits: int, frame: tuple[int, int], signed: bool, target: str) -> None:
     """As many are built as are counted, for operands that fit a port, or are packed, or are cut into limbs."""
     rng = np.random.default_rng(weight_bits)
@@ -154,7 +169,7 @@ def test_multipliers_of_wide_operands(weight_bits: int, frame: tuple[int, int], 
 
 
 @thorough
-@pytest.mark.parametrize("target", ["generic", "xcup"])
+@pytest.mark.parametrize("target", ["generic", pytest.param("xcup", marks=nightly)])
 def test_more_channels_than_a_layer_has(target: str) -> None:
     """The first fully connected step of a VGG: frames of 512 channels of 7x7 pixels."""
     rng = np.random.default_rng(1)
@@ -240,32 +255,25 @@ def test_layer_files_may_not_have_such_fields() -> None:
         LinearConfig(**wider)
 
 
+#: Steps by name: frame, outputs, bits, whether weights are for the whole frame, whether results are raw, bits of
+#: weights, simd, pe.
+SYNTHESISED = {
+    "one_pixel": ((8, 1, 1), 10, 8, True, True, 8, 2, 2),
+    "wide_sums": ((16, 64, 64), 10, 8, False, False, 8, 2, 5),
+    "4_bit": ((32, 4, 4), 12, 4, True, False, 4, 4, 4),
+    "two_limbs": ((8, 512, 1024), 4, 8, False, True, 8, 2, 2),
+    "one_lane": ((64, 8, 8), 10, 8, False, True, 8, 1, 1),
+}
+
+
 @thorough
-@pytest.mark.parametrize("target", ["ecp5", "xcup"])
 @pytest.mark.parametrize(
-    ("frame", "outputs", "bits", "whole", "raw", "weight_bits", "simd", "pe"),
-    [
-        ((8, 1, 1), 10, 8, True, True, 8, 2, 2),
-        ((16, 64, 64), 10, 8, False, False, 8, 2, 5),
-        ((32, 4, 4), 12, 4, True, False, 4, 4, 4),
-        ((8, 512, 1024), 4, 8, False, True, 8, 2, 2),
-        ((64, 8, 8), 10, 8, False, True, 8, 1, 1),
-    ],
-    ids=["one_pixel", "wide_sums", "4_bit", "two_limbs", "one_lane"],
+    ("name", "target"),
+    by_day(itertools.product(SYNTHESISED, ["ecp5", "xcup"]), [("one_lane", "ecp5"), ("two_limbs", "xcup")]),
 )
-def test_estimate_against_synthesis(
-    frame: tuple[int, int, int],
-    outputs: int,
-    bits: int,
-    whole: bool,
-    raw: bool,
-    weight_bits: int,
-    simd: int,
-    pe: int,
-    target: str,
-) -> None:
+def test_estimate_against_synthesis(name: str, target: str) -> None:
     """Multipliers and memories are exact, LUTs and flip-flops within 20 %."""
-    channels, height, width = frame
+    (channels, height, width), outputs, bits, whole, raw, weight_bits, simd, pe = SYNTHESISED[name]
     taken = Result(channels=channels, height=height, width=width, bits=bits, signed=not whole)
     step = random_step(np.random.default_rng(1), taken, outputs, whole=whole, raw=raw, bits=weight_bits)
     core = unit(step, taken, simd, pe, target)

@@ -11,7 +11,7 @@ from hw.plan.frame_schedule import FrameCycleModel
 from hw.plan.geometry import Geometry
 from hw.plan.shapes import Shapes
 from tests.support.front_end import reloadable, reloadable_shapes, run
-from tests.support.tiers import seeds
+from tests.support.tiers import FEW, seeds, thorough_from
 from tests.support.units import UNITS, random_unit
 
 
@@ -40,7 +40,7 @@ def test_named_units(name: str) -> None:
     check_cycles(shapes, sizes_up_to(shapes, np.random.default_rng(1), 6))
 
 
-@pytest.mark.parametrize("seed", seeds(40, costly=True))
+@pytest.mark.parametrize("seed", thorough_from(range(40), FEW, 6))
 def test_random_units(seed: int) -> None:
     """Reads and cycles at full rate; the same reads whenever source and sink pause."""
     shapes = _reloadable(seed)
@@ -67,7 +67,7 @@ def test_masks(seed: int) -> None:
     assert run(shapes, frames).outside == expected
 
 
-@pytest.mark.parametrize("seed", seeds(20, costly=True))
+@pytest.mark.parametrize("seed", thorough_from(range(20), FEW, 6))
 def test_early_tlast(seed: int) -> None:
     """A frame that ends too early is completed, and marked; its neighbours are as they should be."""
     rng = np.random.default_rng(seed)

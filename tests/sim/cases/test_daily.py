@@ -12,7 +12,7 @@ from hw.plan.config import UnitConfig
 from sim.cases.daily import DAILY, DAILY_RELOADABLE, DAILY_SMALL
 from sim.cases.frozen import CASES, SMALL_CASES, named_case
 from sim.cases.reloadable import PREFIX, RELOADABLE, any_case
-from sim.tests import test_regression, test_reloadable, test_units
+from sim.tests import test_regression
 from tests.support.places import ROOT
 from tests.support.tiers import nightly
 
@@ -49,17 +49,12 @@ def steps(config: UnitConfig) -> set[Step]:
 
 
 def daily() -> Iterator[UnitConfig]:
-    yield from map(named_case, (*DAILY, *DAILY_SMALL, *test_units.ON_ICARUS))
-    reloadable = (*DAILY_RELOADABLE, *test_reloadable.ON_ICARUS)
-    yield from map(any_case, (*(PREFIX + name for name in reloadable), *test_regression.UNITS))
+    yield from map(named_case, (*DAILY, *DAILY_SMALL))
+    yield from map(any_case, (*(PREFIX + name for name in DAILY_RELOADABLE), *test_regression.UNITS))
 
 
 def test_each_is_there_once() -> None:
-    for names, all_names in (
-        ((*DAILY, *test_units.ON_ICARUS), CASES),
-        (DAILY_SMALL, SMALL_CASES),
-        ((*DAILY_RELOADABLE, *test_reloadable.ON_ICARUS), RELOADABLE),
-    ):
+    for names, all_names in ((DAILY, CASES), (DAILY_SMALL, SMALL_CASES), (DAILY_RELOADABLE, RELOADABLE)):
         assert len(set(names)) == len(names) and set(names) <= set(all_names)
 
 
