@@ -255,8 +255,8 @@ def _bug(name: str, module: str, old: str, new: str, build: str) -> Bug:
 BOTTOM = (
     "a read does not wait for the bottom row",
     "hw.reloadable.frame_walk",
-    "distance.eq(Mux(needs_end, at.below + 1, reach))",
-    "distance.eq(Mux(needs_end, at.below + 1, 0))",
+    "needed.rows + Mux(entry.needs_end, to_end, reach)",
+    "needed.rows + Mux(entry.needs_end, to_end, 0)",
 )
 
 BUILDS = {
@@ -278,8 +278,8 @@ PROOF = Proof(
         _bug(
             "room for a row too many",
             "hw.reloadable.frame_writer",
-            "init=g.rows_of_room(slots) - 1",
-            "init=g.rows_of_room(slots)",
+            "rows = g.rows_of_room(slots) - 1",
+            "rows = g.rows_of_room(slots)",
             "2x2",
         ),
         _bug(
@@ -307,8 +307,8 @@ PROOF = Proof(
         _bug(
             "the set changes within a frame",
             "hw.reloadable.frame_sets",
-            "pending & self.i_boundary & (due | ~waits)",
-            "pending & (due | ~waits)",
+            "pending & self.i_boundary & due",
+            "pending & due",
             "1x2",
         ),
         _bug(
@@ -321,7 +321,7 @@ PROOF = Proof(
         _bug(
             "an odd height counts as an even one",
             "hw.reloadable.frame_walk",
-            "self.odd = (self.below > first) if c.stride == 2 else Const(0)",
+            "self.odd = ~less(self.below, first + 1) if c.stride == 2 else Const(0)",
             "self.odd = Const(0)",
             "3x3, stride 2",
         ),
