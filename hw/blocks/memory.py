@@ -79,6 +79,17 @@ def _luts_are_cheaper(fabric: Fabric, depth: int, width: int, *, read_only: bool
     return luts <= -(-2 * width // fabric.block_bits) * fabric.block_luts / 2
 
 
+def spare_bits(target: Target, depth: int, width: int) -> int:
+    """Bits that the block RAMs of a read-only memory could add to its words; 0 where it is not in such."""
+    fabric = target.fabric
+    if not fabric.block_byte or kind(target, depth, width, read_only=True) != "block":
+        return 0
+    # Half a block RAM has half the widest word. With twice the words it has half of these bits.
+    words = fabric.block_kbit * 1024 // fabric.block_bits
+    bits = (fabric.block_bits // 2) >> (-(-depth // words) - 1).bit_length()
+    return -(-width // bits) * bits - width if bits >= fabric.block_byte else 0
+
+
 def dp16kd_layout(depth: int, width: int, *, read_only: bool) -> Block:
     """The DP16KD blocks of a memory of ``depth`` words of ``width`` bits."""
     deepest = max(DP16KD_SHAPES)

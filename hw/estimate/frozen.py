@@ -9,7 +9,7 @@ from hw.blocks.pipeline import index_shape
 from hw.estimate.cells import Cells
 from hw.frozen.input_order import InputOrder
 from hw.plan.shapes import Shapes
-from hw.plan.weight_layout import bank_members
+from hw.plan.weight_layout import lane_banks, share_blocks, weight_skew
 from hw.targets.area import Area
 
 #: Words that muxes beside the LUTs choose among.
@@ -36,7 +36,11 @@ class FrozenKind:
         depth, width, address = shapes.weight_depth, shapes.weight.width, index_shape(shapes.weight_depth).width
         total = Area()
         if depth > 1:
-            bits = [len(members) * width for members in bank_members(shapes)]
+            skew = weight_skew(shapes)
+            banks = share_blocks(lane_banks(len(skew), skew, shapes.weight_parts), width, depth, shapes.target)
+            bits = [len(bank.members) * width + len(bank.guests) for bank in banks]
+            waits = (cells.delay(1, guest.wait) for bank in banks for guest in bank.guests)
+            total += sum(waits, Area()).times(shapes.lanes)
             if shapes.target.lane_registers:
                 bank = sum((_words(cells, depth, b) + Area(ff=address) for b in bits), Area())
                 total += bank.times(shapes.lanes)

@@ -15,7 +15,7 @@ from hw.blocks.memory import kind
 from hw.blocks.memory_file import INCLUDED, MemoryFiles, MemoryFolder
 from hw.plan.config_file import config_fields
 from hw.plan.shapes import Shapes
-from hw.plan.weight_layout import bank_members, image_beats, image_layout
+from hw.plan.weight_layout import image_beats, image_layout
 from hw.unit import row_store
 from hw.unit.unit import Unit
 
@@ -182,7 +182,7 @@ def _memories(unit: Unit) -> list[dict[str, Any]]:
     rows += [("window", 1, g.channel_beats, bits) for dy in g.rows for bits in shapes.window_memories(dy)]
     rows += [("sequencer", 1, depth, bits) for depth, bits in unit.sequencer.walk.queues]
     words, constants = (keeper.words(depth) for depth in (shapes.weight_depth, shapes.constant_depth))
-    rows += [("weights", shapes.lanes, words, len(members) * shapes.weight.width) for members in bank_members(shapes)]
+    rows += [("weights", shapes.lanes, words, unit.weights.width(bank)) for bank in unit.weights.banks]
     rows.append(("biases", shapes.folding.pe, constants, shapes.bias.width))
     if unit.multipliers is not None:
         words = keeper.words(unit.multipliers.depth)

@@ -14,6 +14,7 @@ from golden.contract.streams import Payload
 from hw.blocks import memory
 from hw.blocks.memory_file import MOST_INLINE, MemoryFiles
 from hw.blocks.pipeline import delay, index_shape
+from hw.plan.weight_layout import LaneBank, share_blocks
 from hw.targets.families import Target
 
 
@@ -34,6 +35,9 @@ class FrozenWords:
 
     def ports(self, widths: Sequence[int], depth: int) -> Mapping[str, Member]:
         return {}
+
+    def arrange(self, banks: Sequence[LaneBank], bits: int, depth: int) -> Sequence[LaneBank]:
+        return share_blocks(banks, bits, depth, self._target)
 
     def begin(self, m: Module, store: Any) -> None:
         pass

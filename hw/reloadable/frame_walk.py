@@ -250,7 +250,9 @@ class FrameWalk(wiring.Component):
             ),
             read.release.eq(Mux(at.ends_row, Mux(at.last_row, at.frame_advance + at.odd, stride), 0)),
             tag.set.eq(at.own),
-            tag.outside.eq(Cat(at.left.value < -dx if dx < 0 else less(at.right, dx) for dx in self._shapes.edge_columns)),
+            tag.outside.eq(
+                Cat(at.left.value < -dx if dx < 0 else less(at.right, dx) for dx in self._shapes.edge_columns)
+            ),
             tag.frame_last.eq(frame_last),
             entry.beat.starts_output.eq(starts_output),
             entry.beat.ends_frame.eq(at.last_group & at.last_row),

@@ -13,6 +13,7 @@ from amaranth.lib.wiring import In, Member, Out
 from hw.blocks import memory
 from hw.blocks.pipeline import delay
 from hw.control.interface import bank_write
+from hw.plan.weight_layout import LaneBank
 from hw.targets.families import Target
 
 
@@ -37,6 +38,9 @@ class LoadedWords:
 
     def ports(self, widths: Sequence[int], depth: int) -> Mapping[str, Member]:
         return {"i_write": In(bank_write(widths, self.address(depth)))}
+
+    def arrange(self, banks: Sequence[LaneBank], bits: int, depth: int) -> Sequence[LaneBank]:
+        return banks
 
     def begin(self, m: Module, store: Any) -> None:
         self._late = delay(m, store.i_write, 1)

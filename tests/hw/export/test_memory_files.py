@@ -23,7 +23,6 @@ from golden import vectors
 from golden.contract.folding import Folding
 from golden.contract.layer import Layer
 from golden.contract.layer_file import write_layer
-from golden.contract.streams import Payload
 from golden.layers.random_layer import random_layer
 from golden.support.cli import write_files
 from hw import build
@@ -36,7 +35,7 @@ from hw.export.verilog import Core, generate
 from hw.export.vivado import packaging_script
 from hw.plan.config import UnitConfig
 from hw.plan.shapes import Shapes
-from hw.plan.weight_layout import bank_members, weight_words
+from hw.plan.weight_layout import lane_banks, share_blocks, weight_skew, weight_words
 from hw.synth.mapping import map_to_cells
 from hw.synth.resources import total_area
 from hw.synth.toolchain import YOSYS, ToolError
@@ -78,18 +77,25 @@ def built(folder: Path, *options: str) -> Path:
 
 @pytest.mark.parametrize("target", ["generic", "xcup"])
 def test_files_hold_the_words(target: str) -> None:
-    """Read as a simulator reads them, the banks of each lane hold the words of the weight layout."""
+    """Read as a simulator reads them, the banks of each lane hold the words of the weight layout, each bit once."""
     core = large(target)
     shapes = Shapes(core.config)
-    words, banks = weight_words(shapes), bank_members(shapes)
+    words, skew = weight_words(shapes), weight_skew(shapes)
+    banks = share_blocks(lane_banks(len(skew), skew, 1), 8, shapes.weight_depth, shapes.target)
+    assert any(bank.guests for bank in banks) == (target == "xcup")
     for lane in range(shapes.lanes):
-        for number, members in enumerate(banks):
-            bank = f"{lane}" if len(banks) == 1 else f"{lane}_{number}"
-            lines = core.memories[f"xvolution_memory/xvolution_weights_{bank}.mem"].decode().splitlines()
-            payload = Payload(lanes=len(members), bits=8, signed=True)
-            raw = b"".join(int(line, 16).to_bytes(payload.bytes, "little") for line in lines)
-            read = payload.unpack(np.frombuffer(raw, np.uint8).reshape(-1, payload.bytes))
-            np.testing.assert_array_equal(read, words[:, lane, members])
+        seen = []
+        for number, bank in enumerate(banks):
+            name = f"{lane}" if len(banks) == 1 else f"{lane}_{number}"
+            lines = core.memories[f"xvolution_memory/xvolution_weights_{name}.mem"].decode().splitlines()
+            places = [(element, bit) for element in bank.members for bit in range(8)]
+            places += [(guest.element, guest.bit) for guest in bank.guests]
+            for line, word in zip(lines, words[:, lane], strict=True):
+                assert int(line, 16) == sum(
+                    int(word[element] >> bit & 1) << n for n, (element, bit) in enumerate(places)
+                )
+            seen += places
+        assert sorted(seen) == [(element, bit) for element in range(len(skew)) for bit in range(8)]
     assert len(core.memories) == shapes.lanes * len(banks), "biases and multipliers are few"
 
 

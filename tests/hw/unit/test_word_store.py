@@ -54,6 +54,39 @@ def test_skewed_elements_come_later(parts: int) -> None:
             )
 
 
+@pytest.mark.parametrize(
+    ("bits", "each", "depth", "target", "banks"),
+    [
+        (8, 8, 300, "xcup", 8),
+        (8, 4, 300, "xcup", 8),
+        (4, 4, 300, "xc7", 4),
+        (4, 4, 600, "xc7", 8),
+        (8, 1, 1200, "xcup", 8),
+        (8, 9, 300, "xcup", 9),
+        (8, 4, 600, "xcup", 8),
+        (8, 8, 100, "xcup", 9),
+        (8, 8, 300, "ecp5", 9),
+        (8, 8, 300, "generic", 9),
+    ],
+)
+def test_banks_share_block_rams(bits: int, each: int, depth: int, target: str, banks: int) -> None:
+    """Nine memories as the taps of a 3x3 kernel have them: the last one lies in the room that the others leave."""
+    rng = np.random.default_rng(19)
+    words = rng.integers(-(2 ** (bits - 1)), 2 ** (bits - 1), (depth, 1, 9 * each))
+    skew = [element // each for element in range(9 * each)]
+    dut = WordStore(words, signed(bits), FrozenWords(SIMULATED[target]), name="words", skew=skew)
+    assert len(dut.banks) == banks
+    assert sum(map(dut.width, dut.banks)) == 9 * each * bits
+    if target == "ecp5":
+        return
+    addresses = rng.integers(0, depth, 30).tolist()
+    [record] = stream_through(dut, [{"i_address": address} for address in addresses], dut.o_words)
+    for element, cycles in enumerate(skew):
+        series = [word[element] for word in record]
+        wanted = latency(SIMULATED[target]) + cycles
+        assert measured_latency(series, words[addresses, 0, element].tolist()) == wanted
+
+
 def test_a_single_word_is_always_there() -> None:
     words = np.array([[[-128, 127, 0], [1, -1, 5]]])
     dut = WordStore(words, signed(8), FrozenWords(SIMULATED["generic"]), name="words")
