@@ -25,7 +25,7 @@ from hw.estimate.choose_network_folding import cheapest_within
 from hw.network.config import NetworkConfig, multiplying
 from hw.network.folding import check_foldings, up_to_lanes
 from hw.plan.config import DEFAULT_NAME, UnitConfig, check_name
-from hw.plan.made_of import MATERIALS, MadeOf
+from hw.plan.made_of import MATERIALS, USUAL, MadeOf
 from hw.plan.reload import Reload
 from hw.targets.families import TARGETS, find_target
 
@@ -114,14 +114,14 @@ def _made_of(args: argparse.Namespace) -> MadeOf:
 def folding_text(config: NetworkConfig) -> str:
     """What ``--folding`` reads."""
     fields = {
-        name: {"simd": f.simd, "pe": f.pe, **config.made_of.get(name, MadeOf()).asked}
+        name: {"simd": f.simd, "pe": f.pe, **config.made_of.get(name, USUAL).asked}
         for name, f in config.foldings.items()
     }
     return json.dumps(fields, indent=2) + "\n"
 
 
 def _with_foldings(base: NetworkConfig, path: Path) -> NetworkConfig:
-    """``base`` with the foldings in a file. What each step's multiplications are made of is the file's where it says so.
+    """``base`` with the foldings in a file, and with what the file says that multiplications are made of.
 
     Raises `UserError`, naming file and step, for any that the network cannot have.
     """
@@ -133,7 +133,7 @@ def _with_foldings(base: NetworkConfig, path: Path) -> NetworkConfig:
         found = {name: _folding_of(name, fields) for name, fields in parse_object(text).items()}
         check_foldings(base.network, {name: folding for name, (folding, _) in found.items()})
         made_of = {name: own for name, (_, own) in found.items() if own}
-        merged = {name: replace(base.made_of.get(name, MadeOf()), **own) for name, own in made_of.items()}
+        merged = {name: replace(base.made_of.get(name, USUAL), **own) for name, own in made_of.items()}
         return replace(
             base, foldings={name: folding for name, (folding, _) in found.items()}, made_of={**base.made_of, **merged}
         )

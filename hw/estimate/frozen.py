@@ -12,7 +12,6 @@ from hw.plan.shapes import Shapes
 from hw.plan.weight_layout import bank_members
 from hw.targets.area import Area
 
-
 #: Words that muxes beside the LUTs choose among.
 _MUXED = 256
 

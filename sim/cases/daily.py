@@ -43,12 +43,14 @@ DAILY = (
     "ecp5_dynamic_heads_in_a_beat",
     "ecp5_dynamic_head_over_beats",
     "ecp5_adders",
+    "ecp5_all_adders",
     "xc7_8_bit",
     "xc7_4_bit",
     "xc7_convolution",
     "xc7_dynamic_heads_in_a_beat",
     "xc7_dynamic_head_over_beats",
     "xc7_adders",
+    "xc7_all_adders",
     "xcup_8_bit",
     "xcup_8_bit_signed",
     "xcup_4_bit",
@@ -56,6 +58,7 @@ DAILY = (
     "xcup_dynamic_heads_in_a_beat",
     "xcup_dynamic_head_over_beats",
     "xcup_adders",
+    "xcup_all_adders",
 )
 #: Units of `sim.cases.frozen.SMALL_CASES`.
 DAILY_SMALL = (
