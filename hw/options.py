@@ -32,7 +32,7 @@ from hw.estimate.wish import LEAST, Wish
 from hw.network.config import NetworkConfig, multiplying
 from hw.network.folding import check_foldings, up_to_lanes
 from hw.plan.config import DEFAULT_NAME, UnitConfig, check_name
-from hw.plan.made_of import MATERIALS, MadeOf
+from hw.plan.made_of import MATERIALS, USUAL, MadeOf
 from hw.plan.reload import Reload
 from hw.targets.devices import CLOCK_MHZ, DEVICES, Device, find_device
 from hw.targets.families import ECP5, GENERIC, TARGETS, Target, find_target
@@ -192,14 +192,14 @@ def _wish(args: argparse.Namespace) -> Wish | None:
 def folding_text(config: NetworkConfig) -> str:
     """What ``--folding`` reads."""
     fields = {
-        name: {"simd": f.simd, "pe": f.pe, **config.made_of.get(name, MadeOf()).asked}
+        name: {"simd": f.simd, "pe": f.pe, **config.made_of.get(name, USUAL).asked}
         for name, f in config.foldings.items()
     }
     return json.dumps(fields, indent=2) + "\n"
 
 
 def _with_foldings(base: NetworkConfig, path: Path) -> NetworkConfig:
-    """``base`` with the foldings in a file. What each step's multiplications are made of is the file's where it says so.
+    """``base`` with the foldings in a file, and with what the file says that multiplications are made of.
 
     Raises `UserError`, naming file and step, for any that the network cannot have.
     """
@@ -211,7 +211,7 @@ def _with_foldings(base: NetworkConfig, path: Path) -> NetworkConfig:
         found = {name: _folding_of(name, fields) for name, fields in parse_object(text).items()}
         check_foldings(base.network, {name: folding for name, (folding, _) in found.items()})
         made_of = {name: own for name, (_, own) in found.items() if own}
-        merged = {name: replace(base.made_of.get(name, MadeOf()), **own) for name, own in made_of.items()}
+        merged = {name: replace(base.made_of.get(name, USUAL), **own) for name, own in made_of.items()}
         return replace(
             base, foldings={name: folding for name, (folding, _) in found.items()}, made_of={**base.made_of, **merged}
         )

@@ -35,7 +35,7 @@ from hw.network.nodes.replay import Replay
 from hw.network.nodes.rescale import Rescale
 from hw.network.nodes.unit import UnitNode
 from hw.plan.config import UnitConfig
-from hw.plan.made_of import MadeOf, Material
+from hw.plan.made_of import USUAL, Material
 from hw.targets.families import Target
 
 
@@ -54,7 +54,7 @@ def unit_config(config: NetworkConfig, number: int, step: LayerStep | Linear) ->
     """
     (x,) = (config.network.results[name] for name in step.inputs)
     layer, folding = step.layer if isinstance(step, LayerStep) else linear_layer(step, x), config.foldings[step.name]
-    asked = config.made_of.get(step.name, MadeOf())
+    asked = config.made_of.get(step.name, USUAL)
     return UnitConfig(
         layer=layer,
         folding=folding,

@@ -15,7 +15,7 @@ MATERIALS: tuple[Material, ...] = ("dsp", "adders")
 
 @dataclass(frozen=True, kw_only=True)
 class MadeOf:
-    """What is asked for. None leaves it as it usually is: DSPs in a unit, and in a network what `hw.network.lower` says.
+    """What is asked for. None leaves it as usual: DSPs in a unit, and in a network what `hw.network.lower` says.
 
     Attributes:
         products: products of weights and operands, and those of the attention.
@@ -38,3 +38,7 @@ class MadeOf:
         """What is not left as it usually is."""
         pairs = (("products", self.products), ("requantise", self.requantise))
         return {name: material for name, material in pairs if material is not None}
+
+
+#: Nothing is asked for.
+USUAL = MadeOf()

@@ -166,11 +166,20 @@ class Sizes:
             sim=Range(min(s.low for s in sims), max(s.high for s in sims)),
         )
 
+    @property
+    def products_in_fabric(self) -> bool:
+        """Whether all products of weights, and those of the attention, are made of adders."""
+        return self.config.made_of.products == "adders"
+
     @cached_property
     def plan(self) -> TapPlan:
+        target, pack = self.target, self.config.pack
+        if self.products_in_fabric:
+            # Only multipliers are shared, and only they are chained.
+            target, pack = replace(target, packs=False, cascade=1), False
         if self.heads is not None:
-            return group_plan(self.bounding, self.geometry, self.heads, self.target, pack=self.config.pack)
-        return tap_plan(self.bounding, self.geometry, self.target, pe=self.folding.pe, pack=self.config.pack)
+            return group_plan(self.bounding, self.geometry, self.heads, target, pack=pack)
+        return tap_plan(self.bounding, self.geometry, target, pe=self.folding.pe, pack=pack)
 
     @property
     def lanes(self) -> int:

@@ -18,8 +18,8 @@ from golden.contract.layer_config import FIELD_RANGES, MAX_OFFSET, MULTIPLIER_BI
 from golden.layers.random_layer import at_limits, random_layer
 from golden.model import integer
 from hw.plan.config import UnitConfig
-from hw.plan.made_of import MadeOf
-from hw.targets.families import GENERIC, TARGETS
+from hw.plan.made_of import MATERIALS, MadeOf
+from hw.targets.families import GENERIC, TARGETS, Target
 from sim.cases.stimulus import random_frames
 
 
@@ -239,6 +239,8 @@ FAMILY_UNITS: Mapping[str, dict[str, Any]] = {
     "dynamic_heads_in_a_beat": {"heads": 2, "simd": 4, "pe": 1, "in_signed": True, "height": 4},
     "dynamic_head_over_beats": {"heads": 1, "pe": 1, "height": 4},
     "adders": {**_CONV, "in_channels": 8, "out_channels": 8, "pe": 4, "out_bits": 8},
+    "all_adders": {"products": "adders", "requantise": "adders", "in_signed": True, "height": 3},
+    "all_adders_dynamic": {"products": "adders", "requantise": "adders", "heads": 2, "simd": 4, "pe": 1, "height": 3},
 }
 #: More units for each family, in frames of 3x3 pixels. At the limits, neighbouring fields of a shared multiplier meet.
 SMALL_FAMILY_UNITS: Mapping[str, dict[str, Any]] = {
@@ -334,12 +336,15 @@ def random_case(rng: np.random.Generator) -> UnitConfig:
         if case is not None:
             target = TARGETS[str(rng.choice(list(TARGETS)))]
             case = dataclasses.replace(case, target=target, pack=bool(rng.random() < 0.7))
-            return dataclasses.replace(case, layer=_with_scales(rng, case.layer), made_of=random_materials(rng))
+            return dataclasses.replace(
+                case, layer=_with_scales(rng, case.layer), made_of=random_materials(rng, case.target)
+            )
 
 
-def random_materials(rng: np.random.Generator) -> MadeOf:
-    """DSPs or adders; nothing is asked for half of the time."""
-    return MadeOf() if rng.random() < 0.5 else MadeOf(requantise="adders")
+def random_materials(rng: np.random.Generator, target: Target) -> MadeOf:
+    """DSPs, adders, or nothing that is asked for; products of adders only where the target has DSPs."""
+    requantise, products = (MATERIALS[n] if n < len(MATERIALS) else None for n in rng.integers(0, 3, 2))
+    return MadeOf(requantise=requantise, products=None if target.a_bits is None else products)
 
 
 def _with_scales(rng: np.random.Generator, layer: Layer) -> Layer:

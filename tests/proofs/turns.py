@@ -2,7 +2,7 @@
 
 It is proven for ever, by k-induction, for every sum within the unit's proven range, multipliers that take turns, and
 resets at any time. Sums come whenever the digits of the one before are done; what else the adders are given in between
-may be anything. It is assumed that no sum is complete in the cycle after a reset: a beat takes far longer to become one.
+may be anything. It is assumed that no sum is complete in the cycle after a reset: a beat takes longer to become one.
 The builds have few bits. ``tests/hw/unit/test_turns.py`` samples wide ones.
 """
 

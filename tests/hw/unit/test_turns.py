@@ -1,4 +1,4 @@
-"""Turns: requantisers without multipliers, alone with the walk that reads the digits, at widths that real units have."""
+"""Turns: requantisers without multipliers, with the walk that reads the digits, at widths that real units have."""
 
 from __future__ import annotations
 
