@@ -1,16 +1,19 @@
-"""Cycles, area and clock of the unit against the ideal, and beside the strongest peer's plain convolution.
+"""Cycles, area and clock of units and of whole networks against the ideal, and beside what peers reach.
 
-Unless a row says otherwise, the layer is 3x3, 16 -> 16 channels, 32x32, 8 bit, with all eight
-attention directions. Every unit is simulated with frames back to back, compared bit by bit, and
-synthesised. Units for ECP5 are placed and routed (85F, speed grade 6). The peer is FINN's RTL chain
+Unless a row says otherwise, a unit's layer is 3x3, 16 -> 16 channels, 32x32, 8 bit, with all eight
+attention directions. Everything is simulated with frames back to back, compared bit by bit, and
+synthesised. What is for an ECP5 is placed and routed (85F, speed grade 6). The units' peer is FINN's RTL chain
 of padding, sliding window and matrix-vector unit. It computes the same convolution, without
 attention and without requantisation. Its figures were measured once, in Verilator and with Yosys for
-7 series.
+7 series. The networks' peers are as their authors report them.
 
 Examples:
-    python -m scripts.bench                       everything: about half an hour the first time
+    python -m scripts.bench                       everything: hours the first time
+    python -m scripts.bench --kind units          units alone: about half an hour
+    python -m scripts.bench --kind networks --page docs/figures.md
+    python -m scripts.bench --network resnet8     one network
     python -m scripts.bench --only xcup --seeds 1
-    python -m scripts.bench --cycles              no synthesis, a minute
+    python -m scripts.bench --kind units --cycles  no synthesis, a minute
 """
 
 from __future__ import annotations
@@ -30,6 +33,7 @@ from golden.contract.costs import useful_macs
 from golden.contract.folding import Folding
 from golden.layers.random_layer import random_layer
 from golden.support import cli
+from golden.support.cli import UserError
 from golden.support.numbers import number
 from golden.support.tables import show
 from golden.support.terminal import say, terminal
@@ -39,6 +43,7 @@ from hw.plan.shapes import Shapes
 from hw.synth.performance import Performance
 from hw.synth.synthesis import PLACEABLE, synthesise
 from hw.targets.families import TARGETS
+from scripts import bench_networks
 from sim.bulk.simulate import simulate
 from sim.cases.stimulus import random_frames
 from sim.simulator.simulators import SIMULATORS
@@ -127,6 +132,8 @@ PEERS = (
     Peer(multipliers=576, stride=1, frame=4_161, ideal=4_096, lut="28 k", ff="74 k", dsp="288"),
     Peer(multipliers=2304, stride=1, frame=1_157, ideal=1_024),
 )
+#: The place of the networks' figures in a page.
+BEGIN, END = "<!-- networks: python -m scripts.bench --page -->\n", "<!-- end of networks -->\n"
 #: Columns of the two tables. Together they would be wider than a terminal.
 CYCLES = ("unit", "folding", "MACs", "ideal", "cycles", "used")
 AREA = ("unit", "folding", "LUT", "FF", "DSP", "BRAM", "MHz", "MAC/DSP")
@@ -134,24 +141,78 @@ AREA = ("unit", "folding", "LUT", "FF", "DSP", "BRAM", "MHz", "MAC/DSP")
 
 def main(argv: list[str]) -> int:
     options = _parser().parse_args(argv)
-    rows = [row for row in ROWS if options.only in (None, row.target)]
+    units, networks = _asked(options)
+    page = None if options.page is None else _Page.read(options.page)
     folder = cli.output_directory(options.out)
-    figures: list[dict[str, Any]] = []
+    cli.check_outputs([folder / "bench.json", options.page])
+    figures: dict[str, list[dict[str, Any]]] = {"units": [], "networks": []}
     console = terminal(stderr=True)
     bar = Progress(console=console, transient=True, disable=not console.is_terminal)
     # The file is opened first. If that failed after the runs, half an hour would be lost.
     with cli.replacing(folder / "bench.json") as stream, bar:
-        task = bar.add_task("", total=len(rows))
-        for row in rows:
+        task = bar.add_task("", total=len(units) + len(networks))
+        for row in units:
             bar.update(task, description=f"{row.target} simd {row.simd} pe {row.pe}, {row.what}")
-            figures.append(_measure(row, options))
+            figures["units"].append(_measure(row, options))
+            bar.advance(task)
+        for network in networks:
+            bar.update(task, description=f"{network.target}, {network.what}")
+            figures["networks"].append(bench_networks.measure(network, options))
             bar.advance(task)
         stream.write(json.dumps(figures, indent=2) + "\n")
-    show(_cycles_table(figures))
-    if not options.cycles:
-        show(_area_table(figures))
+    if units:
+        show(_cycles_table(figures["units"]))
+    if units and not options.cycles:
+        show(_area_table(figures["units"]))
+    if networks:
+        show(bench_networks.table(figures["networks"]))
+    if page is not None:
+        page.write(bench_networks.markdown(figures["networks"]))
+        say(f"wrote {page.path}")
     say(f"wrote {folder / 'bench.json'}")
-    return 0 if all(row["passed"] for row in figures) else 1
+    return 0 if all(row["passed"] for rows in figures.values() for row in rows) else 1
+
+
+def _asked(options: Any) -> tuple[list[Row], list[bench_networks.Row]]:
+    """The units and networks that are to be measured. Raises `UserError` where a page would lack some of them."""
+    kind = "networks" if options.network else options.kind
+    if options.network and options.kind == "units":
+        raise UserError(f"--network {options.network} is not of --kind units")
+    units = [row for row in ROWS if kind != "networks" and options.only in (None, row.target)]
+    networks = [
+        row
+        for row in bench_networks.ROWS
+        if kind != "units" and options.only in (None, row.target) and options.network in (None, row.network)
+    ]
+    if options.page is not None and (options.cycles or len(networks) < len(bench_networks.ROWS)):
+        raise UserError(f"--page {options.page} needs all figures of all networks")
+    return units, networks
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Page:
+    """A page with a place for the networks' figures."""
+
+    path: Path
+    before: str
+    behind: str
+
+    @classmethod
+    def read(cls, path: Path) -> _Page:
+        """The page at ``path``. Raises `UserError` where there is none, or it has no place for the figures."""
+        try:
+            text = path.read_text()
+        except (OSError, UnicodeDecodeError) as error:
+            raise UserError(f"page {path}: {error}") from None
+        before, begin, rest = text.partition(BEGIN)
+        _, end, behind = rest.partition(END)
+        if not begin or not end:
+            raise UserError(f"page {path} has no place for the figures, between {BEGIN.strip()} and {END.strip()}")
+        return cls(path=path, before=before + begin, behind=end + behind)
+
+    def write(self, figures: str) -> None:
+        with cli.replacing(self.path) as stream:
+            stream.write(f"{self.before}\n{figures}\n{self.behind}")
 
 
 def _measure(row: Row, options: Any) -> dict[str, Any]:
@@ -257,7 +318,10 @@ def _area_table(figures: list[dict[str, Any]]) -> Table:
 def _parser() -> cli.Parser:
     parser = cli.Parser(prog="python -m scripts.bench", description=__doc__)
     add = parser.add_argument
-    add("--only", choices=list(TARGETS), help="units of one target")
+    add("--kind", choices=["units", "networks"], help="units or networks alone")
+    add("--network", choices=[row.network for row in bench_networks.ROWS], help="this network alone")
+    add("--only", choices=list(TARGETS), help="what is for one target")
+    add("--page", type=cli.file_path, metavar="FILE", help="write the networks' figures into this page, too")
     add("--cycles", action="store_true", help="simulate only")
     add("--seeds", type=cli.bounded(int, 1, 100), default=3, help="placements, the fastest counts (default: 3)")
     add("--simulator", choices=list(SIMULATORS), default="verilator", help="(default: verilator)")

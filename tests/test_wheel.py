@@ -30,7 +30,7 @@ TIMEOUT = 600
 CHECKOUT = "is not part of an installed package: run this in a checkout of the project"
 #: How the names in site-packages begin that a wheel without extras depends on, directly or through others.
 CORE = ("numpy", "amaranth", "jschon", "rfc3986", "pyvcd", "vcd", "jinja2", "markupsafe", "wasmtime", "importlib")
-CORE += ("rich", "pygments", "markdown_it", "mdurl", "platformdirs")
+CORE += ("rich", "pygments", "markdown_it", "mdurl", "platformdirs", "scipy")
 #: Arguments of a short run of each command, where there is one.
 WORKS: dict[str, Sequence[Sequence[str]]] = {
     "golden.run": [["tiny", "--input", "x.npy", "--output", "y.npy"], ["--output", "y.npy"]],
@@ -40,6 +40,7 @@ WORKS: dict[str, Sequence[Sequence[str]]] = {
         ["--target", "xcup"],
         ["tiny", "--reloadable"],
         ["digits_layer", "--device", "ecp5-85f", "--fps", "100", "--estimate"],
+        ["--device", "ecp5-45f", "--fastest", "--estimate"],
     ],
     "hw.weights": [["layer.npz", "--manifest", "unit.json"]],
     "hw.synth": [["tiny", "--target", "ecp5", "--simd", "1", "--pe", "1"]],

@@ -158,6 +158,11 @@ def measured(row: Any, options: Any) -> dict[str, Any]:
     return {"unit": row.target, "simd": row.simd, "pe": row.pe, **cycles, "passed": options.seeds != 4}
 
 
+def measured_network(row: Any, options: Any) -> dict[str, Any]:
+    cycles = {"ideal_frame_cycles": 9, "frame_cycles": 9}
+    return {"network": row.what, "on": row.target, **cycles, "passed": options.seeds != 4}
+
+
 @cache
 def _fits() -> tuple[Estimate, Area]:
     guess = estimate(UnitConfig(layer=small_layer(), folding=Folding(simd=1, pe=1), target=ECP5))
@@ -548,9 +553,10 @@ COMMANDS = {
     "scripts.bench": Command(
         main=scripts.bench.main,
         works=[],
-        values={"--only": TARGETS, "--cycles": None, "--seeds": NUMBERS, "--simulator": SIMULATORS, "--out": PATHS},
+        values={"--only": TARGETS, "--cycles": None, "--seeds": NUMBERS, "--simulator": SIMULATORS, "--out": PATHS}
+        | {"--kind": ("units", "networks", "mix"), "--network": ("resnet8", "digits"), "--page": PATHS},
         statuses=(0, 1),
-        stand_ins={"scripts.bench._measure": measured},
+        stand_ins={"scripts.bench._measure": measured, "scripts.bench_networks.measure": measured_network},
     ),
     "scripts.bench_golden": Command(
         main=scripts.bench_golden.main,
