@@ -108,7 +108,8 @@ class AxiLite(wiring.Component):
         bus = self.bus
         address_there = Signal()
         data_there = Signal()
-        judged, done = Signal(), Signal()
+        judged = Signal()
+        done = Signal()
         m.d.comb += [self.awready.eq(awake & ~address_there), self.wready.eq(awake & ~data_there)]
         address = _held(Shape(self._address_bits), "write_address")
         value, partial = _held(Shape(WORD), "write_data"), _held(Shape(1), "write_partial")
@@ -130,7 +131,8 @@ class AxiLite(wiring.Component):
 
     def _read(self, m: Module, awake: Signal) -> None:
         bus = self.bus
-        there, shown = Signal(), Signal()
+        there = Signal()
+        shown = Signal()
         m.d.comb += self.arready.eq(awake & ~there & ~shown & ~self.rvalid)
         address = _held(Shape(self._address_bits), "read_address")
         m.d.sync += [there.eq(self.arvalid & self.arready), shown.eq(there)]

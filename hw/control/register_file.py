@@ -117,19 +117,20 @@ class RegisterFile(wiring.Component):
             if isinstance(entry, Register) and not entry.access.writable:
                 continue
             hit = Signal(name=f"{entry.name}_hit")
-            fits = Signal(name=f"{entry.name}_fits", reset_less=True)
+            # The two conditions are registers of their own, as all bits of the word count.
+            fits = Signal(2, name=f"{entry.name}_fits", reset_less=True)
             m.d.sync += [
                 hit.eq(bus.write & ~bus.write_partial & _addressed(entry, bus.write_address)),
-                fits.eq(_allowed(entry, bus.write_data)),
+                fits.eq(Cat(_allowed(entry, bus.write_data))),
             ]
-            allowed: Value = hit & fits
+            allowed: Value = hit & fits.all()
             accepted[entry.name] = Signal(name=f"{entry.name}_accepted")
             if entry.refused_while:
                 m.d.sync += self.o_refused[entry.name].eq(allowed & self.i_refuse[entry.name])
                 allowed = allowed & ~self.i_refuse[entry.name]
             m.d.sync += accepted[entry.name].eq(allowed)
             hits.append(hit)
-            misfits.append(hit & ~fits)
+            misfits.append(hit & ~fits.all())
         bad_access = Signal()
         m.d.sync += [self.o_bad_value.eq(Cat(misfits).any()), bad_access.eq(judged & ~Cat(hits).any())]
         m.d.comb += [
@@ -201,24 +202,24 @@ def _addressed(entry: Register | Window, address: Value) -> Value:
     )
 
 
-def _allowed(entry: Register | Window, word: Value) -> Value:
-    """Whether ``word`` may be written: fields within their limits, 0 everywhere else."""
+def _allowed(entry: Register | Window, word: Value) -> tuple[Value, Value]:
+    """Whether ``word`` may be written: fields within their limits, 0 everywhere else. Both conditions must hold."""
     if isinstance(entry, Window):
         return _inside(entry.allowed, word)
-    allowed = (word & (~entry.mask & (2**WORD - 1))) == 0
+    inside: list[Value] = [Const(1)]
     for field in entry.fields:
-        allowed = allowed & _inside(field.allowed, word[field.low : field.low + field.bits])
-    return allowed
+        inside += _inside(field.allowed, word[field.low : field.low + field.bits])
+    return (word & (~entry.mask & (2**WORD - 1))) == 0, Cat(inside).all()
 
 
-def _inside(limits: Range | None, value: Value) -> Value:
-    """Whether an unsigned value is within ``limits``."""
+def _inside(limits: Range | None, value: Value) -> tuple[Value, Value]:
+    """Whether an unsigned value is not below ``limits``, and whether it is not above."""
     if limits is None:
-        return Const(1)
+        return Const(1), Const(1)
     # Comparisons with 1 and with 2^n - 1 need no carry.
     above: Value = Const(1)
     if limits.low > 0:
         above = value.any() if limits.low == 1 else value >= limits.low
     bits = limits.high.bit_length()
     below = ~value[bits:].any() if limits.high == 2**bits - 1 else value <= limits.high
-    return above & below
+    return above, below

@@ -102,28 +102,26 @@ class FrameWalk(wiring.Component):
         # An entry is compared in each cycle in which it waits, as the next one or as the oldest one. So its beat passes
         # as soon as the outcome is known, and one passes in every cycle.
         following, waits_next = Signal(self._entry, reset_less=True), Signal()
-        oldest, waits, there = Signal(self._entry, reset_less=True), Signal(), Signal(reset_less=True)
-        passes, moves, ready_room, free = Signal(), Signal(), Signal(init=1), Signal()
+        oldest, waits, may_pass = Signal(self._entry, reset_less=True), Signal(), Signal(reset_less=True)
+        passes, moves, beat = Signal(), Signal(), Signal(self._beat)
+        ready = Queue(m, self._beat, READY, push=passes, entry=beat, pop=self.i_step, name="ready")
         m.d.comb += [
-            passes.eq(waits & there & ready_room),
-            free.eq(~waits | (there & ready_room)),
-            moves.eq(waits_next & free),
-            pop.eq(queue.some & (~waits_next | free)),
+            passes.eq(waits & may_pass),
+            moves.eq(waits_next & (~waits | may_pass)),
+            pop.eq(queue.some & (~waits_next | ~waits | may_pass)),
         ]
+        written = Mux(moves, self._is_written(following.needed), self._is_written(oldest.needed))
         m.d.sync += [
             waits_next.eq(pop | (waits_next & ~moves)),
             waits.eq(moves | (waits & ~passes)),
-            there.eq(Mux(moves, self._is_written(following.needed), self._is_written(oldest.needed))),
+            # One more may pass before the level tells.
+            may_pass.eq(written & (ready.level < READY - 1)),
         ]
         with m.If(pop):
             m.d.sync += following.eq(queue.head)
         with m.If(moves):
             m.d.sync += oldest.eq(following)
 
-        beat = Signal(self._beat)
-        ready = Queue(m, self._beat, READY, push=passes, entry=beat, pop=self.i_step, name="ready")
-        # One more may pass before the level tells.
-        m.d.sync += ready_room.eq(ready.level < READY - 1)
         m.d.comb += [
             beat.eq(oldest.beat),
             beat.tag.damaged.eq(oldest.needs_end & self.i_end_damaged),

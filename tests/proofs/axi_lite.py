@@ -139,7 +139,7 @@ PROOF = Proof(
     name="axi_lite",
     claim="each request is answered once, in a fixed number of cycles, and reaches the registers once",
     unbounded=True,
-    depth=4,
+    depth=6,
     builds={"4 bits of address": AxiLiteHarness},
     bugs=(
         _bug(

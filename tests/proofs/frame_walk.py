@@ -126,7 +126,7 @@ class FrameWalkHarness(Harness):
         m.d.sync += begun.eq(begun + sets.i_begins)
         with m.If(self.apply):
             m.d.sync += settings.eq(Cat(self.height, self.width))
-        with m.If(applied):
+        with m.If(sets.o_set ^ delay(m, sets.o_set, 1, reset_less=False)):
             m.d.sync += [old.eq(new), new.eq(settings), since.eq(begun)]
         m.d.comb += [sets.i_apply.strobe.eq(self.apply)]
         m.d.comb += [sets.i_apply[name].eq(1) for name in ("settings", "weights", "constants")]
