@@ -371,6 +371,13 @@ def _late_first_groups(d: Drawing) -> str:
     return d.layer(x, 3, groups=3, kernel=5, folding=(1, 1))
 
 
+def _early_columns(d: Drawing) -> str:
+    """Layers without padding that read columns early: two side by side, and one behind them."""
+    x = d.layer(IMAGE, 4, padding="valid", folding=(2, 4))
+    y = d.concat(d.layer(x, 8, padding="valid", folding=(4, 1)), d.layer(x, 8, padding="valid", folding=(2, 2)))
+    return d.layer(y, 16, padding="valid", stride=2, folding=(16, 1))
+
+
 def _few_rows(d: Drawing) -> str:
     """Strided layers with large kernels on frames of few rows, both busy in every cycle."""
     x = d.layer(IMAGE, 4, kernel=5, stride=2, folding=(1, 1))
@@ -423,6 +430,7 @@ GRAPHS: Mapping[str, GraphCase] = {
     "gaps_in_the_first_group": GraphCase(draw=_gaps_in_the_first_group, image=(3, 1, 2), signed=True),
     "depthwise_behind_gaps": GraphCase(draw=_depthwise_behind_gaps, image=(1, 1, 4), lanes=1),
     "late_first_groups": GraphCase(draw=_late_first_groups, image=(3, 4, 7), bits=4),
+    "early_columns": GraphCase(draw=_early_columns, image=(2, 9, 11), bits=4),
     "few_rows": GraphCase(draw=_few_rows, image=(4, 4, 8), bits=4),
     "transient": GraphCase(draw=_transient, image=(1, 1, 6), bits=4),
     "pools": GraphCase(draw=_pools, image=(4, 6, 8), bits=4, signed=True),

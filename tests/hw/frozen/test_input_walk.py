@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Iterator
 from typing import Any
@@ -14,7 +15,7 @@ from hw.frozen.beat_writer import Release
 from hw.frozen.input_walk import DEPTH, LATENCY, InputWalk
 from hw.plan.shapes import Shapes
 from tests.support.components import simulate
-from tests.support.schedule import Beat, beats_needed, beats_released, schedule
+from tests.support.schedule import Beat, beats_needed, beats_released, early_beats, schedule
 from tests.support.tiers import seeds
 from tests.support.units import UNITS, random_unit, unit_shapes
 
@@ -33,9 +34,12 @@ def frames_of(shapes: Shapes) -> int:
     return max(FRAMES, -(-ROUNDS * DEPTH // beats))
 
 
-def reads(shapes: Shapes, frames: int) -> Iterator[Beat]:
-    """The beats that read the row store, in order; those of empty groups do not."""
-    steps = schedule(shapes.geometry, frames)
+def reads(shapes: Shapes, frames: int, early: bool) -> Iterator[Beat]:
+    """The beats that read the row store, in order, or the early ones; those of empty groups do not."""
+    if early:
+        yield from early_beats(shapes.geometry, frames, shapes.schedule.early)
+        return
+    steps = schedule(shapes.geometry, frames, shapes.schedule.early)
     options = next(steps)
     while True:
         if options[0].group is not None:
@@ -51,20 +55,20 @@ def place(beat: Beat) -> tuple[int, int, int]:
     return beat.group
 
 
-def starts_frame(beat: Beat) -> int:
+def starts_frame(beat: Beat, groups: range) -> int:
     """Whether the group of ``beat`` is a frame's first, in all beats of it."""
-    return int(place(beat)[1:] == (0, 0))
+    return int(place(beat)[1:] == (0, groups[0]))
 
 
-def expected_read(shapes: Shapes, beat: Beat) -> dict[str, int]:
-    """What the row store must be told of ``beat``."""
+def expected_read(shapes: Shapes, beat: Beat, groups: range) -> dict[str, int]:
+    """What the row store must be told of ``beat``, where rows have these ``groups``."""
     g, c = shapes.geometry, shapes.layer.config
     frame, q, group = place(beat)
     centre = c.first_centre + c.stride * q
     release = Release.NOTHING
     if beat.channel == g.channel_beats - 1:
         end_of_row = Release.FRAME if q == c.out_height - 1 else Release.ROW
-        release = end_of_row if group == g.groups - 1 else Release.GROUP
+        release = end_of_row if group == groups[-1] else Release.GROUP
     return {
         "address": group * g.channel_beats + beat.channel,
         "slot": (frame * c.height + centre) % shapes.schedule.slots,
@@ -74,12 +78,18 @@ def expected_read(shapes: Shapes, beat: Beat) -> dict[str, int]:
 
 
 class Walk:
-    """An input walk between a writer, who never has more beats in store than fit, and a reader, at random paces."""
+    """An input walk between a writer, who never has more beats in store than fit, and a reader, at random paces.
 
-    def __init__(self, shapes: Shapes, seed: int, *, write: float, step: float) -> None:
+    Behind a row's ``early`` beats all others of the row are read at once.
+    """
+
+    def __init__(self, shapes: Shapes, seed: int, *, write: float, step: float, early: bool = False) -> None:
+        self.early = early
+        of_row = range(shapes.geometry.groups)
+        self.groups = of_row[: shapes.schedule.early] if early else of_row[shapes.schedule.early :]
         self.config, self.seed, self.write, self.step = shapes, seed, write, step
         self.rng = np.random.default_rng(seed)
-        self.walk = InputWalk(shapes)
+        self.walk = InputWalk(shapes, early=early)
         self.reset = Signal()
         self.dut = ResetInserter(self.reset)(self.walk)
 
@@ -106,7 +116,7 @@ class Walk:
         oldest = (g.centre_row(0) - g.up) * row
         writes: list[bool] = []
         # A frame more than is written, so that there is a beat behind the last one.
-        beats = reads(self.config, frames + 1)
+        beats = reads(self.config, frames + 1, self.early)
         head, behind = next(beats), next(beats)
         issued: Beat | None = None
         for cycle in itertools.count() if cycles is None else range(cycles):
@@ -120,13 +130,15 @@ class Walk:
 
             where = f"seed {self.seed}, cycle {cycle}, {head}"
             assert ctx.get(dut.o_arrived) == arrived, where
-            assert ctx.get(dut.o_starts_output) == (place(head)[2] < c.out_width), where
-            assert ctx.get(dut.o_starts_frame) == starts_frame(head), where
-            assert ctx.get(dut.o_next_starts_frame) == starts_frame(behind), where
+            assert ctx.get(dut.o_starts_output) == (place(head)[2] - self.groups[0] < c.out_width), where
+            assert ctx.get(dut.o_starts_frame) == starts_frame(head, self.groups), where
+            assert ctx.get(dut.o_next_starts_frame) == starts_frame(behind, self.groups), where
+            if self.config.schedule.early:
+                assert ctx.get(dut.o_starts_row) == (place(head)[2] == self.groups[0]), where
             if issued is None:
                 assert ctx.get(dut.o_read.release) == Release.NOTHING.value, where
             else:
-                expected = expected_read(self.config, issued)
+                expected = expected_read(self.config, issued, self.groups)
                 shown = {name: ctx.get(getattr(dut.o_read, name)) for name in expected}
                 assert shown == expected, f"{where}, after {issued}"
             await ctx.tick()
@@ -134,12 +146,32 @@ class Walk:
             writes.append(write)
             issued = head if step else None
             if step:
-                released = beats_released(g, head)
+                released = self.released(head)
                 oldest = oldest if released is None else released
                 head, behind = behind, next(beats)
             if place(head)[0] == frames and issued is None and cycles is None:
                 assert sum(writes) <= total
                 return
+
+    def released(self, beat: Beat) -> int | None:
+        """Input beats that are not needed behind ``beat``."""
+        g, early = self.config.geometry, self.config.schedule.early
+        if self.early:
+            frame, q, group = place(beat)
+            if group < early - 1:
+                return None
+            beat = dataclasses.replace(beat, group=(frame, q, g.groups - 1))
+        return beats_released(g, beat, early)
+
+
+@pytest.mark.parametrize("pace", PACES)
+@pytest.mark.parametrize("unit", [unit for unit in UNITS if unit.startswith("early")])
+def test_early_beats(unit: str, pace: str) -> None:
+    write, step = PACES[pace]
+    walk = Walk(unit_shapes(**UNITS[unit]), seed=33, write=write, step=step, early=True)
+    simulate(walk.dut, walk.bench)
+    walk = Walk(unit_shapes(**UNITS[unit]), seed=33, write=write, step=step, early=True)
+    simulate(walk.dut, walk.bench_with_resets)
 
 
 @pytest.mark.parametrize("pace", PACES)

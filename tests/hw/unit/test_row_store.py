@@ -17,7 +17,7 @@ from hw.unit import row_store
 from hw.unit.row_store import RowStore
 from sim.cases.stimulus import random_frames
 from tests.support.components import look, put, simulate
-from tests.support.schedule import Beat, beats_needed, beats_released, schedule
+from tests.support.schedule import Beat, beats_needed, beats_released, early_beats, schedule
 from tests.support.tiers import seeds
 from tests.support.units import UNITS, random_unit, unit_shapes
 
@@ -52,11 +52,16 @@ class Rows:
         return self.oldest + self.slots * self.row_beats
 
     def reads(self) -> Iterator[Beat]:
-        """The beats that read the store, in order."""
-        steps = schedule(self.shapes.geometry, FRAMES)
+        """The beats that read the store, in order, those of a row's early groups before the row's others."""
+        g, early = self.shapes.geometry, self.shapes.schedule.early
+        steps = schedule(g, FRAMES, early)
+        ahead = early_beats(g, FRAMES, early)
         options = next(steps)
         while True:
-            if options[0].group is not None:
+            group = options[0].group
+            if group is not None:
+                if early and group[2] == early and options[0].channel == 0:
+                    yield from itertools.islice(ahead, early * g.channel_beats)
                 yield options[0]
             try:
                 options = steps.send(options[0])
@@ -80,7 +85,7 @@ class Rows:
         g, c = self.shapes.geometry, self.shapes.layer.config
         assert beat.group is not None
         _, q, group = beat.group
-        if beat.channel < g.channel_beats - 1:
+        if beat.channel < g.channel_beats - 1 or group < self.shapes.schedule.early:
             return Release.NOTHING
         if group < g.groups - 1:
             return Release.GROUP
@@ -149,7 +154,9 @@ class Rows:
             self.oldest = oldest
             if issue:
                 assert beat is not None
-                released = beats_released(g, beat)
+                early = self.shapes.schedule.early
+                ahead = beat.group is not None and beat.group[2] < early
+                released = None if ahead else beats_released(g, beat, early)
                 oldest = oldest if released is None else released
                 beat = next(reads, None)
             if beat is None and not expected and sum(written) == len(self.beats):

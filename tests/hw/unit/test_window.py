@@ -14,16 +14,18 @@ from hw.unit import window
 from hw.unit.window import Window
 from sim.cases.stimulus import random_frames
 from tests.support.components import look, put, simulate
-from tests.support.schedule import Beat, schedule
+from tests.support.schedule import Beat, early_beats, schedule
 from tests.support.tiers import seeds
 from tests.support.units import UNITS, random_unit, unit_shapes
 
 FRAMES = 2
+#: A beat in order and an early one, or neither, that are issued in one cycle.
+Cycle = tuple[Beat | None, Beat | None]
 
 
 def beats_in_order(shapes: Shapes, rng: np.random.Generator, empty: float) -> list[Beat]:
     """The beats of all frames; an empty group comes first with probability ``empty`` wherever one may."""
-    steps = schedule(shapes.geometry, FRAMES)
+    steps = schedule(shapes.geometry, FRAMES, shapes.schedule.early)
     options = next(steps)
     beats: list[Beat] = []
     while True:
@@ -32,6 +34,42 @@ def beats_in_order(shapes: Shapes, rng: np.random.Generator, empty: float) -> li
             options = steps.send(beats[-1])
         except StopIteration:
             return beats
+
+
+#: Cycles from a row's last early beat to the row's first other beat, at least.
+EARLY_TO_ISSUE = 3
+
+
+def with_early_beats(shapes: Shapes, rng: np.random.Generator, line: list[Beat | None]) -> list[Cycle]:
+    """``line`` with early beats, at random where no group is pushed, and as late as may be where some are left."""
+    g, early = shapes.geometry, shapes.schedule.early
+    left = list(early_beats(g, FRAMES, early))
+    rows, last = 0, -EARLY_TO_ISSUE
+    cycles: list[Cycle] = []
+
+    def read() -> Beat | None:
+        """The next early beat of the row that begins next."""
+        nonlocal last
+        assert left[0].group is not None
+        frame, q, _ = left[0].group
+        if frame * shapes.layer.config.out_height + q > rows:
+            return None
+        last = len(cycles)
+        return left.pop(0)
+
+    for beat in line:
+        if early and beat is not None and beat.group is not None and beat.group[2] == early:
+            if beat.channel == 0:
+                while left and (ahead := read()) is not None:
+                    cycles.append((None, ahead))
+                while len(cycles) < last + EARLY_TO_ISSUE:
+                    cycles.append((None, None))
+            rows += beat.channel == g.channel_beats - 1
+            cycles.append((beat, None))
+            continue
+        free = left and (beat is None or not beat.push) and rng.random() < 0.5
+        cycles.append((beat, read() if free else None))
+    return cycles
 
 
 class Stimulus:
@@ -84,6 +122,24 @@ def uses_last(shapes: Shapes, beat: Beat) -> bool:
     return beat.output is None or beat.output_beat == shapes.geometry.output_beats - 1
 
 
+def put_early(
+    ctx: Any, dut: Any, shapes: Shapes, rng: np.random.Generator, beat: Beat | None, early: Beat | None
+) -> None:
+    """The ports that only a unit has which reads early. Rows take the banks in turn."""
+
+    def bank(frame: int, q: int) -> int:
+        return (frame * shapes.layer.config.out_height + q) % 2
+
+    def anything(below: int) -> int:
+        return int(rng.integers(below))
+
+    ctx.set(dut.i_bank, anything(2) if beat is None or beat.output is None else bank(*beat.output[:2]))
+    place = None if early is None else early.group
+    ctx.set(dut.i_early.segments, 0 if place is None else 1 << (shapes.schedule.early - 1 - place[2]))
+    ctx.set(dut.i_early.bank, anything(2) if place is None else bank(*place[:2]))
+    ctx.set(dut.i_early.channel, anything(shapes.geometry.channel_beats) if early is None else early.channel)
+
+
 def check(shapes: Shapes, seed: int, *, idle: float, empty: float = 0.5) -> None:
     """Check the taps of all beats, and the cycles from a beat's column to its taps."""
     rng = np.random.default_rng(seed)
@@ -104,13 +160,17 @@ def check(shapes: Shapes, seed: int, *, idle: float, empty: float = 0.5) -> None
     ]
     latest = max(map(max, skew))
     # Cycle 1 brings the first beat, as its column number comes a cycle before its column.
-    idle_line: list[Beat | None] = [None] * (8 + latest)
-    columns = [None, *[None] * window.ahead(shapes.target), *line, *idle_line]
-    controls = columns[window.ahead(shapes.target) :]
+    nothing: Cycle = (None, None)
+    cycles = with_early_beats(shapes, rng, line)
+    both = [nothing, *[nothing] * window.ahead(shapes.target), *cycles, *[nothing] * (8 + latest)]
+    columns = [beat for beat, _ in both]
+    controls = both[window.ahead(shapes.target) :]
 
     async def bench(ctx: Any) -> None:
-        for cycle in range(len(line) + window.ahead(shapes.target) + 7 + latest):
-            control, beat, following = controls[cycle], columns[cycle], columns[cycle + 1]
+        for cycle in range(len(cycles) + window.ahead(shapes.target) + 7 + latest):
+            (control, early), (beat, early_now), following = controls[cycle], both[cycle], columns[cycle + 1]
+            if shapes.schedule.early:
+                put_early(ctx, dut, shapes, rng, control, early)
             ctx.set(dut.i_valid, control is not None)
             ctx.set(dut.i_push, control.push if control else int(rng.integers(2)))
             if shapes.moves_late:
@@ -119,7 +179,7 @@ def check(shapes: Shapes, seed: int, *, idle: float, empty: float = 0.5) -> None
             ctx.set(dut.i_channel, control.channel if control else int(rng.integers(g.channel_beats)))
             x = following.output[2] if following and following.output else int(rng.integers(c.out_width))
             ctx.set(dut.i_x, x)
-            put(ctx, dut.i_column, stimulus.column(beat))
+            put(ctx, dut.i_column, stimulus.column(beat if early_now is None else early_now))
             shown.append(look(ctx, dut.o_taps))
             centres.append(look(ctx, dut.o_centre))
             await ctx.tick()
