@@ -3,13 +3,14 @@
 Examples:
     python -m scripts.coverage
     python -m scripts.coverage --kind frozen --json coverage.json
+    python -m scripts.coverage --kind network
     python -m scripts.coverage --unit plain --unit reloadable/hadamard
 
 A frozen unit runs the tests of ``sim/tests/test_units.py``. A reloadable unit runs the tests of
-``sim/tests/test_reloadable.py``, and takes some minutes. Where the tests leave points open, many more
-frames or random scenarios follow. Points that cannot be reached are excluded, each for a reason that
-is checked (``sim/evidence/coverage.py``). Results are cached: a unit that has not changed is not
-simulated again.
+``sim/tests/test_reloadable.py``, and takes some minutes. A network runs random, flat and extreme frames
+(``sim/evidence/cores.py``). Where these leave points open, many more frames or random scenarios follow.
+Points that cannot be reached are excluded, each for a reason that is checked
+(``sim/evidence/coverage.py``). Results are cached: what has not changed is not simulated again.
 
 Exit status: 0 if the goals are met, 1 if not, 2 for wrong input.
 """

@@ -6,10 +6,10 @@ Examples:
     python -m scripts.evidence --list
     python -m scripts.evidence --page
 
-Each part is a command of its own, which takes from half an hour to two hours on two cores. Its findings are
+Each part is a command of its own, which takes from minutes to two hours on two cores. Its findings are
 kept in ``evidence/NAME.json``. The page ``evidence.md`` shows all findings that are kept, of which commit they
-are, and how to repeat them. ``evidence.json`` has the main figures. ``--part`` runs only the parts named.
-``--page`` runs nothing, and only writes the page.
+are, how much of the hardware has changed since, and how to repeat them. ``evidence.json`` has the main figures.
+``--part`` runs only the parts named. ``--page`` runs nothing, and only writes the page.
 
 Exit status: 0 if every part that ran meets its goal, 1 if one does not, 2 for wrong input.
 """
@@ -23,6 +23,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +40,14 @@ Figures = Mapping[str, Any]
 PAGES = ("evidence.md", "evidence.json")
 #: Number of missed lines, and of missed branches, that are named.
 SHOWN = 50
-#: Parts whose coverage counts together: those of frozen and of reloadable units.
-COVERAGE = ("coverage", "coverage_reloadable")
+#: Parts whose coverage counts together.
+COVERAGE = ("coverage", "coverage_reloadable", "coverage_networks")
+#: Behind a commit that the working tree differs from.
+DIRTY = "-dirty"
+#: What the Verilog is made of, as Git names files: the generator, and the contract of what it takes.
+HARDWARE = ("hw", "golden/contract", ":!hw/estimate", ":!hw/synth")
+#: What no unit is made of.
+OF_NETWORKS = (":!hw/network", ":!golden/contract/network")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,13 +58,15 @@ class Part:
         arguments: arguments behind ``python -m``, without ``--json FILE``.
         title: title of its section of the page.
         describe: makes the lines of its section from its figures.
-        keys: names of the figures that ``evidence.json`` takes over as they are.
+        keys: names of the figures that ``evidence.json`` has, each the sum over all parts that have it.
+        hardware: files that were looked at, as Git names them.
     """
 
     arguments: Sequence[str]
     title: str
     describe: Callable[[Figures], Iterator[str]]
     keys: Sequence[str] = ()
+    hardware: Sequence[str] = HARDWARE
 
     @property
     def command(self) -> str:
@@ -81,7 +90,7 @@ def main(argv: list[str]) -> int:
         say(f"{name}: {PARTS[name].command}")
         status |= _run(name, kept)
     found = {name: _read(_file(kept, name)) for name in PARTS if _file(kept, name).exists()}
-    contents = (render(found), json.dumps(figures(found), indent=2) + "\n")
+    contents = (render(found, ages(found)), json.dumps(figures(found), indent=2) + "\n")
     cli.write_files(out, dict(zip(PAGES, contents, strict=True)))
     say(f"wrote {' and '.join(str(out / name) for name in PAGES)}")
     return status
@@ -113,15 +122,32 @@ def _run(name: str, kept: Path) -> int:
 
 
 def _commit() -> str | None:
-    """The commit that runs, with ``-dirty`` where files outside ``docs`` differ from it; None where not known."""
+    """The commit that runs, with `DIRTY` where files outside ``docs`` differ from it; None where not known."""
+    head, changed = _git("rev-parse", "--short", "HEAD"), _git("status", "--porcelain", "--", ".", ":!docs")
+    return head + DIRTY * bool(changed) if head else None
+
+
+def _git(*command: str) -> str | None:
+    """What Git says of the checkout; None where it fails, or is not there."""
     try:
-        head, changed = (
-            subprocess.run(["git", *command], cwd=ROOT, capture_output=True, text=True).stdout.strip()
-            for command in (["rev-parse", "--short", "HEAD"], ["status", "--porcelain", "--", ".", ":!docs"])
-        )
+        done = subprocess.run(["git", *command], cwd=ROOT, capture_output=True, text=True)
     except FileNotFoundError:
         return None
-    return head + "-dirty" * bool(changed) if head else None
+    return None if done.returncode else done.stdout.strip()
+
+
+def ages(found: Mapping[str, Figures]) -> dict[str, str]:
+    """By part, how many of the hardware's files changed behind its commit. What is not known is missing."""
+    now, told = _commit(), {}
+    for name, part in found.items():
+        commit = part.get("commit")
+        if now is None or commit is None or commit.endswith(DIRTY):
+            continue
+        changed = _git("diff", "--name-only", commit, "--", *PARTS[name].hardware)
+        if changed is not None:
+            count = f"{len(changed.splitlines()):,}" if changed else "none"
+            told[name] = f"From there to {now}, where this page was written, {count} of the hardware's files changed."
+    return told
 
 
 def shortened(found: Figures) -> Figures:
@@ -138,28 +164,36 @@ def figures(found: Mapping[str, Figures]) -> dict[str, Any]:
     """The figures of ``evidence.json``; None for those that were not measured."""
     measured = [found[name] for name in COVERAGE if name in found]
     coverage = {kind: _covered(measured, kind) if measured else None for kind in KINDS}
-    others = {key: found[name][key] if name in found else None for name, part in PARTS.items() for key in part.keys}
-    return coverage | others
+    keys = dict.fromkeys(key for part in PARTS.values() for key in part.keys)
+    return coverage | {key: _total(found, key) for key in keys}
+
+
+def _total(found: Mapping[str, Figures], key: str) -> int | None:
+    """The sum of a figure over the parts that were measured; None where none was."""
+    measured = [found[name][key] for name, part in PARTS.items() if key in part.keys and name in found]
+    return sum(measured) if measured else None
 
 
 def _covered(measured: Sequence[Figures], kind: str) -> float:
-    """Coverage of all units together: of the points that are not excluded, the percentage that was hit."""
+    """Coverage of all units and networks together: of the points that are not excluded, the percentage that was hit."""
     hit, missed = (sum(part[what][kind] for part in measured) for what in ("hit", "missed"))
     return 100 * hit / (hit + missed)
 
 
-def render(found: Mapping[str, Figures]) -> str:
-    """The page in Markdown, with the findings of all parts."""
+def render(found: Mapping[str, Figures], ages: Mapping[str, str]) -> str:
+    """The page in Markdown, with the findings of all parts, and what `ages` says of them."""
     lines = [
         "# Evidence",
         "",
         "What was checked beyond the test suite, and the command that repeats each figure. All of it:",
-        "`python -m scripts.evidence`, which writes this page.",
+        "`python -m scripts.evidence`, which writes this page. The hardware's files are `golden/contract` and `hw`",
+        "without `hw/estimate` and `hw/synth`; of units also without what only networks are made of.",
     ]
     for name, part in PARTS.items():
         commit = found.get(name, {}).get("commit")
         where = f", at commit {commit}" if commit else ""
         lines += ["", f"## {part.title}", "", f"`{part.command}`{where}", ""]
+        lines += [ages[name], ""] if name in ages else []
         lines += part.describe(found[name]) if name in found else ["Not measured."]
     return "\n".join(lines) + "\n"
 
@@ -172,8 +206,8 @@ def _table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Iterator
         yield f"| {' | '.join(f'{cell:,}' if isinstance(cell, int) else str(cell) for cell in row)} |"
 
 
-def _coverage(part: Figures) -> Iterator[str]:
-    yield f"Of the Verilog of {part['units']} units under the regression, counted by Verilator (seed {part['seed']})."
+def _coverage(part: Figures, what: str = "units") -> Iterator[str]:
+    yield f"Of the Verilog of {part['units']} {what} under the regression, counted by Verilator (seed {part['seed']})."
     yield "A branch is an `if` or a `?:`, a toggle one direction of one bit of any signal, however wide or named."
     yield ""
     rows: list[Sequence[object]] = [
@@ -195,22 +229,24 @@ def _coverage(part: Figures) -> Iterator[str]:
         yield from ("", "Lines and branches, by unit, place and what:", "", *named)
 
 
-def _mutation(part: Figures) -> Iterator[str]:
-    yield f"Faults drawn by Yosys over the netlists of {len(part['units'])} units, each planted and simulated in"
+def _mutation(part: Figures, what: str = "units") -> Iterator[str]:
+    yield f"Faults drawn by Yosys over the netlists of {len(part['units'])} {what}, each planted and simulated in"
     yield f"{part['simulator'].capitalize()} (seed {part['seed']}). Of those that are not proven to change nothing, the"
     yield f"regression kills **{part['killed_percent']:.2f} %**; the goal is {GOAL:g} %."
     columns = ("mutants", "equivalent", "killed", "survived")
-    for label in ("stages", "units"):
+    for label, of in (("stages", "stage" if what == "units" else "node or edge"), ("units", what.removesuffix("s"))):
         yield ""
         rows = [[name, *(counts[column] for column in columns)] for name, counts in part[label].items()]
-        yield from _table([label.removesuffix("s"), *columns], [*rows, ["all", *(part[column] for column in columns)]])
+        yield from _table([of, *columns], [*rows, ["all", *(part[column] for column in columns)]])
     yield ""
     yield from _table(["killed by", "mutants"], list(part["killed_by"].items()))
     proven = part["equivalent"] - len(part["argued"])
     yield ""
-    how = "(`sim/evidence/equivalence.py`), the others argued one by one"
-    yield f"Of the equivalent ones {proven} are proven to be {how}:"
-    yield ""
+    how = "(`sim/evidence/equivalence.py`)"
+    if not part["argued"]:
+        yield f"All {proven} equivalent ones are proven to be {how}."
+    else:
+        yield from (f"Of the equivalent ones {proven} are proven to be {how}, the others argued one by one:", "")
     for argued in part["argued"]:
         yield f"- {argued['unit']}, {argued['stage']}: `{argued['mutant']}`: {argued['reason']}"
     yield from ("", "Survivors:" if part["survivors"] else "None survives.", "")
@@ -224,6 +260,15 @@ def _fuzz(part: Figures) -> Iterator[str]:
     yield "pauses. The others are reloadable, a case for each random scenario of loads, changed settings, frames,"
     yield "malformed frames and images, bad accesses, resets and pauses. Every bit and predicted cycle is compared:"
     yield f"{part['fuzz_mismatches']} mismatches, {part['fuzz_hangs']} hangs."
+
+
+def _fuzz_networks(part: Figures) -> Iterator[str]:
+    limits = part["limits"]
+    yield f"{part['fuzz_cases']:,} cases, each a random network ({part['fuzz_builds']:,} different ones, seed"
+    yield f"{part['seed']}) of any ops, folding and target, within limits: {limits['steps']} steps before open ends are"
+    yield f"joined, {limits['frame_cycles']:,} cycles of a frame, {limits['products']} multipliers."
+    yield "Frames go through each at full rate, where every predicted cycle is compared, then with pauses."
+    yield f"Every bit is compared: {part['fuzz_mismatches']} mismatches, {part['fuzz_hangs']} hangs."
 
 
 def _prove(part: Figures) -> Iterator[str]:
@@ -240,27 +285,56 @@ def _prove(part: Figures) -> Iterator[str]:
     yield from _table(["proof", "holds", "planted bugs", "found"], rows)
 
 
+_UNITS = (*HARDWARE, *OF_NETWORKS)
+_FUZZ = ("fuzz_cases", "fuzz_mismatches", "fuzz_hangs")
+_MUTANTS = ("mutants", "equivalent", "killed")
 #: All parts, in the order of the page.
 PARTS: Mapping[str, Part] = {
     "coverage": Part(
-        arguments=["scripts.coverage", "--kind", "frozen"], title="Coverage of frozen units", describe=_coverage
+        arguments=["scripts.coverage", "--kind", "frozen"],
+        title="Coverage of frozen units",
+        describe=_coverage,
+        hardware=_UNITS,
     ),
     "coverage_reloadable": Part(
         arguments=["scripts.coverage", "--kind", "reloadable"],
         title="Coverage of reloadable units",
         describe=_coverage,
+        hardware=_UNITS,
+    ),
+    "coverage_networks": Part(
+        arguments=["scripts.coverage", "--kind", "network"],
+        title="Coverage of networks",
+        describe=partial(_coverage, what="networks"),
     ),
     "mutation": Part(
-        arguments=["scripts.mutation"],
-        title="Mutation",
+        arguments=["scripts.mutation", "--kind", "unit"],
+        title="Mutation of units",
         describe=_mutation,
-        keys=["mutants", "equivalent", "killed"],
+        keys=_MUTANTS,
+        hardware=_UNITS,
+    ),
+    "mutation_networks": Part(
+        arguments=["scripts.mutation", "--kind", "network"],
+        title="Mutation of networks",
+        describe=partial(_mutation, what="networks"),
+        keys=_MUTANTS,
     ),
     "fuzz": Part(
-        arguments=["scripts.fuzz", "--count", "210", "--stimuli", "20", "--seed", "2611"],
-        title="Random cases",
+        arguments=["scripts.fuzz", "--kind", "unit", "--count", "210", "--stimuli", "20", "--seed", "2611"],
+        title="Random units",
         describe=_fuzz,
-        keys=["fuzz_cases", "fuzz_mismatches", "fuzz_hangs"],
+        keys=_FUZZ,
+        hardware=_UNITS,
+    ),
+    "fuzz_networks": Part(
+        arguments=[
+            *("scripts.fuzz", "--kind", "network", "--count", "500", "--seed", "2611"),
+            *("--steps", "5", "--frame-cycles", "100", "--products", "40"),
+        ],
+        title="Random networks",
+        describe=_fuzz_networks,
+        keys=_FUZZ,
     ),
     "proofs": Part(
         arguments=["scripts.prove"],

@@ -6,8 +6,10 @@ Examples:
     python -m scripts.fuzz --count 10 --target ecp5
     python -m scripts.fuzz --kind reloadable --count 10 --stimuli 20
     python -m scripts.fuzz --kind network --count 20
+    python -m scripts.fuzz --kind network --count 500 --steps 5 --frame-cycles 100 --products 40
 
-Each build is a random layer or network in a random folding, for a random target.
+Each build is a random layer or network in a random folding, for a random target. ``--steps``, ``--frame-cycles`` and
+``--products`` are limits on networks: within those of the last example a case takes a second or two of a quiet core.
 
 A frozen unit is one case, and so is a network. Random and extreme frames go through it twice: at full rate, where the
 predicted cycle figures must hold too, and with random pauses at both ends.
@@ -29,6 +31,7 @@ import os
 import shlex
 import shutil
 import tempfile
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,7 +55,7 @@ from hw.targets.families import TARGETS
 from sim.bulk.recording import FAULTS
 from sim.bulk.simulate import simulate
 from sim.cases.frozen import random_case
-from sim.cases.network import random_network_case
+from sim.cases.network import Limits, random_network_case
 from sim.cases.reloadable import random_reloadable_case
 from sim.cases.stimulus import extreme_frames, extreme_images, random_frames, random_images
 from sim.reloadable.exercise import NOTHING_MOVES, SCENARIOS, exercise_reloadable
@@ -60,6 +63,8 @@ from sim.simulator.simulators import SIMULATORS, find_simulator
 
 #: What a case may be.
 KINDS = ("frozen", "reloadable", "network")
+#: What ``--kind`` may name, and the kinds that it stands for, which take turns.
+MIXES = {"mix": KINDS, "unit": KINDS[:2], **{kind: (kind,) for kind in KINDS}}
 Config = UnitConfig | NetworkConfig
 #: ``--simulator mix`` runs one in so many frozen units and networks on Verilator, which compiles slowly, and the
 #: others on Icarus.
@@ -76,16 +81,20 @@ def main(argv: list[str]) -> int:
     console = terminal()
     outcomes = []
     shown = Progress(console=console, transient=True, disable=not console.is_terminal)
+    limits = Limits(steps=options.steps, frame_cycles=options.frame_cycles, products=options.products)
     with cli.json_report(options.json) as write, ProcessPoolExecutor(options.jobs) as pool, shown as bar:
         task = bar.add_task("fuzzing", total=options.count)
-        kinds = KINDS if options.kind == "mix" else (options.kind,)
+        kinds = MIXES[options.kind]
         given = (options.simulator, options.target, folder)
-        cases = [
-            pool.submit(run_reloadable, options.seed, i, *given, options.stimuli)
-            if (kind := kinds[i % len(kinds)]) == "reloadable"
-            else pool.submit(run_network if kind == "network" else run_case, options.seed, i, *given)
-            for i in range(options.count)
-        ]
+        runs: dict[str, tuple[Callable[..., Outcome], tuple[object, ...]]] = {
+            "frozen": (run_case, given),
+            "reloadable": (run_reloadable, (*given, options.stimuli)),
+            "network": (run_network, (*given, limits)),
+        }
+        cases = []
+        for index in range(options.count):
+            run, rest = runs[kinds[index % len(kinds)]]
+            cases.append(pool.submit(run, options.seed, index, *rest))
         for case in as_completed(cases):
             bar.advance(task)
             outcomes.append(case.result())
@@ -125,6 +134,7 @@ def _figures(outcomes: list[Outcome], options: argparse.Namespace) -> dict[str, 
         "fuzz_mismatches": sum(outcome.mismatches for outcome in outcomes),
         "fuzz_hangs": sum(outcome.hangs for outcome in outcomes),
         "kind": options.kind,
+        "limits": {name: getattr(options, name) for name in ("steps", "frame_cycles", "products")},
         "seed": options.seed,
         "simulator": options.simulator,
         "target": options.target,
@@ -141,10 +151,12 @@ def run_case(seed: int, index: int, simulator: str, target: str, folder: Path) -
     return _run(rng, index, simulator, _of_target(case, target), frames, folder / f"{seed}-{index}")
 
 
-def run_network(seed: int, index: int, simulator: str, target: str, folder: Path) -> Outcome:
-    """Run the case ``index`` of ``seed`` on a network."""
+def run_network(
+    seed: int, index: int, simulator: str, target: str, folder: Path, limits: Limits | None = None
+) -> Outcome:
+    """Run the case ``index`` of ``seed`` on a network within ``limits``."""
     rng = np.random.default_rng([seed, index])
-    case = random_network_case(rng)
+    case = random_network_case(rng, limits)
     image = case.network.image
     pool = np.concatenate([random_images(rng, image, 3), extreme_images(image)])
     frames = rng.permutation(pool)[: rng.integers(2, 7, endpoint=True)]
@@ -238,8 +250,18 @@ def _parser() -> cli.Parser:
     parser = cli.Parser(prog="python -m scripts.fuzz", description=__doc__)
     add = parser.add_argument
     add("--count", type=cli.bounded(int, 1, 10**6), default=50, help="number of builds (default: 50)")
-    add("--kind", choices=["mix", *KINDS], default="mix", help="of hardware; mix: each in turn (default)")
+    add("--kind", choices=list(MIXES), default="mix", help="of hardware; mix: each in turn (default)")
     add("--stimuli", type=cli.bounded(int, 1, 10**4), default=4, help="scenarios a reloadable unit (default: 4)")
+    most = Limits()
+    counted = cli.bounded(int, 1, 10**6)
+    add("--steps", type=counted, default=most.steps, help=f"of a network at most (default: {most.steps})")
+    add(
+        "--frame-cycles",
+        type=cli.bounded(int, 100, 10**6),
+        default=most.frame_cycles,
+        help=f"ideally of a network's frame, at most (default: {most.frame_cycles})",
+    )
+    add("--products", type=counted, default=most.products, help=f"of a network at most (default: {most.products})")
     add("--seed", type=cli.bounded(int, 0, 2**32 - 1), default=0, help="of all cases (default: 0)")
     add(
         "--simulator",

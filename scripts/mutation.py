@@ -2,10 +2,11 @@
 
 Examples:
     python -m scripts.mutation
+    python -m scripts.mutation --kind network
     python -m scripts.mutation --unit fold_sequential --count 20
     python -m scripts.mutation --json mutation.json
 
-Yosys draws the mutants. All mutants of a unit are in one program, which is simulated for each of them
+Yosys draws the mutants. All mutants of a unit or network are in one program, which is simulated for each of them
 (``sim/evidence/mutation.py``). Some survivors are proven to do what the unit does. Some are argued one
 by one to do so (``sim/evidence/argued.py``). The others are listed.
 
@@ -25,14 +26,20 @@ from golden.support.progress import progress
 from golden.support.tables import show
 from golden.support.terminal import say
 from hw.synth.stages import STAGES
+from sim.evidence.cores import NETWORKS
 from sim.evidence.mutation import EQUIVALENT, GOAL, SUITE, Fate, campaign
+from sim.evidence.node_kinds import EDGES, NODES
 from sim.simulator.simulators import SIMULATORS, find_simulator
+
+#: Names of `SUITE`, by kind.
+KINDS = {"unit": tuple(name for name in SUITE if name not in NETWORKS), "network": NETWORKS}
 
 
 def main(argv: list[str]) -> int:
     options = _parser().parse_args(argv)
     find_simulator(options.simulator)
-    suite = {name: options.count or SUITE[name] for name in dict.fromkeys(options.unit or SUITE)}
+    names = dict.fromkeys(options.unit or KINDS.get(options.kind, SUITE))
+    suite = {name: options.count or SUITE[name] for name in names}
     fates: list[Fate] = []
     with (
         cli.json_report(options.json) as write,
@@ -54,11 +61,13 @@ def _figures(fates: list[Fate], options: Any) -> dict[str, Any]:
     totals = _counts(fates)
     candidates = totals["mutants"] - totals["equivalent"]
     units = dict.fromkeys(fate.unit for fate in fates)
+    drawn = {fate.mutant.stage for fate in fates}
+    stages = [stage for stage in dict.fromkeys((*STAGES, *NODES, *EDGES)) if stage in drawn]
     return {
         **totals,
         "killed_percent": 100 * totals["killed"] / candidates if candidates else 100.0,
         "units": {name: _counts([fate for fate in fates if fate.unit == name]) for name in units},
-        "stages": {stage: _counts([fate for fate in fates if fate.mutant.stage == stage]) for stage in STAGES},
+        "stages": {stage: _counts([fate for fate in fates if fate.mutant.stage == stage]) for stage in stages},
         "killed_by": _killers(fates),
         "kills": {name: _killers([fate for fate in fates if fate.unit == name]) for name in units},
         "argued": [{**_place(fate), "reason": fate.argument} for fate in fates if fate.argument],
@@ -104,8 +113,10 @@ def _table(figures: dict[str, Any]) -> Table:
 def _parser() -> cli.Parser:
     parser = cli.Parser(prog="python -m scripts.mutation", description=__doc__)
     add = parser.add_argument
-    add(
-        "--unit", action="append", choices=list(SUITE), metavar="NAME", help=f"one of {', '.join(SUITE)} (default: all)"
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--kind", choices=("all", *KINDS), default="all", help="of gateware (default: all)")
+    which.add_argument(
+        "--unit", action="append", choices=list(SUITE), metavar="NAME", help=f"one of {', '.join(SUITE)}"
     )
     add(
         "--count",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -16,14 +17,27 @@ from hw.plan.dsp_count import dsp_counts
 from hw.targets.families import TARGETS
 from sim.cases.frozen import random_materials
 
-#: Limits on a random network: cycles a frame, and multipliers, which simulators compile slowly.
-MAX_FRAME_CYCLES, MAX_PRODUCTS = 1_000, 250
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """Limits on a random network.
+
+    Attributes:
+        steps: steps that are drawn, before open ends are joined.
+        frame_cycles: cycles of a frame, ideally.
+        products: multipliers, which simulators compile slowly.
+    """
+
+    steps: int = 8
+    frame_cycles: int = 1_000
+    products: int = 250
 
 
-def random_network_case(rng: np.random.Generator) -> NetworkConfig:
-    """Any network of the contract that is small enough, any folding that it allows, any target."""
+def random_network_case(rng: np.random.Generator, limits: Limits | None = None) -> NetworkConfig:
+    """Any network of the contract within ``limits``, any folding that it allows, any target."""
+    limits = limits or Limits()
     while True:
-        network = random_network(rng, int(rng.integers(1, 9)))
+        network = random_network(rng, int(rng.integers(1, limits.steps, endpoint=True)))
         target = TARGETS[str(rng.choice(list(TARGETS)))]
         config = NetworkConfig(
             network=network,
@@ -35,7 +49,7 @@ def random_network_case(rng: np.random.Generator) -> NetworkConfig:
         plan = NetworkPlan(config)
         units = [placed.node for placed in plan.graph.nodes if hasattr(placed.node, "shapes")]
         products = sum(sum(dsp_counts(unit.shapes).values()) for unit in units)
-        if plan.ideal_frame_cycles <= MAX_FRAME_CYCLES and products <= MAX_PRODUCTS:
+        if plan.ideal_frame_cycles <= limits.frame_cycles and products <= limits.products:
             return config
 
 

@@ -48,6 +48,19 @@ FOUND: dict[str, Any] = {
         "modules": {"line": {}, "branch": {"top": 2}, "toggle": {}},
         "places": {"line": [], "branch": ["reloadable/conv_3x3 :1 else", "reloadable/conv_3x3 :2 else"]},
     },
+    "coverage_networks": {
+        "line": 100.0,
+        "branch": 100.0,
+        "toggle": 98.0,
+        "units": 2,
+        "seed": 0,
+        "points": {"line": 4, "branch": 2, "toggle": 100},
+        "hit": {"line": 4, "branch": 2, "toggle": 98},
+        "excluded": {},
+        "missed": {"line": 0, "branch": 0, "toggle": 2},
+        "modules": {"line": {}, "branch": {}, "toggle": {"fork": 2}},
+        "places": {"line": [], "branch": []},
+    },
     "mutation": {
         **COUNTS,
         "killed_percent": 98.5714,
@@ -61,12 +74,31 @@ FOUND: dict[str, Any] = {
         "seed": 0,
         "simulator": "verilator",
     },
+    "mutation_networks": {
+        **COUNTS,
+        "killed_percent": 98.5714,
+        "units": {"network/joins": COUNTS},
+        "stages": {"fork": COUNTS},
+        "killed_by": {"stalled": 276},
+        "argued": [],
+        "survivors": [],
+        "seed": 0,
+        "simulator": "verilator",
+    },
     "fuzz": {
         "commit": "0123abc",
         "fuzz_cases": 1000,
         "fuzz_builds": 998,
         "fuzz_mismatches": 1,
         "fuzz_hangs": 2,
+        "seed": 2611,
+    },
+    "fuzz_networks": {
+        "fuzz_cases": 500,
+        "fuzz_builds": 499,
+        "fuzz_mismatches": 3,
+        "fuzz_hangs": 0,
+        "limits": {"steps": 5, "frame_cycles": 1100, "products": 40},
         "seed": 2611,
     },
     "proofs": {"proofs": 12, "planted_bugs": 14, "planted_bugs_found": 13, "cases": CASES},
@@ -79,15 +111,16 @@ REQUIRED = (
 
 def test_figures_of_all_parts() -> None:
     assert list(figures(FOUND)) == REQUIRED.split()
-    coverage = [100.0, 100 * 20 / 22, 100 * 2000 / 2060]
-    assert list(figures(FOUND).values()) == [*coverage, 300, 20, 276, 1000, 1, 2, 12, 14, 13]
-    alone = {name: found for name, found in FOUND.items() if name != "coverage_reloadable"}
-    assert list(figures(alone).values())[:3] == [100.0, 100.0, 100 * 1990 / 2050]
+    coverage = [100.0, 100 * 22 / 24, 100 * 2098 / 2160]
+    assert list(figures(FOUND).values()) == [*coverage, 600, 40, 552, 1500, 4, 2, 12, 14, 13]
+    others = "coverage_reloadable", "coverage_networks", "mutation"
+    alone = {name: found for name, found in FOUND.items() if name not in others}
+    assert list(figures(alone).values())[:4] == [100.0, 100.0, 100 * 1990 / 2050, 300]
     assert set(figures({}).values()) == {None}
 
 
 def test_page_says_everything() -> None:
-    page = render(FOUND)
+    page = render(FOUND, {"fuzz": "None changed."})
     for part in PARTS.values():
         assert f"`{part.command}`" in page
     for text in (
@@ -101,7 +134,16 @@ def test_page_says_everything() -> None:
         "`inv at A[0] of window.add line 7`: as it is",
         "Of the equivalent ones 19 are proven",
         "- plain, window: `inv at A[1] of window.add line 7`",
-        "--seed 2611`, at commit 0123abc\n",
+        "--seed 2611`, at commit 0123abc\n\nNone changed.\n\n1,000 cases",
+        "Of the Verilog of 2 networks",
+        "| `fork` | 0 | 0 | 2 |",
+        "over the netlists of 1 networks",
+        "| network | mutants |",
+        "All 20 equivalent ones are proven",
+        "None survives.",
+        "500 cases, each a random network (499 different ones",
+        "5 steps before open ends are\njoined, 1,100 cycles of a frame, 40 multipliers",
+        "3 mismatches, 0 hangs",
         "1,000 cases in 998 different units",
         "1 mismatches, 2 hangs",
         "12 properties proven; of 14 planted bugs, 13",
@@ -110,7 +152,59 @@ def test_page_says_everything() -> None:
     ):
         assert text in page, text
     assert "Not measured" not in page
-    assert render({}).count("Not measured.") == len(PARTS)
+    assert render({}, {}).count("Not measured.") == len(PARTS)
+
+
+@pytest.fixture
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A checkout with a file of everything that counts as hardware, or does not."""
+    for place in ("hw/unit/a.py", "hw/network/b.py", "hw/estimate/c.py", "golden/contract/d.py", "sim/e.py"):
+        (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / place).write_text("")
+    monkeypatch.setattr(evidence, "ROOT", tmp_path)
+    git(tmp_path, "init", "--quiet")
+    commit(tmp_path)
+    return tmp_path
+
+
+def git(folder: Path, *command: str) -> str:
+    identity = ("-c", "user.name=x", "-c", "user.email=x", "-c", "commit.gpgsign=false")
+    return subprocess.run(["git", *identity, *command], cwd=folder, capture_output=True, text=True, check=True).stdout
+
+
+def commit(folder: Path) -> str:
+    git(folder, "add", "--all")
+    git(folder, "commit", "--quiet", "--message", "x")
+    return git(folder, "rev-parse", "--short", "HEAD").strip()
+
+
+@pytest.mark.parametrize(
+    ("place", "units", "networks"),
+    [
+        ("hw/unit/a.py", "1", "1"),
+        ("golden/contract/d.py", "1", "1"),
+        ("hw/network/b.py", "none", "1"),
+        ("hw/estimate/c.py", "none", "none"),
+        ("sim/e.py", "none", "none"),
+    ],
+)
+def test_hardware_that_has_changed_since(place: str, units: str, networks: str, repository: Path) -> None:
+    then = git(repository, "rev-parse", "--short", "HEAD").strip()
+    (repository / place).write_text("changed")
+    now = commit(repository)
+    told = evidence.ages({"coverage": {"commit": then}, "coverage_networks": {"commit": then}})
+    assert told == {
+        name: f"From there to {now}, where this page was written, {count} of the hardware's files changed."
+        for name, count in (("coverage", units), ("coverage_networks", networks))
+    }
+
+
+def test_hardware_of_which_nothing_is_known(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A part that was measured amid changes, at a commit that is not there, or at none; and no Git at all."""
+    unknown = {"coverage": {"commit": "0123abc-dirty"}, "mutation": {"commit": "0123abc"}, "fuzz": {"commit": None}}
+    assert evidence.ages(unknown) == {}
+    monkeypatch.setenv("PATH", "")
+    assert evidence.ages({"proofs": {"commit": "0123abc"}}) == {}
 
 
 def test_of_many_missed_points_some_are_kept() -> None:
@@ -144,7 +238,7 @@ def test_only_what_is_wanted_runs(out: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(subprocess, "run", run)
     assert evidence.main(["--out", str(out), "--page"]) == 0 and ran == []
     assert json.loads((out / "evidence.json").read_text()) == figures(FOUND)
-    assert (out / "evidence.md").read_text() == render(FOUND)
+    assert (out / "evidence.md").read_text() == render(FOUND, evidence.ages(FOUND))
     (out / "evidence" / "fuzz.json").unlink()
     (out / "evidence" / "proofs.json").unlink()
     assert evidence.main(["--out", str(out), "--part", "fuzz"]) == 1 and ran == ["fuzz"]

@@ -479,7 +479,8 @@ COMMANDS = {
         works=["--count", "2"],
         values={"--count": NUMBERS, "--seed": NUMBERS, "--jobs": NUMBERS, "--out": PATHS}
         | {"--simulator": SIMULATORS, "--target": TARGETS}
-        | {"--kind": ("mix", "frozen", "reloadable", "network"), "--stimuli": NUMBERS, "--json": PATHS},
+        | {"--kind": ("mix", "unit", "frozen", "reloadable", "network"), "--stimuli": NUMBERS, "--json": PATHS}
+        | {"--steps": NUMBERS, "--frame-cycles": NUMBERS, "--products": NUMBERS},
         statuses=(0, 1),
         stand_ins={
             "scripts.fuzz.ProcessPoolExecutor": ThreadPoolExecutor,
@@ -504,8 +505,8 @@ COMMANDS = {
     "scripts.mutation": Command(
         main=scripts.mutation.main,
         works=["--count", "1"],
-        values={"--unit": ("fold_sequential", "nosuch"), "--count": NUMBERS, "--seed": NUMBERS, "--jobs": NUMBERS}
-        | {"--simulator": SIMULATORS, "--json": PATHS},
+        values={"--unit": ("fold_sequential", "nosuch"), "--kind": ("unit", "network", "nosuch")}
+        | {"--count": NUMBERS, "--seed": NUMBERS, "--jobs": NUMBERS, "--simulator": SIMULATORS, "--json": PATHS},
         statuses=(0, 1),
         stand_ins={
             "scripts.mutation.campaign": lambda *unit, **options: [],
