@@ -17,7 +17,7 @@ from hw.blocks.pipeline import delay, index_shape
 from hw.targets.families import ECP5, GENERIC, TARGETS, XC7, XCUP, Target
 from hw.targets.primitives import DP16KD_SHAPES
 from tests.support.components import show
-from tests.support.tiers import thorough
+from tests.support.tiers import nightly, thorough
 from tests.support.units import SIMULATED
 
 #: On both sides of every shape of a block, of half of one, and of several on top of each other.
@@ -237,7 +237,9 @@ def model_ram(
 
 
 @thorough
-@pytest.mark.parametrize("depth", [17, 512, 513, 1024, 1025, 4096, 8192, 16384, 16385, 32769])
+@pytest.mark.parametrize(
+    "depth", [17, 512, 513, 1024, 1025, 4096, 8192, 16384, 16385, pytest.param(32769, marks=nightly)]
+)
 @pytest.mark.parametrize("width", [1, 9, 19])
 def test_blocks_side_by_side_and_on_top_of_each_other(depth: int, width: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Around blocks that are models: which bits of which words are in which block, at which port."""

@@ -26,7 +26,7 @@ def test_longer_runs_fill_no_fifo_further(name: str, monkeypatch: pytest.MonkeyP
     check_long_runs(NetworkPlan(graph_case(name)), monkeypatch)
 
 
-@pytest.mark.parametrize("seed", seeds(40))
+@pytest.mark.parametrize("seed", seeds(40, costly=True))
 def test_longer_runs_of_random_networks(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     check_long_runs(NetworkPlan(random_network_case(np.random.default_rng(seed))), monkeypatch)
 

@@ -15,7 +15,7 @@ from hw.unit import tap_macs
 from hw.unit.tap_macs import TapMacs
 from tests.support.components import measured_latency, stream_through
 from tests.support.operands import in_groups, lane_beats, lane_word, paired_beats, tap_sums
-from tests.support.tiers import seeds
+from tests.support.tiers import FEW, thorough_from
 from tests.support.units import SIGNS, SIMILAR, UNITS, at_limits, random_unit, unit_shapes, with_arrays
 
 #: Numbers of taps that make the two adder trees differ in depth, and sums that dead taps leave empty.
@@ -170,7 +170,7 @@ def test_groups_of_several_chains(in_channels: int, target: str) -> None:
 
 
 @pytest.mark.parametrize("target", TARGETS)
-@pytest.mark.parametrize("seed", seeds(8))
+@pytest.mark.parametrize("seed", thorough_from(range(8), FEW, 4))
 def test_sums_in_any_layer(seed: int, target: str) -> None:
     check(random_unit(seed, target), seed)
     check(random_unit(seed, target, similar=True, pack=seed % 3 > 0), seed)

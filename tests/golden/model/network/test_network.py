@@ -14,7 +14,7 @@ from tests.support.networks import extreme_frames
 from tests.support.tiers import seeds
 
 
-@pytest.mark.parametrize("seed", seeds(60))
+@pytest.mark.parametrize("seed", seeds(60, costly=True))
 def test_random_network(seed: int) -> None:
     network = random_network(np.random.default_rng(seed))
     frames = extreme_frames(network, 3, seed)

@@ -52,7 +52,7 @@ def test_runs(runs: str) -> None:
     check(RUNS[runs], np.random.default_rng(1))
 
 
-@pytest.mark.parametrize("seed", seeds(30))
+@pytest.mark.parametrize("seed", seeds(30, costly=True))
 def test_any_runs(seed: int) -> None:
     rng = np.random.default_rng(seed)
     ports = int(rng.integers(1, 6))

@@ -103,7 +103,7 @@ def test_windows(shape: str, operation: str) -> None:
     check(node_of(SHAPES[shape], rng, operation=operation), rng)
 
 
-@pytest.mark.parametrize("seed", seeds(60))
+@pytest.mark.parametrize("seed", seeds(60, costly=True))
 def test_any_windows(seed: int) -> None:
     rng = np.random.default_rng(seed)
     check(node_of(random_shape(rng), rng, repeats=int(rng.integers(1, 3))), rng)

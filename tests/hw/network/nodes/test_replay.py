@@ -82,13 +82,13 @@ def random_shape(rng: np.random.Generator) -> tuple[int, int, int, int, int]:
     return pixel_beats, width, height, factor, int(rng.integers(2 * pixel_beats * width))
 
 
-@pytest.mark.parametrize("seed", seeds(30))
+@pytest.mark.parametrize("seed", seeds(30, costly=True))
 def test_any_shape(seed: int) -> None:
     rng = np.random.default_rng(seed)
     check(node_of(random_shape(rng), rng), rng)
 
 
-@pytest.mark.parametrize("seed", seeds(30))
+@pytest.mark.parametrize("seed", seeds(30, costly=True))
 def test_the_least_depth_of_a_run(seed: int) -> None:
     """With so many places every beat is taken as if there were any number; with one less, one waits."""
     rng = np.random.default_rng(seed)
