@@ -32,7 +32,7 @@ from hw.plan.config import UnitConfig
 from sim.tests.support import installed
 from tests.support.pages import blocks
 from tests.support.places import ROOT
-from tests.support.tiers import nightly
+from tests.support.tiers import nightly, thorough
 
 pytestmark = pytest.mark.skipif(shutil.which("iverilog") is None, reason="iverilog is not installed")
 

@@ -35,7 +35,7 @@ from hw.export.verilog import Core, generate
 from hw.export.vivado import packaging_script
 from hw.plan.config import UnitConfig
 from hw.plan.shapes import Shapes
-from hw.plan.weight_layout import lane_banks, share_blocks, weight_skew, weight_words
+from hw.plan.weight_layout import LaneBank, lane_banks, share_blocks, weight_skew, weight_words
 from hw.synth.mapping import map_to_cells
 from hw.synth.resources import total_area
 from hw.synth.toolchain import YOSYS, ToolError
@@ -72,6 +72,12 @@ def built(folder: Path, *options: str) -> Path:
     return out
 
 
+def lane_banks_of(shapes: Shapes) -> list[LaneBank]:
+    """The memories of a lane's weights."""
+    skew = weight_skew(shapes)
+    return share_blocks(lane_banks(len(skew), skew, 1), 8, shapes.weight_depth, shapes.target)
+
+
 # --- what is in them ---
 
 
@@ -80,8 +86,7 @@ def test_files_hold_the_words(target: str) -> None:
     """Read as a simulator reads them, the banks of each lane hold the words of the weight layout, each bit once."""
     core = large(target)
     shapes = Shapes(core.config)
-    words, skew = weight_words(shapes), weight_skew(shapes)
-    banks = share_blocks(lane_banks(len(skew), skew, 1), 8, shapes.weight_depth, shapes.target)
+    words, banks = weight_words(shapes), lane_banks_of(shapes)
     assert any(bank.guests for bank in banks) == (target == "xcup")
     for lane in range(shapes.lanes):
         seen = []
@@ -95,7 +100,7 @@ def test_files_hold_the_words(target: str) -> None:
                     int(word[element] >> bit & 1) << n for n, (element, bit) in enumerate(places)
                 )
             seen += places
-        assert sorted(seen) == [(element, bit) for element in range(len(skew)) for bit in range(8)]
+        assert sorted(seen) == [(element, bit) for element in range(words.shape[-1]) for bit in range(8)]
     assert len(core.memories) == shapes.lanes * len(banks), "biases and multipliers are few"
 
 
@@ -121,7 +126,7 @@ def test_a_named_block_has_its_words_in_a_file_that_is_included() -> None:
     assert sorted(words.findall(whole_verilog(core.verilog, core.memories))) == sorted(words.findall(whole.verilog))
     shapes = Shapes(core.config)
     names = {path: rf"xvolution_weights_{Path(path).stem.removeprefix('xvolution_')}" for path in core.memories}
-    assert len(names) == shapes.lanes * len(bank_members(shapes))
+    assert len(names) == shapes.lanes * len(lane_banks_of(shapes))
     for path, name in names.items():
         [module] = re.findall(r'^\(\* keep_hierarchy = "yes" \*\)\nmodule (\w+) ', core.memories[path].decode(), re.M)
         assert re.fullmatch(rf"{name}_[0-9a-f]{{8}}", module) and core.verilog.count(module) == 1
