@@ -75,7 +75,7 @@ def built(folder: Path, *options: str) -> Path:
 def lane_banks_of(shapes: Shapes) -> list[LaneBank]:
     """The memories of a lane's weights."""
     skew = weight_skew(shapes)
-    return share_blocks(lane_banks(len(skew), skew, 1), 8, shapes.weight_depth, shapes.target)
+    return share_blocks(lane_banks(len(skew), skew, shapes.weight_parts), 8, shapes.weight_depth, shapes.target)
 
 
 # --- what is in them ---
