@@ -281,6 +281,7 @@ NUMBERS += (str(2**31), str(2**64), "9" * 5000)
 LAYERS = ("tiny", "network.npz", "nosuch", *PATHS)
 TARGETS = ("generic", "ecp5", "xc7", "xcup", "mix")
 PACKS = ("auto", "none")
+MATERIALS = ("dsp", "adders")
 SIMULATORS = ("verilator", "icarus", "mix")
 STUDIES = ("digits", "fashion", "helps", "nosuch")
 SETTINGS = ("seed=0", "seed=1", "seed=0,2", "seed=0,0", "seed=", "=", "seed", "operator=conv,inner", "operator=nosuch")
@@ -288,6 +289,8 @@ SETTINGS += ("nosuch=1", "epochs=1e3", "epochs=NaN", "bits=[8],[4]", "bits=8", "
 STORES = ("new.sqlite", "sqlite:///new.sqlite", "nosuch://host/base", "://", "postgresql://host:port/base", *PATHS)
 DEVICES = ("ecp5-25f", "ecp5-85f")
 FOLDING = {"--simd": NUMBERS, "--pe": NUMBERS}
+#: What multiplications are made of.
+MADE_OF = {"--products": MATERIALS, "--requantise": MATERIALS}
 NETWORK = {"--lanes": NUMBERS, "--cycles": NUMBERS, "--folding": ("folding.json", *PATHS)}
 LIMITS = ("0:7", "0:15", "3:2", "7", ":", "0:47", "-1:3")
 RELOAD = {"--reloadable": None, "--single-buffered": None, "--attn-shift": LIMITS, "--out-shift": LIMITS}
@@ -344,7 +347,15 @@ COMMANDS = {
     "hw.build": Command(
         main=hw.build.main,
         works=["layer.npz"],
-        values={"--target": TARGETS, "--pack": PACKS, "--inline": None, "--out": PATHS, "--estimate": None, **FOLDING}
+        values={
+            "--target": TARGETS,
+            "--pack": PACKS,
+            **MADE_OF,
+            "--inline": None,
+            "--out": PATHS,
+            "--estimate": None,
+            **FOLDING,
+        }
         | NETWORK
         | {"--write-folding": PATHS, "--picture": PATHS, "--device": DEVICES}
         | {"--fps": NUMBERS, "--clock": NUMBERS, **RELOAD},
@@ -360,7 +371,7 @@ COMMANDS = {
     "hw.synth": Command(
         main=hw.synth.__main__.main,
         works=["layer.npz"],
-        values={"--target": TARGETS, "--pack": PACKS, "--inline": None, "--out": PATHS, **FOLDING}
+        values={"--target": TARGETS, "--pack": PACKS, **MADE_OF, "--inline": None, "--out": PATHS, **FOLDING}
         | RELOAD
         | NETWORK
         | {"--device": DEVICES, "--speed": ("7", *NUMBERS), "--seeds": NUMBERS, "--clock": NUMBERS},
@@ -376,7 +387,7 @@ COMMANDS = {
         main=sim.run.main,
         works=["layer.npz", "--input", "x.npy"],
         values={"--input": PATHS, "--output": PATHS, "--report": PATHS, "--waves": ("w.vcd", *PATHS), **FOLDING}
-        | {**NETWORK, "--target": TARGETS, "--pack": PACKS, "--inline": None, "--simulator": SIMULATORS}
+        | {**NETWORK, "--target": TARGETS, "--pack": PACKS, **MADE_OF, "--inline": None, "--simulator": SIMULATORS}
         | {"--idle": NUMBERS, "--stall": NUMBERS, "--seed": NUMBERS},
         positional=LAYERS,
         statuses=(0, 1),
