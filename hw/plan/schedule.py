@@ -9,7 +9,8 @@ All times are cycles after the first input transfer.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from functools import lru_cache
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -202,6 +203,10 @@ def find_schedule(geometry: Geometry, model: type[CycleModel] = CycleModel) -> S
     next, at any change of row or frame. With so many rows the writer has always completed what comes
     next, even one column behind the reader in the oldest row.
     """
+    return _cached(geometry, model)
+
+
+def _search(geometry: Geometry, model: type[CycleModel]) -> Schedule:
     c = geometry.config
     input_cycles = c.height * c.width * geometry.channel_beats
     target = max(geometry.step_frame_cycles, input_cycles)
@@ -227,3 +232,7 @@ def find_schedule(geometry: Geometry, model: type[CycleModel] = CycleModel) -> S
                     frame_cycles=longest,
                 )
     raise AssertionError(f"no constant frame interval for {geometry}")
+
+
+#: Many units of a network have one geometry, and a choice among foldings asks for each again.
+_cached: Any = lru_cache(maxsize=4096)(_search)
