@@ -13,7 +13,8 @@ into another bank of the window. The row's first output waits for all of them.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from functools import lru_cache
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -324,6 +325,10 @@ def _in_order(geometry: Geometry, model: type[CycleModel]) -> Schedule:
     next, at any change of row or frame. With so many rows the writer has always completed what comes
     next, even one column behind the reader in the oldest row.
     """
+    return _cached(geometry, model)
+
+
+def _search(geometry: Geometry, model: type[CycleModel]) -> Schedule:
     c = geometry.config
     input_cycles = c.height * c.width * geometry.channel_beats
     target = max(geometry.step_frame_cycles, input_cycles)
@@ -355,3 +360,7 @@ def _in_order(geometry: Geometry, model: type[CycleModel]) -> Schedule:
                     frame_cycles=longest,
                 )
     raise AssertionError(f"no constant frame interval for {geometry}")
+
+
+#: Many units of a network have one geometry, and a choice among foldings asks for each again.
+_cached: Any = lru_cache(maxsize=4096)(_search)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import cached_property
 
 import numpy as np
 
@@ -61,7 +61,7 @@ class UnitNode:
     @property
     def interval(self) -> int:
         """Cycles of a frame at full rate, where the next frame completes each."""
-        return _interval(self.geometry)
+        return find_schedule(self.geometry).frame_cycles
 
     @property
     def dsps(self) -> int:
@@ -88,11 +88,6 @@ class UnitNode:
     def times(self, arrivals: Sequence[np.ndarray]) -> Times:
         run = _Run(self.shapes, arrivals[0])
         return Times(taken=[run.taken], given=[run.issued + Timetable(self.shapes).latency])
-
-
-@lru_cache(maxsize=4096)  # a network has many units alike, and a choice among foldings asks for each again
-def _interval(geometry: Geometry) -> int:
-    return find_schedule(geometry).frame_cycles
 
 
 def _beat(payload: Payload) -> Beat:
