@@ -81,8 +81,9 @@ def _reduce(node: Reduce, cells: Cells) -> Area:
     # A place is combined with a comparison and a choice, or with an adder whose one term is gated.
     choices = 1 if node.operation == "sum" else 2
     combine = node.kept * lanes * (cells.adder(2, bits) + (choices - 1) * bits)
-    # The last place that is kept moves up only if there is one behind it.
-    moves = node.kept - (node.kept == node.open) + (0 if node.in_memory else node.open - 1)
+    # The last place that is kept moves up only if there is one behind it, or is cleared on its way between registers.
+    stays = node.kept == node.open and (node.in_memory or not node.clears)
+    moves = node.kept - stays + (0 if node.in_memory else node.open - 1)
     total = Area(lut=combine + moves * place, ff=(node.open if node.in_memory else 1 + node.extra) * place)
     total += cells.delay(node.beat.size, node.reads)
     if node.in_memory:

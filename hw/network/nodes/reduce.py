@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
@@ -135,6 +135,14 @@ class Reduce:
     def latency(self) -> int:
         """Cycles from taking the last beat of a result to offering it."""
         return self.reads + 1 + LATENCY
+
+    @property
+    def clears(self) -> bool:
+        """Whether what is no part of a window is cleared on its way, a cycle ahead of what it is combined with.
+
+        It is where there is a register on that way beside the one that has the sum or the largest element.
+        """
+        return self.reads > memory.LATENCY if self.in_memory else self.item_beats > 1
 
     @property
     def _memory_reads(self) -> int:
@@ -258,19 +266,26 @@ class _Component(wiring.Component):
             word_bits = random_access(
                 m, r.target, depth=r.item_beats, width=self._word.size, write=write, address=taken.address, name="open"
             )
-            word = data.View(self._word, delay(m, word_bits, r.reads - memory.LATENCY))
+            word = data.View(self._word, word_bits)
+            if r.clears:
+                known = self._known(m, word, delay(m, taken.going_on, memory.LATENCY))
+                word = data.View(self._word, delay(m, Value.cast(known), r.reads - memory.LATENCY))
         elif r.kept:
             word = self._move_up(m, now, combining.closes)
-            for _ in range(r.item_beats):
-                register = Signal(self._word, reset_less=True, name="open")
-                with m.If(combining.step):
-                    m.d.sync += register.eq(word)
-                word = register
+            for _ in range(r.item_beats - 1):
+                word = self._stored(m, word, combining.step)
+            if r.clears:
+                # For the next beat that is taken. The first beat ever has nothing before it.
+                known = self._known(m, word, taken.going_on)
+                word = self._stored(m, known, combining.step, init=[[self._nothing] * r.beat.lanes] * r.kept)
+            else:
+                word = self._stored(m, word, combining.step)
         for place in range(r.open):
             for lane in range(r.beat.lanes):
                 element = beat[lane]
                 if word is not None and place < r.kept:
-                    element = self._with_earlier(element, word[place][lane], combining.going_on[place])
+                    going_on = Const(1) if r.clears else combining.going_on[place]
+                    element = self._with_earlier(element, word[place][lane], going_on)
                 m.d.comb += now[place][lane].eq(element)
         return result
 
@@ -278,6 +293,28 @@ class _Component(wiring.Component):
         if self._reduce.operation == "max":
             return Mux(going_on & exceeds(earlier, element), earlier, element)
         return element + Mux(going_on, earlier, 0)
+
+    @property
+    def _nothing(self) -> int:
+        """What changes no element that it is combined with."""
+        beat = self._reduce.beat
+        return Range.of_format(beat.bits, beat.signed).low if self._reduce.operation == "max" else 0
+
+    def _stored(self, m: Module, word: data.View, step: Value, init: Any = None) -> data.View:
+        """``word`` as it was before the last ``step``; after a reset ``init``, or anything where that is None."""
+        register = Signal(self._word, reset_less=init is None, init=init, name="open")
+        with m.If(step):
+            m.d.sync += register.eq(word)
+        return register
+
+    def _known(self, m: Module, word: data.View, going_on: Value) -> data.View:
+        """``word``, with nothing in places of windows that hold no earlier items."""
+        r = self._reduce
+        known = Signal(self._word, name="known")
+        for place in range(r.kept):
+            for lane in range(r.beat.lanes):
+                m.d.comb += known[place][lane].eq(Mux(going_on[place], word[place][lane], self._nothing))
+        return known
 
     def _move_up(self, m: Module, places: data.View, closes: Value) -> data.View:
         """The word that is kept: without the oldest window if that is complete."""
