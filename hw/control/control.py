@@ -164,9 +164,7 @@ class Control(wiring.Component):
         selected = Cat(self._written("apply", part) for part in APPLY_PARTS)
         # All but what is loaded holds from the first cycle of the write on.
         refused = Signal()
-        m.d.sync += refused.eq(
-            ~selected.any() | pending | self.i_switching | (~self.i_configured & ~selected.all())
-        )
+        m.d.sync += refused.eq(~selected.any() | pending | self.i_switching | (~self.i_configured & ~selected.all()))
         m.d.comb += registers.i_refuse.apply.eq(refused | (self._written("apply", "weights") & ~loader.o_loaded))
         # An apply is passed on at once, so that a frame that begins after the answer already has the new set.
         m.d.comb += [self.o_apply.strobe.eq(accepted), self.o_apply.at.eq(registers.o_values.apply_at.apply_at)]

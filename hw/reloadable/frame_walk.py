@@ -232,7 +232,7 @@ class FrameWalk(wiring.Component):
         first, stride = c.first_centre, c.stride
         entry = Signal(self._entry, reset_less=True)
         read, tag, needed = entry.beat.read, entry.beat.tag, entry.needed
-        # What is needed is put together in another cycle: rows below the centre's row, or all rows up to the frame's end.
+        # In another cycle one of both becomes the rows that are needed: some below the centre's row, or all of the frame.
         reach, to_end = Signal(at.below.shape(), reset_less=True), Signal(at.below.shape(), reset_less=True)
         starts_output = ~less(at.right, first)
         frame_last = starts_output & less(at.right, stride + first) & at.last_row
@@ -248,7 +248,9 @@ class FrameWalk(wiring.Component):
             ),
             read.release.eq(Mux(at.ends_row, Mux(at.last_row, at.frame_advance + at.odd, stride), 0)),
             tag.set.eq(at.own),
-            tag.outside.eq(Cat(at.left.value < -dx if dx < 0 else less(at.right, dx) for dx in self._shapes.edge_columns)),
+            tag.outside.eq(
+                Cat(at.left.value < -dx if dx < 0 else less(at.right, dx) for dx in self._shapes.edge_columns)
+            ),
             tag.frame_last.eq(frame_last),
             entry.beat.starts_output.eq(starts_output),
             entry.beat.ends_frame.eq(at.last_group & at.last_row),

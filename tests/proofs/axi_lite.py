@@ -158,7 +158,11 @@ PROOF = Proof(
         _bug("a write response does not wait", "with m.If(self.bvalid & self.bready):", "with m.If(self.bvalid):"),
         _bug("data is forgotten after its response", "address_there.eq(0), data_there.eq(0)]", "address_there.eq(0)]"),
         _bug("one byte strobe is enough", "partial.eq(~self.wstrb.all())", "partial.eq(~self.wstrb.any())"),
-        _bug("a read is taken while the one before waits", "awake & ~there & ~shown & ~self.rvalid", "awake & ~there & ~shown"),
+        _bug(
+            "a read is taken while the one before waits",
+            "awake & ~there & ~shown & ~self.rvalid",
+            "awake & ~there & ~shown",
+        ),
         _bug("read data follows the registers", "with m.If(shown):", "with m.If(shown | self.rvalid):"),
         _bug(
             "a refused read is answered as if it were not",

@@ -97,7 +97,10 @@ class FrameSetsHarness(Harness):
         of_old = self.done & (old > 0)
         still_new = new + begins - (self.done & ~of_old)
         m.d.sync += [old.eq(Mux(changes, old - of_old + still_new, old - of_old)), new.eq(Mux(changes, 0, still_new))]
-        old_before, all_before = delay(m, old, 1, reset_less=False), delay(m, (old + new)[: len(old)], 1, reset_less=False)
+        old_before, all_before = (
+            delay(m, old, 1, reset_less=False),
+            delay(m, (old + new)[: len(old)], 1, reset_less=False),
+        )
         self.claim(m, dut.o_idle == (all_before == 0))
         busy = self._waits | dut.o_pending | dut.o_switching
         self.claim(m, busy | (old == 0))
@@ -182,9 +185,7 @@ PROOF = Proof(
     depth=7,
     builds={"two sets": FrameSetsHarness},
     bugs=(
-        _bug(
-            "a set takes over within a frame", "pending & self.i_boundary & due", "pending & due"
-        ),
+        _bug("a set takes over within a frame", "pending & self.i_boundary & due", "pending & due"),
         _bug("the set in force is prepared", "with m.If(number != index):", "with m.If(number == index):"),
         _bug(
             "a frame that begins with the change is not counted",
