@@ -116,14 +116,14 @@ class RegisterFile(wiring.Component):
         for entry in self._table.entries:
             if isinstance(entry, Register) and not entry.access.writable:
                 continue
-            hit = Signal(name=f"{entry.name}_hit")
+            hit = Signal(name=f"{entry.name}_hit", reset_less=True)
             # The two conditions are registers of their own, as all bits of the word count.
             fits = Signal(2, name=f"{entry.name}_fits", reset_less=True)
             m.d.sync += [
-                hit.eq(bus.write & ~bus.write_partial & _addressed(entry, bus.write_address)),
+                hit.eq(~bus.write_partial & _addressed(entry, bus.write_address)),
                 fits.eq(Cat(_allowed(entry, bus.write_data))),
             ]
-            allowed: Value = hit & fits.all()
+            allowed: Value = judged & hit & fits.all()
             accepted[entry.name] = Signal(name=f"{entry.name}_accepted")
             if entry.refused_while:
                 m.d.sync += self.o_refused[entry.name].eq(allowed & self.i_refuse[entry.name])
@@ -132,7 +132,10 @@ class RegisterFile(wiring.Component):
             hits.append(hit)
             misfits.append(hit & ~fits.all())
         bad_access = Signal()
-        m.d.sync += [self.o_bad_value.eq(Cat(misfits).any()), bad_access.eq(judged & ~Cat(hits).any())]
+        m.d.sync += [
+            self.o_bad_value.eq(judged & Cat(misfits).any()),
+            bad_access.eq(judged & ~Cat(hits).any()),
+        ]
         m.d.comb += [
             bus.write_ok.eq(Cat(accepted.values()).any()),
             self.o_writing.eq(bus.write | judged | done),

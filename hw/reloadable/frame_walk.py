@@ -94,17 +94,16 @@ class FrameWalk(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         run, room, pop = Signal(), Signal(), Signal()
-        entry = self._walk(m, run, room)
-        queue = Queue(
-            m, self._entry, DEPTH, push=delay(m, run, 2, reset_less=False), entry=entry, pop=pop, name="queue"
-        )
+        entry, late = self._walk(m, run, room), self._shapes.target.fast
+        push = delay(m, run, 2, reset_less=False)
+        queue = Queue(m, self._entry, DEPTH, push=push, entry=entry, pop=pop, name="queue", late=late)
         m.d.comb += room.eq(queue.level < ENOUGH)
         # An entry is compared in each cycle in which it waits, as the next one or as the oldest one. So its beat passes
         # as soon as the outcome is known, and one passes in every cycle.
         following, waits_next = Signal(self._entry, reset_less=True), Signal()
         oldest, waits, may_pass = Signal(self._entry, reset_less=True), Signal(), Signal(reset_less=True)
         passes, moves, beat = Signal(), Signal(), Signal(self._beat)
-        ready = Queue(m, self._beat, READY, push=passes, entry=beat, pop=self.i_step, name="ready")
+        ready = Queue(m, self._beat, READY, push=passes, entry=beat, pop=self.i_step, name="ready", late=late)
         m.d.comb += [
             passes.eq(waits & may_pass),
             moves.eq(waits_next & (~waits | may_pass)),
@@ -232,7 +231,7 @@ class FrameWalk(wiring.Component):
         first, stride = c.first_centre, c.stride
         entry = Signal(self._entry, reset_less=True)
         read, tag, needed = entry.beat.read, entry.beat.tag, entry.needed
-        # What is needed is put together in another cycle: rows below the centre's row, or all rows up to the frame's end.
+        # In another cycle one of both becomes the rows that are needed: some below the centre's row, or all.
         reach, to_end = Signal(at.below.shape(), reset_less=True), Signal(at.below.shape(), reset_less=True)
         starts_output = ~less(at.right, first)
         frame_last = starts_output & less(at.right, stride + first) & at.last_row

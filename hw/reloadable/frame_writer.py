@@ -144,7 +144,8 @@ class FrameWriter(wiring.Component):
             self.o_boundary.eq(starts),
         ]
         self._walk(m, takes, at_start, padding, ends_row, last_beat)
-        frames = {"shape": self.o_frame_set.shape(), "depth": frames_at_once(self._shapes)}
+        frames: dict[str, Any] = {"shape": self.o_frame_set.shape(), "depth": frames_at_once(self._shapes)}
+        frames["late"] = self._shapes.target.fast
         begun = Queue(m, push=begins, entry=self.i_set, pop=self.i_next_frame, name="begun", **frames)
         complete = Queue(m, push=ends, entry=damaged | late, pop=self.i_next_end, name="complete", **frames)
         m.d.comb += [

@@ -148,7 +148,7 @@ PROOF = Proof(
     depth=4,
     builds={"each kind of register": RegisterFileHarness},
     bugs=(
-        _bug("a write of some bytes is done", "bus.write & ~bus.write_partial & _addressed", "bus.write & _addressed"),
+        _bug("a write of some bytes is done", "~bus.write_partial & _addressed", "_addressed"),
         _bug("a refused write is done", "allowed = allowed & ~self.i_refuse[entry.name]", "allowed = allowed & True"),
         _bug("a limit is one too high", "else value <= limits.high", "else value <= limits.high + 1"),
         _bug(
