@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.proofs import (
     axi_lite,
+    early,
     fifo,
     fork,
     frame_sets,
@@ -27,6 +28,7 @@ PROOFS: dict[str, Proof] = {
     for proof in (
         output_stream.PROOF,
         row_store.PROOF,
+        early.PROOF,
         rounding.PROOF,
         requantise.PROOF,
         packed.PROOF,
