@@ -175,7 +175,9 @@ def _window(shapes: Shapes, cells: Cells) -> Area:
         kept = held - dropped * len(longest) * element * simd
         chosen = len(longest) * element * simd if shapes.moves_late else held
         total += Area(lut=0 if dropped else chosen, ff=held * fast)
-        if g.channel_beats == 1:
+        if shapes.schedule.early:
+            total += _banks(shapes, cells, dy, kept)
+        elif g.channel_beats == 1:
             total += Area(ff=kept)
         elif kept:
             memories = [cells.memory(g.channel_beats, bits) for bits in shapes.window_memories(dy) if bits]
@@ -191,6 +193,16 @@ def _window(shapes: Shapes, cells: Cells) -> Area:
             bits = element * simd // shapes.plan.group
             total += cells.delay(bits, skew - late[dy] + channel + plain) + Area(ff=0 if plain else bits)
     return total
+
+
+def _banks(shapes: Shapes, cells: Cells, dy: int, kept: int) -> Area:
+    """What the delay line of window row ``dy`` keeps in units that read early, ``kept`` bits in each of two banks."""
+    early = min(shapes.schedule.early, shapes.geometry.segments(dy)) * shapes.column_group.size
+    # Of each bit the bank is chosen, and what is written: what is read early, or what is pushed.
+    if shapes.geometry.channel_beats == 1:
+        return Area(lut=kept + early, ff=2 * kept)
+    words = cells.memory(2 << index_shape(shapes.geometry.channel_beats).width, kept)
+    return words + Area(lut=early, ff=kept * shapes.target.fast if not words.bram else 0)
 
 
 def _tap_macs(shapes: Shapes, cells: Cells) -> Area:

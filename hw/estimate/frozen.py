@@ -24,7 +24,8 @@ class FrozenKind:
 
     def sequencer(self, shapes: Shapes, cells: Cells) -> Area:
         # Control logic follows the widths of the walk's queues. The factors are fitted.
-        bits = sum(width for _, width in InputOrder(shapes).queues)
+        walks = [False, True] if shapes.schedule.early else [False]
+        bits = sum(width for early in walks for _, width in InputOrder(shapes, early=early).queues)
         return Area(lut=round(bits * (5.4 if cells.six else 9.6)), ff=8 * bits)
 
     def beat_writer(self, shapes: Shapes, cells: Cells) -> tuple[float, int]:

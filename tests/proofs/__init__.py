@@ -23,6 +23,7 @@ What is proven, in the order of the data flow:
 `frame_sets`     the two sets of a reloadable unit
 `frame_walk`     frame writer and frame walk of a reloadable unit
 `row_store`      row store and sequencer of a frozen unit
+`early`          its early groups
 `packed`         packed multiply-add
 `rounding`       rounding and saturation
 `requantise`     the stage that requantises

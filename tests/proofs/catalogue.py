@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.proofs import (
     axi_lite,
+    early,
     fifo,
     fork,
     frame_sets,
@@ -28,6 +29,7 @@ PROOFS: dict[str, Proof] = {
     for proof in (
         output_stream.PROOF,
         row_store.PROOF,
+        early.PROOF,
         rounding.PROOF,
         requantise.PROOF,
         turns.PROOF,
