@@ -8,6 +8,7 @@
 `coverage`          points that Verilator counts, and why some cannot be reached
 `measure_coverage`  the coverage of a unit under the regression
 `node_kinds`        the parts of a network
+`node_ranges`       what nodes of a network take, as claims about its gates
 `mutants`           a unit's netlist with faults, all in one program
 `equivalence`       proves which mutants do what the unit does
 `argued`            reasons for mutants that are equivalent without a proof

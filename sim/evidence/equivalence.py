@@ -5,6 +5,9 @@ not rule out. Flip-flops that hold the same in both now and a cycle later stay a
 all flip-flops are assumed to be alike. A flip-flop that comes apart is assumed no more: in the mutant
 it may then hold anything that is not ruled out. The mutant is equivalent if in the end no output can
 differ. Multipliers and primitives have no gates here: equal operands give equal results.
+
+Where something is known of each cycle of the unit, the state is one that some such cycles lead to. The first
+cycles from power-up on are looked at by themselves then.
 """
 
 from __future__ import annotations
@@ -14,32 +17,44 @@ from collections.abc import Iterable, Iterator, Mapping
 from sim.evidence.gates import TRUE, Bit, Clauses, Gates
 from sim.evidence.unreachable import Claim, never, proven
 
+#: Cycles of the unit before the one that is looked at, where something is known of each. So what is known of a
+#: pipeline's operands is known of what comes of them in so many cycles.
+HISTORY = 3
 #: Rounds in which more flip-flops may come apart before the proof is given up.
 ROUNDS = 40
 
 
-def equivalent(gates: Gates, select: str, numbers: Iterable[int]) -> Iterator[bool]:
+def equivalent(gates: Gates, select: str, numbers: Iterable[int], known: Iterable[Claim] = ()) -> Iterator[bool]:
     """Whether each mutant can be proven to be the unit.
 
     Args:
         gates: a unit with an input ``select``.
         select: name of the input that chooses a mutant by its number; 0 chooses the unit itself.
         numbers: numbers of the mutants.
+        known: claims about one cycle of the unit that need no proof.
     """
+    known = list(known)
     choice = gates.inputs[select]
     # Most harmless faults are harmless because a flip-flop keeps the value it powers up with.
     constant = [never(bit, 0 if bit in gates.initial else 1) for bit in gates.flip_flops]
     clauses = Clauses()
-    unit = clauses.cycle(gates, dict.fromkeys(choice, -TRUE))
     facts = proven(gates, constant, dict.fromkeys(choice, 0))
-    _assume(clauses, unit, facts)
+    unselected, history = dict.fromkeys(choice, -TRUE), HISTORY if known else 0
+    state: dict[int, int] = {}
+    for _ in range(history + 1):
+        unit = clauses.cycle(gates, {**state, **unselected})
+        _assume(clauses, unit, (*facts, *known))
+        state = _next_state(clauses, gates, unit)
     for number in numbers:
         values = {bit: number >> index & 1 for index, bit in enumerate(choice)}
         selected = {bit: TRUE if value else -TRUE for bit, value in values.items()}
+
+        def alike(facts: Iterable[Claim], selected: Mapping[int, int] = selected) -> bool:
+            refinement = _Refinement(gates, clauses, unit, selected)
+            return refinement.is_alike(facts) and refinement.begins_alike(unselected, known, history)
+
         # First without facts about the mutant: finding those takes longer than most proofs.
-        yield _Refinement(gates, clauses, unit, selected).is_alike(()) or _Refinement(
-            gates, clauses, unit, selected
-        ).is_alike(proven(gates, [*facts, *_stuck(gates, selected)], values))
+        yield alike(()) or alike(proven(gates, [*facts, *_stuck(gates, selected)], values))
 
 
 def _stuck(gates: Gates, selected: Mapping[int, int]) -> Iterator[Claim]:
@@ -52,6 +67,10 @@ def _stuck(gates: Gates, selected: Mapping[int, int]) -> Iterator[Claim]:
         if not left:
             return (never(bit, int(value == -TRUE)) for bit, value in stuck.items())
         stuck = {bit: value for bit, value in stuck.items() if bit not in left}
+
+
+def _next_state(clauses: Clauses, gates: Gates, cycle: dict[Bit, int]) -> dict[int, int]:
+    return {q: clauses.literal(cycle, d) for q, d in gates.flip_flops.items()}
 
 
 def _assume(clauses: Clauses, cycle: dict[Bit, int], claims: Iterable[Claim]) -> None:
@@ -79,13 +98,29 @@ class _Refinement:
         for _ in range(ROUNDS):
             self._widen()
             consequences, outputs = self._differences(known)
-            happens = self._ask(consequences, outputs)
+            happens = _ask(self._clauses, consequences, outputs)
             if not happens:
                 return True
             if happens & outputs:
                 return False
             self._apart |= set().union(*(consequences[literal] for literal in happens))
         return False
+
+    def begins_alike(self, unselected: Mapping[int, int], known: Iterable[Claim], cycles: int) -> bool:
+        """Whether so many cycles from power-up on keep alike what `is_alike` has found to stay alike behind them."""
+        gates, clauses = self._gates, Clauses()
+        first = {bit: TRUE if bit in gates.initial else -TRUE for bit in gates.flip_flops}
+        states = first, first
+        for _ in range(cycles):
+            unit = clauses.cycle(gates, {**states[0], **unselected})
+            _assume(clauses, unit, known)
+            shared = {bit: unit[bit] for bit in gates.free if bit not in self._apart}
+            mutant = clauses.cycle(gates, {**shared, **states[1], **self._selected})
+            consequences, outputs = self._compared(clauses, unit, mutant)
+            if _ask(clauses, consequences, outputs):
+                return False
+            states = _next_state(clauses, gates, unit), _next_state(clauses, gates, mutant)
+        return True
 
     def _widen(self) -> None:
         """Drop flip-flops that only pass on one that came apart: that needs no solver."""
@@ -100,13 +135,20 @@ class _Refinement:
             The flip-flops and driven bits that come apart where a literal is true, by literal; and the
             literals of outputs, none of which may ever be true.
         """
-        gates, unit, apart = self._gates, self._unit, self._apart
-        known = {bit: unit[bit] for bit in (*gates.free, *gates.flip_flops) if bit not in apart}
+        gates = self._gates
+        known = {bit: self._unit[bit] for bit in (*gates.free, *gates.flip_flops) if bit not in self._apart}
         mutant = self._clauses.cycle(gates, {**known, **self._selected})
         _assume(self._clauses, mutant, facts)
+        return self._compared(self._clauses, self._unit, mutant)
+
+    def _compared(
+        self, clauses: Clauses, unit: dict[Bit, int], mutant: dict[Bit, int]
+    ) -> tuple[dict[int, set[int]], set[int]]:
+        """`_differences` in these cycles of unit and mutant."""
+        gates, apart = self._gates, self._apart
 
         def differ(bit: Bit) -> int:
-            return self._clauses.differ(self._clauses.literal(unit, bit), self._clauses.literal(mutant, bit))
+            return clauses.differ(clauses.literal(unit, bit), clauses.literal(mutant, bit))
 
         consequences: dict[int, set[int]] = {}
         for q, d in gates.flip_flops.items():
@@ -120,14 +162,14 @@ class _Refinement:
         outputs = {literal for bits in gates.outputs.values() for bit in bits if (literal := differ(bit)) != -TRUE}
         return consequences, outputs
 
-    def _ask(self, consequences: Mapping[int, set[int]], outputs: set[int]) -> set[int]:
-        """Literals that are true together in some case; empty if none can be."""
-        if not consequences and not outputs:
-            return set()
-        solver = self._clauses.solver
-        some = self._clauses.new()
-        solver.add_clause([-some, *consequences, *outputs])
-        if not solver.solve(assumptions=[some]):
-            return set()
-        model = solver.get_model()
-        return {literal for literal in (*consequences, *outputs) if (model[abs(literal) - 1] > 0) == (literal > 0)}
+
+def _ask(clauses: Clauses, consequences: Mapping[int, set[int]], outputs: set[int]) -> set[int]:
+    """Literals that are true together in some case; empty if none can be."""
+    if not consequences and not outputs:
+        return set()
+    some = clauses.new()
+    clauses.solver.add_clause([-some, *consequences, *outputs])
+    if not clauses.solver.solve(assumptions=[some]):
+        return set()
+    model = clauses.solver.get_model()
+    return {literal for literal in (*consequences, *outputs) if (model[abs(literal) - 1] > 0) == (literal > 0)}

@@ -32,12 +32,15 @@ _SCRIPT = (
     "memory -nordff",
     "setundef -zero",  # Verilator, too, takes undriven bits and registers without an initial value as 0
     "opt_expr",
+    "techmap -map constant_product.v",
+    "opt_expr",
     "techmap {gates}",
     "dffunmap",
     "aigmap {gates}",
     "clean",
     "write_json -noscopeinfo gates.json",
 )
+_CONSTANT_PRODUCT = Path(__file__).with_name("constant_product.v")
 #: Selects all cells but multipliers, which would be most of the gates.
 _GATES = "t:* t:$mul %d"
 TRUE = 1
@@ -99,11 +102,13 @@ class Gates:
 def read_gates(verilog: str, *, top: str = DEFAULT_NAME) -> Gates:
     """The gates of module ``top``.
 
-    Multipliers and the primitives of `sim.simulator.simulators.PRIMITIVES` stay opaque.
+    The primitives of `sim.simulator.simulators.PRIMITIVES` stay opaque, and so do multipliers, but for narrow
+    ones by constants.
     """
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         (folder / "unit.v").write_text(verilog)
+        (folder / _CONSTANT_PRODUCT.name).write_text(_CONSTANT_PRODUCT.read_text())
         script = "; ".join([*read_primitives(verilog, folder), *_SCRIPT]).format(top=top, gates=_GATES)
         YOSYS.run("-q", "-p", script, folder=folder)
         module = json.loads((folder / "gates.json").read_text())["modules"][top]

@@ -36,6 +36,7 @@ from sim.evidence.cores import NETWORKS, core_of, network_fault
 from sim.evidence.equivalence import equivalent
 from sim.evidence.gates import read_gates
 from sim.evidence.mutants import INNER, SELECT, Mutant, draw, mutated, mutated_netlist
+from sim.evidence.node_ranges import range_claims
 from sim.frozen.exercise import exercise
 from sim.reloadable.exercise import ESSENTIAL, RELOADABLE_BENCH, SCENARIOS, exercise_reloadable
 from sim.simulator.program import Bench, SimulationError
@@ -160,7 +161,8 @@ def try_all(
     left = [index for index, verdict in enumerate(verdicts) if verdict == SURVIVED]
     if left:
         gates = read_gates(mutated_netlist(core, [mutants[index] for index in left]), top=INNER)
-        for index, alike in zip(left, equivalent(gates, SELECT, range(1, len(left) + 1)), strict=True):
+        known = range_claims(core.plan.graph, gates) if isinstance(core, NetworkCore) else ()
+        for index, alike in zip(left, equivalent(gates, SELECT, range(1, len(left) + 1), known), strict=True):
             if alike:
                 verdicts[index] = EQUIVALENT
     return verdicts

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from golden.contract.ranges import Range
 from sim.evidence.equivalence import equivalent
 from sim.evidence.gates import read_gates
+from sim.evidence.node_ranges import outside
 
 #: ``fault`` n is there when ``select`` is n; what they do is said in `FAULTS`.
 FAULTY = """
@@ -62,3 +64,26 @@ module xvolution(input aclk, input [1:0] select, input a, output [47:0] out);
 endmodule
 """
     assert list(equivalent(read_gates(verilog), "select", [0, 1, 2])) == [True, False, True]
+
+
+#: ``early`` powers up with what no operand that is known gives.
+KNOWN = """
+module xvolution(input aclk, input [1:0] select, input [3:0] a, output reg [5:0] out = 0);
+    reg [5:0] triple = 0, early = 45, next = 0, next_early = 0;
+    always @(posedge aclk) begin
+        triple <= a * 6'd3;
+        next <= triple;
+        early <= a * 6'd3;
+        next_early <= early;
+        out <= next ^ (next == 45 && select == 1) ^ (next == 33 && select == 2) ^ (next_early == 45 && select == 3);
+    end
+endmodule
+"""
+
+
+def test_what_is_known_of_operands_is_known_of_what_comes_of_them() -> None:
+    """An operand is at most 11, not 15: the second fault is seen with it, the third a few cycles after power-up."""
+    gates = read_gates(KNOWN)
+    known = list(outside(gates.signals["a"], False, Range(0, 11)))
+    assert list(equivalent(gates, "select", [1, 2, 3])) == [False, False, False]
+    assert list(equivalent(gates, "select", [1, 2, 3], known)) == [True, False, False]
