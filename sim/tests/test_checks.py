@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -167,10 +168,15 @@ FAULTS = {
 NAME = "conv_1x1"
 
 
+@cache
+def sound() -> Core:
+    return generate(named_case(NAME))
+
+
 def plant(fault: Fault | None) -> Core:
     """The unit of `NAME` in a wrapper with ``fault``; None gives a wrapper that changes nothing."""
-    case = named_case(NAME)
-    core = generate(case)
+    core = sound()
+    case = core.config
     widths = {
         "in_bits": 8 * Payload.of_input(case.layer.config, case.folding).bytes,
         "out_bits": 8 * Payload.of_output(case.layer.config, case.folding).bytes,

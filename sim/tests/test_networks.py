@@ -16,11 +16,15 @@ from sim.tests.support import installed
 
 #: Those that ``make test`` runs in brief.
 QUICK = ("taken_twice_by_one_step", "identity_pool_last")
-#: Those that run on Verilator, too.
+#: Those that run on Verilator.
 ON_VERILATOR = ("strided_with_projections",)
-#: Those that ``make nightly`` runs. They have the nodes of others, in other orders and sizes.
+#: Those that ``make nightly`` runs. They take no branch of `hw` that no other takes, and have the nodes of others in
+#: other orders and sizes. `sim.tests.test_symptoms` has deep skips, several consumers and slow steps, too.
 NIGHTLY = frozenset(
     {
+        *("nested_skips", "branches_of_different_producers", "joins_of_several_levels", "taken_twice_by_one_step"),
+        *("strided_with_projections", "slow_step_in_the_middle", "identity_pool_last", "valid_layers"),
+        *("five_by_five_strided", "generic_packed", "ecp5_packed", "xc7_packed"),
         *("taken_many_times", "row_of_pixels", "depthwise_separable", "slow_step_first", "slow_step_at_the_end"),
         *("padded_pools", "pools_that_drop", "upsampled_by_3_and_4", "raw_output", "identity_pool_alone"),
         *("gaps_in_the_first_group", "depthwise_behind_gaps", "pools", "joins", "scores"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import pytest
 
 from golden.contract.ranges import Range
 from golden.layers.random_layer import random_layer
-from hw.export.verilog import generate
+from hw.export.verilog import Core, generate
 from sim.cases.reloadable import reloadable_case
 from sim.reloadable.exercise import exercise_reloadable
 from sim.reloadable.reference import count_cut
@@ -84,10 +85,14 @@ FAULTS: Mapping[str, Fault] = {
 }
 
 
+@cache
+def unit() -> Core:
+    return generate(reloadable_case(NAME))
+
+
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
 def test_fault_is_found(fault: Fault, tmp_path: Path) -> None:
-    case = reloadable_case(NAME)
-    core = generate(case)
+    core = unit()
     sound, planted = fault.text
     assert core.verilog.count(sound) == 1
     head, top = core.verilog.split("module xvolution(")

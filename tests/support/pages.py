@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import re
+import runpy
 import shlex
 import subprocess
 import sys
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from tests.support.places import ROOT
 
 #: The first line of a Python block that is a file.
 _FILE = re.compile(r"# (\w+\.py)\n")
+#: A command of ours whose words mean nothing to a shell. It needs no process of its own: others are tested as such.
+_PLAIN = re.compile(r"python -m ((?:golden|hw|sim)\.\w+)((?: [\w.=/-]+)*)")
 #: A fenced block with its language.
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -77,7 +84,33 @@ class Reader:
             exec(code, self.names)
         elif block.language == "console":
             # ``make`` would set up an environment, or run the tests that run this.
-            self.said.append(self._shell([line for line in block.commands if not line.startswith("make ")]))
+            commands = [line for line in block.commands if not line.startswith("make ")]
+            plain = [_PLAIN.fullmatch(command) for command in commands]
+            if all(plain):
+                self.said.append("".join(self._call(match[1], match[2].split()) for match in plain if match))
+            else:
+                self.said.append(self._shell(commands))
+
+    def _call(self, module: str, arguments: list[str]) -> str:
+        """Run a module as ``python -m`` does, but in this process. Returns what it prints. Fails where it fails."""
+        streams = [io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2)]
+        with (
+            contextlib.chdir(self.folder),
+            contextlib.redirect_stdout(streams[0]),
+            contextlib.redirect_stderr(streams[1]),
+            mock.patch("sys.argv", [module, *arguments]),
+            warnings.catch_warnings(),
+        ):
+            # That other tests have imported the module changes nothing.
+            warnings.filterwarnings("ignore", ".* found in sys.modules", RuntimeWarning)
+            status: object = 0
+            try:
+                runpy.run_module(module, run_name="__main__")
+            except SystemExit as stop:
+                status = stop.code
+        out, err = (stream.buffer.getvalue().decode() for stream in streams if isinstance(stream.buffer, io.BytesIO))
+        assert not status, f"{self.page.name}: {module} {arguments}: {err}"
+        return out
 
     def _shell(self, commands: list[str]) -> str:
         """Run ``commands`` in one shell. Returns what they print. Fails where one of them fails."""
