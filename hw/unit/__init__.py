@@ -7,6 +7,7 @@ The modules in the order of the data flow:
 `row_write`           an input beat and its place in the row store
 `row_store`           the last few input rows
 `sequencer`           which beat enters the pipeline in each cycle
+`early`               columns without output, read before their row begins
 `window`              delay lines that make taps of columns
 `head_sum`            sums over the channels of each head
 `similarity`          how alike the centre and each attention tap are (``dynamic``)
