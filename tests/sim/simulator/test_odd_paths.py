@@ -52,8 +52,6 @@ def test_simulation(place: Path, simulator: str) -> None:
     x, y = np.load(place / "x.npy"), np.load(place / "y.npy")
     assert (y == integer.run(load_layer("tiny"), x)).all()
     assert waves.stat().st_size > 1000
-    if simulator == "verilator":  # a file of text; that Icarus writes is looked into elsewhere
-        assert b"$timescale 1ns $end" in b" ".join(waves.read_bytes()[:500].split())
     assert (place / "mark").exists(), "the bench is not that of this checkout"
     (place / "mark").unlink()
     assert not list((place / "temporary").iterdir())

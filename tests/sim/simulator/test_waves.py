@@ -11,14 +11,14 @@ from sim.cases.frozen import named_case
 from sim.frozen.exercise import exercise
 from sim.simulator.simulators import SIMULATORS
 from sim.tests.support import installed
-from tests.support.tiers import nightly, thorough
+from tests.support.tiers import thorough
 
 #: Place of the exponent of the time unit in an FST file: a block's type and length, and eight numbers, come before.
 EXPONENT = 1 + 8 + 8 * 8
 
 
 @thorough
-@pytest.mark.parametrize("name", [n if n == "icarus" else pytest.param(n, marks=nightly) for n in SIMULATORS])
+@pytest.mark.parametrize("name", SIMULATORS)
 def test_timescale_of_waveforms(name: str, tmp_path: Path) -> None:
     simulator = installed(name)
     trace = tmp_path / f"waves{simulator.wave_suffix}"
