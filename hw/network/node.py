@@ -62,9 +62,7 @@ class Node(Protocol):
 
 def behind(left: np.ndarray, places: int) -> np.ndarray:
     """int64 ``[len(left)]``: from when each beat finds one of ``places``, which a beat frees a cycle after it left."""
-    free = np.full(len(left), EVER, np.int64)
-    free[places:] = left[: len(left) - places] + 1 if places < len(left) else free[places:]
-    return free
+    return np.concatenate([np.full(places, EVER, np.int64), left + 1])[: len(left)]
 
 
 def offered_behind(given: Sequence[np.ndarray], left: Sequence[np.ndarray] | None) -> list[np.ndarray]:

@@ -87,7 +87,12 @@ class UnitNode:
         return replace(self, flush=Flush(always=False, due=due))
 
     def times(self, arrivals: Sequence[np.ndarray], left: Sequence[np.ndarray] | None = None) -> Times:
-        run = _Run(self.shapes, arrivals[0], left=None if left is None else left[0])
+        run = _Run(self.shapes, arrivals[0])
+        if left is not None:
+            # Where each beat has left by the time that a whole queue of outputs behind it begins, no beat waits.
+            ahead = Timetable(self.shapes).fifo_depth
+            if (left[0][: 1 - ahead] > run.issued[ahead - 1 :]).any():
+                run = _Run(self.shapes, arrivals[0], left=left[0])
         given = [run.issued + Timetable(self.shapes).latency]
         return Times(taken=[run.taken], given=offered_behind(given, left))
 
@@ -141,7 +146,7 @@ class _Run:
         self._credit: np.ndarray | None = None
         if left is not None:
             self._credit = np.concatenate([np.full(Timetable(shapes).fifo_depth, EVER), left + CREDIT])
-        self._complete, self._completes_last = 0, False
+        self._complete, self._completes_last, self._last_output = 0, False, EVER
         frames = len(self._arrivals) // c.height
         for frame in range(frames):
             for q in range(c.out_height):
@@ -228,21 +233,35 @@ class _Run:
         beats = g.channel_beats
         tags = np.concatenate([self._pending, starts_output])
         current, self._pending = np.split(tags, [len(starts_output)])
-        if self._credit is not None:
-            return self._push_with_credit(available, current, self._credit)
         reuse = np.where(current, (g.output_beats - 1) * beats, 0)
         before = np.concatenate([[0], np.cumsum(beats + reuse)[:-1]])
         order = (before[:, None] + np.arange(beats)).reshape(-1)
         earliest = np.maximum(available.reshape(-1) - order, self._end)
         issued = (np.maximum.accumulate(earliest) + order).reshape(-1, beats)
-        pushed = issued[:, -1] + 1
-        self._end = int(pushed[-1] + reuse[-1])
         if g.config.depthwise:
-            self._issued.append(issued[current].reshape(-1))
+            outputs = issued[current].reshape(-1)
         else:
             uses = np.arange(g.output_beats) * beats
-            self._issued.append((issued[current, -1][:, None] + uses).reshape(-1))
+            outputs = (issued[current, -1][:, None] + uses).reshape(-1)
+        if self._credit is not None and not self._finds_credit(outputs, self._credit):
+            return self._push_with_credit(available, current, self._credit)
+        pushed = issued[:, -1] + 1
+        self._end = int(pushed[-1] + reuse[-1])
+        self._complete_outputs(outputs, bool(current[-1]))
         return pushed
+
+    def _finds_credit(self, outputs: np.ndarray, credit: np.ndarray) -> bool:
+        """Whether no beat waits where output beats are completed at these times: each finds room a queue behind."""
+        times = np.concatenate([[self._last_output], outputs])
+        return bool((credit[self._complete : self._complete + len(times)] - CREDIT <= times).all())
+
+    def _complete_outputs(self, outputs: np.ndarray, last: bool) -> None:
+        """Note when output beats are complete, and whether the last one is with the last beat of all so far."""
+        self._issued.append(outputs)
+        self._complete += len(outputs)
+        self._completes_last = last
+        if len(outputs):
+            self._last_output = int(outputs[-1])
 
     def _push_with_credit(self, available: np.ndarray, current: np.ndarray, credit: np.ndarray) -> np.ndarray:
         """The same, beat by beat, where beats wait for room in the output queue."""
@@ -266,7 +285,5 @@ class _Run:
                 break
             bound[late] = credit[complete[late]]
         self._end = int(issued[-1]) + 1
-        self._complete += int(completes.sum())
-        self._completes_last = bool(completes[-1])
-        self._issued.append(issued[completes])
+        self._complete_outputs(issued[completes], bool(completes[-1]))
         return issued[np.cumsum(uses * beats) - (uses - 1) * beats - 1] + 1
