@@ -7,6 +7,8 @@ from amaranth.lib import stream
 
 #: Cycles from taking a beat to offering it, where nothing waits.
 LATENCY = 1
+#: Beats that it holds.
+BEATS = 2
 
 
 class SkidBuffer:

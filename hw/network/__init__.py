@@ -14,6 +14,7 @@ Each module imports only from those above it:
 `linear_layer`  a linear map as a layer, which a unit computes
 `lower`         each step becomes nodes
 `schedule`      when every beat moves at full rate, and how deep FIFOs are
+`backpressure`  when beats move where FIFOs are full, and the least depths that make no output beat late
 `plan`          all that follows from a config
 `top`           the gateware: nodes, and the edges between them
 ==============  ==========================================================

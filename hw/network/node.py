@@ -11,6 +11,9 @@ from amaranth.lib import wiring
 
 from hw.network.beat import Beat
 
+#: A cycle before all others.
+EVER = -(1 << 60)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Times:
@@ -47,12 +50,26 @@ class Node(Protocol):
     def component(self) -> wiring.Component:
         """The gateware, with streams ``i_0``, ``i_1``, ... and ``o_0``, ``o_1``, ... in the domain ``sync``."""
 
-    def times(self, arrivals: Sequence[np.ndarray]) -> Times:
-        """When beats move, where every output beat is taken in the cycle in which it is offered.
+    def times(self, arrivals: Sequence[np.ndarray], left: Sequence[np.ndarray] | None = None) -> Times:
+        """When beats move.
 
         Args:
             arrivals: for each input, int64, the cycle from which each beat is offered once those before it are taken.
+            left: for each output, int64, a cycle before which each beat does not leave, though it may be offered. By
+                default each leaves in the cycle in which it is offered.
         """
+
+
+def behind(left: np.ndarray, places: int) -> np.ndarray:
+    """int64 ``[len(left)]``: from when each beat finds one of ``places``, which a beat frees a cycle after it left."""
+    return np.concatenate([np.full(places, EVER, np.int64), left + 1])[: len(left)]
+
+
+def offered_behind(given: Sequence[np.ndarray], left: Sequence[np.ndarray] | None) -> list[np.ndarray]:
+    """When beats are offered that could be at ``given``: each once the one before it has left."""
+    if left is None:
+        return list(given)
+    return [np.maximum(own, behind(gone, 1)) for own, gone in zip(given, left, strict=True)]
 
 
 def one_a_cycle(earliest: np.ndarray) -> np.ndarray:

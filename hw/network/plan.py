@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from hw.network.backpressure import least_fifos
 from hw.network.config import NetworkConfig
 from hw.network.graph import Graph
 from hw.network.ideal import ideal_cycles
@@ -46,7 +47,8 @@ class NetworkPlan:
 
     @cached_property
     def schedule(self) -> NetworkSchedule:
-        return find_schedule(self.graph, interval_of(self.graph, self.ideal_frame_cycles), self.config.target)
+        target = self.config.target
+        return least_fifos(find_schedule(self.graph, interval_of(self.graph, self.ideal_frame_cycles), target), target)
 
     @property
     def timing(self) -> dict[str, Any]:

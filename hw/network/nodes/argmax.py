@@ -18,10 +18,10 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.blocks import outlet
-from hw.blocks.outlet import Outlet
+from hw.blocks.outlet import Outlet, queue_depth
 from hw.blocks.pipeline import Counter, delay, exceeds, index_shape
 from hw.network.beat import Beat
-from hw.network.node import Times, one_a_cycle
+from hw.network.node import Times, behind, offered_behind, one_a_cycle
 
 #: Cycles of a comparison and of the choice behind it.
 COMPARISON = 2
@@ -76,10 +76,13 @@ class Argmax:
     def component(self) -> wiring.Component:
         return _Argmax(self)
 
-    def times(self, arrivals: Sequence[np.ndarray]) -> Times:
+    def times(self, arrivals: Sequence[np.ndarray], left: Sequence[np.ndarray] | None = None) -> Times:
         [arrival], [beats] = arrivals, self.frame_inputs
+        if left is not None:
+            free = behind(left[0], queue_depth(self.pipeline, beats))
+            arrival = np.maximum(arrival, np.repeat(free, beats))
         taken = one_a_cycle(arrival)
-        return Times(taken=[taken], given=[taken[beats - 1 :: beats] + self.latency])
+        return Times(taken=[taken], given=offered_behind([taken[beats - 1 :: beats] + self.latency], left))
 
 
 class _Argmax(wiring.Component):

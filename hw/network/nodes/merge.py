@@ -17,7 +17,7 @@ from hw.blocks import skid_buffer
 from hw.blocks.pipeline import index_shape, pick, wrap_increment
 from hw.blocks.skid_buffer import SkidBuffer
 from hw.network.beat import Beat
-from hw.network.node import Times, one_a_cycle
+from hw.network.node import Times, behind, offered_behind, one_a_cycle
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,17 +61,21 @@ class Merge:
     def component(self) -> wiring.Component:
         return _Component(self)
 
-    def times(self, arrivals: Sequence[np.ndarray]) -> Times:
+    def times(self, arrivals: Sequence[np.ndarray], left: Sequence[np.ndarray] | None = None) -> Times:
         sources = np.repeat(*np.array(self.runs).T)
         ports = range(len(self.inputs))
         periods = len(arrivals[0]) // np.count_nonzero(sources == 0)
         merged = np.empty((periods, len(sources)), np.int64)
         for port in ports:
             merged[:, sources == port] = arrivals[port].reshape(periods, -1)
-        taken = one_a_cycle(merged.ravel())
+        earliest = merged.ravel()
+        if left is not None:
+            earliest = np.maximum(earliest, behind(left[0], skid_buffer.BEATS))
+        taken = one_a_cycle(earliest)
         by_period = taken.reshape(periods, -1)
         return Times(
-            taken=[by_period[:, sources == port].ravel() for port in ports], given=[taken + skid_buffer.LATENCY]
+            taken=[by_period[:, sources == port].ravel() for port in ports],
+            given=offered_behind([taken + skid_buffer.LATENCY], left),
         )
 
 

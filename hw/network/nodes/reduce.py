@@ -26,10 +26,10 @@ from amaranth.lib.wiring import In, Out
 from golden.contract.ranges import Range
 from hw.blocks import memory
 from hw.blocks.memory import random_access
-from hw.blocks.outlet import LATENCY, Outlet
+from hw.blocks.outlet import LATENCY, Outlet, queue_depth
 from hw.blocks.pipeline import Counter, delay, exceeds
 from hw.network.beat import Beat
-from hw.network.node import Times, one_a_cycle
+from hw.network.node import EVER, Times, offered_behind, one_a_cycle
 from hw.targets.families import Target
 
 
@@ -152,13 +152,30 @@ class Reduce:
     def component(self) -> wiring.Component:
         return _Component(self)
 
-    def times(self, arrivals: Sequence[np.ndarray]) -> Times:
-        taken = one_a_cycle(arrivals[0])
+    def times(self, arrivals: Sequence[np.ndarray], left: Sequence[np.ndarray] | None = None) -> Times:
+        earliest, frames = arrivals[0], len(arrivals[0]) // self.frame_inputs[0]
+        for output, gone in enumerate(left or ()):
+            # Results that have been started by the beats before each.
+            before = np.cumsum(np.tile(self._starts(output), frames)) - np.tile(self._starts(output), frames)
+            free = np.concatenate([np.full(queue_depth(self.reads + 1, 1), EVER), gone + 1])
+            earliest = np.maximum(earliest, free[before])
+        taken = one_a_cycle(earliest)
         by_item = taken.reshape(-1, self.items, self.item_beats)
         ends = np.arange(self.windows - self.extra) * self.stride - self.pad + self.kernel - 1
         first = by_item[:, np.minimum(ends, self.items - 1)] + self.latency
         last = by_item[:, -1] + self.latency
-        return Times(taken=[taken], given=[first.ravel(), *[last.ravel()] * self.extra])
+        given = [first.ravel(), *[last.ravel()] * self.extra]
+        return Times(taken=[taken], given=offered_behind(given, left))
+
+    def _starts(self, output: int) -> np.ndarray:
+        """For each input beat of a frame, whether a result of ``output`` comes of it."""
+        ends = np.zeros((self.items, self.item_beats), np.int64)
+        if output:
+            ends[-1] = 1
+        else:
+            places = np.arange(self.windows - self.extra) * self.stride - self.pad + self.kernel - 1
+            ends[np.minimum(places, self.items - 1)] = 1
+        return np.tile(ends.ravel(), self.repeats)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,10 +24,10 @@ from amaranth.lib.wiring import In, Out
 
 from hw.blocks import memory
 from hw.blocks.memory import random_access
-from hw.blocks.outlet import LATENCY, Outlet
+from hw.blocks.outlet import LATENCY, Outlet, queue_depth
 from hw.blocks.pipeline import Counter, delay, index_shape, wrap_increment
 from hw.network.beat import Beat
-from hw.network.node import Times, one_a_cycle
+from hw.network.node import EVER, Times, behind, offered_behind, one_a_cycle
 from hw.targets.families import Target
 
 #: Cycles from taking a beat to its first reading, at the earliest.
@@ -108,9 +108,10 @@ class Replay:
     def component(self) -> wiring.Component:
         return _Component(self)
 
-    def times(self, arrivals: Sequence[np.ndarray]) -> Times:
-        taken, read, _ = self._run(arrivals[0], self.depth)
-        return Times(taken=[taken], given=[read + self.reads + LATENCY])
+    def times(self, arrivals: Sequence[np.ndarray], left: Sequence[np.ndarray] | None = None) -> Times:
+        free = None if left is None else behind(left[0], queue_depth(self.reads, 1))
+        taken, read, _ = self._run(arrivals[0], self.depth, free)
+        return Times(taken=[taken], given=offered_behind([read + self.reads + LATENCY], left))
 
     def least_depth(self, arrivals: Sequence[np.ndarray]) -> int:
         """The fewest places with which no beat waits that comes in these cycles, and rows can be given."""
@@ -118,8 +119,12 @@ class Replay:
         free_by_then = np.searchsorted(freed, taken - FREED_TO_TAKEN, side="right")
         return max(self.least_places, int((np.arange(len(taken)) + 1 - free_by_then).max()))
 
-    def _run(self, arrivals: np.ndarray, depth: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _run(
+        self, arrivals: np.ndarray, depth: int, free: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """When beats are taken, when each reading of one is, and when the last of each is, with ``depth`` places.
+
+        No reading is before its ``free``.
 
         A beat's place was that of a row before, as there is room for a row. So rows are looked at in turn.
         """
@@ -141,10 +146,12 @@ class Replay:
             taken[here] = one_a_cycle(earliest)
             ready = np.where(is_first, taken[here][read_beat.ravel()] + TAKEN_TO_READ, taken[here.start])
             ready[0] = max(ready[0], free_read)
-            read[number, 0] = one_a_cycle(ready)
-            read[number, 1:] = (
-                read[number, 0, -1] + 1 + np.arange((factor - 1) * row * factor).reshape(factor - 1, row * factor)
-            )
+            # Behind the first pass nothing is waited for but the sink.
+            passes = np.full((factor, row * factor), EVER, np.int64)
+            passes[0] = ready
+            if free is not None:
+                passes = np.maximum(passes, free.reshape(len(read), *passes.shape)[number])
+            read[number] = one_a_cycle(passes.ravel()).reshape(passes.shape)
             freed[here] = read[number, -1][is_last]
             free_taken, free_read = taken[here.stop - 1] + 1, read[number, -1, -1] + 1
         return taken, read.ravel(), freed

@@ -18,11 +18,11 @@ from amaranth.lib.wiring import In, Out
 
 from golden.contract.ranges import Range
 from hw.blocks import outlet, rounding, weighted_sum
-from hw.blocks.outlet import Outlet
+from hw.blocks.outlet import Outlet, queue_depth
 from hw.blocks.rounding import rounded
 from hw.blocks.weighted_sum import Weighted
 from hw.network.beat import Beat
-from hw.network.node import Times, one_a_cycle
+from hw.network.node import Times, behind, offered_behind, one_a_cycle
 from hw.plan.shapes import shape_of
 from hw.targets.families import Target
 
@@ -94,9 +94,12 @@ class Rescale:
     def component(self) -> wiring.Component:
         return _Rescale(self)
 
-    def times(self, arrivals: Sequence[np.ndarray]) -> Times:
-        taken = one_a_cycle(np.maximum.reduce(arrivals))
-        return Times(taken=[taken] * len(arrivals), given=[taken + self.latency])
+    def times(self, arrivals: Sequence[np.ndarray], left: Sequence[np.ndarray] | None = None) -> Times:
+        earliest = np.maximum.reduce(arrivals)
+        if left is not None:
+            earliest = np.maximum(earliest, behind(left[0], queue_depth(self.pipeline, 1)))
+        taken = one_a_cycle(earliest)
+        return Times(taken=[taken] * len(arrivals), given=offered_behind([taken + self.latency], left))
 
 
 class _Rescale(wiring.Component):

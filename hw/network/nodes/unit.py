@@ -10,7 +10,7 @@ import numpy as np
 
 from golden.contract.streams import Payload
 from hw.network.beat import Beat
-from hw.network.node import Times, one_a_cycle
+from hw.network.node import EVER, Times, offered_behind, one_a_cycle
 from hw.plan.config import UnitConfig
 from hw.plan.dsp_count import dsp_counts
 from hw.plan.flush import Flush
@@ -85,13 +85,23 @@ class UnitNode:
         due = run.due[-1] if run.waited else ()
         return replace(self, flush=Flush(always=False, due=due))
 
-    def times(self, arrivals: Sequence[np.ndarray]) -> Times:
+    def times(self, arrivals: Sequence[np.ndarray], left: Sequence[np.ndarray] | None = None) -> Times:
         run = _Run(self.shapes, arrivals[0])
-        return Times(taken=[run.taken], given=[run.issued + Timetable(self.shapes).latency])
+        if left is not None:
+            # Where each beat has left by the time that a whole queue of outputs behind it begins, no beat waits.
+            ahead = Timetable(self.shapes).fifo_depth
+            if (left[0][: 1 - ahead] > run.issued[ahead - 1 :]).any():
+                run = _Run(self.shapes, arrivals[0], left=left[0])
+        given = [run.issued + Timetable(self.shapes).latency]
+        return Times(taken=[run.taken], given=offered_behind(given, left))
 
 
 def _beat(payload: Payload) -> Beat:
     return Beat(lanes=payload.lanes, bits=payload.bits, signed=payload.signed)
+
+
+#: Cycles from leaving of a beat to the first beat that finds credit for it: one of the queue, two of the count.
+CREDIT = 2
 
 
 class _Run:
@@ -106,7 +116,9 @@ class _Run:
         waited: whether such a group was waited for.
     """
 
-    def __init__(self, shapes: Shapes, arrivals: np.ndarray, *, endless: bool = False) -> None:
+    def __init__(
+        self, shapes: Shapes, arrivals: np.ndarray, *, endless: bool = False, left: np.ndarray | None = None
+    ) -> None:
         g, c = shapes.geometry, shapes.layer.config
         self._geometry, self._slots, self._endless = g, shapes.schedule.slots, endless
         self._always = shapes.schedule.flush_always
@@ -124,6 +136,12 @@ class _Run:
         self.waited = False
         issued: list[np.ndarray] = []
         self._issued = issued
+        # For each number of output beats that are complete, from when a further beat finds credit: an entry of the
+        # output queue is seen to be free `CREDIT` cycles after the beat before has left its register.
+        self._credit: np.ndarray | None = None
+        if left is not None:
+            self._credit = np.concatenate([np.full(Timetable(shapes).fifo_depth, EVER), left + CREDIT])
+        self._complete, self._completes_last, self._last_output = 0, False, EVER
         frames = len(self._arrivals) // c.height
         self._early_done = self._read_early(0, 0, 0, np.zeros(0, int)) if self._early else 0
         for frame in range(frames):
@@ -188,6 +206,7 @@ class _Run:
         number = 0
         while self._pending.any():
             begins = max(self._end, last_needed + self._due[number]) if self._due else self._end
+            begins = max(begins, self._credit_behind(begins))
             if following is not None and not self._always:
                 if self._endless:
                     self._expect(following, last_needed)
@@ -212,6 +231,15 @@ class _Run:
             end = max(end, comes) + g.channel_beats + int(completes) * (g.output_beats - 1) * g.channel_beats
         self.due.append(tuple(due))
 
+    def _credit_behind(self, begins: int) -> int:
+        """From when the beat that comes next, in cycle ``begins`` at the earliest, finds credit."""
+        if self._credit is None:
+            return begins
+        # An output beat that was completed in the cycle before does not count yet.
+        early = int(self._complete > 0 and begins == self._end and self._completes_last)
+        found = int(self._credit[self._complete - early])
+        return found if found <= begins else max(begins + early, int(self._credit[self._complete]))
+
     def _push(self, available: np.ndarray, starts_output: np.ndarray) -> np.ndarray:
         """Issue groups, each of which completes the output that waits longest. Returns when each beat pushes."""
         g = self._geometry
@@ -223,11 +251,51 @@ class _Run:
         order = (before[:, None] + np.arange(beats)).reshape(-1)
         earliest = np.maximum(available.reshape(-1) - order, self._end)
         issued = (np.maximum.accumulate(earliest) + order).reshape(-1, beats)
-        pushed = issued[:, -1] + 1
-        self._end = int(pushed[-1] + reuse[-1])
         if g.config.depthwise:
-            self._issued.append(issued[current].reshape(-1))
+            outputs = issued[current].reshape(-1)
         else:
             uses = np.arange(g.output_beats) * beats
-            self._issued.append((issued[current, -1][:, None] + uses).reshape(-1))
+            outputs = (issued[current, -1][:, None] + uses).reshape(-1)
+        if self._credit is not None and not self._finds_credit(outputs, self._credit):
+            return self._push_with_credit(available, current, self._credit)
+        self._end = int(issued[-1, -1] + 1 + reuse[-1])
+        self._complete_outputs(outputs, bool(current[-1]))
         return issued
+
+    def _finds_credit(self, outputs: np.ndarray, credit: np.ndarray) -> bool:
+        """Whether no beat waits where output beats are completed at these times: each finds room a queue behind."""
+        times = np.concatenate([[self._last_output], outputs])
+        return bool((credit[self._complete : self._complete + len(times)] - CREDIT <= times).all())
+
+    def _complete_outputs(self, outputs: np.ndarray, last: bool) -> None:
+        """Note when output beats are complete, and whether the last one is with the last beat of all so far."""
+        self._issued.append(outputs)
+        self._complete += len(outputs)
+        self._completes_last = last
+        if len(outputs):
+            self._last_output = int(outputs[-1])
+
+    def _push_with_credit(self, available: np.ndarray, current: np.ndarray, credit: np.ndarray) -> np.ndarray:
+        """The same, beat by beat, where beats wait for room in the output queue."""
+        g = self._geometry
+        beats = g.channel_beats
+        uses = np.where(current, g.output_beats, 1)
+        group = np.repeat(np.arange(len(current)), uses * beats)
+        number = np.arange(len(group)) - np.repeat(np.cumsum(uses * beats) - uses * beats, uses * beats)
+        earliest = np.where(number < beats, available[group, np.minimum(number, beats - 1)], EVER)
+        completes = current[group] & (True if g.config.depthwise else number % beats == beats - 1)
+        complete = self._complete + np.cumsum(completes) - completes
+        follows = np.concatenate([[self._completes_last], completes[:-1]])
+        # Right behind a beat that completes an output beat, that one does not count yet.
+        bound = np.maximum(earliest, credit[complete - follows])
+        bound[0] = max(bound[0], self._end)
+        while True:
+            issued = one_a_cycle(bound)
+            before = np.concatenate([[self._end - 1], issued[:-1]])
+            late = follows & (issued > before + 1) & (issued < credit[complete])
+            if not late.any():
+                break
+            bound[late] = credit[complete[late]]
+        self._end = int(issued[-1]) + 1
+        self._complete_outputs(issued[completes], bool(completes[-1]))
+        return issued[(np.cumsum(uses * beats) - uses * beats)[:, None] + np.arange(beats)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hw.network import schedule
+from hw.network import backpressure, schedule
 from hw.network.plan import NetworkPlan
 from sim.cases.graphs import GRAPHS, graph_case
 from sim.cases.network import random_network_case
@@ -15,7 +15,8 @@ from tests.support.tiers import seeds
 def check_long_runs(plan: NetworkPlan, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run of many more frames changes nothing."""
     short = plan.schedule
-    monkeypatch.setattr(schedule, "FEWEST", 48)
+    for module in schedule, backpressure:
+        monkeypatch.setattr(module, "FEWEST", 48)
     long = NetworkPlan(plan.config).schedule
     assert [edge.depth for edge in long.edges] == [edge.depth for edge in short.edges]
     assert (long.interval, long.latency, long.first_intervals) == (short.interval, short.latency, short.first_intervals)
