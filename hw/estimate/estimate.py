@@ -330,6 +330,8 @@ def _top(shapes: Shapes, cells: Cells, times: Timetable) -> Area:
         operands = shapes.lane_taps.size + (shapes.lane_weights.size if shapes.weight_depth > 1 else 0)
         if shapes.stores_multipliers and (shapes.constant_depth > 1 or shapes.takes_turns):
             operands += shapes.multiplier.width * shapes.plan.outputs
+        if shapes.takes_turns:
+            operands += 2  # whether a sum is complete, and whether a digit follows
         if shapes.heads is not None:
             operands += shapes.sims.size
         elif shapes.geometry.attn_taps:

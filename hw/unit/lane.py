@@ -89,6 +89,8 @@ class Lane(wiring.Component):
         m.d.comb += macs.i_taps.eq(delay(m, self.taps, self._operands))
         m.d.comb += macs.i_weights.eq(delay(m, self.weights, self._operands))
         multiplier = delay(m, self.multiplier, self._operands) if "multiplier" in self.signature.members else None
+        # Many registers are reset where no digit follows. What is wanted there is the opposite, right from a register.
+        turns = {name: ~delay(m, ~getattr(self, name), self._operands) for name in self._turns}
         stages = zip(self._attention_combine, self._channel_accumulate, self._requantise, strict=True)
         for index, (combine, accumulate, requantise) in enumerate(stages):
             suffix = f"_{index}" if index else ""
@@ -106,8 +108,8 @@ class Lane(wiring.Component):
             m.d.comb += requantise.i_acc.eq(accumulate.o_acc)
             if multiplier is not None:
                 m.d.comb += requantise.i_multiplier.eq(multiplier[index])
-            for name in self._turns:
-                m.d.comb += getattr(requantise, f"i_{name}").eq(getattr(self, name))
+            for name, value in turns.items():
+                m.d.comb += getattr(requantise, f"i_{name}").eq(value)
             m.d.comb += self.y[index].eq(requantise.o_y)
             for setting in self._settings.ports:
                 stage = combine if setting is self._settings.attn_shift else requantise

@@ -64,7 +64,7 @@ class LaneTimetable:
     @cached_property
     def goes_on(self) -> int:
         """When it is wanted whether a second digit follows (where products take turns)."""
-        return self.complete + requantise.goes_on_latency(self.shapes)
+        return self.complete + requantise.goes_on_latency(self.shapes) - self.operands
 
     def setting(self, setting: Setting) -> int:
         """When a setting that comes at run time is wanted."""

@@ -190,7 +190,7 @@ class Unit:
             shared["i_valid"] = delay(m, sequencer.o_valid, times.at_bias)
             shared["i_first"] = delay(m, sequencer.o_first, times.at_bias)
         if self.digit_walk is not None:
-            shared["i_complete"] = delay(m, sequencer.o_last, times.at_lane + times.lane.complete)
+            shared["i_complete"] = delay(m, sequencer.o_last, times.at_lane + times.lane.complete - times.lane.operands)
             late = times.at_lane + times.lane.goes_on - (times.at_multiplier - self.word_latency)
             shared["i_goes_on"] = delay(m, self.digit_walk.o_goes_on, late)
         taps = delay(m, self.window.o_taps, times.sims_wait)
