@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from reprlib import repr as brief
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from golden.contract.fields import parse_object
 from golden.contract.folding import DEFAULT_LANES, Folding
@@ -29,9 +29,10 @@ from hw.estimate.choose_network_folding import cheapest_within
 from hw.estimate.layer_space import LayerSpace
 from hw.estimate.network_space import NetworkSpace
 from hw.estimate.wish import LEAST, Wish
-from hw.network.config import NetworkConfig
+from hw.network.config import NetworkConfig, multiplying
 from hw.network.folding import check_foldings, up_to_lanes
 from hw.plan.config import DEFAULT_NAME, UnitConfig, check_name
+from hw.plan.made_of import MATERIALS, USUAL, MadeOf
 from hw.plan.reload import Reload
 from hw.targets.devices import CLOCK_MHZ, DEVICES, Device, find_device
 from hw.targets.families import ECP5, GENERIC, TARGETS, Target, find_target
@@ -76,6 +77,9 @@ def add_unit_options(parser: argparse.ArgumentParser, *, target: str, reloadable
         help=f"of the top module; other modules and all files begin with it (default: {DEFAULT_NAME})",
     )
     add("--inline", action="store_true", help="all words in the Verilog, no memory files beside it")
+    for name, what in (("products", "products with weights"), ("requantise", "products of sums and multipliers")):
+        of = "DSPs or adders (default: dsp, in a network adders where they take turns)" if name == "requantise" else ""
+        add(f"--{name}", choices=MATERIALS, help=f"what {what} are made of: {of or 'DSPs or adders (default: dsp)'}")
     parser.set_defaults(default_target=target, reloadable=False)
     _add_network_options(parser)
     _add_device_options(parser)
@@ -119,6 +123,7 @@ def _unit_config(args: argparse.Namespace, layer: Layer, target: Target) -> Unit
         target=target,
         pack=args.pack == "auto",
         reload=_reload(args, layer.config),
+        made_of=_made_of(args),
         name=args.name,
     )
 
@@ -139,12 +144,13 @@ def _network_config(args: argparse.Namespace, network: IntegerNetwork, target: T
         foldings=up_to_lanes(network, args.lanes or DEFAULT_LANES),
         target=target,
         pack=args.pack == "auto",
+        made_of=dict.fromkeys(multiplying(network), _made_of(args)),
         name=args.name,
     )
     if args.cycles is not None:
         return replace(base, foldings=cheapest_within(base, args.cycles))
     if args.folding is not None:
-        return replace(base, foldings=_read_foldings(args.folding, network))
+        return _with_foldings(base, args.folding)
     return base
 
 
@@ -179,35 +185,53 @@ def _wish(args: argparse.Namespace) -> Wish | None:
     return Wish(device=device, fps=args.fps, clock_mhz=args.mhz, fill=1 if args.fill is None else args.fill)
 
 
+def _made_of(args: argparse.Namespace) -> MadeOf:
+    return MadeOf(products=args.products, requantise=args.requantise)
+
+
 def folding_text(config: NetworkConfig) -> str:
     """What ``--folding`` reads."""
-    fields = {name: {"simd": f.simd, "pe": f.pe} for name, f in config.foldings.items()}
+    fields = {
+        name: {"simd": f.simd, "pe": f.pe, **config.made_of.get(name, USUAL).asked}
+        for name, f in config.foldings.items()
+    }
     return json.dumps(fields, indent=2) + "\n"
 
 
-def _read_foldings(path: Path, network: IntegerNetwork) -> dict[str, Folding]:
-    """The foldings in a file. Raises `UserError`, naming file and step, for any that the network cannot have."""
+def _with_foldings(base: NetworkConfig, path: Path) -> NetworkConfig:
+    """``base`` with the foldings in a file, and with what the file says that multiplications are made of.
+
+    Raises `UserError`, naming file and step, for any that the network cannot have.
+    """
     try:
         text = path.read_text()
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"folding file {path}: {error}") from None
     try:
         found = {name: _folding_of(name, fields) for name, fields in parse_object(text).items()}
-        check_foldings(network, found)
+        check_foldings(base.network, {name: folding for name, (folding, _) in found.items()})
+        made_of = {name: own for name, (_, own) in found.items() if own}
+        merged = {name: replace(base.made_of.get(name, USUAL), **own) for name, own in made_of.items()}
+        return replace(
+            base, foldings={name: folding for name, (folding, _) in found.items()}, made_of={**base.made_of, **merged}
+        )
     except UserError as error:
         raise UserError(f"folding file {path}: {error}") from None
-    return found
 
 
-def _folding_of(step: str, fields: object) -> Folding:
+def _folding_of(step: str, fields: object) -> tuple[Folding, dict[str, Any]]:
+    """A step's folding, and what of its multiplications the file says."""
+    lanes, materials = {"simd", "pe"}, {"products", "requantise"}
     if (
         not isinstance(fields, dict)
-        or set(fields) != {"simd", "pe"}
-        or not all(type(value) is int and value >= 1 for value in fields.values())
+        or not lanes <= set(fields) <= lanes | materials
+        or not all(type(fields[name]) is int and fields[name] >= 1 for name in lanes)
+        or not all(fields[name] in MATERIALS for name in materials & set(fields))
     ):
         allowed = 'allowed is {"simd": S, "pe": P} of integers from 1 on'
-        raise UserError(f"step {step!r}: {brief(fields)} is not a folding, {allowed}")
-    return Folding(**fields)
+        also = f'and "products" and "requantise" of {" or ".join(MATERIALS)}'
+        raise UserError(f"step {step!r}: {brief(fields)} is not a folding, {allowed}, {also}")
+    return Folding(simd=fields["simd"], pe=fields["pe"]), {name: fields[name] for name in materials & set(fields)}
 
 
 def _add_network_options(parser: argparse.ArgumentParser) -> None:

@@ -224,6 +224,7 @@ def _keep(case: Config, frames: np.ndarray, folder: Path) -> str:
         model = folder / "layer.npz"
         write_layer(model, case.layer)
         options = f"--simd {case.folding.simd} --pe {case.folding.pe}"
+        options += "".join(f" --{name} {material}" for name, material in case.made_of.asked.items())
     else:
         model, foldings = folder / "network.npz", folder / "folding.json"
         write_network(model, case.network)

@@ -2,18 +2,19 @@
 
 Each module imports only from those above it:
 
-=============  =======================================================
-`latency`      cycles that blocks take, without making them
-`pipeline`     delays, adder trees, counters, choices
-`queue`        a FIFO of a few entries
-`outlet`       the queue at the end of a pipeline that never waits
-`skid_buffer`  two beats in front of a stream
-`memory`       read-only and written memories
-`memory_file`  read-only memories whose words are in files
-`multiply`     products on any target, and cascades of them
-`dot_product`  sums of products
-`packed`       two numbers in one word
-`shifter`      multiplication by a power of two that comes at run time
-`rounding`     division by a power of two, rounded and saturated
-=============  =======================================================
+==============  =======================================================
+`latency`       cycles that blocks take, without making them
+`pipeline`      delays, adder trees, counters, choices
+`queue`         a FIFO of a few entries
+`outlet`        the queue at the end of a pipeline that never waits
+`skid_buffer`   two beats in front of a stream
+`memory`        read-only and written memories
+`memory_file`   read-only memories whose words are in files
+`multiply`      products on any target, and cascades of them
+`dot_product`   sums of products
+`packed`        two numbers in one word
+`weighted_sum`  sums of constant weights, without a multiplier
+`shifter`       multiplication by a power of two that comes at run time
+`rounding`      division by a power of two, rounded and saturated
+==============  =======================================================
 """

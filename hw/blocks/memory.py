@@ -62,15 +62,26 @@ def dp16kd_layout(depth: int, width: int, *, read_only: bool) -> Block:
     return Block(banks=-(-depth // deepest), columns=-(-width // bits), bits=bits, ports=ports)
 
 
-def read_only(m: Module, target: Target, image: Sequence[int], width: int, address: Value, *, name: str) -> Value:
+def read_only(
+    m: Module,
+    target: Target,
+    image: Sequence[int],
+    width: int,
+    address: Value,
+    *,
+    name: str,
+    where: str | None = None,
+) -> Value:
     """The word of ``image`` at ``address``, `LATENCY` cycles later.
 
-    ``image`` has at least two words, unsigned and of ``width`` bits each.
+    ``image`` has at least two words, unsigned and of ``width`` bits each. ``where`` is what they are kept in, ``lut``
+    or ``block``; by default `kind` says that.
     """
     depth = len(image)
-    if target.block_memory is None or kind(target, depth, read_only=True) == "lut":
+    where = where or kind(target, depth, read_only=True)
+    if target.block_memory is None or where == "lut":
         store = memory.Memory(
-            shape=unsigned(width), depth=depth, init=image, attrs=style(target, depth, read_only=True)
+            shape=unsigned(width), depth=depth, init=image, attrs=style(target, depth, read_only=True, where=where)
         )
         m.submodules[name] = store
         read = store.read_port()
@@ -139,11 +150,18 @@ def lut_style(target: Target) -> dict[str, str]:
     return {} if target.dsp is None else {"ram_style": "distributed"}
 
 
-def style(target: Target, depth: int, *, read_only: bool) -> dict[str, str]:
-    """The attribute that tells synthesis where a memory belongs; none where it is left to choose."""
-    where = kind(target, depth, read_only=read_only)
-    if target.dsp is None or (read_only and where == "lut"):
-        return {}  # constants in LUTs are logic, which needs no telling
+def style(target: Target, depth: int, *, read_only: bool, where: str | None = None) -> dict[str, str]:
+    """The attribute that tells synthesis where a memory belongs; none where it is left to choose.
+
+    Args:
+        where: what the memory is kept in, where `kind` does not say it.
+    """
+    where = where or kind(target, depth, read_only=read_only)
+    if target.dsp is None:
+        return {}
+    if read_only and where == "lut":
+        # Constants in LUTs are logic. Where they are few, that needs no telling.
+        return {} if kind(target, depth, read_only=True) == "lut" else {"rom_style": "logic"}
     return {"rom_style" if read_only else "ram_style": "block" if where == "block" else "distributed"}
 
 

@@ -87,7 +87,9 @@ class MemoryFiles:
         """All modules that read files."""
         return "".join(self._modules.values())
 
-    def add(self, words: np.ndarray, width: int, *, target: Target, store: str, module: str) -> str:
+    def add(
+        self, words: np.ndarray, width: int, *, target: Target, store: str, module: str, where: str | None = None
+    ) -> str:
         """Keep the words of one memory in a file.
 
         Args:
@@ -95,6 +97,7 @@ class MemoryFiles:
             width: bits of a word.
             store: name of the store that the memory is a part of.
             module: name of the memory's instance in the store.
+            where: what the memory is kept in, where `hw.blocks.memory.kind` does not say it.
 
         Returns:
             The name of the module that has the words. Its ports are ``clk``, ``i_address``, and ``o_word``, which
@@ -106,7 +109,8 @@ class MemoryFiles:
         # A word that is not what a memory without its file has. Where all words are 0, any will do.
         known = int(np.argmax(words.any(axis=1)))
         address_top = max(1, (depth - 1).bit_length()) - 1
-        attributes = "".join(f'(* {key} = "{value}" *) ' for key, value in style(target, depth, read_only=True).items())
+        told = style(target, depth, read_only=True, where=where)
+        attributes = "".join(f'(* {key} = "{value}" *) ' for key, value in told.items())
         registered = f"  reg [{address_top}:0] address = 0;\n" if target.fast else ""
         digits = -(-width // 4)
         self._contents[f"{self.folder.name}/{file}"] = text

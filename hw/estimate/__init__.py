@@ -3,7 +3,8 @@
 ========================  ==================================================================================
 `inference`               which RAMs Yosys makes a memory of, where the choice is its own
 `cells`                   what adders, delays, memories and products take of an FPGA
-`shifters`                multiplications by a power of two that is a setting
+`shifters`                multiplications by a power of two that comes at run time
+`scales`                  products of sums and multipliers that take no multiplier
 `kind`                    what depends on whether the layer is built in
 `frozen`                  what only a frozen unit has
 `reloadable`              what only a reloadable unit has

@@ -16,7 +16,6 @@ from hw.network.folding import Sides, divisors, sides_of
 from hw.network.graph import Graph, Placed
 from hw.network.ideal import ideal_cycles
 from hw.network.lower import step_graph
-from hw.network.nodes.rescale import Rescale
 from hw.network.nodes.unit import UnitNode
 from hw.network.schedule import node_cycles
 from hw.plan.dsp_count import fewest_dsps
@@ -105,7 +104,7 @@ class Candidate:
     def fewest_dsps(self) -> int:
         """A bound on `dsps` that is quickly found."""
         units = (placed.node.config for placed in self.nodes if isinstance(placed.node, UnitNode))
-        return sum(map(fewest_dsps, units)) + self._rescaling_dsps
+        return sum(map(fewest_dsps, units))
 
     @property
     def can_be_built(self) -> bool:
@@ -117,16 +116,11 @@ class Candidate:
 
     @cached_property
     def dsps(self) -> int:
-        units = (placed.node.dsps for placed in self.nodes if isinstance(placed.node, UnitNode))
-        return sum(units) + self._rescaling_dsps
+        return sum(placed.node.dsps for placed in self.nodes if isinstance(placed.node, UnitNode))
 
     @cached_property
     def luts(self) -> int:
         return sum(node_area(placed.node, self.config.target).lut for placed in self.nodes)
-
-    @property
-    def _rescaling_dsps(self) -> int:
-        return sum(placed.node.dsps for placed in self.nodes if isinstance(placed.node, Rescale))
 
 
 def step_foldings(sides: Sides) -> Iterator[Folding]:

@@ -23,6 +23,7 @@ from hw.estimate.cells import Cells
 from hw.estimate.frozen import FrozenKind
 from hw.estimate.kind import Kind
 from hw.estimate.reloadable import ReloadableKind
+from hw.estimate.scales import scale_area, walk_area
 from hw.estimate.shifters import aligned_area, scaled_area
 from hw.estimate.similarity import chain_area, combine_area, group_macs_area, similarity_area
 from hw.plan.config import UnitConfig
@@ -283,6 +284,8 @@ def _channel_accumulate(shapes: Shapes, cells: Cells, kind: Kind) -> Area:
 def _requantise(shapes: Shapes, cells: Cells, kind: Kind) -> Area:
     if shapes.raw:
         return Area()
+    if shapes.scale is not None:
+        return scale_area(cells, shapes, shapes.scale).times(shapes.folding.pe) + walk_area(cells, shapes)
     acc, scaled = shape_of(shapes.ranges.accumulator), shape_of(shapes.ranges.scaled).width
     c, shift = shapes.layer.config, shapes.settings.out_shift
     area = cells.product(acc, shapes.multiplier, scaled, alike=kind.alike(shapes))
@@ -304,7 +307,7 @@ def _top(shapes: Shapes, cells: Cells, times: Timetable) -> Area:
     total = Area(lut=4, ff=4)
     if shapes.target.lane_registers:
         operands = shapes.lane_taps.size + (shapes.lane_weights.size if shapes.weight_depth > 1 else 0)
-        if shapes.constant_depth > 1 and not shapes.raw:
+        if shapes.stores_multipliers and (shapes.constant_depth > 1 or shapes.takes_turns):
             operands += shapes.multiplier.width * shapes.plan.outputs
         if shapes.heads is not None:
             operands += shapes.sims.size
@@ -316,11 +319,15 @@ def _top(shapes: Shapes, cells: Cells, times: Timetable) -> Area:
     elif shapes.geometry.attn_taps:
         total += cells.delay(element * shapes.folding.simd, lane.centre)
     constant = index_shape(shapes.constant_depth).width if shapes.constant_depth > 1 else 0
-    last_constant = lane.bias if shapes.raw else lane.multiplier
+    last_constant = lane.bias if shapes.takes_turns or not shapes.stores_multipliers else lane.multiplier
     beat = index_shape(shapes.geometry.channel_beats).width + index_shape(shapes.layer.config.out_width).width
     total += cells.delay(beat + index_shape(shapes.weight_depth).width, max(0, at_lane - 3))
     total += cells.delay(constant, max(0, at_lane + last_constant - 3))
     if shapes.beats_per_output > 1:
         total += cells.delay(2, at_lane + lane.bias)
+    if shapes.takes_turns:
+        # When a sum is complete, whether a digit follows, and when digits are read. The last has a reset.
+        total += cells.delay(1, at_lane + lane.complete) + cells.delay(1, lane.goes_on - lane.multiplier)
+        total += Area(ff=at_lane + lane.multiplier)
     # Valid bits have a reset, so they are never in a shift register.
     return total + Area(ff=times.latency) + cells.delay(1, times.latency)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from hw.blocks.memory import kind
 from hw.blocks.pipeline import index_shape
 from hw.estimate.cells import Cells
@@ -9,6 +11,9 @@ from hw.frozen.input_order import InputOrder
 from hw.plan.shapes import Shapes
 from hw.plan.weight_layout import bank_members
 from hw.targets.area import Area
+
+#: Words that muxes beside the LUTs choose among.
+_MUXED = 256
 
 
 class FrozenKind:
@@ -40,14 +45,12 @@ class FrozenKind:
                 total += bank.times(shapes.lanes) + Area(ff=address * 2)
             else:
                 total += sum((_words(cells, depth, b * shapes.lanes) for b in bits), Area()) + Area(ff=address * 3)
-        constants = shapes.constant_depth
-        if constants > 1:
-            for shape in (shapes.bias,) if shapes.raw else (shapes.bias, shapes.multiplier):
-                if kind(shapes.target, constants, read_only=True) == "block":
-                    total += _words(cells, constants, shape.width).times(shapes.folding.pe)
-                else:
-                    total += _words(cells, constants, shape.width * shapes.folding.pe)
-                total += Area(ff=index_shape(constants).width)
+        for depth, bits, in_block in _constants(shapes):
+            if in_block:
+                total += _words(cells, depth, bits, in_block=True).times(shapes.folding.pe)
+            else:
+                total += _words(cells, depth, bits * shapes.folding.pe, in_block=False)
+            total += Area(ff=index_shape(depth).width)
         return total
 
     def alike(self, shapes: Shapes) -> float:
@@ -61,13 +64,29 @@ class FrozenKind:
         return Area()
 
 
-def _words(cells: Cells, depth: int, bits: int) -> Area:
-    """A read-only memory of ``bits`` bits a word, with what is registered behind it."""
-    if kind(cells.target, depth, read_only=True) == "block":
-        in_block = cells.target.block_memory is not None
-        return cells.block(depth, bits, read_only=True) + Area(ff=0 if in_block else bits)
+def _constants(shapes: Shapes) -> Iterator[tuple[int, int, bool]]:
+    """Words, bits of a word, and whether it is in block RAM, of an output channel's biases and of its multipliers."""
+    constants = shapes.constant_depth
+    in_block = kind(shapes.target, constants, read_only=True) == "block"
+    if constants > 1:
+        yield constants, shapes.bias.width, in_block
+    depth = constants * (shapes.scale.digits if shapes.scale is not None and shapes.takes_turns else 1)
+    if shapes.stores_multipliers and depth > 1:
+        yield depth, shapes.multiplier.width, in_block
+
+
+def _words(cells: Cells, depth: int, bits: int, *, in_block: bool | None = None) -> Area:
+    """A read-only memory of ``bits`` bits a word, with what is registered behind it.
+
+    ``in_block`` says what it is kept in, where its depth does not.
+    """
+    if in_block or (in_block is None and kind(cells.target, depth, read_only=True) == "block"):
+        named = cells.target.block_memory is not None
+        return cells.block(depth, bits, read_only=True) + Area(ff=0 if named else bits)
     different = _different(depth, bits)
     luts = different * -(-depth // (64 if cells.six else 16)) if depth > 4 else different // 3
+    if depth > _MUXED:
+        luts = round(1.55 * luts)  # fitted: choices that muxes beside the LUTs do not make
     return Area(lut=luts, ff=2 * different)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +10,7 @@ from golden.contract.ranges import Range
 from hw.blocks import memory
 from hw.blocks.outlet import queue_depth
 from hw.blocks.rounding import LATENCY
+from hw.blocks.weighted_sum import Weighted, tables
 from hw.estimate.cells import Cells
 from hw.estimate.estimate import estimate
 from hw.estimate.streams import counter_area, outlet_area
@@ -34,32 +35,44 @@ def _unit(node: UnitNode, cells: Cells) -> Area:
 
 
 def _rescale(node: Rescale, cells: Cells) -> Area:
-    lane, ranges = Area(), [term.range for term in node.terms]
     # Bits that are zero in all products take nothing, and neither does the sign of what is never negative.
-    still = min((_trailing_zeros(term.multiplier) for term in node.terms), default=0)
-    for term in node.terms:
-        bits = _bits(term.range)
-        waits = node.products - term.latency(node.target)
-        if term.is_shift:
-            lane += cells.delay(term.beat.bits, waits)
-        else:
-            lane += cells.product(term.beat.shape, term.factor.shape(), bits) + cells.delay(bits, waits)
-    total = Range(sum(term.low for term in ranges), sum(term.high for term in ranges))
-    bits = _bits(total) - still
-    if len(ranges) > 1:
-        lane += Area(lut=cells.adder(2, bits), ff=bits)
-    shift, reached = node.shift - still, max(-total.low - 1, total.high) >> node.shift
+    still = min((_trailing_zeros(element.weight) for element in node.weighted), default=0)
+    bits = _bits(node.total) - still
+    lane = _weighted_sum(cells, node.weighted)
+    shift, reached = node.shift - still, max(-node.total.low - 1, node.total.high) >> node.shift
     if shift > 0 or reached > node.limits.high:
         rounded = cells.rounded(bits, max(0, shift), node.limits, node.output.bits)
         # Where nothing is rounded, there is no adder.
         lane += rounded if shift > 0 else replace(rounded, lut=node.output.bits)
     else:
         lane += cells.delay(bits, LATENCY + node.target.fast)
-    if total.low >= 0:
+    if node.total.low >= 0:
         lane += Area(ff=-3)  # flags of a sum that may be negative
     depth = queue_depth(node.pipeline, 1)
     control = outlet_area(cells, depth, node.output.size) + Area(lut=3, ff=node.pipeline)
     return lane.times(node.output.lanes) + control
+
+
+def _weighted_sum(cells: Cells, elements: Sequence[Weighted]) -> Area:
+    """`hw.blocks.weighted_sum`."""
+    in_tables = tables(cells.target, elements)
+    shifts = [element for element in elements if element.is_shift]
+    total = Area(ff=sum(element.shape.width for element in elements) if in_tables and cells.target.fast else 0)
+    addends = [(t.range, min(map(_trailing_zeros, map(abs, t.weights))), len(t.bits), True) for t in in_tables]
+    addends += [(e.range, _trailing_zeros(e.weight), e.shape.width, False) for e in shifts]
+    reached, fixed = Range(0, 0), 0
+    for number, (own, lowest, inputs, is_table) in enumerate(addends):
+        merged = cells.six and number > 0
+        if is_table and not merged:
+            # The lowest bit that changes is a bit of the digit itself.
+            total += Area(lut=max(0, _bits(own) - lowest - 1))
+        total += cells.delay(inputs, max(0, number - 1))
+        reached = Range(reached.low + own.low, reached.high + own.high)
+        fixed = lowest if not number else min(fixed, lowest)
+        if number or (is_table and len(addends) == 1):
+            # Bits below the addend's lowest pass, and need no carry.
+            total += Area(lut=cells.adder(2, _bits(reached) - lowest) if number else 0, ff=_bits(reached) - fixed)
+    return total
 
 
 def _reduce(node: Reduce, cells: Cells) -> Area:

@@ -1,4 +1,4 @@
-"""Estimates of multiplications by a power of two that is a setting. A setting that is built in costs nothing."""
+"""Estimates of multiplications by a power of two that comes at run time. A setting that is built in costs nothing."""
 
 from __future__ import annotations
 
@@ -17,7 +17,12 @@ def scaled_area(cells: Cells, setting: Setting, bits: int) -> Area:
 
 def aligned_area(cells: Cells, setting: Setting, bits: int) -> Area:
     """`hw.blocks.shifter.shift_left` of a number of ``bits`` bits, by up to the setting's span."""
-    total, choices, most = Area(), setting.span.bit_length(), bits + setting.span
+    return shifted_area(cells, setting.span, bits)
+
+
+def shifted_area(cells: Cells, span: int, bits: int) -> Area:
+    """`hw.blocks.shifter.shift_left` of a number of ``bits`` bits, by up to ``span``."""
+    total, choices, most = Area(), span.bit_length(), bits + span
     for place in range(0, choices, 2):
         own = min(2, choices - place)
         bits = min(most, bits + ((1 << own) - 1 << place))

@@ -25,7 +25,7 @@ def chain_area(shapes: Shapes, cells: Cells, chain: Chain) -> Area:
             total += Area(dsp=1)
             continue
         width = word.width + shapes.element.width
-        total += cells.product(word, shapes.element, width)
+        total += cells.product(word, shapes.element, width, in_fabric=shapes.products_in_fabric)
         widths.append(width)
     return total + cells.tree(widths, chain.total_bits, shapes.target.radix(len(widths)))
 

@@ -177,8 +177,9 @@ def _memories(unit: Unit) -> list[dict[str, Any]]:
     words, constants = (keeper.words(depth) for depth in (shapes.weight_depth, shapes.constant_depth))
     rows += [("weights", shapes.lanes, words, len(members) * shapes.weight.width) for members in bank_members(shapes)]
     rows.append(("biases", shapes.folding.pe, constants, shapes.bias.width))
-    if not shapes.raw:
-        rows.append(("multipliers", shapes.folding.pe, constants, shapes.multiplier.width))
+    if unit.multipliers is not None:
+        words = keeper.words(unit.multipliers.depth)
+        rows.append(("multipliers", shapes.folding.pe, words, shapes.multiplier.width))
     output_bits = shapes.output_payload.lanes * shapes.output_payload.bits
     rows.append(("output_stream", 1, unit.timetable.fifo_depth, output_bits + 1))
 
@@ -186,6 +187,8 @@ def _memories(unit: Unit) -> list[dict[str, Any]]:
         # The pipeline's own memories are read in the cycle of their address.
         if name not in ("row_store", "weights", "biases", "multipliers"):
             return "lut"
+        if name == "multipliers" and shapes.takes_turns:
+            depth = max(2, constants)  # digits lie where whole multipliers would
         return kind(target, depth, read_only=name != "row_store" and keeper.read_only)
 
     return [

@@ -50,7 +50,7 @@ class Nothing:
             unit.weights.i_address.eq(delay(m, sequencer.o_weight, times.at_lane - 1 - latency)),
             unit.biases.i_address.eq(delay(m, sequencer.o_constant, times.at_bias - latency)),
         ]
-        if unit.multipliers is not None:
+        if unit.multipliers is not None and unit.digit_walk is None:
             late = delay(m, sequencer.o_constant, times.at_multiplier - latency)
             m.d.comb += unit.multipliers.i_address.eq(late)
 

@@ -48,15 +48,19 @@ class FrozenWords:
         content = [int.from_bytes(word, "little") for word in packed]
         if len(content) == 1:
             return Const(content[0], width)
-        m.submodules[module] = part = Bank(content, width, target=self._target, name=name)
+        m.submodules[module] = part = Bank(content, width, target=self._target, name=name, where=self._where(store))
         m.d.comb += part.i_address.eq(delay(m, store.i_address, skew))
         return part.o_word
 
     def _in_file(self, store: Any) -> bool:
         """Whether the words of ``store`` go to files. A named block RAM has its words in parameters."""
         named = self._target.block_memory is not None
-        in_block = memory.kind(self._target, store.depth, read_only=True) == "block"
-        return bool(store.bits > 8 * MOST_INLINE) and not (named and in_block)
+        return bool(store.bits > 8 * MOST_INLINE) and not (named and self._where(store) == "block")
+
+    def _where(self, store: Any) -> str:
+        """What the words of ``store`` are kept in. Words that are read in parts lie where whole ones would."""
+        where = memory.kind(self._target, store.depth // store.turns, read_only=True)
+        return "lut" if where == "constant" else where
 
     def _from_file(
         self,
@@ -72,7 +76,7 @@ class FrozenWords:
     ) -> Value:
         word = Signal(width, name="word")
         m.submodules[module] = Instance(
-            files.add(packed, width, target=self._target, store=name, module=module),
+            files.add(packed, width, target=self._target, store=name, module=module, where=self._where(store)),
             i_clk=ClockSignal(),
             i_i_address=delay(m, store.i_address, skew),
             o_o_word=word,
@@ -88,13 +92,13 @@ class Bank(wiring.Component):
         o_word: the word, `hw.unit.word_store.latency` cycles after its address.
     """
 
-    def __init__(self, image: Sequence[int], width: int, *, target: Target, name: str) -> None:
-        self._image, self._width, self._target, self._name = image, width, target, name
+    def __init__(self, image: Sequence[int], width: int, *, target: Target, name: str, where: str) -> None:
+        self._image, self._width, self._target, self._name, self._where = image, width, target, name, where
         super().__init__({"i_address": In(index_shape(len(image))), "o_word": Out(width)})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         address = delay(m, self.i_address, int(self._target.fast))
-        word = memory.read_only(m, self._target, self._image, self._width, address, name=self._name)
+        word = memory.read_only(m, self._target, self._image, self._width, address, name=self._name, where=self._where)
         m.d.comb += self.o_word.eq(word)
         return m

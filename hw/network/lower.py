@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from golden.contract.folding import Folding
+from golden.contract.layer import Layer
 from golden.contract.network.add import Add
 from golden.contract.network.argmax import Argmax
 from golden.contract.network.avg_pool import AvgPool
@@ -34,6 +35,8 @@ from hw.network.nodes.replay import Replay
 from hw.network.nodes.rescale import Rescale
 from hw.network.nodes.unit import UnitNode
 from hw.plan.config import UnitConfig
+from hw.plan.made_of import USUAL, Material
+from hw.targets.families import Target
 
 
 def lower(config: NetworkConfig) -> Graph:
@@ -50,13 +53,22 @@ def unit_config(config: NetworkConfig, number: int, step: LayerStep | Linear) ->
     The number comes before the step's name, so that no step's modules have the names of another's.
     """
     (x,) = (config.network.results[name] for name in step.inputs)
+    layer, folding = step.layer if isinstance(step, LayerStep) else linear_layer(step, x), config.foldings[step.name]
+    asked = config.made_of.get(step.name, USUAL)
     return UnitConfig(
-        layer=step.layer if isinstance(step, LayerStep) else linear_layer(step, x),
-        folding=config.foldings[step.name],
+        layer=layer,
+        folding=folding,
         target=config.target,
         pack=config.pack,
+        made_of=replace(asked, requantise=asked.requantise or _requantise(layer, folding, config.target)),
         name=f"{config.name}_{number}_{step.name}",
     )
+
+
+def _requantise(layer: Layer, folding: Folding, target: Target) -> Material:
+    """What sums are multiplied by where nobody asks: adders that take turns, where a target has named DSPs to save."""
+    taking_turns = not layer.config.depthwise and folding.simd < layer.config.in_channels
+    return "adders" if target.a_bits is not None and taking_turns else "dsp"
 
 
 def step_graph(config: NetworkConfig, step: Step) -> Graph:

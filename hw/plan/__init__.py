@@ -4,6 +4,7 @@ The modules in the order from what is asked for to what follows:
 
 ================  ===============================================================
 `reload`          what software may change in a reloadable unit
+`made_of`         what multiplications are made of
 `config`          what a unit is asked to be
 `config_file`     a config as JSON
 `geometry`        loops, taps that can matter, window extents
@@ -14,6 +15,7 @@ The modules in the order from what is asked for to what follows:
 `packing`         which products share a multiplier (``hadamard``)
 `heads`           how heads lie in beats (``dynamic``)
 `group_packing`   which products share a multiplier (``dynamic``)
+`scale`           how sums are multiplied by adders
 `sizes`           the numbers that follow from a config: counts, ranges, plans
 `shapes`          sizes as Amaranth's shapes and layouts, down to the last width
 `dsp_count`       how many multipliers a unit has, by purpose

@@ -11,8 +11,9 @@ from golden.contract.folding import Folding
 from golden.contract.layer import Layer
 from golden.support.cli import UserError
 from golden.support.names import MAX_NAME, MAX_PART_NAME, module_name
+from hw.plan.made_of import USUAL, MadeOf
 from hw.plan.reload import Reload
-from hw.targets.families import GENERIC, PRIMITIVES, Target
+from hw.targets.families import GENERIC, PRIMITIVES, TARGETS, Target
 
 DEFAULT_NAME = "xvolution"
 
@@ -28,11 +29,12 @@ class UnitConfig:
         target: family whose primitives the unit is built from.
         pack: whether two products may share a multiplier.
         reload: what software may change at run time; None for a frozen unit.
+        made_of: what its multiplications are made of.
         name: name of the top module. Names of inner modules, of files and of C macros begin with it. That of a
             network's unit is longer than one that a user chooses.
 
-    Raises `UserError` for a name that Verilog does not take, and for shifts of the layer beyond the limits in
-    ``reload``.
+    Raises `UserError` for a name that Verilog does not take, for shifts of the layer beyond the limits in ``reload``,
+    for a reloadable unit whose multiplications are made of adders, and for products of adders on a target without DSPs.
     """
 
     layer: Layer
@@ -40,12 +42,21 @@ class UnitConfig:
     target: Target = GENERIC
     pack: bool = True
     reload: Reload | None = None
+    made_of: MadeOf = USUAL
     name: str = DEFAULT_NAME
 
     def __post_init__(self) -> None:
         check_name(self.name, MAX_PART_NAME)
+        if self.made_of.products == "adders" and self.target.a_bits is None:
+            asked = f"products 'adders' are for a target with DSPs, {self.target.name} leaves products to synthesis"
+            raise UserError(
+                f"{asked}; those with DSPs are {', '.join(name for name, t in TARGETS.items() if t.a_bits)}"
+            )
         if self.reload is None:
             return
+        for name, material in self.made_of.asked.items():
+            if material != "dsp":
+                raise UserError(f"{name} {material!r} is for a frozen unit, a reloadable one has 'dsp'")
         for name, limits in (("attn_shift", self.reload.attn_shift), ("out_shift", self.reload.out_shift)):
             value = getattr(self.layer.config, name)
             if not limits.low <= value <= limits.high:

@@ -23,11 +23,14 @@ from golden.contract.layer_file import ARRAYS, read_layer, write_layer
 from golden.contract.ranges import Range
 from golden.support.cli import UserError
 from hw.plan.config import UnitConfig
+from hw.plan.made_of import MadeOf
 from hw.plan.reload import Reload
 from hw.targets.families import find_target
 
 FORMAT = 1
 _FIELDS = ("format", "name", "layer", "arrays_sha256", "folding", "target", "pack", "reload")
+#: Fields that files from before they were there do not have. Then they have their defaults.
+_LATER_FIELDS = ("products", "requantise")
 #: Names of the files of `save`.
 CONFIG_FILE, LAYER_FILE = "config.json", "layer.npz"
 
@@ -43,6 +46,8 @@ def config_fields(config: UnitConfig) -> dict[str, Any]:
         "folding": {"simd": config.folding.simd, "pe": config.folding.pe},
         "target": config.target.name,
         "pack": config.pack,
+        "products": config.made_of.products or "dsp",
+        "requantise": config.made_of.requantise or "dsp",
         "reload": None
         if reload is None
         else {
@@ -64,8 +69,8 @@ def config_of_fields(fields: Mapping[str, Any], layer: Layer | None = None) -> U
         UserError: for a missing, unknown or wrong field, for another layer than the one that was written,
             and for a frozen unit without a layer.
     """
-    if set(fields) != set(_FIELDS):
-        missing, unknown = set(_FIELDS) - set(fields), set(fields) - set(_FIELDS)
+    missing, unknown = set(_FIELDS) - set(fields), set(fields) - set(_FIELDS) - set(_LATER_FIELDS)
+    if missing or unknown:
         what = f"is missing {sorted(missing)[0]!r}" if missing else f"has the unknown field {sorted(unknown)[0]!r}"
         raise UserError(f"config of a unit {what}, needed are {', '.join(_FIELDS)}")
     if fields["format"] != FORMAT:
@@ -86,6 +91,7 @@ def config_of_fields(fields: Mapping[str, Any], layer: Layer | None = None) -> U
             target=find_target(fields["target"]),
             pack=_flag("pack", fields["pack"]),
             reload=_reload(fields["reload"]),
+            made_of=MadeOf(**{name: fields[name] for name in _LATER_FIELDS if name in fields}),
             name=fields["name"],
         )
     except (TypeError, KeyError, AttributeError) as error:

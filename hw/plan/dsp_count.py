@@ -22,7 +22,7 @@ def dsp_counts(shapes: Shapes, *, in_fabric: bool | None = None) -> dict[str, in
         in_fabric = attention_in_fabric(shapes)
     target, plan = shapes.target, shapes.plan
     counts = dict.fromkeys(("similarity", "conv", "attention", "shared", "centre", "requantise"), 0)
-    for chain in plan.chains:
+    for chain in () if shapes.products_in_fabric else plan.chains:
         for product in chain.products:
             both = product.low is not None and product.high is not None
             name = "conv" if product.high is None or plan.outputs == 2 else "shared" if both else "attention"
@@ -37,7 +37,7 @@ def dsp_counts(shapes: Shapes, *, in_fabric: bool | None = None) -> dict[str, in
     elif taps and not in_fabric:
         attn = signed(shapes.ranges.attn_sum.signed_bits)
         counts["centre"] = shapes.lanes * shapes.lane_channels * product_dsps(target, attn, shapes.element)
-    if not shapes.raw:
+    if not shapes.raw and shapes.scale is None:
         acc = signed(shapes.ranges.accumulator.signed_bits)
         counts["requantise"] = shapes.folding.pe * product_dsps(target, acc, shapes.multiplier)
     return counts
@@ -46,7 +46,9 @@ def dsp_counts(shapes: Shapes, *, in_fabric: bool | None = None) -> dict[str, in
 def fewest_dsps(config: UnitConfig) -> int:
     """A bound on the multipliers of a unit, far quicker than their number: two tap products share one at best."""
     layer, target = config.layer.config, config.target
-    if not target.takes_dsp(layer.weight_bits, layer.in_bits + (not layer.in_signed)):
+    if config.made_of.products == "adders" or not target.takes_dsp(
+        layer.weight_bits, layer.in_bits + (not layer.in_signed)
+    ):
         return 0
     return -(-products_a_cycle(config) // (2 if target.packs and config.pack else 1))
 
@@ -62,10 +64,11 @@ def products_a_cycle(config: UnitConfig) -> int:
 def attention_in_fabric(shapes: Shapes) -> bool:
     """Whether the attention's products beside its taps are made of adders.
 
-    They are where the family's largest device has enough DSPs for the other products, but not for all.
+    They are where all products are, and where the family's largest device has enough DSPs for the other products,
+    but not for all.
     """
     most = shapes.target.most_dsps
-    if most is None:
-        return False
+    if shapes.products_in_fabric or most is None:
+        return shapes.products_in_fabric
     hard, soft = (sum(dsp_counts(shapes, in_fabric=where).values()) for where in (False, True))
     return hard > most >= soft

@@ -144,4 +144,7 @@ class Shapes(Sizes):
 
     @property
     def multiplier(self) -> Shape:
+        """What a lane is given of a multiplier at once: all of it, or what `hw.plan.scale` keeps."""
+        if self.scale is not None:
+            return unsigned(self.scale.word_bits)
         return unsigned(int(self.bounding.multiplier.max()).bit_length())

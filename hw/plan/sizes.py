@@ -20,6 +20,7 @@ from hw.plan.geometry import Geometry
 from hw.plan.group_packing import group_plan
 from hw.plan.heads import Heads
 from hw.plan.packing import TapPlan, tap_plan
+from hw.plan.scale import Scale
 from hw.plan.schedule import Schedule, find_schedule
 from hw.plan.scope import Scope, scope_of
 from hw.plan.settings import Settings
@@ -120,6 +121,23 @@ class Sizes:
         return self.layer.config.raw
 
     @cached_property
+    def scale(self) -> Scale | None:
+        """How sums are multiplied without multipliers; None where they have multipliers, or results are raw."""
+        if self.raw or self.config.made_of.requantise != "adders":
+            return None
+        return Scale.of(self.layer.multiplier, self.layer.config.out_shift, self.beats_per_output)
+
+    @property
+    def takes_turns(self) -> bool:
+        """Whether adders multiply each sum in several cycles."""
+        return self.scale is not None and self.scale.takes_turns
+
+    @property
+    def stores_multipliers(self) -> bool:
+        """Whether anything is kept of the multipliers."""
+        return not self.raw and (self.scale is None or self.scale.word_bits > 0)
+
+    @cached_property
     def heads(self) -> Heads | None:
         """How the heads of the ``dynamic`` product lie in the beats; None where there are no similarities."""
         form = self.layer.config.similarity
@@ -143,11 +161,20 @@ class Sizes:
             sim=Range(min(s.low for s in sims), max(s.high for s in sims)),
         )
 
+    @property
+    def products_in_fabric(self) -> bool:
+        """Whether all products of weights, and those of the attention, are made of adders."""
+        return self.config.made_of.products == "adders"
+
     @cached_property
     def plan(self) -> TapPlan:
+        target, pack = self.target, self.config.pack
+        if self.products_in_fabric:
+            # Only multipliers are shared, and only they are chained.
+            target, pack = replace(target, packs=False, cascade=1), False
         if self.heads is not None:
-            return group_plan(self.bounding, self.geometry, self.heads, self.target, pack=self.config.pack)
-        return tap_plan(self.bounding, self.geometry, self.target, pe=self.folding.pe, pack=self.config.pack)
+            return group_plan(self.bounding, self.geometry, self.heads, target, pack=pack)
+        return tap_plan(self.bounding, self.geometry, target, pe=self.folding.pe, pack=pack)
 
     @property
     def lanes(self) -> int:

@@ -71,6 +71,14 @@ def constant_words(sizes: Sizes, values: np.ndarray) -> np.ndarray:
     return values.reshape(sizes.constant_depth, sizes.folding.pe, 1)
 
 
+def multiplier_words(sizes: Sizes) -> np.ndarray:
+    """What is read of the multipliers, one value per output channel and turn: ``[constant_depth * turns, pe, 1]``."""
+    if sizes.scale is None:
+        return constant_words(sizes, sizes.layer.multiplier)
+    words = sizes.scale.words.reshape(sizes.constant_depth, sizes.folding.pe, -1)
+    return words.transpose(0, 2, 1).reshape(-1, sizes.folding.pe, 1)
+
+
 def memory_elements(elements: int, skew: Sequence[int], parts: int) -> dict[tuple[int, int], list[int]]:
     """The elements that each memory of a lane holds, by ``(skew, part)``, which the elements of a memory share."""
     places = [(skew[e] if skew else 0, e * parts // elements) for e in range(elements)]

@@ -20,7 +20,7 @@ _INSTANCES = {
     "tap_macs": ("tap_macs",),
     "attention_combine": ("attention_combine",),
     "channel_accumulate": ("channel_accumulate",),
-    "requantise": ("requantise",),
+    "requantise": ("requantise", "digit_walk"),
     "output_stream": ("output_stream",),
 }
 #: What belongs to no stage: delays and wiring of the unit and its lanes.

@@ -23,6 +23,8 @@ class Fabric:
 
     Attributes:
         lut_inputs: inputs of a LUT.
+        addend_inputs: bits that an adder's second operand may be any function of, for no more LUTs than that
+            function takes alone or, where a LUT stands in front of each carry cell, for none.
         shift_register: registers without reset that one LUT replaces; 0 where a LUT cannot.
         ram_words, ram_bits, ram_luts: words, bits of a word, and LUTs of one LUT RAM.
         ram_cost, ram_scaled: what Yosys takes one LUT RAM to cost, and the part of it that is in proportion to the
@@ -33,6 +35,7 @@ class Fabric:
     """
 
     lut_inputs: int = 4
+    addend_inputs: int = 4
     shift_register: int = 0
     ram_words: int = 16
     ram_bits: int = 4
@@ -92,6 +95,7 @@ class Target:
 
 _XC7_FABRIC = Fabric(
     lut_inputs=6,
+    addend_inputs=5,
     shift_register=32,
     ram_words=32,
     ram_bits=6,

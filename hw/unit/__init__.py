@@ -16,9 +16,11 @@ The modules in the order of the data flow:
 `attention_combine`   the attention's sum meets the centre and the static sum
 `similarity_combine`  each tap's sum meets its similarity and the static sum (``dynamic``)
 `channel_accumulate`  the sum over channels, with the bias
+`turns`               products of sums and multipliers, of adders that work many times
 `requantise`          scaling, rounding, saturation
 `lane`                the stages of one output channel
 `output_stream`       the output FIFO and port
+`digit_walk`          which digits of the multipliers are read
 `timetable`           when each stage works on a beat
 `unit`                the wiring of all stages, between two streams
 ====================  ====================================================================

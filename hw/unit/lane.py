@@ -34,7 +34,9 @@ class Lane(wiring.Component):
         bias: bias of each output channel.
         valid: there is a beat; with ``bias`` (only where a sum takes several beats).
         first: the beat is the first of a sum; with ``bias`` (only where a sum takes several beats).
-        multiplier: multiplier of each output channel (not where results are raw).
+        multiplier: multiplier of each output channel, or what is kept of it (not where nothing is).
+        complete, goes_on: there is a complete sum, and another digit of its multiplier follows (only where products
+            take turns, `hw.unit.turns`).
         attn_shift, out_shift, relu: settings of the beat (only those that come at run time).
         y: the output elements.
         cut: for each element whether it was cut at a limit other than 0, in step with ``y`` (only where that
@@ -53,12 +55,13 @@ class Lane(wiring.Component):
         self._channel_accumulate = [ChannelAccumulate(shapes) for _ in range(outputs)]
         self._requantise = [Requantise(shapes) for _ in range(outputs)]
         self._folded = shapes.beats_per_output > 1
-        self._raw = shapes.raw
+        self._turns = ("complete", "goes_on") if shapes.takes_turns else ()
         ports = {
             "taps": In(shapes.lane_taps),
             "weights": In(shapes.lane_weights),
             "bias": In(data.ArrayLayout(shapes.bias, outputs)),
-            **({"multiplier": In(data.ArrayLayout(shapes.multiplier, outputs))} if not shapes.raw else {}),
+            **({"multiplier": In(data.ArrayLayout(shapes.multiplier, outputs))} if shapes.stores_multipliers else {}),
+            **dict.fromkeys(self._turns, In(1)),
             "y": Out(data.ArrayLayout(shapes.result, outputs)),
         }
         if shapes.heads is not None:
@@ -85,7 +88,7 @@ class Lane(wiring.Component):
         m.submodules.tap_macs = macs = self._tap_macs
         m.d.comb += macs.i_taps.eq(delay(m, self.taps, self._operands))
         m.d.comb += macs.i_weights.eq(delay(m, self.weights, self._operands))
-        multiplier = delay(m, self.multiplier, self._operands) if not self._raw else None
+        multiplier = delay(m, self.multiplier, self._operands) if "multiplier" in self.signature.members else None
         stages = zip(self._attention_combine, self._channel_accumulate, self._requantise, strict=True)
         for index, (combine, accumulate, requantise) in enumerate(stages):
             suffix = f"_{index}" if index else ""
@@ -103,6 +106,8 @@ class Lane(wiring.Component):
             m.d.comb += requantise.i_acc.eq(accumulate.o_acc)
             if multiplier is not None:
                 m.d.comb += requantise.i_multiplier.eq(multiplier[index])
+            for name in self._turns:
+                m.d.comb += getattr(requantise, f"i_{name}").eq(getattr(self, name))
             m.d.comb += self.y[index].eq(requantise.o_y)
             for setting in self._settings.ports:
                 stage = combine if setting is self._settings.attn_shift else requantise

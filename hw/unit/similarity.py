@@ -101,7 +101,8 @@ class Similarity(wiring.Component):
         signed = self._shapes.element.signed
         low, *high = (self._taps[channel][place] for place in places)
         if not high or self._plan.pair_shift is None:
-            return low if signed else Cat(low, 0).as_signed()
+            # Adders take a bit less where an operand is known to have no sign.
+            return low if signed or self._shapes.products_in_fabric else Cat(low, 0).as_signed()
         upper = high[0] - (low[-1] if signed else 0)
         return join(low, upper[: pair_width(self._shapes.element.width)], self._plan.pair_shift)
 

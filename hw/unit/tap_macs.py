@@ -97,6 +97,7 @@ class TapMacs(wiring.Component):
             cycles=self._plan.latency(target),
             cascaded=self._plan.cascaded,
             limbs=self._plan.limbs,
+            in_fabric=self._shapes.products_in_fabric,
         )
 
     def _word(self, chain: Chain, product: Product, channel: int) -> Value:

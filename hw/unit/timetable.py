@@ -58,8 +58,13 @@ class LaneTimetable:
 
     @cached_property
     def multiplier(self) -> int:
-        """When the multipliers are wanted."""
-        return self._accumulated - self.operands
+        """When the multipliers are wanted, or their first digits."""
+        return self.complete + requantise.multiplier_latency(self.shapes) - self.operands
+
+    @cached_property
+    def goes_on(self) -> int:
+        """When it is wanted whether a second digit follows (where products take turns)."""
+        return self.complete + requantise.goes_on_latency(self.shapes)
 
     def setting(self, setting: Setting) -> int:
         """When a setting that comes at run time is wanted."""
@@ -68,12 +73,12 @@ class LaneTimetable:
             combine = attention_combine if self.shapes.heads is None else similarity_combine
             return self.operands + tap_macs.latency(self.shapes) + combine.shift_latency(self.shapes)
         wanted = requantise.shift_latency if setting is settings.out_shift else requantise.relu_latency
-        return self._accumulated + wanted(self.shapes)
+        return self.complete + wanted(self.shapes)
 
     @cached_property
     def latency(self) -> int:
         """When the output elements are there."""
-        return self._accumulated + requantise.latency(self.shapes)
+        return self.complete + requantise.latency(self.shapes)
 
     @cached_property
     def stages(self) -> dict[str, int]:
@@ -91,7 +96,8 @@ class LaneTimetable:
         return self.stages["tap_macs"] + self.stages["attention_combine"]
 
     @cached_property
-    def _accumulated(self) -> int:
+    def complete(self) -> int:
+        """When the sum is there that the beat completes."""
         return self._combined + self.stages["channel_accumulate"]
 
 

@@ -16,8 +16,9 @@ from amaranth.hdl import Cat, ClockSignal, Instance, Module, Value
 
 from hw.blocks.pipeline import delay
 from hw.plan.shapes import Shapes
-from hw.plan.weight_layout import constant_words, weight_skew, weight_words
+from hw.plan.weight_layout import constant_words, multiplier_words, weight_skew, weight_words
 from hw.unit import similarity, window, word_store
+from hw.unit.digit_walk import DigitWalk
 from hw.unit.front import Front
 from hw.unit.head_sum import control_word
 from hw.unit.lane import Lane
@@ -89,8 +90,9 @@ class Unit:
     Attributes:
         shapes: what the stages follow from.
         timetable: when each stage works on a beat.
-        sequencer, row_store, window, weights, biases, multipliers, output_stream: the unit's components. There
-            are no multipliers where results are raw.
+        sequencer, row_store, window, weights, biases, multipliers, output_stream: the unit's components.
+            ``multipliers`` is None where nothing is kept of them.
+        digit_walk: what reads the multipliers digit by digit; None where they are read at once.
         similarity: the component that all lanes share; None without similarities.
         keeper: what keeps the words.
         lane: the component that all lanes are instances of. Its module is called `lane_module`.
@@ -118,10 +120,13 @@ class Unit:
         layer = shapes.layer
         self.biases = WordStore(constant_words(shapes, layer.bias), shapes.bias, self.keeper, name="biases")
         self.multipliers: WordStore | None = None
-        if not shapes.raw:
-            self.multipliers = WordStore(
-                constant_words(shapes, layer.multiplier), shapes.multiplier, self.keeper, name="multipliers"
-            )
+        self.digit_walk: DigitWalk | None = None
+        if shapes.stores_multipliers:
+            words = multiplier_words(shapes)
+            turns = len(words) // shapes.constant_depth
+            self.multipliers = WordStore(words, shapes.multiplier, self.keeper, name="multipliers", turns=turns)
+            if shapes.takes_turns:
+                self.digit_walk = DigitWalk(digits=turns, depth=shapes.constant_depth)
 
     @property
     def lane_module(self) -> str:
@@ -145,6 +150,11 @@ class Unit:
         m.submodules.output_stream = self.output_stream
         self._run_time.connect_input(m, self, streams)
         self._connect_window(m)
+        if self.digit_walk is not None and self.multipliers is not None:
+            m.submodules.digit_walk = self.digit_walk
+            starts = delay(m, self.sequencer.o_last, self.timetable.at_multiplier - self.word_latency, reset_less=False)
+            m.d.comb += self.digit_walk.i_starts.eq(starts)
+            m.d.comb += self.multipliers.i_address.eq(self.digit_walk.o_address)
         self._run_time.connect_words(m, self)
         self._add_lanes(m)
         self._connect_output(m, streams)
@@ -172,6 +182,10 @@ class Unit:
         if shapes.beats_per_output > 1:
             shared["i_valid"] = delay(m, sequencer.o_valid, times.at_bias)
             shared["i_first"] = delay(m, sequencer.o_first, times.at_bias)
+        if self.digit_walk is not None:
+            shared["i_complete"] = delay(m, sequencer.o_last, times.at_lane + times.lane.complete)
+            late = times.at_lane + times.lane.goes_on - (times.at_multiplier - self.word_latency)
+            shared["i_goes_on"] = delay(m, self.digit_walk.o_goes_on, late)
         taps = delay(m, self.window.o_taps, times.sims_wait)
         if self.similarity is None:
             centre = delay(m, self.window.o_centre, times.lane.centre)

@@ -60,6 +60,7 @@ class WordStore(wiring.Component):
 
     Attributes:
         depth: words of a set.
+        turns: words behind each other that are the parts of one number, read in turn.
         bits: all bits of a set.
     """
 
@@ -72,6 +73,7 @@ class WordStore(wiring.Component):
         name: str,
         skew: Sequence[int] = (),
         parts: int = 1,
+        turns: int = 1,
     ) -> None:
         """Keep ``words``, integers ``[depth, lanes, elements]`` that fit ``element``.
 
@@ -79,9 +81,11 @@ class WordStore(wiring.Component):
             name: name of the memories.
             skew: for each element, cycles that it comes later; empty where no element does.
             parts: memories that a lane's elements are divided into, in equal shares.
+            turns: words behind each other that are the parts of one number.
         """
         self._words, self._element, self._keeper, self._name = words, element, keeper, name
         self.depth, lanes, elements = words.shape
+        self.turns = turns
         self.bits = words.size * element.width
         self._members = memory_elements(elements, skew, parts)
         widths = [len(members) * element.width for members in self._members.values()] * lanes

@@ -18,7 +18,8 @@ from golden.contract.layer_config import FIELD_RANGES, MAX_OFFSET, MULTIPLIER_BI
 from golden.layers.random_layer import at_limits, random_layer
 from golden.model import integer
 from hw.plan.config import UnitConfig
-from hw.targets.families import GENERIC, TARGETS
+from hw.plan.made_of import MATERIALS, MadeOf
+from hw.targets.families import GENERIC, TARGETS, Target
 from sim.cases.stimulus import random_frames
 
 
@@ -59,6 +60,22 @@ def _negative(layer: Layer) -> Layer:
 def _alternating(layer: Layer) -> Layer:
     """Alternating weights: on checkerboard frames, every sum comes close to its bounds."""
     return at_limits(layer, lambda array: 1 - 2 * (np.indices(array.shape).sum(axis=0) % 2))
+
+
+def _powers(layer: Layer) -> Layer:
+    """Multipliers that are powers of two, around their own size."""
+    exponents = np.clip(np.rint(np.log2(layer.multiplier)), 0, MULTIPLIER_BITS - 1).astype(int)
+    return dataclasses.replace(layer, multiplier=2 ** (exponents - np.arange(len(exponents)) % 4).clip(0))
+
+
+def _few_bits(layer: Layer) -> Layer:
+    """Multipliers of up to five bits, with odd ones and one that ends with zeros."""
+    return dataclasses.replace(layer, multiplier=np.resize([27, 1, 12, 5], layer.multiplier.shape))
+
+
+def _one_power(layer: Layer) -> Layer:
+    """All multipliers are the same power of two."""
+    return dataclasses.replace(layer, multiplier=np.full_like(layer.multiplier, 2**9))
 
 
 def _just_below_zero(layer: Layer) -> Layer:
@@ -171,6 +188,29 @@ UNITS: Mapping[str, dict[str, Any]] = {
     "weights_alternating": {"weights": _alternating, "in_signed": True, "out_bits": 16},
     "weights_zero": {"weights": _zero},
 }
+_CONV = {"attn_offsets": (), "height": 4, "width": 4, "requantise": "adders"}
+_2_BIT = {**_CONV, "in_bits": 2, "weight_bits": 2}
+#: Units whose sums are multiplied by adders: as many digits as beats and fewer, one digit, digits of one bit and of
+#: many, shifts and wires; final bits that are kept, of which one is kept, and both.
+ADDER_UNITS: Mapping[str, dict[str, Any]] = {
+    "adders_a_bit_a_beat": {**_CONV, "in_channels": 16, "simd": 1, "weights": _positive, "out_bits": 16},
+    "adders_fewer_digits": {**_CONV, "in_channels": 12, "simd": 1, "multiplier_bits": 7},
+    "adders_3_beats": {**_CONV, "in_channels": 3, "simd": 1, "weights": _negative, "in_signed": True},
+    "adders_2_beats": {**_CONV, "out_channels": 6, "weights": _alternating, "in_signed": True, "relu": True},
+    "adders_a_single_beat": {"requantise": "adders", "simd": 4},
+    "adders_depthwise": {"requantise": "adders", "groups": 4},
+    "adders_ties": {**_CONV, "in_channels": 6, "simd": 1, "multiplier_bits": 5, "in_bits": 3, "weight_bits": 3},
+    "adders_out_shift_0": {**_2_BIT, "out_shift": 0, "multipliers": _few_bits, "out_bits": 16},
+    "adders_out_shift_2": {**_2_BIT, "out_shift": 2, "multipliers": _few_bits, "in_channels": 3, "simd": 1},
+    "adders_out_shift_5": {**_2_BIT, "out_shift": 5, "multipliers": _few_bits, "in_channels": 8, "simd": 1},
+    "adders_out_shift_47": {"requantise": "adders", "out_shift": 47, "attn_shift": 15, "simd": 1},
+    "adders_one_output": {**_CONV, "out_channels": 1, "in_channels": 8, "pe": 1, "out_signed": False},
+    "adders_attention": {"requantise": "adders", "in_channels": 8},
+    "adders_dynamic": {"requantise": "adders", "heads": 2, "in_channels": 8, "in_signed": True},
+    "adders_powers": {"requantise": "adders", "multipliers": _powers},
+    "adders_wire": {"requantise": "adders", "multipliers": _one_power},
+    "adders_valid_stride_2": {**_CONV, "padding": "valid", "stride": 2, "height": 7, "width": 5, "simd": 1},
+}
 #: Families with primitives of their own.
 FAMILIES = tuple(name for name in TARGETS if name != GENERIC.name)
 #: Units for each family. Their fields decide how products share multipliers and which products form chains.
@@ -196,6 +236,9 @@ FAMILY_UNITS: Mapping[str, dict[str, Any]] = {
     "convolution": {"kernel": 7, "attn_offsets": (), "in_channels": 2, "simd": 1, "pe": 1},
     "dynamic_heads_in_a_beat": {"heads": 2, "simd": 4, "pe": 1, "in_signed": True, "height": 4},
     "dynamic_head_over_beats": {"heads": 1, "pe": 1, "height": 4},
+    "adders": {**_CONV, "in_channels": 8, "out_channels": 8, "pe": 4, "out_bits": 8},
+    "all_adders": {"products": "adders", "requantise": "adders", "in_signed": True, "height": 3},
+    "all_adders_dynamic": {"products": "adders", "requantise": "adders", "heads": 2, "simd": 4, "pe": 1, "height": 3},
 }
 #: More units for each family, in frames of 3x3 pixels. At the limits, neighbouring fields of a shared multiplier meet.
 SMALL_FAMILY_UNITS: Mapping[str, dict[str, Any]] = {
@@ -251,7 +294,7 @@ def _of_families(units: Mapping[str, dict[str, Any]], **common: Any) -> dict[str
 
 
 #: All cases that are simulated cycle by cycle, by name.
-CASES: Mapping[str, dict[str, Any]] = {**UNITS, **_of_families(FAMILY_UNITS)}
+CASES: Mapping[str, dict[str, Any]] = {**UNITS, **ADDER_UNITS, **_of_families(FAMILY_UNITS)}
 #: Cases that are simulated in bulk on Icarus.
 SMALL_CASES: Mapping[str, dict[str, Any]] = _of_families(SMALL_FAMILY_UNITS, height=3, width=3)
 
@@ -265,13 +308,18 @@ def named_case(name: str) -> UnitConfig:
     target, pack = TARGETS[fields.pop("target", GENERIC.name)], fields.pop("pack", True)
     shape: Callable[[Layer], Layer] | None = fields.pop("weights", None)
     multiplier_bits = fields.pop("multiplier_bits", MULTIPLIER_BITS)
+    made_of = MadeOf(
+        **{material: fields.pop(material) for material in ("products", "requantise") if material in fields}
+    )
+    scales: Callable[[Layer], Layer] = fields.pop("multipliers", lambda layer: layer)
     rng = np.random.default_rng(zlib.crc32(name.encode()))
     layer = random_layer(rng, **fields)
     if shape is not None:
         layer = _just_below_zero(shape(layer))
     elif "out_shift" not in fields:
         layer = spread(rng, layer, multiplier_bits)
-    return UnitConfig(layer=layer, folding=Folding.choose(layer.config, simd, pe), target=target, pack=pack)
+    folding = Folding.choose(layer.config, simd, pe)
+    return UnitConfig(layer=scales(layer), folding=folding, target=target, pack=pack, made_of=made_of)
 
 
 #: Limits of `random_case`, so that a simulation takes seconds.
@@ -285,7 +333,23 @@ def random_case(rng: np.random.Generator) -> UnitConfig:
         case = _attempt(rng)
         if case is not None:
             target = TARGETS[str(rng.choice(list(TARGETS)))]
-            return dataclasses.replace(case, target=target, pack=bool(rng.random() < 0.7))
+            case = dataclasses.replace(case, target=target, pack=bool(rng.random() < 0.7))
+            return dataclasses.replace(
+                case, layer=_with_scales(rng, case.layer), made_of=random_materials(rng, case.target)
+            )
+
+
+def random_materials(rng: np.random.Generator, target: Target) -> MadeOf:
+    """DSPs, adders, or nothing that is asked for; products of adders only where the target has DSPs."""
+    requantise, products = (MATERIALS[n] if n < len(MATERIALS) else None for n in rng.integers(0, 3, 2))
+    return MadeOf(requantise=requantise, products=None if target.a_bits is None else products)
+
+
+def _with_scales(rng: np.random.Generator, layer: Layer) -> Layer:
+    """``layer``, now and then with multipliers that are powers of two."""
+    if rng.random() < 0.85:
+        return layer
+    return (_powers, _one_power)[rng.integers(2)](layer)
 
 
 def _attempt(rng: np.random.Generator) -> UnitConfig | None:

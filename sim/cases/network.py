@@ -9,11 +9,12 @@ import numpy as np
 from golden.contract.folding import Folding
 from golden.contract.network.network import IntegerNetwork
 from golden.layers.random_network import random_network
-from hw.network.config import NetworkConfig
+from hw.network.config import NetworkConfig, multiplying
 from hw.network.folding import divisors, sides_of, up_to_lanes
 from hw.network.plan import NetworkPlan
 from hw.plan.dsp_count import dsp_counts
 from hw.targets.families import TARGETS
+from sim.cases.frozen import random_materials
 
 #: Limits on a random network: cycles a frame, and multipliers, which simulators compile slowly.
 MAX_FRAME_CYCLES, MAX_PRODUCTS = 1_000, 250
@@ -25,7 +26,11 @@ def random_network_case(rng: np.random.Generator) -> NetworkConfig:
         network = random_network(rng, int(rng.integers(1, 9)))
         target = TARGETS[str(rng.choice(list(TARGETS)))]
         config = NetworkConfig(
-            network=network, foldings=_foldings(rng, network), target=target, pack=bool(rng.random() < 0.7)
+            network=network,
+            foldings=_foldings(rng, network),
+            target=target,
+            pack=bool(rng.random() < 0.7),
+            made_of={name: random_materials(rng, target) for name in multiplying(network) if rng.random() < 0.5},
         )
         plan = NetworkPlan(config)
         units = [placed.node for placed in plan.graph.nodes if hasattr(placed.node, "shapes")]

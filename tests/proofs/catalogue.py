@@ -17,6 +17,7 @@ from tests.proofs import (
     requantise,
     rounding,
     row_store,
+    turns,
     weight_loader,
     width_adapter,
 )
@@ -29,6 +30,7 @@ PROOFS: dict[str, Proof] = {
         row_store.PROOF,
         rounding.PROOF,
         requantise.PROOF,
+        turns.PROOF,
         packed.PROOF,
         liveness.PROOF,
         queue.PROOF,

@@ -40,8 +40,14 @@ def claim_rounded(
     here = Signal(range(cycles + 1))
     with m.If(here < cycles):
         m.d.sync += here.eq(here + 1)
-    known = here == cycles
-    off = Signal(signed(max(len(value), len(y) + shift) + 3))
+    claim_rounded_where(harness, m, here == cycles, exact, shift, limits, y)
+
+
+def claim_rounded_where(
+    harness: Harness, m: Module, known: Value, exact: Value, shift: int, limits: Range, y: Value
+) -> None:
+    """Claim that ``y`` is ``exact``, shifted, rounded and saturated, where that is ``known``."""
+    off = Signal(signed(max(len(exact), len(y) + shift) + 3))
     m.d.comb += off.eq(2 * exact - (y << (shift + 1)))
     tie = 2**shift
     harness.claim(m, ~known | ((y >= limits.low) & (y <= limits.high)))

@@ -2,7 +2,8 @@
 
     y = saturate(round_half_even((m0 a + m1 b) / 2^shift))
 
-It is the whole of an addition, and the end of an average pool.
+It is the whole of an addition, and the end of an average pool. It takes no multiplier: what it multiplies with is
+known when it is built (`hw.blocks.weighted_sum`).
 """
 
 from __future__ import annotations
@@ -11,18 +12,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from amaranth.hdl import Cat, Const, Module, Signal, Value, signed, unsigned
+from amaranth.hdl import Cat, Module, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from golden.contract.ranges import Range
-from hw.blocks import outlet, rounding
-from hw.blocks.multiply import multiply, product_dsps, product_latency
+from hw.blocks import outlet, rounding, weighted_sum
 from hw.blocks.outlet import Outlet
-from hw.blocks.pipeline import delay
 from hw.blocks.rounding import rounded
+from hw.blocks.weighted_sum import Weighted
 from hw.network.beat import Beat
 from hw.network.node import Times, one_a_cycle
+from hw.plan.shapes import shape_of
 from hw.targets.families import Target
 
 
@@ -33,11 +34,11 @@ class Rescale:
     Attributes:
         inputs: beats of the operands, one or two. Their formats may differ.
         output: the beat of the result.
-        multipliers: of each operand, at least 0. A power of two takes no DSP, and 0 none of the operand.
+        multipliers: of each operand, at least 0.
         shift: at least 0.
         limits: what the result saturates to: the range of its format, or that above 0.
         frame_beats: beats of a frame.
-        target: what the products are made of.
+        target: family, which decides how the sum is made.
     """
 
     inputs: tuple[Beat, ...]
@@ -65,25 +66,25 @@ class Rescale:
         return (self.frame_beats,)
 
     @property
-    def terms(self) -> tuple[Term, ...]:
-        """The operands that count."""
-        pairs = enumerate(zip(self.inputs, self.multipliers, strict=True))
-        return tuple(Term(number, beat, multiplier) for number, (beat, multiplier) in pairs if multiplier)
+    def counting(self) -> tuple[int, ...]:
+        """The operands that count: those with a multiplier above 0."""
+        return tuple(number for number, multiplier in enumerate(self.multipliers) if multiplier)
 
     @property
-    def dsps(self) -> int:
-        """Multipliers of all lanes."""
-        return self.output.lanes * sum(term.dsps(self.target) for term in self.terms)
+    def weighted(self) -> list[Weighted]:
+        """An element of each operand that counts."""
+        return [Weighted(shape=self.inputs[number].shape, weight=self.multipliers[number]) for number in self.counting]
+
+    @property
+    def total(self) -> Range:
+        """The range of the sum."""
+        ranges = [element.range for element in self.weighted]
+        return Range(sum(r.low for r in ranges), sum(r.high for r in ranges))
 
     @property
     def pipeline(self) -> int:
         """Cycles from operands to result."""
-        return self.products + (len(self.terms) > 1) + rounding.LATENCY + self.target.fast
-
-    @property
-    def products(self) -> int:
-        """Cycles from operands to products."""
-        return max((term.latency(self.target) for term in self.terms), default=0)
+        return weighted_sum.latency(self.target, self.weighted) + rounding.LATENCY + self.target.fast
 
     @property
     def latency(self) -> int:
@@ -96,40 +97,6 @@ class Rescale:
     def times(self, arrivals: Sequence[np.ndarray]) -> Times:
         taken = one_a_cycle(np.maximum.reduce(arrivals))
         return Times(taken=[taken] * len(arrivals), given=[taken + self.latency])
-
-
-@dataclass(frozen=True)
-class Term:
-    """An operand that is multiplied: its number, its beat, and its multiplier, above 0."""
-
-    number: int
-    beat: Beat
-    multiplier: int
-
-    @property
-    def is_shift(self) -> bool:
-        return self.multiplier.bit_count() == 1
-
-    @property
-    def range(self) -> Range:
-        return Range.of_format(self.beat.bits, self.beat.signed).product(Range(self.multiplier, self.multiplier))
-
-    def latency(self, target: Target) -> int:
-        return 0 if self.is_shift else product_latency(target, self.beat.shape, self.factor.shape())
-
-    def dsps(self, target: Target) -> int:
-        return 0 if self.is_shift else product_dsps(target, self.beat.shape, self.factor.shape())
-
-    @property
-    def factor(self) -> Const:
-        """The multiplier as an operand."""
-        return Const(self.multiplier, unsigned(self.multiplier.bit_length()))
-
-    def product(self, m: Module, target: Target, element: Value, cycles: int) -> Value:
-        """The product with ``element``, ``cycles`` cycles later; its `latency`, or more."""
-        if self.is_shift:
-            return delay(m, element, cycles) << self.multiplier.bit_length() - 1
-        return delay(m, multiply(m, target, element, self.factor), cycles - self.latency(target))
 
 
 class _Rescale(wiring.Component):
@@ -158,13 +125,8 @@ class _Rescale(wiring.Component):
     def _scale(self, m: Module, elements: Sequence[Value]) -> Value:
         """An element of the result, the pipeline's cycles after its operands."""
         node = self._node
-        terms = [term.product(m, node.target, elements[term.number], node.products) for term in node.terms]
-        ranges = [term.range for term in node.terms]
-        proven = Range(sum(term.low for term in ranges), sum(term.high for term in ranges))
-        total = Signal(signed(proven.signed_bits), reset_less=True)
-        exact = sum(terms, start=Value.cast(0))
-        if len(terms) > 1:
-            m.d.sync += total.eq(exact)
-        else:
-            m.d.comb += total.eq(exact)
-        return rounded(m, total, node.shift, node.limits, node.output.shape, split=node.target.fast, proven=proven)
+        counting = [elements[number] for number in node.counting]
+        exact = weighted_sum.weighted_sum(m, node.target, counting, [element.weight for element in node.weighted])
+        total = Signal(shape_of(node.total))
+        m.d.comb += total.eq(exact)
+        return rounded(m, total, node.shift, node.limits, node.output.shape, split=node.target.fast, proven=node.total)

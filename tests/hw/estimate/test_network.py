@@ -23,7 +23,6 @@ from hw.estimate.nodes import AREA, node_area
 from hw.network import nodes
 from hw.network.config import NetworkConfig
 from hw.network.folding import up_to_lanes
-from hw.network.nodes.rescale import Rescale
 from hw.network.nodes.unit import UnitNode
 from hw.network.plan import NetworkPlan
 from hw.plan.flush import Flush
@@ -71,10 +70,10 @@ def test_multipliers_are_those_of_the_nodes(target: str, seed: int) -> None:
     plan = plan_of(random_network(np.random.default_rng(seed), steps=4), target, 2)
     found = [placed.node for placed in plan.schedule.graph.nodes]
     counted = estimate_network(plan)
-    assert counted.dsp == sum(node.dsps for node in found if isinstance(node, UnitNode | Rescale)) > 0
+    assert counted.dsp == sum(node.dsps for node in found if isinstance(node, UnitNode)) > 0
     assert counted.edges.dsp == 0
     for node in found:
-        own = node.dsps if isinstance(node, UnitNode | Rescale) else 0
+        own = node.dsps if isinstance(node, UnitNode) else 0
         assert node_area(node, TARGETS[target]).dsp == own
 
 
