@@ -68,8 +68,8 @@ def test_solver_against_all_choices(seed: int) -> None:
         assert found is None and shared is None
         return
     assert found is not None and shared is not None
-    assert found.is_least and found.choice not in banned
-    assert found.value == problem.value(found.choice) == min(values)
+    assert found.choice not in banned
+    assert found.bound == found.value == problem.value(found.choice) == min(values)
     assert shared.value[0] == min(values)[0]
 
 
