@@ -48,7 +48,8 @@ from hw.network.config import NetworkConfig
 from hw.network.plan import NetworkPlan
 from hw.options import folding_text
 from hw.plan.config import UnitConfig
-from hw.targets.families import TARGETS
+from hw.plan.made_of import MadeOf
+from hw.targets.families import TARGETS, Target
 from sim.bulk.recording import FAULTS
 from sim.bulk.simulate import simulate
 from sim.cases.frozen import random_case
@@ -152,7 +153,18 @@ def run_network(seed: int, index: int, simulator: str, target: str, folder: Path
 
 
 def _of_target(case: Config, target: str) -> Config:
-    return case if target == "mix" else dataclasses.replace(case, target=TARGETS[target])
+    if target == "mix":
+        return case
+    other = TARGETS[target]
+    if isinstance(case, UnitConfig):
+        return dataclasses.replace(case, target=other, made_of=_possible(case.made_of, other))
+    made_of = {step: _possible(own, other) for step, own in case.made_of.items()}
+    return dataclasses.replace(case, target=other, made_of=made_of)
+
+
+def _possible(made_of: MadeOf, target: Target) -> MadeOf:
+    """``made_of`` without products of adders where ``target`` has none."""
+    return made_of if target.a_bits is not None else dataclasses.replace(made_of, products=None)
 
 
 def _run(

@@ -45,12 +45,12 @@ class FrozenKind:
                 total += bank.times(shapes.lanes) + Area(ff=address * 2)
             else:
                 total += sum((_words(cells, depth, b * shapes.lanes) for b in bits), Area()) + Area(ff=address * 3)
-        for depth, bits, in_block in _constants(shapes):
+        for words, width, in_block in _constants(shapes):
             if in_block:
-                total += _words(cells, depth, bits, in_block=True).times(shapes.folding.pe)
+                total += _words(cells, words, width, in_block=True).times(shapes.folding.pe)
             else:
-                total += _words(cells, depth, bits * shapes.folding.pe, in_block=False)
-            total += Area(ff=index_shape(depth).width)
+                total += _words(cells, words, width * shapes.folding.pe, in_block=False)
+            total += Area(ff=index_shape(words).width)
         return total
 
     def alike(self, shapes: Shapes) -> float:

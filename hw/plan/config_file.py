@@ -29,8 +29,8 @@ from hw.targets.families import find_target
 
 FORMAT = 1
 _FIELDS = ("format", "name", "layer", "arrays_sha256", "folding", "target", "pack", "reload")
-#: Fields that files from before they were there do not have. Then they have their defaults.
-_LATER_FIELDS = ("products", "requantise")
+#: Fields that are there only where they are asked for.
+_ASKED_FIELDS = ("products", "requantise")
 #: Names of the files of `save`.
 CONFIG_FILE, LAYER_FILE = "config.json", "layer.npz"
 
@@ -46,8 +46,7 @@ def config_fields(config: UnitConfig) -> dict[str, Any]:
         "folding": {"simd": config.folding.simd, "pe": config.folding.pe},
         "target": config.target.name,
         "pack": config.pack,
-        "products": config.made_of.products or "dsp",
-        "requantise": config.made_of.requantise or "dsp",
+        **config.made_of.asked,
         "reload": None
         if reload is None
         else {
@@ -69,7 +68,7 @@ def config_of_fields(fields: Mapping[str, Any], layer: Layer | None = None) -> U
         UserError: for a missing, unknown or wrong field, for another layer than the one that was written,
             and for a frozen unit without a layer.
     """
-    missing, unknown = set(_FIELDS) - set(fields), set(fields) - set(_FIELDS) - set(_LATER_FIELDS)
+    missing, unknown = set(_FIELDS) - set(fields), set(fields) - set(_FIELDS) - set(_ASKED_FIELDS)
     if missing or unknown:
         what = f"is missing {sorted(missing)[0]!r}" if missing else f"has the unknown field {sorted(unknown)[0]!r}"
         raise UserError(f"config of a unit {what}, needed are {', '.join(_FIELDS)}")
@@ -91,7 +90,7 @@ def config_of_fields(fields: Mapping[str, Any], layer: Layer | None = None) -> U
             target=find_target(fields["target"]),
             pack=_flag("pack", fields["pack"]),
             reload=_reload(fields["reload"]),
-            made_of=MadeOf(**{name: fields[name] for name in _LATER_FIELDS if name in fields}),
+            made_of=MadeOf(**{name: fields[name] for name in _ASKED_FIELDS if name in fields}),
             name=fields["name"],
         )
     except (TypeError, KeyError, AttributeError) as error:

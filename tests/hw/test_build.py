@@ -325,6 +325,12 @@ def test_unknown_packing(refuse: Refuse) -> None:
     assert "'all'" in line and "auto" in line and "none" in line
 
 
+@pytest.mark.parametrize("option", ["--products", "--requantise"])
+def test_unknown_material(refuse: Refuse, option: str) -> None:
+    line = refuse("tiny", option, "luts")
+    assert "'luts'" in line and "dsp" in line and "adders" in line
+
+
 def test_unknown_layer(refuse: Refuse) -> None:
     line = refuse("nosuch")
     assert "'nosuch'" in line and "tiny" in line and "digits" in line

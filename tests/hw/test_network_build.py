@@ -9,7 +9,14 @@ from typing import Any
 import pytest
 
 from golden.contract.network.network_file import write_network
+from golden.layers import load_model
+from golden.support import cli
 from hw import build
+from hw.network.config import NetworkConfig
+from hw.network.nodes.unit import UnitNode
+from hw.network.plan import NetworkPlan
+from hw.options import add_unit_options, folding_text, hardware_config
+from hw.plan.dsp_count import dsp_counts
 from tests.support.foul import small_network
 from tests.support.refusals import Refuse, refusal
 
@@ -81,6 +88,12 @@ def test_a_step_that_takes_longer_is_named(refuse: Refuse, network: Path) -> Non
         ({"step0": {"simd": 1}}, "step 'step0': {'simd': 1} is not a folding, allowed is"),
         ({"step0": {"simd": 1, "pe": True}}, "step 'step0': {'pe': True, 'simd': 1} is not a folding, allowed is"),
         ({"step0": {"simd": 0, "pe": 1}}, "step 'step0': {'pe': 1, 'simd': 0} is not a folding, allowed is"),
+        (
+            {"step0": FOLDING | {"products": "luts"}},
+            "step 'step0': {'pe': 1, 'products': 'luts', 'simd': 1} is not a folding",
+        ),
+        ({"step0": FOLDING | {"requantise": None}}, "step 'step0': {'pe': 1, 'requantise': None, 'simd': 1} is not a"),
+        ({"step0": FOLDING | {"lanes": 2}}, "step 'step0': {'lanes': 2, 'pe': 1, 'simd': 1} is not a folding"),
         ({"step0": {"simd": 97, "pe": 1}}, "step 'step0': simd 97 does not divide"),
         ({"step0": {"simd": 1, "pe": 97}}, "step 'step0': pe 97 does not divide"),
     ],
@@ -128,3 +141,67 @@ def test_manifest_and_the_way_back_of_a_folding(network: Path, tmp_path: Path) -
     assert takers.count(("m_axis", 0)) == 1
     assert all(edge["depth"] >= 0 and edge["width"] > 0 and edge["why"] for edge in manifest["edges"])
     assert all((edge["memory"] == "none") == (edge["depth"] == 0) for edge in manifest["edges"])
+
+
+def materials(config: NetworkConfig) -> dict[str, tuple[int, int]]:
+    """Of each unit: DSPs of its products, and of its requantisers."""
+    counts = {}
+    for placed in NetworkPlan(config).graph.nodes:
+        if isinstance(placed.node, UnitNode):
+            found = dsp_counts(placed.node.shapes)
+            counts[placed.step] = (sum(found.values()) - found["requantise"], found["requantise"])
+    return counts
+
+
+def test_what_steps_multiply_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As usual, as an option says for all steps, and as a folding file says for one; the file comes back."""
+    monkeypatch.chdir(tmp_path)
+    parser = cli.Parser(prog="test")
+    add_unit_options(parser, target="xcup")
+
+    def config(*options: str) -> NetworkConfig:
+        found = hardware_config(parser.parse_args(["digits", *options]), load_model("digits"))
+        assert isinstance(found, NetworkConfig)
+        return found
+
+    # Of the digits, a sum of the stem takes one beat, and that of the X-volution several; the head is raw.
+    usual = materials(config("--lanes", "4"))
+    assert usual["stem"][1] > 0 == usual["xvolution"][1] == usual["head"][1] < usual["xvolution"][0]
+    hard = materials(config("--lanes", "4", "--requantise", "dsp"))
+    assert hard["xvolution"][1] > 0
+    soft = materials(config("--lanes", "4", "--requantise", "adders", "--products", "adders"))
+    assert set(soft.values()) == {(0, 0)}
+    all_soft = config("--cycles", "600", "--products", "adders", "--requantise", "adders")
+    assert total(all_soft) == 0 < total(config("--cycles", "600"))
+
+    text = folding_text(config("--lanes", "4"))
+    fields = json.loads(text)
+    fields["head"]["products"] = fields["xvolution"]["products"] = "adders"
+    fields["xvolution"]["requantise"] = "dsp"
+    Path("f.json").write_text(json.dumps(fields))
+    mixed = config("--folding", "f.json", "--requantise", "adders")
+    assert materials(mixed) == {
+        "stem": (usual["stem"][0], 0),
+        "xvolution": (0, hard["xvolution"][1]),
+        "head": (0, 0),
+    }
+    assert json.loads(folding_text(mixed)) == fields | {
+        "stem": fields["stem"] | {"requantise": "adders"},
+        "head": fields["head"] | {"requantise": "adders"},
+    }
+
+
+def total(config: NetworkConfig) -> int:
+    return sum(sum(counts) for counts in materials(config).values())
+
+
+def test_steps_that_do_not_multiply(refuse: Refuse, network: Path, tmp_path: Path) -> None:
+    fields = foldings()
+    name = next(step.name for step in small_network().steps if step.op not in ("layer", "linear"))
+    fields[name]["products"] = "adders"
+    file = tmp_path / "folding.json"
+    file.write_text(json.dumps(fields))
+    said = f"folding file {file}: step {name!r} has no multiplications to choose, those that have are"
+    assert refuse(str(network), "--folding", str(file)).startswith(f"error: {said}")
+    line = refuse("digits", "--products", "adders")
+    assert line.startswith("error: step 'stem': products 'adders' are for a target with DSPs, generic leaves")

@@ -286,6 +286,7 @@ NUMBERS += (str(2**31), str(2**64), "9" * 5000)
 LAYERS = ("tiny", "network.npz", "nosuch", *PATHS)
 TARGETS = ("generic", "ecp5", "xc7", "xcup", "mix")
 PACKS = ("auto", "none")
+MATERIALS = ("dsp", "adders")
 SIMULATORS = ("verilator", "icarus", "mix")
 STUDIES = ("digits", "fashion", "helps", "nosuch")
 SETTINGS = ("seed=0", "seed=1", "seed=0,2", "seed=0,0", "seed=", "=", "seed", "operator=conv,inner", "operator=nosuch")
@@ -294,6 +295,8 @@ STORES = ("new.sqlite", "sqlite:///new.sqlite", "nosuch://host/base", "://", "po
 DEVICES = ("ecp5-25f", "ecp5-85f", "k26")
 DEVICE = {"--device": DEVICES, "--fps": NUMBERS, "--fastest": None, "--mhz": NUMBERS, "--fill": ("0.5", *NUMBERS)}
 FOLDING = {"--simd": NUMBERS, "--pe": NUMBERS}
+#: What multiplications are made of.
+MADE_OF = {"--products": MATERIALS, "--requantise": MATERIALS}
 NETWORK = {"--lanes": NUMBERS, "--cycles": NUMBERS, "--folding": ("folding.json", *PATHS)}
 LIMITS = ("0:7", "0:15", "3:2", "7", ":", "0:47", "-1:3")
 RELOAD = {"--reloadable": None, "--single-buffered": None, "--attn-shift": LIMITS, "--out-shift": LIMITS}
@@ -350,7 +353,15 @@ COMMANDS = {
     "hw.build": Command(
         main=hw.build.main,
         works=["layer.npz"],
-        values={"--target": TARGETS, "--pack": PACKS, "--inline": None, "--out": PATHS, "--estimate": None, **FOLDING}
+        values={
+            "--target": TARGETS,
+            "--pack": PACKS,
+            **MADE_OF,
+            "--inline": None,
+            "--out": PATHS,
+            "--estimate": None,
+            **FOLDING,
+        }
         | NETWORK
         | {"--write-folding": PATHS, "--picture": PATHS, **RELOAD, **DEVICE},
         positional=LAYERS,
@@ -365,7 +376,7 @@ COMMANDS = {
     "hw.synth": Command(
         main=hw.synth.__main__.main,
         works=["layer.npz"],
-        values={"--target": TARGETS, "--pack": PACKS, "--inline": None, "--out": PATHS, **FOLDING}
+        values={"--target": TARGETS, "--pack": PACKS, **MADE_OF, "--inline": None, "--out": PATHS, **FOLDING}
         | RELOAD
         | NETWORK
         | {**DEVICE, "--speed": ("7", *NUMBERS), "--seeds": NUMBERS, "--clock": NUMBERS},
@@ -381,7 +392,7 @@ COMMANDS = {
         main=sim.run.main,
         works=["layer.npz", "--input", "x.npy"],
         values={"--input": PATHS, "--output": PATHS, "--report": PATHS, "--waves": ("w.vcd", *PATHS), **FOLDING}
-        | {**NETWORK, "--target": TARGETS, "--pack": PACKS, "--inline": None, "--simulator": SIMULATORS}
+        | {**NETWORK, "--target": TARGETS, "--pack": PACKS, **MADE_OF, "--inline": None, "--simulator": SIMULATORS}
         | {**DEVICE, "--idle": NUMBERS, "--stall": NUMBERS, "--seed": NUMBERS},
         positional=LAYERS,
         statuses=(0, 1),

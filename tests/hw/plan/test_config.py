@@ -21,6 +21,7 @@ from hw.export.verilog import generate
 from hw.plan import config_file
 from hw.plan.config import UnitConfig
 from hw.plan.config_file import config_fields, config_of_fields, read_manifest_config
+from hw.plan.made_of import MadeOf
 from hw.plan.reload import Reload
 from hw.plan.shapes import Shapes
 from sim.cases.frozen import CASES, named_case
@@ -204,3 +205,27 @@ def test_shifts_beyond_the_limits_are_refused() -> None:
     shift = config.layer.config.attn_shift
     with pytest.raises(UserError, match=f"attn_shift {shift} of the layer is not among those of the unit"):
         dataclasses.replace(config, reload=Reload(attn_shift=Range(shift + 1, 15), out_shift=Range(0, 47)))
+
+
+@pytest.mark.parametrize("name", ["xcup_adders", "ecp5_all_adders", "adders_wire"])
+def test_what_multiplications_are_made_of_is_said_where_it_is_asked_for(name: str) -> None:
+    config = named_case(name)
+    fields = json.loads(json.dumps(config_fields(config)))
+    assert {key: fields[key] for key in ("products", "requantise") if key in fields} == config.made_of.asked
+    assert config_of_fields(fields, config.layer).made_of == config.made_of
+    assert "requantise" not in config_fields(named_case("plain"))
+    with pytest.raises(UserError, match="requantise 'luts' is not one of dsp, adders"):
+        config_of_fields(fields | {"requantise": "luts"}, config.layer)
+
+
+@pytest.mark.parametrize("name", ["products", "requantise"])
+def test_a_reloadable_unit_is_not_made_of_adders(name: str) -> None:
+    config = dataclasses.replace(reloadable_case(LOADED), target=named_case(FROZEN).target)
+    with pytest.raises(UserError, match=f"{name} 'adders' is for a frozen unit, a reloadable one has 'dsp'"):
+        dataclasses.replace(config, made_of=MadeOf(**{name: "adders"}))
+    assert dataclasses.replace(config, made_of=MadeOf(**{name: "dsp"})).made_of.asked == {name: "dsp"}
+
+
+def test_products_of_adders_need_a_target_with_dsps() -> None:
+    with pytest.raises(UserError, match="products 'adders' are for a target with DSPs, generic leaves products to"):
+        dataclasses.replace(named_case("plain"), made_of=MadeOf(products="adders"))
