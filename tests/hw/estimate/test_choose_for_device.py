@@ -15,8 +15,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from golden.contract.folding import Folding
 from golden.contract.network.network import IntegerNetwork
 from golden.contract.network.network_file import write_network
+from golden.contract.network.step import Step
 from golden.layers import load_network
 from golden.layers.random_network import random_network
 from golden.layers.residual import random_resnet
@@ -27,9 +29,10 @@ from hw.estimate.network import estimate_network
 from hw.estimate.network_space import NetworkSpace
 from hw.estimate.solver import Link, Problem, least_share, solve
 from hw.estimate.wish import Wish
-from hw.network.config import NetworkConfig
+from hw.network.config import NetworkConfig, multiplying
 from hw.network.folding import sides_of, up_to_lanes
 from hw.network.plan import NetworkPlan
+from hw.plan.made_of import MATERIALS, MadeOf
 from hw.targets.devices import DEVICES, Device
 from tests.support.places import ROOT
 from tests.support.refusals import Refuse, refusal
@@ -104,7 +107,7 @@ def small_networks() -> list[IntegerNetwork]:
     found = []
     for seed in itertools.count():
         network = random_network(np.random.default_rng([32, seed]), steps=2)
-        count = np.prod([len(list(step_foldings(sides_of(network, step)))) for step in network.steps])
+        count = np.prod([len(list(options(network, step))) for step in network.steps])
         if FEW_FOLDINGS <= count <= MANY_FOLDINGS:
             found.append(network)
         if len(found) == SMALL_NETWORKS:
@@ -112,12 +115,23 @@ def small_networks() -> list[IntegerNetwork]:
     raise AssertionError
 
 
+def options(network: IntegerNetwork, step: Step) -> Iterator[tuple[Folding, MadeOf | None]]:
+    """All foldings of a step, with all that multiplications may be made of."""
+    for folding in step_foldings(sides_of(network, step)):
+        if step.name not in multiplying(network):
+            yield folding, None
+            continue
+        for products, requantise in itertools.product(MATERIALS, MATERIALS):
+            yield folding, MadeOf(products=products, requantise=requantise)
+
+
 def designs(base: NetworkConfig) -> Iterator[Design]:
-    """The network in all foldings."""
+    """The network in all ways."""
     names = [step.name for step in base.network.steps]
-    sides = [list(step_foldings(sides_of(base.network, step))) for step in base.network.steps]
-    for foldings in itertools.product(*sides):
-        plan = NetworkPlan(replace(base, foldings=dict(zip(names, foldings, strict=True))))
+    for ways in itertools.product(*(options(base.network, step) for step in base.network.steps)):
+        foldings = {name: folding for name, (folding, _) in zip(names, ways, strict=True)}
+        made_of = {name: own for name, (_, own) in zip(names, ways, strict=True) if own is not None}
+        plan = NetworkPlan(replace(base, foldings=foldings, made_of=made_of))
         cost = estimate_network(plan)
         assert cost.dsp is not None and cost.bram is not None
         yield Design(plan.schedule.interval, cost.lut, cost.ff, cost.dsp, cost.bram)
