@@ -42,6 +42,7 @@ from hw.network.folding import up_to_lanes
 from hw.network.plan import NetworkPlan
 from hw.options import ATTN_SHIFT
 from hw.plan.config import UnitConfig
+from hw.plan.made_of import USUAL, MadeOf
 from hw.plan.reload import Reload
 from hw.synth.mapping import map_to_cells
 from hw.synth.resources import total_area
@@ -49,6 +50,7 @@ from hw.targets.area import Area
 from hw.targets.families import TARGETS
 
 SEED = 16
+TURNS, ADDERS = MadeOf(requantise="adders"), MadeOf(products="adders", requantise="adders")
 RELOAD = Reload(attn_shift=ATTN_SHIFT, out_shift=Range(*FIELD_RANGES["out_shift"]))
 
 
@@ -59,6 +61,7 @@ class Row:
     Attributes:
         what: what distinguishes its layer, in words.
         reload: what may change at run time; None for a frozen unit.
+        made_of: what its multiplications are made of.
         fields: fields of the layer that differ from those of the module's docstring.
     """
 
@@ -67,6 +70,7 @@ class Row:
     pe: int
     what: str = ""
     reload: Reload | None = None
+    made_of: MadeOf = USUAL
     fields: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -106,6 +110,11 @@ ROWS = (
     Row(target="xcup", simd=4, pe=4, what="8 heads", fields={"product": "dynamic", "heads": 8}),
     Row(target="xcup", simd=4, pe=4, what="1 head", fields={"product": "dynamic", "heads": 1}),
     Row(target="xc7", simd=4, pe=2, what="4 heads", fields={"product": "dynamic", "heads": 4}),
+    Row(target="ecp5", simd=1, pe=2, what="requantised by adders", made_of=TURNS),
+    Row(target="ecp5", simd=1, pe=1, what="plain, all adders", made_of=ADDERS, fields={"attn_offsets": ()}),
+    Row(target="xcup", simd=1, pe=8, what="requantised by adders", made_of=TURNS),
+    Row(target="xcup", simd=4, pe=2, what="requantised by adders", made_of=TURNS),
+    Row(target="xcup", simd=1, pe=1, what="plain, all adders", made_of=ADDERS, fields={"attn_offsets": ()}),
     Row(target="ecp5", simd=1, pe=1, reload=RELOAD),
     Row(target="ecp5", simd=2, pe=4, reload=RELOAD),
     Row(target="ecp5", simd=1, pe=2, what="one set", reload=replace(RELOAD, single_buffered=True)),
@@ -191,7 +200,7 @@ def measure(row: Row | NetworkRow) -> tuple[Estimate | NetworkEstimate, Area]:
     fields = {"in_channels": 16, "out_channels": 16, "height": 32, "width": 32, "in_signed": True} | dict(row.fields)
     layer = random_layer(np.random.default_rng(SEED), **fields)
     folding, target = Folding(simd=row.simd, pe=row.pe), TARGETS[row.target]
-    config = UnitConfig(layer=layer, folding=folding, target=target, reload=row.reload)
+    config = UnitConfig(layer=layer, folding=folding, target=target, reload=row.reload, made_of=row.made_of)
     truth = total_area(map_to_cells(generate(config)))
     return estimate(config), truth
 

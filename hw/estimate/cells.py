@@ -12,6 +12,7 @@ from dataclasses import replace
 from amaranth.hdl import Shape
 
 from golden.contract.ranges import Range
+from hw.blocks.latency import tree_latency
 from hw.blocks.memory import dp16kd_layout
 from hw.blocks.multiply import NARROW_LIMB, signed_width, takes_dsp
 from hw.estimate.inference import Ram, infer
@@ -161,10 +162,15 @@ class Cells:
         return Area(lut=self.adder(2, shift + 1) + self.adder(2, kept + 1) + whole - kept + result, ff=registers)
 
     def _gates(self, wide: int, narrow: int) -> Area:
-        """A product of adders, with registers between its gates and a tree of two-input nodes."""
-        # Where gates have registers, the registers' resets are the gates.
-        luts = 0 if narrow > NARROW_LIMB else wide * narrow
-        total, nodes, grown = Area(lut=luts, ff=wide * narrow), narrow, 1
+        """A product of adders: gates and a tree of two-input nodes, with registers between where there is time."""
+        registered = narrow > NARROW_LIMB and self.target.multiply_latency > tree_latency(narrow, 2)
+        if registered:
+            # The registers' resets are the gates.
+            total = Area(ff=wide * narrow)
+        else:
+            # A LUT with six inputs gates what it adds. How many gates it leaves is fitted.
+            total = Area(lut=round(wide * narrow * (0.25 if self.six else 1)), ff=0 if self.six else wide * narrow)
+        nodes, grown = narrow, 1
         while nodes > 1:
             nodes, grown = -(-nodes // 2), 2 * grown
             total += Area(lut=self.adder(2, wide + grown), ff=wide + grown).times(nodes)
