@@ -154,10 +154,6 @@ def _network_config(args: argparse.Namespace, network: IntegerNetwork, target: T
     return base
 
 
-def _made_of(args: argparse.Namespace) -> MadeOf:
-    return MadeOf(products=args.products, requantise=args.requantise)
-
-
 def _chooser(args: argparse.Namespace) -> str:
     """The option that has the folding chosen for a device; empty where none does."""
     return "--fps" if args.fps is not None else "--fastest" if args.fastest else ""
@@ -187,6 +183,10 @@ def _wish(args: argparse.Namespace) -> Wish | None:
     if args.target == GENERIC.name:
         raise UserError(f"target {GENERIC.name} does not go with {asked}: synthesis chooses what it takes")
     return Wish(device=device, fps=args.fps, clock_mhz=args.mhz, fill=1 if args.fill is None else args.fill)
+
+
+def _made_of(args: argparse.Namespace) -> MadeOf:
+    return MadeOf(products=args.products, requantise=args.requantise)
 
 
 def folding_text(config: NetworkConfig) -> str:

@@ -11,7 +11,7 @@ from golden.contract.network.step import Step
 from golden.support.cli import UserError
 from golden.support.numbers import number
 from hw.estimate.nodes import node_area
-from hw.network.config import NetworkConfig
+from hw.network.config import NetworkConfig, multiplying
 from hw.network.folding import Sides, divisors, sides_of
 from hw.network.graph import Graph, Placed
 from hw.network.ideal import ideal_cycles
@@ -19,6 +19,7 @@ from hw.network.lower import step_graph
 from hw.network.nodes.unit import UnitNode
 from hw.network.schedule import node_cycles
 from hw.plan.dsp_count import fewest_dsps
+from hw.plan.made_of import USUAL, MadeOf, choices_of
 
 
 def cheapest_within(config: NetworkConfig, cycles: int) -> dict[str, Folding]:
@@ -54,20 +55,37 @@ def _cheapest(config: NetworkConfig, step: Step, cycles: int) -> Folding:
 
 
 def candidates_of(config: NetworkConfig, step: Step) -> Iterator[Candidate]:
-    """All that ``step`` may be."""
+    """All foldings of ``step``."""
     for folding in step_foldings(sides_of(config.network, step)):
         yield Candidate(config, step, Choice(folding=folding))
 
 
+def made_candidates_of(config: NetworkConfig, step: Step) -> Iterator[Candidate]:
+    """All foldings of ``step``, with all that its multiplications may be made of where ``config`` does not say that."""
+    multiplies = step.name in multiplying(config.network)
+    materials = choices_of(config.made_of.get(step.name, USUAL)) if multiplies else [USUAL]
+    for candidate in candidates_of(config, step):
+        for made_of in materials:
+            yield replace(candidate, choice=replace(candidate.choice, made_of=made_of))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """How a step is built."""
+    """How a step is built.
+
+    Attributes:
+        folding: elements that it takes and gives a beat.
+        made_of: what its multiplications are made of; as the network's config says where nothing is asked for.
+    """
 
     folding: Folding
+    made_of: MadeOf = USUAL
 
     def applied(self, config: NetworkConfig, step: str) -> NetworkConfig:
         """``config`` with the step of this name built like that."""
-        return replace(config, foldings={**config.foldings, step: self.folding})
+        made_of = {} if self.made_of == USUAL else {step: self.made_of}
+        foldings = {**config.foldings, step: self.folding}
+        return replace(config, foldings=foldings, made_of={**config.made_of, **made_of})
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,8 @@ def chosen_rows(chosen: Chosen[Any]) -> dict[str, str]:
 
 def _why(wish: Wish, found: Found[Any]) -> str:
     what = "the fewest cycles that fit" if wish.fps is None else "few enough cycles"
-    least = "" if found.is_least else f", but for {_share(float(found.bound[0]))} at least"
+    # The search has ended early.
+    least = "" if found.is_least else f"; nothing takes less than {_share(float(found.bound[0]))} at its largest"
     return f"{what}, with {LEAST}{least}"
 
 

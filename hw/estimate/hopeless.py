@@ -10,6 +10,7 @@ from hw.estimate.wish import Wish
 from hw.plan.config import UnitConfig
 from hw.plan.dsp_count import products_a_cycle
 from hw.targets.area import RESOURCES
+from hw.targets.families import NARROW_OPERAND
 
 #: What surely takes more than so many times what there is, is not looked at, unless nothing else is there. What takes
 #: less is looked at, so that it can be said what lacks.
@@ -23,8 +24,13 @@ def surely_takes(wish: Wish, units: Iterable[UnitConfig], dsps: int) -> Fraction
     """A bound on the largest share that ``units`` take, of which it is known that they have as many ``dsps``."""
     if dsps:
         return Fraction(dsps) / wish.room[_PLACES["dsp"]]
-    # A product of adders takes at least a LUT.
-    return Fraction(sum(map(products_a_cycle, units))) / wish.room[_PLACES["lut"]]
+    return Fraction(sum(map(_fewest_luts, units))) / wish.room[_PLACES["lut"]]
+
+
+def _fewest_luts(unit: UnitConfig) -> int:
+    """A bound on the LUTs of products of adders. Each adds as many bits as an operand has, at least once."""
+    layer = unit.layer.config
+    return products_a_cycle(unit) * (layer.in_bits if layer.weight_bits > NARROW_OPERAND else 1)
 
 
 def hopeful(shares: Iterable[tuple[Fraction, Candidate]]) -> list[Candidate]:

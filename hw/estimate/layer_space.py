@@ -19,6 +19,7 @@ from hw.network.folding import divisors
 from hw.plan.config import UnitConfig
 from hw.plan.dsp_count import fewest_dsps
 from hw.plan.geometry import Geometry
+from hw.plan.made_of import MadeOf, choices_of
 from hw.plan.schedule import find_schedule
 from hw.plan.scope import scope_of
 from hw.targets.area import URAM_KBIT
@@ -26,18 +27,19 @@ from hw.targets.devices import Device, find_device
 
 
 class LayerSpace:
-    """The `hw.estimate.choose_for_device.Space` of the unit ``config``, whatever its folding is."""
+    """The `hw.estimate.choose_for_device.Space` of the unit ``config``, whatever its folding is.
+
+    What its multiplications are made of is chosen, too, where ``config`` does not say that.
+    """
 
     def __init__(self, config: UnitConfig, wish: Wish) -> None:
-        self._wish = wish
-        units = [replace(config, folding=folding) for folding in legal_foldings(config.layer.config)]
-        model = scope_of(config).cycle_model
-        self._cycles = {
-            unit.folding: find_schedule(Geometry(config=unit.layer.config, folding=unit.folding), model).frame_cycles
-            for unit in hopeful((surely_takes(wish, [unit], fewest_dsps(unit)), unit) for unit in units)
-        }
-        self._config = config
-        self._found: dict[Folding, Found[UnitConfig] | None] = {}
+        self._wish, model = wish, scope_of(config).cycle_model
+        hopes = hopeful((surely_takes(wish, [unit], fewest_dsps(unit)), unit) for unit in _units(config))
+        self._units = [
+            (find_schedule(Geometry(config=unit.layer.config, folding=unit.folding), model).frame_cycles, unit)
+            for unit in hopes
+        ]
+        self._found: dict[int, Found[UnitConfig] | None] = {}
 
     @property
     def wish(self) -> Wish:
@@ -45,7 +47,7 @@ class LayerSpace:
 
     @cached_property
     def cycles(self) -> Sequence[int]:
-        every = sorted(set(self._cycles.values()))
+        every = sorted({cycles for cycles, _ in self._units})
         return [cycles for cycles in every if any(True for _ in self._within(cycles))]
 
     def least_share(self, cycles: int) -> Fraction:
@@ -56,19 +58,27 @@ class LayerSpace:
 
     def _within(self, cycles: int) -> Iterator[Found[UnitConfig]]:
         """The units that take at most so many ``cycles`` and can be built."""
-        for folding, own in self._cycles.items():
-            if own <= cycles and (found := self._estimated(folding)) is not None:
+        for number, (own, _) in enumerate(self._units):
+            if own <= cycles and (found := self._estimated(number)) is not None:
                 yield found
 
-    def _estimated(self, folding: Folding) -> Found[UnitConfig] | None:
+    def _estimated(self, number: int) -> Found[UnitConfig] | None:
         """A unit with all that it takes; None where more lanes than a vector holds are asked for."""
-        if folding not in self._found:
-            config = replace(self._config, folding=folding)
+        if number not in self._found:
+            cycles, unit = self._units[number]
             try:
-                self._found[folding] = found_of(self._wish, config, self._cycles[folding], estimate(config).area)
+                self._found[number] = found_of(self._wish, unit, cycles, estimate(unit).area)
             except UserError:
-                self._found[folding] = None
-        return self._found[folding]
+                self._found[number] = None
+        return self._found[number]
+
+
+def _units(config: UnitConfig) -> Iterator[UnitConfig]:
+    """All that a unit may be. Multiplications of a reloadable unit are made of DSPs."""
+    materials = choices_of(config.made_of) if config.reload is None else [config.made_of]
+    for folding in legal_foldings(config.layer.config):
+        for made_of in materials:
+            yield replace(config, folding=folding, made_of=made_of)
 
 
 def check_fit(config: UnitConfig, device: str) -> None:
@@ -85,7 +95,11 @@ def check_fit(config: UnitConfig, device: str) -> None:
     if unit.dsp is None:
         raise UserError(f"{said}; fewer lanes take less")
     wish = Wish(device=find_device(device))
-    if not _holds_weights(config, wish.device) or not (best := fewest_cycles(LayerSpace(config, wish))).fits:
+    # Another folding of the same materials.
+    asked = config.made_of
+    made_of = MadeOf(products=asked.products or "dsp", requantise=asked.requantise or "dsp")
+    alike = LayerSpace(replace(config, made_of=made_of), wish)
+    if not _holds_weights(config, wish.device) or not (best := fewest_cycles(alike)).fits:
         raise UserError(f"{said}; no folding of the layer fits")
     raise UserError(f"{said}; the fastest that fit are simd {best.config.folding.simd}, pe {best.config.folding.pe}")
 

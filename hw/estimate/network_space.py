@@ -22,7 +22,7 @@ from golden.contract.network.step import Step
 from golden.support.cli import UserError
 from hw.estimate.cells import Cells
 from hw.estimate.choose_for_device import Found, found_of
-from hw.estimate.choose_network_folding import Candidate, Choice, candidates_of
+from hw.estimate.choose_network_folding import Candidate, Choice, made_candidates_of
 from hw.estimate.edges import adapter_area, fork_area
 from hw.estimate.hopeless import hopeful, surely_takes
 from hw.estimate.network import estimate_network
@@ -89,7 +89,7 @@ class NetworkSpace:
     def least_share(self, cycles: int) -> Fraction:
         solution = least_share(self.problem(cycles))
         assert solution is not None, "nothing is banned"
-        return solution.value[0] if solution.is_least else Fraction(0)
+        return solution.bound[0]
 
     def least(self, cycles: int) -> Found[NetworkConfig]:
         if cycles not in self._found:
@@ -126,7 +126,7 @@ class NetworkSpace:
         problem = self.problem(cycles)
         solution = solve(problem)
         assert solution is not None, "nothing is banned"
-        best, bound = self.estimated(cycles, solution.choice), solution.value
+        best, bound = self.estimated(cycles, solution.choice), solution.bound
         seen, beside = [solution.choice], self._beside(problem, best, solution.choice)
         for _ in range(max(FEWEST_ROUNDS, ROUNDS // len(problem.groups) ** 2)):
             # What is the least if all that is not known yet takes as much as it did; then if it takes nothing.
@@ -135,7 +135,7 @@ class NetworkSpace:
                 if solution is None:
                     return replace(best, bound=best.value)
                 if fixed is problem.fixed:
-                    bound = max(bound, solution.value) if solution.is_least else bound
+                    bound = max(bound, solution.bound)
                     if bound >= best.value:
                         return replace(best, bound=best.value)
                 found = self.estimated(cycles, solution.choice)
@@ -150,12 +150,14 @@ class NetworkSpace:
 
     def _hopeful(self, step: Step) -> list[_Option]:
         """What a step may be, without what is far beyond the device."""
-        candidates = candidates_of(self._config, step)
+        candidates = made_candidates_of(self._config, step)
         found = hopeful((self._surely_takes(candidate), candidate) for candidate in candidates)
         options = [_option(candidate) for candidate in found if candidate.can_be_built]
         if not options:
             raise UserError(f"step {step.name!r} cannot be built for {self._wish.device.name} at all")
-        return options
+        # What is made of something else and takes as much is the same.
+        alike = {(option.choice.folding, option.cycles, tuple(option.costs)): option for option in reversed(options)}
+        return list(reversed(alike.values()))
 
     def _surely_takes(self, candidate: Candidate) -> Fraction:
         units = [placed.node.config for placed in candidate.nodes if isinstance(placed.node, UnitNode)]

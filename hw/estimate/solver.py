@@ -1,22 +1,32 @@
 """Solver: one option of each of several groups, so that all together take the least of what there is.
 
 Amounts are integers: halves of block RAMs are counted. A mixed-integer program of scipy (HiGHS) finds a
-choice. Whether it is the least is decided in integers: no other choice stays below its largest share.
+choice. Of a few options it is the least, which is decided in integers: no other choice stays below its
+largest share. Of many options, the search for the last part in a thousand would take hours. There it ends
+within `GAP` of a bound, which is told.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-#: Nodes of the search tree at which one program ends, and what it has found counts. A limit in seconds would let the
-#: machine decide.
-NODES = 20_000
+#: Options up to which the search goes on to the end, and the relative gap to the bound at which it ends beyond them.
+FEW, GAP = 400, 0.005
+#: Beyond them, the weight of what decides between choices whose largest share is the same.
+TIE = 0.001
+#: Nodes of the search tree after which the gap is made wider. A limit in seconds would let the machine decide.
+NODES = 5_000
+#: What scipy says of a program: solved within the gap, no choice there, or that a limit ended it.
+SOLVED, INFEASIBLE, LIMIT = 0, 2, 4
 #: What stands for the room of a resource that there is nothing of: each piece is a million times too much.
 NOTHING = Fraction(1, 10**6)
 
@@ -91,12 +101,12 @@ class Solution:
     Attributes:
         choice: the option of each group.
         value: its value.
-        is_least: whether there is no better one. If not, the search was ended.
+        bound: no choice has a smaller value.
     """
 
     choice: tuple[int, ...]
     value: Value
-    is_least: bool
+    bound: Value
 
 
 def solve(problem: Problem) -> Solution | None:
@@ -109,19 +119,20 @@ def least_share(problem: Problem) -> Solution | None:
     return _Program(replace(problem, then=())).solve()
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Program:
     problem: Problem
-    #: Whether each program was solved to its end.
-    ended: bool = field(default=True, init=False)
 
     def solve(self) -> Solution | None:
+        return self._exactly() if self._options <= FEW else self._nearly()
+
+    def _exactly(self) -> Solution | None:
         p = self.problem
-        best = self._least(self._share, None)
+        best, _ = self._least(self._share, gap=0)
         while best is not None:
             # What is better takes less than this of every resource.
             share = p.value(best)[0]
-            better = self._least(self._share, [_below(share, has or NOTHING) for has in p.room])
+            better, _ = self._least(self._share, [_below(share, has or NOTHING) for has in p.room], gap=0)
             if better is None:
                 break
             best = better
@@ -129,18 +140,46 @@ class _Program:
             return None
         limits = [_up_to(p.value(best)[0], has or NOTHING) for has in p.room]
         for resource in p.then:
-            found = self._least(self._amounts[resource], limits)
-            # A program that is ended early may have found less than what is known.
+            found, _ = self._least(self._amounts[resource], limits, gap=0)
+            # Tolerances of the solver may hide what is known.
             best = min((choice for choice in (found, best) if choice is not None), key=p.value)
             limits[resource] = p.amounts(best)[resource]
-        return Solution(choice=best, value=p.value(best), is_least=self.ended)
+        return Solution(choice=best, value=p.value(best), bound=p.value(best))
 
-    def _least(self, objective: np.ndarray, limits: Sequence[int] | None) -> tuple[int, ...] | None:
-        """The choice with the least ``objective`` that stays within ``limits``."""
+    def _nearly(self) -> Solution | None:
+        p, weights = self.problem, [TIE / 10**place for place in range(len(self.problem.then))]
+        ties = sum(
+            (
+                weight * self._amounts[resource] / self._room[resource]
+                for weight, resource in zip(weights, p.then, strict=True)
+            ),
+            start=np.zeros_like(self._share),
+        )
+        choice, least = self._least(self._share + ties, gap=GAP)
+        if choice is None:
+            return None
+        # No share of a resource is above the largest, so what decides ties is at most so much of it.
+        bound = Fraction(least) / (1 + Fraction(sum(weights)))
+        return Solution(choice=choice, value=p.value(choice), bound=min((bound,), p.value(choice)))
+
+    def _least(
+        self, objective: np.ndarray, limits: Sequence[int] | None = None, *, gap: float
+    ) -> tuple[tuple[int, ...] | None, float]:
+        """The choice with the least ``objective`` that stays within ``limits``, and a bound on the objective."""
+        while (result := self._run(objective, limits, gap)).status == LIMIT:
+            gap = max(4 * gap, GAP)
+        assert result.status in (SOLVED, INFEASIBLE), result.message
+        if result.status == INFEASIBLE:
+            return None, np.inf
+        chosen = np.round(result.x[: self._options])
+        choice = tuple(int(np.argmax(chosen[start:end])) for start, end in self._spans)
+        return choice, result.mip_dual_bound
+
+    def _run(self, objective: np.ndarray, limits: Sequence[int] | None, gap: float) -> Any:
         # Half a second that only some commands need.
         from scipy.optimize import Bounds, LinearConstraint, milp
 
-        p, options = self.problem, self._options
+        p = self.problem
         constraints = [LinearConstraint(self._marginals, *self._marginal_sums)]
         shares = self._amounts - np.outer(self._room, self._share)
         constraints.append(LinearConstraint(shares / self._room[:, None], -np.inf, -p.fixed / self._room))
@@ -149,21 +188,14 @@ class _Program:
         if p.banned:
             constraints.append(LinearConstraint(self._bans, -np.inf, len(p.groups) - 1))
         size = len(objective)
-        upper = np.concatenate([np.ones(size - 1), [np.inf]])
-        result: Any = milp(
-            objective,
-            integrality=np.arange(size) < options,
-            bounds=Bounds(np.zeros(size), upper),
-            constraints=constraints,
-            options={"mip_rel_gap": 0, "node_limit": NODES},
-        )
-        # Status 1 is the limit of nodes.
-        assert result.status in (0, 1, 2), result.message
-        self.ended &= result.status != 1
-        if result.x is None:
-            return None
-        chosen = np.round(result.x[:options])
-        return tuple(int(np.argmax(chosen[start:end])) for start, end in self._spans)
+        with _quiet():
+            return milp(
+                objective,
+                integrality=np.arange(size) < self._options,
+                bounds=Bounds(np.zeros(size), np.concatenate([np.ones(size - 1), [np.inf]])),
+                constraints=constraints,
+                options={"mip_rel_gap": gap, "node_limit": NODES},
+            )
 
     @cached_property
     def _spans(self) -> list[tuple[int, int]]:
@@ -228,6 +260,20 @@ class _Program:
         for row, choice in zip(bans, self.problem.banned, strict=True):
             row[[start + option for (start, _), option in zip(self._spans, choice, strict=True)]] = 1
         return bans
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what HiGHS prints in places, whatever it is told."""
+    sys.stdout.flush()
+    kept, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 1)
+        yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def _below(share: Fraction, has: Fraction) -> int:

@@ -49,8 +49,8 @@ class Wish:
         LUTs and flip-flops are estimated. So much less of them counts as the estimate may be off, that what fits in the
         estimate fits in truth.
         """
-        off = 1 + Fraction(str(TOLERANCE))
-        shares = [Fraction(str(self.fill)) / (1 if key in EXACT else off) for key in _KEYS]
+        sure = 1 - Fraction(str(TOLERANCE))
+        shares = [Fraction(str(self.fill)) * (1 if key in EXACT else sure) for key in _KEYS]
         return [share * amount for share, amount in zip(shares, counted(self.device.has), strict=True)]
 
     @property

@@ -42,3 +42,10 @@ class MadeOf:
 
 #: Nothing is asked for.
 USUAL = MadeOf()
+
+
+def choices_of(asked: MadeOf) -> list[MadeOf]:
+    """All that multiplications may be made of where ``asked`` does not say it."""
+    products = MATERIALS if asked.products is None else (asked.products,)
+    requantise = MATERIALS if asked.requantise is None else (asked.requantise,)
+    return [MadeOf(products=first, requantise=second) for first in products for second in requantise]

@@ -15,7 +15,7 @@ from hw import build
 from hw.network.config import NetworkConfig
 from hw.network.nodes.unit import UnitNode
 from hw.network.plan import NetworkPlan
-from hw.options import add_unit_options, folding_text, hardware_config
+from hw.options import add_unit_options, folding_text, hardware
 from hw.plan.dsp_count import dsp_counts
 from tests.support.foul import small_network
 from tests.support.refusals import Refuse, refusal
@@ -172,7 +172,7 @@ def test_what_steps_multiply_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     add_unit_options(parser, target="xcup")
 
     def config(*options: str) -> NetworkConfig:
-        found = hardware_config(parser.parse_args(["digits", *options]), load_model("digits"))
+        found = hardware(parser.parse_args(["digits", *options]), load_model("digits")).config
         assert isinstance(found, NetworkConfig)
         return found
 

@@ -104,7 +104,7 @@ def test_what_a_unit_waits_for_is_counted() -> None:
 
 def test_certainly_too_large_is_refused() -> None:
     plan = plan_of(load_network("digits"), "ecp5", 4)
-    with pytest.raises(UserError, match="ecp5-85f: 344 DSP of 156, of which step 'xvolution' takes 296"):
+    with pytest.raises(UserError, match="ecp5-85f: 336 DSP of 156, of which step 'xvolution' takes 288"):
         check_network_fit(plan, "ecp5-85f")
     check_network_fit(plan_of(load_network("digits"), "ecp5", 1), "ecp5-85f")
 

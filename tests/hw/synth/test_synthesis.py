@@ -457,7 +457,7 @@ def test_refusals(refuse: Refuse, fake: Fake, arguments: list[str], said: list[s
         ),
         (
             ["digits"],
-            "the network does not fit ecp5-85f: 344 DSP of 156, of which step 'xvolution' takes 296; "
+            "the network does not fit ecp5-85f: 336 DSP of 156, of which step 'xvolution' takes 288; "
             "fewer lanes or more cycles take less",
         ),
         (["digits", "--cycles", "63"], "step 'stem' takes at least 64 cycles a frame, asked for are 63"),
