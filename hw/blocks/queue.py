@@ -30,12 +30,14 @@ class Queue:
         pop: Value,
         name: str,
         attrs: Mapping[str, str] | None = None,
+        late: bool = False,
     ) -> None:
         """``push`` an ``entry`` only while there is room, ``pop`` only while there is ``some``.
 
         Args:
             attrs: attributes of the memory, such as `hw.blocks.memory.lut_style`. A queue of more than a few entries
                 needs to be told, or synthesis makes a block RAM of it and of the register that reads the head.
+            late: ``pop`` is known late in its cycle, so that there is no time for a carry behind it.
         """
         m.submodules[name] = store = memory.Memory(shape=shape, depth=depth, init=[], attrs=attrs or {})
         write, read = store.write_port(), store.read_port(domain="comb")
@@ -44,10 +46,12 @@ class Queue:
         self.some = Signal(name=f"{name}_some")
         self.head = read.data
         m.d.comb += [write.addr.eq(tail), write.data.eq(entry), write.en.eq(push), read.addr.eq(first)]
-        m.d.sync += [
-            self.level.eq(self.level + push - pop),
-            self.some.eq(push | Mux(pop, self.level > 1, self.some)),
-        ]
+        if late:
+            with m.If(push ^ pop):
+                m.d.sync += self.level.eq(self.level + Mux(push, 1, -1))
+        else:
+            m.d.sync += self.level.eq(self.level + push - pop)
+        m.d.sync += self.some.eq(push | Mux(pop, self.level > 1, self.some))
         with m.If(push):
             m.d.sync += tail.eq(wrap_increment(tail, 1, depth))
         with m.If(pop):

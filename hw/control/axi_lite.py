@@ -1,8 +1,8 @@
 """AXI4-Lite slave: turns transactions into reads and writes on a register bus.
 
-    write   AW and W taken   i_write    decided    B
-    read    AR taken         i_read     R
-            cycle 0          1          2          3
+    write   AW and W taken   write      judged     done       B
+    read    AR taken         read       read_data  R
+            cycle 0          1          2          3          4
 
 At most one write and one read are under way, independent of each other. Outputs follow from
 registers only, so no path leads through the slave.
@@ -56,13 +56,13 @@ class RegisterBus(Signature):
 
     Members:
         write: strobe of a write.
-        write_address, write_data: address and word of the write; they stay in the two cycles after ``write``.
-        write_partial: some byte strobe of the write is 0; it stays in the two cycles after ``write``.
-        write_ok: whether the write is done, in the cycle after ``write``. Otherwise the write is refused.
+        write_address, write_data: address and word of the write; they stay in the three cycles after ``write``.
+        write_partial: some byte strobe of the write is 0; it stays in the three cycles after ``write``.
+        write_ok: whether the write is done, two cycles after ``write``. Otherwise the write is refused.
         read: strobe of a read.
         read_address: address of the read, in the cycle of ``read``.
-        read_data: the word, in the cycle of ``read``.
-        read_ok: whether the read is answered, in the cycle of ``read``. Otherwise the read is refused.
+        read_data: the word, in the cycle after ``read``.
+        read_ok: whether the read is answered, in the cycle after ``read``. Otherwise the read is refused.
     """
 
     def __init__(self, address_bits: int) -> None:
@@ -108,7 +108,8 @@ class AxiLite(wiring.Component):
         bus = self.bus
         address_there = Signal()
         data_there = Signal()
-        decided = Signal()
+        judged = Signal()
+        done = Signal()
         m.d.comb += [self.awready.eq(awake & ~address_there), self.wready.eq(awake & ~data_there)]
         address = _held(Shape(self._address_bits), "write_address")
         value, partial = _held(Shape(WORD), "write_data"), _held(Shape(1), "write_partial")
@@ -117,13 +118,13 @@ class AxiLite(wiring.Component):
         with m.If(self.wvalid & self.wready):
             m.d.sync += [data_there.eq(1), value.eq(self.wdata), partial.eq(~self.wstrb.all())]
         m.d.comb += [
-            bus.write.eq(address_there & data_there & ~decided & ~self.bvalid),
+            bus.write.eq(address_there & data_there & ~judged & ~done & ~self.bvalid),
             bus.write_address.eq(address),
             bus.write_data.eq(value),
             bus.write_partial.eq(partial),
         ]
-        m.d.sync += decided.eq(bus.write)
-        with m.If(decided):
+        m.d.sync += [judged.eq(bus.write), done.eq(judged)]
+        with m.If(done):
             m.d.sync += [self.bvalid.eq(1), self.bresp.eq(Mux(bus.write_ok, Response.OKAY, Response.SLVERR))]
         with m.If(self.bvalid & self.bready):
             m.d.sync += [self.bvalid.eq(0), address_there.eq(0), data_there.eq(0)]
@@ -131,13 +132,14 @@ class AxiLite(wiring.Component):
     def _read(self, m: Module, awake: Signal) -> None:
         bus = self.bus
         there = Signal()
-        m.d.comb += self.arready.eq(awake & ~there & ~self.rvalid)
+        shown = Signal()
+        m.d.comb += self.arready.eq(awake & ~there & ~shown & ~self.rvalid)
         address = _held(Shape(self._address_bits), "read_address")
-        m.d.sync += there.eq(self.arvalid & self.arready)
+        m.d.sync += [there.eq(self.arvalid & self.arready), shown.eq(there)]
         with m.If(self.arvalid & self.arready):
             m.d.sync += address.eq(self.araddr)
         m.d.comb += [bus.read.eq(there), bus.read_address.eq(address)]
-        with m.If(there):
+        with m.If(shown):
             m.d.sync += [
                 self.rvalid.eq(1),
                 self.rdata.eq(bus.read_data),

@@ -11,11 +11,11 @@ What is loaded goes into the *next set*, until an apply puts it in force.
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, ResetInserter, Signal, Value
+from amaranth.hdl import Cat, DomainRenamer, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.blocks.pipeline import index_shape
+from hw.blocks.pipeline import delay, index_shape
 from hw.control.axi_lite import AxiLite, axi_lite_members
 from hw.control.counters import Counters
 from hw.control.interface import Apply, InputErrors, Parts, bank_write, constant_write, counts, settings_layout
@@ -27,13 +27,16 @@ from hw.plan.shapes import Shapes
 from hw.plan.weight_layout import BEAT_BITS, weight_banks
 
 PREFIX = "s_axi_"
+#: Clock domain of what a soft reset leaves alone.
+LASTING_DOMAIN = "lasting"
 
 
 class Control(wiring.Component):
     """The control plane of a reloadable unit.
 
     A soft reset restarts everything but the AXI4-Lite slave, which answers the command. Settings, errors
-    and counters return to their reset values. Nothing is loaded or in force any more.
+    and counters return to their reset values. Nothing is loaded or in force any more. The slave is in
+    `LASTING_DOMAIN`. All else must be reset in the cycle after ``o_restart``.
 
     Members:
         s_axi_*: AXI4-Lite slave with `ADDRESS_BITS` bits of address and 32 of data.
@@ -41,8 +44,9 @@ class Control(wiring.Component):
         o_settings: settings of the next set, always within their limits. They do not change from
             ``o_apply.strobe`` to ``i_applied``.
         o_apply: see `Apply`; valid with its strobe.
+        o_restart: strobe: a soft reset, a cycle before ``o_soft_reset``.
         o_soft_reset: strobe: all is as after a reset, from the next cycle on.
-        o_hold: begin no new frame.
+        o_hold: begin no new frame, from the next cycle on.
         o_ignore_tlast: report no `InputErrors`.
         o_constant, o_weight: writes to the next set.
         i_pending: an apply waits for its frame boundary. An apply between its strobe and ``i_pending`` is known here.
@@ -72,6 +76,7 @@ class Control(wiring.Component):
                 "s_axis_weights_tlast": In(1),
                 "o_settings": Out(settings_layout(shapes)),
                 "o_apply": Out(Apply),
+                "o_restart": Out(1),
                 "o_soft_reset": Out(1),
                 "o_hold": Out(1),
                 "o_ignore_tlast": Out(1),
@@ -92,33 +97,30 @@ class Control(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         registers, loader, counters = self._registers, self._loader, self._counters
-        soft_reset = Signal()
-        m.submodules.axi_lite = self._axi
-        m.submodules.register_file = ResetInserter(soft_reset)(registers)
+        m.submodules.axi_lite = DomainRenamer(LASTING_DOMAIN)(self._axi)
+        m.submodules.register_file = registers
         wiring.connect(m, self._axi.bus, registers.bus)
-        m.submodules.weight_loader = ResetInserter(soft_reset)(loader)
-        m.submodules.counters = ResetInserter(soft_reset)(counters)
+        m.submodules.weight_loader = loader
+        m.submodules.counters = counters
         self._connect_ports(m)
 
         values, write = registers.o_values, registers.o_write
         restart_load = Signal()
-        clear_counters = Signal()
         m.d.sync += [
-            soft_reset.eq(write.command & self._written("command", "soft_reset")),
+            self.o_soft_reset.eq(self.o_restart),
             restart_load.eq(write.command & self._written("command", "restart_load")),
-            clear_counters.eq(write.command & self._written("command", "clear_counters")),
         ]
         m.d.comb += [self.o_settings[name].eq(values[name][name]) for name in self.o_settings.shape().members]
         m.d.comb += [
-            self.o_hold.eq(values.control.hold),
+            self.o_hold.eq(Mux(registers.o_changes.control, self._written("control", "hold"), values.control.hold)),
             self.o_ignore_tlast.eq(values.control.ignore_tlast),
-            self.o_soft_reset.eq(soft_reset),
+            self.o_restart.eq(write.command & self._written("command", "soft_reset")),
             loader.i_restart.eq(restart_load),
             loader.i_used.eq(self.i_applied & self.i_applied_parts.weights),
             counters.i_counts.eq(self.i_counts),
-            counters.i_clear.eq(clear_counters),
+            counters.i_clear.eq(write.command & self._written("command", "clear_counters")),
         ]
-        pending, free = self._apply(m, soft_reset)
+        pending, free = self._apply(m)
         self._constants(m, free)
         self._status(m, pending, free)
         self._errors(m)
@@ -141,33 +143,29 @@ class Control(wiring.Component):
             self.o_weight.eq(loader.o_write),
         ]
 
-    def _apply(self, m: Module, soft_reset: Signal) -> tuple[Value, Value]:
+    def _apply(self, m: Module) -> tuple[Value, Value]:
         """Pass an apply on. Returns whether an apply is pending, and whether the next set may be written."""
         registers, loader = self._registers, self._loader
         accepted = registers.o_write.apply
         waits = Signal()
         pending = Signal()
         free = Signal()
-        with m.If(accepted):
-            m.d.sync += waits.eq(1)
-        with m.If(self.i_applied | soft_reset):
-            m.d.sync += waits.eq(0)
+        m.d.sync += waits.eq(accepted | (waits & ~self.i_applied))
         m.d.comb += pending.eq(waits | self.i_pending)
         if self._single_buffered:
-            m.d.comb += free.eq(registers.o_values.control.hold & self.i_idle & ~pending)
+            # A frame that has begun as the hold came is known two cycles later.
+            hold = registers.o_values.control.hold
+            m.d.comb += free.eq(hold & delay(m, hold, 1, reset_less=False) & self.i_idle & ~pending)
         else:
             m.d.comb += free.eq(~pending & ~self.i_switching)
-        # No beat slips in while it is decided whether what is loaded is put in force.
-        m.d.comb += loader.i_free.eq(free & ~registers.o_deciding)
+        # No beat slips in while it is judged whether what is loaded is put in force.
+        m.d.comb += loader.i_free.eq(free & ~registers.o_writing)
 
         selected = Cat(self._written("apply", part) for part in APPLY_PARTS)
-        m.d.comb += registers.i_refuse.apply.eq(
-            ~selected.any()
-            | pending
-            | self.i_switching
-            | (self._written("apply", "weights") & ~loader.o_loaded)
-            | (~self.i_configured & ~selected.all())
-        )
+        # All but what is loaded holds from the first cycle of the write on.
+        refused = Signal()
+        m.d.sync += refused.eq(~selected.any() | pending | self.i_switching | (~self.i_configured & ~selected.all()))
+        m.d.comb += registers.i_refuse.apply.eq(refused | (self._written("apply", "weights") & ~loader.o_loaded))
         # An apply is passed on at once, so that a frame that begins after the answer already has the new set.
         m.d.comb += [self.o_apply.strobe.eq(accepted), self.o_apply.at.eq(registers.o_values.apply_at.apply_at)]
         m.d.comb += [self.o_apply[name].eq(self._written("apply", name)) for name in (*APPLY_PARTS, "wait")]

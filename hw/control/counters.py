@@ -16,8 +16,8 @@ class Counters(wiring.Component):
 
     Members:
         i_counts: what happens in this cycle.
-        i_clear: strobe: count from 0 again. What happens in the same cycle is not counted.
-        o_totals: a number for each member of `i_counts`.
+        i_clear: strobe: count from 0 again. What happens in the same cycle and in the next one is not counted.
+        o_totals: a number for each member of `i_counts`. It has what happened up to two cycles before.
     """
 
     def __init__(self, shapes: Shapes) -> None:
@@ -28,10 +28,13 @@ class Counters(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
+        # What happens is known late in its cycle.
+        happened, cleared, clearing = Signal.like(self.i_counts, name="happened"), Signal(), Signal(init=1)
+        m.d.sync += [happened.eq(self.i_counts), cleared.eq(self.i_clear), clearing.eq(self.i_clear | cleared)]
         for name in self._names:
-            total = Signal(WORD, name=f"total_{name}")
-            m.d.sync += total.eq(total + Value.cast(self.i_counts[name]))
-            with m.If(self.i_clear):
+            total = Signal(WORD, name=f"total_{name}", reset_less=True)
+            m.d.sync += total.eq(total + Value.cast(happened[name]))
+            with m.If(clearing):
                 m.d.sync += total.eq(0)
             m.d.comb += self.o_totals[name].eq(total)
         return m

@@ -1,13 +1,16 @@
 """Register file: any `RegisterTable` as gateware.
 
-A write takes two cycles. In the first cycle it is found out which register is meant and whether the
-value is allowed. In the second cycle the write is done or refused, according to what holds in that
-cycle. A read is answered in its cycle.
+A write takes three cycles. In the first cycle it is found out which register is meant and whether the
+value is allowed. In the second cycle it is judged whether the write is refused, according to what holds
+in that cycle. In the third cycle it is done. A read takes two cycles: in the first cycle it is found out
+which register is meant, in the second cycle the word is there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import reduce
+from operator import or_
 
 from amaranth.hdl import Cat, Const, Module, Signal, Value
 from amaranth.lib import data, wiring
@@ -26,9 +29,11 @@ class RegisterFile(wiring.Component):
         bus: what software reads and writes.
         i_values: values of the read-only registers.
         i_set: strobes that set bits of the registers that are cleared by writing 1. Setting wins over clearing.
-        i_refuse: for each register or window with ``refused_while``, whether a write would be refused now.
+        i_refuse: for each register or window with ``refused_while``, whether a write would be refused. It counts in
+            the cycle before the write is done.
         o_values: values of the read-write registers.
-        o_deciding: strobe: a write is in the cycle in which it is done or refused.
+        o_changes: strobe: a read-write register has another value from the next cycle on, `o_data`.
+        o_writing: a write is in any of its three cycles.
         o_write: strobe: an allowed and not refused write to a write-only register or a window.
         o_refused: strobe: `i_refuse` has refused a write.
         o_data: the word written, in the cycle of ``o_write`` or ``o_refused`` and in the cycle after.
@@ -55,7 +60,8 @@ class RegisterFile(wiring.Component):
                 "i_set": In(_layout(clear)),
                 "i_refuse": In(_flags(guarded)),
                 "o_values": Out(_layout(stored), init=init),
-                "o_deciding": Out(1),
+                "o_changes": Out(_flags(register.name for register in stored)),
+                "o_writing": Out(1),
                 "o_write": Out(_flags(written)),
                 "o_refused": Out(_flags(guarded)),
                 "o_data": Out(WORD),
@@ -77,52 +83,66 @@ class RegisterFile(wiring.Component):
     def _read(self, m: Module, sticky: data.View) -> Value:
         """Answer a read. Returns whether a read is refused."""
         bus = self.bus
+        # A reset of the registers leaves the slave without its answer if it drops a read.
+        reading, known, constant = Signal(reset_less=True), Signal(reset_less=True), Signal(WORD, reset_less=True)
         sources = {Access.READ_ONLY: self.i_values, Access.READ_WRITE: self.o_values, Access.CLEAR: sticky}
         readable = {register.address: register for register in self._table.registers if register.access.readable}
         count = max(readable) // WORD_BYTES + 1
-        words: list[Value] = [Const(0, WORD)] * count
+        constants: list[Value] = [Const(0, WORD)] * count
+        shown: list[Value] = [constant]
         for address, register in readable.items():
-            constant = register.access is Access.CONSTANT
-            word = Const(register.reset, WORD) if constant else _word(register, sources[register.access])
-            words[address // WORD_BYTES] = word
-        known = [Const(int(index * WORD_BYTES in readable), 1) for index in range(count)]
+            if register.access is Access.CONSTANT:
+                constants[address // WORD_BYTES] = Const(register.reset, WORD)
+                continue
+            chosen = Signal(name=f"{register.name}_read", reset_less=True)
+            m.d.sync += chosen.eq(bus.read_address == address)
+            shown.append(_word(register, sources[register.access]) & chosen.replicate(WORD))
+        exists = [Const(int(index * WORD_BYTES in readable), 1) for index in range(count)]
         place, index = bus.read_address[:_ALIGNED], bus.read_address[_ALIGNED:]
-        m.d.comb += [
-            bus.read_ok.eq((place == 0) & (index < count) & pick(known, index)),
-            bus.read_data.eq(pick(words, index)),
+        m.d.sync += [
+            reading.eq(bus.read),
+            known.eq((place == 0) & (index < count) & pick(exists, index)),
+            constant.eq(pick(constants, index)),
         ]
-        return bus.read & ~bus.read_ok
+        m.d.comb += [bus.read_ok.eq(known), bus.read_data.eq(reduce(or_, shown))]
+        return reading & ~known
 
     def _write(self, m: Module, sticky: data.View) -> Value:
         """Do a write. Returns whether there is a write to where nothing can be written."""
         bus = self.bus
-        deciding = Signal()
-        m.d.sync += deciding.eq(bus.write)
+        judged, done = Signal(), Signal()
+        m.d.sync += [judged.eq(bus.write), done.eq(judged)]
         hits, misfits, accepted = [], [], {}
         for entry in self._table.entries:
             if isinstance(entry, Register) and not entry.access.writable:
                 continue
-            hit = Signal(name=f"{entry.name}_hit")
-            fits = Signal(name=f"{entry.name}_fits", reset_less=True)
+            hit = Signal(name=f"{entry.name}_hit", reset_less=True)
+            # The two conditions are registers of their own, as all bits of the word count.
+            fits = Signal(2, name=f"{entry.name}_fits", reset_less=True)
             m.d.sync += [
-                hit.eq(bus.write & ~bus.write_partial & _addressed(entry, bus.write_address)),
-                fits.eq(_allowed(entry, bus.write_data)),
+                hit.eq(~bus.write_partial & _addressed(entry, bus.write_address)),
+                fits.eq(Cat(_allowed(entry, bus.write_data))),
             ]
-            done: Value = hit & fits
+            allowed: Value = judged & hit & fits.all()
+            accepted[entry.name] = Signal(name=f"{entry.name}_accepted")
             if entry.refused_while:
-                m.d.comb += self.o_refused[entry.name].eq(done & self.i_refuse[entry.name])
-                done = done & ~self.i_refuse[entry.name]
+                m.d.sync += self.o_refused[entry.name].eq(allowed & self.i_refuse[entry.name])
+                allowed = allowed & ~self.i_refuse[entry.name]
+            m.d.sync += accepted[entry.name].eq(allowed)
             hits.append(hit)
-            misfits.append(hit & ~fits)
-            accepted[entry.name] = done
+            misfits.append(hit & ~fits.all())
+        bad_access = Signal()
+        m.d.sync += [
+            self.o_bad_value.eq(judged & Cat(misfits).any()),
+            bad_access.eq(judged & ~Cat(hits).any()),
+        ]
         m.d.comb += [
             bus.write_ok.eq(Cat(accepted.values()).any()),
-            self.o_bad_value.eq(Cat(misfits).any()),
-            self.o_deciding.eq(deciding),
+            self.o_writing.eq(bus.write | judged | done),
             self.o_data.eq(bus.write_data),
         ]
-        for name in self.o_write.shape().members:
-            m.d.comb += self.o_write[name].eq(accepted[name])
+        for strobes in (self.o_write, self.o_changes):
+            m.d.comb += [strobes[name].eq(accepted[name]) for name in strobes.shape().members]
         window = self._table.windows[0]
         above_lane = _ALIGNED + window.lane_bits
         m.d.comb += [
@@ -139,7 +159,7 @@ class RegisterFile(wiring.Component):
                     bits = sticky[register.name][field.name]
                     cleared = bits & ~(value & accepted[register.name].replicate(field.bits))
                     m.d.sync += bits.eq(cleared | self.i_set[register.name][field.name])
-        return deciding & ~Cat(hits).any()
+        return bad_access
 
 
 #: Lowest address bit that is not 0 for every word.
@@ -185,24 +205,24 @@ def _addressed(entry: Register | Window, address: Value) -> Value:
     )
 
 
-def _allowed(entry: Register | Window, word: Value) -> Value:
-    """Whether ``word`` may be written: fields within their limits, 0 everywhere else."""
+def _allowed(entry: Register | Window, word: Value) -> tuple[Value, Value]:
+    """Whether ``word`` may be written: fields within their limits, 0 everywhere else. Both conditions must hold."""
     if isinstance(entry, Window):
         return _inside(entry.allowed, word)
-    allowed = (word & (~entry.mask & (2**WORD - 1))) == 0
+    inside: list[Value] = [Const(1)]
     for field in entry.fields:
-        allowed = allowed & _inside(field.allowed, word[field.low : field.low + field.bits])
-    return allowed
+        inside += _inside(field.allowed, word[field.low : field.low + field.bits])
+    return (word & (~entry.mask & (2**WORD - 1))) == 0, Cat(inside).all()
 
 
-def _inside(limits: Range | None, value: Value) -> Value:
-    """Whether an unsigned value is within ``limits``."""
+def _inside(limits: Range | None, value: Value) -> tuple[Value, Value]:
+    """Whether an unsigned value is not below ``limits``, and whether it is not above."""
     if limits is None:
-        return Const(1)
+        return Const(1), Const(1)
     # Comparisons with 1 and with 2^n - 1 need no carry.
     above: Value = Const(1)
     if limits.low > 0:
         above = value.any() if limits.low == 1 else value >= limits.low
     bits = limits.high.bit_length()
     below = ~value[bits:].any() if limits.high == 2**bits - 1 else value <= limits.high
-    return above & below
+    return above, below

@@ -30,8 +30,8 @@ class WeightLoader(wiring.Component):
 
     Members:
         i: the beats.
-        i_free: whether the set not in use may be written. Otherwise no beat is taken.
-        i_restart: strobe: drop the load under way.
+        i_free: whether the set not in use may be written. Otherwise no beat is taken in the next cycle.
+        i_restart: strobe: drop the load under way. It comes only in a cycle in which no beat is taken.
         i_used: strobe: what was loaded has been put in force.
         o_write: words, as in `hw.control.interface.bank_write`.
         o_loading: some beats of an image have come.
@@ -58,18 +58,19 @@ class WeightLoader(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
+        opened = Signal()
         taken = Signal()
         counted = Signal()
         dropping = Signal()
         ended = Signal()
         last = self.i.payload.last
         m.d.comb += [
-            self.i.ready.eq(self.i_free & ~self.i_restart & ~ended),
+            self.i.ready.eq(opened),
             taken.eq(self.i.valid & self.i.ready),
             counted.eq(taken & ~dropping),
         ]
         # After TLAST, in time or not, the counters take a cycle to begin again.
-        m.d.sync += ended.eq(taken & last)
+        m.d.sync += [ended.eq(taken & last), opened.eq(self.i_free & ~(taken & last))]
         word_done, image_done = self._assemble(m, counted, self.i_restart | ended)
 
         m.d.comb += [
@@ -96,23 +97,28 @@ class WeightLoader(wiring.Component):
         # Where the beat goes and where a word's last beat goes: a bit for each chunk of the register.
         place = Signal(chunks, init=1)
         ends = Signal(chunks, init=1 << beats[0] - 1)
+        # Whether the beat is a word's last: a register of its own, as everything waits for it.
+        chunk_last = Signal(init=int(beats[0] == 1))
         word_done = Signal()
         bank_done = Signal()
         image_done = Signal()
         word = Counter(m, self._depth, word_done, name="word")
         bank = Counter(m, len(beats), bank_done, name="bank")
         m.d.comb += [
-            word_done.eq(counted & (place & ends).any()),
+            word_done.eq(counted & chunk_last),
             bank_done.eq(word_done & word.last),
             image_done.eq(bank_done & bank.last),
         ]
+        following = Signal(chunks)
+        choices = [Const(1 << count - 1, chunks) for count in (*beats[1:], beats[0])]
+        m.d.comb += following.eq(Mux(word.last, pick(choices, bank.value), ends))
         with m.If(counted):
-            m.d.sync += place.eq(Mux(word_done, 1, place << 1))
-        with m.If(bank_done):
-            following = [Const(1 << count - 1, chunks) for count in (*beats[1:], beats[0])]
-            m.d.sync += ends.eq(pick(following, bank.value))
+            m.d.sync += place.eq(Mux(chunk_last, 1, place << 1))
+            m.d.sync += chunk_last.eq(Mux(chunk_last, following[0], (place[:-1] & ends[1:]).any()))
+        with m.If(word_done):
+            m.d.sync += ends.eq(following)
         with m.If(restart):
-            for register in (place, ends, word.value, word.last, bank.value, bank.last):
+            for register in (place, ends, chunk_last, word.value, word.last, bank.value, bank.last):
                 m.d.sync += register.eq(register.init)
 
         value = Signal(chunks * BEAT_BITS, reset_less=True)

@@ -27,16 +27,16 @@ class ReloadableKind:
         bits = set_layout(shapes).size
         return {
             # The widest word of weights is put together in a register.
-            "control": Area(lut=300 if cells.six else 565, ff=353 + max(_weight_banks(shapes))),
+            "control": Area(lut=325 if cells.six else 545, ff=433 + max(_weight_banks(shapes))),
             # Two sets, and the numbers of frames that an apply compares.
-            "frame_sets": Area(lut=round(3.3 * bits if cells.six else 95 + 4.6 * bits), ff=2 * bits + 93),
-            "frame_writer": Area(lut=92 if cells.six else 180, ff=79 + shapes.pixel.size),
+            "frame_sets": Area(lut=round(3.1 * bits if cells.six else 55 + 4.2 * bits), ff=2 * bits + 97),
+            "frame_writer": Area(lut=95 if cells.six else 158, ff=87 + shapes.pixel.size),
         }
 
     def sequencer(self, shapes: Shapes, cells: Cells) -> Area:
-        # A walk over frames of any size takes a third more than that over frames of one size.
+        # A walk over frames of any size takes half as much again as that over frames of one size.
         bits = sum(width for _, width in InputOrder(shapes).queues)
-        return Area(lut=round(bits * (7 if cells.six else 12.7)), ff=8 * bits + 20)
+        return Area(lut=round(bits * (7.5 if cells.six else 14.4)), ff=10 * bits + 20)
 
     def beat_writer(self, shapes: Shapes, cells: Cells) -> tuple[float, int]:
         return 0, 0

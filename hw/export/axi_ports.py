@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import ClockDomain, Module, Signal, Value
+from amaranth.hdl import ClockDomain, Const, Module, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Member, Out
 
 from hw.blocks.memory_file import MemoryFiles
-from hw.control.control import Control
+from hw.control.control import LASTING_DOMAIN, Control
 from hw.frozen.frozen_unit import frozen_unit
 from hw.network.top import Network
 from hw.plan.shapes import Shapes
@@ -69,15 +69,24 @@ class ReloadableAxi(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        # The control plane outlives a soft reset, after which the stages begin anew.
-        reset, control_reset = Signal(reset_less=True), Signal(reset_less=True)
-        m.d.sync += [reset.eq(~self.aresetn | self._control.o_soft_reset), control_reset.eq(~self.aresetn)]
-        add_clock(m, self.aclk, reset)
-        add_clock(m, self.aclk, control_reset, domain=CONTROL_DOMAIN)
+        # What answers the bus outlives a soft reset, after which all else begins anew.
+        control, resets = self._control, {}
+        for domain, soft_reset in (
+            ("sync", control.o_soft_reset),
+            (CONTROL_DOMAIN, control.o_restart),
+            (LASTING_DOMAIN, Const(0)),
+        ):
+            resets[domain] = Signal(reset_less=True, name=f"{domain}_reset")
+            m.d.sync += resets[domain].eq(~self.aresetn | soft_reset)
+            add_clock(m, self.aclk, resets[domain], domain=domain)
+        # The reset goes far, so what opens the input has a register of its own.
+        running = Signal(init=1, reset_less=True)
+        m.d.sync += running.eq(self.aresetn & ~control.o_soft_reset)
         for name, member in self._control_ports.items():
             port, inner = getattr(self, name), getattr(self._control, name)
             m.d.comb += inner.eq(port) if member.flow is In else port.eq(inner)
-        self.unit.add(m, _streams(self, reset, in_last=self.s_axis_tlast, out_user=self.m_axis_tuser))
+        further = {"in_last": self.s_axis_tlast, "out_user": self.m_axis_tuser}
+        self.unit.add(m, _streams(self, resets["sync"], running=running, **further))
         return m
 
 
@@ -134,7 +143,9 @@ def _ports(in_bits: int, out_bits: int) -> dict[str, Member]:
     }
 
 
-def _streams(ports: FrozenAxi | ReloadableAxi | NetworkAxi, reset: Signal, **further: Value) -> Streams:
+def _streams(
+    ports: FrozenAxi | ReloadableAxi | NetworkAxi, reset: Signal, *, running: Value | None = None, **further: Value
+) -> Streams:
     return Streams(
         in_valid=ports.s_axis_tvalid,
         in_ready=ports.s_axis_tready,
@@ -144,7 +155,7 @@ def _streams(ports: FrozenAxi | ReloadableAxi | NetworkAxi, reset: Signal, **fur
         out_beat=ports.m_axis_tdata,
         out_last=ports.m_axis_tlast,
         # No beat is taken while the reset or the register behind it holds.
-        running=(ports.aresetn, ~reset),
+        running=(ports.aresetn, ~reset if running is None else running),
         reset=reset,
         **further,
     )

@@ -15,7 +15,7 @@ from hw.plan.geometry import Geometry
 from hw.plan.schedule import CycleModel, Writer
 
 #: Cycles from a frame's first input transfer to the issue of its first beat, at the earliest.
-BEGIN_TO_ISSUE = 7
+BEGIN_TO_ISSUE = 8
 
 
 class FrameCycleModel(CycleModel):
@@ -25,7 +25,7 @@ class FrameCycleModel(CycleModel):
     """
 
     #: The walk sees the writer's position itself, not a count that lags.
-    write_to_issue = 2
+    write_to_issue = 3
 
     def __init__(self, geometry: Geometry, *, slots: int, flush_always: bool, frames: int | Sequence[Geometry]) -> None:
         self._frames = [geometry] * frames if isinstance(frames, int) else list(frames)

@@ -4,9 +4,9 @@ The walk is the counterpart of `hw.frozen.input_walk` in reloadable units. It kn
 until the writer has begun the frame. From then on it walks over the frame's column groups ahead of
 what is written:
 
-    frames begun -> counters -> beat -> queue -> [oldest] -> ready beats -> sequencer
-                                                    ^
-                                       position of the writer >= what it needs?
+    frames begun -> counters -> beat -> queue -> [next] -> [oldest] -> ready beats -> sequencer
+                                                    ^         ^
+                                       position of the writer >= what they need?
 
 What depends on the frame's size is counted from the frame's far end: columns right of the centre,
 rows below the centre. So comparisons are with constants.
@@ -93,26 +93,35 @@ class FrameWalk(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        run, room = Signal(), Signal()
-        entry = self._walk(m, run, room)
-
-        pop = Signal()
-        queue = Queue(
-            m, self._entry, DEPTH, push=delay(m, run, 2, reset_less=False), entry=entry, pop=pop, name="queue"
-        )
+        run, room, pop = Signal(), Signal(), Signal()
+        entry, late = self._walk(m, run, room), self._shapes.target.fast
+        push = delay(m, run, 2, reset_less=False)
+        queue = Queue(m, self._entry, DEPTH, push=push, entry=entry, pop=pop, name="queue", late=late)
         m.d.comb += room.eq(queue.level < ENOUGH)
-        oldest, waits, passes = Signal(self._entry, reset_less=True), Signal(), Signal()
-        m.d.comb += pop.eq(queue.some & (~waits | passes))
-        m.d.sync += waits.eq(pop | (waits & ~passes))
-        with m.If(pop):
-            m.d.sync += oldest.eq(queue.head)
-
-        beat = Signal(self._beat)
-        ready = Queue(m, self._beat, READY, push=passes, entry=beat, pop=self.i_step, name="ready")
-        position, needed = Value.cast(self.i_position), Value.cast(oldest.needed)
-        missing = (position - needed)[len(position) - 1]
+        # An entry is compared in each cycle in which it waits, as the next one or as the oldest one. So its beat passes
+        # as soon as the outcome is known, and one passes in every cycle.
+        following, waits_next = Signal(self._entry, reset_less=True), Signal()
+        oldest, waits, may_pass = Signal(self._entry, reset_less=True), Signal(), Signal(reset_less=True)
+        passes, moves, beat = Signal(), Signal(), Signal(self._beat)
+        ready = Queue(m, self._beat, READY, push=passes, entry=beat, pop=self.i_step, name="ready", late=late)
         m.d.comb += [
-            passes.eq(waits & ~missing & (ready.level < READY)),
+            passes.eq(waits & may_pass),
+            moves.eq(waits_next & (~waits | may_pass)),
+            pop.eq(queue.some & (~waits_next | ~waits | may_pass)),
+        ]
+        written = Mux(moves, self._is_written(following.needed), self._is_written(oldest.needed))
+        m.d.sync += [
+            waits_next.eq(pop | (waits_next & ~moves)),
+            waits.eq(moves | (waits & ~passes)),
+            # One more may pass before the level tells.
+            may_pass.eq(written & (ready.level < READY - 1)),
+        ]
+        with m.If(pop):
+            m.d.sync += following.eq(queue.head)
+        with m.If(moves):
+            m.d.sync += oldest.eq(following)
+
+        m.d.comb += [
             beat.eq(oldest.beat),
             beat.tag.damaged.eq(oldest.needs_end & self.i_end_damaged),
             self.o_next_end.eq(passes & oldest.needs_end),
@@ -137,8 +146,16 @@ class FrameWalk(wiring.Component):
         ]
         return m
 
+    def _is_written(self, needed: data.View) -> Value:
+        """Whether the writer's position has come to ``needed``."""
+        position = Value.cast(self.i_position)
+        return ~(position - Value.cast(needed))[len(position) - 1]
+
     def _walk(self, m: Module, run: Signal, room: Value) -> data.View:
-        """Count through the beats, one in each cycle with ``run``. Returns each beat's entry two cycles later."""
+        """Count through the beats, one in each cycle with ``run``. Returns each beat's entry two cycles later.
+
+        ``room`` says whether a beat may be counted in the next cycle.
+        """
         at = _Place(m, self._shapes, run)
         fetch = self._begin_frames(m, at, run, room)
         self._advance(m, at, run)
@@ -146,37 +163,53 @@ class FrameWalk(wiring.Component):
             following = pick_set(self._shapes, self.i_sets, self.i_frame_set)
             m.d.sync += [at.own.eq(self.i_frame_set), at.right.eq(following.right), at.below.eq(following.below)]
             m.d.sync += [at.last_group.eq(following.one_group), at.last_row.eq(following.one_row)]
+            m.d.sync += [at.row_right.eq(following.right), at.one_group.eq(following.one_group)]
+            if at.whole:
+                m.d.sync += at.ends_row.eq(following.one_group)
+                m.d.sync += at.frame_last.eq(following.one_group & following.one_row)
         return self._make_entry(m, at)
 
     def _begin_frames(self, m: Module, at: _Place, run: Signal, room: Value) -> Value:
         """Fetch a frame where none is walked over, or the last beat of one is. Returns whether one is fetched."""
-        fetch = self.o_next_frame
+        fetch, active = self.o_next_frame, Signal()
         m.d.comb += [
-            run.eq(at.active & room),
-            at.ends.eq(run & at.ends_row & at.last_row),
+            at.ends.eq(run & at.frame_last),
             fetch.eq(self.i_frame & (~at.active | at.ends)),
+            active.eq(fetch | (at.active & ~at.ends)),
         ]
-        m.d.sync += at.active.eq(fetch | (at.active & ~at.ends))
+        m.d.sync += [at.active.eq(active), run.eq(active & room)]
         return fetch
 
     def _advance(self, m: Module, at: _Place, run: Signal) -> None:
         """Move on by a beat, a group or a row."""
         g, c = self._shapes.geometry, self._shapes.layer.config
         first, stride, slots = c.first_centre, c.stride, self._shapes.schedule.slots
-        own_set = pick_set(self._shapes, self.i_sets, at.own)
+        group_last, row_last = less(at.right, 2 * stride - first), less(at.below, 2 * stride + first)
+        # Where a group has several beats, there is a cycle for the subtraction.
+        early = int(not at.whole)
+        right, below = (delay(m, (value - stride)[: len(value)], early) for value in (at.right, at.below))
         with m.If(run):
+            if at.whole:
+                following = Mux(at.last_group, at.one_group, group_last)
+                m.d.sync += [
+                    at.ends_row.eq(following),
+                    at.frame_last.eq(following & Mux(at.last_group, row_last, at.last_row)),
+                ]
+            else:
+                ends_row = (at.channel.value == g.channel_beats - 2) & at.last_group
+                m.d.sync += [at.ends_row.eq(ends_row), at.frame_last.eq(ends_row & at.last_row)]
             m.d.sync += [at.address.eq(at.address + 1), at.bottom_beats.eq(at.bottom_beats + 1)]
             with m.If(at.channel.last):
-                m.d.sync += at.last_group.eq(at.right < 2 * stride - first)
-                m.d.sync += [at.right.eq(at.right - stride), at.left.value.eq(at.left.advanced)]
+                m.d.sync += at.last_group.eq(group_last)
+                m.d.sync += [at.right.eq(right), at.left.value.eq(at.left.advanced)]
                 if stride == 2:
                     m.d.sync += at.bottom_beats.eq(at.bottom_beats + 1 + g.channel_beats)
             with m.If(at.ends_row):
-                m.d.sync += at.last_group.eq(own_set.one_group)
+                m.d.sync += at.last_group.eq(at.one_group)
                 m.d.sync += [
                     at.address.eq(0),
                     at.bottom_beats.eq(1),
-                    at.right.eq(own_set.right),
+                    at.right.eq(at.row_right),
                     at.left.value.eq(first),
                 ]
                 with m.If(at.last_row):
@@ -188,8 +221,9 @@ class FrameWalk(wiring.Component):
                     ]
                 with m.Else():
                     m.d.sync += [at.rows.eq(at.rows + stride), at.above.value.eq(at.above.advanced)]
-                    m.d.sync += at.last_row.eq(at.below < 2 * stride + first)
-                    m.d.sync += [at.below.eq(at.below - stride), at.slot.eq(wrap_increment(at.slot, stride, slots))]
+                    m.d.sync += at.slot.eq(wrap_increment(at.slot, stride, slots))
+                # Behind the frame's last row both do not count, until a frame is fetched.
+                m.d.sync += [at.last_row.eq(row_last), at.below.eq(below)]
 
     def _make_entry(self, m: Module, at: _Place) -> data.View:
         """The beat at a place, what it needs and what goes along with its position, two cycles later."""
@@ -197,12 +231,11 @@ class FrameWalk(wiring.Component):
         first, stride = c.first_centre, c.stride
         entry = Signal(self._entry, reset_less=True)
         read, tag, needed = entry.beat.read, entry.beat.tag, entry.needed
-        # Rows below the centre's row that are needed. They are added in another cycle.
-        distance = Signal(at.below.shape(), reset_less=True)
-        starts_output = at.right >= first
-        frame_last = starts_output & (at.right < stride + first) & at.last_row
+        # In another cycle one of both becomes the rows that are needed: some below the centre's row, or all.
+        reach, to_end = Signal(at.below.shape(), reset_less=True), Signal(at.below.shape(), reset_less=True)
+        starts_output = ~less(at.right, first)
+        frame_last = starts_output & less(at.right, stride + first) & at.last_row
         needs_end = frame_last & at.channel.last
-        reach = Mux(at.below < g.down, at.below, g.down) if g.down else Const(0)
         # Beats up to the group's last column. An odd width ends with a group of a single column.
         second = Mux(at.right == -first, 0, (stride - 1) * g.channel_beats) if min(stride, c.width) > 1 else Const(0)
         columns = at.bottom_beats + second
@@ -210,22 +243,26 @@ class FrameWalk(wiring.Component):
             read.address.eq(at.address),
             read.slot.eq(at.slot),
             read.row_valid.eq(
-                Cat(at.above.value >= -dy if dy < 0 else at.below >= dy if dy > 0 else Const(1) for dy in g.rows)
+                Cat(at.above.value >= -dy if dy < 0 else ~less(at.below, dy) if dy > 0 else Const(1) for dy in g.rows)
             ),
             read.release.eq(Mux(at.ends_row, Mux(at.last_row, at.frame_advance + at.odd, stride), 0)),
             tag.set.eq(at.own),
-            tag.outside.eq(Cat(at.left.value < -dx if dx < 0 else at.right < dx for dx in self._shapes.edge_columns)),
+            tag.outside.eq(
+                Cat(at.left.value < -dx if dx < 0 else less(at.right, dx) for dx in self._shapes.edge_columns)
+            ),
             tag.frame_last.eq(frame_last),
             entry.beat.starts_output.eq(starts_output),
             entry.beat.ends_frame.eq(at.last_group & at.last_row),
             entry.needs_end.eq(needs_end),
             # A frame's last output waits for the frame's end: only then is it known whether the frame is damaged.
             needed.rows.eq(at.rows),
-            needed.beats.eq(Mux(needs_end, 0, columns)),
-            distance.eq(Mux(needs_end, at.below + 1, reach)),
+            needed.beats.eq(columns),
+            reach.eq(Mux(less(at.below, g.down), at.below, g.down) if g.down else 0),
+            to_end.eq(at.below + 1),
         ]
         late = delay(m, entry, 1)
-        m.d.sync += late.needed.rows.eq(needed.rows + distance)
+        m.d.sync += late.needed.rows.eq(needed.rows + Mux(entry.needs_end, to_end, reach))
+        m.d.sync += late.needed.beats.eq(Mux(entry.needs_end, 0, needed.beats))
         return late
 
 
@@ -242,8 +279,11 @@ class _Place:
         left, above: columns of the frame left of the group's centre, and rows above it, up to where they no
             longer matter.
         channel: the channel beat.
-        last_group, last_row: the group is the row's last, and the row is the frame's last. Both are registers of
-            their own, as everything waits for them.
+        last_group, last_row: the group is the row's last, and the row is the frame's last. They are registers of
+            their own, like ``ends_row`` and ``frame_last``, as everything waits for them.
+        frame_last: the beat is the frame's last.
+        row_right, one_group: of the frame, as its set has them.
+        whole: a beat is a whole pixel.
         ends_row: the beat is the row's last.
         ends: the beat is the frame's last, and is counted in this cycle.
         frame_advance: rows from the frame's last row of centres to the next frame's first, without ``odd``.
@@ -267,10 +307,20 @@ class _Place:
         self.channel = Counter(m, beats, run, name="channel")
         last_group, last_row = Signal(reset_less=True), Signal(reset_less=True)
         self.last_group, self.last_row = last_group, last_row
-        self.ends_row = self.channel.last & self.last_group
+        self.frame_last = Signal(name="frame_last")
+        self.row_right, self.one_group = Signal.like(self.right, name="row_right"), Signal(reset_less=True)
+        self.whole = beats == 1
+        self.ends_row = Signal(name="ends_row")
         self.ends = Signal(name="ends")
         self.frame_advance = 2 * first + 1
-        self.odd = (self.below > first) if c.stride == 2 else Const(0)
+        self.odd = ~less(self.below, first + 1) if c.stride == 2 else Const(0)
+
+
+def less(value: Value, limit: int) -> Value:
+    """Whether a signed ``value`` is less than ``limit``, a small constant not below 0. There is no carry in it."""
+    bits = min(limit.bit_length(), len(value) - 1)
+    numbers = range(min(limit, 1 << bits))
+    return value[-1] | (~value[bits:-1].any() & Cat(value[:bits] == number for number in numbers).any())
 
 
 def follow(m: Module, walk: FrameWalk, writer: FrameWriter) -> None:

@@ -67,7 +67,7 @@ class Loaded:
             control.i_applied.eq(sets.o_applied.any()),
             control.i_applied_parts.eq(sets.o_applied),
             control.i_begun.eq(sets.o_begun),
-            # The registers are as after a reset a cycle earlier than the data path.
+            # The control plane is as after a reset a cycle earlier than the data path.
             control.i_errors.eq(Mux(streams.reset, 0, writer.o_errors)),
         ]
         awake = Signal()
@@ -76,7 +76,8 @@ class Loaded:
             first = first & condition
         m.d.comb += [
             awake.eq(first),
-            writer.i_valid.eq(streams.in_valid & awake),
+            # What is taken as a reset comes has no effect after it.
+            writer.i_valid.eq(streams.in_valid),
             writer.i_beat.eq(streams.in_beat),
             writer.i_last.eq(streams.in_last),
             writer.i_sets.eq(sets.o_sets),
@@ -122,7 +123,7 @@ class Loaded:
     def settings(self, m: Module, unit: Unit) -> dict[str, Value]:
         def in_force(setting: Setting) -> Value:
             at = unit.timetable.at_lane + unit.timetable.lane.setting(setting)
-            return self._in_force(m, unit, at)[setting.name]
+            return delay(m, self._in_force(m, unit, at - 1)[setting.name], 1)
 
         return {setting.name: in_force(setting) for setting in self._shapes.settings.ports}
 

@@ -29,6 +29,8 @@ from sim.reloadable.port_monitor import Cycle, Read, Write
 SETTINGS = ("height", "width", "relu", "attn_shift", "out_shift")
 #: Cycles after which the registers show everything that happened at the ports, except cut elements.
 SHOWN = 4
+#: Cycles from the last moment that counts for a write to its answer.
+JUDGED = 4
 #: Cycles from a frame's last output transfer until all its cut elements are counted.
 COUNTED = 16
 #: Half of all frame numbers. A frame number less than this behind the next one has passed.
@@ -359,7 +361,8 @@ class Reference:
     @property
     def _certainly_switched(self) -> bool:
         """Whether certainly no frame of the set before is under way any more."""
-        return self.completed >= self._of_old_set and not (self.pending is not None and self._pads)
+        complete = sum(cycle <= self._now - JUDGED for cycle in self._ends)
+        return complete >= self._of_old_set and not (self.pending is not None and self._pads)
 
     @property
     def _certainly_closed(self) -> bool:
@@ -496,8 +499,11 @@ class Reference:
                 self._fail(f"{name} reads as {shown[name]}, not {value}")
 
     def _expected(self, register: Register) -> dict[str, int]:
-        """The certain values of a register's fields, by name. A read shows what held two cycles ago."""
-        at, name = self._now - 2, register.name
+        """The certain values of a register's fields, by name.
+
+        A read shows the errors up to two cycles ago, and what was counted up to three cycles ago.
+        """
+        at, name = self._now - 3, register.name
         if register.access is Access.CONSTANT:
             return {field.name: field.reset for field in register.fields}
         if register.access is Access.READ_WRITE:
@@ -505,7 +511,7 @@ class Reference:
         if self._now - self._reset_at < SHOWN:
             return {}
         if name == "errors":
-            return {name: int(any(cycle <= at + 1 for cycle in cycles)) for name, cycles in self._errors.items()}
+            return {name: int(any(cycle <= at + 2 for cycle in cycles)) for name, cycles in self._errors.items()}
         if name == "frames_begun":
             return {name: sum(cycle <= at for cycle in self.begun)}
         if name == "frames":

@@ -8,9 +8,9 @@ answers of the registers, and resets at any time. Nothing is assumed of the mast
 - BVALID and RVALID stay with their response until it is taken.
 - Whether a channel is ready depends only on what has been taken and answered before. So no channel waits
   for another, and there is no path through the slave.
-- A complete write is answered two cycles later, a read one cycle later, whatever the master does.
-- The registers see each access once, with the address, data and byte strobes that were taken. These stay
-  for two cycles.
+- A complete write is answered three cycles later, a read two cycles later, whatever the master does.
+- The registers see each access once, with the address, data and byte strobes that were taken. Those of a write
+  stay for three cycles more.
 - The response tells the answer of the registers.
 """
 
@@ -59,11 +59,12 @@ class AxiLiteHarness(Harness):
         self.claim(m, dut.wready == (awake & ~word_there))
         there = address_there & word_there
         self.claim(m, ~dut.bvalid | there)
-        self._check_answer(m, there, dut.bvalid, self.bready, dut.bresp, most=2)
+        self._check_answer(m, there, dut.bvalid, self.bready, dut.bresp, most=3)
 
         done = self._check_access(m, bus.write, there, answered, dut.bvalid)
-        written = delay(m, bus.write, 1, reset_less=False)
-        seen = bus.write | written | delay(m, written, 1, reset_less=False)
+        judged = delay(m, bus.write, 1, reset_less=False)
+        written = delay(m, judged, 1, reset_less=False)
+        seen = bus.write | judged | written | delay(m, written, 1, reset_less=False)
         self.claim(m, ~seen | ((bus.write_address == address) & (bus.write_data == word)))
         self.claim(m, ~seen | (bus.write_partial == ~strobes.all()))
         ok = Signal()
@@ -71,9 +72,11 @@ class AxiLiteHarness(Harness):
             m.d.sync += ok.eq(self.write_ok)
         self.claim(m, ~dut.bvalid | (dut.bresp == Mux(ok, Response.OKAY, Response.SLVERR)))
         if self.lemmas:
-            self.lemma(m, self._inside.register("decided") == written)
-            self.lemma(m, ~there | dut.bvalid | (done == written))
-            self.lemma(m, ~written | (done & there & ~dut.bvalid))
+            self.lemma(m, self._inside.register("judged") == judged)
+            self.lemma(m, self._inside.register("done") == written)
+            self.lemma(m, ~(judged & written))
+            self.lemma(m, ~there | dut.bvalid | (done == (judged | written)))
+            self.lemma(m, ~(judged | written) | (done & there & ~dut.bvalid))
             self.lemma(m, ~done | there)
             self.lemma(m, ~address_there | (bus.write_address == address))
             self.lemma(m, ~word_there | ((bus.write_data == word) & (bus.write_partial == ~strobes.all())))
@@ -84,18 +87,20 @@ class AxiLiteHarness(Harness):
         address, there = self._taken(m, self.arvalid & dut.arready, answered, self.araddr)
         self.claim(m, dut.arready == (awake & ~there))
         self.claim(m, ~dut.rvalid | there)
-        self._check_answer(m, there, dut.rvalid, self.rready, Value.cast(dut.rresp), most=1)
-        self._check_answer(m, there, dut.rvalid, self.rready, dut.rdata, most=1)
+        self._check_answer(m, there, dut.rvalid, self.rready, Value.cast(dut.rresp), most=2)
+        self._check_answer(m, there, dut.rvalid, self.rready, dut.rdata, most=2)
 
         done = self._check_access(m, bus.read, there, answered, dut.rvalid)
         self.claim(m, ~bus.read | (bus.read_address == address))
-        ok, word = Signal(), Signal(WORD)
-        with m.If(bus.read):
+        ok, word, read = Signal(), Signal(WORD), delay(m, bus.read, 1, reset_less=False)
+        with m.If(read):
             m.d.sync += [ok.eq(self.read_ok), word.eq(self.read_data)]
         self.claim(m, ~dut.rvalid | ((dut.rresp == Mux(ok, Response.OKAY, Response.SLVERR)) & (dut.rdata == word)))
         if self.lemmas:
+            self.lemma(m, self._inside.register("shown") == read)
             self.lemma(m, bus.read == (there & ~done))
-            self.lemma(m, ~done | (there & dut.rvalid))
+            self.lemma(m, ~done | (there & (dut.rvalid ^ read)))
+            self.lemma(m, ~read | done)
 
     def _taken(self, m: Module, takes: Value, answered: Value, value: Value) -> tuple[Signal, Signal]:
         """The value that a channel has taken last, and whether it is still to be answered.
@@ -134,13 +139,13 @@ PROOF = Proof(
     name="axi_lite",
     claim="each request is answered once, in a fixed number of cycles, and reaches the registers once",
     unbounded=True,
-    depth=4,
+    depth=6,
     builds={"4 bits of address": AxiLiteHarness},
     bugs=(
         _bug(
             "a write is done again while its response waits",
-            "address_there & data_there & ~decided & ~self.bvalid",
-            "address_there & data_there & ~decided",
+            "address_there & data_there & ~judged & ~done & ~self.bvalid",
+            "address_there & data_there & ~judged & ~done",
         ),
         _bug(
             "address waits for data",
@@ -153,8 +158,12 @@ PROOF = Proof(
         _bug("a write response does not wait", "with m.If(self.bvalid & self.bready):", "with m.If(self.bvalid):"),
         _bug("data is forgotten after its response", "address_there.eq(0), data_there.eq(0)]", "address_there.eq(0)]"),
         _bug("one byte strobe is enough", "partial.eq(~self.wstrb.all())", "partial.eq(~self.wstrb.any())"),
-        _bug("a read is taken while the one before waits", "awake & ~there & ~self.rvalid", "awake & ~there"),
-        _bug("read data follows the registers", "with m.If(there):", "with m.If(there | self.rvalid):"),
+        _bug(
+            "a read is taken while the one before waits",
+            "awake & ~there & ~shown & ~self.rvalid",
+            "awake & ~there & ~shown",
+        ),
+        _bug("read data follows the registers", "with m.If(shown):", "with m.If(shown | self.rvalid):"),
         _bug(
             "a refused read is answered as if it were not",
             "Mux(bus.read_ok, Response.OKAY, Response.SLVERR)",

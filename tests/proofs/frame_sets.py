@@ -13,7 +13,7 @@ The next set is *busy* while ``o_pending`` or ``o_switching`` is set, or an orde
   then.
 - The memories said to be free are not those of a frame under way.
 - A new set has the size that was prepared if settings were ordered, otherwise the size of the set before.
-- The number of frames begun is right, and so is whether any frame is under way.
+- The number of frames begun is right, and so is whether any frame is under way, each some cycles late.
 
 What is assumed, as `hw.control.control` makes sure:
 
@@ -86,8 +86,9 @@ class FrameSetsHarness(Harness):
         self.claim(m, dut.o_set == number)
         self.claim(m, dut.o_pending == pending)
         self.claim(m, dut.o_configured == configured)
-        self.claim(m, dut.o_begun == begun)
-        self.claim(m, dut.o_applied == Mux(delay(m, changes, 1, reset_less=False), order["parts"], 0))
+        changed = delay(m, changes, 1, reset_less=False)
+        self.claim(m, dut.o_begun == delay(m, begun, 1, reset_less=False))
+        self.claim(m, dut.o_applied == Mux(delay(m, changed, 1, reset_less=False), order["parts"], 0))
 
         # Frames under way that carry the number of the set before, and those that carry that of the set in force.
         old, new = Signal(range(MOST + 1)), Signal(range(MOST + 1))
@@ -96,21 +97,23 @@ class FrameSetsHarness(Harness):
         of_old = self.done & (old > 0)
         still_new = new + begins - (self.done & ~of_old)
         m.d.sync += [old.eq(Mux(changes, old - of_old + still_new, old - of_old)), new.eq(Mux(changes, 0, still_new))]
-        self.claim(m, dut.o_idle == (old + new == 0))
+        old_before, all_before = (
+            delay(m, old, 1, reset_less=False),
+            delay(m, (old + new)[: len(old)], 1, reset_less=False),
+        )
+        self.claim(m, dut.o_idle == (all_before == 0))
         busy = self._waits | dut.o_pending | dut.o_switching
         self.claim(m, busy | (old == 0))
-        self.claim(m, ~dut.o_switching | (old > 0))
+        self.claim(m, ~dut.o_switching | (old_before > 0))
         self._check_sets(m, old, new, number, changes, order["parts"])
         if self.lemmas:
-            self.lemma(m, self._inside.register("flight") == old + new)
+            self.lemma(m, self._inside.register("flight") == all_before)
             self.lemma(m, old + new <= MOST)
-            self.lemma(m, (self._inside.register("old") == old) | applied)
-            self.lemma(m, ~applied | delay(m, changes, 1, reset_less=False))
-            self.lemma(m, ~applied | (self._inside.register("old") == 0))
-            self.lemma(m, ~pending | (old == 0))
-            self.lemma(m, self._waits == (pending | applied))
-            counted = self._inside.register("counted") + delay(m, begins, 1, reset_less=False)
-            self.lemma(m, counted[:WORD] == begun)
+            self.lemma(m, (self._inside.register("old") == old_before) | changed | applied)
+            self.lemma(m, ~(changed | applied) | (self._inside.register("old") == 0))
+            self.lemma(m, ~pending | ((old == 0) & (old_before == 0)))
+            self.lemma(m, ~(changed & applied))
+            self.lemma(m, self._waits == (pending | changed | applied))
             self.lemma(m, self._inside.register("parts") == order["parts"])
             self.lemma(m, self._inside.register("waits") == order["wait"])
             self.lemma(m, ~pending | order["parts"].any())
@@ -182,20 +185,18 @@ PROOF = Proof(
     depth=7,
     builds={"two sets": FrameSetsHarness},
     bugs=(
-        _bug(
-            "a set takes over within a frame", "pending & self.i_boundary & (due | ~waits)", "pending & (due | ~waits)"
-        ),
+        _bug("a set takes over within a frame", "pending & self.i_boundary & due", "pending & due"),
         _bug("the set in force is prepared", "with m.If(number != index):", "with m.If(number == index):"),
         _bug(
             "a frame that begins with the change is not counted",
-            "self._count_frames(m, delay(m, takes_effect, 1, reset_less=False))",
-            "self._count_frames(m, takes_effect)",
+            "self._count_frames(m, delay(m, changed, 1, reset_less=False))",
+            "self._count_frames(m, changed)",
         ),
-        _bug("a frame done with the change is counted", "old.eq(flight - self.i_done)", "old.eq(flight)"),
+        _bug("a frame done with the change is counted", "old.eq(flight - done)", "old.eq(flight)"),
         _bug(
             "frames of the new set count as old", "self.o_switching.eq(old.any())", "self.o_switching.eq(flight.any())"
         ),
-        _bug("the frame that begins is not compared", "start=recent[0])", "start=recent[0] & 0)"),
+        _bug("the frame that begins is not compared", "Mux(self.i_begins, with_one, without)", "without"),
         _bug(
             "weights stay on their side",
             "new.weights.eq(current.weights ^ parts[1])",

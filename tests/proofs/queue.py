@@ -26,8 +26,8 @@ ENTRY = 2
 class _Wrapped(wiring.Component):
     """A queue with ports."""
 
-    def __init__(self, depth: int) -> None:
-        self._depth = depth
+    def __init__(self, depth: int, late: bool) -> None:
+        self._depth, self._late = depth, late
         super().__init__(
             {
                 "push": In(1),
@@ -41,19 +41,20 @@ class _Wrapped(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        queue = Queue(m, unsigned(ENTRY), self._depth, push=self.push, entry=self.entry, pop=self.pop, name="queue")
+        ports = {"push": self.push, "entry": self.entry, "pop": self.pop}
+        queue = Queue(m, unsigned(ENTRY), self._depth, **ports, name="queue", late=self._late)
         m.d.comb += [self.some.eq(queue.some), self.head.eq(queue.head), self.level.eq(queue.level)]
         return m
 
 
 class QueueHarness(Harness):
-    def __init__(self, depth: int) -> None:
-        self._depth = depth
+    def __init__(self, depth: int, *, late: bool = False) -> None:
+        self._depth, self._late = depth, late
         super().__init__({"push": In(1), "entry": In(ENTRY), "pop": In(1), "chosen": In(1)})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        depth, dut = self._depth, _Wrapped(self._depth)
+        depth, dut = self._depth, _Wrapped(self._depth, self._late)
         inside = self.inside(m, "dut", dut)
         m.d.comb += [dut.push.eq(self.push), dut.entry.eq(self.entry), dut.pop.eq(self.pop)]
         count = Signal(range(depth + 2))
@@ -84,8 +85,8 @@ class QueueHarness(Harness):
         return m
 
 
-def _bug(name: str, old: str, new: str) -> Bug:
-    return Bug(name=name, module="hw.blocks.queue", old=old, new=new, build="depth 3", depth=10)
+def _bug(name: str, old: str, new: str, build: str = "depth 3") -> Bug:
+    return Bug(name=name, module="hw.blocks.queue", old=old, new=new, build=build, depth=10)
 
 
 PROOF = Proof(
@@ -93,13 +94,15 @@ PROOF = Proof(
     claim="entries leave in order, none lost or doubled, each there a cycle after it came",
     unbounded=True,
     depth=2,
-    builds={f"depth {depth}": partial(QueueHarness, depth) for depth in (1, 2, 3, 4, 16)},
+    builds={f"depth {depth}": partial(QueueHarness, depth) for depth in (1, 2, 3, 4, 16)}
+    | {f"depth {depth}, late": partial(QueueHarness, depth, late=True) for depth in (1, 3, 4, 16)},
     bugs=(
         _bug(
             "the last entry is forgotten", "Mux(pop, self.level > 1, self.some)", "Mux(pop, self.level > 2, self.some)"
         ),
         _bug("an entry shows after the last has left", "Mux(pop, self.level > 1, self.some)", "self.some"),
         _bug("a push and a pop at once count as one push", "+ push - pop", "+ push - (pop & ~push)"),
+        _bug("a late push counts as a pop", "Mux(push, 1, -1)", "Mux(push, -1, 1)", "depth 3, late"),
         _bug("the first entry is left where it is", "first.eq(wrap_increment(first, 1, depth))", "first.eq(first)"),
         _bug("the end is not wrapped", "tail.eq(wrap_increment(tail, 1, depth))", "tail.eq(tail + 1)"),
     ),

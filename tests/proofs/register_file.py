@@ -82,39 +82,44 @@ class RegisterFileHarness(Harness):
         return m
 
     def _check_writes(self, m: Module) -> dict[str, Signal]:
-        """Check what a write does in its second cycle. Returns what the registers should hold, by name."""
+        """Check what a write does in its third cycle. Returns what the registers should hold, by name."""
         dut, bus = self._dut, self._dut.bus
-        deciding = delay(m, bus.write, 1, reset_less=False)
+        judged = delay(m, bus.write, 1, reset_less=False)
+        doing = delay(m, judged, 1, reset_less=False)
         address, word = bus.write_address, bus.write_data
+        refuse_guarded, refuse_words = (delay(m, port, 1) for port in (self.refuse_guarded, self.refuse_words))
         # For each thing that can be written: whether the write goes there, fits, and is refused.
         window = (address >= 32) & (address < 48) & (address[:2] == 0)
         there: dict[str, tuple[Value, Value, Value]] = {
             "plain": (address == 4, (word >= 1) & (word <= 9), Const(0)),
-            "guarded": (address == 8, word < 4, self.refuse_guarded),
+            "guarded": (address == 8, word < 4, refuse_guarded),
             "order": (address == 12, word < 2, Const(0)),
             "sticky": (address == 16, word < 4, Const(0)),
-            "words": (window, word <= 200, self.refuse_words),
+            "words": (window, word <= 200, refuse_words),
         }
-        whole = deciding & ~bus.write_partial
+        whole = doing & ~bus.write_partial
         done = {name: whole & hit & fits & ~refused for name, (hit, fits, refused) in there.items()}
         hits = whole & Cat(hit for hit, _, _ in there.values()).any()
         misfits = whole & Cat(hit & ~fits for hit, fits, _ in there.values()).any()
-        self.claim(m, ~deciding | (bus.write_ok == Cat(done.values()).any()))
+        self.claim(m, ~doing | (bus.write_ok == Cat(done.values()).any()))
+        self.claim(m, dut.o_writing == (bus.write | judged | doing))
         self.claim(m, dut.o_bad_value == misfits)
-        self.claim(m, dut.o_bad_access == ((deciding & ~hits) | (bus.read & ~bus.read_ok)))
+        read = delay(m, bus.read, 1)
+        self.claim(m, dut.o_bad_access == ((doing & ~hits) | (read & ~bus.read_ok)))
         for name in ("guarded", "words"):
             hit, fits, refused = there[name]
             self.claim(m, dut.o_refused[name] == (whole & hit & fits & refused))
         for name in ("order", "words"):
             self.claim(m, dut.o_write[name] == done[name])
         self.claim(m, ~done["words"] | ((dut.o_lane == address[2]) & (dut.o_row == address[3])))
-        self.claim(m, ~deciding | ((dut.o_data == word) & dut.o_deciding))
+        self.claim(m, ~doing | (dut.o_data == word))
 
         held = {"plain": Signal(4, init=1), "guarded": Signal(2), "sticky": Signal(2)}
         for name in ("plain", "guarded"):
             with m.If(done[name]):
                 m.d.sync += held[name].eq(word)
             self.claim(m, dut.o_values[name][name] == held[name])
+            self.claim(m, dut.o_changes[name] == done[name])
         cleared = held["sticky"] & ~Mux(done["sticky"], word[:2], 0)
         m.d.sync += held["sticky"].eq(cleared | self.sets)
         if self.lemmas:
@@ -124,10 +129,12 @@ class RegisterFileHarness(Harness):
     def _check_reads(self, m: Module, held: dict[str, Signal]) -> None:
         bus = self._dut.bus
         shown = {0: Const(0x5A, 8), 4: held["plain"], 8: held["guarded"], 16: held["sticky"], 20: self.seen}
-        readable = Cat(bus.read_address == address for address in shown).any()
-        self.claim(m, ~bus.read | (bus.read_ok == readable))
+        # The address counts in the first cycle, the values do in the second.
+        read, read_address = delay(m, bus.read, 1), delay(m, bus.read_address, 1)
+        readable = Cat(read_address == address for address in shown).any()
+        self.claim(m, ~read | (bus.read_ok == readable))
         for address, value in shown.items():
-            self.claim(m, ~(bus.read & (bus.read_address == address)) | (bus.read_data == value))
+            self.claim(m, ~(read & (read_address == address)) | (bus.read_data == value))
 
 
 def _bug(name: str, old: str, new: str) -> Bug:
@@ -141,8 +148,8 @@ PROOF = Proof(
     depth=4,
     builds={"each kind of register": RegisterFileHarness},
     bugs=(
-        _bug("a write of some bytes is done", "bus.write & ~bus.write_partial & _addressed", "bus.write & _addressed"),
-        _bug("a refused write is done", "done = done & ~self.i_refuse[entry.name]", "done = done & True"),
+        _bug("a write of some bytes is done", "~bus.write_partial & _addressed", "_addressed"),
+        _bug("a refused write is done", "allowed = allowed & ~self.i_refuse[entry.name]", "allowed = allowed & True"),
         _bug("a limit is one too high", "else value <= limits.high", "else value <= limits.high + 1"),
         _bug(
             "clearing a bit clears all",

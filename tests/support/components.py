@@ -15,13 +15,20 @@ Bench = Callable[[Any], Coroutine[Any, Any, None]]
 PATIENCE = 50_000
 
 
-def simulate(design: Elaboratable, *benches: Bench, patience: int = PATIENCE) -> None:
-    """Run ``design`` until every bench returns. Fails if that takes more than ``patience`` cycles."""
+def simulate(
+    design: Elaboratable, *benches: Bench, patience: int = PATIENCE, domains: Sequence[str] = ("sync",)
+) -> None:
+    """Run ``design`` until every bench returns. Fails if that takes more than ``patience`` cycles.
+
+    Args:
+        domains: clock domains of the design. All have the same clock.
+    """
     m = Module()
-    m.domains.sync = ClockDomain()  # a design without registers has no clock domain of its own
+    m.domains += [ClockDomain(name) for name in domains]  # a design without registers has none of its own
     m.submodules.design = design
     simulator = Simulator(m)
-    simulator.add_clock(1e-6)
+    for name in domains:
+        simulator.add_clock(1e-6, domain=name)
     for bench in benches:
         simulator.add_testbench(bench)
     for _edge in range(2 * patience):

@@ -7,10 +7,11 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 import numpy as np
+from amaranth.hdl import Elaboratable, Module, ResetInserter, Signal
 
 from golden.contract.ranges import Range
 from hw.control.axi_lite import Response
-from hw.control.control import Control
+from hw.control.control import LASTING_DOMAIN, Control
 from hw.control.registers import APPLY_PARTS
 from hw.plan.reload import Reload
 from hw.plan.shapes import Shapes
@@ -210,7 +211,22 @@ def run_control(
         running.clear()
 
     # The data path goes first in each cycle, so that the body sees what it says.
-    simulate(dut, path.bench(running), bench, protocol_monitor(dut, running))
+    benches = path.bench(running), bench, protocol_monitor(dut, running)
+    simulate(_Restarted(dut), *benches, domains=("sync", LASTING_DOMAIN))
+
+
+class _Restarted(Elaboratable):
+    """A control plane that restarts when it says so."""
+
+    def __init__(self, dut: Control) -> None:
+        self._dut = dut
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        restart = Signal()
+        m.d.sync += restart.eq(self._dut.o_restart)
+        m.submodules.dut = ResetInserter({"sync": restart})(self._dut)
+        return m
 
 
 async def send_weights(ctx: Any, dut: Control, beats: Sequence[int], *, last: int | None = None) -> None:

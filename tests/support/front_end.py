@@ -228,6 +228,8 @@ def put_set(ctx: Any, port: Any, shapes: Shapes, size: tuple[int, int]) -> None:
         ("below", height - 1 - first),
         ("width_last", width - 1),
         ("height_last", height - 1),
+        ("narrow", width == 1),
+        ("flat", height == 1),
     ):
         ctx.set(port[name], value)
 

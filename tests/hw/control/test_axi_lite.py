@@ -27,13 +27,13 @@ class Registers(Elaboratable):
         m = Module()
         m.submodules.axi = self.axi
         bus = self.axi.bus
-        asked = Signal()
-        m.d.sync += asked.eq(bus.write)
+        asked, judged, read = Signal(), Signal(), Signal()
+        m.d.sync += [asked.eq(bus.write), judged.eq(asked), read.eq(bus.read)]
         m.d.comb += [
             # An answer at any other time is wrong.
-            bus.write_ok.eq(asked == (bus.write_address[3] ^ bus.write_data[0])),
-            bus.read_data.eq(bus.read_address * 0x9E3779B1 + bus.read),
-            bus.read_ok.eq(bus.read == bus.read_address[3]),
+            bus.write_ok.eq(judged == (bus.write_address[3] ^ bus.write_data[0])),
+            bus.read_data.eq(bus.read_address * 0x9E3779B1 + read),
+            bus.read_ok.eq(read == bus.read_address[3]),
         ]
         return m
 

@@ -117,6 +117,10 @@ def test_every_access(unit: str) -> None:
             if rng.random() < 0.5:
                 ctx.set(dut.bus.read, 1)
                 ctx.set(dut.bus.read_address, address)
+                await ctx.tick()
+                ctx.set(dut.bus.read, 0)
+                # The address counts in the first cycle, the values do in the second.
+                ctx.set(dut.bus.read_address, addresses(table, rng))
                 readable = isinstance(entry, Register) and entry.access.readable
                 assert ctx.get(dut.bus.read_ok) == readable, f"{where}: read of {address:#x}"
                 assert ctx.get(dut.o_bad_access) == (not readable), where
@@ -124,7 +128,6 @@ def test_every_access(unit: str) -> None:
                     expected = shown[entry.name] if entry.access is Access.READ_ONLY else model.words[entry.name]
                     assert ctx.get(dut.bus.read_data) == expected, f"{where}: {entry.name}"
                 await ctx.tick()
-                ctx.set(dut.bus.read, 0)
                 continue
 
             word, partial = word_for(entry, rng), rng.random() < 0.05
@@ -132,9 +135,15 @@ def test_every_access(unit: str) -> None:
             ctx.set(dut.bus.write_address, address)
             ctx.set(dut.bus.write_data, word)
             ctx.set(dut.bus.write_partial, partial)
-            assert not any(values_of(dut.o_write, ctx).values()), f"{where}: done before it was decided"
-            await ctx.tick()
-            ctx.set(dut.bus.write, 0)
+            for _cycle in ("addressed", "judged"):
+                assert not any(values_of(dut.o_write, ctx).values()), f"{where}: done before it was judged"
+                assert ctx.get(dut.o_writing), where
+                await ctx.tick()
+                ctx.set(dut.bus.write, 0)
+            # What would refuse the write counts no more.
+            for name in guarded:
+                ctx.set(dut.i_refuse[name], int(rng.random() < 0.3))
+            assert ctx.get(dut.o_writing), where
             set_now = int(rng.integers(256)) if rng.random() < 0.3 else 0
             for name, value in table["errors"].unpack(set_now).items():
                 ctx.set(dut.i_set.errors[name], value)
@@ -162,8 +171,11 @@ def test_every_access(unit: str) -> None:
                     model.words[entry.name] = word
                 elif entry.access is Access.CLEAR:
                     model.words[entry.name] &= ~word
+            changes = values_of(dut.o_changes, ctx)
+            assert changes == {name: int(done and name == entry.name) for name in changes}, where
             model.words["errors"] |= set_now
             await ctx.tick()
+            assert not ctx.get(dut.o_writing), where
             for name in table["errors"].unpack(0):
                 ctx.set(dut.i_set.errors[name], 0)
             for register in table.of_access(Access.READ_WRITE):
@@ -181,6 +193,7 @@ def test_reset_values() -> None:
         for register in table.of_access(Access.CONSTANT, Access.READ_WRITE, Access.CLEAR):
             ctx.set(dut.bus.read_address, register.address)
             ctx.set(dut.bus.read, 1)
+            await ctx.tick()
             assert ctx.get(dut.bus.read_data) == register.reset, register.name
 
     simulate(dut, bench)

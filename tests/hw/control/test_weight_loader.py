@@ -41,8 +41,8 @@ class Bench:
         self.ctx, self.dut, self.rng, self.offer, self.free = ctx, dut, rng, offer, free
         self.memory: dict[tuple[int, int], int] = {}
         self.strobes = {"short": 0, "long": 0}
-        #: Whether the last cycle's beat had TLAST.
-        self.ended = False
+        #: Whether the last cycle's beat had TLAST, and whether the set was free then.
+        self.ended = self.was_free = False
 
     async def tick(self) -> None:
         write = self.dut.o_write
@@ -51,6 +51,7 @@ class Bench:
         self.strobes["short"] += self.ctx.get(self.dut.o_short)
         self.strobes["long"] += self.ctx.get(self.dut.o_long)
         self.ended = bool(self.ctx.get(self.dut.i.valid & self.dut.i.ready & self.dut.i.payload.last))
+        self.was_free = bool(self.ctx.get(self.dut.i_free))
         await self.ctx.tick()
 
     async def send(self, beats: list[int], *, last: int | None = None) -> None:
@@ -66,7 +67,7 @@ class Bench:
                 self.ctx.set(self.dut.i.payload.last, index == last if offered else 1)
                 self.ctx.set(self.dut.i_free, free)
                 ready = self.ctx.get(self.dut.i.ready)
-                assert ready == (free and not self.ended), "a beat in each cycle in which the set is free"
+                assert ready == (self.was_free and not self.ended), "a beat behind each cycle in which the set is free"
                 await self.tick()
                 if ready and offered:
                     break
@@ -181,6 +182,9 @@ def test_restart(shape: str) -> None:
     banks, depth = SHAPES[shape]
 
     async def restart(bench: Bench) -> None:
+        bench.ctx.set(bench.dut.i_free, 0)
+        await bench.tick()
+        bench.ctx.set(bench.dut.i_free, 1)
         bench.ctx.set(bench.dut.i_restart, 1)
         bench.ctx.set(bench.dut.i.valid, 1)
         assert not bench.ctx.get(bench.dut.i.ready), "a beat at this moment would belong to neither load"
