@@ -32,6 +32,8 @@ LAYERS: dict[str, dict[str, Any]] = {
     "one_pixel": {**UNITS["one_pixel"], "in_channels": 1, "out_channels": 1, "simd": 1, "pe": 1},
     "bits_2": {"in_bits": 2, "in_signed": True, "weight_bits": 2, "out_bits": 2, "attn_shift": 0},
     "waits_for_next": UNITS["waits_for_next"],
+    "early": UNITS["early"],
+    "early_one_beat_xcup": {**UNITS["early_one_beat"], "target": "xcup"},
     # Of every target with primitives: with many words in a memory, and with few.
     "ecp5": {"target": "ecp5", "out_channels": 40, "simd": 1, "pe": 1, "in_bits": 4, "weight_bits": 4},
     "ecp5_few_words": {"target": "ecp5"},
@@ -55,6 +57,7 @@ STYLES = {
     "ecp5_few_words": {"slot": 'ram_style = "distributed"'},
     "xc7": {"slot": 'ram_style = "block"', "weights": 'rom_style = "block"'},
     "xcup_two_outputs": {"slot": 'ram_style = "distributed"'},
+    "early_one_beat_xcup": {"slot": 'ram_style = "distributed"'},
     "dynamic_xcup": {"slot": 'ram_style = "distributed"'},
     "dynamic_ecp5": {"slot": 'ram_style = "distributed"'},
 }

@@ -8,13 +8,24 @@ import pytest
 from hw.network.nodes.unit import UnitNode
 from hw.unit.timetable import Timetable
 from sim.cases.frozen import random_case
+from tests.support.units import UNITS, unit_shapes
 
 FRAMES = 6
 
 
 @pytest.mark.parametrize("case", range(60))
 def test_full_rate(case: int) -> None:
-    node = UnitNode(config=random_case(np.random.default_rng(case)))
+    check_full_rate(UnitNode(config=random_case(np.random.default_rng(case))))
+
+
+@pytest.mark.parametrize("unit", ["early", "early_one_beat", "early_5x5", "early_stride_2", "waits_for_next"])
+def test_full_rate_of_units_that_would_lose_cycles(unit: str) -> None:
+    node = UnitNode(config=unit_shapes(**UNITS[unit]).config)
+    assert node.interval == node.geometry.ideal_frame_cycles
+    check_full_rate(node)
+
+
+def check_full_rate(node: UnitNode) -> None:
     schedule, (beats,) = node.shapes.schedule, node.frame_inputs
     times = node.times([np.arange(FRAMES * beats)])
     (given,) = times.given
