@@ -37,4 +37,9 @@ ARGUED: Mapping[tuple[str, str], str] = {
     ("xcup_bits_3_6_signed", "const1 at PCOUT[32] of lane_1.tap_macs.U7 (lane_1.tap_macs.hand_on$34)"): (
         "of a chain whose sum is taken from the lower 22 bits, to which a higher bit never carries"
     ),
+    ("network/pools", "const1 at A[9] of 2_max_pool0_rows.procmux2520"): (
+        "writes a bit at the place of the next entry all the time, of a queue that is never full: the FIFO behind it has "
+        "room for all its beats of a frame, and those of the next frame come when the queue of the first output, a few "
+        "beats, has passed most of that frame on"
+    ),
 }
