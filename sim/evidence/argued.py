@@ -38,8 +38,7 @@ ARGUED: Mapping[tuple[str, str], str] = {
         "of a chain whose sum is taken from the lower 22 bits, to which a higher bit never carries"
     ),
     ("network/pools", "const1 at A[9] of 2_max_pool0_rows.procmux2520"): (
-        "writes a bit at the place of the next entry all the time, of a queue that is never full: the FIFO behind it has "
-        "room for all its beats of a frame, and those of the next frame come when the queue of the first output, a few "
-        "beats, has passed most of that frame on"
+        "always writes a bit where the next entry will be, in a queue that is never full: the FIFO behind it has room "
+        "for its beats of a frame, and those of the next come when all but a few of that frame's have been merged"
     ),
 }
