@@ -20,7 +20,7 @@ import pytest
 from golden.layers import load_layer
 from tests.support.commands import COMMANDS, furnish
 from tests.support.places import ROOT
-from tests.support.tiers import thorough
+from tests.support.tiers import nightly, thorough
 from tests.support.workplace import Workplace, workplace
 
 pytestmark = thorough
@@ -52,7 +52,7 @@ WORKS: dict[str, Sequence[Sequence[str]]] = {
     "scripts.registers": [["--out", "registers.md"]],
     "scripts.quick_units": [["--record", "mutation.json"]],
     "scripts.verilog_hashes": [["--unit", "plain", "--kept", "hashes.json"]],
-    "scripts.fuzz": [["--count", "2", "--jobs", "1", "--simulator", "icarus", "--stimuli", "1"]],
+    "scripts.fuzz": [["--count", "1", "--jobs", "1", "--simulator", "icarus", "--stimuli", "1"]],
     "scripts.evidence": [["--list"], ["--page"]],
     "scripts.study": [["--list"], ["digits", "--dry-run"]],
     "scripts.report": [["digits", "--set", "operator=conv", "--store", "studies.sqlite", "--any-code"]],
@@ -149,7 +149,9 @@ def test_all_files_are_in_the_wheel(wheel: Path) -> None:
     assert there == wanted
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[nightly] * (name == "scripts.train_digits")) for name in COMMANDS]
+)
 def test_each_command_works_in_another_folder(python: Path, place: Workplace, name: str) -> None:
     for argv in WORKS.get(name, [["--help"]]):
         done = call(python, place.here, "-m", name, *argv)

