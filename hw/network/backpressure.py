@@ -31,6 +31,8 @@ PASSES = 200
 MORE = 2
 #: A run becomes at most so many times as long while small FIFOs make frames differ.
 LONGER = 8
+#: Cycles of a frame of the largest network whose FIFOs are made smaller. Larger ones would take minutes.
+LARGEST = 1 << 18
 
 #: The place of an edge: number of the node that takes its beats, None for the output, and number of the input.
 Place = tuple[int | None, int]
@@ -226,9 +228,10 @@ def least_fifos(schedule: NetworkSchedule, target: Target) -> NetworkSchedule:
     """The schedule with FIFOs of which none can be smaller by an entry without a late output beat.
 
     Args:
-        schedule: one with FIFOs in which every beat finds room at once.
+        schedule: one with FIFOs in which every beat finds room at once. A network with more than `LARGEST` cycles a
+            frame keeps these.
     """
-    if not any(edge.depth for edge in schedule.edges):
+    if schedule.interval > LARGEST or not any(edge.depth for edge in schedule.edges):
         return schedule
     search = _Search(schedule, target)
     edges = schedule.edges
