@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
@@ -74,11 +75,11 @@ class LayerSpace:
 
 
 def _units(config: UnitConfig) -> Iterator[UnitConfig]:
-    """All that a unit may be. Multiplications of a reloadable unit are made of DSPs."""
-    materials = choices_of(config.made_of) if config.reload is None else [config.made_of]
+    """All that a unit may be. Not every unit may be made of adders."""
     for folding in legal_foldings(config.layer.config):
-        for made_of in materials:
-            yield replace(config, folding=folding, made_of=made_of)
+        for made_of in choices_of(config.made_of):
+            with contextlib.suppress(UserError):
+                yield replace(config, folding=folding, made_of=made_of)
 
 
 def check_fit(config: UnitConfig, device: str) -> None:

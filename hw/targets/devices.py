@@ -34,10 +34,10 @@ class Device:
         return CLOCK_MHZ[self.target.name]
 
 
-#: Clock in MHz that designs are taken to reach. On an ECP5 of speed grade 6 a whole network of nine units was placed
-#: at 145 MHz, and single units are faster. No free tool places Xilinx designs. There it is what peers' networks of the
-#: same kind reach: FINN's on 7 series, NN2FPGA's on UltraScale+.
-CLOCK_MHZ: Mapping[str, float] = {ECP5.name: 140, XC7.name: 100, XCUP.name: 250}
+#: Clock in MHz that designs are taken to reach. The network ``digits``, as fast as fits the smallest ECP5, was placed
+#: at 112 MHz on speed grade 6. No free tool places Xilinx designs. There it is what peers' networks of the same kind
+#: reach: FINN's on 7 series, NN2FPGA's on UltraScale+.
+CLOCK_MHZ: Mapping[str, float] = {ECP5.name: 110, XC7.name: 100, XCUP.name: 250}
 
 _ECP5_SHEET = "Lattice FPGA-DS-02012, table 1.1; Project Trellis for LUTs"
 _XC7_SHEET = "AMD DS180"

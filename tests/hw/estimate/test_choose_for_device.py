@@ -234,7 +234,7 @@ def test_what_is_said_of_a_choice(network: str, tmp_path: Path, capsys: pytest.C
 
 def test_more_than_there_is(refuse: Refuse, network: str) -> None:
     line = refuse(network, "--device", "ecp5-45f", "--fps", "1e9")
-    asked = "error: 1,000,000,000 fps are out of reach on ecp5-45f at 140 MHz"
+    asked = "error: 1,000,000,000 fps are out of reach on ecp5-45f at 110 MHz"
     assert re.fullmatch(rf"{asked}: at most [\d,]+ frames/s fit\n", line)
     most = re.search(r"at most ([\d,]+)", line)
     assert most is not None

@@ -310,7 +310,7 @@ def test_estimate_writes_nothing(
     assert [path.name for path in tmp_path.iterdir()] == ["layer.npz"]
     shown = capsys.readouterr().out
     assert all(word in shown for word in ("LUT", "FF", "DSP", "BRAM", "first output", "frame"))
-    assert ("140 MHz" in shown) == ("asked for 1,000" in shown) == ("fewest DSPs" in shown) == bool(options)
+    assert ("110 MHz" in shown) == ("asked for 1,000" in shown) == ("fewest DSPs" in shown) == bool(options)
 
 
 @pytest.mark.parametrize("target", TARGETS)
