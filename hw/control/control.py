@@ -208,8 +208,9 @@ class Control(wiring.Component):
             sticky.bad_value.eq(registers.o_bad_value),
             sticky.busy.eq(Cat(refused[name] for name in refused.shape().members if name != "apply").any()),
             sticky.apply_refused.eq(refused.apply),
-            sticky.weights_short.eq(self._loader.o_short),
-            sticky.weights_long.eq(self._loader.o_long),
+            # What a beat of weights does wrong is known late in its cycle.
+            sticky.weights_short.eq(delay(m, self._loader.o_short, 1, reset_less=False)),
+            sticky.weights_long.eq(delay(m, self._loader.o_long, 1, reset_less=False)),
             sticky.tlast_early.eq(self.i_errors.tlast_early),
             sticky.tlast_late.eq(self.i_errors.tlast_late),
         ]

@@ -326,9 +326,9 @@ class Reference:
             if self._single_buffered:
                 self._weights = self._loaded
         elif last:
-            self._error("weights_short", delay=1)
+            self._error("weights_short", delay=2)
         elif full:
-            self._error("weights_long", delay=1)
+            self._error("weights_long", delay=2)
             self._drops_image = True
         if full or last:
             self._image = []

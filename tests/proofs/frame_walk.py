@@ -305,13 +305,6 @@ PROOF = Proof(
             "2x2",
         ),
         _bug(
-            "the set changes within a frame",
-            "hw.reloadable.frame_sets",
-            "pending & self.i_boundary & due",
-            "pending & due",
-            "1x2",
-        ),
-        _bug(
             "a group's second column is not waited for",
             "hw.reloadable.frame_walk",
             "Mux(at.right == -first, 0, (stride - 1) * g.channel_beats)",
@@ -327,7 +320,7 @@ PROOF = Proof(
         ),
     ),
     slow=frozenset(BUILDS) - {"1x1"},
-    slow_bugs=frozenset({"room for a row too many", "each group releases a row", "the set changes within a frame"}),
+    slow_bugs=frozenset({"room for a row too many", "each group releases a row"}),
 )
 
 VALID = Proof(
