@@ -113,8 +113,8 @@ PROOF = Proof(
         _bug(
             "a frame's last outputs wait for the next frame",
             "hw.unit.sequencer",
-            "between_frames & (True if self._flush_always else ~walk.o_arrived)",
-            "between_frames & 0",
+            "late: Value = Const(1) if self._flush_always else ~walk.o_arrived",
+            "late: Value = Const(0)",
         ),
         _bug(
             "a beat more is waited for than needed",
