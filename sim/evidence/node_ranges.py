@@ -23,8 +23,9 @@ def range_claims(graph: Graph, gates: Gates) -> Iterator[Claim]:
         if not isinstance(placed.node, Rescale):
             continue
         for place, (beat, source) in enumerate(zip(placed.node.inputs, placed.sources, strict=True)):
-            bits = gates.signals[f"{node_name(number, placed)}.i_{place}__payload"]
-            for first in range(0, beat.size, beat.bits):
+            # Yosys keeps one name of a net that has several. Where it is another, less is known.
+            bits = gates.signals.get(f"{node_name(number, placed)}.i_{place}__payload", ())
+            for first in range(0, len(bits), beat.bits):
                 yield from outside(bits[first : first + beat.bits], beat.signed, element_range(graph, source))
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
+from typing import Any
+
 import pytest
 
 from golden.contract.ranges import Range
 from hw.network.graph import IMAGE, Port
 from hw.network.plan import NetworkPlan
 from sim.cases.graphs import graph_case
-from sim.evidence.node_ranges import element_range, outside
+from sim.evidence.gates import Gates
+from sim.evidence.node_ranges import element_range, outside, range_claims
 
 
 @pytest.mark.parametrize("signed", [False, True])
@@ -20,6 +24,16 @@ def test_claims_leave_just_the_range(bits: int, signed: bool) -> None:
             claims = list(outside(range(10, 10 + bits), signed, Range(low, high)))
             left = [v for v in values if not any(all(v >> b - 10 & 1 == one for b, one in c.now) for c in claims)]
             assert left == list(range(low, high + 1))
+
+
+def test_operands_whose_nets_have_other_names() -> None:
+    """Of them nothing is known, and it is no mistake."""
+    graph = NetworkPlan(graph_case("scores")).graph
+    fields: dict[str, Any] = {"ands": {}, "nots": {}, "flip_flops": {}, "opaque": [], "initial": frozenset()}
+    gates = Gates(**fields, signals={"2_avg_pool0_average.i_0__payload": range(10, 26)}, inputs={}, outputs={})
+    bits = {bit for claim in range_claims(graph, gates) for bit, _ in claim.now}
+    assert bits == set(range(10, 26))
+    assert list(range_claims(graph, dataclasses.replace(gates, signals={}))) == []
 
 
 def test_sums_of_a_whole_frame() -> None:
