@@ -22,7 +22,6 @@ DAILY = (
     # limits
     "attn_shift_15",
     "bits_2_signed",
-    "dynamic_positive_signed",
     "fold_odd",
     "frame_1xn",
     "frame_nx1_stride_2",
@@ -30,8 +29,6 @@ DAILY = (
     "offsets_asymmetric",
     "offsets_only_below",
     "out_shift_47",
-    "rounding_ties",
-    "weights_negative",
     "xcup_2_bit_depthwise",
 )
 #: Units of `sim.cases.frozen.SMALL_CASES`.
