@@ -36,7 +36,6 @@ DAILY = (
     "adders_out_shift_5",
     "attn_shift_15",
     "bits_2_signed",
-    "dynamic_positive_signed",
     "fold_odd",
     "frame_1xn",
     "frame_nx1_stride_2",
@@ -44,9 +43,7 @@ DAILY = (
     "offsets_asymmetric",
     "offsets_only_below",
     "out_shift_47",
-    "rounding_ties",
     "stride_2_few_rows",
-    "weights_negative",
     "xcup_2_bit_depthwise",
 )
 #: Units of `sim.cases.frozen.SMALL_CASES`.

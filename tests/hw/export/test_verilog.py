@@ -132,7 +132,6 @@ def test_same_text_in_every_process(tmp_path: Path) -> None:
         assert manifests[0] == manifests[1], name
 
 
-@thorough
 def test_exactly_one_top_module(name: str) -> None:
     found = modules(core(name).verilog)
     used = {module for body in found.values() for module in re.findall(INSTANCE, body, re.MULTILINE)}
@@ -141,7 +140,6 @@ def test_exactly_one_top_module(name: str) -> None:
     assert all(module.startswith("xvolution") for module in found)
 
 
-@thorough
 def test_ports_are_those_of_the_manifest(name: str) -> None:
     body = modules(core(name).verilog)["xvolution"]
     header = {port.strip() for port in body[: body.index(")")].split(",")}
