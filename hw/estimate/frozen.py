@@ -6,8 +6,9 @@ from hw.blocks.memory import kind
 from hw.blocks.pipeline import index_shape
 from hw.estimate.cells import Cells
 from hw.frozen.input_order import InputOrder
+from hw.plan.block_sharing import share_blocks
 from hw.plan.shapes import Shapes
-from hw.plan.weight_layout import lane_banks, share_blocks, weight_skew
+from hw.plan.weight_layout import lane_banks, weight_skew
 from hw.targets.area import Area
 
 
