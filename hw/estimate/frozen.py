@@ -8,9 +8,9 @@ from hw.blocks.memory import kind
 from hw.blocks.pipeline import index_shape
 from hw.estimate.cells import Cells
 from hw.frozen.input_order import InputOrder
-from hw.plan.lane_banks import lane_banks, share_blocks
+from hw.plan.block_sharing import share_blocks
 from hw.plan.shapes import Shapes
-from hw.plan.weight_layout import weight_skew
+from hw.plan.weight_layout import lane_banks, weight_skew
 from hw.targets.area import Area
 
 #: Words that muxes beside the LUTs choose among.

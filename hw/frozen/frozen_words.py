@@ -14,7 +14,8 @@ from golden.contract.streams import Payload
 from hw.blocks import memory
 from hw.blocks.memory_file import MOST_INLINE, MemoryFiles
 from hw.blocks.pipeline import delay, index_shape
-from hw.plan.lane_banks import LaneBank, share_blocks
+from hw.plan.block_sharing import share_blocks
+from hw.plan.weight_layout import LaneBank
 from hw.targets.families import Target
 
 

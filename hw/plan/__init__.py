@@ -20,6 +20,6 @@ The modules in the order from what is asked for to what follows:
 `shapes`          sizes as Amaranth's shapes and layouts, down to the last width
 `dsp_count`       how many multipliers a unit has, by purpose
 `weight_layout`   which weight lies where in the memories and in the weight image
-`lane_banks`      which memories a lane has, and what shares their block RAMs
+`block_sharing`   built-in words that lie in what others leave of their block RAMs
 ================  ===============================================================
 """

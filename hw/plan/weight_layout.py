@@ -15,6 +15,7 @@ weights share a multiplier.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -77,6 +78,36 @@ def multiplier_words(sizes: Sizes) -> np.ndarray:
         return constant_words(sizes, sizes.layer.multiplier)
     words = sizes.scale.words.reshape(sizes.constant_depth, sizes.folding.pe, -1)
     return words.transpose(0, 2, 1).reshape(-1, sizes.folding.pe, 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Guest:
+    """A bit of an element that a bank holds beside its members, and how many cycles after them it is wanted."""
+
+    element: int
+    bit: int
+    wait: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class LaneBank:
+    """A memory of a lane.
+
+    Attributes:
+        members: the elements of the lane's word that it holds, in order.
+        skew: cycles that they come later than the word's first.
+        guests: bits of elements that no bank has as members, in order.
+    """
+
+    members: tuple[int, ...]
+    skew: int
+    guests: tuple[Guest, ...] = ()
+
+
+def lane_banks(elements: int, skew: Sequence[int], parts: int) -> list[LaneBank]:
+    """The memories of a lane, those with less skew first."""
+    found = memory_elements(elements, skew, parts)
+    return [LaneBank(members=tuple(members), skew=cycles) for (cycles, _), members in found.items()]
 
 
 def memory_elements(elements: int, skew: Sequence[int], parts: int) -> dict[tuple[int, int], list[int]]:

@@ -13,7 +13,7 @@ from amaranth.lib.wiring import In, Member, Out
 from hw.blocks import memory
 from hw.blocks.pipeline import delay
 from hw.control.interface import bank_write
-from hw.plan.lane_banks import LaneBank
+from hw.plan.weight_layout import LaneBank
 from hw.targets.families import Target
 
 

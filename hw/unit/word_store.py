@@ -12,7 +12,7 @@ from amaranth.lib.wiring import In, Member, Out
 
 from hw.blocks import memory
 from hw.blocks.pipeline import delay
-from hw.plan.lane_banks import LaneBank, lane_banks
+from hw.plan.weight_layout import LaneBank, lane_banks
 from hw.targets.families import Target
 
 

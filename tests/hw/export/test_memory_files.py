@@ -33,10 +33,10 @@ from hw.export.fusesoc import core_file
 from hw.export.ipxact import SPIRIT, component
 from hw.export.verilog import Core, generate
 from hw.export.vivado import packaging_script
+from hw.plan.block_sharing import share_blocks
 from hw.plan.config import UnitConfig
-from hw.plan.lane_banks import LaneBank, lane_banks, share_blocks
 from hw.plan.shapes import Shapes
-from hw.plan.weight_layout import weight_skew, weight_words
+from hw.plan.weight_layout import LaneBank, lane_banks, weight_skew, weight_words
 from hw.synth.mapping import map_to_cells
 from hw.synth.resources import total_area
 from hw.synth.toolchain import YOSYS, ToolError

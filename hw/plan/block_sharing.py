@@ -1,43 +1,13 @@
-"""Lane banks: the memories that each lane's weights lie in, and what they hold beside their own."""
+"""Block sharing: built-in words that lie in what other words leave of their block RAMs."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from hw.blocks.memory import kind, spare_bits
-from hw.plan.weight_layout import memory_elements
+from hw.plan.weight_layout import Guest, LaneBank
 from hw.targets.families import Target
-
-
-@dataclass(frozen=True, kw_only=True)
-class Guest:
-    """A bit of an element that a bank holds beside its members, and how many cycles after them it is wanted."""
-
-    element: int
-    bit: int
-    wait: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class LaneBank:
-    """A memory of a lane.
-
-    Attributes:
-        members: the elements of the lane's word that it holds, in order.
-        skew: cycles that they come later than the word's first.
-        guests: bits of elements that no bank has as members, in order.
-    """
-
-    members: tuple[int, ...]
-    skew: int
-    guests: tuple[Guest, ...] = ()
-
-
-def lane_banks(elements: int, skew: Sequence[int], parts: int) -> list[LaneBank]:
-    """The memories of a lane, those with less skew first."""
-    found = memory_elements(elements, skew, parts)
-    return [LaneBank(members=tuple(members), skew=cycles) for (cycles, _), members in found.items()]
 
 
 def share_blocks(banks: Sequence[LaneBank], bits: int, depth: int, target: Target) -> list[LaneBank]:
