@@ -319,7 +319,8 @@ def _parser() -> cli.Parser:
     parser = cli.Parser(prog="python -m scripts.bench", description=__doc__)
     add = parser.add_argument
     add("--kind", choices=["units", "networks"], help="units or networks alone")
-    add("--network", choices=[row.network for row in bench_networks.ROWS], help="this network alone")
+    names = [row.network for row in bench_networks.ROWS]
+    add("--network", choices=names, metavar="NETWORK", help=f"this network alone: {', '.join(names)}")
     add("--only", choices=list(TARGETS), help="what is for one target")
     add("--page", type=cli.file_path, metavar="FILE", help="write the networks' figures into this page, too")
     add("--cycles", action="store_true", help="simulate only")

@@ -21,6 +21,7 @@ PLACEHOLDERS = {
     "N": "1",
     "T": "ecp5",
     "D": "ecp5-25f",
+    "CYCLES": "100",
     "ROW,COLUMN": "1,1",
     "DIR": "d",
     "NAME": "digits",

@@ -74,8 +74,9 @@ def _few_bits(layer: Layer) -> Layer:
 
 
 def _one_power(layer: Layer) -> Layer:
-    """All multipliers are the same power of two."""
-    return dataclasses.replace(layer, multiplier=np.full_like(layer.multiplier, 2**9))
+    """All multipliers are the same power of two, around the middle of their sizes."""
+    power = 2 ** int(np.rint(np.log2(np.median(layer.multiplier))).clip(0, MULTIPLIER_BITS - 1))
+    return dataclasses.replace(layer, multiplier=np.full_like(layer.multiplier, power))
 
 
 def _just_below_zero(layer: Layer) -> Layer:

@@ -55,7 +55,7 @@ CELLS = {
 #: Memories that tell synthesis where they belong. No unit of the generic target has any.
 STYLES = {
     "ecp5_few_words": {"slot": 'ram_style = "distributed"'},
-    "xc7": {"slot": 'ram_style = "block"', "weights": 'rom_style = "block"'},
+    "xc7": {"slots": 'ram_style = "block"', "weights": 'rom_style = "block"'},
     "xcup_two_outputs": {"slot": 'ram_style = "distributed"'},
     "early_one_beat_xcup": {"slot": 'ram_style = "distributed"'},
     "dynamic_xcup": {"slot": 'ram_style = "distributed"'},
