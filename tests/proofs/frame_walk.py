@@ -305,6 +305,13 @@ PROOF = Proof(
             "2x2",
         ),
         _bug(
+            "the set changes within a frame",
+            "hw.reloadable.frame_sets",
+            "pending & self.i_boundary & due",
+            "pending & due",
+            "2x2",
+        ),
+        _bug(
             "a group's second column is not waited for",
             "hw.reloadable.frame_walk",
             "Mux(at.right == -first, 0, (stride - 1) * g.channel_beats)",
