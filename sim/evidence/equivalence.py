@@ -12,7 +12,7 @@ cycles from power-up on are looked at by themselves then.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from sim.evidence.gates import TRUE, Bit, Clauses, Gates
 from sim.evidence.unreachable import Claim, never, proven
@@ -35,26 +35,49 @@ def equivalent(gates: Gates, select: str, numbers: Iterable[int], known: Iterabl
     """
     known = list(known)
     choice = gates.inputs[select]
-    # Most harmless faults are harmless because a flip-flop keeps the value it powers up with.
-    constant = [never(bit, 0 if bit in gates.initial else 1) for bit in gates.flip_flops]
-    clauses = Clauses()
-    facts = proven(gates, constant, dict.fromkeys(choice, 0))
-    unselected, history = dict.fromkeys(choice, -TRUE), HISTORY if known else 0
-    state: dict[int, int] = {}
-    for _ in range(history + 1):
-        unit = clauses.cycle(gates, {**state, **unselected})
-        _assume(clauses, unit, (*facts, *known))
-        state = _next_state(clauses, gates, unit)
+    unselected = dict.fromkeys(choice, -TRUE)
+    plain = Clauses()
+    unit = plain.cycle(gates, unselected)
+    informed: _Informed | None = None
     for number in numbers:
         values = {bit: number >> index & 1 for index, bit in enumerate(choice)}
-        selected = {bit: TRUE if value else -TRUE for bit, value in values.items()}
+        # First without facts: finding those takes longer than most proofs.
+        if _Refinement(gates, plain, unit, _literals(values)).is_alike(()):
+            yield True
+            continue
+        informed = informed or _Informed(gates, unselected, known)
+        yield informed.is_alike(values)
 
-        def alike(facts: Iterable[Claim], selected: Mapping[int, int] = selected) -> bool:
-            refinement = _Refinement(gates, clauses, unit, selected)
-            return refinement.is_alike(facts) and refinement.begins_alike(unselected, known, history)
 
-        # First without facts about the mutant: finding those takes longer than most proofs.
-        yield alike(()) or alike(proven(gates, [*facts, *_stuck(gates, selected)], values))
+def _literals(values: Mapping[int, int]) -> dict[int, int]:
+    return {bit: TRUE if value else -TRUE for bit, value in values.items()}
+
+
+class _Informed:
+    """Proofs that use what is proven and known of the unit, and what is proven of the mutant."""
+
+    def __init__(self, gates: Gates, unselected: Mapping[int, int], known: Sequence[Claim]) -> None:
+        self._gates, self._unselected, self._known = gates, unselected, known
+        # Most harmless faults are harmless because a flip-flop keeps the value it powers up with.
+        constant = [never(bit, 0 if bit in gates.initial else 1) for bit in gates.flip_flops]
+        self._facts = proven(gates, constant, dict.fromkeys(unselected, 0))
+        self._clauses, self._history = Clauses(), HISTORY if known else 0
+        state: dict[int, int] = {}
+        for _ in range(self._history + 1):
+            self._unit = self._clauses.cycle(gates, {**state, **unselected})
+            _assume(self._clauses, self._unit, (*self._facts, *known))
+            state = _next_state(self._clauses, gates, self._unit)
+
+    def is_alike(self, values: Mapping[int, int]) -> bool:
+        """Whether the mutant that ``values`` of the select bits choose can be proven to be the unit."""
+        gates, selected = self._gates, _literals(values)
+
+        def alike(facts: Iterable[Claim]) -> bool:
+            refinement = _Refinement(gates, self._clauses, self._unit, selected)
+            return refinement.is_alike(facts) and refinement.begins_alike(self._unselected, self._known, self._history)
+
+        # First without facts about the mutant.
+        return alike(()) or alike(proven(gates, [*self._facts, *_stuck(gates, selected)], values))
 
 
 def _stuck(gates: Gates, selected: Mapping[int, int]) -> Iterator[Claim]:
