@@ -41,13 +41,9 @@ ARGUED: Mapping[tuple[str, str], str] = {
         "always writes a bit where the next entry will be, in a queue that is never full: the FIFO behind it has room "
         "for its beats of a frame, and those of the next come when all but a few of that frame's have been merged"
     ),
-    ("network/joins", "cnot1 by bit 0 at Y[2] of 5_add3_sum.add line 2586 (5_add3_sum._009_)"): NO_TIE,
     ("network/joins", "inv at A[5] of 5_add3_sum.shr line 2503"): (
         "of all pairs of operands, only 24 and -11 give another result; the second is the sum of a pixel with itself, "
         "which for none of the 16 pixels is -11"
-    ),
-    ("network/joins", "inv at A[7] of 0_add0_sum.shr line 542"): (
-        "makes 13,482 times pixel 7 larger by 512; the sum, which is cut to 31, is cut to it all the more"
     ),
     ("network/joins", "const1 at A[0] of 2_avg_pool1_rows.ternary line 1399 (2_avg_pool1_rows._084_)"): (
         "sets complete_in where complete is set; it is asked for only where complete is not"

@@ -45,7 +45,7 @@ def test_draw_is_repeatable_and_spread(unit: tuple[Core, UnitConfig]) -> None:
 
 @thorough
 def test_controls_that_a_memory_does_not_have_are_not_drawn() -> None:
-    """Yosys gives each read port an enable, and takes it for an error if that of an asynchronous one is not constant."""
+    """Yosys gives each read port an enable. It ends with an error if that of an asynchronous one is not constant."""
     core = core_of("network/scores")
     mutants = draw(core, 60, seed=0)
     memory = {mutant.port for mutant in mutants if mutant.port.startswith(("RD_", "WR_"))}
