@@ -3,8 +3,8 @@
 // In the working directory:
 //   stimulus.bin  input beats, most significant byte first
 //   outputs.hex   output beats as they come, hexadecimal digits without a separator
-//   events.txt    one event a line, its name and the cycle, then for
-//                 "last" (output with TLAST) the output beat, for "end" the input beats taken;
+//   inputs.hex    the cycle of each input beat that is taken, 16 hexadecimal digits without a separator
+//   events.txt    one event a line, its name and the cycle, then for "last" (output with TLAST) the output beat;
 //               after a reset only what comes behind it
 //
 // Plusargs, all decimal:
@@ -41,7 +41,7 @@ module bulk #(
         .m_axis_tlast(m_axis_tlast)
     );
 
-    integer stimulus, outputs, events;
+    integer stimulus, outputs, inputs, events;
     reg [63:0] expected, calm_inputs, calm_outputs, reset_at;
     reg [31:0] drain, patience, idle, stall, idle_pattern, stall_pattern;
     reg complete = 0;
@@ -67,6 +67,7 @@ module bulk #(
         begin
             stimulus = $fopen("stimulus.bin", "rb");
             outputs = $fopen("outputs.hex", "w");
+            inputs = $fopen("inputs.hex", "w");
             events = $fopen("events.txt", "w");
         end
     endtask
@@ -76,6 +77,7 @@ module bulk #(
         begin
             $fclose(stimulus);
             $fclose(outputs);
+            $fclose(inputs);
             $fclose(events);
             open;
             $fwrite(events, "reset %0d\n", cycle);
@@ -111,8 +113,9 @@ module bulk #(
     // Ends the run. After a fault nothing more can be learned from it.
     task finish;
         begin
-            $fwrite(events, "end %0d %0d\n", cycle, taken);
+            $fwrite(events, "end %0d\n", cycle);
             $fclose(outputs);
+            $fclose(inputs);
             $fclose(events);
             done <= 1;
         end
@@ -137,7 +140,7 @@ module bulk #(
                 end
             end
             if (in_transfer) begin
-                if (taken == 0) $fwrite(events, "input %0d\n", cycle);
+                $fwrite(inputs, "%h", cycle);
                 taken <= taken + 1;
             end
             if (out_transfer) begin

@@ -25,10 +25,10 @@ class Recording:
         data: output beats before the first that has an undefined bit, uint8 ``[n, bytes]``, least
             significant byte first.
         undefined: whether an output beat has an undefined bit.
-        first_input, first_output: cycles of the first transfers; None if there were none.
+        inputs: cycle of each input transfer, int64 ``[n]``.
+        first_output: cycle of the first output transfer; None if there was none.
         ends: ``(cycle, beat)`` of each output transfer with TLAST.
         reset: whether the unit was reset in the run; all else counts from there.
-        taken: input beats that the unit took.
         cycles: length of the run.
         seconds: time that the simulator took.
         fault: what ended the run early; None if nothing did.
@@ -36,11 +36,10 @@ class Recording:
 
     data: np.ndarray
     undefined: bool
-    first_input: int | None
+    inputs: np.ndarray
     first_output: int | None
     ends: list[tuple[int, int]]
     reset: bool
-    taken: int
     cycles: int
     seconds: float
     fault: str | None
@@ -56,16 +55,15 @@ class Recording:
         for line in (folder / "events.txt").read_text().splitlines():
             name, *numbers = line.split()
             events.setdefault(name, []).append(list(map(int, numbers)))
-        [[cycles, taken]] = events["end"]
+        [[cycles]] = events["end"]
         faults = [f"{text} (cycle {events[name][0][0]})" for name, text in FAULTS.items() if name in events]
         return cls(
             data=data.reshape(count, width)[:, ::-1],
             undefined=defined < len(digits),
-            first_input=events["input"][0][0] if "input" in events else None,
+            inputs=np.frombuffer(bytes.fromhex((folder / "inputs.hex").read_text()), ">i8").astype(np.int64),
             first_output=events["output"][0][0] if "output" in events else None,
             ends=[(cycle, beat) for cycle, beat in events.get("last", [])],
             reset="reset" in events,
-            taken=taken,
             cycles=cycles,
             seconds=float((folder / "seconds.txt").read_text()),
             fault=faults[0] if faults else None,

@@ -23,6 +23,9 @@ class SimulationResult:
             transfer; None without output.
         frame_cycles: for each frame, cycles since the last output beat of the frame before;
             None for the first frame.
+        input_cycles: cycles from the first input transfer to each, int64 ``[n]``.
+        predicted_input_cycles: what they are at full rate, for each frame int64 ``[n]``; None where that is not
+            predicted.
         faults: violations of the stream protocol, and hanging; empty if all is well.
         cycles: length of the simulation.
         seconds: time that the simulator took.
@@ -33,6 +36,8 @@ class SimulationResult:
     expected: np.ndarray
     first_output_latency: int | None
     frame_cycles: list[int | None]
+    input_cycles: np.ndarray
+    predicted_input_cycles: list[np.ndarray] | None
     faults: list[str]
     cycles: int
     seconds: float
@@ -64,6 +69,13 @@ class SimulationResult:
         if measured != first + [interval] * (len(measured) - len(first)):
             expected = f"{first} and then {interval}" if first else str(interval)
             found.append(f"frame cycles {measured}, predicted {expected}")
+        if self.predicted_input_cycles is not None:
+            cycles = np.concatenate(self.predicted_input_cycles[:frames])
+            wrong = np.flatnonzero(self.input_cycles[: len(cycles)] != cycles[: len(self.input_cycles)])
+            if len(wrong):
+                beat = int(wrong[0])
+                taken = f"in cycle {self.input_cycles[beat]}, predicted {cycles[beat]}"
+                found.append(f"{len(wrong)} input beats are not taken when predicted, first beat {beat} {taken}")
         return found
 
     @property

@@ -15,6 +15,7 @@ import numpy as np
 from golden.contract.streams import to_beats
 from hw.export.network_verilog import NetworkCore
 from hw.export.verilog import Core
+from hw.network.edges.pacer import pace
 from sim.bulk.recording import Recording
 from sim.bulk.reference import reference
 from sim.bulk.result import SimulationResult
@@ -117,14 +118,16 @@ def simulate(
     beats = sink.unpack(recording.data)
     ends = [cycle for cycle, _ in recording.ends]
     latency = None
-    if recording.first_input is not None and recording.first_output is not None:
-        latency = recording.first_output - recording.first_input
+    if len(recording.inputs) and recording.first_output is not None:
+        latency = recording.first_output - int(recording.inputs[0])
     return SimulationResult(
         shape=model.shape,
         beats=beats,
         expected=expected,
         first_output_latency=latency,
         frame_cycles=[None, *np.diff(ends).tolist()] if ends else [],
+        input_cycles=recording.inputs - recording.inputs[:1],
+        predicted_input_cycles=_predicted_inputs(core, len(frames)),
         faults=_faults(recording, len(stimulus), len(expected) // len(frames), sink.pack(beats)),
         cycles=recording.cycles,
         seconds=recording.seconds,
@@ -149,9 +152,17 @@ def _faults(recording: Recording, inputs: int, frame_beats: int, packed: np.ndar
     wrong = {beat for _, beat in recording.ends} ^ set(range(frame_beats - 1, count, frame_beats))
     if wrong and not recording.undefined:
         found.append(f"m_axis_tlast is wrong in beat {min(wrong)}, a frame has {frame_beats}")
-    if not found and recording.taken < inputs:
-        found.append(f"{inputs - recording.taken} input beats are not taken")
+    if not found and len(recording.inputs) < inputs:
+        found.append(f"{inputs - len(recording.inputs)} input beats are not taken")
     return found
+
+
+def _predicted_inputs(core: Core | NetworkCore, count: int) -> list[np.ndarray] | None:
+    """When the input beats of ``count`` frames are taken at full rate: a network's pacer decides it alone."""
+    if isinstance(core, Core):
+        return None
+    beats, interval = core.plan.graph.image_beats, core.manifest["timing"]["predicted_frame_cycles"]
+    return np.split(pace(beats, interval, beats * count), count)
 
 
 @contextlib.contextmanager

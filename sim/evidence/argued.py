@@ -37,8 +37,17 @@ ARGUED: Mapping[tuple[str, str], str] = {
     ("xcup_bits_3_6_signed", "const1 at PCOUT[32] of lane_1.tap_macs.U7 (lane_1.tap_macs.hand_on$34)"): (
         "of a chain whose sum is taken from the lower 22 bits, to which a higher bit never carries"
     ),
-    ("network/pools", "const1 at A[9] of 2_max_pool0_rows.procmux2520"): (
-        "always writes a bit where the next entry will be, in a queue that is never full: the FIFO behind it has room "
-        "for its beats of a frame, and those of the next come when all but a few of that frame's have been merged"
+    ("network/pools", "cnot1 by bit 1 at Y[0] of 9_max_pool3_rows.ternary line 3219 (9_max_pool3_rows._020_)"): (
+        "of a window that begins while another goes on; windows of two rows, two rows apart, do not overlap"
+    ),
+    ("network/joins", "inv at A[5] of 5_add3_sum.shr line 2503"): (
+        "of all pairs of operands, only 24 and -11 give another result; the second is the sum of a pixel with itself, "
+        "which for none of the 16 pixels is -11"
+    ),
+    ("network/joins", "const1 at A[0] of 2_avg_pool1_rows.ternary line 1399 (2_avg_pool1_rows._084_)"): (
+        "sets complete_in where complete is set; it is asked for only where complete is not"
+    ),
+    ("network/joins", "cnot1 by bit 1 at Y[0] of 4_upsample2_pixels.add line 2072 (4_upsample2_pixels._020_)"): (
+        "of the pass behind the second, which is the last: 0 is taken instead"
     ),
 }

@@ -6,13 +6,13 @@ all flip-flops are assumed to be alike. A flip-flop that comes apart is assumed 
 it may then hold anything that is not ruled out. The mutant is equivalent if in the end no output can
 differ. Multipliers and primitives have no gates here: equal operands give equal results.
 
-Where something is known of each cycle of the unit, the state is one that some such cycles lead to. The first
-cycles from power-up on are looked at by themselves then.
+Where something is known of each cycle of the unit, the state is one that some such cycles lead to, in unit and
+mutant. The first cycles from power-up on are looked at by themselves then.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from sim.evidence.gates import TRUE, Bit, Clauses, Gates
 from sim.evidence.unreachable import Claim, never, proven
@@ -35,26 +35,56 @@ def equivalent(gates: Gates, select: str, numbers: Iterable[int], known: Iterabl
     """
     known = list(known)
     choice = gates.inputs[select]
-    # Most harmless faults are harmless because a flip-flop keeps the value it powers up with.
-    constant = [never(bit, 0 if bit in gates.initial else 1) for bit in gates.flip_flops]
-    clauses = Clauses()
-    facts = proven(gates, constant, dict.fromkeys(choice, 0))
-    unselected, history = dict.fromkeys(choice, -TRUE), HISTORY if known else 0
-    state: dict[int, int] = {}
-    for _ in range(history + 1):
-        unit = clauses.cycle(gates, {**state, **unselected})
-        _assume(clauses, unit, (*facts, *known))
-        state = _next_state(clauses, gates, unit)
+    unselected = dict.fromkeys(choice, -TRUE)
+    plain = _Unit(gates, unselected, (), known)
+    informed: _Unit | None = None
     for number in numbers:
         values = {bit: number >> index & 1 for index, bit in enumerate(choice)}
-        selected = {bit: TRUE if value else -TRUE for bit, value in values.items()}
+        # First without facts: finding those takes longer than most proofs.
+        if plain.is_alike(values):
+            yield True
+            continue
+        if informed is None:
+            # Most harmless faults are harmless because a flip-flop keeps the value it powers up with.
+            constant = [never(bit, 0 if bit in gates.initial else 1) for bit in gates.flip_flops]
+            informed = _Unit(gates, unselected, proven(gates, constant, dict.fromkeys(choice, 0)), known)
+        stuck = _stuck(gates, _literals(values))
+        yield informed.is_alike(values) or informed.is_alike(values, proven(gates, [*informed.facts, *stuck], values))
 
-        def alike(facts: Iterable[Claim], selected: Mapping[int, int] = selected) -> bool:
-            refinement = _Refinement(gates, clauses, unit, selected)
-            return refinement.is_alike(facts) and refinement.begins_alike(unselected, known, history)
 
-        # First without facts about the mutant: finding those takes longer than most proofs.
-        yield alike(()) or alike(proven(gates, [*facts, *_stuck(gates, selected)], values))
+def _literals(values: Mapping[int, int]) -> dict[int, int]:
+    return {bit: TRUE if value else -TRUE for bit, value in values.items()}
+
+
+class _Unit:
+    """Successive cycles of the unit, the last of which is looked at.
+
+    Attributes:
+        facts: what is proven of each cycle.
+    """
+
+    def __init__(
+        self, gates: Gates, unselected: Mapping[int, int], facts: Iterable[Claim], known: Sequence[Claim]
+    ) -> None:
+        self.facts = list(facts)
+        self._gates, self._unselected, self._known = gates, unselected, known
+        self._clauses, self._cycles = Clauses(), list[dict[Bit, int]]()
+        state: dict[int, int] = {}
+        for _ in range((HISTORY if known else 0) + 1):
+            cycle = self._clauses.cycle(gates, {**state, **unselected})
+            _assume(self._clauses, cycle, (*self.facts, *known))
+            self._cycles.append(cycle)
+            state = _next_state(self._clauses, gates, cycle)
+
+    def is_alike(self, values: Mapping[int, int], facts: Iterable[Claim] = ()) -> bool:
+        """Whether the mutant that ``values`` of the select bits choose can be proven to be the unit.
+
+        ``facts`` are known about the mutant.
+        """
+        refinement = _Refinement(self._gates, self._clauses, self._cycles, _literals(values))
+        return refinement.is_alike(facts) and refinement.begins_alike(
+            self._unselected, self._known, len(self._cycles) - 1
+        )
 
 
 def _stuck(gates: Gates, selected: Mapping[int, int]) -> Iterator[Claim]:
@@ -88,7 +118,9 @@ class _Refinement:
     are then guessed no more.
     """
 
-    def __init__(self, gates: Gates, clauses: Clauses, unit: dict[Bit, int], selected: Mapping[int, int]) -> None:
+    def __init__(
+        self, gates: Gates, clauses: Clauses, unit: Sequence[dict[Bit, int]], selected: Mapping[int, int]
+    ) -> None:
         self._gates, self._clauses, self._unit, self._selected = gates, clauses, unit, selected
         self._apart: set[int] = set()
 
@@ -136,10 +168,15 @@ class _Refinement:
             literals of outputs, none of which may ever be true.
         """
         gates = self._gates
-        known = {bit: self._unit[bit] for bit in (*gates.free, *gates.flip_flops) if bit not in self._apart}
-        mutant = self._clauses.cycle(gates, {**known, **self._selected})
-        _assume(self._clauses, mutant, facts)
-        return self._compared(self._clauses, self._unit, mutant)
+        mutant: dict[Bit, int] = {}
+        state: dict[int, int] = {}
+        # What has come apart may hold anything in the first of the cycles, and then what follows from there.
+        for unit in self._unit:
+            alike = {bit: unit[bit] for bit in (*gates.free, *gates.flip_flops) if bit not in self._apart}
+            mutant = self._clauses.cycle(gates, {**state, **alike, **self._selected})
+            _assume(self._clauses, mutant, facts)
+            state = _next_state(self._clauses, gates, mutant)
+        return self._compared(self._clauses, self._unit[-1], mutant)
 
     def _compared(
         self, clauses: Clauses, unit: dict[Bit, int], mutant: dict[Bit, int]

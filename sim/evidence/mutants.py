@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from hw.export.network_verilog import NetworkCore
 from hw.export.verilog import Core
@@ -33,6 +34,8 @@ SELECT_BITS = 16
 INNER = "mutated"
 #: Clock ports, whose faults are no faults of the unit's logic.
 CLOCK = re.compile(r"CLK\w?|\w+_CLK")
+#: Ports that the asynchronous read ports of a memory have only in Yosys, where they are constant.
+SYNCHRONOUS = ("RD_EN", "RD_ARST", "RD_SRST")
 #: Factor by which more mutants are drawn than wanted, as those of clocks are dropped.
 SURPLUS = 1.5
 
@@ -109,7 +112,8 @@ def draw(core: Core | NetworkCore, count: int, *, seed: int) -> list[Mutant]:
     parts = cell_parts(Netlist(module), _parts(core)).items()
     stages = {cell.removeprefix("\\"): part for cell, part in parts}
     drawn = dict.fromkeys(_mutant(line, stages) for line in lines)
-    return [mutant for mutant in drawn if not CLOCK.fullmatch(mutant.port)][:count]
+    cells = {cell.removeprefix("\\"): content for cell, content in module["cells"].items()}
+    return [mutant for mutant in drawn if _is_in_logic(mutant, cells[mutant.cell.removeprefix("\\")])][:count]
 
 
 def mutated(core: Core | NetworkCore, mutants: Sequence[Mutant]) -> str:
@@ -156,6 +160,13 @@ def _yosys(core: Core | NetworkCore, commands: Sequence[str], folder: Path) -> N
 
 def _parts(core: Core | NetworkCore) -> Parts:
     return NodeKinds(core.plan) if isinstance(core, NetworkCore) else UnitStages(DEFAULT_NAME)
+
+
+def _is_in_logic(mutant: Mutant, cell: Mapping[str, Any]) -> bool:
+    """Whether there is hardware at the bit of a mutant of ``cell``, and no clock."""
+    if mutant.port in SYNCHRONOUS and cell["parameters"]["RD_CLK_ENABLE"][-1 - mutant.bit] == "0":
+        return False
+    return not CLOCK.fullmatch(mutant.port)
 
 
 def _mutant(line: str, stages: Mapping[str, str]) -> Mutant:

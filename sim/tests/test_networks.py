@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -90,3 +91,18 @@ def test_a_reset_behind_the_end_is_told() -> None:
     core = generate_network(NetworkPlan(graph_case("identity_pool_last")), jobs=1)
     with pytest.raises(ValueError, match=r"^reset_at 90000 is behind the end of the run$"):
         simulate(core, frames_for(core, 0), simulator=installed("icarus").name, reset_at=90_000)
+
+
+@pytest.mark.thorough
+def test_a_pacer_that_is_late_is_found(seed: int) -> None:
+    """It lets every second beat pass a cycle late, which no output shows."""
+    core = generate_network(NetworkPlan(graph_case("pools")), jobs=1)
+    assert (core.plan.graph.image_beats, core.plan.schedule.interval) == (48, 216)
+    # A token is there when the sum passes 0, not when it comes to 0.
+    late = core.verilog.replace("$signed(lead) >= $signed(1'h0)", "$signed(lead) > $signed(1'h0)")
+    assert late != core.verilog
+    result = simulate(replace(core, verilog=late), frames_for(core, seed), simulator=installed("icarus").name)
+    count = len(result.input_cycles)
+    assert result.passed and result.timing_complaints(core.manifest["timing"]) == [
+        f"{count // 2 - 1} input beats are not taken when predicted, first beat 2 in cycle 10, predicted 9"
+    ]

@@ -119,6 +119,8 @@ def simulated(core: Core | NetworkCore, frames: np.ndarray, **options: Any) -> S
         expected=expected,
         first_output_latency=7,
         frame_cycles=[None] * len(frames),
+        input_cycles=np.arange(0),
+        predicted_input_cycles=None,
         faults=[],
         cycles=100,
         seconds=0.5,

@@ -179,6 +179,8 @@ def test_a_unit_that_differs_is_reported(
             expected=expected,
             first_output_latency=1,
             frame_cycles=[None],
+            input_cycles=np.arange(0),
+            predicted_input_cycles=None,
             faults=faults,
             cycles=1,
             seconds=1.0,

@@ -87,3 +87,22 @@ def test_what_is_known_of_operands_is_known_of_what_comes_of_them() -> None:
     known = list(outside(gates.signals["a"], False, Range(0, 11)))
     assert list(equivalent(gates, "select", [1, 2, 3])) == [False, False, False]
     assert list(equivalent(gates, "select", [1, 2, 3], known)) == [True, False, False]
+
+
+#: What ``select`` adds in cases comes apart in all bits of ``triple``. ``out`` is at most 15.
+SATURATING = """
+module xvolution(input aclk, input [1:0] select, input [3:0] a, output reg [4:0] out = 0);
+    reg [5:0] triple = 0, next = 0;
+    always @(posedge aclk) begin
+        triple <= a * 6'd3 + (select == 1 && a == 5) + (select == 2 && a == 4);
+        next <= triple;
+        out <= next > 15 ? 15 : next;
+    end
+endmodule
+"""
+
+
+def test_what_comes_apart_is_followed_to_where_it_does_not_matter() -> None:
+    gates = read_gates(SATURATING)
+    claims = list(outside(gates.inputs["a"], False, Range(0, 12)))
+    assert list(equivalent(gates, "select", [1, 2], claims)) == [True, False]

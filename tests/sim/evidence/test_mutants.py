@@ -15,6 +15,7 @@ from hw.export.verilog import Core, generate
 from hw.plan.config import UnitConfig
 from sim.cases.frozen import named_case
 from sim.evidence import mutation
+from sim.evidence.cores import core_of
 from sim.evidence.mutants import Mutant, draw, mutated
 from sim.evidence.mutation import EQUIVALENT, try_all
 from sim.simulator.simulators import SIM
@@ -40,6 +41,16 @@ def test_draw_is_repeatable_and_spread(unit: tuple[Core, UnitConfig]) -> None:
     stages = {mutant.stage for mutant in mutants}
     assert stages > {"sequencer", "row_store", "window", "tap_macs", "requantise", "output_stream"}
     assert {mutant.mode for mutant in mutants} == {"inv", "const0", "const1", "cnot0", "cnot1"}
+
+
+@thorough
+def test_controls_that_a_memory_does_not_have_are_not_drawn() -> None:
+    """Yosys gives each read port an enable. It ends with an error if that of an asynchronous one is not constant."""
+    core = core_of("network/scores")
+    mutants = draw(core, 60, seed=0)
+    memory = {mutant.port for mutant in mutants if mutant.port.startswith(("RD_", "WR_"))}
+    assert memory == {"RD_DATA", "WR_DATA", "WR_EN"}
+    assert "module mutated(" in mutated(core, mutants)
 
 
 @thorough
