@@ -126,7 +126,7 @@ def _bug(name: str, module: str, old: str, new: str, build: str = "3 a + 2 b") -
     return Bug(name=name, module=module, old=old, new=new, build=build)
 
 
-NODE, OUTLET = "hw.network.nodes.rescale", "hw.blocks.outlet"
+NODE, SUM, OUTLET = "hw.network.nodes.rescale", "hw.blocks.weighted_sum", "hw.blocks.outlet"
 
 PROOF = Proof(
     name="join",
@@ -142,7 +142,7 @@ PROOF = Proof(
     bugs=(
         _bug("an operand leaves alone", NODE, "Cat(end.credit, *others).all()", "end.credit"),
         _bug("a result is made of one operand alone", NODE, "valid.all() & end.credit", "valid.any() & end.credit"),
-        _bug("an operand is a cycle early", NODE, "delay(m, element, cycles)", "delay(m, element, cycles - 1)"),
+        _bug("an operand is a cycle late", SUM, "max(0, len(addends) - 1)", "len(addends)"),
         _bug(
             "an operand without a multiplier is not waited for",
             NODE,
