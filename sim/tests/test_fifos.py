@@ -1,4 +1,4 @@
-"""FIFOs in a real simulator: with an entry less in any of them, an output beat is late, or none comes any more."""
+"""FIFOs in a real simulator: with an entry less in any of them, an output beat leaves in another cycle, or none comes any more."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ FRAMES = 12
 def test_no_entry_can_be_taken(name: str, seed: int) -> None:
     """The hardware does what the model of stalls says: it stops, or frames end when the model's do.
 
-    In the model an output beat is late, or never comes. It may be one within a frame.
+    In the model an output beat leaves in another cycle, or never comes. It may be one within a frame. It may be earlier:
+    a FIFO of a single entry takes a cycle, which no FIFO does not.
     """
     plan = NetworkPlan(graph_case(name))
     schedule, image = plan.schedule, plan.config.network.image
@@ -49,4 +50,4 @@ def test_no_entry_can_be_taken(name: str, seed: int) -> None:
         ends = model.output.reshape(FRAMES, -1)[:, -1]
         assert result.first_output_latency == model.output[0]
         assert result.frame_cycles[1:] == np.diff(ends).tolist(), what
-        assert (model.output > full.output).any(), f"{what}: no output beat is late"
+        assert (model.output != full.output).any(), f"{what}: nothing changes"
