@@ -1,4 +1,4 @@
-"""FIFOs in a real simulator: with an entry less in any of them, an output beat leaves in another cycle, or none comes any more."""
+"""FIFOs in a real simulator: with an entry less in any of them, an output beat leaves in another cycle, or never."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ FRAMES = 12
 def test_no_entry_can_be_taken(name: str, seed: int) -> None:
     """The hardware does what the model of stalls says: it stops, or frames end when the model's do.
 
-    In the model an output beat leaves in another cycle, or never comes. It may be one within a frame. It may be earlier:
-    a FIFO of a single entry takes a cycle, which no FIFO does not.
+    In the model an output beat leaves in another cycle, or never comes. It may be one within a frame. It may be
+    earlier: a FIFO of a single entry takes a cycle.
     """
     plan = NetworkPlan(graph_case(name))
     schedule, image = plan.schedule, plan.config.network.image
