@@ -77,9 +77,13 @@ def add_unit_options(parser: argparse.ArgumentParser, *, target: str, reloadable
         help=f"of the top module; other modules and all files begin with it (default: {DEFAULT_NAME})",
     )
     add("--inline", action="store_true", help="all words in the Verilog, no memory files beside it")
-    for name, what in (("products", "products with weights"), ("requantise", "products of sums and multipliers")):
-        of = "DSPs or adders (default: dsp, in a network adders where they take turns)" if name == "requantise" else ""
-        add(f"--{name}", choices=MATERIALS, help=f"what {what} are made of: {of or 'DSPs or adders (default: dsp)'}")
+    of = "are made of: DSPs or adders (default: dsp"
+    add("--products", choices=MATERIALS, help=f"what products with weights {of})")
+    add(
+        "--requantise",
+        choices=MATERIALS,
+        help=f"what products of sums and multipliers {of}, in a network adders where they take turns)",
+    )
     parser.set_defaults(default_target=target, reloadable=False)
     _add_network_options(parser)
     _add_device_options(parser)
@@ -90,8 +94,8 @@ def add_unit_options(parser: argparse.ArgumentParser, *, target: str, reloadable
 def hardware(args: argparse.Namespace, model: Layer | IntegerNetwork) -> Asked:
     """The unit or network that the options ask for. Raises `UserError` where they do not go together."""
     _check_reload_options(args)
-    wish = _wish(args)
     device = None if args.device is None else find_device(args.device)
+    wish = _wish(args, device)
     target = TARGETS[args.target or (args.default_target if device is None else device.target.name)]
     if isinstance(model, IntegerNetwork):
         network = _network_config(args, model, target)
@@ -159,12 +163,11 @@ def _chooser(args: argparse.Namespace) -> str:
     return "--fps" if args.fps is not None else "--fastest" if args.fastest else ""
 
 
-def _wish(args: argparse.Namespace) -> Wish | None:
+def _wish(args: argparse.Namespace, device: Device | None) -> Wish | None:
     """What is to be reached on the device; None where the folding is not chosen for it.
 
     Raises `UserError` for options that do not go together.
     """
-    device = None if args.device is None else find_device(args.device)
     if device is not None:
         # Portable Verilog is synthesised and placed for an ECP5.
         targets = (device.target, GENERIC) if device.target is ECP5 else (device.target,)

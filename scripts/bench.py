@@ -237,19 +237,9 @@ def _measure(row: Row, options: Any) -> dict[str, Any]:
         return figures
     seeds = options.seeds if row.target in PLACEABLE else None
     synthesis = synthesise(core, seeds=seeds)
-    area = synthesis.area
-    performance = Performance(
-        macs=useful_macs(layer.config), frame_cycles=cycles, dsp=area.dsp, fmax_mhz=synthesis.fmax_mhz
-    )
-    return figures | {
-        "lut": area.lut,
-        "ff": area.ff,
-        "dsp": area.dsp,
-        "bram": area.bram,
-        "fmax_mhz": synthesis.fmax_mhz,
-        "seeds": synthesis.timing and {str(seed): fmax for seed, fmax in synthesis.timing.seeds.items()},
-        "dsp_efficiency": performance.dsp_efficiency,
-    }
+    macs, dsp = useful_macs(layer.config), synthesis.area.dsp
+    performance = Performance(macs=macs, frame_cycles=cycles, dsp=dsp, fmax_mhz=synthesis.fmax_mhz)
+    return figures | bench_networks.synthesised_figures(synthesis, performance)
 
 
 def _multiplications(core: Core) -> int:

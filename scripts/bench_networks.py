@@ -25,7 +25,7 @@ from hw.network.config import NetworkConfig
 from hw.network.folding import up_to_lanes
 from hw.network.plan import NetworkPlan
 from hw.synth.performance import Performance
-from hw.synth.synthesis import PLACEABLE, synthesise
+from hw.synth.synthesis import PLACEABLE, Synthesis, synthesise
 from hw.targets.area import URAM_KBIT, Area
 from hw.targets.devices import find_device
 from hw.targets.families import TARGETS
@@ -163,18 +163,26 @@ def measure(row: Row, options: Any) -> dict[str, Any]:
         return figures
     seeds = options.seeds if row.target in PLACEABLE else None
     synthesis = synthesise(core, device=row.device, seeds=seeds)
-    area, block_kbit = synthesis.area, plan.config.target.fabric.block_kbit
+    area = synthesis.area
     performance = Performance(macs=figures["macs"], frame_cycles=cycles, dsp=area.dsp, fmax_mhz=synthesis.fmax_mhz)
     return figures | {
+        **synthesised_figures(synthesis, performance),
+        "uram": area.uram,
+        "bram36": _blocks(area, plan.config.target.fabric.block_kbit),
+        "fps": performance.frames_per_second,
+    }
+
+
+def synthesised_figures(synthesis: Synthesis, performance: Performance) -> dict[str, Any]:
+    """What units and networks are compared by; None for each figure that there is not."""
+    area, timing = synthesis.area, synthesis.timing
+    return {
         "lut": area.lut,
         "ff": area.ff,
         "dsp": area.dsp,
         "bram": area.bram,
-        "uram": area.uram,
-        "bram36": _blocks(area, block_kbit),
         "fmax_mhz": synthesis.fmax_mhz,
-        "seeds": synthesis.timing and {str(seed): fmax for seed, fmax in synthesis.timing.seeds.items()},
-        "fps": performance.frames_per_second,
+        "seeds": timing and {str(seed): fmax for seed, fmax in timing.seeds.items()},
         "dsp_efficiency": performance.dsp_efficiency,
     }
 

@@ -23,7 +23,8 @@ import numpy as np
 FEW, GAP = 400, 0.005
 #: Beyond them, the weight of what decides between choices whose largest share is the same.
 TIE = 0.001
-#: Nodes of the search tree after which the gap is made wider. A limit in seconds would let the machine decide.
+#: Nodes of the search tree after which the gap is made wider, and twice as many are allowed: a gap says nothing where
+#: there may be no choice at all. A limit in seconds would let the machine decide.
 NODES = 5_000
 #: What scipy says of a program: solved within the gap, no choice there, or that a limit ended it.
 SOLVED, INFEASIBLE, LIMIT = 0, 2, 4
@@ -166,8 +167,9 @@ class _Program:
         self, objective: np.ndarray, limits: Sequence[int] | None = None, *, gap: float
     ) -> tuple[tuple[int, ...] | None, float]:
         """The choice with the least ``objective`` that stays within ``limits``, and a bound on the objective."""
-        while (result := self._run(objective, limits, gap)).status == LIMIT:
-            gap = max(4 * gap, GAP)
+        nodes = NODES
+        while (result := self._run(objective, limits, gap, nodes)).status == LIMIT:
+            gap, nodes = max(4 * gap, GAP), 2 * nodes
         assert result.status in (SOLVED, INFEASIBLE), result.message
         if result.status == INFEASIBLE:
             return None, np.inf
@@ -175,7 +177,7 @@ class _Program:
         choice = tuple(int(np.argmax(chosen[start:end])) for start, end in self._spans)
         return choice, result.mip_dual_bound
 
-    def _run(self, objective: np.ndarray, limits: Sequence[int] | None, gap: float) -> Any:
+    def _run(self, objective: np.ndarray, limits: Sequence[int] | None, gap: float, nodes: int) -> Any:
         # Half a second that only some commands need.
         from scipy.optimize import Bounds, LinearConstraint, milp
 
@@ -194,7 +196,7 @@ class _Program:
                 integrality=np.arange(size) < self._options,
                 bounds=Bounds(np.zeros(size), np.concatenate([np.ones(size - 1), [np.inf]])),
                 constraints=constraints,
-                options={"mip_rel_gap": gap, "node_limit": NODES},
+                options={"mip_rel_gap": gap, "node_limit": nodes},
             )
 
     @cached_property

@@ -225,7 +225,7 @@ def _differs(one: Mapping[Any, np.ndarray], other: Mapping[Any, np.ndarray]) -> 
 
 
 def least_fifos(schedule: NetworkSchedule, target: Target) -> NetworkSchedule:
-    """The schedule with FIFOs of which none can be smaller by an entry without a late output beat.
+    """The schedule with FIFOs of which none can be smaller by an entry without an output beat in another cycle.
 
     Args:
         schedule: one with FIFOs in which every beat finds room at once. A network with more than `LARGEST` cycles a
@@ -307,4 +307,4 @@ class _Search:
 
 def _why(waiting: int, depth: int) -> str:
     rest = f"the other {waiting - depth} of at most {waiting} beats that wait at full rate can do so before it"
-    return rest if not depth else f"with {depth - 1}, an output beat would be late or never come; {rest}"
+    return rest if not depth else f"with {depth - 1}, an output beat would leave in another cycle or never; {rest}"

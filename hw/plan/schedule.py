@@ -291,6 +291,10 @@ class Schedule:
 
 def find_schedule(geometry: Geometry, model: type[CycleModel] = CycleModel) -> Schedule:
     """The fewest row slots at which the least cycles are lost, and the cycle figures with them."""
+    return _kept(geometry, model)
+
+
+def _search(geometry: Geometry, model: type[CycleModel]) -> Schedule:
     best = found = _in_order(geometry, model)
     if not geometry.idle_groups or not model.knows_next:
         return found
@@ -325,10 +329,6 @@ def _in_order(geometry: Geometry, model: type[CycleModel]) -> Schedule:
     next, at any change of row or frame. With so many rows the writer has always completed what comes
     next, even one column behind the reader in the oldest row.
     """
-    return _cached(geometry, model)
-
-
-def _search(geometry: Geometry, model: type[CycleModel]) -> Schedule:
     c = geometry.config
     input_cycles = c.height * c.width * geometry.channel_beats
     target = max(geometry.step_frame_cycles, input_cycles)
@@ -362,5 +362,6 @@ def _search(geometry: Geometry, model: type[CycleModel]) -> Schedule:
     raise AssertionError(f"no constant frame interval for {geometry}")
 
 
-#: Many units of a network have one geometry, and a choice among foldings asks for each again.
-_cached: Any = lru_cache(maxsize=4096)(_search)
+#: Many units of a network have one geometry, and a choice among foldings asks for each again. Mypy takes no class for
+#: an argument that has a hash.
+_kept: Any = lru_cache(maxsize=4096)(_search)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from amaranth.hdl import Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data
 
 from hw.blocks.pipeline import Counter, delay, index_shape
@@ -76,7 +76,7 @@ def read_early(
     complete_for = [complete, *(delay(m, complete, n, reset_less=False) for n in range(1, waits + 1))]
     wait = Signal(name="early_wait")
     m.d.comb += [
-        wait.eq(begins & ~_all(complete_for)),
+        wait.eq(begins & ~Cat(complete_for).all()),
         issue.eq(walk.o_arrived & ~complete & (uses_again | wait)),
         walk.i_step.eq(issue),
         beat.segments.eq(Mux(issue, segments, 0)),
@@ -92,10 +92,3 @@ def read_early(
     with m.If(step & begins):
         m.d.sync += bank.eq(~bank)
     return EarlyBeats(beat=beat, late=delay(m, issue, 1, reset_less=False), wait=wait, bank=bank ^ begins)
-
-
-def _all(values: list[Value]) -> Value:
-    result = values[0]
-    for value in values[1:]:
-        result = result & value
-    return result

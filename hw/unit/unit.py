@@ -123,10 +123,10 @@ class Unit:
         self.digit_walk: DigitWalk | None = None
         if shapes.stores_multipliers:
             words = multiplier_words(shapes)
-            turns = len(words) // shapes.constant_depth
             self.multipliers = WordStore(words, shapes.multiplier, self.keeper, name="multipliers")
             if shapes.takes_turns:
-                self.digit_walk = DigitWalk(digits=turns, depth=shapes.constant_depth)
+                digits = len(words) // shapes.constant_depth
+                self.digit_walk = DigitWalk(digits=digits, depth=shapes.constant_depth)
 
     @property
     def lane_module(self) -> str:

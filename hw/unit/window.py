@@ -145,6 +145,11 @@ class Window(wiring.Component):
         self._keep(m, f"older_{index}", Value.cast(kept)[newest:], Value.cast(keep)[newest:], moves, late)
         return kept, keep
 
+    @property
+    def _write_wait(self) -> int:
+        """Cycles that a word waits before it is written back, where there is time."""
+        return int(self._ahead and self._shapes.geometry.channel_beats > 2)
+
     def _keep(self, m: Module, name: str, kept: Value, keep: Value, enable: Value, late: int) -> None:
         """Keep a word for each channel beat, if there are any bits."""
         depth = self._shapes.geometry.channel_beats
@@ -154,7 +159,7 @@ class Window(wiring.Component):
         elif len(keep):
             # LUT RAM. A word is read again `depth` beats later. By then it is written back, even with a
             # register behind the read (`ahead`) and, where there is time, one more before the write.
-            wait = int(self._ahead and depth > 2)
+            wait = self._write_wait
             m.submodules[name] = store = memory.Memory(shape=unsigned(len(keep)), depth=depth, init=[])
             read, write = store.read_port(domain="comb"), store.write_port()
             m.d.comb += [read.addr.eq(delay(m, self.i_channel, late)), kept.eq(delay(m, read.data, self._ahead))]
@@ -163,8 +168,7 @@ class Window(wiring.Component):
 
     def _banks(self, m: Module, name: str, words: data.ArrayLayout, column: data.View) -> tuple[data.View, data.View]:
         """The same in two banks. An early beat's ``column`` goes into one segment of the bank that is not in use."""
-        depth = self._shapes.geometry.channel_beats
-        late = int(self._ahead and depth > 2)
+        depth, late = self._shapes.geometry.channel_beats, self._write_wait
         keep = Signal(words, name=f"{name}_keep")
         kept = Signal(words, name=f"{name}_kept", reset_less=True)
         bank = delay(m, self.i_bank, self._ahead)

@@ -199,7 +199,7 @@ PROOF = Proof(
         _bug(
             "a row does not wait for its early groups",
             "hw.unit.early",
-            "wait.eq(begins & ~_all(complete_for))",
+            "wait.eq(begins & ~Cat(complete_for).all())",
             "wait.eq(begins & ~complete)",
         ),
         _bug(

@@ -8,7 +8,6 @@ The builds have few bits. ``tests/hw/unit/test_turns.py`` samples wide ones.
 
 from __future__ import annotations
 
-import dataclasses
 from functools import partial
 
 import numpy as np
@@ -16,39 +15,19 @@ from amaranth.hdl import Const, Module, Mux, Signal
 from amaranth.lib.wiring import In
 
 from hw.blocks.pipeline import delay, index_shape, pick
-from hw.plan.made_of import MadeOf
 from hw.plan.shapes import Shapes, shape_of
 from hw.unit import requantise
 from hw.unit.digit_walk import DigitWalk
 from hw.unit.requantise import Requantise
 from tests.proofs.proof import Bug, Harness, Proof
 from tests.proofs.rounding import claim_rounded_where
-from tests.support.units import changed, unit_shapes
+from tests.support.units import adder_lane, with_arrays
 
 
 def _shapes(target: str, beats: int, multipliers: tuple[int, ...], out_shift: int) -> Shapes:
-    shapes = unit_shapes(
-        simd=1,
-        pe=1,
-        target=target,
-        in_channels=beats,
-        out_channels=len(multipliers),
-        kernel=1,
-        attn_offsets=(),
-        in_bits=2,
-        weight_bits=2,
-        out_bits=3,
-        out_signed=True,
-        relu=False,
-    )
-    layer = dataclasses.replace(
-        shapes.layer,
-        config=dataclasses.replace(shapes.layer.config, out_shift=out_shift),
-        conv_weight=np.resize([1, -1, 0], shapes.layer.conv_weight.shape),
-        bias=np.resize([-9, 4], len(multipliers)),
-        multiplier=np.array(multipliers),
-    )
-    return changed(shapes, layer=layer, made_of=MadeOf(requantise="adders"))
+    formats = {"in_bits": 2, "weight_bits": 2, "out_bits": 3, "out_signed": True, "relu": False}
+    shapes = adder_lane(multipliers, beats=beats, out_shift=out_shift, bias=[-9, 4], target=target, **formats)
+    return with_arrays(shapes, conv_weight=np.resize([1, -1, 0], shapes.layer.conv_weight.shape))
 
 
 class TurnsHarness(Harness):

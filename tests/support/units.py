@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from golden.contract.folding import Folding
 from golden.contract.layer_config import NEIGHBOURS, LayerError
 from golden.layers.random_layer import random_layer
 from hw.plan.config import UnitConfig
+from hw.plan.made_of import MadeOf
 from hw.plan.shapes import Shapes
 from hw.targets.families import TARGETS, Target
 
@@ -200,3 +201,21 @@ def at_limits(shapes: Shapes, signs: str) -> Shapes:
         return layer.config.weight_limit * SIGNS[signs](np.indices(weight.shape).sum(axis=0))
 
     return with_arrays(shapes, conv_weight=limits(layer.conv_weight), attn_weight=limits(layer.attn_weight))
+
+
+def adder_lane(multipliers: Sequence[int], *, beats: int, out_shift: int, bias: Sequence[int], **fields: Any) -> Shapes:
+    """A unit of one lane whose sums take as many beats each and are multiplied by adders.
+
+    Args:
+        multipliers: of each output channel.
+        bias: of each output channel, again from the first on where they are too few.
+    """
+    channels = len(multipliers)
+    shapes = unit_shapes(simd=1, pe=1, in_channels=beats, out_channels=channels, kernel=1, attn_offsets=(), **fields)
+    layer = dataclasses.replace(
+        shapes.layer,
+        config=dataclasses.replace(shapes.layer.config, out_shift=out_shift),
+        bias=np.resize(bias, channels),
+        multiplier=np.array(multipliers),
+    )
+    return changed(shapes, layer=layer, made_of=MadeOf(requantise="adders"))

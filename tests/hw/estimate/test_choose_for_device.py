@@ -76,6 +76,16 @@ def test_solver_against_all_choices(seed: int) -> None:
     assert shared.value[0] == min(values)[0]
 
 
+def test_a_limit_of_nodes_is_no_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither for a choice that is not found within it, nor where it is not known within it that there is none."""
+    groups = [np.random.default_rng([31, number]).integers(100, 900, (10, 4)) for number in range(8)]
+    problem = Problem(groups=groups, fixed=np.zeros(4, np.int64), room=[Fraction(5000)] * 4, then=(0, 1))
+    found = solve(problem)
+    monkeypatch.setattr("hw.estimate.solver.NODES", 1)
+    limited = solve(problem)
+    assert found is not None and limited is not None and limited.value[0] == found.value[0]
+
+
 # --- small networks ---
 
 

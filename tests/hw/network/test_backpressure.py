@@ -68,7 +68,7 @@ def test_why_a_fifo_is_as_deep_as_it_is() -> None:
     plan = NetworkPlan(graph_case("strided_with_projections"))
     whys = [edge.why for edge in plan.schedule.edges]
     assert (
-        "with 1, an output beat would be late or never come; the other 13 of at most 15 beats that wait at full rate"
-        " can do so before it"
+        "with 1, an output beat would leave in another cycle or never; the other 13 of at most 15 beats that wait at"
+        " full rate can do so before it"
     ) in whys
     assert "the other 11 of at most 11 beats that wait at full rate can do so before it" in whys

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from fractions import Fraction
 from typing import Any
 
@@ -23,29 +22,14 @@ from hw.plan.weight_layout import multiplier_words
 from hw.unit import requantise
 from hw.unit.digit_walk import DigitWalk
 from hw.unit.requantise import Requantise
-from tests.support.units import changed, unit_shapes
+from tests.support.units import adder_lane, changed
 
 
 def shapes_of(multipliers: list[int], *, beats: int, out_shift: int, target: str = "generic", **fields: Any) -> Shapes:
     """A unit of one lane, each sum of as many beats. Biases make its sums 30 bits wide."""
     given: dict[str, Any] = {"out_bits": 8, "out_signed": True, "relu": False, **fields}
-    shapes = unit_shapes(
-        simd=1,
-        pe=1,
-        target=target,
-        in_channels=beats,
-        out_channels=len(multipliers),
-        kernel=1,
-        attn_offsets=(),
-        **given,
-    )
-    layer = dataclasses.replace(
-        shapes.layer,
-        config=dataclasses.replace(shapes.layer.config, out_shift=out_shift),
-        bias=np.resize([-(2**28), 2**28], len(multipliers)),
-        multiplier=np.array(multipliers),
-    )
-    return changed(shapes, layer=layer, made_of=MadeOf(requantise="adders"))
+    bias = [-(2**28), 2**28]
+    return adder_lane(multipliers, beats=beats, out_shift=out_shift, bias=bias, target=target, **given)
 
 
 class Alone(wiring.Component):
