@@ -29,7 +29,7 @@ from typing import Any
 from rich.table import Table
 
 from golden.contract.network.network import IntegerNetwork
-from golden.layers import DEFAULT, layer_path
+from golden.layers import DEFAULT
 from golden.support import cli
 from golden.support.cli import UserError, bounded
 from golden.support.numbers import number
@@ -50,7 +50,7 @@ from scripts.studies.live import live
 from scripts.studies.places import CORES, add_places
 from scripts.studies.result import Result
 from scripts.studies.store import Store
-from scripts.studies.subjects import measured, of_network, of_run
+from scripts.studies.subjects import inputs_of, measured, of_network, of_run
 from scripts.studies.trained import float_name, integer_names, only_run, trained
 from scripts.studies.worker import Job
 from sim.simulator.simulators import SIMULATORS, find_simulator
@@ -68,7 +68,7 @@ def main(argv: list[str]) -> int:
     if options.scheduler is None:
         find_simulator(options.simulator)
     with Store(options.store) as store:
-        inputs = [layer_path(options.layer or DEFAULT), options.folding, options.float, store.path]
+        inputs = [*inputs_of(options.layer or DEFAULT), options.folding, options.float, store.path]
         cli.check_outputs([options.json], inputs=inputs)
         if options.out is not None:
             cli.check_folder(options.out, files, beside=[options.json], inputs=inputs)
@@ -136,14 +136,16 @@ def _results(
         stored |= store.find([job.content for job in own], own[0].code)
     results = {content: result for content, result in stored.items() if result.done}
     left = {job.content: (name, job) for name, own in jobs.items() for job in own if job.content not in results}
-    say(f"{sum(map(len, jobs.values()))} batches, {len(results)} of them stored before")
+    known = f"{sum(map(len, jobs.values()))} batches, {len(results)} of them stored before"
     if not left:
+        say(known)
         return results
     todo = [job for _, job in left.values()]
     workers = options.workers or CORES
     client = local_client(workers) if options.scheduler is None else remote_client(options.scheduler, todo)
     with client as cluster:
         store.prepare()
+        say(known)
         for subject in subjects:
             cluster.register_plugin(Brought(subject))
         labels = {content: f"{name}, {_images(job)}" for content, (name, job) in left.items()}

@@ -13,7 +13,7 @@ from golden.contract.network.network_file import read_network
 from golden.contract.scales import to_steps
 from golden.experiments.experiment import measured_examples, task_of
 from golden.experiments.float_file import read_float
-from golden.layers import activations, float_path, labels, load_network
+from golden.layers import activations, float_path, labels, layer_path, load_network
 from golden.support.arrays import read_array
 from golden.support.cli import UserError
 from golden.training import TASKS, Examples, load_task
@@ -49,6 +49,11 @@ def of_network(
     loaded = load_task(task, path=data_path)
     path = float_file or float_path(name)
     return _judged(name, network, make, _first(loaded.test, images), loaded.outputs, path)
+
+
+def inputs_of(name: str) -> list[Path | None]:
+    """Files that `of_network` reads of the network called ``name``; None for each that there is not."""
+    return [layer_path(name), activations(name), labels(name), float_path(name)]
 
 
 def measured(run: Run, images: int | None) -> Examples:

@@ -481,8 +481,14 @@ COMMANDS = {
     "scripts.accuracy": Command(
         main=scripts.accuracy.main,
         works=["digits", "--images", "4", "--store", "new.sqlite"],
-        values={"--images": NUMBERS, "--batch": NUMBERS, "--float": PATHS, "--json": PATHS, "--store": STORES}
-        | {"--task": ("digits", "fashion_mnist", "mix"), "--data-path": PATHS, "--study": STUDIES, "--set": SETTINGS}
+        values={"--images": NUMBERS, "--batch": NUMBERS, "--float": PATHS, "--json": PATHS}
+        | {
+            "--store": ("new.sqlite", "taken"),
+            "--task": ("digits", "mix"),
+            "--data-path": ("folder",),
+            "--study": STUDIES,
+            "--set": SETTINGS,
+        }
         | {"--out": PATHS, "--workers": NUMBERS, "--scheduler": ("host:1", "mix"), "--simulator": SIMULATORS}
         | {"--folding": PATHS, "--cycles": NUMBERS},
         positional=LAYERS,
