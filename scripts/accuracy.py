@@ -151,6 +151,8 @@ def _results(
         labels = {content: f"{name}, {_images(job)}" for content, (name, job) in left.items()}
         with live(terminal(), labels) as watch:
             found = run_jobs(todo, cluster, keep=store.put, watch=watch)
+        for subject in subjects:
+            cluster.unregister_worker_plugin(Brought(subject).name)
     return results | {result.content: result for result in found}
 
 

@@ -86,12 +86,10 @@ class Brought(WorkerPlugin):
         self._subject = subject
 
     def setup(self, worker: Worker) -> None:
-        bring(self._subject)
+        _SUBJECTS[self._subject.key] = self._subject
 
-
-def bring(subject: Subject) -> None:
-    """Give ``subject`` to this process."""
-    _SUBJECTS[subject.key] = subject
+    def teardown(self, worker: Worker) -> None:
+        _SUBJECTS.pop(self._subject.key, None)
 
 
 def jobs_of(subject: Subject, simulator: str, batch: int) -> list[Job]:

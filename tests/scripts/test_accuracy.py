@@ -60,9 +60,14 @@ class Here:
     def __init__(self) -> None:
         self.began: list[int] = []
         self.most = IMAGES
+        self._plugins: dict[str, Brought] = {}
 
     def register_plugin(self, plugin: Brought) -> None:
-        plugin.setup(None)  # type: ignore[arg-type]
+        self._plugins[plugin.name] = plugin
+        plugin.setup(self)
+
+    def unregister_worker_plugin(self, name: str) -> None:
+        self._plugins.pop(name).teardown(self)
 
     def run_jobs(self, jobs: Sequence[Job], client: object, *, keep: Any, watch: Any) -> list[Result]:
         results = []

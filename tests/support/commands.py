@@ -481,16 +481,10 @@ COMMANDS = {
     "scripts.accuracy": Command(
         main=scripts.accuracy.main,
         works=["digits", "--images", "4", "--store", "new.sqlite"],
-        values={"--images": NUMBERS, "--batch": NUMBERS, "--float": PATHS, "--json": PATHS}
-        | {
-            "--store": ("new.sqlite", "taken"),
-            "--task": ("digits", "mix"),
-            "--data-path": ("folder",),
-            "--study": STUDIES,
-            "--set": SETTINGS,
-        }
-        | {"--out": PATHS, "--workers": NUMBERS, "--scheduler": ("host:1", "mix"), "--simulator": SIMULATORS}
-        | {"--folding": PATHS, "--cycles": NUMBERS},
+        values={"--images": NUMBERS, "--batch": NUMBERS, "--float": PATHS, "--json": PATHS, "--out": PATHS}
+        | {"--task": ("digits", "mix"), "--data-path": ("folder",), "--study": STUDIES, "--set": SETTINGS}
+        | {"--workers": NUMBERS, "--scheduler": ("host:1", "mix"), "--store": ("new.sqlite", "taken")}
+        | {"--folding": PATHS, "--cycles": NUMBERS, "--simulator": SIMULATORS},
         positional=LAYERS,
         statuses=(0, 1),
         stand_ins={
