@@ -47,6 +47,7 @@ WORKS: dict[str, Sequence[Sequence[str]]] = {
     "sim.run": [["tiny", "--input", "x.npy", "--target", "ecp5", "--simulator", "icarus", "--waves", "waves.fst"]],
     "sim.replay": [["kept", "1", "--simulator", "icarus"]],
     "scripts.train_digits": [["--epochs", "1", "--out", "trained"]],
+    "scripts.accuracy": [["--images", "2", "--simulator", "icarus", "--workers", "1"]],
     "scripts.accuracy_digits": [["--images", "2"]],
     "scripts.show_attention": [[]],
     "scripts.registers": [["--out", "registers.md"]],

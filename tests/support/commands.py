@@ -24,6 +24,7 @@ import golden.vectors
 import hw.build
 import hw.synth.__main__
 import hw.weights
+import scripts.accuracy
 import scripts.accuracy_digits
 import scripts.approximation
 import scripts.bench
@@ -50,8 +51,13 @@ from golden.contract.network.network_file import network_bytes
 from golden.contract.ranges import Range
 from golden.contract.streams import to_beats
 from golden.experiments.approximation.study import Cost, Field, Fit, Plan, Study
+from golden.experiments.float_file import Trained as TrainedFloats
+from golden.experiments.float_file import float_bytes
+from golden.experiments.settings import build_network, check_settings
+from golden.layers import load_network
 from golden.layers.digits_layer import Digits, read_digits, write_digits
-from golden.support.cli import replacing
+from golden.support.cache import cache_folder
+from golden.support.cli import replacing, write_files
 from hw.estimate.estimate import Estimate, estimate
 from hw.export.network_verilog import NetworkCore, generate_network
 from hw.export.verilog import Core, generate
@@ -68,10 +74,12 @@ from hw.synth.synthesis import Synthesis, find_goal
 from hw.targets.area import Area
 from hw.targets.families import ECP5
 from scripts.studies.catalogue import find_study
+from scripts.studies.grid import Run
 from scripts.studies.plan import plan
 from scripts.studies.plots import Picture
 from scripts.studies.result import DONE, FAILED, Result
 from scripts.studies.store import Store
+from scripts.studies.trained import float_name, integer_names
 from sim.bulk.reference import reference
 from sim.bulk.result import SimulationResult
 from sim.evidence.coverage import KINDS, REASONS, UnitCoverage
@@ -252,6 +260,49 @@ def all_ran(jobs: Sequence[Job], client: object, *, keep: Any, watch: Any) -> li
     return results
 
 
+def batches_ran(jobs: Sequence[Job], client: object, *, keep: Any, watch: Any) -> list[Result]:
+    """In place of `scripts.studies.engine.run_jobs` for batches of images: a batch of one image fails."""
+    results = [batch_ran(job) for job in jobs]
+    for result in results:
+        keep(result)
+        watch.ended(result)
+    return results
+
+
+def batch_ran(job: Job) -> Result:
+    count = job.settings["count"]
+    right = {"float": None, "integer": count, "verilog": count}
+    figures = {"images": count, "right": right, "alike": None, "equal": count, "scores": count, "mismatches": 0}
+    figures |= {"complaints": [], "cycles": 9, "frame_cycles": 9, "latency": 9, "simulator_seconds": 1.0}
+    return Result(
+        content=job.content,
+        code=job.code,
+        function=job.function_name,
+        status=FAILED if count == 1 else DONE,
+        settings=job.settings,
+        figures=None if count == 1 else figures,
+        error="Traceback\nValueError: wrong" if count == 1 else "",
+        seconds=1.0,
+        host="here",
+        versions={"numpy": "2"},
+    )
+
+
+def study_trained(run: Run, advance: Any) -> Path:
+    """In place of `scripts.studies.trained.trained`: gives the network ``digits`` for each of the run."""
+    folder = cache_folder() / "stand-in"
+    files = {name: network_bytes(load_network("digits")) for name in integer_names(run.settings)}
+    write_files(folder, files | {float_name(run.settings): _untrained()})
+    return folder
+
+
+@cache
+def _untrained() -> bytes:
+    settings = check_settings({})
+    network = build_network(settings, 1, 10).eval().merged()
+    return float_bytes(TrainedFloats(network=network, settings=settings, in_channels=1, outputs=10))
+
+
 async def nobody_answers(address: str) -> None:
     """In place of looking for a scheduler: there is none at any address."""
     raise TimeoutError
@@ -425,6 +476,24 @@ COMMANDS = {
         stand_ins={
             "scripts.train_digits.trained": trained,
             "scripts.train_digits.in_checkout": lambda place, instead: Path("build"),
+        },
+    ),
+    "scripts.accuracy": Command(
+        main=scripts.accuracy.main,
+        works=["digits", "--images", "4", "--store", "new.sqlite"],
+        values={"--images": NUMBERS, "--batch": NUMBERS, "--float": PATHS, "--json": PATHS, "--out": PATHS}
+        | {"--task": ("digits", "mix"), "--data-path": ("folder",), "--study": STUDIES, "--set": SETTINGS}
+        | {"--workers": NUMBERS, "--scheduler": ("host:1", "mix"), "--store": ("new.sqlite", "taken")}
+        | {"--folding": PATHS, "--cycles": NUMBERS, "--simulator": SIMULATORS},
+        positional=LAYERS,
+        statuses=(0, 1),
+        stand_ins={
+            "scripts.accuracy.generate_network": checked_network,
+            "scripts.accuracy.trained": study_trained,
+            "scripts.accuracy.local_client": mock.MagicMock(),
+            "scripts.accuracy.run_jobs": batches_ran,
+            "sim.simulator.simulators.Simulator.check": mock.Mock(),
+            "scripts.studies.engine._answers": nobody_answers,
         },
     ),
     "scripts.accuracy_digits": Command(
