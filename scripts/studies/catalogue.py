@@ -166,7 +166,7 @@ _ALL = (
         name="scales",
         title="What do power-of-two scales cost?",
         description="Power-of-two against free scales in few bits, after training and trained in them, on digits.",
-        fixed=DIGITS | {"split": "test", "bits": [8, 6, 4], "qat_bits": [8, 6, 4], "qat_epochs": 4},
+        fixed=DIGITS | {"split": "test", "bits": [8, 6, 4], "qat_bits": [8, 6, 4]},
         axes={
             "operator": {
                 "conv": OPERATORS["conv"],
