@@ -34,6 +34,7 @@ import scripts.coverage
 import scripts.estimate
 import scripts.evidence
 import scripts.fuzz
+import scripts.merging
 import scripts.mutation
 import scripts.prove
 import scripts.quick_units
@@ -171,6 +172,24 @@ def measured(row: Any, options: Any) -> dict[str, Any]:
 def measured_network(row: Any, options: Any) -> dict[str, Any]:
     cycles = {"ideal_frame_cycles": 9, "frame_cycles": 9}
     return {"network": row.what, "on": row.target, **cycles, "passed": options.seeds != 4}
+
+
+class NotTrained:
+    """In place of what `scripts.merging_forms.trained` gives: a network of one form."""
+
+    def forms(self) -> dict[str, None]:
+        return {"merged": None}
+
+
+def merged_results(network: NotTrained, forms: Mapping[str, None], options: Any) -> dict[str, Any]:
+    """In place of what the networks of `scripts.merging` tell right."""
+    return {"float": 99.0, "integers": dict.fromkeys(forms, 99.0), "verilog": 99.0, "passed": options.seed != 1}
+
+
+def merged_costs(network: NotTrained, quantised: None, target: Any, options: Any) -> dict[str, Any]:
+    """In place of what the layers of `scripts.merging` take."""
+    keys = ("dsp", "lut", "ff", "bram", "learned", "passing", "frame_cycles", "latency")
+    return {**dict.fromkeys(keys, 1), "passed": True}
 
 
 @cache
@@ -332,7 +351,7 @@ PATHS += ("x" * 250, "new/" + "x" * 300, "a/" * 3000)
 #: Names of files that commands write. In ``blocked``, each is a folder.
 OUTPUTS = ("xvolution.v", "xvolution.json", "report.json", "report.html", "bench.json", "manifest.json", "input.hex")
 OUTPUTS += ("runs.csv", "summary.csv")
-OUTPUTS += ("approximation.csv", "component.xml", "digits_labels.npy", "digits_dynamic_network.npz")
+OUTPUTS += ("merging.json", "approximation.csv", "component.xml", "digits_labels.npy", "digits_dynamic_network.npz")
 #: Numbers: small ones that are often allowed, then some of any size, not finite, or oddly written.
 NUMBERS = ("1", "2", "4", "0", "3", "4097", "1e3", "1.5", "nan", "inf", "-inf", "1e-320", "1e309", "0x10", "1_0", "٣")
 NUMBERS += (str(2**31), str(2**64), "9" * 5000)
@@ -640,6 +659,18 @@ COMMANDS = {
         | {"--kind": ("units", "networks", "mix"), "--network": ("resnet8", "digits"), "--page": PATHS},
         statuses=(0, 1),
         stand_ins={"scripts.bench._measure": measured, "scripts.bench_networks.measure": measured_network},
+    ),
+    "scripts.merging": Command(
+        main=scripts.merging.main,
+        works=["--only", "ecp5"],
+        values={"--layer": ("hadamard, 3x3", "mix"), "--only": TARGETS, "--page": PATHS, "--out": PATHS}
+        | {f"--{name}": NUMBERS for name in ("cycles", "images", "seed", "epochs")},
+        statuses=(0, 1),
+        stand_ins={
+            "scripts.merging.trained": lambda options, *, seed, epochs: NotTrained(),
+            "scripts.merging._results": merged_results,
+            "scripts.merging._costs": merged_costs,
+        },
     ),
     "scripts.bench_golden": Command(
         main=scripts.bench_golden.main,
