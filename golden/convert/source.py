@@ -1,0 +1,91 @@
+"""Any source: its graph, and the values that it computes."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from reprlib import repr as brief
+from typing import Any, Protocol
+
+import numpy as np
+from torch import nn
+from torch.export import ExportedProgram
+
+from golden.convert.graph import Graph
+from golden.convert.module import ModuleSource, exported, read_program
+from golden.support.cli import UserError
+
+#: Suffixes of files, and what they hold.
+PROGRAM, ONNX = ".pt2", ".onnx"
+
+
+class Source(Protocol):
+    """What a network is converted from."""
+
+    @property
+    def graph(self) -> Graph:
+        """What it computes, in our words."""
+
+    def values(self, images: np.ndarray) -> Mapping[str, np.ndarray]:
+        """All its results for ``images``, by its own names: float64 ``[N, ...]``."""
+
+
+def open_source(given: str | os.PathLike[str] | nn.Module | ExportedProgram, images: np.ndarray) -> Source:
+    """The source that ``given`` is or names, for ``images``.
+
+    Args:
+        given: a module; an exported program; a file of one, ``.pt2``; an ONNX file, ``.onnx``; or
+            ``package.module:name`` of a module, or of a callable that takes nothing and returns one.
+        images: ``[N, C, H, W]``. A module takes frames of their size from now on.
+
+    Raises:
+        UserError: for anything else, and for what no step of ours can be.
+    """
+    if isinstance(given, nn.Module):
+        return ModuleSource(exported(given, images))
+    if isinstance(given, ExportedProgram):
+        return ModuleSource(given)
+    text = os.fspath(given)
+    suffix = Path(text).suffix.lower()
+    if suffix == PROGRAM:
+        return ModuleSource(read_program(Path(text)))
+    if suffix == ONNX:
+        return _onnx_source(Path(text))
+    return ModuleSource(exported(_named_module(text), images))
+
+
+def source_file(text: str) -> Path | None:
+    """The file that a source's text names, or None where it names a module."""
+    return Path(text) if Path(text).suffix.lower() in (PROGRAM, ONNX) else None
+
+
+def _onnx_source(path: Path) -> Source:
+    try:
+        from golden.convert.onnx_file import read_onnx
+        from golden.convert.onnx_graph import OnnxSource
+    except ModuleNotFoundError as error:
+        install = "pip install -e '.[import]'"
+        raise UserError(f"ONNX files need {error.name}, which is not installed: {install} brings it") from None
+    return OnnxSource(read_onnx(path))
+
+
+def _named_module(text: str) -> nn.Module:
+    place, colon, name = text.partition(":")
+    if not colon or not all(part.isidentifier() for part in (*place.split("."), *name.split("."))):
+        allowed = f"a file {ONNX} or {PROGRAM}, or package.module:name"
+        raise UserError(f"source {text[:80]!r} is not {allowed}")
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    try:
+        found: Any = importlib.import_module(place)
+        for part in name.split("."):
+            found = getattr(found, part)
+        made = found() if callable(found) and not isinstance(found, nn.Module) else found
+    except Exception as error:  # somebody's own code raises what it likes
+        raise UserError(f"source {text!r} cannot be made: {type(error).__name__}: {error}") from None
+    if not isinstance(made, nn.Module):
+        raise UserError(f"source {text!r} is {brief(made)}, allowed is a torch.nn.Module, or what returns one")
+    return made
