@@ -6,20 +6,18 @@ not converted.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.export import ExportedProgram
+from torch import Tensor
 
 from golden.contract.network.network import IMAGE, IntegerNetwork
 from golden.convert.build import Built, build
 from golden.convert.compare import Difference, answers_changed, differences, largest_part
 from golden.convert.rewrite import rewritten
-from golden.convert.source import Source, open_source
+from golden.convert.source import Given, Source, open_source
 from golden.quantise.calibration import Method, Scales, as_frames
 from golden.quantise.network import quantise_network
 from golden.quantise.precision import Precision
@@ -37,6 +35,7 @@ class Conversion:
     Attributes:
         quantised: the integer network, and what floats know of it.
         origins: what each step was in the source, by the step's name.
+        ceilings: what the source's ReLUs limit results to, by the step's name.
         differences: how far each step's result, and the image, is from the source's, where the source has it.
         changed: the part of images whose answer is another; None where results are no scores.
         images: how many images were compared.
@@ -44,6 +43,7 @@ class Conversion:
 
     quantised: QuantisedNetwork
     origins: Mapping[str, Sequence[str]]
+    ceilings: Mapping[str, float]
     differences: Mapping[str, Difference]
     changed: float | None
     images: int
@@ -55,7 +55,7 @@ class Conversion:
 
 
 def convert(
-    source: str | os.PathLike[str] | nn.Module | ExportedProgram,
+    source: Given,
     calibration: Tensor | np.ndarray,
     *,
     bits: int = 8,
@@ -65,7 +65,7 @@ def convert(
     """The integer network that stands for a float ``source`` on images like ``calibration``.
 
     Args:
-        source: a PyTorch module in eval mode, an exported program, or a text (`golden.convert.source.open_source`).
+        source: a PyTorch module in eval mode, an exported program, an ONNX model, or a text (`golden.convert.source.open_source`).
         calibration: images ``[N, C, H, W]``, floats as the source takes them.
         bits: of weights and activations, 2 to 8. Images, the first layer's weights and those of linear maps have 8.
         scales: ``po2`` makes every step's value and every multiplier a power of two.
@@ -92,6 +92,7 @@ def convert(
     return Conversion(
         quantised=quantised,
         origins={name: node.origins for name, node in built.nodes.items()},
+        ceilings={step.name: step.ceiling for step in built.network.steps if step.ceiling is not None},
         differences=differences(quantised.integers, integers, values, sources),
         changed=answers_changed(integers[last], values[sources[last]]),
         images=len(images),
@@ -112,14 +113,11 @@ def _check_read(built: Built, source: Source, images: np.ndarray, values: Mappin
     """Raise `UserError` where the float network computes something else than the source."""
     with torch.no_grad():
         own = built.network.values(torch.from_numpy(images))
-    for name, node in built.nodes.items():
-        if node.name not in values:
-            continue
-        wanted = values[node.name]
+    pairs = [(name, node.name) for name, node in built.nodes.items() if node.name in values]
+    for name, wanted_name in (*pairs, (built.network.steps[-1].name, source.graph.output)):
+        wanted, origin = values[wanted_name], built.nodes[name].origins[-1]
         if not np.isfinite(wanted).all():
-            raise UserError(f"{node.origins[-1]} gives a value that is NaN or infinite, allowed are finite numbers")
+            raise UserError(f"{origin} gives a value that is NaN or infinite, allowed are finite numbers")
         gap = largest_part(own[name].numpy().reshape(wanted.shape), wanted)
         if not gap <= TOLERANCE:
-            raise UserError(
-                f"{node.origins[-1]} is misread: the float step {name!r} is off by {gap:.2g} of the largest value"
-            )
+            raise UserError(f"{origin} is misread: the float step {name!r} is off by {gap:.2g} of the largest value")

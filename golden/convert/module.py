@@ -8,9 +8,11 @@ shapes.
 
 from __future__ import annotations
 
+import logging
 import operator
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from reprlib import repr as brief
 from typing import Any, cast
@@ -46,9 +48,7 @@ class ModuleSource:
     """
 
     def __init__(self, program: ExportedProgram) -> None:
-        with warnings.catch_warnings():
-            # PyTorch warns of its own parts' age.
-            warnings.simplefilter("ignore")
+        with _quiet():
             # In-place operations become others, as no result may change after it was taken.
             self._module = program.run_decompositions({}).module()
         self._program: fx.Graph = self._module.graph
@@ -117,8 +117,7 @@ def exported(module: nn.Module, images: np.ndarray) -> ExportedProgram:
     like = next((t for t in (*merged.parameters(), *merged.buffers()) if t.is_floating_point()), torch.zeros(()))
     example = torch.from_numpy(np.resize(images, (max(len(images), LEAST_BATCH), *images.shape[1:])))
     try:
-        with warnings.catch_warnings(), torch.no_grad():
-            warnings.simplefilter("ignore")
+        with _quiet(), torch.no_grad():
             return torch.export.export(merged, (example.to(like.dtype),), strict=False)
     except UserError:
         raise
@@ -129,11 +128,23 @@ def exported(module: nn.Module, images: np.ndarray) -> ExportedProgram:
 def read_program(path: Path) -> ExportedProgram:
     """The program in a file of `torch.export.save`. Raises `UserError` for what is none."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with _quiet():
             return torch.export.load(path)
     except Exception as error:  # PyTorch raises a dozen types for a file that is not its own
         raise UserError(f"program file {path} is no exported program: {_first_line(error)}") from None
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Drop what PyTorch says of the age of its own parts, and of errors that it raises, too."""
+    disabled = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(disabled)
 
 
 def _with_leaves(module: nn.Module) -> nn.Module:

@@ -123,6 +123,11 @@ class OnnxSource:
         return {name: np.asarray(result) for name, result in zip(node.output, results, strict=False)}
 
 
+def is_model(given: object) -> bool:
+    """Whether ``given`` is an ONNX model."""
+    return isinstance(given, onnx.ModelProto)
+
+
 def _image(graph: onnx.GraphProto) -> tuple[Value, int | None]:
     """The input, and how many images its batch has; None where any number is allowed."""
     constants = {tensor.name for tensor in graph.initializer}

@@ -42,7 +42,7 @@ def rows(conversion: Conversion) -> Iterator[Row]:
         gap = conversion.differences.get(name)
         off = ("", "", "") if gap is None else (f"{gap.steps:.2f}", percent(gap.part), percent(gap.unequal))
         came = " + ".join(conversion.origins.get(name, ()))
-        became = "" if step is None else BECAME[type(step)](step)
+        became = "" if step is None else BECAME[type(step)](step) + limit(conversion, name)
         yield Row(cells=(name, came, became, *result_cells(network.results[name]), *off))
 
 
@@ -76,6 +76,14 @@ def page(title: str, conversion: Conversion) -> str:
         verdict=verdict(conversion),
         picture=picture(conversion.network),
     )
+
+
+def limit(conversion: Conversion, name: str) -> str:
+    """Where the format of a result ends, if a ReLU of the source limits it, too."""
+    result = conversion.network.results[name]
+    if name not in conversion.ceilings or result.scale is None:
+        return ""
+    return f" up to {result.limits.high * result.scale:.4g}, in the source {conversion.ceilings[name]:g}"
 
 
 def percent(part: float) -> str:

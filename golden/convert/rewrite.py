@@ -54,10 +54,12 @@ def without_identities(graph: Graph) -> Graph:
     for node in graph.nodes:
         inputs = tuple(names.get(name, name) for name in node.inputs)
         if isinstance(node.op, Identity) or (isinstance(node.op, Flatten) and shapes[inputs[0]][1:] == (1, 1)):
-            names[node.name] = inputs[0]
-            if before := nodes.get(inputs[0]):
-                origins = dict.fromkeys((*before.origins, *node.origins))
-                nodes[inputs[0]] = dataclasses.replace(before, origins=tuple(origins))
+            before = nodes.pop(inputs[0], None)
+            # Where the source has no result of that name, it has one of this name.
+            names[node.name] = node.name if before is not None and not before.origins else inputs[0]
+            if before is not None:
+                origins = tuple(dict.fromkeys((*before.origins, *node.origins)))
+                nodes[names[node.name]] = dataclasses.replace(before, name=names[node.name], origins=origins)
         else:
             nodes[node.name] = dataclasses.replace(node, inputs=inputs)
     output = names.get(graph.output, graph.output)

@@ -22,6 +22,10 @@ from golden.support.cli import UserError
 PROGRAM, ONNX = ".pt2", ".onnx"
 
 
+#: What a source is given as. An ONNX model is a `onnx.ModelProto`, of a package that need not be installed.
+Given = str | os.PathLike[str] | nn.Module | ExportedProgram | Any
+
+
 class Source(Protocol):
     """What a network is converted from."""
 
@@ -33,11 +37,11 @@ class Source(Protocol):
         """All its results for ``images``, by its own names: float64 ``[N, ...]``."""
 
 
-def open_source(given: str | os.PathLike[str] | nn.Module | ExportedProgram, images: np.ndarray) -> Source:
+def open_source(given: Given, images: np.ndarray) -> Source:
     """The source that ``given`` is or names, for ``images``.
 
     Args:
-        given: a module; an exported program; a file of one, ``.pt2``; an ONNX file, ``.onnx``; or
+        given: a module; an exported program; a file of one, ``.pt2``; an ONNX model; a file of one, ``.onnx``; or
             ``package.module:name`` of a module, or of a callable that takes nothing and returns one.
         images: ``[N, C, H, W]``. A module takes frames of their size from now on.
 
@@ -48,6 +52,8 @@ def open_source(given: str | os.PathLike[str] | nn.Module | ExportedProgram, ima
         return ModuleSource(exported(given, images))
     if isinstance(given, ExportedProgram):
         return ModuleSource(given)
+    if not isinstance(given, (str, os.PathLike)):
+        return _onnx_source(given)
     text = os.fspath(given)
     suffix = Path(text).suffix.lower()
     if suffix == PROGRAM:
@@ -62,14 +68,17 @@ def source_file(text: str) -> Path | None:
     return Path(text) if Path(text).suffix.lower() in (PROGRAM, ONNX) else None
 
 
-def _onnx_source(path: Path) -> Source:
+def _onnx_source(given: Path | Any) -> Source:
     try:
         from golden.convert.onnx_file import read_onnx
-        from golden.convert.onnx_graph import OnnxSource
+        from golden.convert.onnx_graph import OnnxSource, is_model
     except ModuleNotFoundError as error:
         install = "pip install -e '.[import]'"
         raise UserError(f"ONNX files need {error.name}, which is not installed: {install} brings it") from None
-    return OnnxSource(read_onnx(path))
+    model = read_onnx(given) if isinstance(given, Path) else given
+    if not is_model(model):
+        raise UserError(f"source {brief(given)} is no module, program or ONNX model")
+    return OnnxSource(model)
 
 
 def _named_module(text: str) -> nn.Module:

@@ -89,8 +89,9 @@ def whole_windows(name: str, ceil: Any, sides: Sequence[int], kernel: int, strid
 
 def upsample_factor(name: str, factors: Sequence[float]) -> int:
     """The whole factor of an upsampling, the same for rows and columns."""
-    whole = [int(factor) if factor == int(factor) else factor for factor in factors]
-    return _within(name, one_for_all(name, whole), (2, 4))
+    if any(factor not in range(2, 5) for factor in factors):
+        raise UserError(f"{name} {list(factors)} are not allowed, allowed are 2, 3 and 4")
+    return one_for_all(name, list(map(int, factors)))
 
 
 def adaptive_kernel(name: str, sides: Sequence[int], wanted: Sequence[int]) -> int:
