@@ -65,7 +65,8 @@ def convert(
     """The integer network that stands for a float ``source`` on images like ``calibration``.
 
     Args:
-        source: a PyTorch module in eval mode, an exported program, an ONNX model, or a text (`golden.convert.source.open_source`).
+        source: a PyTorch module in eval mode, an exported program, an ONNX model, or a text that names one of these
+            (`golden.convert.source.open_source`).
         calibration: images ``[N, C, H, W]``, floats as the source takes them.
         bits: of weights and activations, 2 to 8. Images, the first layer's weights and those of linear maps have 8.
         scales: ``po2`` makes every step's value and every multiplier a power of two.

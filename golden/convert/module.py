@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import operator
 import warnings
+import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -127,6 +128,13 @@ def exported(module: nn.Module, images: np.ndarray) -> ExportedProgram:
 
 def read_program(path: Path) -> ExportedProgram:
     """The program in a file of `torch.export.save`. Raises `UserError` for what is none."""
+    try:
+        whole = zipfile.is_zipfile(path)
+    except OSError as error:
+        raise UserError(f"program file {path} cannot be read: {error.strerror or error}") from None
+    if not whole:
+        # PyTorch would make a folder among the temporary files before it saw that.
+        raise UserError(f"program file {path} is no exported program: it is no zip archive, or is not there")
     try:
         with _quiet():
             return torch.export.load(path)
