@@ -22,18 +22,18 @@ examples:
   python -m golden.convert my_package.models:resnet --calibration images.npy --out net.npz
   python -m golden.convert program.pt2 --calibration images.npy --out net.npz --bits 4 --scales po2
   python -m golden.convert network.onnx --calibration images.npy --out net.npz --report report.html
+  python -m golden.convert quantised.onnx --out net.npz
 
-SOURCE is a float ONNX file, a program of torch.export.save, or package.module:name of a PyTorch module, or of what
-returns one. Calibration images are an .npy of floats [N, C, H, W] as the source takes them.
+SOURCE is an ONNX file, of floats or quantised as QONNX has it, a program of torch.export.save, or
+package.module:name of a PyTorch module, or of what returns one. Calibration images are an .npy of floats
+[N, C, H, W] as the source takes them. A float network needs them, a quantised one is compared on them.
 """
 
 
 def main(argv: list[str]) -> int:
     options = _parser().parse_args(argv)
     cli.check_outputs([options.out, options.report], inputs=[options.calibration, source_file(options.source)])
-    if options.calibration is None:
-        raise cli.UserError("--calibration is missing, a float network needs images from which its scales follow")
-    images = read_array(options.calibration)
+    images = None if options.calibration is None else read_array(options.calibration)
     with spinner(f"converting {options.source}"):
         converted = convert(options.source, images, bits=options.bits, scales=options.scales)
     report = None if options.report is None else page(options.source, converted)
@@ -56,8 +56,10 @@ def _parser() -> cli.Parser:
     add("source", metavar="SOURCE", help="what to convert: a file, .onnx or .pt2, or package.module:name")
     add("--out", type=cli.file_path, required=True, metavar="FILE", help="where to write the network file, .npz")
     add("--calibration", type=cli.file_path, metavar="FILE", help="images of floats [N, C, H, W], .npy")
-    add("--bits", type=cli.bounded(int, 2, 8), default=8, help="bits of weights and activations, 2 to 8 (default: 8)")
-    add("--scales", choices=get_args(Scales), default="float", help="po2: all scales are powers of two")
+    bits = "bits of a float network's weights and activations, 2 to 8 (default: 8)"
+    add("--bits", type=cli.bounded(int, 2, 8), help=bits)
+    scales = "scales of a float network; po2: powers of two (default: float)"
+    add("--scales", choices=get_args(Scales), help=scales)
     add("--report", type=cli.file_path, metavar="FILE", help="where to write what came of each step, HTML")
     return parser
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from golden.contract.network.network import IMAGE, IntegerNetwork
+from golden.contract.network.network import IntegerNetwork
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,10 +37,10 @@ def differences(
         network: the integer network, with scales.
         integers: its results for the images, by the names of its steps.
         source: the source's results for the same images, by its own names.
-        sources: the source's name of each step's result, where there is one.
+        sources: the source's name of each step's result, and of the image. Not all need be in ``source``.
     """
     found = {}
-    for step, name in {IMAGE: "", **sources}.items():
+    for step, name in sources.items():
         scale = network.results[step].scale
         if name not in source or scale is None:
             continue

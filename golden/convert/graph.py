@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from golden.convert.ops import Op, Shape
+from golden.convert.ops import Op, Quant, Shape
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -19,6 +19,7 @@ class Node:
         op: what it does.
         inputs: names of the results that it takes.
         shape: of its result, without the batch.
+        quant: how its result is quantised, after all else, where the source says it.
         relu: whether a ReLU follows that was folded in.
         ceiling: what that ReLU limits its result to, or None.
     """
@@ -29,6 +30,7 @@ class Node:
     op: Op
     inputs: tuple[str, ...]
     shape: Shape
+    quant: Quant | None = None
     relu: bool = False
     ceiling: float | None = None
 

@@ -43,10 +43,13 @@ class ModuleSource:
 
     Attributes:
         graph: what it computes.
+        quantised: False, as nothing of it says how results are quantised.
 
     Raises:
         UserError: naming the operation, for what no step of ours can be.
     """
+
+    quantised = False
 
     def __init__(self, program: ExportedProgram) -> None:
         with _quiet():

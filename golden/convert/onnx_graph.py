@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,11 @@ import onnxruntime
 from onnx.reference import ReferenceEvaluator
 
 from golden.convert.graph import Graph
+from golden.convert.levels import Levels
 from golden.convert.onnx_file import STANDARD, as_array, check, first_line, opset_of
 from golden.convert.onnx_ops import OPERATIONS, Call, Given
 from golden.convert.ops import Op
+from golden.convert.qonnx_ops import DOMAIN, QONNX_OPERATIONS
 from golden.convert.reading import GraphReader, Value, naming
 from golden.support.cli import UserError
 
@@ -27,6 +30,7 @@ class OnnxSource:
 
     Attributes:
         graph: what it computes.
+        quantised: whether it says itself how results are quantised, as QONNX does.
 
     Raises:
         UserError: naming the node, for what no step of ours can be.
@@ -37,10 +41,13 @@ class OnnxSource:
         self._model = model
         self._opset = opset_of(model)
         self._image, self._batch = _image(model.graph)
+        self.quantised = False
         self.graph = self._read()
 
     def values(self, images: np.ndarray) -> Mapping[str, np.ndarray]:
         """The result of every node for ``images``, by its name: float64 ``[N, ...]`` each. Nothing is fused."""
+        if self.quantised:
+            return self._qonnx_values(images)
         names = [node.name for node in self.graph.nodes if node.origins]
         model = onnx.ModelProto()
         model.CopyFrom(self._model)
@@ -62,6 +69,18 @@ class OnnxSource:
             for index, name in enumerate(results)
         }
         return {self._image.name: images} | found
+
+    def _qonnx_values(self, images: np.ndarray) -> Mapping[str, np.ndarray]:
+        """As `values`, by QONNX's executor."""
+        try:
+            from golden.convert.qonnx_run import run
+        except ModuleNotFoundError as error:
+            install = "pip install -e '.[import]'"
+            raise UserError(f"to run QONNX needs {error.name}, which is not installed: {install} brings it") from None
+        batches = np.concatenate(_batches(images.astype(np.float32), self._batch))
+        found = run(self._model, self._image.name, batches, self._batch)
+        names = [self._image.name, *(node.name for node in self.graph.nodes if node.origins)]
+        return {name: found[name][: len(images)].astype(np.float64) for name in names}
 
     def _run(self, session: onnxruntime.InferenceSession, images: np.ndarray) -> list[np.ndarray]:
         return session.run(None, {self._image.name: images})
@@ -89,30 +108,54 @@ class OnnxSource:
             if name not in values:
                 raise UserError(f"input {name!r} is no initialiser and no result of a node before")
         given = [values[name] for name in node.input]
+        if node.domain == DOMAIN:
+            made = self._call(QONNX_OPERATIONS, node, given)
+            self.quantised = True
+            if isinstance(made, Levels):
+                values[node.output[0]] = made
+            else:
+                values[node.output[0]] = self._grown(reader, node, origin, given, made)
+            return
         if node.domain not in STANDARD:
-            raise UserError(f"domain {node.domain!r} is not known, allowed is ONNX's own")
+            raise UserError(f"domain {node.domain!r} is not known, allowed are ONNX's own and {DOMAIN}")
         if node.op_type == "Shape" and isinstance(given[0], Value) and not node.attribute:
             values[node.output[0]] = np.array([self._batch or ANY_BATCH, *given[0].shape])
         elif not any(isinstance(value, Value) for value in given):
             values |= self._constants(node, given)
         else:
-            values[node.output[0]] = self._value(reader, node, origin, given)
+            made = self._call(OPERATIONS, node, given)
+            values[node.output[0]] = self._grown(reader, node, origin, given, made)
 
-    def _value(self, reader: GraphReader, node: onnx.NodeProto, origin: str, given: list[Given]) -> Value:
-        if node.op_type not in OPERATIONS:
-            raise UserError(f"operation {node.op_type} is not one of {', '.join(OPERATIONS)}")
+    def _call(self, operations: Mapping[str, Callable[..., Any]], node: onnx.NodeProto, given: list[Given]) -> Any:
+        """What ``operations`` make of ``node``."""
+        if node.op_type not in operations:
+            raise UserError(f"operation {node.op_type} is not one of {', '.join(operations)}")
         attributes = {attribute.name: _attribute(attribute) for attribute in node.attribute}
         outputs = len([name for name in node.output if name])
         call = Call(opset=self._opset, batch=self._batch or ANY_BATCH, outputs=outputs, attributes=attributes)
-        made = OPERATIONS[node.op_type](call, *given)
+        # ONNX's own operations take as many as the checker allows. It does not know the others.
+        operation = operations[node.op_type]
+        try:
+            inspect.signature(operation).bind(call, *given)
+        except TypeError:
+            raise UserError(f"takes {len(given)} inputs, which {node.op_type} does not allow") from None
+        made = operation(call, *given)
         for name, value in attributes.items():
             raise UserError(f"attribute {name} {value} is not known, allowed is none of that name")
+        return made
+
+    def _grown(
+        self, reader: GraphReader, node: onnx.NodeProto, origin: str, given: list[Given], made: Op | Sequence[Op]
+    ) -> Value:
+        """The result of ``node`` in the graph that is read."""
         taken = [value for value in given if isinstance(value, Value)]
         label = node.name or node.output[0]
         return reader.append(node.output[0], label, origin, taken, [made] if isinstance(made, Op) else made)
 
     def _constants(self, node: onnx.NodeProto, given: list[Given]) -> dict[str, Given]:
         """What a node gives that takes constants alone."""
+        if any(isinstance(value, Levels) for value in given):
+            raise UserError("takes a quantised constant, allowed is a result")
         inputs = {name: value for name, value in zip(node.input, given, strict=True) if name}
         try:
             with warnings.catch_warnings():

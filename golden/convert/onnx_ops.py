@@ -7,6 +7,7 @@ is refused, so that no attribute is ignored.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from golden.contract.network.avg_pool import FRAME
+from golden.convert.levels import Levels
 from golden.convert.ops import (
     Add,
     Argmax,
@@ -25,6 +27,7 @@ from golden.convert.ops import (
     Op,
     Relu,
     Upsample,
+    WeightLevels,
     frames_of,
 )
 from golden.convert.reading import Value, arithmetic, batch_norm, convolution, linear
@@ -40,7 +43,7 @@ from golden.convert.window import (
 from golden.support.cli import UserError
 
 Ops = Op | Sequence[Op]
-Given = Value | np.ndarray | None
+Given = Value | np.ndarray | Levels | None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -74,7 +77,7 @@ def conv(call: Call, x: Value, weight: Given, bias: Given = None) -> Ops:
     kernel = constant("weight", weight)
     call.only("kernel_shape", list(kernel.shape[2:]), list(kernel.shape[2:]))
     strides, dilations = call.take("strides", [1, 1]), call.take("dilations", [1, 1])
-    return convolution(
+    made = convolution(
         kernel,
         None if bias is None else constant("bias", bias),
         kernel="kernel_shape",
@@ -83,6 +86,7 @@ def conv(call: Call, x: Value, weight: Given, bias: Given = None) -> Ops:
         dilation=("dilations", dilations),
         groups=("group", call.take("group", 1)),
     )
+    return dataclasses.replace(made, levels=_weight_levels(weight))
 
 
 def batch_normalization(call: Call, x: Value, scale: Given, bias: Given, mean: Given, variance: Given) -> Ops:
@@ -129,10 +133,10 @@ def mul(call: Call, a: Given, b: Given) -> Ops:
 
 
 def div(call: Call, a: Given, b: Given) -> Ops:
-    if not isinstance(a, Value) or not isinstance(b, np.ndarray):
+    if not isinstance(a, Value) or isinstance(b, Value):
         raise UserError("divides by a result, allowed is a constant")
     with np.errstate(divide="ignore"):
-        return arithmetic(1 / b, 0.0, a.shape)
+        return arithmetic(1 / constant("B", b), 0.0, a.shape)
 
 
 def sum_(call: Call, *terms: Given) -> Ops:
@@ -215,17 +219,20 @@ def gemm(call: Call, x: Given, weight: Given, bias: Given = None) -> Ops:
     if not isinstance(x, Value):
         raise UserError("multiplies a constant from the left, allowed is from the right")
     call.only("transA", 0, 0)
-    matrix = constant("B", weight) * call.take("alpha", 1.0)
-    beta = call.take("beta", 1.0)
-    matrix = matrix if call.take("transB", 0) else matrix.T
+    alpha, beta = call.take("alpha", 1.0), call.take("beta", 1.0)
+    levels = weight.times(alpha) if isinstance(weight, Levels) else None
+    matrix = constant("B", weight) * alpha
+    if not call.take("transB", 0):
+        matrix, levels = matrix.T, levels and levels.transposed
     offset = None if bias is None else np.broadcast_to(constant("C", bias) * beta, (1, len(matrix)))
-    return linear(matrix, offset)
+    return dataclasses.replace(linear(matrix, offset), levels=_weight_levels(levels))
 
 
 def matmul(call: Call, x: Given, weight: Given) -> Ops:
     if not isinstance(x, Value):
         raise UserError("multiplies a constant from the left, allowed is from the right")
-    return linear(constant("B", weight).T, None)
+    levels = weight.transposed if isinstance(weight, Levels) else None
+    return dataclasses.replace(linear(constant("B", weight).T, None), levels=_weight_levels(levels))
 
 
 def flatten(call: Call, x: Value) -> Ops:
@@ -306,7 +313,14 @@ def constant(name: str, value: Given) -> np.ndarray:
         raise UserError(f"input {name} is missing")
     if isinstance(value, Value):
         raise UserError(f"input {name} is {value.name!r}, which depends on the image, allowed are constants")
-    return value
+    return value.values if isinstance(value, Levels) else value
+
+
+def _weight_levels(weight: Given) -> WeightLevels | None:
+    """A quantised weight's own integers."""
+    if not isinstance(weight, Levels):
+        return None
+    return WeightLevels(integers=weight.integers, scales=weight.by_output(), bits=weight.bits)
 
 
 def _value_first(a: Given, b: Given) -> tuple[Value, np.ndarray]:

@@ -36,6 +36,21 @@ class Op(ABC):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class WeightLevels:
+    """Weights as integers: ``weight[o] = integers[o] * scales[o]``.
+
+    Attributes:
+        integers: int64, of the weight's shape.
+        scales: ``[O]``; an affine map behind the weight may make one 0 or negative.
+        bits: of the source's format.
+    """
+
+    integers: np.ndarray
+    scales: np.ndarray
+    bits: int
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Conv(Op):
     """A convolution, as `torch.nn.Conv2d` has it.
 
@@ -45,6 +60,7 @@ class Conv(Op):
         stride: 1 or 2.
         padding: ``"same"`` for K//2 zeros on each side, or ``"valid"`` for none.
         groups: 1 or C.
+        levels: the weight's own integers, where the source has them.
     """
 
     weight: np.ndarray
@@ -52,6 +68,7 @@ class Conv(Op):
     stride: int
     padding: str
     groups: int
+    levels: WeightLevels | None = None
 
     def result(self, taken: Sequence[Shape]) -> Shape:
         channels, height, width = frames_of(taken[0])
@@ -77,10 +94,11 @@ class Dynamic(Op):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Linear(Op):
-    """``weight x + bias``, ``[K, F]`` and ``[K]``, of features."""
+    """``weight x + bias``, ``[K, F]`` and ``[K]``, of features; ``levels`` as of a `Conv`."""
 
     weight: np.ndarray
     bias: np.ndarray
+    levels: WeightLevels | None = None
 
     def result(self, taken: Sequence[Shape]) -> Shape:
         (features,) = features_of(taken[0])
@@ -107,6 +125,28 @@ class Relu(Op):
     """``max(x, 0)``, and at most ``ceiling``. None: no limit."""
 
     ceiling: float | None = None
+
+    def result(self, taken: Sequence[Shape]) -> Shape:
+        return taken[0]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Quant(Op):
+    """Rounded half to even to steps of ``scale``, and saturated to ``low`` and ``high`` steps.
+
+    Attributes:
+        scale: value of one step.
+        bits, signed: the format that holds ``low`` and ``high``.
+        low, high: the limits. A narrow format has one less than its bits allow.
+        exact: whether the source only says what already is so.
+    """
+
+    scale: float
+    bits: int
+    signed: bool
+    low: int
+    high: int
+    exact: bool = False
 
     def result(self, taken: Sequence[Shape]) -> Shape:
         return taken[0]

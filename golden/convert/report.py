@@ -24,7 +24,7 @@ from golden.support.cli import UserError
 from golden.support.drawing import INSTALL
 from golden.support.numbers import number
 
-HEADINGS = ("step", "came in as", "became", "result", "format", "steps off", "of largest", "elements off")
+HEADINGS = ("step", "came in as", "became", "result", "format", "proven", "steps off", "of largest", "elements off")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +43,7 @@ def rows(conversion: Conversion) -> Iterator[Row]:
         off = ("", "", "") if gap is None else (f"{gap.steps:.2f}", percent(gap.part), percent(gap.unequal))
         came = " + ".join(conversion.origins.get(name, ()))
         became = "" if step is None else BECAME[type(step)](step) + limit(conversion, name)
-        yield Row(cells=(name, came, became, *result_cells(network.results[name]), *off))
+        yield Row(cells=(name, came, became, *result_cells(network.results[name]), proven(conversion, name), *off))
 
 
 def table(title: str, conversion: Conversion) -> Table:
@@ -58,6 +58,8 @@ def table(title: str, conversion: Conversion) -> Table:
 
 def verdict(conversion: Conversion) -> str:
     """One sentence: how many images have another answer."""
+    if not conversion.images:
+        return "not compared, as there are no calibration images"
     if conversion.changed is None:
         return f"compared on {conversion.images:,} images"
     return f"the answer changes on {percent(conversion.changed)} of {conversion.images:,} images"
@@ -76,6 +78,12 @@ def page(title: str, conversion: Conversion) -> str:
         verdict=verdict(conversion),
         picture=picture(conversion.network),
     )
+
+
+def proven(conversion: Conversion, name: str) -> str:
+    """What is known of a quantised source's step for every input."""
+    bound = conversion.bounds.get(name)
+    return "" if bound is None else "exact" if bound == 0 else f"off by {bound:.2g} before it rounds"
 
 
 def limit(conversion: Conversion, name: str) -> str:

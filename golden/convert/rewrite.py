@@ -25,6 +25,7 @@ from golden.convert.ops import (
     Linear,
     MaxPool,
     Op,
+    Quant,
     Relu,
     Upsample,
 )
@@ -37,13 +38,26 @@ from golden.support.cli import UserError
 RECTIFIERS = (Conv, Dynamic, Linear, Add, Affine)
 #: What gives the same whether a ReLU comes before or after it.
 CARRIERS = (MaxPool, Upsample, Flatten)
+#: What can quantise its result.
+QUANTISERS = (Conv, Linear, Add, Affine, AvgPool, Relu)
 
 
 def rewritten(graph: Graph) -> Graph:
     """``graph`` with everything folded that can be."""
-    for rule in (without_identities, whole_frames, early_relus, folded_affines, forward_affines, folded_relus, means):
+    for rule in RULES:
         graph = rule(graph)
     return graph
+
+
+def folded_quants(graph: Graph) -> Graph:
+    """Where a source quantises what a step gives, that step does it."""
+
+    def fold(earlier: Node, quant: Node) -> Node | None:
+        if not isinstance(quant.op, Quant) or not isinstance(earlier.op, QUANTISERS) or earlier.quant is not None:
+            return None
+        return dataclasses.replace(_joined(earlier, quant, earlier.op), quant=quant.op)
+
+    return _folded(graph, fold)
 
 
 def without_identities(graph: Graph) -> Graph:
@@ -82,13 +96,13 @@ def whole_frames(graph: Graph) -> Graph:
 
 
 def early_relus(graph: Graph) -> Graph:
-    """A ReLU behind a maximum is one before it, where another step can do it."""
+    """A ReLU, or a rounding, behind a maximum is one before it, where another step can do it."""
     while True:
         nodes = list(graph.nodes)
         places = {node.name: index for index, node in enumerate(nodes)}
         for index, relu in enumerate(nodes):
             carrier = graph.by_name.get(relu.inputs[0])
-            if not isinstance(relu.op, Relu) or carrier is None or not isinstance(carrier.op, CARRIERS):
+            if not isinstance(relu.op, (Relu, Quant)) or carrier is None or not isinstance(carrier.op, CARRIERS):
                 continue
             if graph.sole_taker(carrier.name) is None:
                 continue
@@ -117,7 +131,7 @@ def forward_affines(graph: Graph) -> Graph:
     """A scale and a shift before a linear map are in its weights. A convolution's padding would see the shift."""
 
     def fold(affine: Node, taker: Node) -> Node | None:
-        if not isinstance(affine.op, Affine) or not isinstance(taker.op, Linear):
+        if not isinstance(affine.op, Affine) or not isinstance(taker.op, Linear) or taker.op.levels is not None:
             return None
         own, before = taker.op, affine.op
         op = Linear(weight=own.weight * before.scale, bias=own.bias + own.weight @ before.shift)
@@ -146,6 +160,7 @@ def means(graph: Graph) -> Graph:
         for node in graph.nodes
         if (isinstance(node.op, Flatten) or (isinstance(node.op, AvgPool) and node.op.kernel == FRAME))
         and node.name != graph.output
+        and node.quant is None
         and all(isinstance(taker.op, Linear) for taker in graph.takers(node.name))
     }
     nodes = []
@@ -167,7 +182,8 @@ def scaled(op: Conv | Linear | Affine | Dynamic, affine: Affine) -> Conv | Linea
     if isinstance(op, Dynamic):
         return Dynamic(part=_scaled_part(op.part, torch.from_numpy(scale), torch.from_numpy(shift)))
     by_output = scale.reshape(-1, *[1] * (op.weight.ndim - 1))
-    return dataclasses.replace(op, weight=op.weight * by_output, bias=op.bias * scale + shift)
+    levels = op.levels and dataclasses.replace(op.levels, scales=op.levels.scales * scale)
+    return dataclasses.replace(op, weight=op.weight * by_output, bias=op.bias * scale + shift, levels=levels)
 
 
 def _scaled_part(part: DynamicConv2d, scale: torch.Tensor, shift: torch.Tensor) -> DynamicConv2d:
@@ -199,3 +215,16 @@ def _joined(earlier: Node, later: Node, op: Op) -> Node:
     return dataclasses.replace(
         earlier, name=later.name, op=op, origins=(*earlier.origins, *later.origins), shape=later.shape
     )
+
+
+#: In the order in which they help each other.
+RULES = (
+    without_identities,
+    whole_frames,
+    early_relus,
+    folded_affines,
+    forward_affines,
+    folded_relus,
+    folded_quants,
+    means,
+)

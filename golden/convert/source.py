@@ -33,23 +33,28 @@ class Source(Protocol):
     def graph(self) -> Graph:
         """What it computes, in our words."""
 
+    @property
+    def quantised(self) -> bool:
+        """Whether it says itself how its results are quantised."""
+
     def values(self, images: np.ndarray) -> Mapping[str, np.ndarray]:
         """All its results for ``images``, by its own names: float64 ``[N, ...]``."""
 
 
-def open_source(given: Given, images: np.ndarray) -> Source:
+def open_source(given: Given, images: np.ndarray | None) -> Source:
     """The source that ``given`` is or names, for ``images``.
 
     Args:
         given: a module; an exported program; a file of one, ``.pt2``; an ONNX model; a file of one, ``.onnx``; or
             ``package.module:name`` of a module, or of a callable that takes nothing and returns one.
-        images: ``[N, C, H, W]``. A module takes frames of their size from now on.
+        images: ``[N, C, H, W]``. A module takes frames of their size from now on. None: there are none, as only a
+            quantised source allows.
 
     Raises:
         UserError: for anything else, and for what no step of ours can be.
     """
     if isinstance(given, nn.Module):
-        return ModuleSource(exported(given, images))
+        return ModuleSource(exported(given, needed(images)))
     if isinstance(given, ExportedProgram):
         return ModuleSource(given)
     if not isinstance(given, (str, os.PathLike)):
@@ -60,7 +65,14 @@ def open_source(given: Given, images: np.ndarray) -> Source:
         return ModuleSource(read_program(Path(text)))
     if suffix == ONNX:
         return _onnx_source(Path(text))
-    return ModuleSource(exported(_named_module(text), images))
+    return ModuleSource(exported(_named_module(text), needed(images)))
+
+
+def needed(images: np.ndarray | None) -> np.ndarray:
+    """``images``. Raises `UserError` where there are none."""
+    if images is None:
+        raise UserError("calibration is missing, a float network needs images from which its scales follow")
+    return images
 
 
 def source_file(text: str) -> Path | None:
