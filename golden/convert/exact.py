@@ -27,7 +27,7 @@ from golden.contract.network.layer import LayerStep
 from golden.contract.network.linear import Linear as LinearStep
 from golden.contract.network.max_pool import MaxPool as MaxPoolStep
 from golden.contract.network.network import IMAGE, IntegerNetwork
-from golden.contract.network.result import Result
+from golden.contract.network.result import Result, check_image
 from golden.contract.network.step import Step
 from golden.contract.network.upsample import Upsample as UpsampleStep
 from golden.contract.ranges import Range
@@ -82,6 +82,7 @@ def build_exact(graph: Graph) -> Exact:
         form = _format(image, image.op)
         channels, height, width = graph.image_shape
         taken = Result(channels=channels, height=height, width=width, **form)
+        check_image(taken)
     maker = _Maker(graph=graph, builder=NetworkBuilder(taken), names=step_names(others), places={image.name: IMAGE})
     nodes = {IMAGE: image}
     for node in others:

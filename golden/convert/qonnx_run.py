@@ -30,9 +30,10 @@ def run(model: onnx.ModelProto, image: str, images: np.ndarray, batch: int | Non
     (given,) = (value for value in fixed.graph.input if value.name == image)
     given.type.tensor_type.shape.dim[0].dim_value = size
     if batch is None:
+        # What is known of the shapes of results is of another batch.
         del fixed.graph.value_info[:]
         for value in fixed.graph.output:
-            value.type.tensor_type.shape.dim[0].dim_value = size
+            value.type.tensor_type.ClearField("shape")
     collected: dict[str, list[np.ndarray]] = {}
     try:
         with warnings.catch_warnings():
