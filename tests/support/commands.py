@@ -18,6 +18,7 @@ from unittest import mock
 
 import numpy as np
 
+import golden.convert.__main__
 import golden.run
 import golden.show
 import golden.vectors
@@ -86,6 +87,7 @@ from sim.bulk.result import SimulationResult
 from sim.evidence.coverage import KINDS, REASONS, UnitCoverage
 from sim.simulator.job import Job
 from tests.support.foul import npy, small_layer, small_network
+from tests.support.onnx_models import tiny
 from tests.support.workplace import Main, Outcome, Workplace
 
 # --- what stands in for slow stages ---
@@ -415,6 +417,13 @@ COMMANDS = {
         values={"--picture": PATHS},
         positional=("network.npz", *LAYERS),
     ),
+    "golden.convert": Command(
+        main=golden.convert.__main__.main,
+        works=["network.onnx", "--calibration", "images.npy", "--out", "net.npz", "--report", "report.html"],
+        values={"--calibration": ("images.npy", *PATHS), "--out": PATHS, "--bits": NUMBERS, "--report": PATHS}
+        | {"--scales": ("float", "po2", "mix")},
+        positional=("network.onnx", "foul.onnx", "none.onnx", "foul.pt2", "nosuch:nosuch", "json:dumps", "taken"),
+    ),
     "golden.vectors": Command(
         main=golden.vectors.main,
         works=["layer.npz", "--out", "out"],
@@ -722,7 +731,11 @@ def _contents() -> dict[str, bytes]:
                 store.put(ran(run.job))
         kept["studies.sqlite"] = path.read_bytes()
     network = network_bytes(small_network())
+    source = tiny().SerializeToString()
     files = {
+        "network.onnx": source,
+        "foul.onnx": source[:-9],
+        "images.npy": npy(np.arange(24).reshape(1, 2, 3, 4) / 8 - 1),
         "network.npz": network,
         "folding.json": json.dumps(
             {name: {"simd": 1, "pe": 1} for name in (step.name for step in small_network().steps)}
