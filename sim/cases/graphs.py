@@ -23,6 +23,7 @@ from golden.contract.network.network import IMAGE
 from golden.contract.network.result import Result
 from golden.contract.network.step import Step
 from golden.contract.network.upsample import Upsample
+from golden.contract.rounding import HALF_EVEN, Rounding
 from golden.layers.random_layer import random_layer
 from hw.network.config import NetworkConfig
 from hw.network.folding import up_to_lanes
@@ -80,7 +81,16 @@ class Drawing(NetworkBuilder):
         }
         return self._make(AvgPool, source, kernel=kernel, stride=stride, **average, **common)
 
-    def linear(self, source: str, outputs: int, *, pixels: bool = False, raw: bool = True, **common: Any) -> str:
+    def linear(
+        self,
+        source: str,
+        outputs: int,
+        *,
+        pixels: bool = False,
+        raw: bool = True,
+        rounding: Rounding = HALF_EVEN,
+        **common: Any,
+    ) -> str:
         """A linear map; with weights for every pixel where ``pixels`` are told apart."""
         x = self.results[source]
         shape = (outputs, *x.shape) if pixels else (outputs, x.channels)
@@ -93,7 +103,7 @@ class Drawing(NetworkBuilder):
         }
         if not raw:
             multiplier = self.rng.integers(2**9, 2**11, outputs)
-            fields |= {"out_shift": 16, "relu": False, "multiplier": multiplier}
+            fields |= {"out_shift": 16, "relu": False, "multiplier": multiplier, "rounding": rounding}
         step = Linear(name=f"linear{len(self.steps)}", inputs=(source,), **fields)
         return self._place(step.as_narrow_as_its_bound(x) if raw else step, **common)
 
@@ -331,6 +341,18 @@ def _joins(d: Drawing) -> str:
     return d.concat(d.add(back, x, bits=6, signed=True), x, folding=(2, 8))
 
 
+def _roundings(d: Drawing) -> str:
+    """Each step that requantises, in both modes beside the usual one."""
+    x = d.layer(IMAGE, 4, rounding="half_up", out_bits=5, folding=(2, 4))
+    y = d.add(IMAGE, x, bits=4, signed=True, rounding="half_up")
+    y = d.add(y, d.layer(y, 4, rounding="floor", out_bits=5, kernel=1), bits=4, signed=True, rounding="floor")
+    scores = [
+        d.linear(d.avg_pool(y, FRAME, bits=5, gain=1.5, rounding="half_up"), 3, raw=False, rounding="floor"),
+        d.linear(d.avg_pool(y, FRAME, bits=5, gain=1.5, rounding="floor"), 3, raw=False, rounding="half_up"),
+    ]
+    return d.concat(*scores)
+
+
 def _scores(d: Drawing) -> str:
     """The largest of averages."""
     return d.argmax(d.avg_pool(IMAGE, FRAME, bits=8, gain=2), folding=(3, 1))
@@ -435,6 +457,7 @@ GRAPHS: Mapping[str, GraphCase] = {
     "transient": GraphCase(draw=_transient, image=(1, 1, 6), bits=4),
     "pools": GraphCase(draw=_pools, image=(4, 6, 8), bits=4, signed=True),
     "joins": GraphCase(draw=_joins, image=(4, 4, 44), bits=4, signed=True),
+    "roundings": GraphCase(draw=_roundings, image=(4, 3, 4), bits=4, signed=True),
     "scores": GraphCase(draw=_scores, image=(6, 2, 3), bits=5, signed=True),
     "bursts_into_a_full_unit": GraphCase(draw=_bursts_into_a_full_unit, image=(2, 4, 4)),
     **{

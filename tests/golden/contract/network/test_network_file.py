@@ -147,7 +147,7 @@ def test_scales_reach_the_layer(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("seed", seeds(20))
 def test_round_trip(seed: int, tmp_path: Path) -> None:
-    written = random_network(np.random.default_rng(seed))
+    written = random_network(np.random.default_rng(seed), modes=np.random.default_rng(seed))
     write_network(tmp_path / "n.npz", written)
     read = read_network(tmp_path / "n.npz")
     assert network_bytes(read) == network_bytes(written), f"seed {seed}"
@@ -220,6 +220,15 @@ CHANGES: dict[str, tuple[Callable[[dict[str, Any]], object], tuple[str, ...]]] =
     "raw unsigned": (lambda f: step(f, "scores").update(out_signed=False), ("out_signed false is not for a raw",)),
     "raw narrow": (lambda f: step(f, "scores").update(out_bits=12), ("out_bits 12 is too narrow",)),
     "raw bits": (lambda f: step(f, "scores").update(out_bits=49), ("out_bits 49", "8 to 48")),
+    "add rounding": (
+        lambda f: step(f, "sum").update(rounding="up"),
+        ("step 'sum': rounding 'up' is not one of 'half_even', 'half_up', 'floor'",),
+    ),
+    "average rounding": (lambda f: step(f, "mean").update(rounding=0), ("step 'mean': rounding 0 is not one of",)),
+    "rounding null": (lambda f: step(f, "sum").update(rounding=None), ("step 'sum': rounding null is not allowed",)),
+    "layer rounding": (lambda f: step(f, "conv")["config"].update(rounding="ceil"), ("step 'conv': rounding 'ceil'",)),
+    "pool rounding": (lambda f: step(f, "large").update(rounding="floor"), ("config field 'rounding' is unknown",)),
+    "raw rounding": (lambda f: step(f, "scores").update(rounding="floor"), ("scores.multiplier",)),
     "half requantised": (lambda f: step(f, "scores").update(relu=False), ("scores.multiplier",)),
     "argmax inside": (lambda f: f.update(output="scores"), ("'digit' is neither taken by a step nor the output",)),
     "argmax of frames": (lambda f: step(f, "digit").update(inputs=["wide"]), ("takes shape [4, 6, 6]", "[K, 1, 1]")),
