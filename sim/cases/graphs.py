@@ -53,15 +53,25 @@ class Drawing(NetworkBuilder):
         layer = random_layer(self.rng, **(taken | fields))
         return self._make(LayerStep, source, folding=folding, layer=layer)
 
-    def add(self, a: str, b: str, *, bits: int = 8, signed: bool = False, relu: bool = False, **common: Any) -> str:
+    def add(
+        self,
+        a: str,
+        b: str,
+        *,
+        bits: int = 8,
+        signed: bool = False,
+        relu: bool = False,
+        shift: int = SHIFT,
+        **common: Any,
+    ) -> str:
         """A sum that fills its format, and saturates where both operands are at their limits."""
         multipliers = []
         for name in (a, b):
             x = self.results[name]
             share = 2.0 ** (bits - signed - (x.bits - x.signed))
-            multipliers.append(int(min(2**16 - 1, 2**SHIFT * share * self.rng.uniform(0.7, 0.9))))
+            multipliers.append(int(min(2**16 - 1, 2**shift * share * self.rng.uniform(0.7, 0.9))))
         form: dict[str, Any] = {"out_bits": bits, "out_signed": signed, "relu": relu}
-        return self._make(Add, a, b, multipliers=tuple(multipliers), shift=SHIFT, **form, **common)
+        return self._make(Add, a, b, multipliers=tuple(multipliers), shift=shift, **form, **common)
 
     def max_pool(self, source: str, kernel: int, stride: int, pad: int = 0, **common: Any) -> str:
         return self._make(MaxPool, source, kernel=kernel, stride=stride, pad=pad, **common)
@@ -88,6 +98,7 @@ class Drawing(NetworkBuilder):
         *,
         pixels: bool = False,
         raw: bool = True,
+        shift: int = 16,
         rounding: Rounding = HALF_EVEN,
         **common: Any,
     ) -> str:
@@ -102,8 +113,8 @@ class Drawing(NetworkBuilder):
             "out_signed": True,
         }
         if not raw:
-            multiplier = self.rng.integers(2**9, 2**11, outputs)
-            fields |= {"out_shift": 16, "relu": False, "multiplier": multiplier, "rounding": rounding}
+            multiplier = self.rng.integers(2**9, 2**11, outputs) >> 16 - shift
+            fields |= {"out_shift": shift, "relu": False, "multiplier": multiplier, "rounding": rounding}
         step = Linear(name=f"linear{len(self.steps)}", inputs=(source,), **fields)
         return self._place(step.as_narrow_as_its_bound(x) if raw else step, **common)
 
@@ -342,13 +353,13 @@ def _joins(d: Drawing) -> str:
 
 
 def _roundings(d: Drawing) -> str:
-    """Each step that requantises, in both modes beside the usual one."""
-    x = d.layer(IMAGE, 4, rounding="half_up", out_bits=5, folding=(2, 4))
-    y = d.add(IMAGE, x, bits=4, signed=True, rounding="half_up")
-    y = d.add(y, d.layer(y, 4, rounding="floor", out_bits=5, kernel=1), bits=4, signed=True, rounding="floor")
+    """Each op that requantises, in both modes beside the usual one, with shifts of few bits, which meet ties."""
+    x = d.layer(IMAGE, 4, rounding="half_up", kernel=1, weight_bits=2, attn_shift=0, out_shift=2, out_bits=5)
+    y = d.add(IMAGE, x, bits=4, signed=True, shift=4, rounding="half_up")
+    y = d.add(y, d.layer(y, 4, rounding="floor", out_bits=5), bits=4, signed=True, shift=4, rounding="floor")
     scores = [
-        d.linear(d.avg_pool(y, FRAME, bits=5, gain=1.5, rounding="half_up"), 3, raw=False, rounding="floor"),
-        d.linear(d.avg_pool(y, FRAME, bits=5, gain=1.5, rounding="floor"), 3, raw=False, rounding="half_up"),
+        d.linear(d.avg_pool(y, FRAME, bits=5, gain=1.5, rounding="half_up"), 3, raw=False, shift=7, rounding="floor"),
+        d.linear(d.avg_pool(y, FRAME, bits=5, gain=1.5, rounding="floor"), 3, raw=False, shift=7, rounding="half_up"),
     ]
     return d.concat(*scores)
 

@@ -60,13 +60,6 @@ NODES: dict[str, dict[str, Any]] = {
     "relu": {"formats": [(8, True), (8, True)], "multipliers": [77, 99], "shift": 8, "relu": True},
     "half up": {"formats": [(8, False), (8, True)], "multipliers": [4, 2], "shift": 3, "rounding": "half_up"},
     "floor": {"formats": [(8, False), (8, True)], "multipliers": [3, 5], "shift": 3, "rounding": "floor"},
-    "a shift down": {
-        "formats": [(13, True)],
-        "multipliers": [64],
-        "shift": 10,
-        "out": (7, True),
-        "rounding": "floor",
-    },
     "largest shift": {
         "formats": [(16, True), (16, True)],
         "multipliers": [65535, 65535],
