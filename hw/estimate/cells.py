@@ -160,7 +160,10 @@ class Cells:
         registers = (whole + 1) * self.target.fast + kept + 5 + result
         if self.six:
             return Area(lut=result + 2, ff=registers)
-        return Area(lut=self.adder(2, shift + 1) + self.adder(2, kept + 1) + whole - kept + result, ff=registers)
+        # To tell a tie to even takes an adder as wide as the shift. To round down takes none.
+        adders = self.adder(2, shift + 1) if rounding == "half_even" else 0
+        adders += self.adder(2, kept + 1) if rounding != "floor" else 0
+        return Area(lut=adders + whole - kept + result, ff=registers)
 
     def _gates(self, wide: int, narrow: int) -> Area:
         """A product of adders: gates and a tree of two-input nodes, with registers between where there is time."""
