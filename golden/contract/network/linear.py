@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from reprlib import repr as brief
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -60,7 +61,7 @@ class Linear(Step):
         check_rounding(self.rounding)
         if self.raw:
             if self.rounding != HALF_EVEN:
-                raise LayerError(f"rounding {self.rounding!r} is not for a raw result, of which nothing is rounded")
+                raise _not_rounded(self.rounding)
             check_integer("out_bits", self.out_bits, RAW_BITS)
             if not self.out_signed:
                 raise LayerError("out_signed false is not for a raw result, allowed is true")
@@ -140,7 +141,7 @@ class Linear(Step):
     @classmethod
     def present_arrays(cls, own: Mapping[str, Any]) -> tuple[str, ...]:
         # A raw result has no multiplier.
-        return cls.array_names if any(name in own for name in (*_REQUANTISED, *_OPTIONAL)) else cls.array_names[:-1]
+        return cls.array_names if any(name in own for name in _REQUANTISED) else cls.array_names[:-1]
 
     @classmethod
     def from_file(
@@ -150,6 +151,8 @@ class Linear(Step):
         requantised = "multiplier" in names
         needed, others = ((*_FIELDS, *_REQUANTISED), _OPTIONAL) if requantised else (_FIELDS, _REQUANTISED + _OPTIONAL)
         check_names(own, needed, others)
+        if "rounding" in own and not requantised:
+            raise _not_rounded(own["rounding"])
         (x,) = taken
         shape, dtype = header("weight")
         _check_weight_shape(shape, x)
@@ -158,6 +161,12 @@ class Linear(Step):
             check_header(name, *header(name), shape[:1])
         arrays: dict[str, Any] = {name: read(name) for name in names}
         return cls(**common, **own, **arrays)
+
+
+def _not_rounded(rounding: Any) -> LayerError:
+    return LayerError(
+        f"rounding {brief(rounding)} is not for a raw result, it goes with out_shift, relu and multiplier"
+    )
 
 
 def _check_weight_shape(shape: tuple[int, ...], x: Result) -> None:

@@ -622,6 +622,7 @@ def test_a_layer_is_printed_in_one_line() -> None:
         "Layer(convolution, 4 -> 4 channels, frames 8x9, kernel 3x3, depthwise, "
         "input 2 bit signed, weights 8 bit, output 16 bit signed)"
     )
+    assert line(rounding="floor").endswith("output 8 bit unsigned after ReLU, rounding floor)")
 
 
 def test_scalars_of_numpy_in_a_config_and_a_folding() -> None:

@@ -228,7 +228,10 @@ CHANGES: dict[str, tuple[Callable[[dict[str, Any]], object], tuple[str, ...]]] =
     "rounding null": (lambda f: step(f, "sum").update(rounding=None), ("step 'sum': rounding null is not allowed",)),
     "layer rounding": (lambda f: step(f, "conv")["config"].update(rounding="ceil"), ("step 'conv': rounding 'ceil'",)),
     "pool rounding": (lambda f: step(f, "large").update(rounding="floor"), ("config field 'rounding' is unknown",)),
-    "raw rounding": (lambda f: step(f, "scores").update(rounding="floor"), ("scores.multiplier",)),
+    "raw rounding": (
+        lambda f: step(f, "scores").update(rounding="half_even"),
+        ("step 'scores': rounding 'half_even' is not for a raw result, it goes with out_shift",),
+    ),
     "half requantised": (lambda f: step(f, "scores").update(relu=False), ("scores.multiplier",)),
     "argmax inside": (lambda f: f.update(output="scores"), ("'digit' is neither taken by a step nor the output",)),
     "argmax of frames": (lambda f: step(f, "digit").update(inputs=["wide"]), ("takes shape [4, 6, 6]", "[K, 1, 1]")),
@@ -269,8 +272,19 @@ def test_requantised_linear(tmp_path: Path) -> None:
     network = read_network(save(tmp_path / "n.npz", fields, **{"scores.multiplier": multiplier}))
     assert network.results["scores"].bits == 9
     refused(save(tmp_path / "m.npz", fields, **{"scores.multiplier": multiplier - 1}), "multiplier has a value 0")
-    fields["steps"][6]["out_bits"] = 17
+    fields["steps"][6]["rounding"] = "half_up"
+    network = read_network(save(tmp_path / "r.npz", fields, **{"scores.multiplier": multiplier}))
+    assert json.loads(config_text(network))["steps"][6]["rounding"] == "half_up"
+    fields["steps"][6]["rounding"] = "half_down"
+    refused(save(tmp_path / "d.npz", fields, **{"scores.multiplier": multiplier}), "rounding 'half_down' is not one of")
+    fields["steps"][6] |= {"out_bits": 17, "rounding": "floor"}
     refused(save(tmp_path / "b.npz", fields, **{"scores.multiplier": multiplier}), "out_bits 17", "2 to 16")
+
+
+def test_a_raw_result_has_no_rounding() -> None:
+    raw: dict[str, Any] = {"weight": np.ones((1, 1), int), "bias": np.zeros(1, int), "weight_bits": 2}
+    with pytest.raises(LayerError, match="rounding 'floor' is not for a raw result"):
+        Linear(name="a", inputs=(IMAGE,), out_bits=48, out_signed=True, rounding="floor", **raw)
 
 
 def test_raw_result_goes_to_argmax_only(tmp_path: Path) -> None:
