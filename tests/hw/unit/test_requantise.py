@@ -104,7 +104,7 @@ def test_every_accumulator(output: str, out_shift: int, target: str) -> None:
 
 @pytest.mark.parametrize("rounding", OTHERS)
 @pytest.mark.parametrize("output", OUTPUTS)
-@pytest.mark.parametrize("out_shift", [0, 1, 3])
+@pytest.mark.parametrize("out_shift", [1, 3])
 def test_other_roundings(output: str, out_shift: int, rounding: str) -> None:
     fields = {"out_bits": 3, "out_shift": out_shift, "rounding": rounding, **OUTPUTS[output]}
     shapes = unit(bias=(-40, 40), multipliers=(1, 2, 3), target="xcup" if out_shift == 3 else "generic", **fields)
