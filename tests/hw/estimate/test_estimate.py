@@ -66,6 +66,8 @@ SYNTHESISED: dict[str, tuple[str, int, int, dict[str, Any]]] = {
     "ecp5": ("ecp5", 1, 1, {"height": 32, "width": 32}),
     "ecp5_stride_2_4_bit": ("ecp5", 2, 2, {"stride": 2, "in_bits": 4, "weight_bits": 4}),
     "xcup_plain": ("xcup", 2, 2, {"in_channels": 16, "height": 32, "width": 32, "attn_offsets": ()}),
+    "ecp5_half_up": ("ecp5", 1, 4, {"kernel": 1, "attn_offsets": (), "rounding": "half_up"}),
+    "ecp5_floor": ("ecp5", 1, 4, {"kernel": 1, "attn_offsets": (), "rounding": "floor"}),
     "ecp5_attention_of_adders": ("ecp5", 2, 2, {"product": "dynamic", "heads": 2}),
 }
 
