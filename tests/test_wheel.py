@@ -43,7 +43,7 @@ WORKS: dict[str, Sequence[Sequence[str]]] = {
         ["--device", "ecp5-45f", "--fastest", "--estimate"],
     ],
     "hw.weights": [["layer.npz", "--manifest", "unit.json"]],
-    "hw.synth": [["tiny", "--target", "ecp5", "--simd", "1", "--pe", "1"]],
+    "hw.synth": [["tiny", "--target", "xcup", "--simd", "1", "--pe", "1"]],
     "sim.run": [["tiny", "--input", "x.npy", "--target", "ecp5", "--simulator", "icarus", "--waves", "waves.fst"]],
     "sim.replay": [["kept", "1", "--simulator", "icarus"]],
     "scripts.train_digits": [["--epochs", "1", "--out", "trained"]],
