@@ -37,10 +37,11 @@ WORKS: dict[str, Sequence[Sequence[str]]] = {
     "golden.show": [["network.npz"]],
     "golden.vectors": [["digits_dynamic", "--out", "vectors", "--frames", "1"]],
     "hw.build": [
-        ["--target", "xcup"],
+        ["--estimate"],
+        ["network.npz", "--target", "xcup"],
         ["tiny", "--reloadable"],
         ["digits_layer", "--device", "ecp5-85f", "--fps", "100", "--estimate"],
-        ["--device", "ecp5-45f", "--fastest", "--estimate"],
+        ["network.npz", "--device", "ecp5-45f", "--fastest", "--estimate"],
     ],
     "hw.weights": [["layer.npz", "--manifest", "unit.json"]],
     "hw.synth": [["tiny", "--target", "xcup", "--simd", "1", "--pe", "1"]],

@@ -36,7 +36,7 @@ from hw.plan.made_of import MATERIALS, MadeOf
 from hw.targets.devices import DEVICES, Device
 from tests.support.places import ROOT
 from tests.support.refusals import Refuse, refusal
-from tests.support.tiers import nightly, thorough_from
+from tests.support.tiers import nightly, thorough, thorough_from
 
 #: Foldings that a network has together, where all of them are looked at.
 FEW_FOLDINGS, MANY_FOLDINGS = 12, 128
@@ -227,6 +227,7 @@ def refuse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.Captur
     return refusal(build.main, lambda: sorted(map(str, tmp_path.rglob("*"))), monkeypatch, capfd)
 
 
+@thorough
 def test_what_is_said_of_a_choice(network: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The folding that is written is the one that fits, and what is said of it is true."""
     folding = tmp_path / "folding.json"
@@ -249,6 +250,7 @@ def test_what_is_said_of_a_choice(network: str, tmp_path: Path, capsys: pytest.C
     assert f"{cycles:,} cycles" in capsys.readouterr().out
 
 
+@thorough
 def test_more_than_there_is(refuse: Refuse, network: str) -> None:
     line = refuse(network, "--device", "ecp5-45f", "--fps", "1e9")
     asked = "error: 1,000,000,000 fps are out of reach on ecp5-45f at 110 MHz"

@@ -301,6 +301,7 @@ def models(target: str) -> list[str]:
     return [str(ROOT / "sim" / "primitives" / f"{name}.v") for name in names if name is not None]
 
 
+@thorough
 def test_icarus_includes_them_from_any_directory(tmp_path: Path) -> None:
     installed("icarus")
     out, other = bench_folder(tmp_path, "--target", "ecp5")
