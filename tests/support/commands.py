@@ -683,7 +683,7 @@ COMMANDS = {
     ),
     "scripts.bench_golden": Command(
         main=scripts.bench_golden.main,
-        works=["--images", "1", "--repeat", "1"],
+        works=["--images", "1", "--repeat", "1", "--work", "layer"],
         values={"--work": ("layer", "resnet20"), "--images": NUMBERS, "--repeat": NUMBERS, "--seed": NUMBERS},
         stand_ins={"scripts.bench_golden.CHANNELS": 1, "scripts.bench_golden.SIDE": 2}
         | {"scripts.bench_golden.NETWORK_SIDE": 4},

@@ -77,7 +77,7 @@ SYNTHESISED: dict[str, tuple[str, int, int, dict[str, Any]]] = {
     ("name", "reloadable"),
     by_day(
         itertools.product(SYNTHESISED, (False, True)),
-        [("ecp5_stride_2_4_bit", False), ("ecp5_attention_of_adders", False), ("ecp5", True)],
+        [("ecp5_stride_2_4_bit", False), ("ecp5", True)],
     ),
 )
 def test_against_synthesis(name: str, reloadable: bool) -> None:
@@ -99,7 +99,7 @@ def test_against_synthesis(name: str, reloadable: bool) -> None:
     ("target", "simd", "pe", "made_of"),
     [
         ("ecp5", 1, 2, MadeOf(requantise="adders")),
-        ("xcup", 2, 2, MadeOf(requantise="adders")),
+        pytest.param("xcup", 2, 2, MadeOf(requantise="adders"), marks=nightly),
         ("xcup", 1, 1, MadeOf(products="adders", requantise="adders")),
     ],
     ids=["ecp5", "xcup", "xcup_all_adders"],
