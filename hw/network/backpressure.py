@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from hw.network.edges import adapter
-from hw.network.edges.fifo import fifo_latency
+from hw.network.edges.fifo import REGISTER, fifo_latency, least_depth
 from hw.network.edges.pacer import pace
 from hw.network.graph import IMAGE, Graph, Port
 from hw.network.node import behind, one_a_cycle
@@ -229,7 +229,7 @@ def least_fifos(schedule: NetworkSchedule, target: Target) -> NetworkSchedule:
 
     Args:
         schedule: one with FIFOs in which every beat finds room at once. A network with more than `LARGEST` cycles a
-            frame keeps these.
+            frame keeps these. Those of a single beat that `Target.edge_registers` asks for remain in any.
     """
     if schedule.interval > LARGEST or not any(edge.depth for edge in schedule.edges):
         return schedule
@@ -266,7 +266,7 @@ class _Search:
     def lower(self, number: int) -> None:
         """Make a FIFO as small as it can be."""
         edge = self.edges[number]
-        low, high, step = 0, edge.depth, 1
+        low, high, step = least_depth(self._target), edge.depth, 1
         # Most are as small as they can be, or all but. So the steps down begin small.
         while low < high:
             tried = max(low, high - step)
@@ -275,7 +275,7 @@ class _Search:
             else:
                 low, step = tried + 1, max(1, (high - tried) // 2)
         if high < edge.depth:
-            self.edges[number] = replace(edge, depth=high, why=_why(edge.depth, high))
+            self.edges[number] = replace(edge, depth=high, why=_why(edge.depth, high, least_depth(self._target)))
 
     def _fits(self, number: int, depth: int) -> bool:
         """Whether no output beat is late with the FIFO so deep. If so, the run is kept."""
@@ -305,6 +305,8 @@ class _Search:
         return Stalled(self._schedule.graph, edges, self._schedule.interval, frames, self._target, cache)
 
 
-def _why(waiting: int, depth: int) -> str:
+def _why(waiting: int, depth: int, least: int) -> str:
     rest = f"the other {waiting - depth} of at most {waiting} beats that wait at full rate can do so before it"
-    return rest if not depth else f"with {depth - 1}, an output beat would leave in another cycle or never; {rest}"
+    if depth > least:
+        return f"with {depth - 1}, an output beat would leave in another cycle or never; {rest}"
+    return f"{REGISTER}; {rest}" if depth else rest

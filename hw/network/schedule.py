@@ -15,7 +15,7 @@ import numpy as np
 
 from hw.network.beat import Beat
 from hw.network.edges import adapter
-from hw.network.edges.fifo import fifo_latency, needed_depth
+from hw.network.edges.fifo import REGISTER, fifo_latency, least_depth, needed_depth
 from hw.network.edges.pacer import pace
 from hw.network.graph import IMAGE, Graph, Placed, Port
 from hw.network.node import Node, Times, one_a_cycle
@@ -195,7 +195,7 @@ class _Run:
         # A sum's format may be wider than its range.
         assert given.bits >= wanted.bits and given.signed == wanted.signed
         given = replace(given, bits=wanted.bits)
-        edge = Edge(source=source, taker=taker, place=place, given=given, taken=wanted, depth=0)
+        edge = Edge(source=source, taker=taker, place=place, given=given, taken=wanted, depth=least_depth(self._target))
         return _Link(edge, self._offered[source], self._target)
 
     def _watch(self, times: np.ndarray) -> None:
@@ -231,7 +231,8 @@ class _Link:
             if self.edge.narrows:
                 pushed, popped = self._offered, self._popped(self._offered + self._latency, taken)
             depth = needed_depth(pushed, popped)
-            self.edge = replace(self.edge, why=_why(pushed, popped, depth))
+            why = _why(pushed, popped, depth) if depth > least_depth(self._target) else REGISTER
+            self.edge = replace(self.edge, why=why)
         self.edge = replace(self.edge, depth=depth)
         latency = fifo_latency(self.edge.fifo_beat, depth, self._target)
         if latency == self._latency:

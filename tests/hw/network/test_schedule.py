@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from hw.network import backpressure, schedule
 from hw.network.plan import NetworkPlan
+from hw.targets.families import ECP5, TARGETS
 from sim.cases.graphs import GRAPHS, graph_case
 from sim.cases.network import random_network_case
 from tests.support.tiers import seeds
@@ -59,3 +62,21 @@ def test_units_wait_for_the_next_frame(name: str, waits: list[bool]) -> None:
 def test_the_ideal_is_met(name: str) -> None:
     plan = NetworkPlan(graph_case(name))
     assert plan.schedule.interval == plan.ideal_frame_cycles
+
+
+@pytest.mark.parametrize("name", ["ecp5_packed", "row_of_pixels", "registers_on_edges", "slow_step_at_the_end", "unet"])
+def test_registers_on_edges_cost_no_cycle_of_a_frame(name: str) -> None:
+    """They cost latency: a cycle where a beat meets one that nothing in parallel is later than."""
+    config = graph_case(name)
+    own, bare = (
+        NetworkPlan(replace(config, target=replace(ECP5, edge_registers=registers))).schedule
+        for registers in (True, False)
+    )
+    assert all(edge.depth >= 1 for edge in own.edges)
+    assert (own.interval, own.first_intervals) == (bare.interval, bare.first_intervals)
+    assert bare.latency < own.latency <= bare.latency + len(own.edges)
+
+
+def test_only_an_ecp5_has_registers_on_edges() -> None:
+    """Where no clock was measured, nothing is paid for it."""
+    assert [name for name, target in TARGETS.items() if target.edge_registers] == ["ecp5"]
