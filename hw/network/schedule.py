@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from hw.network.beat import Beat
-from hw.network.edges import adapter
-from hw.network.edges.fifo import REGISTER, fifo_latency, least_depth, needed_depth
+from hw.network.edges import adapter, relay
+from hw.network.edges.fifo import fifo_latency, needed_depth
 from hw.network.edges.pacer import pace
 from hw.network.graph import IMAGE, Graph, Placed, Port
 from hw.network.node import Node, Times, one_a_cycle
@@ -124,7 +124,8 @@ class _Run:
         self._end, self._alike = 0, frames
         self._first_taken: list[int] = []
         self._first_given: list[int] = []
-        self._offered = {Port(node=IMAGE): pace(graph.image_beats, interval, graph.image_beats * frames)}
+        paced = pace(graph.image_beats, interval, graph.image_beats * frames)
+        self._offered = {Port(node=IMAGE): relayed(paced, target)}
         for number, placed in enumerate(graph.nodes):
             self._run_node(number, placed)
         self._run_output()
@@ -161,7 +162,7 @@ class _Run:
         self._graph.nodes[number] = replace(placed, node=node)
         self._edges += [link.edge for link in links]
         for output, given in enumerate(times.given):
-            self._offered[Port(node=number, output=output)] = given
+            self._offered[Port(node=number, output=output)] = relayed(given, self._target)
         for moves in (*times.taken, *times.given):
             self._watch(moves)
         self._forget(number)
@@ -195,7 +196,7 @@ class _Run:
         # A sum's format may be wider than its range.
         assert given.bits >= wanted.bits and given.signed == wanted.signed
         given = replace(given, bits=wanted.bits)
-        edge = Edge(source=source, taker=taker, place=place, given=given, taken=wanted, depth=least_depth(self._target))
+        edge = Edge(source=source, taker=taker, place=place, given=given, taken=wanted, depth=0)
         return _Link(edge, self._offered[source], self._target)
 
     def _watch(self, times: np.ndarray) -> None:
@@ -207,6 +208,11 @@ class _Run:
         self._end = max(self._end, int(times[-1]) + 1)
 
 
+def relayed(given: np.ndarray, target: Target) -> np.ndarray:
+    """When beats are offered behind a relay, where ``target`` has relays and no beat waits."""
+    return relay.given(relay.taken(given)) if target.relays else given
+
+
 class _Link:
     """An edge that is given what the run needs: a FIFO where beats would wait.
 
@@ -216,7 +222,7 @@ class _Link:
     """
 
     def __init__(self, edge: Edge, offered: np.ndarray, target: Target) -> None:
-        self.edge, self._offered, self._target = edge, offered, target
+        self.edge, self._offered, self._target = edge, relayed(offered, target), target
         self._latency = 0
         self._arrive()
 
@@ -231,8 +237,7 @@ class _Link:
             if self.edge.narrows:
                 pushed, popped = self._offered, self._popped(self._offered + self._latency, taken)
             depth = needed_depth(pushed, popped)
-            why = _why(pushed, popped, depth) if depth > least_depth(self._target) else REGISTER
-            self.edge = replace(self.edge, why=why)
+            self.edge = replace(self.edge, why=_why(pushed, popped, depth))
         self.edge = replace(self.edge, depth=depth)
         latency = fifo_latency(self.edge.fifo_beat, depth, self._target)
         if latency == self._latency:

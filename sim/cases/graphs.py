@@ -336,8 +336,8 @@ def _scores(d: Drawing) -> str:
     return d.argmax(d.avg_pool(IMAGE, FRAME, bits=8, gain=2), folding=(3, 1))
 
 
-def _registers_on_edges(d: Drawing) -> str:
-    """A fork, a join and width adapters, with FIFOs of a beat, of two and of more; nodes that are soon simulated."""
+def _relays(d: Drawing) -> str:
+    """A fork, a join, width adapters and FIFOs behind relays, and no unit: soon simulated."""
     x = d.max_pool(IMAGE, 3, 1, 1, folding=(4, 4))
     return d.argmax(d.avg_pool(d.add(x, IMAGE, folding=(2, 2)), FRAME, folding=(1, 1)), folding=(2, 1))
 
@@ -442,7 +442,7 @@ GRAPHS: Mapping[str, GraphCase] = {
     "pools": GraphCase(draw=_pools, image=(4, 6, 8), bits=4, signed=True),
     "joins": GraphCase(draw=_joins, image=(4, 4, 44), bits=4, signed=True),
     "scores": GraphCase(draw=_scores, image=(6, 2, 3), bits=5, signed=True),
-    "registers_on_edges": GraphCase(draw=_registers_on_edges, image=(4, 3, 4), bits=4, target="ecp5"),
+    "relays": GraphCase(draw=_relays, image=(4, 3, 4), bits=4, target="ecp5"),
     "bursts_into_a_full_unit": GraphCase(draw=_bursts_into_a_full_unit, image=(2, 4, 4)),
     **{
         f"{target}_{'packed' if pack else 'unpacked'}": GraphCase(

@@ -33,8 +33,6 @@ SHALLOW = 2
 #: One of up to so many times the words is kept there if it fills less than `FEW_BITS` of a block RAM.
 SMALL = 4
 FEW_BITS = 1 / 16
-#: Why an edge has a FIFO though no beat would wait there.
-REGISTER = "no path within a cycle leads through two nodes"
 
 
 def memory_kind(beat: Beat, depth: int, target: Target) -> str:
@@ -45,11 +43,6 @@ def memory_kind(beat: Beat, depth: int, target: Target) -> str:
     if depth <= (SMALL if few else SHALLOW) * target.ram_depth:
         return "lut"
     return memory.kind(target, depth, beat.size, read_only=False)
-
-
-def least_depth(target: Target) -> int:
-    """Entries that every edge of a network has at least: one where `Target.edge_registers` says so."""
-    return int(target.edge_registers)
 
 
 def fifo_latency(beat: Beat, depth: int, target: Target) -> int:

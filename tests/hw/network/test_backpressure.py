@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from hw.network.backpressure import Cache, Stalled
-from hw.network.edges.fifo import least_depth
 from hw.network.plan import NetworkPlan
 from hw.network.schedule import find_schedule
 from hw.targets.families import ECP5
@@ -28,7 +27,7 @@ def in_time(plan: NetworkPlan, depths: list[int], due: np.ndarray, cache: Cache)
 
 
 def check_least(plan: NetworkPlan) -> None:
-    """No FIFO makes an output beat late, and each does if it is smaller by an entry that it may lack."""
+    """No FIFO makes an output beat late, and each does if it is smaller by an entry."""
     schedule = plan.schedule
     endless = find_schedule(plan.graph, schedule.interval, plan.config.target)
     cache = Cache()
@@ -42,10 +41,8 @@ def check_least(plan: NetworkPlan) -> None:
     depths = [edge.depth for edge in schedule.edges]
     assert all(depth <= edge.depth for depth, edge in zip(depths, endless.edges, strict=True))
     assert in_time(plan, depths, wide.output, cache)
-    least = least_depth(plan.config.target)
-    assert min(depths) >= least
     for number, depth in enumerate(depths):
-        if depth > least:
+        if depth:
             less = [*depths[:number], depth - 1, *depths[number + 1 :]]
             assert not in_time(plan, less, wide.output, cache), f"edge {number} of {depths}"
 
@@ -56,7 +53,7 @@ def test_least_fifos(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["nested_skips", "row_of_pixels", "slow_step_in_the_middle", "unet"])
-def test_least_fifos_where_every_edge_has_one(name: str) -> None:
+def test_least_fifos_behind_relays(name: str) -> None:
     check_least(NetworkPlan(replace(graph_case(name), target=ECP5)))
 
 
@@ -81,5 +78,3 @@ def test_why_a_fifo_is_as_deep_as_it_is() -> None:
         " full rate can do so before it"
     ) in whys
     assert "the other 11 of at most 11 beats that wait at full rate can do so before it" in whys
-    whys = [edge.why for edge in NetworkPlan(replace(graph_case("slow_step_first"), target=ECP5)).schedule.edges]
-    assert whys.count("no path within a cycle leads through two nodes") == 3

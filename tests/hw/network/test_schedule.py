@@ -64,19 +64,15 @@ def test_the_ideal_is_met(name: str) -> None:
     assert plan.schedule.interval == plan.ideal_frame_cycles
 
 
-@pytest.mark.parametrize("name", ["ecp5_packed", "row_of_pixels", "registers_on_edges", "slow_step_at_the_end", "unet"])
-def test_registers_on_edges_cost_no_cycle_of_a_frame(name: str) -> None:
-    """They cost latency: a cycle where a beat meets one that nothing in parallel is later than."""
+@pytest.mark.parametrize("name", ["ecp5_packed", "relays", "row_of_pixels", "slow_step_at_the_end", "unet"])
+def test_relays_cost_no_cycle_of_a_frame(name: str) -> None:
+    """They cost latency: two cycles on each edge of the longest way."""
     config = graph_case(name)
-    own, bare = (
-        NetworkPlan(replace(config, target=replace(ECP5, edge_registers=registers))).schedule
-        for registers in (True, False)
-    )
-    assert all(edge.depth >= 1 for edge in own.edges)
+    own, bare = (NetworkPlan(replace(config, target=replace(ECP5, relays=relays))).schedule for relays in (True, False))
     assert (own.interval, own.first_intervals) == (bare.interval, bare.first_intervals)
-    assert bare.latency < own.latency <= bare.latency + len(own.edges)
+    assert bare.latency + 2 * 2 <= own.latency <= bare.latency + 2 * len(own.edges)
 
 
-def test_only_an_ecp5_has_registers_on_edges() -> None:
+def test_only_an_ecp5_has_relays() -> None:
     """Where no clock was measured, nothing is paid for it."""
-    assert [name for name, target in TARGETS.items() if target.edge_registers] == ["ecp5"]
+    assert [name for name, target in TARGETS.items() if target.relays] == ["ecp5"]
