@@ -13,6 +13,7 @@ from golden.contract.rounding import HALF_EVEN, Rounding
 from hw.export.manifest import FORMAT, port_entry, proven_widths, stream_entry
 from hw.network.beat import Beat
 from hw.network.edges.fifo import memory_kind
+from hw.network.edges.relay import PLACES
 from hw.network.graph import IMAGE, Placed, Port
 from hw.network.nodes.unit import UnitNode
 from hw.network.plan import NetworkPlan
@@ -94,6 +95,7 @@ def _edge(plan: NetworkPlan, edge: Edge) -> dict[str, Any]:
         "to": "m_axis" if edge.taker is None else graph.nodes[edge.taker].step,
         "input": edge.place,
         "width": edge.fifo_beat.size,
+        "relays": 2 * PLACES if plan.config.target.relays else 0,
         "depth": edge.depth,
         "memory": memory_kind(edge.fifo_beat, edge.depth, plan.config.target) if edge.depth else "none",
         "why": edge.why,

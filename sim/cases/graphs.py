@@ -369,6 +369,12 @@ def _scores(d: Drawing) -> str:
     return d.argmax(d.avg_pool(IMAGE, FRAME, bits=8, gain=2), folding=(3, 1))
 
 
+def _relays(d: Drawing) -> str:
+    """A fork, a join, width adapters and FIFOs behind relays, and no unit: soon simulated."""
+    x = d.max_pool(IMAGE, 3, 1, 1, folding=(4, 4))
+    return d.argmax(d.avg_pool(d.add(x, IMAGE, folding=(2, 2)), FRAME, folding=(1, 1)), folding=(2, 1))
+
+
 def _residual(d: Drawing) -> str:
     """A block of layers whose products are packed where the target can, with a classifier."""
     x = d.layer(IMAGE, 4, weight_bits=4, out_bits=4)
@@ -470,6 +476,7 @@ GRAPHS: Mapping[str, GraphCase] = {
     "joins": GraphCase(draw=_joins, image=(4, 4, 44), bits=4, signed=True),
     "roundings": GraphCase(draw=_roundings, image=(4, 3, 4), bits=4, signed=True),
     "scores": GraphCase(draw=_scores, image=(6, 2, 3), bits=5, signed=True),
+    "relays": GraphCase(draw=_relays, image=(4, 3, 4), bits=4, target="ecp5"),
     "bursts_into_a_full_unit": GraphCase(draw=_bursts_into_a_full_unit, image=(2, 4, 4)),
     **{
         f"{target}_{'packed' if pack else 'unpacked'}": GraphCase(

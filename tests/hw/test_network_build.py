@@ -158,6 +158,7 @@ def test_manifest_and_the_way_back_of_a_folding(network: Path, tmp_path: Path) -
     assert takers.count(("m_axis", 0)) == 1
     assert all(edge["depth"] >= 0 and edge["width"] > 0 and edge["why"] for edge in manifest["edges"])
     assert all((edge["memory"] == "none") == (edge["depth"] == 0) for edge in manifest["edges"])
+    assert {edge["relays"] for edge in manifest["edges"]} == {0}, "what the generic target has"
 
 
 def test_manifest_says_how_results_are_rounded() -> None:
