@@ -133,7 +133,6 @@ UNITS: Mapping[str, dict[str, Any]] = {
     "stride_2_valid": {"stride": 2, "padding": "valid", "kernel": 5, "height": 8, "width": 9, "simd": 1},
     "valid": {"padding": "valid"},
     # Columns that no output is centred on are read early, with one beat of channels, and with several.
-    "all_adders_lone_products": {"products": "adders", "requantise": "adders", "heads": 4, "simd": 4, "height": 3},
     "valid_early": {"padding": "valid", "height": 6, "width": 8, "pe": 1},
     "valid_early_one_beat": {"padding": "valid", "kernel": 5, "height": 8, "width": 10, "simd": 4, "pe": 1},
     "valid_7_whole_frame": {"padding": "valid", "kernel": 7, "height": 7, "width": 7, "in_channels": 2, "simd": 1},
