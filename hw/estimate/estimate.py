@@ -312,7 +312,7 @@ def _requantise(shapes: Shapes, cells: Cells, kind: Kind) -> Area:
     c, shift = shapes.layer.config, shapes.settings.out_shift
     area = cells.product(acc, shapes.multiplier, scaled, alike=kind.alike(shapes))
     area += aligned_area(cells, shift, scaled)
-    area += cells.rounded(scaled + shift.span, shift.allowed.high, c.out_range, shapes.result.width)
+    area += cells.rounded(scaled + shift.span, shift.allowed.high, c.out_range, shapes.result.width, c.rounding)
     return area.times(shapes.folding.pe)
 
 
