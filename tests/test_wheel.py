@@ -34,6 +34,7 @@ CORE += ("rich", "pygments", "markdown_it", "mdurl", "platformdirs", "scipy")
 #: Arguments of a short run of each command, where there is one.
 WORKS: dict[str, Sequence[Sequence[str]]] = {
     "golden.run": [["tiny", "--input", "x.npy", "--output", "y.npy"], ["--output", "y.npy"]],
+    "golden.convert": [["network.onnx", "--calibration", "images.npy", "--out", "net.npz", "--report", "page.html"]],
     "golden.show": [["network.npz"]],
     "golden.vectors": [["digits_dynamic", "--out", "vectors", "--frames", "1"]],
     "hw.build": [
@@ -48,6 +49,7 @@ WORKS: dict[str, Sequence[Sequence[str]]] = {
     "sim.run": [["tiny", "--input", "x.npy", "--target", "ecp5", "--simulator", "icarus", "--waves", "waves.fst"]],
     "sim.replay": [["kept", "1", "--simulator", "icarus"]],
     "scripts.train_digits": [["--epochs", "1", "--out", "trained"]],
+    "scripts.accuracy": [["--images", "2", "--simulator", "icarus", "--workers", "1"]],
     "scripts.accuracy_digits": [["--images", "2"]],
     "scripts.show_attention": [[]],
     "scripts.registers": [["--out", "registers.md"]],
