@@ -40,8 +40,9 @@ BLOCK_KBIT = 36
 #: What the table says of its figures.
 ORIGIN = """\
 Cycles are simulated in Verilator, and every bit is compared with the integer model. LUTs, flip-flops, DSPs and
-memories are synthesised by Yosys. Clocks are placed and routed by nextpnr on an ECP5-85F of speed grade 6, the
-best of the seeds; for Xilinx there are none. Nothing is estimated.
+memories are synthesised by Yosys, for Xilinx [each unit by itself](fpga.md#area-and-clock). Clocks are placed and
+routed by nextpnr on an ECP5-85F of speed grade 6, the best of the seeds; for Xilinx there are none. Nothing is
+estimated.
 """
 
 
