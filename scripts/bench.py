@@ -47,6 +47,7 @@ from hw.synth.synthesis import PLACEABLE, synthesise
 from hw.targets.families import TARGETS
 from scripts import bench_networks
 from scripts.estimate import RELOAD
+from scripts.marked_page import MarkedPage
 from sim.bulk.simulate import simulate
 from sim.cases.stimulus import random_frames
 from sim.simulator.simulators import SIMULATORS
@@ -149,7 +150,7 @@ AREA = ("unit", "folding", "LUT", "FF", "DSP", "BRAM", "MHz", "MAC/DSP")
 def main(argv: list[str]) -> int:
     options = _parser().parse_args(argv)
     units, networks = _asked(options)
-    page = None if options.page is None else _Page.read(options.page)
+    page = None if options.page is None else MarkedPage.read(options.page, BEGIN, END)
     folder = cli.output_directory(options.out)
     cli.check_outputs([folder / "bench.json", options.page])
     figures: dict[str, list[dict[str, Any]]] = {"units": [], "networks": []}
@@ -198,33 +199,6 @@ def _asked(options: Any) -> tuple[list[Row], list[bench_networks.Row]]:
     if options.page is not None and (options.cycles or not networks):
         raise UserError(f"--page {options.page} needs all figures of a network")
     return units, networks
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Page:
-    """A page with a place for the networks' figures."""
-
-    path: Path
-    before: str
-    figures: str
-    behind: str
-
-    @classmethod
-    def read(cls, path: Path) -> _Page:
-        """The page at ``path``. Raises `UserError` where there is none, or it has no place for the figures."""
-        try:
-            text = path.read_text()
-        except (OSError, UnicodeDecodeError) as error:
-            raise UserError(f"page {path}: {error}") from None
-        before, begin, rest = text.partition(BEGIN)
-        figures, end, behind = rest.partition(END)
-        if not begin or not end:
-            raise UserError(f"page {path} has no place for the figures, between {BEGIN.strip()} and {END.strip()}")
-        return cls(path=path, before=before + begin, figures=figures, behind=end + behind)
-
-    def write(self, figures: str) -> None:
-        with cli.replacing(self.path) as stream:
-            stream.write(f"{self.before}\n{figures}\n{self.behind}")
 
 
 def _measure(row: Row, options: Any) -> dict[str, Any]:

@@ -37,6 +37,7 @@ FLOORS: Mapping[str, tuple[str, ...]] = {
         "show",
         "testbench",
         "vectors",
+        "convert",
     ),
     "hw": (
         "targets",

@@ -14,6 +14,9 @@ Its Verilog passes the modules in this order:
 `steps`             the parts of a network
 `resources`         what counts as a LUT, a flip-flop, a DSP, a block RAM
 `harness`           registers around the unit, so that few pins are enough
+`sites`             the places of a device's multipliers and block RAMs
+`lanes`             a unit's multipliers in an order in which neighbours work on the same
+`network_floorplan` places for the multipliers and block RAMs of a network, step by step
 `floorplan`         places for the multipliers, lane by lane
 `ties`              constants of multipliers from their own block
 `placement`         nextpnr: the highest clock, and the path that limits it

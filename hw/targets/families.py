@@ -75,6 +75,7 @@ class Target:
         tree_radix: inputs of an adder tree's nodes.
         fast: whether registers that only serve the clock frequency are worth their latency.
         lane_registers: whether each output lane has its own copy of the operands.
+        relays: whether relays stand at both ends of each edge of a network, so that nodes may lie far apart.
         moves_late: whether a window's groups move on with their last use, not with the next group. It saves a choice
             of most of the window's bits. The memories behind it have a write enable more.
         fabric: logic cells and memories around the DSPs; an ECP5's where the target is no family.
@@ -94,6 +95,7 @@ class Target:
     tree_radix: int = 4
     fast: bool = False
     lane_registers: bool = False
+    relays: bool = False
     moves_late: bool = False
     fabric: Fabric = Fabric()
 
@@ -140,6 +142,7 @@ ECP5 = Target(
     tree_radix=2,
     fast=True,
     lane_registers=True,
+    relays=True,
 )
 XC7 = Target(
     name="xc7",

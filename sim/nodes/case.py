@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 
 import numpy as np
 from amaranth.back import rtlil
 from amaranth.lib import wiring
 
+from golden.contract.rounding import round_quotient
 from golden.contract.streams import from_beats, to_beats
 from golden.model import integer
 from hw.export.verilog import generate, write_verilog
@@ -107,8 +107,7 @@ def rescale(node: Rescale) -> NodeCase:
     def model(beats: Beats) -> Beats:
         total = np.sum([m * x.astype(object) for m, x in zip(node.multipliers, beats, strict=True)], axis=0)
         low, high = node.limits.low, node.limits.high
-        # Python rounds fractions half to even.
-        rounded = [[min(max(round(Fraction(x, 2**node.shift)), low), high) for x in row] for row in total]
+        rounded = [[min(max(round_quotient(x, node.shift, node.rounding), low), high) for x in row] for row in total]
         return [np.array(rounded, np.int64)]
 
     return node_case(node, model)

@@ -4,6 +4,7 @@
 `tiers`            the tests that ``make test`` leaves to ``make check``
 `places`           places of files
 `units`            units for tests of the hardware
+`rounding`         rounding, as tests expect it
 `operands`         operands that drive the sums of a lane to their limits
 `heads`            control and similarities of heads
 `schedule`         the order in which a unit works, beat by beat

@@ -1,0 +1,109 @@
+"""QONNX's operations: quantised constants, and where results are quantised."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from golden.convert.levels import ROUNDING, TO_EVEN, Levels, limits_of, quantised_constant
+from golden.convert.onnx_ops import Call, Given, constant
+from golden.convert.ops import Op, Quant
+from golden.convert.reading import Value, finite
+from golden.support.cli import UserError
+
+#: The domain of QONNX's operations.
+DOMAIN = "qonnx.custom_op.general"
+#: Bits of the formats of constants: a bias may have 32.
+BITS = (1, 32)
+
+
+def quant(call: Call, x: Given, scale: Given, zero: Given, bits: Given) -> Op | Levels:
+    """Round to steps of ``scale``, saturated to a format of ``bits``."""
+    signed, narrow = _flag(call, "signed"), _flag(call, "narrow")
+    rounding = _rounding(call)
+    step, width = _scale(scale), _bits("bitwidth", bits)
+    _no_zero_point(zero)
+    if not isinstance(x, Value):
+        if width == 1 and signed:
+            return bipolar_quant(call, x, scale)
+        values = constant("x", x)
+        return quantised_constant(values, step, width, signed=signed, narrow=narrow, rounding=rounding)
+    if step.size != 1:
+        raise UserError(f"scale has shape {list(step.shape)}, allowed is one for all channels of a result")
+    if rounding not in TO_EVEN:
+        raise UserError(f"rounding_mode {rounding} of a result is not allowed, allowed are {' and '.join(TO_EVEN)}")
+    if not 2 <= width <= 16:
+        raise UserError(f"bitwidth {width} of a result is not allowed, allowed are 2 to 16")
+    low, high = limits_of(width, signed=signed, narrow=narrow)
+    return Quant(scale=float(step.reshape(())), bits=width, signed=signed, low=low, high=high)
+
+
+def bipolar_quant(call: Call, x: Given, scale: Given) -> Levels:
+    """A constant of -1 and 1, times ``scale``."""
+    if isinstance(x, Value):
+        raise UserError("makes a result of 1 bit, allowed are 2 to 16")
+    signs = np.where(finite("x", constant("x", x)) >= 0, 1, -1)
+    return Levels(integers=signs, scale=_scale(scale).astype(np.float64), bits=2)
+
+
+def trunc(call: Call, x: Given, *given: Given) -> Op:
+    """Drop low bits. None are dropped where it takes as many as it gives: then it is a `Quant` that changes nothing."""
+    names = ("scale", "zeropt", "in_bitwidth", *(("out_scale",) if len(given) == 5 else ()), "out_bitwidth")
+    by_name = dict(zip(names, given, strict=True))
+    rounding = _rounding(call)
+    signed, narrow = bool(call.take("signed", 1)), bool(call.take("narrow", 0))
+    taken, left = (_bits(name, by_name[name]) for name in ("in_bitwidth", "out_bitwidth"))
+    step = _scale(by_name["scale"])
+    _no_zero_point(by_name["zeropt"])
+    if not isinstance(x, Value):
+        raise UserError("truncates a constant, allowed are results")
+    if taken != left or step.size != 1 or not np.array_equal(_scale(by_name.get("out_scale", step)), step):
+        what = f"in_bitwidth {taken}, out_bitwidth {left}, rounding_mode {rounding}"
+        raise UserError(f"{what} drops bits, allowed is as many out as in (a Quant rounds half to even)")
+    low, high = limits_of(left, signed=signed, narrow=narrow)
+    return Quant(scale=float(step.reshape(())), bits=left, signed=signed, low=low, high=high, exact=True)
+
+
+#: What makes an op, or a constant, of each operation.
+QONNX_OPERATIONS: Mapping[str, Callable[..., Op | Levels]] = {
+    "Quant": quant,
+    "IntQuant": quant,
+    "BipolarQuant": bipolar_quant,
+    "Trunc": trunc,
+}
+
+
+def _flag(call: Call, name: str) -> bool:
+    """An attribute whose default differs between QONNX's specification and its code."""
+    value = call.take(name)
+    if value not in (0, 1):
+        raise UserError(f"{name} {value} is not allowed, allowed are 0 and 1, said explicitly")
+    return bool(value)
+
+
+def _rounding(call: Call) -> str:
+    mode = str(call.take("rounding_mode", "ROUND"))
+    if mode.upper() not in ROUNDING:
+        raise UserError(f"rounding_mode {mode} is not one of {', '.join(ROUNDING)}")
+    return mode.upper()
+
+
+def _scale(given: Given) -> np.ndarray:
+    scale = finite("scale", constant("scale", given)).astype(np.float32)
+    if not (scale > 0).all():
+        raise UserError(f"scale {scale.min():g} is not allowed, allowed is above 0")
+    return scale
+
+
+def _bits(name: str, given: Given) -> int:
+    value = constant(name, given)
+    if value.size != 1 or float(value.reshape(())) not in range(BITS[0], BITS[1] + 1):
+        raise UserError(f"{name} {value.tolist()} is not allowed, allowed is an integer from {BITS[0]} to {BITS[1]}")
+    return int(value.reshape(()))
+
+
+def _no_zero_point(given: Given) -> None:
+    zero = finite("zeropt", constant("zeropt", given))
+    if zero.any():
+        raise UserError(f"zeropt {zero.flat[np.abs(zero).argmax()]:g} is not allowed, allowed is 0")
