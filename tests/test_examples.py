@@ -20,6 +20,7 @@ PLACEHOLDERS = {
     "P": "1",
     "N": "1",
     "B": "8",
+    "TASK": "digits",
     "T": "ecp5",
     "D": "ecp5-25f",
     "CYCLES": "100",
