@@ -370,8 +370,8 @@ def _scores(d: Drawing) -> str:
 
 
 def _relays(d: Drawing) -> str:
-    """A fork, a join, width adapters and FIFOs behind relays, and no unit: soon simulated."""
-    x = d.max_pool(IMAGE, 3, 1, 1, folding=(4, 4))
+    """A unit, a fork, a join, width adapters and FIFOs between relays."""
+    x = d.layer(IMAGE, 4, kernel=1, out_bits=4, folding=(4, 2))
     return d.argmax(d.avg_pool(d.add(x, IMAGE, folding=(2, 2)), FRAME, folding=(1, 1)), folding=(2, 1))
 
 

@@ -15,10 +15,12 @@ from golden.model import integer
 from hw.export.verilog import generate, write_verilog
 from hw.network.beat import Beat
 from hw.network.edges import adapter
+from hw.network.edges import relay as relay_times
 from hw.network.edges.adapter import Adapter
 from hw.network.edges.fifo import Fifo, fifo_latency
 from hw.network.edges.fork import Fork
 from hw.network.edges.pacer import Pacer, pace
+from hw.network.edges.relay import Relay
 from hw.network.node import Node, Times, one_a_cycle
 from hw.network.nodes.argmax import Argmax
 from hw.network.nodes.merge import Merge
@@ -172,6 +174,14 @@ def fifo(beat: Beat, depth: int, target: Target) -> NodeCase:
         return Times(taken=[moves], given=[moves + latency]) if depth > latency else None
 
     return edge_case(lambda: Fifo(beat, depth, target), beat, beat, 5, lambda beats: beats, times)
+
+
+def relay(beat: Beat) -> NodeCase:
+    def times(arrivals: Beats) -> Times:
+        taken = relay_times.taken(arrivals[0])
+        return Times(taken=[taken], given=[relay_times.given(taken)])
+
+    return edge_case(lambda: Relay(beat), beat, beat, 5, lambda beats: beats, times)
 
 
 def width_adapter(beat: Beat, lanes: int) -> NodeCase:
