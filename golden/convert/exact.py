@@ -56,6 +56,8 @@ from golden.support.cli import UserError
 
 #: How far the bias of a channel may be off before its accumulator gets finer steps, in steps of the result.
 BIAS_SLACK = 2.0**-8
+#: The largest magnitude of a bias, in steps of the sums that it is added to.
+LARGEST_BIAS = 2 ** (BIAS_BITS - 1) - 1
 #: Bits of scores whose channels have steps of different size. One step for all of them stands for them.
 SCORE_BITS = 16
 
@@ -246,6 +248,7 @@ class _Maker:
         """Scores as they are summed. Half a step of a bias is the most that they are off."""
         unit = float(levels.scales[0]) * worth
         steps = bias / abs(unit)
+        _check_bias(steps)
         self.keep(node, float(np.abs(steps - np.rint(steps)).max()))
         raw = LinearStep(
             **self.common(node, abs(unit)),
@@ -382,11 +385,11 @@ class _Fitted:
         self.integers = levels.integers * by_output
         # A channel that a batch norm scales with 0 has no step of its own.
         unit = np.where(levels.scales == 0, scale, np.abs(levels.scales) * worth)
-        limit = 2 ** (BIAS_BITS - 1) - 1
         for fine in range(finest + 1):
             steps = bias * 2.0**fine / unit
-            if fine and np.abs(steps).max() > limit:
+            if fine and np.abs(steps).max() > LARGEST_BIAS:
                 break
+            _check_bias(steps)
             self.fine, self.bias = fine, np.rint(steps).astype(np.int64)
             ratios = unit / 2.0**fine / scale
             self._bias_errors = np.abs(steps - self.bias)
@@ -417,6 +420,12 @@ def _weight_bits(levels: WeightLevels) -> int:
     if needed > 8:
         raise UserError(f"weight reaches a magnitude of {largest} steps, allowed are 127 (narrow 1 does without -128)")
     return max(2, needed, min(levels.bits, 8))
+
+
+def _check_bias(steps: np.ndarray) -> None:
+    most = float(np.abs(steps).max())
+    if most > LARGEST_BIAS:
+        raise UserError(f"bias reaches {most:.4g} steps of its sums, allowed are {LARGEST_BIAS}")
 
 
 def _alike(scales: np.ndarray) -> bool:

@@ -82,7 +82,12 @@ def quantised_constant(
 ) -> Levels:
     """``values`` as QONNX quantises them: divided, clamped and rounded in floats of 32 bits."""
     finite("x", values)
+    sides = zip(values.shape[::-1], scale.shape[::-1], strict=False)
+    if values.ndim < scale.ndim or any(own not in (1, side) for side, own in sides):
+        raise UserError(f"scale has shape {list(scale.shape)}, which does not fit {list(values.shape)}")
     low, high = limits_of(bits, signed=signed, narrow=narrow)
-    steps = np.clip(values.astype(np.float32) / scale.astype(np.float32), np.float32(low), np.float32(high))
+    with np.errstate(over="ignore"):  # what is infinitely many steps saturates, too
+        steps = values.astype(np.float32) / scale.astype(np.float32)
+    steps = np.clip(steps, np.float32(low), np.float32(high))
     integers = ROUNDING[rounding](steps).astype(np.int64)
     return Levels(integers=integers, scale=scale.astype(np.float64), bits=bits)

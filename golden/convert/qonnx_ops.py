@@ -50,18 +50,22 @@ def bipolar_quant(call: Call, x: Given, scale: Given) -> Levels:
     return Levels(integers=signs, scale=_scale(scale).astype(np.float64), bits=2)
 
 
-def trunc(call: Call, x: Given, *given: Given) -> Op:
-    """Drop low bits. None are dropped where it takes as many as it gives: then it is a `Quant` that changes nothing."""
-    names = ("scale", "zeropt", "in_bitwidth", *(("out_scale",) if len(given) == 5 else ()), "out_bitwidth")
-    by_name = dict(zip(names, given, strict=True))
+def trunc(call: Call, x: Given, scale: Given, zero: Given, in_bits: Given, *others: Given) -> Op:
+    """Drop low bits. None are dropped where it takes as many as it gives: then it is a `Quant` that changes nothing.
+
+    ``others`` are the scale of what it gives, which version 1 has not, and its bits.
+    """
+    if len(others) not in (1, 2):
+        raise UserError(f"takes {4 + len(others)} inputs, allowed are 5 or 6")
+    *out_scale, out_bits = others
     rounding = _rounding(call)
     signed, narrow = bool(call.take("signed", 1)), bool(call.take("narrow", 0))
-    taken, left = (_bits(name, by_name[name]) for name in ("in_bitwidth", "out_bitwidth"))
-    step = _scale(by_name["scale"])
-    _no_zero_point(by_name["zeropt"])
+    taken, left = _bits("in_bitwidth", in_bits), _bits("out_bitwidth", out_bits)
+    step = _scale(scale)
+    _no_zero_point(zero)
     if not isinstance(x, Value):
         raise UserError("truncates a constant, allowed are results")
-    if taken != left or step.size != 1 or not np.array_equal(_scale(by_name.get("out_scale", step)), step):
+    if taken != left or step.size != 1 or any(not np.array_equal(_scale(own), step) for own in out_scale):
         what = f"in_bitwidth {taken}, out_bitwidth {left}, rounding_mode {rounding}"
         raise UserError(f"{what} drops bits, allowed is as many out as in (a Quant rounds half to even)")
     low, high = limits_of(left, signed=signed, narrow=narrow)

@@ -264,6 +264,10 @@ def without_weight(b: Builder, x: str) -> None:
     b.quant(b.add("Conv", [x, b.constant("w", WEIGHT)], "c"), "y", 1)
 
 
+def large_bias(b: Builder, x: str) -> None:
+    b.quant(b.add("Conv", [x, b.weight("w", WEIGHT, 0.5), b.constant("b", [1e12] * 4)], "c"), "y", 1)
+
+
 def unquantised(b: Builder, x: str) -> None:
     c = b.add("Conv", [x, b.weight("w", WEIGHT, 0.5)], "c", pads=[1] * 4)
     b.quant(b.add("Conv", [c, b.weight("v", np.ones((3, 4, 1, 1)), 0.5)], "d"), "y", 1)
@@ -315,6 +319,7 @@ REFUSED: Mapping[str, tuple[Callable[[], onnx.ModelProto], str]] = {
     "wide_weight": (weight_quant(ONES * 300, scale=1, bits=16), "weight reaches a magnitude of 300 steps"),
     "weight_of_nan": (weight_quant(ONES * np.nan), "x has a value that is NaN or infinite"),
     "coarse": (result_quant(scale=1e-6), "a step of what it takes is 250000 steps of its result, allowed are 65535"),
+    "large_bias": (of(large_bias), "bias reaches 4e+12 steps of its sums, allowed are 2147483647"),
     "float_weight": (of(without_weight), "weight is not quantised, allowed is a Quant of it"),
     "float_result": (of(unquantised), "Conv 'c_node': its result is not quantised, allowed is a Quant behind it"),
     "two_scales": (of(two_scales), "joins results of scales 0.5, 0.25, allowed is one for all"),
@@ -331,7 +336,7 @@ REFUSED: Mapping[str, tuple[Callable[[], onnx.ModelProto], str]] = {
         "operation FloatQuant is not one of Quant",
     ),
     "too_few_inputs": (of(no_inputs), "takes 1 inputs, which Quant does not allow"),
-    "unknown_attribute": (result_quant(per_channel=1), "attribute per_channel 1 is not known"),
+    "unknown_attribute": (result_quant(per_channel=1), "attribute 'per_channel' 1 is not known"),
 }
 
 
