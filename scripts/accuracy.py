@@ -2,7 +2,8 @@
 
 The images run through the generated network in a simulator, in batches that processes of this machine or a cluster
 share. Batches are kept in a store, by network, Verilog, images and code. A batch that the store has is not
-repeated. So an interrupted run goes on where it was. If a worker is killed, its batch is done again.
+repeated. So an interrupted run goes on where it was. If a worker is killed, its batch is done again. With --any-code
+batches of the same network, Verilog and images count, whatever code compared them.
 
 Examples:
     python -m scripts.accuracy
@@ -133,7 +134,7 @@ def _results(
     """The results of all ``jobs`` by content: those of ``store``, and the others as they come."""
     stored: dict[str, Result] = {}
     for own in jobs.values():
-        stored |= store.find([job.content for job in own], own[0].code)
+        stored |= store.find([job.content for job in own], None if options.any_code else own[0].code)
     results = {content: result for content, result in stored.items() if result.done}
     left = {job.content: (name, job) for name, own in jobs.items() for job in own if job.content not in results}
     known = f"{sum(map(len, jobs.values()))} batches, {len(results)} of them stored before"
@@ -211,6 +212,7 @@ def _parser() -> cli.Parser:
     add("--out", type=cli.file_path, metavar="DIR", help="folder for the networks of the study's run")
     add("--simulator", choices=list(SIMULATORS), default="verilator", help="(default: verilator)")
     add("--batch", type=count, default=BATCH, metavar="N", help=f"images of a batch (default: {BATCH})")
+    add("--any-code", action="store_true", help="take what other versions of the code have stored, too")
     add("--json", type=cli.file_path, metavar="FILE", help="where to write the figures")
     add_places(parser)
     return parser

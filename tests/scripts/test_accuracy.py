@@ -132,7 +132,9 @@ def test_networks_of_a_study(here: Here) -> None:
 # --- what is kept ---
 
 
-def test_an_interrupted_run_goes_on(here: Here, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_interrupted_run_goes_on(
+    here: Here, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     here.most = 2
     with pytest.raises(KeyboardInterrupt):
         accuracy.main(["--batch", "100"])
@@ -140,11 +142,17 @@ def test_an_interrupted_run_goes_on(here: Here, capsys: pytest.CaptureFixture[st
     assert accuracy.main(["--batch", "100", "--json", "found.json"]) == 0
     assert here.began == [0, 100, 200, 300] and "4 batches, 2 of them stored before" in capsys.readouterr().out
     assert figures("digits")["right"]["verilog"] == IMAGES
-    # Other Verilog is simulated again.
-    assert accuracy.main(["--batch", "100", "--lanes", "2"]) == 0
+    # Other code compares again, unless it is told otherwise.
+    monkeypatch.setattr(batches, "code_version", lambda function: "other")
+    assert accuracy.main(["--batch", "100", "--any-code"]) == 0
     assert len(here.began) == 4
-    assert accuracy.main(["--batch", "100", "--simulator", "icarus"]) == 0
-    assert len(here.began) == 8
+    assert accuracy.main(["--batch", "100"]) == 1
+
+
+def test_another_simulator_is_another_run(here: Here) -> None:
+    for simulator in ("verilator", "icarus", "verilator"):
+        assert accuracy.main(["--images", "20", "--batch", "10", "--simulator", simulator]) == 0
+    assert here.began == [0, 10, 0, 10]
 
 
 class Killer:

@@ -512,7 +512,7 @@ COMMANDS = {
         values={"--images": NUMBERS, "--batch": NUMBERS, "--float": PATHS, "--json": PATHS, "--out": PATHS}
         | {"--task": ("digits", "mix"), "--data-path": ("folder",), "--study": STUDIES, "--set": SETTINGS}
         | {"--workers": NUMBERS, "--scheduler": ("host:1", "mix"), "--store": ("new.sqlite", "taken")}
-        | {"--folding": PATHS, "--cycles": NUMBERS, "--simulator": SIMULATORS},
+        | {"--folding": PATHS, "--cycles": NUMBERS, "--simulator": SIMULATORS, "--any-code": None},
         positional=LAYERS,
         statuses=(0, 1),
         stand_ins={
