@@ -30,6 +30,7 @@ from scripts.studies.engine import local_client, run_jobs
 from scripts.studies.result import Result
 from scripts.studies.subjects import of_network
 from scripts.studies.trained import only_run
+from scripts.studies.verdict import marks
 from scripts.studies.worker import Job, perform
 from sim.bulk.result import SimulationResult
 from tests.support import commands
@@ -108,6 +109,21 @@ def test_recorded_images(here: Here, capsys: pytest.CaptureFixture[str]) -> None
     assert here.began == [0, 100, 200, 300] and "images 301 to 360" in out
     assert "All 360 numbers of the Verilog are those of the integer model, in every image." in out
     assert "left" in out.splitlines()[1] and "left" not in out.splitlines()[4]
+
+
+def test_figures_of_a_page(here: Here, capsys: pytest.CaptureFixture[str]) -> None:
+    begin, end = marks("digits")
+    Path("page.md").write_text(f"before\n{begin}old\n{end}behind\n")
+    assert accuracy.main(["--images", "50", "--page", "page.md"]) == 0
+    text = Path("page.md").read_text()
+    assert text.startswith(f"before\n{begin}") and text.endswith(f"{end}behind\n") and "old" not in text
+    assert "| `digits`, 50 images | right | accuracy |" in text and "| Verilog in verilator | 50 | 100.00% |" in text
+    assert "All 50 numbers of the Verilog are those of the integer model" in " ".join(text.split())
+    here.began.clear()
+    Path("page.md").write_text("nothing")
+    with pytest.raises(UserError, match=r"page page\.md has no place for the figures, between <!-- accuracy of digits"):
+        accuracy.main(["--images", "60", "--page", "page.md"])
+    assert here.began == []
 
 
 @thorough

@@ -509,7 +509,14 @@ COMMANDS = {
     "scripts.accuracy": Command(
         main=scripts.accuracy.main,
         works=["digits", "--images", "4", "--store", "new.sqlite"],
-        values={"--images": NUMBERS, "--batch": NUMBERS, "--float": PATHS, "--json": PATHS, "--out": PATHS}
+        values={
+            "--images": NUMBERS,
+            "--batch": NUMBERS,
+            "--float": PATHS,
+            "--json": PATHS,
+            "--out": PATHS,
+            "--page": PATHS,
+        }
         | {"--task": ("digits", "mix"), "--data-path": ("folder",), "--study": STUDIES, "--set": SETTINGS}
         | {"--workers": NUMBERS, "--scheduler": ("host:1", "mix"), "--store": ("new.sqlite", "taken")}
         | {"--folding": PATHS, "--cycles": NUMBERS, "--simulator": SIMULATORS, "--any-code": None},
