@@ -31,6 +31,7 @@ from golden.contract.network.result import Result, check_image
 from golden.contract.network.step import Step
 from golden.contract.network.upsample import Upsample as UpsampleStep
 from golden.contract.ranges import Range
+from golden.contract.rounding import HALF_EVEN
 from golden.convert.build import step_names
 from golden.convert.graph import Graph, Node
 from golden.convert.multipliers import Multipliers, multipliers_for
@@ -55,6 +56,8 @@ from golden.support.cli import UserError
 
 #: How far the bias of a channel may be off before its accumulator gets finer steps, in steps of the result.
 BIAS_SLACK = 2.0**-8
+#: The largest magnitude of a bias, in steps of the sums that it is added to.
+LARGEST_BIAS = 2 ** (BIAS_BITS - 1) - 1
 #: Bits of scores whose channels have steps of different size. One step for all of them stands for them.
 SCORE_BITS = 16
 
@@ -80,6 +83,8 @@ def build_exact(graph: Graph) -> Exact:
     with naming(" + ".join(image.origins)):
         assert isinstance(image.op, Quant)
         form = _format(image, image.op)
+        if (rounding := form.pop("rounding")) != HALF_EVEN:
+            raise UserError(f"rounding {rounding} of the image is not allowed, allowed is {HALF_EVEN}")
         channels, height, width = graph.image_shape
         taken = Result(channels=channels, height=height, width=width, **form)
         check_image(taken)
@@ -153,7 +158,7 @@ class _Maker:
         """Each channel by itself: a scale and a shift, a ReLU, or other steps."""
         (x,) = self.taken(node)
         scale, shift = np.ones(x.channels), np.zeros(x.channels)
-        form: dict[str, Any] = {"bits": x.bits, "signed": x.signed, "scale": x.scale}
+        form: dict[str, Any] = {"bits": x.bits, "signed": x.signed, "scale": x.scale, "rounding": HALF_EVEN}
         if isinstance(node.op, Affine):
             scale, shift = node.op.scale, node.op.shift
             if node.quant is None:
@@ -197,6 +202,7 @@ class _Maker:
             relu=_rectifies(node),
             attn_shift=fitted.fine,
             out_shift=fitted.multipliers.shift,
+            rounding=form["rounding"],
             in_scale=x.scale,
             out_scale=form["scale"],
         )
@@ -233,6 +239,7 @@ class _Maker:
             out_signed=form["signed"],
             out_shift=fitted.multipliers.shift,
             relu=node.relu,
+            rounding=form["rounding"],
         )
         self.keep(node, fitted.bound(step.accumulator_ranges(x), step.limits))
         return step
@@ -241,6 +248,7 @@ class _Maker:
         """Scores as they are summed. Half a step of a bias is the most that they are off."""
         unit = float(levels.scales[0]) * worth
         steps = bias / abs(unit)
+        _check_bias(steps)
         self.keep(node, float(np.abs(steps - np.rint(steps)).max()))
         raw = LinearStep(
             **self.common(node, abs(unit)),
@@ -269,7 +277,7 @@ class _Maker:
         most = float((sums + np.abs(bias)).max())
         limits = Range.of_format(SCORE_BITS, True)
         scale = 2.0 ** np.ceil(np.log2(most / limits.high)) if most else 1.0
-        return {"bits": SCORE_BITS, "signed": True, "scale": scale}
+        return {"bits": SCORE_BITS, "signed": True, "scale": scale, "rounding": HALF_EVEN}
 
     def add(self, node: Node) -> Step:
         form = self._quantised(node)
@@ -285,6 +293,7 @@ class _Maker:
             out_bits=form["bits"],
             out_signed=form["signed"],
             relu=node.relu,
+            rounding=form["rounding"],
         )
 
     def avg_pool(self, node: Node) -> Step:
@@ -304,6 +313,7 @@ class _Maker:
             shift=ratio.shift,
             out_bits=form["bits"],
             out_signed=form["signed"],
+            rounding=form["rounding"],
         )
 
     def _quantised(self, node: Node) -> dict[str, Any]:
@@ -375,11 +385,11 @@ class _Fitted:
         self.integers = levels.integers * by_output
         # A channel that a batch norm scales with 0 has no step of its own.
         unit = np.where(levels.scales == 0, scale, np.abs(levels.scales) * worth)
-        limit = 2 ** (BIAS_BITS - 1) - 1
         for fine in range(finest + 1):
             steps = bias * 2.0**fine / unit
-            if fine and np.abs(steps).max() > limit:
+            if fine and np.abs(steps).max() > LARGEST_BIAS:
                 break
+            _check_bias(steps)
             self.fine, self.bias = fine, np.rint(steps).astype(np.int64)
             ratios = unit / 2.0**fine / scale
             self._bias_errors = np.abs(steps - self.bias)
@@ -412,6 +422,12 @@ def _weight_bits(levels: WeightLevels) -> int:
     return max(2, needed, min(levels.bits, 8))
 
 
+def _check_bias(steps: np.ndarray) -> None:
+    most = float(np.abs(steps).max())
+    if most > LARGEST_BIAS:
+        raise UserError(f"bias reaches {most:.4g} steps of its sums, allowed are {LARGEST_BIAS}")
+
+
 def _alike(scales: np.ndarray) -> bool:
     return bool((scales == scales[0]).all()) and scales[0] != 0
 
@@ -421,14 +437,14 @@ def _rectifies(node: Node) -> bool:
 
 
 def _format(node: Node, quant: Quant) -> dict[str, Any]:
-    """Bits, sign and scale that ``quant`` asks for. Raises `UserError` for limits that no format of ours has."""
+    """Bits, sign, scale and rounding of ``quant``. Raises `UserError` for limits that no format of ours has."""
     limits = Range.of_format(quant.bits, quant.signed)
     if quant.high != limits.high or (quant.low != limits.low and not _rectifies(node)):
         raise UserError(f"narrow 1 of a result is not allowed ({quant.low} to {quant.high}), allowed is 0")
     ceiling = node.op.ceiling if isinstance(node.op, Relu) else node.ceiling
     if ceiling is not None and quant.high * quant.scale > ceiling:
         raise UserError(f"a limit of {ceiling:g} is below {quant.high * quant.scale:g}, where its format ends")
-    return {"bits": quant.bits, "signed": quant.signed, "scale": quant.scale}
+    return {"bits": quant.bits, "signed": quant.signed, "scale": quant.scale, "rounding": quant.rounding}
 
 
 def _changes_nothing(x: Result, quant: Quant) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from golden.contract.rounding import Rounding
 from golden.convert.reading import finite
 from golden.support.cli import UserError
 
@@ -60,8 +61,13 @@ ROUNDING: Mapping[str, Callable[[np.ndarray], np.ndarray]] = {
     "HALF_UP": lambda x: np.sign(x) * np.floor(np.abs(x) + 0.5),
     "HALF_DOWN": lambda x: np.sign(x) * np.ceil(np.abs(x) - 0.5),
 }
-#: Those that round ties to even, as all steps of ours do.
-TO_EVEN = ("ROUND", "HALF_EVEN")
+#: Those that results may have, and what they are here. Below 0, QONNX's HALF_UP is down.
+OF_RESULTS: Mapping[str, Rounding] = {
+    "ROUND": "half_even",
+    "HALF_EVEN": "half_even",
+    "HALF_UP": "half_up",
+    "FLOOR": "floor",
+}
 
 
 def limits_of(bits: int, *, signed: bool, narrow: bool) -> tuple[int, int]:
@@ -76,7 +82,12 @@ def quantised_constant(
 ) -> Levels:
     """``values`` as QONNX quantises them: divided, clamped and rounded in floats of 32 bits."""
     finite("x", values)
+    sides = zip(values.shape[::-1], scale.shape[::-1], strict=False)
+    if values.ndim < scale.ndim or any(own not in (1, side) for side, own in sides):
+        raise UserError(f"scale has shape {list(scale.shape)}, which does not fit {list(values.shape)}")
     low, high = limits_of(bits, signed=signed, narrow=narrow)
-    steps = np.clip(values.astype(np.float32) / scale.astype(np.float32), np.float32(low), np.float32(high))
+    with np.errstate(over="ignore"):  # what is infinitely many steps saturates, too
+        steps = values.astype(np.float32) / scale.astype(np.float32)
+    steps = np.clip(steps, np.float32(low), np.float32(high))
     integers = ROUNDING[rounding](steps).astype(np.int64)
     return Levels(integers=integers, scale=scale.astype(np.float64), bits=bits)

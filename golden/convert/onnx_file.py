@@ -36,6 +36,9 @@ def read_onnx(path: Path) -> onnx.ModelProto:
 
 def check(model: onnx.ModelProto) -> None:
     """Raise `UserError` for a model that is not valid, not whole, or of a version that is not read."""
+    for text in _texts(model):
+        if not isinstance(text, str):
+            raise UserError(f"name {text!r} is no UTF-8 text")
     versions = {entry.domain: entry.version for entry in model.opset_import}
     opset = max((versions[domain] for domain in STANDARD if domain in versions), default=None)
     newest = onnx.defs.onnx_opset_version()
@@ -72,6 +75,16 @@ def first_line(error: Exception) -> str:
     """The first line of a message of a library that writes several."""
     lines = str(error).strip().splitlines() or [""]
     return lines[0] or type(error).__name__
+
+
+def _texts(model: onnx.ModelProto) -> Iterator[object]:
+    """All names. Protobuf gives bytes for those that are no text."""
+    graph = model.graph
+    yield from (entry.domain for entry in model.opset_import)
+    yield from (named.name for named in (*graph.input, *graph.output, *_tensors(graph)))
+    for node in graph.node:
+        yield from (node.name, node.op_type, node.domain, *node.input, *node.output)
+        yield from (attribute.name for attribute in node.attribute)
 
 
 def _tensors(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:

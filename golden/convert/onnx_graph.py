@@ -108,6 +108,8 @@ class OnnxSource:
             if name not in values:
                 raise UserError(f"input {name!r} is no initialiser and no result of a node before")
         given = [values[name] for name in node.input]
+        if not node.output:
+            raise UserError("gives no result, allowed is one")
         if node.domain == DOMAIN:
             made = self._call(QONNX_OPERATIONS, node, given)
             self.quantised = True
@@ -141,7 +143,7 @@ class OnnxSource:
             raise UserError(f"takes {len(given)} inputs, which {node.op_type} does not allow") from None
         made = operation(call, *given)
         for name, value in attributes.items():
-            raise UserError(f"attribute {name} {value} is not known, allowed is none of that name")
+            raise UserError(f"attribute {name!r} {value!r} is not known, allowed is none of that name")
         return made
 
     def _grown(

@@ -30,7 +30,7 @@ from golden.convert.ops import (
     WeightLevels,
     frames_of,
 )
-from golden.convert.reading import Value, arithmetic, batch_norm, convolution, linear
+from golden.convert.reading import Value, arithmetic, batch_norm, conv_weight, convolution, finite, linear, numbers
 from golden.convert.window import (
     max_pool_pad,
     no_dilation,
@@ -44,6 +44,10 @@ from golden.support.cli import UserError
 
 Ops = Op | Sequence[Op]
 Given = Value | np.ndarray | Levels | None
+
+
+#: How paddings may be said.
+AUTO_PADS = ("NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -66,6 +70,13 @@ class Call:
         """The attribute ``name``, which is known from now on."""
         return self.attributes.pop(name, default)
 
+    def listed(self, name: str, count: int, default: int | None = None) -> list[int]:
+        """The attribute ``name``, ``count`` integers. None: it has no default."""
+        value = self.take(name, None if default is None else [default] * count)
+        if not isinstance(value, list) or len(value) != count:
+            raise UserError(f"{name} {value} is not allowed, allowed are {count} integers")
+        return value
+
     def only(self, name: str, allowed: Any, default: Any) -> None:
         """Raise `UserError` where the attribute ``name`` is not ``allowed``."""
         value = self.take(name, default)
@@ -74,9 +85,9 @@ class Call:
 
 
 def conv(call: Call, x: Value, weight: Given, bias: Given = None) -> Ops:
-    kernel = constant("weight", weight)
+    kernel = conv_weight(constant("weight", weight))
     call.only("kernel_shape", list(kernel.shape[2:]), list(kernel.shape[2:]))
-    strides, dilations = call.take("strides", [1, 1]), call.take("dilations", [1, 1])
+    strides, dilations = call.listed("strides", 2, 1), call.listed("dilations", 2, 1)
     made = convolution(
         kernel,
         None if bias is None else constant("bias", bias),
@@ -136,7 +147,7 @@ def div(call: Call, a: Given, b: Given) -> Ops:
     if not isinstance(a, Value) or isinstance(b, Value):
         raise UserError("divides by a result, allowed is a constant")
     with np.errstate(divide="ignore"):
-        return arithmetic(1 / constant("B", b), 0.0, a.shape)
+        return arithmetic(1 / finite("B", constant("B", b)), 0.0, a.shape)
 
 
 def sum_(call: Call, *terms: Given) -> Ops:
@@ -167,9 +178,9 @@ def average_pool(call: Call, x: Value) -> Ops:
     sides = list(frames_of(x.shape)[1:])
     if list(call.attributes.get("kernel_shape", ())) == sides:
         call.take("kernel_shape")
-        call.take("strides")
+        call.listed("strides", 2, 1)
         call.take("ceil_mode")
-        no_dilation("dilations", call.take("dilations", [1, 1]))
+        no_dilation("dilations", call.listed("dilations", 2, 1))
         no_padding("pads", _pads(call, x, sides, [1, 1]))
         return AvgPool(kernel=FRAME, stride=1)
     kernel, stride, pads = _pool(call, x)
@@ -183,7 +194,7 @@ def global_average_pool(call: Call, x: Value) -> Ops:
 
 
 def reduce_mean(call: Call, x: Value, axes: Given = None) -> Ops:
-    wanted = call.take("axes") if axes is None else constant("axes", axes).tolist()
+    wanted = call.take("axes") if axes is None else numbers("axes", constant("axes", axes))
     keep = call.take("keepdims", 1)
     call.only("noop_with_empty_axes", 0, 0)
     rank = len(x.shape) + 1
@@ -202,11 +213,15 @@ def resize(call: Call, x: Value, roi: Given = None, scales: Given = None, sizes:
     axes = call.take("axes", [0, 1, 2, 3])
     sides = (call.batch, *frames_of(x.shape))
     if scales is not None and constant("scales", scales).size:
-        by_axis = dict(zip(axes, constant("scales", scales).tolist(), strict=True))
+        given = finite("scales", constant("scales", scales)).ravel().tolist()
     elif sizes is not None:
-        by_axis = {axis: size / sides[axis] for axis, size in zip(axes, constant("sizes", sizes).tolist(), strict=True)}
+        wanted = numbers("sizes", constant("sizes", sizes))
+        given = [size / sides[axis % 4] for axis, size in zip(axes, wanted, strict=False)]
     else:
         raise UserError("has neither scales nor sizes that are constant")
+    if len(given) != len(axes):
+        raise UserError(f"scales {given} are not one for each of axes {axes}")
+    by_axis = {axis % 4: factor for axis, factor in zip(axes, given, strict=True)}
     factors = [by_axis.get(axis, 1.0) for axis in range(4)]
     if factors[:2] != [1, 1]:
         raise UserError(f"scales {factors} change images or channels, allowed are rows and columns")
@@ -221,10 +236,12 @@ def gemm(call: Call, x: Given, weight: Given, bias: Given = None) -> Ops:
     call.only("transA", 0, 0)
     alpha, beta = call.take("alpha", 1.0), call.take("beta", 1.0)
     levels = weight.times(alpha) if isinstance(weight, Levels) else None
-    matrix = constant("B", weight) * alpha
+    matrix = finite("B", constant("B", weight)) * alpha
     if not call.take("transB", 0):
         matrix, levels = matrix.T, levels and levels.transposed
-    offset = None if bias is None else np.broadcast_to(constant("C", bias) * beta, (1, len(matrix)))
+    offset = None if bias is None else finite("C", constant("C", bias)) * beta
+    if offset is not None and offset.size == 1:
+        offset = np.full(len(matrix), offset.reshape(()))
     return dataclasses.replace(linear(matrix, offset), levels=_weight_levels(levels))
 
 
@@ -242,7 +259,7 @@ def flatten(call: Call, x: Value) -> Ops:
 
 def reshape(call: Call, x: Value, shape: Given) -> Ops:
     zeros = call.take("allowzero", 0)
-    wanted, count = constant("shape", shape).tolist(), int(np.prod(x.shape))
+    wanted, count = numbers("shape", constant("shape", shape)), int(np.prod(x.shape))
     given = (call.batch, *x.shape)
     filled = [given[i] if size == 0 and not zeros and i < len(given) else size for i, size in enumerate(wanted)]
     if filled in ([call.batch, *x.shape], [call.batch, -1, *x.shape[1:]]):
@@ -253,7 +270,7 @@ def reshape(call: Call, x: Value, shape: Given) -> Ops:
 
 
 def squeeze(call: Call, x: Value, axes: Given = None) -> Ops:
-    wanted = None if axes is None else sorted(int(a) % (len(x.shape) + 1) for a in constant("axes", axes))
+    wanted = None if axes is None else sorted(a % (len(x.shape) + 1) for a in numbers("axes", constant("axes", axes)))
     if x.shape[1:] != (1, 1) or wanted != [2, 3]:
         raise UserError(f"axes {wanted} of {_shown(x)} are not allowed, allowed are [2, 3] of frames of one pixel")
     return Flatten()
@@ -326,7 +343,7 @@ def _weight_levels(weight: Given) -> WeightLevels | None:
 def _value_first(a: Given, b: Given) -> tuple[Value, np.ndarray]:
     value, other = (a, b) if isinstance(a, Value) else (b, a)
     assert isinstance(value, Value)
-    return value, constant("operand", other)
+    return value, finite("operand", constant("operand", other))
 
 
 def _scalar(name: str, value: Given) -> float:
@@ -349,11 +366,11 @@ def _channels_only(call: Call, name: str, of: Value, default: int) -> None:
 
 def _pool(call: Call, x: Value) -> tuple[int, int, list[int]]:
     """Kernel, stride and paddings of a pool, whose windows are whole."""
-    sides, shape = frames_of(x.shape)[1:], call.take("kernel_shape")
-    strides = call.take("strides", [1, 1])
+    sides, shape = frames_of(x.shape)[1:], call.listed("kernel_shape", 2)
+    strides = call.listed("strides", 2, 1)
     kernel, stride = pool_kernel("kernel_shape", shape), pool_stride("strides", strides)
     pads = _pads(call, x, shape, strides)
-    no_dilation("dilations", call.take("dilations", [1, 1]))
+    no_dilation("dilations", call.listed("dilations", 2, 1))
     call.only("storage_order", 0, 0)
     whole_windows("ceil_mode", call.take("ceil_mode", 0), sides, kernel, stride, pads[0])
     return kernel, stride, pads
@@ -361,11 +378,13 @@ def _pool(call: Call, x: Value) -> tuple[int, int, list[int]]:
 
 def _pads(call: Call, x: Value, kernel: Sequence[int], strides: Sequence[int]) -> list[int]:
     """Paddings of all sides: tops of all axes, then their bottoms."""
-    auto, pads = call.take("auto_pad", "NOTSET"), call.take("pads")
+    auto, pads = call.take("auto_pad", "NOTSET"), call.listed("pads", 4, 0)
+    if auto not in AUTO_PADS:
+        raise UserError(f"auto_pad {auto!r} is not one of {', '.join(AUTO_PADS)}")
     if auto == "VALID":
         return [0, 0, 0, 0]
     if auto == "NOTSET":
-        return list(pads or [0, 0, 0, 0])
+        return pads
     totals = [
         max((-(-size // step) - 1) * step + side - size, 0)
         for size, side, step in zip(frames_of(x.shape)[1:], kernel, strides, strict=True)

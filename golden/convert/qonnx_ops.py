@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from golden.convert.levels import ROUNDING, TO_EVEN, Levels, limits_of, quantised_constant
+from golden.convert.levels import OF_RESULTS, ROUNDING, Levels, limits_of, quantised_constant
 from golden.convert.onnx_ops import Call, Given, constant
 from golden.convert.ops import Op, Quant
 from golden.convert.reading import Value, finite
@@ -31,12 +31,15 @@ def quant(call: Call, x: Given, scale: Given, zero: Given, bits: Given) -> Op | 
         return quantised_constant(values, step, width, signed=signed, narrow=narrow, rounding=rounding)
     if step.size != 1:
         raise UserError(f"scale has shape {list(step.shape)}, allowed is one for all channels of a result")
-    if rounding not in TO_EVEN:
-        raise UserError(f"rounding_mode {rounding} of a result is not allowed, allowed are {' and '.join(TO_EVEN)}")
+    if rounding not in OF_RESULTS:
+        raise UserError(f"rounding_mode {rounding} of a result is not allowed, allowed are {', '.join(OF_RESULTS)}")
+    if rounding == "HALF_UP" and signed:
+        raise UserError("rounding_mode HALF_UP of a signed result is not allowed, it rounds ties below 0 down")
     if not 2 <= width <= 16:
         raise UserError(f"bitwidth {width} of a result is not allowed, allowed are 2 to 16")
     low, high = limits_of(width, signed=signed, narrow=narrow)
-    return Quant(scale=float(step.reshape(())), bits=width, signed=signed, low=low, high=high)
+    scale_of_step, mode = float(step.reshape(())), OF_RESULTS[rounding]
+    return Quant(scale=scale_of_step, bits=width, signed=signed, low=low, high=high, rounding=mode)
 
 
 def bipolar_quant(call: Call, x: Given, scale: Given) -> Levels:
@@ -47,18 +50,22 @@ def bipolar_quant(call: Call, x: Given, scale: Given) -> Levels:
     return Levels(integers=signs, scale=_scale(scale).astype(np.float64), bits=2)
 
 
-def trunc(call: Call, x: Given, *given: Given) -> Op:
-    """Drop low bits. None are dropped where it takes as many as it gives: then it is a `Quant` that changes nothing."""
-    names = ("scale", "zeropt", "in_bitwidth", *(("out_scale",) if len(given) == 5 else ()), "out_bitwidth")
-    by_name = dict(zip(names, given, strict=True))
+def trunc(call: Call, x: Given, scale: Given, zero: Given, in_bits: Given, *others: Given) -> Op:
+    """Drop low bits. None are dropped where it takes as many as it gives: then it is a `Quant` that changes nothing.
+
+    ``others`` are the scale of what it gives, which version 1 has not, and its bits.
+    """
+    if len(others) not in (1, 2):
+        raise UserError(f"takes {4 + len(others)} inputs, allowed are 5 or 6")
+    *out_scale, out_bits = others
     rounding = _rounding(call)
     signed, narrow = bool(call.take("signed", 1)), bool(call.take("narrow", 0))
-    taken, left = (_bits(name, by_name[name]) for name in ("in_bitwidth", "out_bitwidth"))
-    step = _scale(by_name["scale"])
-    _no_zero_point(by_name["zeropt"])
+    taken, left = _bits("in_bitwidth", in_bits), _bits("out_bitwidth", out_bits)
+    step = _scale(scale)
+    _no_zero_point(zero)
     if not isinstance(x, Value):
         raise UserError("truncates a constant, allowed are results")
-    if taken != left or step.size != 1 or not np.array_equal(_scale(by_name.get("out_scale", step)), step):
+    if taken != left or step.size != 1 or any(not np.array_equal(_scale(own), step) for own in out_scale):
         what = f"in_bitwidth {taken}, out_bitwidth {left}, rounding_mode {rounding}"
         raise UserError(f"{what} drops bits, allowed is as many out as in (a Quant rounds half to even)")
     low, high = limits_of(left, signed=signed, narrow=narrow)

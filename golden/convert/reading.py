@@ -95,6 +95,13 @@ def finite(name: str, array: np.ndarray) -> np.ndarray:
     return array
 
 
+def conv_weight(weight: np.ndarray) -> np.ndarray:
+    """``weight``, if it is that of a convolution of frames. Raises `UserError` otherwise."""
+    if weight.ndim != 4:
+        raise UserError(f"weight has shape {list(weight.shape)}, allowed is that of a Conv2d, [O, C, K, K]")
+    return weight
+
+
 def convolution(
     weight: np.ndarray,
     bias: np.ndarray | None,
@@ -106,8 +113,7 @@ def convolution(
     groups: tuple[str, int],
 ) -> Conv:
     """A convolution whose attributes have these names and values. Raises `UserError` for one that is not allowed."""
-    if weight.ndim != 4:
-        raise UserError(f"weight has shape {list(weight.shape)}, allowed is that of a Conv2d, [O, C, K, K]")
+    weight = conv_weight(weight)
     no_dilation(*dilation)
     side = conv_kernel(kernel, weight.shape[2:])
     return Conv(
@@ -117,6 +123,13 @@ def convolution(
         padding=conv_padding(*padding, side),
         groups=conv_groups(*groups, weight.shape),
     )
+
+
+def numbers(name: str, array: np.ndarray) -> list[int]:
+    """The integers of an array of one axis: a shape, or axes."""
+    if array.ndim != 1 or array.dtype.kind not in "iu":
+        raise UserError(f"{name} has shape {list(array.shape)} and dtype {array.dtype}, allowed are integers in a row")
+    return [int(value) for value in array]
 
 
 def linear(weight: np.ndarray, bias: np.ndarray | None) -> Linear:
@@ -139,6 +152,8 @@ def batch_norm(
     weight: np.ndarray | None, bias: np.ndarray | None, mean: np.ndarray, variance: np.ndarray, eps: float
 ) -> Affine:
     """A batch norm in eval mode. Raises `UserError` for statistics without a finite scale."""
+    if mean.ndim != 1:
+        raise UserError(f"mean has shape {list(mean.shape)}, allowed is [C]")
     count = len(mean)
     spread = vector("variance", variance, count) + eps
     if not (spread > 0).all():

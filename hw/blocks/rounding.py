@@ -30,7 +30,7 @@ def rounded(
     """``saturate(round(value / 2^shift))`` in ``shape``, ``LATENCY + split`` cycles later.
 
     Args:
-        value: a signed number.
+        value: a number. Without a sign it gets one, which is 0.
         limits: what the result saturates to. The lower limit is 0 or minus a power of two, the upper
             one a power of two less 1.
         rounding: how the quotient is rounded. It changes no cycle.
@@ -40,6 +40,7 @@ def rounded(
         relu: whether the lower limit is 0 instead, wanted a cycle before the result.
         cut: driven: whether the result was cut at a limit other than 0, in step with the result.
     """
+    value = value if value.shape().signed else Cat(value, 0).as_signed()
     whole, carry = (delay(m, part, int(split)) for part in _round(value, shift, rounding))
     known = proven or Range.of_format(len(value), signed=True)
     reached = Range(*(round_quotient(end, shift, rounding) for end in (known.low, known.high)))

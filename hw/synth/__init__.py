@@ -7,6 +7,7 @@ Its Verilog passes the modules in this order:
 `synthesis`         the whole flow: mapping, area, and for ECP5 placements and the best one's path
 `toolchain`         Yosys and nextpnr as PyPI ships them
 `mapping`           Yosys: Verilog becomes a flat netlist of a family's cells
+`short_roms.v`      read-only memories of few words become LUTs with two outputs
 `netlist`           a flat netlist, what drives what in it, and new cells for it
 `parts`             the part of the whole that each cell belongs to
 `stages`            the parts of a unit

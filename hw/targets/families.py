@@ -26,6 +26,8 @@ class Fabric:
         addend_inputs: bits that an adder's second operand may be any function of, for no more LUTs than that
             function takes alone or, where a LUT stands in front of each carry cell, for none.
         shift_register: registers without reset that one LUT replaces; 0 where a LUT cannot.
+        rom_pairs: numbers of words of a read-only memory that has two bits of its words in a LUT; empty where a LUT
+            has one output. In fewer words many bits are the same, and synthesis makes one of them.
         ram_words, ram_bits, ram_luts: words, bits of a word, and LUTs of one LUT RAM.
         ram_cost, ram_scaled: what Yosys takes one LUT RAM to cost, and the part of it that is in proportion to the
             bits in use.
@@ -41,6 +43,7 @@ class Fabric:
     lut_inputs: int = 4
     addend_inputs: int = 4
     shift_register: int = 0
+    rom_pairs: range = range(0)
     ram_words: int = 16
     ram_bits: int = 4
     ram_luts: int = 6
@@ -109,6 +112,7 @@ _XC7_FABRIC = Fabric(
     lut_inputs=6,
     addend_inputs=5,
     shift_register=32,
+    rom_pairs=range(9, 33),
     ram_words=32,
     ram_bits=6,
     ram_luts=4,

@@ -251,6 +251,7 @@ FAMILY_UNITS: Mapping[str, dict[str, Any]] = {
     "adders": {**_CONV, "in_channels": 8, "out_channels": 8, "pe": 4, "out_bits": 8},
     "all_adders": {"products": "adders", "requantise": "adders", "in_signed": True, "height": 3},
     "all_adders_dynamic": {"products": "adders", "requantise": "adders", "heads": 2, "simd": 4, "pe": 1, "height": 3},
+    "all_adders_lone_products": {"products": "adders", "requantise": "adders", "heads": 4, "simd": 4, "height": 3},
     "valid_early": {"padding": "valid", "height": 6, "width": 8, "simd": 1, "pe": 1},
     "valid_early_one_beat": {"padding": "valid", "height": 5, "width": 8, "simd": 4, "pe": 1},
 }

@@ -20,6 +20,7 @@
 `commands`         every command, and stand-ins for its slow stages
 `refusals`         what a command does with wrong input
 `pages`            blocks and commands of pages, and how they are run
+`compilers`        a C++ compiler for programs that run once
 `page_bench`       the driver of a page, on a simulated board
 =================  ================================================================
 """

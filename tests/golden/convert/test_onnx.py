@@ -10,8 +10,6 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from onnx import helper
 from torch import nn
 
@@ -369,24 +367,3 @@ class exported_net(nn.Module):
         x = self.norm(self.conv(x)).relu()
         x = torch.cat([x, self.wide(x)], 1)
         return self.linear(self.pointwise(x).view(x.size(0), -1))
-
-
-@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
-@given(data=st.data())
-def test_foul_bytes(data: st.DataObject, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Truncated, with bytes changed, or no protobuf at all: a network, or one line."""
-    content = bytearray(classifier().SerializeToString())
-    kind = data.draw(st.sampled_from(["cut", "changed", "random"]))
-    if kind == "cut":
-        content = content[: data.draw(st.integers(0, len(content) - 1))]
-    elif kind == "changed":
-        for _ in range(data.draw(st.integers(1, 4))):
-            content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
-    else:
-        content = bytearray(data.draw(st.binary(max_size=200)))
-    path = tmp_path_factory.getbasetemp() / "foul.onnx"
-    path.write_bytes(content)
-    try:
-        build(rewritten(OnnxSource(read_onnx(path)).graph))
-    except UserError as error:
-        assert str(error)

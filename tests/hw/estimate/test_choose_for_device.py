@@ -154,7 +154,7 @@ def designs(base: NetworkConfig) -> Iterator[Design]:
         yield Design(plan.schedule.interval, cost.lut, cost.ff, cost.dsp, cost.bram)
 
 
-@pytest.mark.parametrize("number", thorough_from(range(SMALL_NETWORKS), 1, 12))
+@pytest.mark.parametrize("number", thorough_from(range(SMALL_NETWORKS), 1, 6))
 def test_small_networks_against_all_foldings(number: int) -> None:
     """The device is as large as every second folding needs. FIFOs and all else are in what is compared."""
     network, device = small_networks()[number], DEVICES[("ecp5-25f", "zynq-7010", "k26")[number % 3]]

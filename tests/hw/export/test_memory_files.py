@@ -347,10 +347,8 @@ def test_verilator_reads_them_from_any_directory(tmp_path: Path) -> None:
 
     out, other = bench_folder(tmp_path / "included", "--target", "ecp5")
     sources = [str(out / "testbench.v"), str(out / "xvolution.v"), *models("ecp5")]
-    make(other, f"-I{out}", *sources)
-    status, said = call(other, program)
-    assert status == 0 and passed in said, said
     lint = ["verilator", "--lint-only", "--timing", "-Wno-fatal", "--top-module", "xvolution_testbench"]
+    assert call(other, *lint, f"-I{out}", *sources)[0] == 0
     assert call(other, *lint, "--relative-includes", *sources)[0] == 0
     status, said = call(other, *lint, *sources)
     assert status != 0 and "Cannot find include file: 'xvolution_memory/xvolution_weights_0_0.v'" in said
@@ -414,7 +412,7 @@ def test_yosys_includes_them_from_any_directory() -> None:
     ("target", "simulator"),
     by_day(
         itertools.product(["generic", "xcup", "ecp5"], ["verilator", "icarus"]),
-        [("generic", "icarus"), ("xcup", "verilator"), ("ecp5", "verilator")],
+        [("generic", "icarus"), ("ecp5", "verilator")],
     ),
 )
 def test_units_with_and_without_files_do_the_same(target: str, simulator: str) -> None:
