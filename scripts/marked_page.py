@@ -11,10 +11,11 @@ from golden.support.cli import UserError
 
 @dataclass(frozen=True, kw_only=True)
 class MarkedPage:
-    """A page, and what stands in it before and behind the figures, marks included."""
+    """A page: the figures, and what stands in it before and behind them, marks included."""
 
     path: Path
     before: str
+    figures: str
     behind: str
 
     @classmethod
@@ -25,10 +26,10 @@ class MarkedPage:
         except (OSError, UnicodeDecodeError) as error:
             raise UserError(f"page {path}: {error}") from None
         before, found, rest = text.partition(begin)
-        _, closed, behind = rest.partition(end)
+        figures, closed, behind = rest.partition(end)
         if not found or not closed:
             raise UserError(f"page {path} has no place for the figures, between {begin.strip()} and {end.strip()}")
-        return cls(path=path, before=before + found, behind=closed + behind)
+        return cls(path=path, before=before + found, figures=figures, behind=closed + behind)
 
     def write(self, figures: str) -> None:
         """Put ``figures`` in their place."""
