@@ -21,7 +21,6 @@ from golden.contract.network.network_file import write_network
 from golden.contract.network.step import Step
 from golden.layers import load_network
 from golden.layers.random_network import random_network
-from golden.layers.residual import random_resnet
 from hw import build
 from hw.estimate.choose_for_device import choose
 from hw.estimate.choose_network_folding import step_foldings
@@ -37,7 +36,7 @@ from hw.targets.devices import DEVICES, Device
 from sim.cases.graphs import GraphCase
 from tests.support.places import ROOT
 from tests.support.refusals import Refuse, refusal
-from tests.support.tiers import nightly, thorough, thorough_from
+from tests.support.tiers import nightly, thorough_from
 
 #: Foldings that a network has together, where all of them are looked at.
 FEW_FOLDINGS, MANY_FOLDINGS = 12, 128
@@ -218,7 +217,8 @@ def test_a_large_network_in_a_minute() -> None:
 
 @pytest.fixture
 def network(tmp_path: Path) -> str:
-    write_network(tmp_path / "net.npz", random_resnet(5, side=6, widths=(4,), blocks=(1,), classes=4))
+    case = GraphCase(draw=lambda d: d.layer(d.layer(IMAGE, 4), 4), image=(4, 6, 6))
+    write_network(tmp_path / "net.npz", case.config(1).network)
     return str(tmp_path / "net.npz")
 
 
@@ -228,20 +228,19 @@ def refuse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.Captur
     return refusal(build.main, lambda: sorted(map(str, tmp_path.rglob("*"))), monkeypatch, capfd)
 
 
-@thorough
 def test_what_is_said_of_a_choice(network: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The folding that is written is the one that fits, and what is said of it is true."""
     folding = tmp_path / "folding.json"
-    asked = [network, "--device", "ecp5-45f", "--fastest", "--mhz", "50"]
+    asked = [network, "--device", "ecp5-12f", "--fastest", "--mhz", "50"]
     assert build.main([*asked, "--estimate", "--write-folding", str(folding)]) == 0
     shown = re.sub(r"\s*│\n│\s*│\s*", " ", capsys.readouterr().out)
     cycles = int(re.search(r"│ frame +│ ([\d,]+) cycles", shown)[1].replace(",", ""))  # type: ignore[index]
     rate = int(re.search(r"│ rate +│ ([\d,]+) frames/s at 50 MHz, taken", shown)[1].replace(",", ""))  # type: ignore[index]
     assert rate == 50_000_000 // cycles
-    assert re.search(r"fits ecp5-45f +│ yes", shown) and re.search(r"target +│ ecp5 ", shown)
+    assert re.search(r"fits ecp5-12f +│ yes", shown) and re.search(r"target +│ ecp5 ", shown)
     assert re.search(r"binds +│ (about )?[\d,]+ \w+ of [\d,]+ that may be used, [\d.]+ %", shown)
-    faster = re.search(r"one step faster +│ ([\d,]+) cycles would take .*?(\d+) DSP of 72", shown)
-    assert faster is not None and int(faster[1].replace(",", "")) < cycles and int(faster[2]) > 72
+    faster = re.search(r"one step faster +│ ([\d,]+) cycles would take .*?(\d+) DSP of 28", shown)
+    assert faster is not None and int(faster[1].replace(",", "")) < cycles and int(faster[2]) > 28
     assert re.search(r"one step slower +│ [\d,]+ cycles: .*-\d+ DSP", shown)
 
     model = load_network(network)
@@ -269,8 +268,8 @@ def test_more_than_there_is(refuse: Refuse, tmp_path: Path) -> None:
 
 def test_nothing_fits(refuse: Refuse, network: str) -> None:
     """The line names what there is too little of."""
-    line = refuse(network, "--device", "ecp5-45f", "--fastest", "--fill", "0.1")
-    assert re.match(r"error: nothing fits ecp5-45f: the least takes about [\d,]+ LUT of 3,507, .*\d+ DSP of 7\b", line)
+    line = refuse(network, "--device", "ecp5-12f", "--fastest", "--fill", "0.1")
+    assert re.match(r"error: nothing fits ecp5-12f: the least takes about [\d,]+ LUT of 971, .*\d+ DSP of 2\b", line)
     line = refuse(network, "--device", "ecp5-12f", "--lanes", "8")
     assert re.match(r"error: the network does not fit ecp5-12f: .* of .*, of which step '\w+' takes", line)
 
