@@ -9,11 +9,15 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+import torch
 
+from golden.contract.scales import to_steps
 from golden.convert.convert import Conversion, convert
 from golden.convert.levels import ROUNDING
+from golden.convert.onnx_graph import OnnxSource
 from golden.convert.onnx_ops import Call
 from golden.convert.qonnx_ops import DOMAIN, quant
+from golden.model.network.network import run
 from golden.support.cli import UserError
 from tests.support import brevitas_networks
 from tests.support.onnx_models import WEIGHT, images, model, node
@@ -134,6 +138,14 @@ def test_float_scales_are_off_by_less_than_a_step() -> None:
     assert 0 < bound < 0.01
     assert converted.differences["c_node"].steps <= 1.00001  # the source's scale is rounded to 32 bits
     assert converted.differences["c_node"].unequal < 0.01
+    # Before it rounds and saturates, the source has this.
+    network, source = converted.network, OnnxSource(b.model()).graph.by_name["c"].op
+    x_steps = to_steps(images(8, (2, 8, 8)), network.image.scale, network.image.limits)
+    taken = torch.from_numpy(x_steps * network.image.scale)
+    real = torch.conv2d(taken, *map(torch.from_numpy, (source.weight, source.bias)), padding=1).numpy()
+    limits, scale = network.output_result.limits, network.output_result.scale
+    gap = np.abs(run(network, x_steps) - np.clip(real / scale, limits.low, limits.high)).max()
+    assert 0.49 < gap <= 0.5 + bound
 
 
 @nightly
