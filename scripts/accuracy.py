@@ -2,7 +2,8 @@
 
 The images run through the generated network in a simulator, in batches that processes of this machine or a cluster
 share. Batches are kept in a store, by network, Verilog, images and code. A batch that the store has is not
-repeated. So an interrupted run goes on where it was. If a worker is killed, its batch is done again.
+repeated. So an interrupted run goes on where it was. If a worker is killed, its batch is done again. With --any-code
+batches of the same network, Verilog and images count, whatever code compared them.
 
 Examples:
     python -m scripts.accuracy
@@ -42,6 +43,7 @@ from hw.network.config import NetworkConfig
 from hw.network.plan import NetworkPlan
 from hw.options import add_unit_options, hardware
 from hw.targets.families import GENERIC
+from scripts.marked_page import MarkedPage
 from scripts.studies.accuracy import Brought, Subject, jobs_of, total
 from scripts.studies.catalogue import find_study
 from scripts.studies.engine import local_client, remote_client, run_jobs
@@ -50,15 +52,14 @@ from scripts.studies.live import live
 from scripts.studies.places import CORES, add_places
 from scripts.studies.result import Result
 from scripts.studies.store import Store
-from scripts.studies.subjects import inputs_of, measured, of_network, of_run
+from scripts.studies.subjects import inputs_of, measured, names_of, of_network, of_run
 from scripts.studies.trained import float_name, integer_names, only_run, trained
+from scripts.studies.verdict import markdown, marks, rows, sentences, wrong
 from scripts.studies.worker import Job
 from sim.simulator.simulators import SIMULATORS, find_simulator
 
 #: Images of a batch. A worker that is killed loses as many.
 BATCH = 250
-#: What the forms of a network are called, in the order of the table.
-FORMS = {"float": "in floats", "integer": "integer model", "verilog": "Verilog in {}"}
 
 
 def main(argv: list[str]) -> int:
@@ -69,9 +70,12 @@ def main(argv: list[str]) -> int:
         find_simulator(options.simulator)
     with Store(options.store) as store:
         inputs = [*inputs_of(options.layer or DEFAULT), options.folding, options.float, store.path]
-        cli.check_outputs([options.json], inputs=inputs)
+        cli.check_outputs([options.json, options.page], inputs=inputs)
         if options.out is not None:
-            cli.check_folder(options.out, files, beside=[options.json], inputs=inputs)
+            cli.check_folder(options.out, files, beside=[options.json, options.page], inputs=inputs)
+        if options.page is not None:
+            for name in [options.layer or DEFAULT] if run is None else names_of(run):
+                MarkedPage.read(options.page, *marks(name))
         subjects = _subjects(options, run)
         jobs = {subject.name: jobs_of(subject, options.simulator, options.batch) for subject in subjects}
         with cli.json_report(options.json) as report:
@@ -84,13 +88,16 @@ def main(argv: list[str]) -> int:
         # The cache has the networks.
         folder = trained(run, lambda share: None)
         cli.write_files(options.out, {name: (folder / name).read_bytes() for name in files})
+    failed = any(not result.done for own in found.values() for result in own)
+    if options.page is not None and not failed:
+        for name, figures in sums.items():
+            MarkedPage.read(options.page, *marks(name)).write(markdown(name, figures, options.simulator))
     for name, own in found.items():
         for result in (result for result in own if not result.done):
             say(f"failed: {name}, {_images(result)}: {result.complaint}")
     for name, figures in sums.items():
         _tell(name, figures, options.simulator)
-    failed = any(not result.done for own in found.values() for result in own)
-    return 1 if failed or any(_wrong(figures) for figures in sums.values()) else 0
+    return 1 if failed or any(wrong(figures) for figures in sums.values()) else 0
 
 
 def _run_of(options: argparse.Namespace) -> Run | None:
@@ -133,7 +140,7 @@ def _results(
     """The results of all ``jobs`` by content: those of ``store``, and the others as they come."""
     stored: dict[str, Result] = {}
     for own in jobs.values():
-        stored |= store.find([job.content for job in own], own[0].code)
+        stored |= store.find([job.content for job in own], None if options.any_code else own[0].code)
     results = {content: result for content, result in stored.items() if result.done}
     left = {job.content: (name, job) for name, own in jobs.items() for job in own if job.content not in results}
     known = f"{sum(map(len, jobs.values()))} batches, {len(results)} of them stored before"
@@ -158,37 +165,20 @@ def _results(
 
 def _tell(name: str, figures: Mapping[str, Any], simulator: str) -> None:
     """Show what came of a network."""
-    images = figures["images"]
-    table = Table(name, "right", "accuracy", title=f"{number(images)} images")
+    table = Table(name, "right", "accuracy", title=f"{number(figures['images'])} images")
     for column in table.columns[1:]:
         column.justify = "right"
-    for form, text in FORMS.items():
-        right = figures["right"][form]
-        if right is not None:
-            table.add_row(text.format(simulator), number(right), f"{right / images:.2%}")
+    for row in rows(figures, simulator):
+        table.add_row(*row)
     show(table)
-    if figures["alike"] is not None:
-        say(f"Floats and integers answer {number(figures['alike'])} of {number(images)} images alike.")
-    seconds, cycles = figures["simulator_seconds"], number(figures["cycles"])
-    say(
-        f"A frame takes {number(figures['frame_cycles'])} cycles: {cycles} cycles in all, simulated in {seconds:.0f} s."
-    )
-    if not _wrong(figures):
-        say(f"All {number(figures['scores'])} numbers of the Verilog are those of the integer model, in every image.")
-        return
-    say(f"{number(images - figures['equal'])} of {number(images)} images differ from the integer model.")
-    for complaint in figures["complaints"]:
-        say(f"Wrong: {complaint}.")
+    for sentence in sentences(figures):
+        say(sentence)
 
 
 def _described(subject: Subject, figures: Mapping[str, Any] | None) -> dict[str, Any]:
     """What the report says of a network."""
     target = subject.core.config.target.name
     return {"sha256": subject.hashes, "target": target, "figures": figures}
-
-
-def _wrong(figures: Mapping[str, Any]) -> bool:
-    return bool(figures["complaints"]) or figures["equal"] != figures["images"]
 
 
 def _images(batch: Job | Result) -> str:
@@ -211,7 +201,9 @@ def _parser() -> cli.Parser:
     add("--out", type=cli.file_path, metavar="DIR", help="folder for the networks of the study's run")
     add("--simulator", choices=list(SIMULATORS), default="verilator", help="(default: verilator)")
     add("--batch", type=count, default=BATCH, metavar="N", help=f"images of a batch (default: {BATCH})")
+    add("--any-code", action="store_true", help="take what other versions of the code have stored, too")
     add("--json", type=cli.file_path, metavar="FILE", help="where to write the figures")
+    add("--page", type=cli.file_path, metavar="FILE", help="write them into this page, too, where it has a place")
     add_places(parser)
     return parser
 

@@ -31,6 +31,7 @@ from golden.contract.network.result import Result, check_image
 from golden.contract.network.step import Step
 from golden.contract.network.upsample import Upsample as UpsampleStep
 from golden.contract.ranges import Range
+from golden.contract.rounding import HALF_EVEN
 from golden.convert.build import step_names
 from golden.convert.graph import Graph, Node
 from golden.convert.multipliers import Multipliers, multipliers_for
@@ -82,6 +83,8 @@ def build_exact(graph: Graph) -> Exact:
     with naming(" + ".join(image.origins)):
         assert isinstance(image.op, Quant)
         form = _format(image, image.op)
+        if (rounding := form.pop("rounding")) != HALF_EVEN:
+            raise UserError(f"rounding {rounding} of the image is not allowed, allowed is {HALF_EVEN}")
         channels, height, width = graph.image_shape
         taken = Result(channels=channels, height=height, width=width, **form)
         check_image(taken)
@@ -155,7 +158,7 @@ class _Maker:
         """Each channel by itself: a scale and a shift, a ReLU, or other steps."""
         (x,) = self.taken(node)
         scale, shift = np.ones(x.channels), np.zeros(x.channels)
-        form: dict[str, Any] = {"bits": x.bits, "signed": x.signed, "scale": x.scale}
+        form: dict[str, Any] = {"bits": x.bits, "signed": x.signed, "scale": x.scale, "rounding": HALF_EVEN}
         if isinstance(node.op, Affine):
             scale, shift = node.op.scale, node.op.shift
             if node.quant is None:
@@ -199,6 +202,7 @@ class _Maker:
             relu=_rectifies(node),
             attn_shift=fitted.fine,
             out_shift=fitted.multipliers.shift,
+            rounding=form["rounding"],
             in_scale=x.scale,
             out_scale=form["scale"],
         )
@@ -235,6 +239,7 @@ class _Maker:
             out_signed=form["signed"],
             out_shift=fitted.multipliers.shift,
             relu=node.relu,
+            rounding=form["rounding"],
         )
         self.keep(node, fitted.bound(step.accumulator_ranges(x), step.limits))
         return step
@@ -272,7 +277,7 @@ class _Maker:
         most = float((sums + np.abs(bias)).max())
         limits = Range.of_format(SCORE_BITS, True)
         scale = 2.0 ** np.ceil(np.log2(most / limits.high)) if most else 1.0
-        return {"bits": SCORE_BITS, "signed": True, "scale": scale}
+        return {"bits": SCORE_BITS, "signed": True, "scale": scale, "rounding": HALF_EVEN}
 
     def add(self, node: Node) -> Step:
         form = self._quantised(node)
@@ -288,6 +293,7 @@ class _Maker:
             out_bits=form["bits"],
             out_signed=form["signed"],
             relu=node.relu,
+            rounding=form["rounding"],
         )
 
     def avg_pool(self, node: Node) -> Step:
@@ -307,6 +313,7 @@ class _Maker:
             shift=ratio.shift,
             out_bits=form["bits"],
             out_signed=form["signed"],
+            rounding=form["rounding"],
         )
 
     def _quantised(self, node: Node) -> dict[str, Any]:
@@ -430,14 +437,14 @@ def _rectifies(node: Node) -> bool:
 
 
 def _format(node: Node, quant: Quant) -> dict[str, Any]:
-    """Bits, sign and scale that ``quant`` asks for. Raises `UserError` for limits that no format of ours has."""
+    """Bits, sign, scale and rounding of ``quant``. Raises `UserError` for limits that no format of ours has."""
     limits = Range.of_format(quant.bits, quant.signed)
     if quant.high != limits.high or (quant.low != limits.low and not _rectifies(node)):
         raise UserError(f"narrow 1 of a result is not allowed ({quant.low} to {quant.high}), allowed is 0")
     ceiling = node.op.ceiling if isinstance(node.op, Relu) else node.ceiling
     if ceiling is not None and quant.high * quant.scale > ceiling:
         raise UserError(f"a limit of {ceiling:g} is below {quant.high * quant.scale:g}, where its format ends")
-    return {"bits": quant.bits, "signed": quant.signed, "scale": quant.scale}
+    return {"bits": quant.bits, "signed": quant.signed, "scale": quant.scale, "rounding": quant.rounding}
 
 
 def _changes_nothing(x: Result, quant: Quant) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from golden.contract.rounding import Rounding
 from golden.convert.reading import finite
 from golden.support.cli import UserError
 
@@ -60,8 +61,13 @@ ROUNDING: Mapping[str, Callable[[np.ndarray], np.ndarray]] = {
     "HALF_UP": lambda x: np.sign(x) * np.floor(np.abs(x) + 0.5),
     "HALF_DOWN": lambda x: np.sign(x) * np.ceil(np.abs(x) - 0.5),
 }
-#: Those that round ties to even, as all steps of ours do.
-TO_EVEN = ("ROUND", "HALF_EVEN")
+#: Those that results may have, and what they are here. Below 0, QONNX's HALF_UP is down.
+OF_RESULTS: Mapping[str, Rounding] = {
+    "ROUND": "half_even",
+    "HALF_EVEN": "half_even",
+    "HALF_UP": "half_up",
+    "FLOOR": "floor",
+}
 
 
 def limits_of(bits: int, *, signed: bool, narrow: bool) -> tuple[int, int]:

@@ -15,6 +15,7 @@ import numpy as np
 
 from golden.contract.network.avg_pool import FRAME
 from golden.contract.network.pooling import positions
+from golden.contract.rounding import HALF_EVEN, Rounding
 from golden.operators.dynamic_conv import DynamicConv2d
 from golden.support.cli import UserError
 
@@ -132,13 +133,14 @@ class Relu(Op):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Quant(Op):
-    """Rounded half to even to steps of ``scale``, and saturated to ``low`` and ``high`` steps.
+    """Rounded to steps of ``scale``, and saturated to ``low`` and ``high`` steps.
 
     Attributes:
         scale: value of one step.
         bits, signed: the format that holds ``low`` and ``high``.
         low, high: the limits. A narrow format has one less than its bits allow.
         exact: whether the source only says what already is so.
+        rounding: to a step (`golden.contract.rounding`).
     """
 
     scale: float
@@ -147,6 +149,7 @@ class Quant(Op):
     low: int
     high: int
     exact: bool = False
+    rounding: Rounding = HALF_EVEN
 
     def result(self, taken: Sequence[Shape]) -> Shape:
         return taken[0]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from golden.convert.levels import ROUNDING, TO_EVEN, Levels, limits_of, quantised_constant
+from golden.convert.levels import OF_RESULTS, ROUNDING, Levels, limits_of, quantised_constant
 from golden.convert.onnx_ops import Call, Given, constant
 from golden.convert.ops import Op, Quant
 from golden.convert.reading import Value, finite
@@ -31,12 +31,15 @@ def quant(call: Call, x: Given, scale: Given, zero: Given, bits: Given) -> Op | 
         return quantised_constant(values, step, width, signed=signed, narrow=narrow, rounding=rounding)
     if step.size != 1:
         raise UserError(f"scale has shape {list(step.shape)}, allowed is one for all channels of a result")
-    if rounding not in TO_EVEN:
-        raise UserError(f"rounding_mode {rounding} of a result is not allowed, allowed are {' and '.join(TO_EVEN)}")
+    if rounding not in OF_RESULTS:
+        raise UserError(f"rounding_mode {rounding} of a result is not allowed, allowed are {', '.join(OF_RESULTS)}")
+    if rounding == "HALF_UP" and signed:
+        raise UserError("rounding_mode HALF_UP of a signed result is not allowed, it rounds ties below 0 down")
     if not 2 <= width <= 16:
         raise UserError(f"bitwidth {width} of a result is not allowed, allowed are 2 to 16")
     low, high = limits_of(width, signed=signed, narrow=narrow)
-    return Quant(scale=float(step.reshape(())), bits=width, signed=signed, low=low, high=high)
+    scale_of_step, mode = float(step.reshape(())), OF_RESULTS[rounding]
+    return Quant(scale=scale_of_step, bits=width, signed=signed, low=low, high=high, rounding=mode)
 
 
 def bipolar_quant(call: Call, x: Given, scale: Given) -> Levels:

@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
+from math import inf
 
 import numpy as np
 
@@ -31,9 +32,9 @@ _PLACE = re.compile(r"X(\d+)/Y(\d+)/\w+")
 
 @dataclass
 class _Step:
-    """A step's cells by type, and the number of its first node."""
+    """A step's cells by type, and the number of its first node: no number where none of its cells has a name."""
 
-    first: int | None = None
+    first: float = inf
     cells: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
 
     def in_order(self, kind: str) -> list[str]:
@@ -81,13 +82,13 @@ def _steps(netlist: Netlist) -> list[_Step]:
             step = steps[content["attributes"][ATTRIBUTE]]
             step.cells[content["type"]].append(cell)
             if found := _NODE.match(cell):
-                step.first = min(int(found[1]), int(found[1]) if step.first is None else step.first)
-    return sorted((step for step in steps.values() if step.first is not None), key=lambda step: step.first or 0)
+                step.first = min(step.first, int(found[1]))
+    return sorted((step for step in steps.values() if step.first < inf), key=lambda step: step.first)
 
 
 def _point(sites: Sites, position: float) -> tuple[float, float]:
     """Column and row of a place on the line, from 0 at its beginning to 1 at its end."""
-    row, along = divmod(min(position, 1 - 1e-9) * len(sites.rows), 1)
+    row, along = divmod(position * len(sites.rows), 1)
     return sites.width * (1 - along if row % 2 else along), sites.rows[int(row)]
 
 

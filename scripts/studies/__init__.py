@@ -20,6 +20,7 @@
 `places`         options: where runs are computed and kept
 `trained`        the networks of a study's run, trained again
 `subjects`       networks and images that accuracy is measured of
+`verdict`        what came of them, in words
 `metrics`        what figures are called in words, and what range they have
 `statistics`     means, intervals and paired differences
 `hardware`       what a network takes of an FPGA

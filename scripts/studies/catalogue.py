@@ -163,23 +163,6 @@ _ALL = (
         number="shift {}",
     ),
     Study(
-        name="scales",
-        title="What do power-of-two scales cost?",
-        description="Power-of-two against free scales in few bits, after training and trained in them, on digits.",
-        fixed=DIGITS | {"split": "test", "bits": [8, 6, 4], "qat_bits": [8, 6, 4]},
-        axes={
-            "operator": {
-                "conv": OPERATORS["conv"],
-                "hadamard, signed": {**OPERATORS["hadamard"], "features": "signed"},
-            },
-            "scales": ("float", "po2"),
-            "seed": FEW_SEEDS,
-        },
-        baseline={"scales": "float"},
-        metrics=("float", "tuned", "ptq.?", "qat.?"),
-        target="xcup",
-    ),
-    Study(
         name="helps",
         title="Which settings help?",
         description="Which settings help X-volution most: one changed at a time, then several; validation images.",

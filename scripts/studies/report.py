@@ -11,7 +11,6 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from golden.contract.layer_config import LayerConfig
-from golden.quantise.calibration import Scales
 from scripts.studies.functions import Json, Settings
 from scripts.studies.grid import SEED, Run, Study, shown
 from scripts.studies.hardware import COSTS, Cost, network_costs, non_dominated
@@ -34,14 +33,12 @@ class Row:
         point: the value or label that the runs share, on each axis with several values.
         values: the values of each metric, by seed.
         layers: the configs of the layers of each integer network, from one of the runs.
-        scales: of the runs' integer networks.
     """
 
     name: str
     point: Settings
     values: Mapping[str, Mapping[int, float]]
     layers: Mapping[str, Sequence[LayerConfig]]
-    scales: Scales
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,8 +185,7 @@ def _rows(study: Study, runs: Iterable[tuple[Run, Result | None]]) -> list[Row]:
             for metric, value in metrics_of(result.figures).items():
                 values.setdefault(metric, {})[run.point.get(SEED, 0)] = value
         point = {axis: group[0][0].point[axis] for axis in study.varied}
-        scales = group[0][0].settings.get("scales", "float")
-        rows.append(Row(name=name, point=point, values=values, layers=_layers(group[0][1].figures), scales=scales))
+        rows.append(Row(name=name, point=point, values=values, layers=_layers(group[0][1].figures)))
     return rows
 
 
@@ -249,7 +245,7 @@ def _points(study: Study, rows: Sequence[Row], cells: Mapping[str, Mapping[str, 
         for row in rows
         for metric, layers in row.layers.items()
         if layers and metric in cells and row.name in cells[metric]
-        for cost in network_costs(layers, target=study.target, scales=row.scales)
+        for cost in network_costs(layers, target=study.target)
     ]
     table = [{"accuracy": mean.mean, **_counted(cost)} for _, _, mean, cost in found]
     best = non_dominated(table, less=COSTS, more=("accuracy",))

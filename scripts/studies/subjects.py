@@ -65,9 +65,13 @@ def of_run(run: Run, folder: Path, examples: Examples, make: Make) -> list[Subje
     """The networks of a study's ``run``, which are in ``folder``, judged by ``examples``."""
     outputs, floats = task_of(run.settings).outputs, folder / float_name(run.settings)
     return [
-        _judged(Path(name).stem, read_network(folder / name), make, examples, outputs, floats)
-        for name in integer_names(run.settings)
+        _judged(name, read_network(folder / f"{name}.npz"), make, examples, outputs, floats) for name in names_of(run)
     ]
+
+
+def names_of(run: Run) -> list[str]:
+    """Names of the networks of a study's ``run``: those of their files."""
+    return [Path(name).stem for name in integer_names(run.settings)]
 
 
 def _recorded(name: str, network: IntegerNetwork, make: Make, images: int | None) -> Subject:

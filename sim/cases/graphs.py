@@ -311,6 +311,11 @@ def _linear_of_channels(d: Drawing) -> str:
     return d.argmax(d.linear(d.avg_pool(hidden, FRAME), 5, folding=(2, 1)), folding=(5, 1))
 
 
+def _linear_beyond_its_frame(d: Drawing) -> str:
+    """More is given than taken."""
+    return d.linear(IMAGE, 6, folding=(1, 3))
+
+
 def _linear_of_pixels(d: Drawing) -> str:
     """Every pixel with weights of its own; the output is raw."""
     return d.linear(d.layer(IMAGE, 2), 6, pixels=True, folding=(2, 3))
@@ -460,6 +465,7 @@ GRAPHS: Mapping[str, GraphCase] = {
     "unet": GraphCase(draw=_unet, image=(1, 4, 8)),
     "upsampled_by_3_and_4": GraphCase(draw=_upsampled_by_3_and_4, image=(2, 2, 2)),
     "linear_of_channels": GraphCase(draw=_linear_of_channels, image=(1, 3, 4)),
+    "linear_beyond_its_frame": GraphCase(draw=_linear_beyond_its_frame, image=(1, 1, 2)),
     "linear_of_pixels": GraphCase(draw=_linear_of_pixels, image=(2, 3, 3)),
     "raw_output": GraphCase(draw=_raw_output, image=(2, 4, 4)),
     "identity_pool_last": GraphCase(draw=_identity_pool_last, image=(2, 3, 3)),

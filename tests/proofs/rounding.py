@@ -148,12 +148,6 @@ PROOF = Proof(
     slow=frozenset(name for name in BUILDS if name.startswith(SLOW)) - {"8 bit, shift 1, signed"},
     bugs=(
         _bug(
-            "a range is rounded down",
-            "round_quotient(end, shift, rounding)",
-            "end >> shift",
-            "proven range, signed, above",
-        ),
-        _bug(
             "every range is rounded half to even",
             "round_quotient(end, shift, rounding)",
             'round_quotient(end, shift, "half_even")',
@@ -161,6 +155,12 @@ PROOF = Proof(
         ),
         _bug(
             "ties are not up", "fraction[-1]", "(fraction[-1] & fraction[:-1].any())", "8 bit, shift 3, signed, half up"
+        ),
+        _bug(
+            "a range is rounded down",
+            "round_quotient(end, shift, rounding)",
+            "end >> shift",
+            "proven range, signed, above",
         ),
         _bug("down is to the nearest", ' or rounding == "floor"', "", "8 bit, shift 3, signed, floor"),
         _bug("nothing is ever below", "reached.low < limits.low", "False", "proven range, unsigned, below"),

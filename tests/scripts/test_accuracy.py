@@ -30,6 +30,7 @@ from scripts.studies.engine import local_client, run_jobs
 from scripts.studies.result import Result
 from scripts.studies.subjects import of_network
 from scripts.studies.trained import only_run
+from scripts.studies.verdict import marks
 from scripts.studies.worker import Job, perform
 from sim.bulk.result import SimulationResult
 from tests.support import commands
@@ -110,6 +111,21 @@ def test_recorded_images(here: Here, capsys: pytest.CaptureFixture[str]) -> None
     assert "left" in out.splitlines()[1] and "left" not in out.splitlines()[4]
 
 
+def test_figures_of_a_page(here: Here, capsys: pytest.CaptureFixture[str]) -> None:
+    begin, end = marks("digits")
+    Path("page.md").write_text(f"before\n{begin}old\n{end}behind\n")
+    assert accuracy.main(["--images", "50", "--page", "page.md"]) == 0
+    text = Path("page.md").read_text()
+    assert text.startswith(f"before\n{begin}") and text.endswith(f"{end}behind\n") and "old" not in text
+    assert "| `digits`, 50 images | right | accuracy |" in text and "| Verilog in verilator | 50 | 100.00% |" in text
+    assert "All 50 numbers of the Verilog are those of the integer model" in " ".join(text.split())
+    here.began.clear()
+    Path("page.md").write_text("nothing")
+    with pytest.raises(UserError, match=r"page page\.md has no place for the figures, between <!-- accuracy of digits"):
+        accuracy.main(["--images", "60", "--page", "page.md"])
+    assert here.began == []
+
+
 @thorough
 def test_networks_of_a_study(here: Here) -> None:
     """Their accuracies are those that the study itself measures, and files give what the study gives."""
@@ -132,7 +148,9 @@ def test_networks_of_a_study(here: Here) -> None:
 # --- what is kept ---
 
 
-def test_an_interrupted_run_goes_on(here: Here, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_interrupted_run_goes_on(
+    here: Here, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     here.most = 2
     with pytest.raises(KeyboardInterrupt):
         accuracy.main(["--batch", "100"])
@@ -140,11 +158,17 @@ def test_an_interrupted_run_goes_on(here: Here, capsys: pytest.CaptureFixture[st
     assert accuracy.main(["--batch", "100", "--json", "found.json"]) == 0
     assert here.began == [0, 100, 200, 300] and "4 batches, 2 of them stored before" in capsys.readouterr().out
     assert figures("digits")["right"]["verilog"] == IMAGES
-    # Other Verilog is simulated again.
-    assert accuracy.main(["--batch", "100", "--lanes", "2"]) == 0
+    # Other code compares again, unless it is told otherwise.
+    monkeypatch.setattr(batches, "code_version", lambda function: "other")
+    assert accuracy.main(["--batch", "100", "--any-code"]) == 0
     assert len(here.began) == 4
-    assert accuracy.main(["--batch", "100", "--simulator", "icarus"]) == 0
-    assert len(here.began) == 8
+    assert accuracy.main(["--batch", "100"]) == 1
+
+
+def test_another_simulator_is_another_run(here: Here) -> None:
+    for simulator in ("verilator", "icarus", "verilator"):
+        assert accuracy.main(["--images", "20", "--batch", "10", "--simulator", simulator]) == 0
+    assert here.began == [0, 10, 0, 10]
 
 
 class Killer:

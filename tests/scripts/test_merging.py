@@ -106,6 +106,7 @@ def test_the_layer_alone_computes_what_it_does_in_the_network(monkeypatch: pytes
         alone = layer_alone(quantised.integers)
         assert (model.run(alone, values[SOURCE]) == values[LAYER]).all()
     apart = differences(found, forms)
-    assert 0 < apart.share < 100 and apart.largest >= 1 and 0 < apart.errors[APART] < apart.errors[MERGED]
+    assert 0 < apart.share < 20 and apart.largest >= 1
+    assert all(0.1 < error < 1 for error in apart.errors.values())
     same = differences(found, {MERGED: forms[MERGED], APART: forms[MERGED]})
     assert (same.share, same.largest) == (0, 0) and np.isclose(same.errors[APART], apart.errors[MERGED])

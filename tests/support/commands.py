@@ -509,10 +509,17 @@ COMMANDS = {
     "scripts.accuracy": Command(
         main=scripts.accuracy.main,
         works=["digits", "--images", "4", "--store", "new.sqlite"],
-        values={"--images": NUMBERS, "--batch": NUMBERS, "--float": PATHS, "--json": PATHS, "--out": PATHS}
+        values={
+            "--images": NUMBERS,
+            "--batch": NUMBERS,
+            "--float": PATHS,
+            "--json": PATHS,
+            "--out": PATHS,
+            "--page": PATHS,
+        }
         | {"--task": ("digits", "mix"), "--data-path": ("folder",), "--study": STUDIES, "--set": SETTINGS}
         | {"--workers": NUMBERS, "--scheduler": ("host:1", "mix"), "--store": ("new.sqlite", "taken")}
-        | {"--folding": PATHS, "--cycles": NUMBERS, "--simulator": SIMULATORS},
+        | {"--folding": PATHS, "--cycles": NUMBERS, "--simulator": SIMULATORS, "--any-code": None},
         positional=LAYERS,
         statuses=(0, 1),
         stand_ins={

@@ -26,7 +26,7 @@ from tests.support.places import ROOT
 _FILE = re.compile(r"# (\w+\.py)\n")
 #: A command of ours, where a shell does no more than take quotes away. It needs no process of its own: others are
 #: tested as such.
-_PLAIN = re.compile(r'python -m (?P<module>(?:golden|hw|scripts|sim)\.\w+)(?P<words>(?: (?:[\w.,=/-]+|"[^"$`\\]*"))*)')
+_PLAIN = re.compile(r'python -m (?P<module>(?:golden|hw|scripts|sim)\.\w+)(?P<words>(?: (?:[\w.,:=/-]+|"[^"$`\\]*"))*)')
 #: A fenced block with its language.
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 

@@ -121,6 +121,28 @@ def test_every_step_is_equal(batch: int | str) -> None:
     assert steps["hidden_node"].relu and steps["y_node"].raw
 
 
+def test_roundings_of_results() -> None:
+    """Each kind of step that rounds, down and, where nothing is below 0, half up. Ties are frequent."""
+    b = Builder()
+    x = b.quant("x", "x_q", 2.0**-3, 5)
+    w = b.weight("w", WEIGHT, 0.5)
+    stem = b.quant(b.add("Conv", [x, w], "c", pads=[1] * 4), "stem_q", 0.25, rounding_mode="FLOOR")
+    up = b.quant(stem, "up", 0.5, 7, signed=0, rounding_mode="HALF_UP")
+    total = b.quant(b.add("Add", [stem, up], "sum"), "sum_q", 1.0, 7, rounding_mode="FLOOR")
+    mean = b.add("AveragePool", [total], "mean", kernel_shape=[2, 2], strides=[2, 2])
+    mean = b.quant(mean, "mean_q", 0.5, 6, signed=0, rounding_mode="HALF_UP")
+    b.constants["shape"] = np.array([0, -1])
+    flat = b.add("Reshape", [mean, "shape"], "flat")
+    w2 = b.weight("w2", np.random.default_rng(1).standard_normal((64, 3)), 0.25, 3)
+    b.quant(b.add("MatMul", [flat, w2], "m"), "y", 4.0, 8, rounding_mode="FLOOR")
+    converted = convert(b.model(), 3 * images(4, (2, 8, 8)))
+    check_exact(converted)
+    assert set(converted.bounds.values()) == {0}
+    fields = [step.own_fields() for step in converted.network.steps]
+    found = [own.get("config", own).get("rounding") for own in fields]
+    assert found == ["floor", "half_up", "floor", "half_up", "floor"]
+
+
 def test_without_images_nothing_is_compared() -> None:
     converted = convert(network().model())
     assert not converted.differences and converted.changed is None and converted.bounds
@@ -283,8 +305,9 @@ def no_inputs(b: Builder, x: str) -> None:
 ONES = np.ones((4, 2, 3, 3))
 #: Models that are refused, and what the one line says.
 REFUSED: Mapping[str, tuple[Callable[[], onnx.ModelProto], str]] = {
-    "rounding": (result_quant(rounding_mode="FLOOR"), "Quant 'y_node': rounding_mode FLOOR of a result is not allowed"),
-    "rounding_of_image": (image_quant(rounding_mode="HALF_UP"), "rounding_mode HALF_UP of a result is not allowed"),
+    "rounding": (result_quant(rounding_mode="DOWN"), "Quant 'y_node': rounding_mode DOWN of a result is not allowed"),
+    "rounding_away_from_0": (result_quant(rounding_mode="HALF_UP"), "rounding_mode HALF_UP of a signed result is not"),
+    "rounding_of_image": (image_quant(rounding_mode="FLOOR"), "rounding floor of the image is not allowed"),
     "unknown_rounding": (weight_quant(rounding_mode="NEAREST"), "rounding_mode NEAREST is not one of ROUND, HALF_EVEN"),
     "zero_point": (result_quant(zero=3), "zeropt 3 is not allowed, allowed is 0"),
     "zero_point_of_weight": (weight_quant(zero=-1), "zeropt -1 is not allowed, allowed is 0"),

@@ -412,7 +412,7 @@ def test_yosys_includes_them_from_any_directory() -> None:
     ("target", "simulator"),
     by_day(
         itertools.product(["generic", "xcup", "ecp5"], ["verilator", "icarus"]),
-        [("generic", "icarus"), ("xcup", "verilator"), ("ecp5", "verilator")],
+        [("generic", "icarus"), ("ecp5", "verilator")],
     ),
 )
 def test_units_with_and_without_files_do_the_same(target: str, simulator: str) -> None:

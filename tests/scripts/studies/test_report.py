@@ -10,7 +10,7 @@ import math
 import warnings
 import xml.etree.ElementTree
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,11 +19,9 @@ from matplotlib.figure import Figure
 
 from golden.contract.folding import Folding
 from golden.layers.random_layer import random_layer
-from golden.quantise.calibration import Scales
 from golden.support.cli import UserError
 from hw.estimate.estimate import estimate
 from hw.plan.config import UnitConfig
-from hw.plan.made_of import MadeOf
 from hw.targets.families import find_target
 from scripts import report as command
 from scripts.studies.catalogue import STUDIES
@@ -165,18 +163,8 @@ def test_costs_of_a_network() -> None:
     rng = np.random.default_rng(3)
     layers = [random_layer(rng, in_channels=c, out_channels=4, height=side, width=side) for c, side in ((4, 6), (2, 8))]
     (cost,) = network_costs(layers, [2], target="xcup")
-    # As in a network: a sum of two beats is requantised by adders.
-    asked = [("adders", layers[0]), ("dsp", layers[1])]
     units = [
-        estimate(
-            UnitConfig(
-                layer=layer,
-                folding=Folding(simd=2, pe=2),
-                target=find_target("xcup"),
-                made_of=MadeOf(requantise=material),
-            )
-        )
-        for material, layer in asked
+        estimate(UnitConfig(layer=layer, folding=Folding(simd=2, pe=2), target=find_target("xcup"))) for layer in layers
     ]
     assert cost.lut == sum(unit.lut for unit in units) and cost.ff == sum(unit.ff for unit in units)
     assert cost.dsp == sum(unit.dsp or 0 for unit in units)
@@ -188,14 +176,6 @@ def test_costs_of_a_network() -> None:
     assert network_costs(layers, [1], target="generic")[0].dsp is None
     with pytest.raises(UserError, match="target 'nosuch' is not one of"):
         network_costs(layers, target="nosuch")
-
-
-def test_powers_of_two_are_requantised_by_shifts() -> None:
-    config = random_layer(np.random.default_rng(4), in_channels=2, out_channels=4, height=6, width=6).config
-    (free,), (powers,) = (network_costs([config], [2], target="xcup", scales=scales) for scales in get_args(Scales))
-    # Free scales take a multiplier for each of two lanes.
-    assert free.dsp is not None and powers.dsp == free.dsp - 2
-    assert powers.cycles == free.cycles
 
 
 def test_non_dominated_by_hand() -> None:
