@@ -365,6 +365,18 @@ def test_a_trunc_that_drops_nothing() -> None:
     check_exact(convert(trunc(8, "FLOOR")(), images(2, (2, 8, 8))))
 
 
+def means(b: Builder, x: str) -> None:
+    flat = b.add("Flatten", [b.add("GlobalAveragePool", [x], "p")], "f")
+    b.add("Gemm", [flat, b.weight("w", np.ones((2, 3)), 0.5)], "y")
+
+
+def test_scores_of_means_that_nothing_quantises() -> None:
+    """The linear map takes sums, so that a mean of 64 pixels is exact."""
+    converted = convert(of(means)(), images(2, (2, 8, 8)))
+    check_exact(converted)
+    assert [step.op for step in converted.network.steps] == ["linear"]
+
+
 def test_fewer_bits_of_the_same_steps_saturate() -> None:
     """Only a Quant whose limits hold all that its input can be changes nothing."""
     source = of(lambda b, x: b.quant(b.quant(x, "kept", 0.5, 8), "y", 0.5, 3))()
