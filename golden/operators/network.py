@@ -44,7 +44,8 @@ class Network(nn.Module):
         for step in self.steps:
             inputs = [values[name] for name in step.inputs]
             y = self._result(step, inputs)
-            values[step.name] = y.clamp(0, step.ceiling) if step.relu else y
+            y = F.relu(y) if step.relu else y
+            values[step.name] = y if step.ceiling is None else y.clamp(max=step.ceiling)
         return values
 
     def forward(self, images: Tensor) -> Tensor:

@@ -27,7 +27,7 @@ class Step:
         op: what is done.
         inputs: names of earlier steps, or `IMAGE`.
         relu: whether negative results become 0.
-        ceiling: what results above it become, with ``relu``; None: they stay as they are.
+        ceiling: what results above it become; None: they stay as they are. Only where ``relu`` is set.
         options: numbers that the op needs, by name.
     """
 

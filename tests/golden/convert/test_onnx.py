@@ -116,6 +116,20 @@ HONOURED: Mapping[str, tuple[Sequence[onnx.NodeProto], Mapping[str, np.ndarray]]
             "b": np.arange(3, dtype=np.float32),
         },
     ),
+    "scaled_features": (
+        [
+            node("GlobalAveragePool", ["x"], "p"),
+            node("Flatten", ["p"], "f"),
+            node("Mul", ["f", "scale"], "m"),
+            node("Add", ["m", "shift"], "a"),
+            node("Gemm", ["a", "w"]),
+        ],
+        {
+            "scale": np.array([2, -3], np.float32),
+            "shift": np.array([[0.5, 1]], np.float32),
+            "w": np.array([[1, 2, 3], [-1, 4, 2]], np.float32),
+        },
+    ),
     "computed_weight": (
         [node("Transpose", ["t"], "w", perm=[1, 0, 2, 3]), node("Conv", ["x", "w"])],
         {"t": WEIGHT.transpose(1, 0, 2, 3).copy()},
@@ -188,6 +202,7 @@ REFUSED: Mapping[str, tuple[Callable[[], onnx.ModelProto], str]] = {
     "stride": (conv(strides=[3, 3]), "strides 3 is not one of 1, 2"),
     "asymmetric_padding": (conv(pads=[0, 0, 1, 1]), "pads [0, 0, 1, 1] differs between axes or sides"),
     "same_upper_at_stride_2": (conv(auto_pad="SAME_UPPER", strides=[2, 2]), "pads [0, 0, 1, 1] differs"),
+    "padding_of_a_quarter": (kernel(4, 2, 5, 5, pads=[1] * 4), "pads 1 is neither 0 nor 2, half of kernel 5"),
     "padding": (conv(pads=[2] * 4), "pads 2 is neither 0 nor 1, half of kernel 3"),
     "kernel_shape": (conv(kernel_shape=[3, 1]), "kernel_shape [3, 1] is not allowed, allowed is [3, 3]"),
     "even_kernel": (kernel(4, 2, 2, 2), "kernel_shape 2 is not one of 1, 3, 5, 7"),

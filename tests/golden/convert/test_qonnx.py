@@ -9,11 +9,15 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+import torch
 
+from golden.contract.scales import to_steps
 from golden.convert.convert import Conversion, convert
 from golden.convert.levels import ROUNDING
+from golden.convert.onnx_graph import OnnxSource
 from golden.convert.onnx_ops import Call
 from golden.convert.qonnx_ops import DOMAIN, quant
+from golden.model.network.network import run
 from golden.support.cli import UserError
 from tests.support import brevitas_networks
 from tests.support.onnx_models import WEIGHT, images, model, node
@@ -156,6 +160,14 @@ def test_float_scales_are_off_by_less_than_a_step() -> None:
     assert 0 < bound < 0.01
     assert converted.differences["c_node"].steps <= 1.00001  # the source's scale is rounded to 32 bits
     assert converted.differences["c_node"].unequal < 0.01
+    # Before it rounds and saturates, the source has this.
+    network, source = converted.network, OnnxSource(b.model()).graph.by_name["c"].op
+    x_steps = to_steps(images(8, (2, 8, 8)), network.image.scale, network.image.limits)
+    taken = torch.from_numpy(x_steps * network.image.scale)
+    real = torch.conv2d(taken, *map(torch.from_numpy, (source.weight, source.bias)), padding=1).numpy()
+    limits, scale = network.output_result.limits, network.output_result.scale
+    gap = np.abs(run(network, x_steps) - np.clip(real / scale, limits.low, limits.high)).max()
+    assert 0.49 < gap <= 0.5 + bound
 
 
 @nightly
@@ -351,6 +363,18 @@ def test_what_is_refused(name: str) -> None:
 
 def test_a_trunc_that_drops_nothing() -> None:
     check_exact(convert(trunc(8, "FLOOR")(), images(2, (2, 8, 8))))
+
+
+def means(b: Builder, x: str) -> None:
+    flat = b.add("Flatten", [b.add("GlobalAveragePool", [x], "p")], "f")
+    b.add("Gemm", [flat, b.weight("w", np.ones((2, 3)), 0.5)], "y")
+
+
+def test_scores_of_means_that_nothing_quantises() -> None:
+    """The linear map takes sums, so that a mean of 64 pixels is exact."""
+    converted = convert(of(means)(), images(2, (2, 8, 8)))
+    check_exact(converted)
+    assert [step.op for step in converted.network.steps] == ["linear"]
 
 
 def test_fewer_bits_of_the_same_steps_saturate() -> None:
