@@ -129,17 +129,18 @@ def _due(shapes: Shapes, cells: Cells) -> Area:
 
 def _row_store(shapes: Shapes, cells: Cells, kind: Kind) -> Area:
     g, c, slots = shapes.geometry, shapes.layer.config, shapes.schedule.slots
-    # Of a group of columns, those beyond the frame are never written.
-    stride = min(c.stride, c.width)
+    # Of a group of columns, those beyond the frame are never written. What is never read is taken away.
+    stride, read = min(c.stride, c.width), len(read_slots(shapes))
+    columns = min(stride, len(read_columns(shapes)))
     rows, pixel, depth = len(g.rows), shapes.pixel.size, shapes.row_depth
-    group = pixel * stride
+    group = pixel * columns
     address, select = index_shape(depth).width, index_shape(slots).width
     parts = stored_parts(shapes)
     in_block = parts > 0 or memory.kind(shapes.target, depth, pixel, read_only=False) == "block"
     # Behind a memory in LUTs a word has all its registers in fabric. A Xilinx block RAM keeps one of them, an ECP5's
     # block RAM two.
     fabric = memory.LATENCY + shapes.target.fast - (0 if not in_block else 1 if cells.six else memory.LATENCY)
-    words = cells.delay(slots * group, fabric)
+    words = cells.delay(read * group, fabric)
     registers = rows * group + pixel
     control = address + rows * (3 + select) + slots + 3 * select - 1
     # A four-to-one choice takes a LUT6, or two LUT4. In a single row of centres there is nothing to blank.
@@ -152,9 +153,8 @@ def _row_store(shapes: Shapes, cells: Cells, kind: Kind) -> Area:
     if parts:
         return logic + cells.block(depth, parts * pixel, parts=parts)
     if in_block:
-        # Synthesis takes away what is never read.
-        return logic + cells.block(depth, pixel).times(len(read_slots(shapes)) * len(read_columns(shapes)))
-    return logic + cells.lut_memory(depth, pixel).times(slots * stride)
+        return logic + cells.block(depth, pixel).times(read * len(read_columns(shapes)))
+    return logic + cells.lut_memory(depth, pixel).times(read * columns)
 
 
 def _window(shapes: Shapes, cells: Cells) -> Area:

@@ -353,6 +353,14 @@ def test_a_trunc_that_drops_nothing() -> None:
     check_exact(convert(trunc(8, "FLOOR")(), images(2, (2, 8, 8))))
 
 
+def test_fewer_bits_of_the_same_steps_saturate() -> None:
+    """Only a Quant whose limits hold all that its input can be changes nothing."""
+    source = of(lambda b, x: b.quant(b.quant(x, "kept", 0.5, 8), "y", 0.5, 3))()
+    converted = convert(source, 5 * images(2, (2, 8, 8)))
+    check_exact(converted)
+    assert [step.name for step in converted.network.steps] == ["y_node"]
+
+
 @pytest.mark.parametrize(("name", "value"), [("bits", 4), ("scales", "po2"), ("method", "mse")])
 def test_options_of_float_networks(name: str, value: Any) -> None:
     with pytest.raises(UserError, match=f"{name} {value} is for float networks"):

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from golden.contract.folding import Folding
-from golden.contract.network.network import IntegerNetwork
+from golden.contract.network.network import IMAGE, IntegerNetwork
 from golden.contract.network.network_file import write_network
 from golden.contract.network.step import Step
 from golden.layers import load_network
@@ -34,6 +34,7 @@ from hw.network.folding import sides_of, up_to_lanes
 from hw.network.plan import NetworkPlan
 from hw.plan.made_of import MATERIALS, MadeOf
 from hw.targets.devices import DEVICES, Device
+from sim.cases.graphs import GraphCase
 from tests.support.places import ROOT
 from tests.support.refusals import Refuse, refusal
 from tests.support.tiers import nightly, thorough, thorough_from
@@ -250,17 +251,20 @@ def test_what_is_said_of_a_choice(network: str, tmp_path: Path, capsys: pytest.C
     assert f"{cycles:,} cycles" in capsys.readouterr().out
 
 
-@thorough
-def test_more_than_there_is(refuse: Refuse, network: str) -> None:
-    line = refuse(network, "--device", "ecp5-45f", "--fps", "1e9")
-    asked = "error: 1,000,000,000 fps are out of reach on ecp5-45f at 110 MHz"
+def test_more_than_there_is(refuse: Refuse, tmp_path: Path) -> None:
+    """All products of the layer at once do not fit the device, whatever they are made of."""
+    case = GraphCase(draw=lambda d: d.layer(IMAGE, 4), image=(8, 6, 6))
+    network = str(tmp_path / "layer.npz")
+    write_network(tmp_path / "layer.npz", case.config(1).network)
+    line = refuse(network, "--device", "ecp5-12f", "--fps", "1e9")
+    asked = "error: 1,000,000,000 fps are out of reach on ecp5-12f at 110 MHz"
     assert re.fullmatch(rf"{asked}: at most [\d,]+ frames/s fit\n", line)
     most = re.search(r"at most ([\d,]+)", line)
     assert most is not None
     least = int(most[1].replace(",", ""))
-    line = refuse(network, "--device", "ecp5-45f", "--fps", str(round(1.2 * least)))
-    assert re.search(r"the least that is fast enough takes .*\d+ DSP of 72; at most", line)
-    assert build.main([network, "--device", "ecp5-45f", "--fps", str(least), "--estimate"]) == 0
+    line = refuse(network, "--device", "ecp5-12f", "--fps", str(round(1.2 * least)))
+    assert re.search(r"the least that is fast enough takes .*[\d,]+ \w+ of [\d,]+; at most", line)
+    assert build.main([network, "--device", "ecp5-12f", "--fps", str(least), "--estimate"]) == 0
 
 
 def test_nothing_fits(refuse: Refuse, network: str) -> None:

@@ -70,7 +70,7 @@ SYNTHESISED: dict[str, tuple[str, int, int, dict[str, Any]]] = {
     "ecp5_floor": ("ecp5", 1, 4, {"kernel": 1, "attn_offsets": (), "rounding": "floor"}),
     "ecp5_attention_of_adders": ("ecp5", 2, 2, {"product": "dynamic", "heads": 2}),
     # Half of the rows and half of the columns are never read. Their block RAMs are not there.
-    "ecp5_projection": ("ecp5", 1, 1, {"kernel": 1, "stride": 2, "attn_offsets": (), "in_channels": 16}),
+    "ecp5_projection": ("ecp5", 2, 2, {"kernel": 1, "stride": 2, "attn_offsets": (), "in_channels": 32}),
 }
 
 
