@@ -24,7 +24,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from amaranth.hdl import Cat, Module, Mux, Shape, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -145,9 +145,9 @@ class InputWalk(wiring.Component):
         row = Counter(m, c.out_height, run & channel.last & group.last, init=q, name="row")
         return _Counted(
             row=row.value,
-            ends_beat=channel.last,
-            ends_row=group.last,
-            ends_frame=row.last,
+            ends_beat=self._ends(channel, g.channel_beats),
+            ends_row=self._ends(group, len(groups)),
+            ends_frame=self._ends(row, c.out_height),
             before_last=group.value == len(groups) - 2,
             starts=Cat(
                 group.value < c.out_width,
@@ -161,7 +161,7 @@ class InputWalk(wiring.Component):
         order, first = self._order, self._order.groups[0]
         moved = delay(m, run, 1, reset_less=False)
         ends_beat, ends_row, ends_frame, before_last, starts = (
-            delay(m, value, 1)
+            self._later(m, value)
             for value in (
                 counted.ends_beat,
                 counted.ends_row,
@@ -205,6 +205,18 @@ class InputWalk(wiring.Component):
             m.d.comb += gate.starts_row.eq(starts[2])
         return push, gate, read
 
+    def _ends(self, counter: Counter, size: int) -> Value:
+        """Whether a counter of ``size`` is at its end."""
+        return Const(1) if size == 1 and self._shapes.target.relays else counter.last
+
+    def _later(self, m: Module, value: Value) -> Value:
+        """``value`` a cycle later.
+
+        Synthesis makes one register of all in a network that a constant goes into, far from most of its units. Where
+        these lie far apart, a constant has none.
+        """
+        return value if isinstance(value, Const) and self._shapes.target.relays else delay(m, value, 1)
+
     def _address(
         self, m: Module, moved: Value, ends_beat: Value, ends_row: Value, ends_frame: Value
     ) -> tuple[Value, Value]:
@@ -224,9 +236,11 @@ class InputWalk(wiring.Component):
                 m.d.sync += slot.eq(Mux(ends_frame, across, within))
         return address, slot
 
-    def _of_row(self, m: Module, row: Value, values: Callable[[int], int]) -> Signal:
+    def _of_row(self, m: Module, row: Value, values: Callable[[int], int]) -> Value:
         """The number that ``values`` gives for the row, a cycle later."""
         table = [values(q) for q in range(self._shapes.layer.config.out_height)]
+        if len(set(table)) == 1 and self._shapes.target.relays:
+            return Const(table[0])
         register = Signal(Shape.cast(range(min(0, *table), max(1, *table) + 1)), reset_less=True)
         m.d.sync += register.eq(_lookup(table, row))
         return register
