@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import io
 import itertools
 import os
 import re
-import runpy
 import shlex
 import subprocess
 import sys
 import tempfile
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
+from golden.support import cli
 from tests.support.compilers import unoptimised
 from tests.support.places import ROOT
 
@@ -103,13 +103,10 @@ class Reader:
             contextlib.redirect_stdout(streams[0]),
             contextlib.redirect_stderr(streams[1]),
             mock.patch("sys.argv", [module, *arguments]),
-            warnings.catch_warnings(),
         ):
-            # That other tests have imported the module changes nothing.
-            warnings.filterwarnings("ignore", ".* found in sys.modules", RuntimeWarning)
             status: object = 0
             try:
-                runpy.run_module(module, run_name="__main__")
+                cli.run(_module(module).main)
             except SystemExit as stop:
                 status = stop.code
         out, err = (stream.buffer.getvalue().decode() for stream in streams if isinstance(stream.buffer, io.BytesIO))
@@ -132,3 +129,9 @@ class Reader:
             run = subprocess.run(script, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=600)
         assert run.returncode == 0, f"{self.page.name}: {commands}: {run.stderr}"
         return run.stdout
+
+
+def _module(name: str) -> Any:
+    """The module that ``python -m name`` runs. Its functions can be sent to other processes."""
+    imported = importlib.import_module(name)
+    return importlib.import_module(f"{name}.__main__") if hasattr(imported, "__path__") else imported
