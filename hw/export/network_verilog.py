@@ -80,7 +80,7 @@ def _units(make: Callable[[UnitNode], Unit], nodes: Sequence[UnitNode], jobs: in
 
 
 def _unit(node: UnitNode, *, design: str, inline: bool) -> Unit:
-    core = generate(node.config, flush=node.flush, inline=inline, design=design)
+    core = generate(node.config, flush=node.flush, tap=node.tap, inline=inline, design=design)
     return core.verilog, core.memories
 
 

@@ -64,18 +64,24 @@ def _without_collector() -> Iterator[None]:
 
 @_without_collector()
 def generate(
-    config: UnitConfig, *, flush: Flush | None = None, inline: bool = False, design: str | None = None
+    config: UnitConfig,
+    *,
+    flush: Flush | None = None,
+    tap: bool = False,
+    inline: bool = False,
+    design: str | None = None,
 ) -> Core:
     """The unit that ``config`` asks for. The texts are always the same for the same arguments.
 
     Args:
         config: what is asked for.
         flush: how the unit completes a frame, where what stands around it decides that.
+        tap: whether the pixels in the centres of its windows come out of a stream of their own.
         inline: whether all words stand in the Verilog, so that it needs no memory files.
         design: name of the design that the unit is a part of, whose folder takes its memory files; by default
             the unit's own.
     """
-    shapes = Shapes(config, flush)
+    shapes = Shapes(config, flush, tap)
     files = None if inline else MemoryFiles(config.name, MemoryFolder(design or config.name))
     top = axi_unit(shapes, files)
     lane = rtlil.convert(
