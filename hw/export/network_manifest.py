@@ -83,6 +83,7 @@ def _edge(plan: NetworkPlan, edge: Edge) -> dict[str, Any]:
         "from": _name(plan, edge.source),
         "to": "m_axis" if edge.taker is None else graph.nodes[edge.taker].step,
         "input": edge.place,
+        "tap": graph.is_tap(edge.source),
         "width": edge.fifo_beat.size,
         "depth": edge.depth,
         "memory": memory_kind(edge.fifo_beat, edge.depth, plan.config.target) if edge.depth else "none",

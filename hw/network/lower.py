@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any, Literal
 
 from golden.contract.folding import Folding
@@ -28,58 +27,29 @@ from golden.contract.network.upsample import Upsample
 from hw.network.beat import Beat
 from hw.network.config import NetworkConfig
 from hw.network.graph import IMAGE, Graph, Placed, Port
-from hw.network.linear_layer import linear_layer
 from hw.network.nodes.argmax import Argmax as ArgmaxNode
 from hw.network.nodes.merge import Merge
 from hw.network.nodes.reduce import Reduce
 from hw.network.nodes.replay import Replay
 from hw.network.nodes.rescale import Rescale
 from hw.network.nodes.unit import TAP, UnitNode
-from hw.network.taps import Taken, find_taps, held_beats
-from hw.plan.config import UnitConfig
-from hw.plan.geometry import Geometry
-from hw.plan.made_of import USUAL, Material
-from hw.plan.shapes import Shapes
-from hw.targets.families import Target
-from hw.unit.timetable import Timetable
+from hw.network.taps import Taken
+from hw.network.unit_config import unit_config
 
 
-def lower(config: NetworkConfig) -> Graph:
-    """The graph of a network under its folding. Raises `UserError`, naming the step, where a unit cannot be built."""
-    return _Lowering(config, find_taps(config.network, partial(_saved, config))).run()
+def lower(config: NetworkConfig, taps: Mapping[Taken, LayerStep]) -> Graph:
+    """The graph of a network under its folding.
 
+    Args:
+        config: the network.
+        taps: for each input that takes its beats from a tap, the layer that has it (`hw.network.taps`).
 
-def _saved(config: NetworkConfig, step: LayerStep) -> int:
-    """Beats that wait in the row store of a layer's unit for their windows, less those that its tap's queue holds."""
-    held = held_beats(Geometry(config=step.layer.config, folding=config.foldings[step.name]))
-    return held - Timetable(Shapes(unit_config(config, 0, step))).tap_depth if held else 0
+    Raises `UserError`, naming the step, where a unit cannot be built.
+    """
+    return _Lowering(config, taps).run()
 
 
 Operation = Literal["max", "sum"]
-
-
-def unit_config(config: NetworkConfig, number: int, step: LayerStep | Linear) -> UnitConfig:
-    """The unit of a step, the network's node ``number``. The name of its module begins with the network's.
-
-    The number comes before the step's name, so that no step's modules have the names of another's.
-    """
-    (x,) = (config.network.results[name] for name in step.inputs)
-    layer, folding = step.layer if isinstance(step, LayerStep) else linear_layer(step, x), config.foldings[step.name]
-    asked = config.made_of.get(step.name, USUAL)
-    return UnitConfig(
-        layer=layer,
-        folding=folding,
-        target=config.target,
-        pack=config.pack,
-        made_of=replace(asked, requantise=asked.requantise or _requantise(layer, folding, config.target)),
-        name=f"{config.name}_{number}_{step.name}",
-    )
-
-
-def _requantise(layer: Layer, folding: Folding, target: Target) -> Material:
-    """What sums are multiplied by where nobody asks: adders that take turns, where a target has named DSPs to save."""
-    taking_turns = not layer.config.depthwise and folding.simd < layer.config.in_channels
-    return "adders" if target.a_bits is not None and taking_turns else "dsp"
 
 
 def step_graph(config: NetworkConfig, step: Step) -> Graph:

@@ -7,73 +7,73 @@ the layer's windows, from a second output of the unit.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-
 from golden.contract.network.concat import Concat
 from golden.contract.network.layer import LayerStep
 from golden.contract.network.network import IntegerNetwork
 from golden.contract.network.step import Step
+from hw.network.config import NetworkConfig
+from hw.network.unit_config import unit_config
 from hw.plan.geometry import Geometry
+from hw.plan.shapes import Shapes
+from hw.unit.timetable import Timetable
 
 #: An input of a step: the step's name, and the number of the input.
 Taken = tuple[str, int]
 
 
-def find_taps(network: IntegerNetwork, saved: Callable[[LayerStep], int]) -> Mapping[Taken, LayerStep]:
+def find_taps(config: NetworkConfig) -> dict[Taken, LayerStep]:
     """For each input that takes its beats from a tap, the layer whose unit has it: the one that saves most.
 
-    There are two kinds of them, behind a layer that takes the same result and does not change its frame but for
-    the stride:
+    The layer takes the same result. Its own is as large, or smaller by its stride. There are two kinds of such inputs:
 
-    - A step that adds what comes of the layer to the result.
-    - A 1x1 layer of the same stride to whose own result it is added. It takes only the pixels in the centres.
-
-    Args:
-        network: the network.
-        saved: beats that a layer's tap saves. Only those that save any are used.
+    - *Identities* are operands of a sum whose other operand comes of the layer.
+    - *Projections* are 1x1 layers of the layer's stride. Only the pixels in the centres matter to them. Their result
+      goes into sums whose other operand has been through another window behind the layer, so that there is time.
     """
+    network, layers = config.network, [step for step in config.network.steps if isinstance(step, LayerStep)]
+    saved = {layer.name: saved_beats(config, layer) for layer in layers if layer.layer.config.padding == "same"}
     found = {}
     for step in network.steps:
         for place, name in enumerate(step.inputs):
-            layers = [
+            tapped = [
                 layer
-                for layer in network.steps
-                if isinstance(layer, LayerStep) and layer is not step and layer.inputs == (name,)
-                if layer.layer.config.padding == "same" and _waits(network, step, layer)
+                for layer in layers
+                if layer is not step and layer.inputs == (name,) and saved.get(layer.name, 0) > 0
+                if is_identity(network, step, layer) or is_projection(network, step, layer)
             ]
-            best = max(layers, key=saved, default=None)
-            if best is not None and saved(best) > 0:
-                found[step.name, place] = best
+            if tapped:
+                found[step.name, place] = max(tapped, key=lambda layer: saved[layer.name])
     return found
 
 
-def held_beats(geometry: Geometry) -> int:
-    """Beats that a unit holds for a window beyond that in its centre."""
-    return (geometry.down * geometry.config.width + geometry.right) * geometry.channel_beats
+def saved_beats(config: NetworkConfig, layer: LayerStep) -> int:
+    """Beats that a layer's unit holds until their window comes, less those that the queue of its tap has room for."""
+    geometry = Geometry(config=layer.layer.config, folding=config.foldings[layer.name])
+    held = (geometry.down * geometry.config.width + geometry.right) * geometry.channel_beats
+    return held - Timetable(Shapes(unit_config(config, 0, layer))).tap_depth if held else 0
 
 
-def is_projection(step: Step) -> bool:
-    """Whether each pixel of the step's result follows from one pixel that it takes."""
-    return isinstance(step, LayerStep) and step.layer.config.kernel == 1 and not step.layer.config.attn_offsets
+def is_identity(network: IntegerNetwork, step: Step, layer: LayerStep) -> bool:
+    """Whether ``step``, which takes what ``layer`` takes, gives no pixel before the layer gives that in its place."""
+    return layer.layer.config.stride == 1 and step.name in _behind(network, layer)
 
 
-def _waits(network: IntegerNetwork, step: Step, layer: LayerStep) -> bool:
-    """Whether nothing that follows from ``step`` is there before the pixel of the layer's result in the same place."""
-    behind = _behind(network, layer)
-    stride = layer.layer.config.stride
-    if step.name in behind:
-        return stride == 1
-    if not isinstance(step, LayerStep) or not is_projection(step) or step.layer.config.stride != stride:
+def is_projection(network: IntegerNetwork, step: Step, layer: LayerStep) -> bool:
+    """Whether all that follows from ``step`` waits for a window behind ``layer``, whose centres are all it needs."""
+    if not isinstance(step, LayerStep) or step.layer.config.kernel > 1 or step.layer.config.attn_offsets:
         return False
+    behind = _behind(network, layer)
+    windows = [s for s in network.steps if s.name in behind and isinstance(s, LayerStep) and s.layer.config.kernel > 1]
+    late = set().union(*(_behind(network, window) for window in windows))
     takers = {taker.name for taker in network.steps if step.name in taker.inputs}
-    return bool(takers) and takers <= behind
+    return step.layer.config.stride == layer.layer.config.stride and bool(takers) and takers <= late
 
 
 def _behind(network: IntegerNetwork, layer: LayerStep) -> set[str]:
     """Names of the steps of which every pixel waits for the layer's pixel in the same place.
 
-    A way leads to them from the layer on which no frame has another size than its result, and nothing is put in
-    front of anything: a `concat` passes on what comes of one input before it has what comes of another.
+    A way leads to them from the layer on which all frames have the size of its result. There is no `concat` on it,
+    which passes on what comes of one input before it has what comes of another.
     """
     frame = network.results[layer.name].shape[1:]
     behind = {layer.name}

@@ -264,7 +264,7 @@ class Unit:
 
     def _connect_tap(self, m: Module, stream: OutputStream, streams: Streams) -> None:
         assert streams.tap_valid is not None and streams.tap_ready is not None and streams.tap_beat is not None
-        m.submodules.tap_stream = stream
+        m.submodules.output_stream_tap = stream
         m.d.comb += [
             stream.i_valid.eq(delay(m, self.sequencer.o_tap, self.timetable.at_tap, reset_less=False)),
             stream.i_beat.eq(self.window.o_centre),
