@@ -38,9 +38,10 @@ class OutputStream(wiring.Component):
             {
                 "i_valid": In(1),
                 "i_beat": In(beat),
-                **{f"i_{flag}": In(1) for flag in self._flags},
+                **({"i_last": In(1)} if lasts else {}),
                 "o_popped": Out(1),
                 "o": Out(stream.Signature(payload)),
+                **({"i_user": In(1)} if marks else {}),
             }
         )
 

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
+from golden.contract.network.network import IMAGE
 from golden.layers import load_network
+from hw.export.axi_ports import NetworkAxi
+from hw.export.network_manifest import network_manifest
 from hw.network.config import NetworkConfig
 from hw.network.folding import up_to_lanes
 from hw.network.graph import Graph
@@ -14,11 +21,11 @@ from hw.network.nodes.unit import UnitNode
 from hw.network.plan import NetworkPlan
 from hw.network.schedule import NetworkSchedule, find_schedule
 from hw.network.taps import find_taps
+from hw.network.top import Network
+from hw.network_picture import picture
 from sim.cases.graphs import GRAPHS, Drawing, GraphCase, graph_case
 from sim.cases.network import random_network_case
 from tests.support.tiers import seeds
-
-IMAGE = "input"
 
 
 def taps(config: NetworkConfig) -> dict[tuple[str, int], str]:
@@ -109,31 +116,49 @@ def _no_second_window(d: Drawing) -> str:
     [_beside_a_concat, _of_another_size, _without_padding, _of_a_pixel, _strided, _no_second_window],
     ids=lambda draw: draw.__name__,
 )
-def test_where_there_is_none(draw: object) -> None:
-    case = GraphCase(draw=draw, image=(2, 4, 12))  # type: ignore[arg-type]
-    assert taps(case.config(1)) == {}
+def test_where_there_is_none(draw: Callable[[Drawing], str]) -> None:
+    assert taps(GraphCase(draw=draw, image=(2, 4, 12)).config(1)) == {}
 
 
-def check_no_later(config: NetworkConfig) -> None:
-    """First output and intervals are those without taps. FIFOs of endless room need no more of it."""
-    plan = NetworkPlan(config)
+def check_no_later(plan: NetworkPlan) -> tuple[int, int]:
+    """First output and intervals are those without taps. Returns the bits that are stored, and those without taps."""
     graph, without = plain(plan)
-    own = find_schedule(plan.graph, plan.schedule.interval, config.target)
-    assert (own.latency, own.interval) == (without.latency, without.interval)
+    own = find_schedule(plan.graph, plan.schedule.interval, plan.config.target)
+    assert own.latency == plan.schedule.latency == without.latency
+    assert own.interval == without.interval
     assert list(own.first_intervals) == list(without.first_intervals)
-    assert fifo_bits(own) <= fifo_bits(without) and row_bits(plan.graph) <= row_bits(graph)
-    assert plan.schedule.latency == own.latency
+    return fifo_bits(own) + row_bits(plan.graph), fifo_bits(without) + row_bits(graph)
 
 
 @pytest.mark.parametrize("name", [name for name in GRAPHS if find_taps(graph_case(name))])
-def test_nothing_is_later(name: str) -> None:
-    check_no_later(graph_case(name))
+def test_nothing_is_later_and_less_is_stored(name: str) -> None:
+    stored, without = check_no_later(NetworkPlan(graph_case(name)))
+    assert stored < without
 
 
 @pytest.mark.parametrize("seed", seeds(40, costly=True))
 def test_nothing_is_later_in_random_networks(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Small frames save nothing, so all possible taps are used."""
-    monkeypatch.setattr("hw.network.taps.saved_beats", lambda config, layer: 1)
-    check_no_later(random_network_case(np.random.default_rng(seed)))
+    """In these small frames no tap would save more than its queue holds. So that is not asked for."""
+    monkeypatch.setattr("hw.network.taps.Timetable", lambda shapes: SimpleNamespace(tap_depth=0))
+    check_no_later(NetworkPlan(random_network_case(np.random.default_rng(seed))))
 
 
+def test_taps_are_told() -> None:
+    """In the manifest and in the picture."""
+    plan = NetworkPlan(graph_case("identities_from_windows"))
+    ports = NetworkAxi(Network(plan.schedule, plan.config.target)).signature
+    edges = network_manifest(plan, ports)["edges"]
+    told = [(edge["from"], edge["to"], edge["input"]) for edge in edges if edge["tap"]]
+    assert told == [("layer0", "add1", 0), ("layer2", "add4", 0), ("layer2", "add5", 1), ("layer6", "add7", 0)]
+    assert picture(plan).count(">tap<") == len(told)
+
+
+def test_projections_take_no_centres_where_an_output_would_be_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = graph_case("projections_from_windows")
+    own = NetworkPlan(config)
+    assert [unit.tap for unit in own.units].count(True) == 3
+    late, slow = replace(own.schedule, latency=own.schedule.latency + 1), replace(own.schedule, first_intervals=[505])
+    assert own.schedule.keeps_pace_with(late)
+    assert not late.keeps_pace_with(own.schedule) and not slow.keeps_pace_with(own.schedule)
+    monkeypatch.setattr(NetworkSchedule, "keeps_pace_with", lambda self, other: False)
+    assert not any(unit.tap for unit in NetworkPlan(config).units)
