@@ -7,6 +7,7 @@ VENV := .venv
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 RUN := $(VENV)/bin/python
 ARGS ?=
+PIP_ARGS ?=
 
 PYTEST := $(RUN) -m pytest -n 2 --dist worksteal
 
@@ -46,11 +47,11 @@ clean:
 	rm -rf build $(VENV)
 
 $(VENV)/core.stamp: pyproject.toml | $(VENV)/made.stamp
-	$(RUN) -m pip install --quiet --editable .
+	$(RUN) -m pip install --quiet $(PIP_ARGS) --editable .
 	touch $@
 
 $(VENV)/full.stamp: pyproject.toml | $(VENV)/made.stamp
-	$(RUN) -m pip install --quiet --editable '.[test]'
+	$(RUN) -m pip install --quiet $(PIP_ARGS) --editable '.[test]'
 	touch $@ $(VENV)/core.stamp
 
 # Debian splits venv off its Python; say so instead of showing a traceback.

@@ -16,5 +16,6 @@ Each package imports only from those above it:
 `show`         the command that shows a network
 `testbench`    a test bench in Verilog that checks itself
 `vectors`      the command that writes vectors for HDL test benches
+`convert`      networks of PyTorch and ONNX become network files
 =============  ====================================================
 """

@@ -65,10 +65,10 @@ def table(title: str, network: IntegerNetwork) -> Table:
     rows = Table("step", "op", "takes", "result", "format", "MACs", "weights", title=title, show_footer=True)
     for column in rows.columns[5:]:
         column.justify = "right"
-    rows.add_row(IMAGE, "", "", *_result_cells(network.image), "", "")
+    rows.add_row(IMAGE, "", "", *result_cells(network.image), "", "")
     for step in network.steps:
         counts = (f"{n:,}" if n else "" for n in (step.macs, step.weights))
-        rows.add_row(step.name, step.op, ", ".join(step.inputs), *_result_cells(network.results[step.name]), *counts)
+        rows.add_row(step.name, step.op, ", ".join(step.inputs), *result_cells(network.results[step.name]), *counts)
     rows.columns[0].footer = f"{len(network.steps)} steps"
     rows.columns[5].footer = f"{sum(step.macs for step in network.steps):,}"
     rows.columns[6].footer = f"{sum(step.weights for step in network.steps):,}"
@@ -79,7 +79,7 @@ def picture(network: IntegerNetwork) -> str:
     """The graph as SVG. Raises `UserError` where a package that draws it is not installed."""
 
     def box(title: str, name: str, colour: str) -> Box:
-        return Box(text=f"{title}\n{' '.join(_result_cells(network.results[name]))}", colour=colour)
+        return Box(text=f"{title}\n{' '.join(result_cells(network.results[name]))}", colour=colour)
 
     boxes = {IMAGE: box(IMAGE, IMAGE, IMAGE_COLOUR)}
     boxes |= {step.name: box(f"{step.name}: {step.op}", step.name, COLOURS[step.op]) for step in network.steps}
@@ -91,7 +91,7 @@ def picture(network: IntegerNetwork) -> str:
     return graph_svg(boxes, edges)
 
 
-def _result_cells(result: Result) -> tuple[str, str]:
+def result_cells(result: Result) -> tuple[str, str]:
     """Shape and format of ``result`` in short."""
     return "x".join(map(str, result.shape)), f"{'s' if result.signed else 'u'}{result.bits}"
 

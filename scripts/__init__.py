@@ -2,7 +2,8 @@
 
 =================  ==================================================================
 `train_digits`     trains the checked-in network and layers
-`accuracy_digits`  accuracy of these networks with the layer in Verilog
+`accuracy`         accuracy of networks in floats, integers and Verilog
+`accuracy_digits`  the same for the layers in the digits' networks
 `show_attention`   draws the kernel that a layer applies at a pixel
 `approximation`    pixel shifts beside self-attention: errors, fields, costs
 `studies`          studies: what they run, what keeps results, what reports them

@@ -40,8 +40,9 @@ BLOCK_KBIT = 36
 #: What the table says of its figures.
 ORIGIN = """\
 Cycles are simulated in Verilator, and every bit is compared with the integer model. LUTs, flip-flops, DSPs and
-memories are synthesised by Yosys. Clocks are placed and routed by nextpnr on an ECP5-85F of speed grade 6, the
-best of the seeds; for Xilinx there are none. Nothing is estimated.
+memories are synthesised by Yosys, for Xilinx [each unit by itself](fpga.md#area-and-clock). Clocks are placed and
+routed by nextpnr on an ECP5-85F of speed grade 6, the best of the seeds; for Xilinx there are none. Nothing is
+estimated.
 """
 
 
@@ -237,11 +238,24 @@ def table(figures: Sequence[Mapping[str, Any]]) -> Table:
     return found
 
 
-def markdown(figures: Sequence[Mapping[str, Any]]) -> str:
-    """The table as a page has it, with what it says of its figures."""
-    rows = [COLUMNS, ["---", "---", *["---:"] * (len(COLUMNS) - 2)]]
-    rows += [cells(row) for row in figures] + [peer_cells(peer) for peer in PEERS]
-    return "\n".join([ORIGIN, *(f"| {' | '.join(row)} |" for row in rows)]) + "\n"
+def markdown(figures: Sequence[Mapping[str, Any]], earlier: str) -> str:
+    """The table as a page has it, with what it says of its figures.
+
+    Args:
+        figures: of the networks that have been measured.
+        earlier: the table as it was. The rows of other networks stay as they are there.
+    """
+    rows = {row.what: [row.what, row.device or row.target, *[""] * (len(COLUMNS) - 2)] for row in ROWS}
+    rows |= {found[0]: found for line in earlier.splitlines() if (found := _cells_of(line)) and found[0] in rows}
+    rows |= {row["network"]: cells(row) for row in figures}
+    head = [COLUMNS, ["---", "---", *["---:"] * (len(COLUMNS) - 2)]]
+    lines = [*head, *rows.values(), *map(peer_cells, PEERS)]
+    return "\n".join([ORIGIN, *(f"| {' | '.join(line)} |" for line in lines)]) + "\n"
+
+
+def _cells_of(line: str) -> list[str]:
+    """The cells of a line of a table, none of another line."""
+    return [cell.strip() for cell in line.split("|")[1:-1]]
 
 
 def _number(value: float | None) -> str:

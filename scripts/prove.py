@@ -71,7 +71,7 @@ def summary(cases: list[dict[str, object]]) -> dict[str, int]:
 
 
 def _arguments(quick: bool, only: str | None, jobs: int) -> list[str]:
-    chosen = ["-m", "not slow_proof"] if quick else ["--slow-proofs"]
+    chosen = ["-m", "not slow_proof and not nightly"] if quick else ["--slow-proofs"]
     return ["-n", str(jobs), *chosen, *(["-k", only] if only else [])]
 
 

@@ -24,7 +24,6 @@ wrong input.
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Sequence
 
 from rich.console import Console
@@ -34,18 +33,14 @@ from golden.support import cli
 from golden.support.cli import UserError, bounded
 from golden.support.tables import show
 from golden.support.terminal import say, terminal
-from scripts.studies import store as stores
 from scripts.studies.catalogue import STUDIES, find_study
 from scripts.studies.engine import local_client, remote_client, run_jobs
 from scripts.studies.grid import SEED, Run, Study
-from scripts.studies.live import live
+from scripts.studies.live import duration, live
+from scripts.studies.places import CORES, add_places
 from scripts.studies.plan import Forecast, Planned, forecast, plan
 from scripts.studies.result import Result
 from scripts.studies.store import Store
-
-#: The most workers of this machine; more are a slip.
-MOST_WORKERS = 1024
-CORES = os.cpu_count() or 1
 
 
 def main(argv: list[str]) -> int:
@@ -171,13 +166,7 @@ def _cost(planned: Sequence[Planned], forecasts: Sequence[Forecast], options: ar
         return f"{text}, which take nobody knows how long"
     where = f"on {options.workers} workers" if options.scheduler is None else "divided by the cluster's workers"
     share = sum(known) / (options.workers if options.scheduler is None else 1)
-    return f"{text}: about {_duration(share)} {where}"
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+    return f"{text}: about {duration(share)} {where}"
 
 
 def _parser() -> cli.Parser:
@@ -185,15 +174,7 @@ def _parser() -> cli.Parser:
     add = parser.add_argument
     add("name", nargs="?", metavar="NAME", help=f"one of {', '.join(STUDIES)}")
     add("--set", action="append", metavar="KEY=VALUE", help="change a setting, or the values of an axis")
-    where = parser.add_mutually_exclusive_group()
-    where.add_argument(
-        "--workers",
-        type=bounded(int, 1, MOST_WORKERS),
-        metavar="N",
-        help=f"processes of this machine (default: {CORES}, one for each core)",
-    )
-    where.add_argument("--scheduler", metavar="ADDRESS", help="of a cluster, HOST:PORT")
-    add("--store", default=stores.DEFAULT, metavar="PATH_OR_URL", help=f"default: {stores.DEFAULT}")
+    add_places(parser)
     add(
         "--rtl",
         action="store_true",

@@ -32,7 +32,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import torch
@@ -108,8 +108,11 @@ class AroundLayer(nn.Module):
         return self.head(self.xvolution(self.stem(x)))
 
 
-def whole_network() -> Network:
-    """The network ``digits`` in floats. Images ``[N, 1, 8, 8]`` become the scores of the ten classes ``[N, 10]``."""
+def whole_network(**options: Any) -> Network:
+    """The network ``digits`` in floats, its X-volution with ``options``.
+
+    Images ``[N, 1, 8, 8]`` become the scores of the ten classes ``[N, 10]``.
+    """
     steps = (
         Step(name="stem", op="layer", inputs=(IMAGE,)),
         Step(name="xvolution", op="layer", inputs=("stem",), relu=True),
@@ -118,7 +121,7 @@ def whole_network() -> Network:
     )
     parts = {
         "stem": plain_unit(1, STEM, 3),
-        "xvolution": XVolution(STEM, WIDE, product="hadamard"),
+        "xvolution": XVolution(STEM, WIDE, **options),
         "head": nn.Linear(WIDE * (SIDE // POOL) ** 2, CLASSES),
     }
     return Network(steps, parts, attended=["xvolution"])

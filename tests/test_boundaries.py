@@ -6,7 +6,7 @@ import ast
 import os
 import subprocess
 import sys
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
@@ -37,6 +37,7 @@ FLOORS: Mapping[str, tuple[str, ...]] = {
         "show",
         "testbench",
         "vectors",
+        "convert",
     ),
     "hw": (
         "targets",
@@ -89,8 +90,9 @@ WITHOUT_TORCH = (
 WITHOUT_AMARANTH = ("hw.control.driver", "hw.weights")
 
 
-def modules(package: str) -> list[Path]:
-    return sorted((ROOT / package).rglob("*.py"))
+@cache
+def modules(package: str) -> tuple[Path, ...]:
+    return tuple(sorted((ROOT / package).rglob("*.py")))
 
 
 @cache
@@ -98,9 +100,14 @@ def parsed(path: Path) -> ast.Module:
     return ast.parse(path.read_text(), filename=str(path))
 
 
+@cache
+def nodes(path: Path) -> tuple[ast.AST, ...]:
+    return tuple(ast.walk(parsed(path)))
+
+
 def imports(path: Path) -> Iterator[str]:
     """Dotted names that a module imports, wherever in it: ``from a import b`` is ``a.b``."""
-    for node in ast.walk(parsed(path)):
+    for node in nodes(path):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -112,12 +119,17 @@ def module_name(path: Path) -> str:
     return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 
+@cache
+def known_modules() -> frozenset[str]:
+    return frozenset(module_name(path) for path in every_module())
+
+
+@cache
 def imported_modules(path: Path) -> set[str]:
     """Modules of the project that a module imports."""
-    known = {module_name(own) for package in PACKAGES for own in modules(package)}
     found = set()
     for name in imports(path):
-        while name and name not in known:
+        while name and name not in known_modules():
             name = name.rpartition(".")[0]
         found |= {name} if name else set()
     return found - {module_name(path)}
@@ -135,14 +147,14 @@ def private_names(path: Path, owners: Collection[str]) -> Iterator[str]:
         return module is not None and module.split(".")[0] in owners
 
     imported: set[str] = set()
-    for node in ast.walk(parsed(path)):
+    for node in nodes(path):
         if isinstance(node, ast.ImportFrom) and counts(node.module):
             imported |= {alias.asname or alias.name for alias in node.names}
             private = [part for part in (node.module or "").split(".") if is_private(part)]
             yield from (*private, *(alias.name for alias in node.names if is_private(alias.name)))
         elif isinstance(node, ast.Import):
             imported |= {alias.asname or alias.name.split(".")[0] for alias in node.names if counts(alias.name)}
-    for node in ast.walk(parsed(path)):
+    for node in nodes(path):
         if isinstance(node, ast.Attribute) and is_private(node.attr):
             owner = ast.unparse(node.value)
             if owner.split(".")[0] in imported:
@@ -156,7 +168,7 @@ def is_private(name: str) -> bool:
 def foreign_attributes(path: Path, own: Collection[str]) -> Iterator[str]:
     """Private attributes of other objects than ``self`` and ``cls``, but for those called as in ``own``."""
     own = {*own, *DOCUMENTED}
-    for node in ast.walk(parsed(path)):
+    for node in nodes(path):
         if isinstance(node, ast.Attribute) and is_private(node.attr):
             owner = ast.unparse(node.value)
             if node.attr not in own and owner not in ("self", "cls"):
@@ -175,7 +187,7 @@ def foreign_attributes(path: Path, own: Collection[str]) -> Iterator[str]:
 def own_attributes(path: Path) -> frozenset[str]:
     """Private names that a class of a module gives its objects, or has itself."""
     found: set[str] = set()
-    for node in ast.walk(parsed(path)):
+    for node in nodes(path):
         if isinstance(node, ast.ClassDef):
             for part in node.body:
                 if isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef):
@@ -192,39 +204,48 @@ def own_attributes(path: Path) -> frozenset[str]:
     return frozenset(found)
 
 
-@cache
-def every_file() -> tuple[Path, ...]:
-    return tuple(path for folder in (*PACKAGES, "tests") for path in modules(folder))
+def every_module() -> Iterator[Path]:
+    return (path for package in PACKAGES for path in modules(package))
+
+
+def every_file() -> Iterator[Path]:
+    return (path for folder in (*PACKAGES, "tests") for path in modules(folder))
 
 
 def relative(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
-every_module = pytest.mark.parametrize("path", [path for p in PACKAGES for path in modules(p)], ids=relative)
+def faults(paths: Iterable[Path], found: Callable[[Path], Iterable[str]]) -> dict[str, list[str]]:
+    """What is ``found`` in each of the files in which anything is."""
+    every = {relative(path): sorted(found(path)) for path in paths}
+    return {path: wrong for path, wrong in every.items() if wrong}
 
 
 def test_there_are_modules_to_look_at() -> None:
     assert all(modules(package) for package in PACKAGES)
 
 
-@pytest.mark.parametrize("path", modules("golden"), ids=relative)
-def test_golden_knows_no_hardware(path: Path) -> None:
-    roots = {name.split(".")[0] for name in imports(path)}
-    assert not roots & {"hw", "sim", "scripts", "tests", "amaranth"}
+def roots(path: Path) -> set[str]:
+    return {name.split(".")[0] for name in imports(path)}
 
 
-@pytest.mark.parametrize("path", modules("hw"), ids=relative)
-def test_hardware_knows_of_the_models_only_what_files_mean(path: Path) -> None:
-    names = [name.split(".") for name in imports(path)]
-    roots = {parts[0] for parts in names}
-    assert not roots & {"sim", "scripts", "tests", "torch"}
-    assert {parts[1] for parts in names if parts[0] == "golden"} <= GOLDEN_FOR_HW
+def test_golden_knows_no_hardware() -> None:
+    assert faults(modules("golden"), lambda path: roots(path) & {"hw", "sim", "scripts", "tests", "amaranth"}) == {}
 
 
-@pytest.mark.parametrize("path", [p for p in modules("sim") if not p.name.startswith("test_")], ids=relative)
-def test_simulation_knows_no_scripts_and_no_torch(path: Path) -> None:
-    assert not {name.split(".")[0] for name in imports(path)} & {"scripts", "tests", "torch"}
+def test_hardware_knows_of_the_models_only_what_files_mean() -> None:
+    assert faults(modules("hw"), lambda path: roots(path) & {"sim", "scripts", "tests", "torch"}) == {}
+
+    def rooms(path: Path) -> set[str]:
+        return {name.split(".")[1] for name in imports(path) if name.startswith("golden.")}
+
+    assert faults(modules("hw"), lambda path: rooms(path) - GOLDEN_FOR_HW) == {}
+
+
+def test_simulation_knows_no_scripts_and_no_torch() -> None:
+    paths = [path for path in modules("sim") if not path.name.startswith("test_")]
+    assert faults(paths, lambda path: roots(path) & {"scripts", "tests", "torch"}) == {}
 
 
 @pytest.mark.parametrize("package", FLOORS)
@@ -243,7 +264,7 @@ def test_rooms_stand_on_rooms_below(package: str) -> None:
 
 def test_no_module_imports_itself_through_others() -> None:
     """No circle, whether at run time or for types."""
-    graph = {module_name(path): imported_modules(path) for package in PACKAGES for path in modules(package)}
+    graph = {module_name(path): imported_modules(path) for path in every_module()}
     finished: set[str] = set()
 
     def visit(name: str, way: tuple[str, ...]) -> None:
@@ -261,24 +282,25 @@ def test_no_module_imports_itself_through_others() -> None:
 def test_no_stage_asks_whether_it_is_reloadable(room: str) -> None:
     """What differs between frozen and reloadable units is given to the stages."""
     for path in (ROOT / "hw" / room).glob("*.py"):
-        names = {node.attr for node in ast.walk(parsed(path)) if isinstance(node, ast.Attribute)}
+        names = {node.attr for node in nodes(path) if isinstance(node, ast.Attribute)}
         assert not names & {"reload", "reloadable"}, relative(path)
 
 
-@every_module
-def test_private_names_stay_in_their_module(path: Path) -> None:
-    assert not list(private_names(path, PACKAGES))
+def test_private_names_stay_in_their_module() -> None:
+    assert faults(every_module(), lambda path: private_names(path, PACKAGES)) == {}
 
 
-@pytest.mark.parametrize("path", every_file(), ids=relative)
-def test_private_members_of_libraries_are_left_alone(path: Path) -> None:
-    assert not list(private_names(path, libraries(path)))
-    assert not list(foreign_attributes(path, frozenset().union(*map(own_attributes, every_file()))))
+def test_private_members_of_libraries_are_left_alone() -> None:
+    assert faults(every_file(), lambda path: private_names(path, libraries(path))) == {}
 
 
-@every_module
-def test_private_attributes_stay_in_their_module(path: Path) -> None:
-    assert not list(foreign_attributes(path, own_attributes(path)))
+def test_private_attributes_are_ours() -> None:
+    ours = frozenset[str]().union(*map(own_attributes, every_file()))
+    assert faults(every_file(), lambda path: foreign_attributes(path, ours)) == {}
+
+
+def test_private_attributes_stay_in_their_module() -> None:
+    assert faults(every_module(), lambda path: foreign_attributes(path, own_attributes(path))) == {}
 
 
 def test_imports_without_libraries() -> None:

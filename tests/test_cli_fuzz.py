@@ -32,6 +32,8 @@ quick = settings(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 TIMEOUT = 120
+#: So many values of an option are tried all.
+FEW_VALUES = 8
 
 every_command = pytest.mark.parametrize("name", COMMANDS)
 
@@ -73,14 +75,21 @@ def test_arguments_that_work(name: str) -> None:
 @thorough
 @every_command
 def test_each_odd_value(name: str) -> None:
-    """One option after the other, with all else as it works. By day, each option meets a seventh of the odd texts."""
-    command = COMMANDS[name]
+    """One option after the other, with all else as it works.
+
+    By day, each option meets a seventh of the odd texts. Of many values that are often right it meets a third,
+    other ones with each command.
+    """
+    command, index = COMMANDS[name], list(COMMANDS).index(name)
     runs = [[*command.works, option] for option in command.values]
-    step = 1 if EXAMPLES else 7
+    step, many = (1, 1) if EXAMPLES else (7, 3)
     for number, (option, usual) in enumerate(command.values.items()):
         odd = ODD_TEXTS[number % step :: step]
-        runs += [[*command.works, f"{option}={value}"] for value in (*(usual or ()), *odd)]
-    places = (*command.positional, *ODD_TEXTS[list(COMMANDS).index(name) % step :: step])
+        values = usual or ()
+        if len(values) > FEW_VALUES:
+            values = values[(number + index) % many :: many]
+        runs += [[*command.works, f"{option}={value}"] for value in (*values, *odd)]
+    places = (*command.positional, *ODD_TEXTS[index % step :: step])
     runs += [[value, *command.works[1:]] for value in places if command.positional]
     for argv in runs:
         with workplace() as place:

@@ -19,6 +19,8 @@ PLACEHOLDERS = {
     "S": "1",
     "P": "1",
     "N": "1",
+    "B": "8",
+    "TASK": "digits",
     "T": "ecp5",
     "D": "ecp5-25f",
     "CYCLES": "100",

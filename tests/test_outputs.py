@@ -24,7 +24,7 @@ from tests.support.workplace import Workplace, workplace
 
 PACKAGES = ("golden", "hw", "sim", "scripts")
 #: Suffixes of files that hold what a command works on.
-DATA = (".npz", ".npy", ".json", ".sqlite")
+DATA = (".npz", ".npy", ".json", ".sqlite", ".onnx")
 #: Names for an output: the last one is for options that want such a suffix.
 FRESH = ("fresh", "fresh.vcd")
 

@@ -17,7 +17,7 @@ from sim.simulator.program import Bench, Program
 from sim.tests.support import check_verdicts, installed
 from tests.support.pages import Block, Reader, blocks, pages
 from tests.support.places import ROOT
-from tests.support.tiers import thorough
+from tests.support.tiers import nightly, thorough
 
 #: Languages of blocks; what is in the others only shows something.
 RUN = ("python", "console")
@@ -74,7 +74,10 @@ COMPILERS = {"c": ["cc", "-std=c99"], "cc": ["g++", "-std=c++11"]}
 
 
 @thorough
-@pytest.mark.parametrize("options", ["", " --single-buffered"], ids=["double_buffered", "single_buffered"])
+@pytest.mark.parametrize(
+    "options",
+    [pytest.param("", id="double_buffered"), pytest.param(" --single-buffered", id="single_buffered", marks=nightly)],
+)
 def test_c_program_of_the_page(options: str, tmp_path: Path) -> None:
     """The unit and the words are those of the commands of docs/reloadable.md, the board a simulated one.
 

@@ -5,6 +5,7 @@ In the order of the data flow:
 ==============  ====================================================
 `fields`        fields of files, and refusals by name
 `ranges`        ranges of integers and of weighted sums
+`rounding`      what becomes of the fraction where a result is made
 `layer_config`  geometry and number formats of a layer
 `bounds`        proven ranges of every intermediate of a layer
 `extremes`      bounds that hold for all weights of a format

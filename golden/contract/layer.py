@@ -5,11 +5,13 @@ A layer computes, for output channel ``o`` at output position ``q`` (centre
 
     acc[o] = bias[o] + 2^attn_shift * sum_{c,i} conv_weight[o,c,i] x[c,p+i]
                      + sum_{c,t} attn_weight[o,c,t] x[c,p] x[c,p+attn_offsets[t]]
-    y[o]   = saturate(round_half_even(acc[o] * multiplier[o] / 2^out_shift))
+    y[o]   = saturate(round(acc[o] * multiplier[o] / 2^out_shift))
 
-in exact integers. This is the merged form of X-volution (arXiv 2106.02253) with the ``hadamard``
+in exact integers. ``rounding`` says how `round` rounds, by default half to even
+(`golden.contract.rounding`). This is the merged form of X-volution (arXiv 2106.02253) with the ``hadamard``
 product. With the ``dynamic`` product each head ``h`` (consecutive channels) has a similarity at
-each tap, which scales the attention. The similarity is the one intermediate that is rounded:
+each tap, which scales the attention. The similarity is the one intermediate that is rounded,
+half to even whatever ``rounding`` is:
 
     sim[t,h] = saturate(round_half_even(sum_{c in h} x[c,p] x[c,p+attn_offsets[t]] / 2^sim_shift))
     acc[o]   = bias[o] + 2^attn_shift * sum_{c,i} conv_weight[o,c,i] x[c,p+i]
@@ -30,6 +32,7 @@ from golden.contract.fields import checked_array
 from golden.contract.frames import check_frames
 from golden.contract.layer_config import BIAS_BITS, MULTIPLIER_BITS, LayerConfig, LayerError
 from golden.contract.ranges import ACCUMULATOR_BITS, Range
+from golden.contract.rounding import HALF_EVEN
 from golden.support.arrays import as_array
 
 
@@ -83,6 +86,7 @@ class Layer:
             *([f"{c.heads} heads"] if c.heads is not None else []),
             f"input {_format(c.in_bits, c.in_signed)}, weights {c.weight_bits} bit",
             f"output {_format(c.out_bits, c.out_signed)}{' after ReLU' if c.relu else ''}",
+            *([f"rounding {c.rounding}"] if c.rounding != HALF_EVEN else []),
         ]
         return f"Layer({', '.join(words)})"
 

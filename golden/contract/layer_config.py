@@ -21,6 +21,7 @@ from golden.contract.fields import (
     take_format,
 )
 from golden.contract.ranges import Range
+from golden.contract.rounding import HALF_EVEN, ROUNDINGS, Rounding
 from golden.support.arrays import plain
 
 MULTIPLIER_BITS = 16
@@ -48,6 +49,7 @@ FIELD_CHOICES: dict[str, tuple[Any, ...]] = {
     "kernel": (1, 3, 5, 7),
     "stride": (1, 2),
     "padding": ("same", "valid"),
+    "rounding": ROUNDINGS,
 }
 
 
@@ -106,6 +108,7 @@ class LayerConfig:
     heads: int | None = None
     sim_bits: int | None = None
     sim_shift: int | None = None
+    rounding: Rounding = HALF_EVEN
     in_scale: float | None = None
     out_scale: float | None = None
 
@@ -260,8 +263,9 @@ class LayerConfig:
         }
 
     def to_json(self) -> str:
-        """The ``config`` text of a layer file."""
-        fields = {k: v for k, v in dataclasses.asdict(self).items() if v is not None}
+        """The ``config`` text of a layer file. A field that is as if it were left out is left out."""
+        defaults = {field.name: field.default for field in dataclasses.fields(self)}
+        fields = {k: v for k, v in dataclasses.asdict(self).items() if v != defaults[k]}
         return json.dumps({"format": FORMAT, **fields})
 
     @classmethod

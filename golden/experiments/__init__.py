@@ -5,6 +5,7 @@ In the order of the data flow:
 ===============  ===============================================
 `settings`       what an experiment can be asked for
 `experiment`     one experiment from its settings to its figures
+`float_file`     a trained network in floats, as a file
 `approximation`  how well pixel shifts stand for self-attention
 ===============  ===============================================
 """

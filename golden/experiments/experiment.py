@@ -33,6 +33,8 @@ _loaded = lru_cache(maxsize=1)(load_task)
 Advance = Callable[[float], object]
 #: A function that is called for each integer network: ``("ptq" or "qat", bits, network)``.
 Keep = Callable[[str, int, QuantisedNetwork], object]
+#: A function that is called with the trained network, merged, which post-training quantisation starts from.
+KeepFloat = Callable[[Network], object]
 
 
 def run_experiment(
@@ -40,6 +42,7 @@ def run_experiment(
     *,
     advance: Advance = lambda part: None,
     keep: Keep = lambda how, bits, network: None,
+    keep_float: KeepFloat = lambda network: None,
 ) -> dict[str, Any]:
     """Train the network of ``settings``, quantise it, and measure both.
 
@@ -48,6 +51,7 @@ def run_experiment(
             out have their defaults.
         advance: called with the part of the work that was done. The parts add up to 1.
         keep: called with each integer network, for what the figures do not hold, such as its layers' weights.
+        keep_float: called with the trained network, merged.
 
     Returns:
         JSON values. Equal settings give equal figures on one machine::
@@ -89,6 +93,7 @@ def run_experiment(
             "ptq": {},
             "qat": {},
         }
+        keep_float(network.merged())
         calibration = task.train.images(slice(checked["calibration_images"]))
         for bits in checked["bits"]:
             done = part(PTQ_COST)

@@ -44,7 +44,9 @@ def resnet34_stage3() -> Layer:
 
 LAYER_FILES = ("digits_layer", "digits_dynamic", "tiny")
 LAYER_RECIPES: dict[str, Callable[[], Layer]] = {"resnet34_stage3": resnet34_stage3}
-NETWORK_FILES = ("digits",)
+NETWORK_FILES = ("digits", "fashion_mnist_ptq8", "fashion_mnist_qat4")
+#: The float file of each network that has one, in the same folder.
+FLOAT_FILES = dict.fromkeys(("fashion_mnist_ptq8", "fashion_mnist_qat4"), "fashion_mnist_float.npz")
 NETWORK_RECIPES: dict[str, Callable[[], IntegerNetwork]] = {
     recipe.__name__: recipe
     for recipe in (
@@ -112,6 +114,11 @@ def layer_path(name: str) -> Path | None:
 def activations(name: str) -> Path | None:
     """Recorded real input frames of what is called ``name`` (``.npy``), or None where there are none."""
     return _beside(name, "activations")
+
+
+def float_path(name: str) -> Path | None:
+    """The float file of the network called ``name`` (`golden.experiments.float_file`), or None where there is none."""
+    return FOLDER / FLOAT_FILES[name] if name in FLOAT_FILES else None
 
 
 def labels(name: str) -> Path | None:

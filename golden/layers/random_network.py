@@ -20,27 +20,31 @@ from golden.contract.network.network import IntegerNetwork
 from golden.contract.network.result import Result
 from golden.contract.network.step import Step
 from golden.contract.network.upsample import Upsample
+from golden.contract.rounding import HALF_EVEN, ROUNDINGS, Rounding
 from golden.layers.random_layer import random_layer
 
 #: Channels and sides that a result of a random network may have.
 MOST_CHANNELS, MOST_SIDE = 12, 14
 
 
-def random_network(rng: np.random.Generator, steps: int = 6) -> IntegerNetwork:
+def random_network(
+    rng: np.random.Generator, steps: int = 6, *, modes: np.random.Generator | None = None
+) -> IntegerNetwork:
     """A network whose graph, operations, formats and weights are all drawn.
 
     Args:
-        rng: source of all that is drawn.
+        rng: source of all that is drawn, but for modes of rounding.
         steps: how many steps are drawn before the open ends of the graph are joined.
+        modes: source of the mode of rounding of each requantised result. None: all are the usual one.
     """
-    return _Builder(rng).draw(steps)
+    return _Builder(rng, modes).draw(steps)
 
 
 class _Builder(NetworkBuilder):
     """A method that appends steps returns the name of the last one, or None where it fits nowhere."""
 
-    def __init__(self, rng: np.random.Generator) -> None:
-        self.rng = rng
+    def __init__(self, rng: np.random.Generator, modes: np.random.Generator | None) -> None:
+        self.rng, self.modes = rng, modes
         channels, height, width = (int(n) for n in rng.integers(1, [6, 9, 9], endpoint=True))
         bits = self.integer(2, 8)
         super().__init__(Result(channels=channels, height=height, width=width, bits=bits, signed=self.coin()))
@@ -74,6 +78,9 @@ class _Builder(NetworkBuilder):
     def integer(self, low: int, high: int) -> int:
         """A number from ``low`` to ``high``, both included."""
         return int(self.rng.integers(low, high, endpoint=True))
+
+    def rounding(self) -> Rounding:
+        return HALF_EVEN if self.modes is None else ROUNDINGS[self.modes.integers(len(ROUNDINGS))]
 
     def source(self, allowed: Callable[[Result], bool]) -> str | None:
         """A result that is ``allowed``; half of the time one that nobody takes yet."""
@@ -119,6 +126,7 @@ class _Builder(NetworkBuilder):
             out_bits=self.integer(2, 10),
             out_signed=self.coin(),
             relu=self.coin(),
+            rounding=self.rounding(),
             **fields,
         )
         return self.make(LayerStep, name, layer=layer)
@@ -143,6 +151,7 @@ class _Builder(NetworkBuilder):
             out_bits=self.integer(2, 16),
             out_signed=self.coin(),
             relu=self.coin(),
+            rounding=self.rounding(),
         )
 
     def max_pool(self) -> str | None:
@@ -170,6 +179,7 @@ class _Builder(NetworkBuilder):
             shift=shift,
             out_bits=out_bits,
             out_signed=out_signed,
+            rounding=self.rounding(),
         )
 
     def concat(self) -> str | None:
@@ -211,7 +221,7 @@ class _Builder(NetworkBuilder):
         }
         if requantised := self.coin():
             fields |= {"out_bits": self.integer(2, 16), "out_signed": self.coin(), "relu": self.coin()}
-            fields |= {"out_shift": 16, "multiplier": self.rng.integers(1, 2**12, outputs)}
+            fields |= {"out_shift": 16, "multiplier": self.rng.integers(1, 2**12, outputs), "rounding": self.rounding()}
         else:
             fields |= {"out_bits": 48, "out_signed": True}
         step = Linear(name=f"step{len(self.steps)}", inputs=(name,), **fields)

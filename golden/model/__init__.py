@@ -3,7 +3,7 @@
 In the order of the data flow:
 
 =============  =================================================
-`rounding`     half to even, and saturation
+`rounding`     quotients by powers of two, and saturation
 `tiles`        the memory that the fast model works in
 `similarity`   the similarity stage of the fast model
 `integer`      the fast model of a layer

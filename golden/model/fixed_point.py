@@ -24,6 +24,9 @@ from golden.contract.layer import Layer
 from golden.contract.layer_config import MULTIPLIER_BITS
 from golden.contract.ranges import ACCUMULATOR_BITS
 
+#: For each mode of rounding fxpmath's own, and what is added before it, in halves.
+ROUND = {"half_even": ("around", 0), "half_up": ("floor", 1), "floor": ("floor", 0)}
+
 
 def run(layer: Layer, x: np.ndarray) -> np.ndarray:
     """The layer's output frames, int64 ``[N, O, Ho, Wo]``, for integer frames ``[N, C, H, W]``.
@@ -129,21 +132,22 @@ def channel_accumulate(layer: Layer, combined: Fxp) -> Fxp:
 
 
 def requantise(layer: Layer, acc: Fxp) -> Fxp:
-    """``saturate(round_half_even(acc * multiplier / 2^out_shift))``, ``[O, Ho, Wo]``.
+    """``saturate(round(acc * multiplier / 2^out_shift))``, ``[O, Ho, Wo]``.
 
     The scale is a fixed-point number with ``out_shift`` fraction bits, so the product is exact.
-    The product may need 64 bits. Half-to-even rounding commutes with adding an even integer. So
+    The product may need 64 bits. Each mode of rounding commutes with adding an even integer. So
     the largest even integer in the product is set aside, and fxpmath rounds the remainder. The
-    remainder is from 0 up to 2 with at most 47 fraction bits, which a float64 holds.
+    remainder is from 0 up to 2.5 with at most 47 fraction bits, which a float64 holds.
     """
     c = layer.config
     scale = _signed(MULTIPLIER_BITS + 1, c.out_shift)
     scale.set_val(layer.multiplier[:, None, None], raw=True)
     scaled = (acc * scale).raw()
     even = scaled >> (c.out_shift + 1) << 1
-    rest = _signed(c.out_shift + 2, c.out_shift)
-    rest.set_val((scaled - (even << c.out_shift)).astype(np.int64), raw=True)
-    rounded = Fxp(rest, like=_signed(3))
+    how, halves = ROUND[c.rounding]
+    rest = _signed(c.out_shift + 3, c.out_shift)
+    rest.set_val((scaled - (even << c.out_shift) + (halves << c.out_shift >> 1)).astype(np.int64), raw=True)
+    rounded = Fxp(rest, signed=True, n_word=3, n_frac=0, rounding=how, overflow="saturate")
     # relu on a signed output leaves no negative value: the format is unsigned, without the sign bit.
     negative = c.out_signed and not c.relu
     bits = c.out_bits if negative or not c.out_signed else c.out_bits - 1

@@ -80,7 +80,7 @@ def accumulate(layer: Layer, x: np.ndarray) -> np.ndarray:
 
 
 def requantise(layer: Layer, acc: np.ndarray) -> np.ndarray:
-    """``saturate(round_half_even(acc * multiplier / 2^out_shift))``.
+    """``saturate(round(acc * multiplier / 2^out_shift))``, rounded as the layer's ``rounding`` says.
 
     Nothing overflows: ``|acc| < 2^47`` and ``multiplier < 2^16`` keep the product below 2^63 - 2^47.
 
@@ -92,7 +92,7 @@ def requantise(layer: Layer, acc: np.ndarray) -> np.ndarray:
         int64 ``[N, O, h, w]``, every element in ``layer.config.out_range``.
     """
     scaled = acc * layer.multiplier[:, None, None]
-    return requantised(scaled, layer.config.out_shift, layer.config.out_range)
+    return requantised(scaled, layer.config.out_shift, layer.config.out_range, layer.config.rounding)
 
 
 def _out_shape(layer: Layer, frames: np.ndarray) -> tuple[int, int, int, int]:

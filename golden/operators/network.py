@@ -44,7 +44,7 @@ class Network(nn.Module):
         for step in self.steps:
             inputs = [values[name] for name in step.inputs]
             y = self._result(step, inputs)
-            values[step.name] = F.relu(y) if step.relu else y
+            values[step.name] = y.clamp(0, step.ceiling) if step.relu else y
         return values
 
     def forward(self, images: Tensor) -> Tensor:
@@ -105,7 +105,7 @@ class Network(nn.Module):
             dataclasses.replace(own, name=names[own.name], inputs=tuple(names[name] for name in own.inputs))
             for own in self.steps
         ]
-        steps[-1] = dataclasses.replace(steps[-1], relu=step.relu)
+        steps[-1] = dataclasses.replace(steps[-1], relu=step.relu, ceiling=step.ceiling)
         return Network(steps, {names[name]: part for name, part in self.parts.items()})
 
 

@@ -1,8 +1,8 @@
-"""X-volutions that one dynamic convolution cannot express, as networks of several.
+"""X-volutions as networks of their two branches: those that one dynamic convolution cannot express, and any other.
 
-A ``stack`` of N has N - 1 unweighted attentions before the weighted one. Each is a layer of its own,
-without convolution. The last attention, and the convolution of the features before the stack, are
-two layers and their sum::
+The attention and the convolution are two layers and their sum. A ``stack`` of N has N - 1 unweighted attentions
+before the weighted one. Each is a layer of its own, without convolution. The convolution takes the features before
+the stack::
 
     input -> stack1 -> ... -> attention -+-> sum
           `-----------------> conv ------'
@@ -104,7 +104,9 @@ class _Builder:
         weight = b.attn_weight
         if b.product == "inner":
             weight = weight.repeat_interleave(self.channels // self.heads, dim=1)
-        part = self.slides(offsets=b.offsets, product=b.product)
+        # The centres are those of any kernel, if there is padding. With the smallest one, hardware multiplies least.
+        kernel = 1 if b.like.padding == "same" else b.like.kernel_size
+        part = self.slides(offsets=b.offsets, product=b.product, kernel=kernel)
         return self.layer("attention", x, filled(_without_convolution(part), attn_weight=weight, bias=b.attn_bias))
 
     def weighting(self, x: str) -> str:
@@ -114,7 +116,12 @@ class _Builder:
             self.layer(f"product{t}", x, self.at_each_pixel(self.features()[:, :, None], [offset]))
             for t, offset in enumerate(b.offsets, start=1)
         ]
-        part = self.slides(offsets=(), channels=len(products) * self.feature_count, groups=1)
+        like = self.branches.like
+        kernel, padding = like.kernel_size, like.padding
+        if padding == "same" or kernel == 1:
+            kernel, padding = WEIGHTING, "same"
+        channels = len(products) * self.feature_count
+        part = self.slides(offsets=(), channels=channels, groups=1, kernel=kernel, padding=padding)
         weight = self.dense_weight().transpose(1, 2).flatten(1, 2)  # direction by direction, as they are joined
         inside = torch.zeros(part.conv_weight.shape, dtype=weight.dtype)
         room = (inside.shape[-1] - weight.shape[-1]) // 2
@@ -183,19 +190,18 @@ class _Builder:
         product: str = "hadamard",
         channels: int | None = None,
         groups: int | None = None,
+        kernel: int | None = None,
+        padding: str | None = None,
     ) -> DynamicConv2d:
-        """A layer of the X-volution's geometry, or a weighted sum of ``channels`` around the same centres."""
+        """A layer around the centres of the X-volution, of its geometry where nothing else is said."""
         like = self.branches.like
         dynamic = product == "dynamic"
-        kernel, padding = like.kernel_size, like.padding
-        if channels is not None and (padding == "same" or kernel == 1):
-            kernel, padding = WEIGHTING, "same"
         return DynamicConv2d(
             channels or like.in_channels,
             like.out_channels,
-            kernel_size=kernel,
+            kernel_size=kernel or like.kernel_size,
             stride=like.stride,
-            padding=padding,
+            padding=padding or like.padding,
             groups=groups or like.groups,
             product="dynamic" if dynamic else "hadamard",
             heads=self.branches.heads if dynamic else None,

@@ -27,6 +27,7 @@ class Step:
         op: what is done.
         inputs: names of earlier steps, or `IMAGE`.
         relu: whether negative results become 0.
+        ceiling: what results above it become, with ``relu``; None: they stay as they are.
         options: numbers that the op needs, by name.
     """
 
@@ -34,4 +35,5 @@ class Step:
     op: str
     inputs: tuple[str, ...]
     relu: bool = False
+    ceiling: float | None = None
     options: Mapping[str, int | str] = field(default_factory=dict)

@@ -221,6 +221,38 @@ class XVolution(Mergeable):
                 does not know, by its name; and for statistics that make a merged parameter infinite or
                 not a number.
         """
+        folded = self._folded()
+        if self.has_attention and (self.stack > 1 or self.weighting > 1):
+            return as_network(folded)
+        conv_weight, attn_weight = folded.conv_weight, folded.attn_weight
+        if self.product == "inner" and self.heads is not None:
+            attn_weight = attn_weight.repeat_interleave(self.in_channels // self.heads, dim=1)
+        bias = folded.conv_bias + folded.attn_bias
+        if self.feature_norm is not None:
+            attn_weight, static, constant = without_means(
+                attn_weight, self.feature_norm, self.attn_offsets, kernel_size=self.kernel_size, groups=self.groups
+            )
+            conv_weight, bias = conv_weight + static, bias + constant
+        merged = filled(folded.like, conv_weight=conv_weight, attn_weight=attn_weight, bias=bias)
+        return merged.train(self.training)
+
+    def side_by_side(self) -> Network:
+        """This layer as a network of its branches, batch norms folded in: convolution, attention and their sum.
+
+        It computes what `merge` gives, and shows what merging saves (`golden.operators.stacked`).
+
+        Raises:
+            UserError: as `merge` does; for a layer without attention; and for ``feature_norm``, whose means go from
+                one branch to the other.
+        """
+        if not self.has_attention:
+            raise UserError("directions [] leave one branch, side by side are allowed layers with attention")
+        if self.feature_norm is not None:
+            raise UserError("feature_norm True is not for branches side by side, allowed is False")
+        return as_network(self._folded())
+
+    def _folded(self) -> Branches:
+        """The branches with their batch norms folded in. Raises `UserError` as `merge` does."""
         if self.product not in PRODUCTS:
             choices = ", ".join(map(repr, PRODUCTS))
             raise UserError(f"product {self.product!r} has no merged form and no hardware, allowed: {choices}")
@@ -234,36 +266,21 @@ class XVolution(Mergeable):
         conv_scale, conv_bias = channel_affine(self.conv_norm, self.out_channels, name="conv_norm")
         if conv.bias is not None:
             conv_bias = conv_bias + conv_scale * in_float64(conv.bias)
-        conv_weight = conv_scale[:, None, None, None] * in_float64(conv.weight)
         attn_weight, attn_bias = in_float64(attention.weight), torch.zeros_like(conv_bias)
         if self.has_attention:
             attn_scale, attn_bias = channel_affine(self.attn_norm, self.out_channels, name="attn_norm")
             attn_weight = attn_scale.reshape(-1, *[1] * (attn_weight.ndim - 1)) * attn_weight
-        if self.has_attention and (self.stack > 1 or self.weighting > 1):
-            return as_network(
-                Branches(
-                    like=self._merged_geometry(conv.weight),
-                    product=self.product,
-                    heads=self.heads,
-                    offsets=self.attn_offsets,
-                    stack=self.stack,
-                    conv_weight=conv_weight,
-                    conv_bias=conv_bias,
-                    attn_weight=attn_weight,
-                    attn_bias=attn_bias,
-                )
-            )
-        if self.product == "inner" and self.heads is not None:
-            attn_weight = attn_weight.repeat_interleave(self.in_channels // self.heads, dim=1)
-        bias = conv_bias + attn_bias if self.has_attention else conv_bias
-        if self.feature_norm is not None:
-            attn_weight, static, constant = without_means(
-                attn_weight, self.feature_norm, self.attn_offsets, kernel_size=self.kernel_size, groups=self.groups
-            )
-            conv_weight, bias = conv_weight + static, bias + constant
-        merged = self._merged_geometry(conv.weight)
-        filled(merged, conv_weight=conv_weight, attn_weight=attn_weight, bias=bias)
-        return merged.train(self.training)
+        return Branches(
+            like=self._merged_geometry(conv.weight),
+            product=self.product,
+            heads=self.heads,
+            offsets=self.attn_offsets,
+            stack=self.stack,
+            conv_weight=conv_scale[:, None, None, None] * in_float64(conv.weight),
+            conv_bias=conv_bias,
+            attn_weight=attn_weight,
+            attn_bias=attn_bias,
+        )
 
     def _merged_geometry(self, like: Tensor) -> DynamicConv2d:
         """A dynamic convolution of this layer's geometry, with the dtype and device of ``like``."""

@@ -3,8 +3,8 @@
 All values are integers in floating point. A sum of products whose proven bound is at most 2^24
 runs in float32. Any other runs in float64, and its bound must be below 2^53. So sums are exact, in
 whatever order their terms are added. A fast convolution that multiplies sums, like Winograd's,
-would break this and must not be chosen. Each rounding is the contract's: half to even, of an exact
-quotient by a power of two.
+would break this and must not be chosen. Each rounding is that of its step, of an exact quotient by a
+power of two.
 
 Backwards, a rounding passes the gradient on (straight-through). A saturation of activations stops
 the gradient. A saturation of weights passes it on, or a saturated weight would never come back.
@@ -33,6 +33,8 @@ from golden.contract.network.max_pool import MaxPool
 from golden.contract.network.network import IMAGE
 from golden.contract.network.step import Step
 from golden.contract.network.upsample import Upsample
+from golden.contract.ranges import Range
+from golden.contract.rounding import HALF_EVEN, Rounding
 from golden.model.integer import FLOAT32_EXACT
 from golden.operators.dynamic_conv import DynamicConv2d
 from golden.operators.network import Network
@@ -130,8 +132,7 @@ def _layer_step(fake: FakeQuantised, step: LayerStep, taken: Sequence[Tensor]) -
 
 def _add(fake: FakeQuantised, step: Add, taken: Sequence[Tensor]) -> Tensor:
     first, second = (x.double() * m for x, m in zip(taken, step.multipliers, strict=True))
-    limits = step.limits
-    return _Requantise.apply(first + second, None, step.shift, limits.low, limits.high).float()
+    return _requantised(first + second, None, step.shift, step.limits, step.rounding).float()
 
 
 def _max_pool(fake: FakeQuantised, step: MaxPool, taken: Sequence[Tensor]) -> Tensor:
@@ -141,8 +142,7 @@ def _max_pool(fake: FakeQuantised, step: MaxPool, taken: Sequence[Tensor]) -> Te
 def _avg_pool(fake: FakeQuantised, step: AvgPool, taken: Sequence[Tensor]) -> Tensor:
     window = step.window(*taken[0].shape[2:])
     total = F.avg_pool2d(taken[0].double(), window, step.stride, divisor_override=1)
-    limits = step.limits
-    return _Requantise.apply(total * step.multiplier, None, step.shift, limits.low, limits.high).float()
+    return _requantised(total * step.multiplier, None, step.shift, step.limits, step.rounding).float()
 
 
 def _linear(fake: FakeQuantised, step: Linear, taken: Sequence[Tensor]) -> Tensor:
@@ -156,8 +156,7 @@ def _linear(fake: FakeQuantised, step: Linear, taken: Sequence[Tensor]) -> Tenso
     scaled = float(acc.detach().abs().max()) * int(step.multiplier.max())
     if scaled >= EXACT:
         raise UserError(f"linear {step.name!r} has |acc| multiplier of {scaled:.0f}, QAT allows below 2^53")
-    limits = step.limits
-    return _Requantise.apply(acc, multiplier, step.out_shift, limits.low, limits.high).float()[:, :, None, None]
+    return _requantised(acc, multiplier, step.out_shift, step.limits, step.rounding).float()[:, :, None, None]
 
 
 def _concat(fake: FakeQuantised, step: Concat, taken: Sequence[Tensor]) -> Tensor:
@@ -222,8 +221,7 @@ def _layer(name: str, part: nn.Module, form: Layer, x: Tensor) -> Tensor:
     if scaled >= EXACT:
         raise UserError(f"layer {name!r} has a proven bound on |acc| multiplier of {scaled:.0f}, QAT allows below 2^53")
     multiplier = torch.from_numpy(form.multiplier.astype(np.float64))[:, None, None]
-    limits = config.out_range
-    return _Requantise.apply(acc, multiplier, config.out_shift, limits.low, limits.high).float()
+    return _requantised(acc, multiplier, config.out_shift, config.out_range, config.rounding).float()
 
 
 def _attention(config: LayerConfig, x: Tensor, weight: Tensor, dtype: torch.dtype, largest: int) -> Tensor:
@@ -244,7 +242,7 @@ def _attention(config: LayerConfig, x: Tensor, weight: Tensor, dtype: torch.dtyp
         ).double()
     wide = _exact_dtype(form.head_channels * largest**2)
     sums = transformed_features(x.to(wide), offsets, product="inner", heads=form.heads, centres=centres)
-    sims = _Requantise.apply(sums.double(), None, form.shift, form.limits.low, form.limits.high).float()
+    sims = _requantised(sums.double(), None, form.shift, form.limits, HALF_EVEN).float()
     features = [
         (sims[:, :, t, None] * xt.unflatten(1, (form.heads, -1))).flatten(1, 2)
         for t, (_, xt) in enumerate(shifted_pixels(x, offsets, centres))
@@ -278,22 +276,40 @@ class _Steps(torch.autograd.Function):
         return gradients[0], None
 
 
-class _Requantise(torch.autograd.Function):
-    """``saturate(round_half_even(acc * multiplier / 2^shift))`` of exact float64 integers.
+def _requantised(acc: Tensor, multiplier: Tensor | None, shift: int, limits: Range, rounding: Rounding) -> Tensor:
+    """``saturate(round(acc * multiplier / 2^shift))`` of exact float64 integers.
 
     A multiplier of None counts as 1. The gradient passes where nothing saturates.
     """
+    return _Requantise.apply(acc, multiplier, shift, limits, rounding)
 
+
+class _Requantise(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, acc: Tensor, multiplier: Tensor | None, shift: int, low: int, high: int) -> Tensor:
+    def forward(
+        ctx: Any, acc: Tensor, multiplier: Tensor | None, shift: int, limits: Range, rounding: Rounding
+    ) -> Tensor:
         slope = torch.tensor(2.0**-shift, dtype=torch.float64)
         if multiplier is not None:
             slope = slope * multiplier  # exact: at most 16 bits, times a power of two
-        rounded = (acc * slope).round_()
-        ctx.save_for_backward(slope, (rounded >= low) & (rounded <= high))
-        return rounded.clamp_(low, high)
+        rounded = _ROUND[rounding](acc * slope)
+        ctx.save_for_backward(slope, (rounded >= limits.low) & (rounded <= limits.high))
+        return rounded.clamp_(limits.low, limits.high)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None, None]:
         slope, inside = ctx.saved_tensors
         return gradients[0] * inside * slope, None, None, None, None
+
+
+def _half_up(values: Tensor) -> Tensor:
+    """``floor(values + 1/2)``, where that sum may need more bits than a float64 has."""
+    down = values.floor()
+    return down + (values - down >= 0.5)
+
+
+_ROUND: Mapping[Rounding, Callable[[Tensor], Tensor]] = {
+    "half_even": torch.round,
+    "half_up": _half_up,
+    "floor": torch.floor,
+}

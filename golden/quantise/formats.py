@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +17,8 @@ from golden.quantise.calibration import Method, activation_scale
 from golden.quantise.precision import Precision
 from golden.support.cli import UserError
 
+#: Part of a ceiling by which a format may reach beyond it: floats round the scale that follows from the ceiling.
+CEILING_SLACK = 1e-9
 #: Ops that only carry values. Their result has the format of what they take.
 CARRIERS = ("max_pool", "concat", "upsample")
 
@@ -42,7 +44,9 @@ def result_formats(
     The last result has none where a linear map or an argmax gives it, and neither has what an argmax takes.
     Results that a ``concat`` joins share one format.
 
-    Raises `UserError` for a result that is not finite.
+    A ceiling is where a format ends, or beyond: nothing else limits what a step gives.
+
+    Raises `UserError` for a result that is not finite, and for a ceiling within a format that others need.
     """
     formats: dict[str, Format] = {}
     for names, sources in _groups(network):
@@ -97,7 +101,20 @@ def _format(
     # The full range of a power of two may be twice that of the values: to this no bits are given away.
     how: Method = "minmax" if full and precision.scales == "float" else method
     scale = activation_scale(array, limits, how, scales=precision.scales) if array.any() else 1.0
-    return Format(bits=bits, signed=signed, scale=scale)
+    return Format(bits=bits, signed=signed, scale=_below_ceilings(scale, limits, [steps.get(name) for name in sources]))
+
+
+def _below_ceilings(scale: float, limits: Range, sources: Sequence[Step | None]) -> float:
+    """The scale, halved until the highest value of the format is no higher than the ceiling of any source."""
+    for step in sources:
+        if step is None or step.ceiling is None or limits.high * scale <= step.ceiling * (1 + CEILING_SLACK):
+            continue
+        if len(sources) > 1:
+            what = f"step {step.name!r} has ceiling {step.ceiling:g} in a format that a concat makes it share"
+            raise UserError(f"{what}, which reaches {limits.high * scale:g}, allowed is no more than the ceiling")
+        while limits.high * scale > step.ceiling:
+            scale /= 2
+    return scale
 
 
 def _signed(step: Step | None, values: np.ndarray) -> bool:

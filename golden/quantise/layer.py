@@ -49,6 +49,7 @@ from golden.contract.layer import Layer
 from golden.contract.layer_config import BIAS_BITS, FIELD_RANGES, MULTIPLIER_BITS, LayerConfig, LayerError
 from golden.contract.powers import in_lowest_terms, least_power
 from golden.contract.ranges import Range
+from golden.contract.rounding import HALF_EVEN, Rounding
 from golden.contract.scales import dequantise_output, to_steps
 from golden.model import integer
 from golden.operators.dynamic_conv import DynamicConv2d
@@ -84,6 +85,7 @@ def quantise(
     attn_shift: int | None = None,
     sim_bits: int | None = None,
     sim_shift: int | None = None,
+    rounding: Rounding = HALF_EVEN,
 ) -> Layer:
     """The integer layer that stands for ``layer`` on data like ``calibration``.
 
@@ -114,6 +116,8 @@ def quantise(
             starts at the smallest shift at which no similarity of the calibration frames saturates.
             The shift is lowered as long as that lessens the squared error of the output on these
             frames. Few similarities are large, and to round all is often worse than to clip these.
+        rounding: of the layer's results (`golden.contract.rounding`). Weights and what comes in are rounded
+            half to even in any case.
 
     Returns:
         A `Layer` with ``in_scale`` and ``out_scale`` recorded.
@@ -138,6 +142,7 @@ def quantise(
         attn_shift=0 if attn_shift is None else attn_shift,
         sim_bits=sim_bits,
         sim_shift=sim_shift,
+        rounding=rounding,
     )
     problem, config = _with_scales(
         merged, x, config, method=method, scales=scales, in_scale=in_scale, out_scale=out_scale
@@ -171,6 +176,7 @@ def _formats(
     relu: bool,
     sim_bits: int | None,
     sim_shift: int | None,
+    rounding: Rounding,
     **formats: int,
 ) -> LayerConfig:
     """Geometry and number formats, before scales and shifts are chosen. A sign that is None follows from the frames."""
@@ -193,6 +199,7 @@ def _formats(
         heads=merged.heads,
         sim_bits=8 if sim_bits is None and dynamic else sim_bits,
         sim_shift=0 if sim_shift is None and dynamic else sim_shift,
+        rounding=rounding,
         **formats,
     )
     if not config.in_signed and x.min() < 0:

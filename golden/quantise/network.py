@@ -24,6 +24,7 @@ from golden.contract.network.step import Step as IntegerStep
 from golden.contract.network.upsample import Upsample
 from golden.contract.powers import in_lowest_terms
 from golden.contract.ranges import Range
+from golden.contract.rounding import HALF_EVEN, Rounding
 from golden.contract.scales import to_steps
 from golden.operators.dynamic_conv import DynamicConv2d
 from golden.operators.network import Network, takes_means
@@ -123,12 +124,13 @@ class _Quantiser:
             scales=self.precision.scales,
             in_scale=source.scale,
             out_scale=result.scale,
+            rounding=self.precision.rounding,
         )
         return LayerStep(name=step.name, inputs=step.inputs, scale=result.scale, layer=layer)
 
     def add(self, step: Step) -> Add:
         a, b = (self.formats[name].scale for name in step.inputs)
-        return quantise_add(step, a, b, self.formats[step.name], self.precision.scales)
+        return quantise_add(step, a, b, self.formats[step.name], self.precision.scales, self.precision.rounding)
 
     def max_pool(self, step: Step) -> MaxPool:
         kernel, stride, pad = (int(step.options[name]) for name in ("kernel", "stride", "pad"))
@@ -150,6 +152,7 @@ class _Quantiser:
             shift=shift,
             out_bits=result.bits,
             out_signed=result.signed,
+            rounding=self.precision.rounding,
         )
 
     def linear(self, step: Step) -> Linear:
@@ -158,8 +161,8 @@ class _Quantiser:
         x = self.values[step.inputs[0]]
         bits = self.precision.weights(self.network, step)
         if step.name in self.formats:
-            result, scales = self.formats[step.name], self.precision.scales
-            return quantise_linear(step, part, self.source(step), x.shape[1:], bits, result, scales)
+            result, scales, rounding = self.formats[step.name], self.precision.scales, self.precision.rounding
+            return quantise_linear(step, part, self.source(step), x.shape[1:], bits, result, scales, rounding)
         raw, self.weight_scales[step.name] = quantise_scores(step, part, self.source(step), x.shape[1:], bits)
         return raw
 
@@ -187,7 +190,9 @@ QUANTISE: Mapping[str, Callable[[_Quantiser, Step], IntegerStep]] = {
 }
 
 
-def quantise_add(step: Step, a: float, b: float, result: Format, scales: Scales = "float") -> Add:
+def quantise_add(
+    step: Step, a: float, b: float, result: Format, scales: Scales = "float", rounding: Rounding = HALF_EVEN
+) -> Add:
     """The sum, in the format ``result``, of two results whose steps are worth ``a`` and ``b``.
 
     Raises `UserError` where a step of ``a`` or ``b`` is more than 65535 steps of the sum.
@@ -202,6 +207,7 @@ def quantise_add(step: Step, a: float, b: float, result: Format, scales: Scales 
         out_bits=result.bits,
         out_signed=result.signed,
         relu=step.relu,
+        rounding=rounding,
     )
 
 
@@ -260,6 +266,7 @@ def quantise_linear(
     bits: int,
     result: Format,
     scales: Scales = "float",
+    rounding: Rounding = HALF_EVEN,
 ) -> Linear:
     """``linear`` behind frames of ``shape`` in the format ``source``, requantised to the format ``result``.
 
@@ -285,6 +292,7 @@ def quantise_linear(
         out_signed=result.signed,
         out_shift=shift,
         relu=step.relu,
+        rounding=rounding,
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from golden.contract.network.network import IMAGE
+from golden.contract.rounding import HALF_EVEN, Rounding
 from golden.operators.dynamic_conv import DynamicConv2d
 from golden.operators.network import Network
 from golden.operators.step import Step
@@ -33,12 +34,14 @@ class Precision:
         scales: ``po2`` makes the value of a step of each requantised result, and all multipliers of layers,
             additions and requantised linear maps, powers of two. An average pool's multiplier is one where its
             window has a power of two of pixels.
+        rounding: of all results that are requantised (`golden.contract.rounding`).
     """
 
     bits: int
     edge_bits: int | None = 8
     layers: Mapping[str, int] = field(default_factory=dict)
     scales: Scales = "float"
+    rounding: Rounding = HALF_EVEN
 
     def weights(self, network: Network, step: Step) -> int:
         """Bits of the weights of ``step``."""

@@ -1,13 +1,13 @@
-"""Rounding: divide by a power of two, round half to even and saturate, with an adder as wide as the result."""
+"""Rounding: divide by a power of two, round and saturate, with an adder as wide as the result."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from fractions import Fraction
 
 from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value
 
 from golden.contract.ranges import Range
+from golden.contract.rounding import Rounding, round_quotient
 from hw.blocks.pipeline import delay
 
 #: Cycles of `rounded` without a register inside the rounding.
@@ -21,42 +21,42 @@ def rounded(
     limits: Range,
     shape: Shape,
     *,
+    rounding: Rounding,
     split: bool,
     proven: Range | None = None,
     relu: Value | None = None,
     cut: Signal | None = None,
 ) -> Value:
-    """``saturate(round_half_even(value / 2^shift))`` in ``shape``, ``LATENCY + split`` cycles later.
+    """``saturate(round(value / 2^shift))`` in ``shape``, ``LATENCY + split`` cycles later.
 
     Args:
-        value: a signed number.
+        value: a number. Without a sign it gets one, which is 0.
         limits: what the result saturates to. The lower limit is 0 or minus a power of two, the upper
             one a power of two less 1.
+        rounding: how the quotient is rounded. It changes no cycle.
         split: whether finding the carry of the rounding is a cycle of its own.
         proven: the range that ``value`` is known to keep to, by default all of its bits. A limit beyond
             that range takes no logic.
         relu: whether the lower limit is 0 instead, wanted a cycle before the result.
         cut: driven: whether the result was cut at a limit other than 0, in step with the result.
     """
-    whole, carry = (delay(m, part, int(split)) for part in _round(value, shift))
-    reached = _rounded_range(proven or Range.of_format(len(value), signed=True), shift)
+    value = value if value.shape().signed else Cat(value, 0).as_signed()
+    whole, carry = (delay(m, part, int(split)) for part in _round(value, shift, rounding))
+    known = proven or Range.of_format(len(value), signed=True)
+    reached = Range(*(round_quotient(end, shift, rounding) for end in (known.low, known.high)))
     return _saturate(m, whole, carry, limits, reached, shape, relu, cut)
 
 
-def _rounded_range(value: Range, shift: int) -> Range:
-    """The range that numbers of the range ``value`` are rounded to. Rounding is monotonic."""
-    low, high = (round(Fraction(end, 1 << shift)) for end in (value.low, value.high))
-    return Range(low, high)
-
-
-def _round(value: Value, shift: int) -> tuple[Value, Value]:
-    """``value / 2^shift`` rounded down, and whether rounding half to even adds one."""
+def _round(value: Value, shift: int, rounding: Rounding) -> tuple[Value, Value]:
+    """``value / 2^shift`` rounded down, and whether rounding adds one."""
     whole = value.as_signed() >> shift
-    if not shift:
+    if not shift or rounding == "floor":
         return whole, Const(0)
+    fraction = Cat(value, value[-1].replicate(max(0, shift - len(value))))[:shift]
+    if rounding == "half_up":
+        return whole, fraction[-1]
     # Adding just under one half, plus one if the integer part is odd, carries into the
     # integer part exactly where rounding half to even goes up.
-    fraction = Cat(value, value[-1].replicate(max(0, shift - len(value))))[:shift]
     odd = value.as_signed()[min(shift, len(value) - 1)]
     half = (1 << (shift - 1)) - 1
     # The odd bit goes in as the carry of a position below, so that this is one adder.

@@ -27,6 +27,7 @@ _FROZEN = (
     "in_signed",
     "out_bits",
     "out_signed",
+    "rounding",
     "heads",
     "sim_bits",
     "sim_shift",

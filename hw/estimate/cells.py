@@ -12,6 +12,7 @@ from dataclasses import replace
 from amaranth.hdl import Shape
 
 from golden.contract.ranges import Range
+from golden.contract.rounding import Rounding
 from hw.blocks.latency import tree_latency
 from hw.blocks.memory import dp16kd_layout
 from hw.blocks.multiply import NARROW_LIMB, signed_width, takes_dsp
@@ -151,7 +152,7 @@ class Cells:
             ff=(bits + 2) * (halves + self.target.multiply_latency - 1),
         )
 
-    def rounded(self, bits: int, shift: int, limits: Range, result: int) -> Area:
+    def rounded(self, bits: int, shift: int, limits: Range, result: int, rounding: Rounding) -> Area:
         """`rounding.rounded` of a number of ``bits`` bits to one of ``result`` bits."""
         whole, kept = max(1, bits - shift), limits.high.bit_length()
         # Registers hold the whole part and the carry, then the kept bits of their sum, its carry and four
@@ -159,7 +160,10 @@ class Cells:
         registers = (whole + 1) * self.target.fast + kept + 5 + result
         if self.six:
             return Area(lut=result + 2, ff=registers)
-        return Area(lut=self.adder(2, shift + 1) + self.adder(2, kept + 1) + whole - kept + result, ff=registers)
+        # To tell a tie to even takes an adder as wide as the shift. To round down takes none.
+        adders = self.adder(2, shift + 1) if rounding == "half_even" else 0
+        adders += self.adder(2, kept + 1) if rounding != "floor" else 0
+        return Area(lut=adders + whole - kept + result, ff=registers)
 
     def _gates(self, wide: int, narrow: int) -> Area:
         """A product of adders: gates and a tree of two-input nodes, with registers between where there is time."""

@@ -1,4 +1,4 @@
-"""Estimates of a network's edges: forks, width adapters, FIFOs and the pacer."""
+"""Estimates of a network's edges: forks, relays, width adapters, FIFOs and the pacer."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ def edge_area(schedule: NetworkSchedule, target: Target) -> Area:
     """What joins the nodes of a network. Where synthesis is free to choose memories, these are an ECP5's."""
     cells, graph = Cells(target), schedule.graph
     total = pacer_area(cells, graph.image_beats, schedule.interval)
-    for consumers in Counter(edge.source for edge in schedule.edges).values():
-        total += fork_area(cells, consumers)
+    for source, consumers in Counter(edge.source for edge in schedule.edges).items():
+        total += fork_area(cells, consumers) + relay_area(cells, graph.beat(source))
     for edge in schedule.edges:
+        total += relay_area(cells, edge.given)
         total += adapter_area(cells, edge.given, edge.taken.lanes)
         if edge.depth:
             total += fifo_area(cells, edge.fifo_beat, edge.depth)
@@ -46,6 +47,11 @@ def fork_area(cells: Cells, consumers: int) -> Area:
     """`hw.network.edges.fork.Fork`; nothing where there is a single consumer."""
     # Whether a consumer has the beat depends on all consumers. The factors are fitted.
     return Area() if consumers == 1 else Area(lut=3 * consumers - 2 if cells.six else 9 * consumers - 13, ff=consumers)
+
+
+def relay_area(cells: Cells, beat: Beat) -> Area:
+    """`hw.network.edges.relay.Relay`; nothing where the target has none."""
+    return Area(lut=beat.size + 4, ff=2 * beat.size + 2) if cells.target.relays else Area()
 
 
 def adapter_area(cells: Cells, given: Beat, lanes: int) -> Area:

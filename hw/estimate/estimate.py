@@ -33,7 +33,7 @@ from hw.plan.packing import Chain
 from hw.plan.scope import FrozenScope, ReloadableScope, Scope
 from hw.plan.shapes import Shapes, shape_of
 from hw.targets.area import Area
-from hw.unit.row_store import stored_parts
+from hw.unit.row_store import read_columns, read_slots, stored_parts
 from hw.unit.timetable import Timetable
 from hw.unit.window import row_lateness
 
@@ -153,7 +153,8 @@ def _row_store(shapes: Shapes, cells: Cells, kind: Kind) -> Area:
     if parts:
         return logic + cells.block(depth, parts * pixel, parts=parts)
     if in_block:
-        return logic + cells.block(depth, pixel).times(slots * c.stride)
+        # Synthesis takes away what is never read.
+        return logic + cells.block(depth, pixel).times(len(read_slots(shapes)) * len(read_columns(shapes)))
     return logic + cells.lut_memory(depth, pixel).times(slots * stride)
 
 
@@ -312,7 +313,7 @@ def _requantise(shapes: Shapes, cells: Cells, kind: Kind) -> Area:
     c, shift = shapes.layer.config, shapes.settings.out_shift
     area = cells.product(acc, shapes.multiplier, scaled, alike=kind.alike(shapes))
     area += aligned_area(cells, shift, scaled)
-    area += cells.rounded(scaled + shift.span, shift.allowed.high, c.out_range, shapes.result.width)
+    area += cells.rounded(scaled + shift.span, shift.allowed.high, c.out_range, shapes.result.width, c.rounding)
     return area.times(shapes.folding.pe)
 
 

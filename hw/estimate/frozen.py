@@ -83,6 +83,8 @@ def _words(cells: Cells, depth: int, bits: int, count: int = 1) -> Area:
         return (cells.block(depth, bits, read_only=True) + Area(ff=0 if in_block else bits)).times(count)
     bits *= count
     different = _different(depth, bits)
+    if depth in cells.fabric.rom_pairs:
+        return Area(lut=-(-bits // 2), ff=2 * different)
     luts = different * -(-depth // (64 if cells.six else 16)) if depth > 4 else different // 3
     if depth > _MUXED:
         luts = round(1.55 * luts)  # fitted: choices that muxes beside the LUTs do not make

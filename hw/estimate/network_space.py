@@ -1,7 +1,7 @@
 """All foldings of a network on a device, and the least of them.
 
 The steps of a network do not depend on each other, but for what joins them. A step in a folding is an
-option of the step's group (`hw.estimate.solver`). Forks are counted whatever is chosen, and width
+option of the step's group (`hw.estimate.solver`). Forks are counted whatever is chosen, and relays and width
 adapters by what is chosen on both sides. What depends on when beats move is not known before the
 schedule: FIFOs, the pacer, how units complete a frame. It only adds. So what the solver finds is a
 bound, and each choice of its is estimated as a whole. The search ends when no other choice can be
@@ -23,7 +23,7 @@ from golden.support.cli import UserError
 from hw.estimate.cells import Cells
 from hw.estimate.choose_for_device import Found, found_of
 from hw.estimate.choose_network_folding import Candidate, Choice, made_candidates_of
-from hw.estimate.edges import adapter_area, fork_area
+from hw.estimate.edges import adapter_area, fork_area, relay_area
 from hw.estimate.hopeless import hopeful, surely_takes
 from hw.estimate.network import estimate_network
 from hw.estimate.nodes import node_area
@@ -185,14 +185,16 @@ def _option(candidate: Candidate) -> _Option:
     taken = []
     for placed in graph.nodes:
         costs += _least_area(placed.node, candidate.config.target)
+        for output in placed.node.outputs:
+            costs += counted(relay_area(cells, output))
         for source, wanted in zip(placed.sources, placed.node.inputs, strict=True):
             if source.node == IMAGE:
                 taken.append(wanted)
             else:
-                costs += _adapter(cells, graph.beat(source), wanted)
+                costs += _way(cells, graph.beat(source), wanted)
     given = None if graph.output.node == IMAGE else graph.beat(graph.output)
     if step.name == candidate.config.network.output and given is not None:
-        costs += _adapter(cells, given, replace(given, lanes=candidate.folding.pe))
+        costs += _way(cells, given, replace(given, lanes=candidate.folding.pe))
     return _Option(choice=candidate.choice, cycles=candidate.cycles, costs=costs.tolist(), taken=taken, given=given)
 
 
@@ -205,16 +207,18 @@ def _least_area(node: Any, target: Target) -> np.ndarray:
     return np.min([counted(area) for area in areas], axis=0)
 
 
-def _adapter(cells: Cells, given: Beat, wanted: Beat) -> np.ndarray:
-    return np.array(counted(adapter_area(cells, replace(given, bits=wanted.bits), wanted.lanes)))
+def _way(cells: Cells, given: Beat, wanted: Beat) -> np.ndarray:
+    """What is on an edge at least: a relay and a width adapter."""
+    given = replace(given, bits=wanted.bits)
+    return np.array(counted(relay_area(cells, given) + adapter_area(cells, given, wanted.lanes)))
 
 
 def _link(cells: Cells, first: Sequence[_Option], second: Sequence[_Option], number: int) -> dict[str, np.ndarray]:
-    """The width adapters between the options of a step and those of one that takes its result as input ``number``."""
+    """What is between the options of a step and those of one that takes its result as input ``number``."""
     given = {option.given.lanes: option.given for option in first if option.given is not None}
     wanted = {option.taken[number].lanes: option.taken[number] for option in second}
     return {
         "first_kinds": np.array([list(given).index(option.given.lanes) for option in first if option.given]),
         "second_kinds": np.array([list(wanted).index(option.taken[number].lanes) for option in second]),
-        "costs": np.array([[_adapter(cells, a, b) for b in wanted.values()] for a in given.values()]),
+        "costs": np.array([[_way(cells, a, b) for b in wanted.values()] for a in given.values()]),
     }

@@ -41,7 +41,7 @@ def _rescale(node: Rescale, cells: Cells) -> Area:
     lane = _weighted_sum(cells, node.weighted)
     shift, reached = node.shift - still, max(-node.total.low - 1, node.total.high) >> node.shift
     if shift > 0 or reached > node.limits.high:
-        rounded = cells.rounded(bits, max(0, shift), node.limits, node.output.bits)
+        rounded = cells.rounded(bits, max(0, shift), node.limits, node.output.bits, node.rounding)
         # Where nothing is rounded, there is no adder.
         lane += rounded if shift > 0 else replace(rounded, lut=node.output.bits)
     else:

@@ -25,9 +25,9 @@ def scale_area(cells: Cells, shapes: Shapes, scale: Scale) -> Area:
         if scale.takes_turns:
             kept = bits * (scale.digits - 1) - scale.below
             total += Area(lut=cells.adder(2, acc + bits), ff=acc + bits + product + kept)
-            if scale.below:
+            if scale.tells_ties:
                 total += Area(lut=1 + bits // cells.fabric.lut_inputs, ff=1)
-    return total + cells.rounded(product, shift, c.out_range, shapes.result.width)
+    return total + cells.rounded(product, shift, c.out_range, shapes.result.width, c.rounding)
 
 
 def walk_area(cells: Cells, shapes: Shapes) -> Area:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from amaranth.hdl import Shape
 
+from golden.contract.rounding import HALF_EVEN
 from hw.blocks.latency import tree_latency
 from hw.blocks.multiply import product_latency
 from hw.estimate.cells import Cells
@@ -78,7 +79,7 @@ def similarity_area(shapes: Shapes, cells: Cells) -> Area:
     for s in taps:
         bits = s.signed_bits
         total += _head_sum(shapes, cells, bits, heads.groups * parts)
-        rounded = cells.rounded(bits, form.shift, form.limits, form.limits.high.bit_length() + 1)
+        rounded = cells.rounded(bits, form.shift, form.limits, form.limits.high.bit_length() + 1, HALF_EVEN)
         total += rounded.times(heads.at_once)
     if target.lane_registers:
         total += Area(ff=shapes.channel_taps.size * shapes.folding.simd)

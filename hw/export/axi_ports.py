@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from amaranth.hdl import ClockDomain, Const, Module, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Member, Out
@@ -27,12 +29,15 @@ class FrozenAxi(wiring.Component):
         m_axis_*: output beats of ``pe`` channels; ``tlast`` marks a frame's last beat.
         m_axis_tap_*: beats of ``simd`` channels, the pixels in the centres of the windows (only with a tap).
 
+    Args:
+        inside: see `hw.export.verilog.generate`.
+
     Attributes:
         unit: the unit.
     """
 
-    def __init__(self, shapes: Shapes, files: MemoryFiles | None) -> None:
-        self.unit = frozen_unit(shapes, files)
+    def __init__(self, shapes: Shapes, files: MemoryFiles | None, *, inside: bool = False) -> None:
+        self.unit, self._inside = frozen_unit(shapes, files), inside
         self._taps = shapes.tap
         tap = _tap_ports(8 * shapes.input_payload.bytes) if shapes.tap else {}
         super().__init__(_stream_ports(shapes) | tap)
@@ -43,7 +48,8 @@ class FrozenAxi(wiring.Component):
         m.d.sync += reset.eq(~self.aresetn)
         add_clock(m, self.aclk, reset)
         tap = {f"tap_{name}": getattr(self, f"m_axis_tap_t{port}") for name, port in _TAP_PORTS} if self._taps else {}
-        self.unit.add(m, _streams(self, reset, **tap))
+        streams = _streams(self, reset, **tap)
+        self.unit.add(m, replace(streams, running=(), reset=Const(0)) if self._inside else streams)
         return m
 
 
@@ -115,9 +121,9 @@ class NetworkAxi(wiring.Component):
         return m
 
 
-def axi_unit(shapes: Shapes, files: MemoryFiles | None) -> FrozenAxi | ReloadableAxi:
+def axi_unit(shapes: Shapes, files: MemoryFiles | None, *, inside: bool = False) -> FrozenAxi | ReloadableAxi:
     """The unit behind AXI ports. ``files`` takes the many words of a frozen unit; None keeps all inline."""
-    return FrozenAxi(shapes, files) if shapes.config.reload is None else ReloadableAxi(shapes)
+    return FrozenAxi(shapes, files, inside=inside) if shapes.config.reload is None else ReloadableAxi(shapes)
 
 
 def add_clock(m: Module, clock: Value, reset: Signal, *, domain: str = "sync") -> None:

@@ -7,9 +7,13 @@ from typing import Any
 
 from amaranth.lib import wiring
 
+from golden.contract.network.layer import LayerStep
+from golden.contract.network.step import Step
+from golden.contract.rounding import HALF_EVEN, Rounding
 from hw.export.manifest import FORMAT, port_entry, proven_widths, stream_entry
 from hw.network.beat import Beat
 from hw.network.edges.fifo import memory_kind
+from hw.network.edges.relay import PLACES
 from hw.network.graph import IMAGE, Placed, Port
 from hw.network.nodes.unit import UnitNode
 from hw.network.plan import NetworkPlan
@@ -51,8 +55,15 @@ def _step(plan: NetworkPlan, name: str) -> dict[str, Any]:
         "cycles": plan.step_cycles[name],
         "latency": _latency(plan, own),
         "result": {"shape": list(result.shape), "bits": result.bits, "signed": result.signed},
+        **_rounding(step),
         "nodes": [_node(plan, number, graph.nodes[number]) for number in own],
     }
+
+
+def _rounding(step: Step) -> dict[str, Rounding]:
+    """How the results are rounded, where that is not the usual."""
+    rounding: Rounding = getattr(step.layer.config if isinstance(step, LayerStep) else step, "rounding", HALF_EVEN)
+    return {} if rounding == HALF_EVEN else {"rounding": rounding}
 
 
 def _node(plan: NetworkPlan, number: int, placed: Placed) -> dict[str, Any]:
@@ -85,6 +96,7 @@ def _edge(plan: NetworkPlan, edge: Edge) -> dict[str, Any]:
         "input": edge.place,
         "tap": graph.is_tap(edge.source),
         "width": edge.fifo_beat.size,
+        "relays": 2 * PLACES if plan.config.target.relays else 0,
         "depth": edge.depth,
         "memory": memory_kind(edge.fifo_beat, edge.depth, plan.config.target) if edge.depth else "none",
         "why": edge.why,

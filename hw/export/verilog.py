@@ -70,6 +70,7 @@ def generate(
     tap: bool = False,
     inline: bool = False,
     design: str | None = None,
+    inside: bool = False,
 ) -> Core:
     """The unit that ``config`` asks for. The texts are always the same for the same arguments.
 
@@ -80,10 +81,12 @@ def generate(
         inline: whether all words stand in the Verilog, so that it needs no memory files.
         design: name of the design that the unit is a part of, whose folder takes its memory files; by default
             the unit's own.
+        inside: whether all around a frozen unit is reset in the cycle in which it is. Then beats may pass while the
+            reset is on its way, and no path leads from the reset through a port.
     """
     shapes = Shapes(config, flush, tap)
     files = None if inline else MemoryFiles(config.name, MemoryFolder(design or config.name))
-    top = axi_unit(shapes, files)
+    top = axi_unit(shapes, files, inside=inside)
     lane = rtlil.convert(
         top.unit.lane,
         name=top.unit.lane_module,

@@ -5,7 +5,7 @@ Each module imports only from those above it:
 ==============  ==========================================================
 `beat`          what one transfer of a stream carries
 `node`          what every node has: gateware, and a model of its cycles
-`edges`         what joins nodes: FIFOs, forks, width adapters, the pacer
+`edges`         what joins nodes: FIFOs, forks, relays, width adapters, the pacer
 `nodes`         the primitive nodes that steps are made of
 `folding`       how many elements each step takes and gives a beat
 `ideal`         cycles of a frame of each step where none is lost

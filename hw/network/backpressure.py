@@ -12,12 +12,12 @@ far is a lower bound. If an output beat is late in it, it is late.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from hw.network.edges import adapter
+from hw.network.edges import adapter, relay
 from hw.network.edges.fifo import fifo_latency
 from hw.network.edges.pacer import pace
 from hw.network.graph import IMAGE, Graph, Port
@@ -65,6 +65,19 @@ class Cache:
         return result
 
 
+@dataclass
+class _Leaves:
+    """When beats leave: the nodes, what offers them to the edges, the relays of edges, and FIFOs."""
+
+    nodes: dict[Port, np.ndarray] = field(default_factory=dict)
+    edges: dict[Port, np.ndarray] = field(default_factory=dict)
+    relays: dict[Place, np.ndarray] = field(default_factory=dict)
+    fifos: dict[Place, np.ndarray] = field(default_factory=dict)
+
+    def differ(self, other: _Leaves) -> bool:
+        return any(_differs(own, before) for own, before in zip(vars(self).values(), vars(other).values(), strict=True))
+
+
 class Stalled:
     """A number of frames at full rate through FIFOs of given depths.
 
@@ -82,8 +95,7 @@ class Stalled:
         self._graph, self._interval, self._target = graph, interval, target
         self._edges = {(edge.taker, edge.place): edge for edge in edges}
         self._pace = pace(graph.image_beats, interval, graph.image_beats * frames)
-        self._left: dict[Port, np.ndarray] = {}
-        self._popped: dict[Place, np.ndarray] = {}
+        self._leaves = _Leaves()
         self.output = np.empty(0, np.int64)
         self.moves: list[Moves] = []
 
@@ -101,7 +113,7 @@ class Stalled:
     def wanted(self) -> int:
         """Frames of a run of which so many repeat each other that a longer one shows nothing else."""
         alike, end = self.frames, 0
-        for moves in self._left.values():
+        for moves in self._leaves.edges.values():
             repeats = (np.diff(moves.reshape(self.frames, -1), axis=0) == self._interval).all(axis=1)
             others = np.flatnonzero(~repeats[:-1])
             alike = min(alike, self.frames - 2 - (int(others[-1]) + 1 if len(others) else 0))
@@ -110,25 +122,27 @@ class Stalled:
         return self.frames - alike + inside + ALIKE
 
     def _pass(self) -> bool:
-        offered = {Port(node=IMAGE): self._image()}
-        left: dict[Port, np.ndarray] = {}
-        popped: dict[Place, np.ndarray] = {}
+        leaves, image = _Leaves(), Port(node=IMAGE)
+        offered = {image: self._offered(image, self._image(), leaves)}
         self.moves = []
         for number, placed in enumerate(self._graph.nodes):
             places: list[Place] = [(number, place) for place in range(len(placed.sources))]
             arrivals = [self._arrivals(place, offered) for place in places]
             ports = [Port(node=number, output=output) for output in range(len(placed.node.outputs))]
-            gone = [self._left[port] for port in ports] if all(port in self._left for port in ports) else None
+            known = self._leaves.nodes
+            gone = [known[port] for port in ports] if all(port in known for port in ports) else None
             taken, given = self._times(number, arrivals, gone)
             self.moves.append((taken, given))
-            offered |= zip(ports, given, strict=True)
+            offered |= {port: self._offered(port, own, leaves) for port, own in zip(ports, given, strict=True)}
             for place, moved in zip(places, taken, strict=True):
-                self._take(place, offered, moved, left, popped)
+                self._take(place, offered, moved, leaves)
         arrived = self._arrivals((None, 0), offered)
         self.output = self.cache.made(("output",), (arrived,), lambda: one_a_cycle(arrived))
-        self._take((None, 0), offered, self.output, left, popped)
-        changed = _differs(left, self._left) or _differs(popped, self._popped)
-        self._left, self._popped = left, popped
+        self._take((None, 0), offered, self.output, leaves)
+        if not self._target.relays:
+            leaves.nodes = leaves.edges
+        changed = leaves.differ(self._leaves)
+        self._leaves = leaves
         return changed
 
     def _times(self, number: int, arrivals: list[np.ndarray], gone: list[np.ndarray] | None) -> Moves:
@@ -144,21 +158,46 @@ class Stalled:
     def _image(self) -> np.ndarray:
         """When the pacer offers each beat. While one waits, the accumulator of tokens stands still."""
         port = Port(node=IMAGE)
-        if port not in self._left:
+        if port not in self._leaves.nodes:
             return self._pace
-        left = self._left[port]
+        left = self._leaves.nodes[port]
         if left is self._pace:
             return left
         gaps = np.concatenate([[0], np.diff(self._pace)])
         return self.cache.made(("image",), (left,), lambda: np.maximum(self._pace, behind(left, 1) - 1 + gaps))
 
+    def _offered(self, port: Port, given: np.ndarray, leaves: _Leaves) -> np.ndarray:
+        """When each beat that a node could give at ``given`` is offered to the edges. Notes when it leaves the node."""
+        if not self._target.relays:
+            return given
+        leaves.nodes[port], offered = self._relayed(("port", port), given, self._leaves.edges.get(port))
+        return offered
+
+    def _comes(self, place: Place, offered: Mapping[Port, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        """When an edge takes each beat, and when it is offered behind the relay there."""
+        source = offered[self._edges[place].source]
+        if not self._target.relays:
+            return source, source
+        return self._relayed(("edge", place), source, self._leaves.relays.get(place))
+
+    def _relayed(
+        self, name: tuple[Any, ...], arrivals: np.ndarray, left: np.ndarray | None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """When a relay takes each beat, and when it offers it."""
+        of = (arrivals,) if left is None else (arrivals, left)
+        taken = self.cache.made((*name, "taken"), of, lambda: relay.taken(arrivals, left))
+        of = (taken,) if left is None else (taken, left)
+        return taken, self.cache.made((*name, "given"), of, lambda: relay.given(taken, left))
+
     def _pushed(self, place: Place, offered: Mapping[Port, np.ndarray]) -> np.ndarray:
         """When each beat is pushed into the FIFO of an edge."""
         edge = self._edges[place]
-        comes = offered[edge.source] if edge.narrows else self._adapted(place, offered[edge.source])
-        if place not in self._popped:
+        _, comes = self._comes(place, offered)
+        if not edge.narrows:
+            comes = self._adapted(place, comes)
+        if place not in self._leaves.fifos:
             return comes
-        popped = self._popped[place]
+        popped = self._leaves.fifos[place]
         return self.cache.made(
             ("pushed", place, edge.depth),
             (comes, popped),
@@ -175,31 +214,29 @@ class Stalled:
         """When each beat is offered to the taker, once those before it have been taken."""
         edge = self._edges[place]
         if not edge.depth:
-            return self._adapted(place, offered[edge.source])
+            return self._adapted(place, self._comes(place, offered)[1])
         fetched = self._fetched(place, offered)
         return self._adapted(place, fetched) if edge.narrows else fetched
 
-    def _take(
-        self,
-        place: Place,
-        offered: Mapping[Port, np.ndarray],
-        taken: np.ndarray,
-        left: dict[Port, np.ndarray],
-        popped: dict[Place, np.ndarray],
-    ) -> None:
-        """Note when beats leave the port and the FIFO of an edge, whose taker takes them at ``taken``."""
+    def _take(self, place: Place, offered: Mapping[Port, np.ndarray], taken: np.ndarray, leaves: _Leaves) -> None:
+        """Note when beats leave the port, the relay and the FIFO of an edge, whose taker takes them at ``taken``."""
         edge = self._edges[place]
-        gone = offered[edge.source]
+        own, comes = self._comes(place, offered)
         if not edge.depth:
-            own = self._taken(place, gone, taken)
+            gone = self._taken(place, comes, taken)
         elif edge.narrows:
-            popped[place], own = self._taken(place, self._fetched(place, offered), taken), self._pushed(place, offered)
+            leaves.fifos[place] = self._taken(place, self._fetched(place, offered), taken)
+            gone = self._pushed(place, offered)
         else:
-            popped[place], own = taken, self._taken(place, gone, self._pushed(place, offered))
-        if edge.source in left:
-            others = left[edge.source]
-            own = self.cache.made(("left", place), (others, own), lambda: np.maximum(others, own))
-        left[edge.source] = own
+            leaves.fifos[place], gone = taken, self._taken(place, comes, self._pushed(place, offered))
+        if self._target.relays:
+            leaves.relays[place] = gone
+        else:
+            own = gone
+        if edge.source in leaves.edges:
+            others, last = leaves.edges[edge.source], own
+            own = self.cache.made(("left", place), (others, last), lambda: np.maximum(others, last))
+        leaves.edges[edge.source] = own
 
     def _adapted(self, place: Place, arrivals: np.ndarray) -> np.ndarray:
         """When the adapter of an edge offers its beats."""

@@ -99,6 +99,7 @@ def linear_layer(step: Linear, taken: Result) -> Layer:
         relu=bool(step.relu),
         attn_shift=0,
         out_shift=step.out_shift or 0,
+        rounding=step.rounding,
         element=element,
         requantised=not step.raw,
     )

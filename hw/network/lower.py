@@ -159,10 +159,9 @@ class Context:
         tap = any(layer is self.step for layer in taps.values())
         return self.place("unit", UnitNode(config=config, tap=tap), *sources)
 
-    def windows(self, operation: Operation, sides: tuple[int, int], stride: int, pad: int) -> Port:
-        """Reduce windows of the one result taken: along the rows, then along the columns."""
+    def windows(self, operation: Operation, lanes: int, sides: tuple[int, int], stride: int, pad: int) -> Port:
+        """Reduce windows of the one result taken, in beats of ``lanes``: along the rows, then along the columns."""
         (x,), (port,) = self.taken, self.sources
-        lanes = self.lanes
         beat, beats = self.beat(x, lanes), x.channels // lanes
         kernel_height, kernel_width = sides
         port, beat, width = self._reduce(
@@ -218,6 +217,7 @@ def _add(step: Add, context: Context) -> Port:
         multipliers=step.multipliers,
         shift=step.shift,
         limits=step.limits,
+        rounding=step.rounding,
         output=context.beat(given, lanes),
         frame_beats=given.channels * given.height * given.width // lanes,
         target=context.config.target,
@@ -226,17 +226,18 @@ def _add(step: Add, context: Context) -> Port:
 
 
 def _max_pool(step: MaxPool, context: Context) -> Port:
-    return context.windows("max", (step.kernel, step.kernel), step.stride, step.pad)
+    return context.windows("max", context.lanes, (step.kernel, step.kernel), step.stride, step.pad)
 
 
 def _avg_pool(step: AvgPool, context: Context) -> Port:
     (x,), given, lanes = context.taken, context.given, context.lanes
-    port = context.windows("sum", step.window(x.height, x.width), step.stride, 0)
+    port = context.windows("sum", lanes, step.window(x.height, x.width), step.stride, 0)
     node = Rescale(
         inputs=(replace(context.lowering.graph.beat(port), lanes=lanes),),
         multipliers=(step.multiplier,),
         shift=step.shift,
         limits=step.limits,
+        rounding=step.rounding,
         output=context.beat(given, lanes),
         frame_beats=given.channels * given.height * given.width // lanes,
         target=context.config.target,
@@ -247,7 +248,7 @@ def _avg_pool(step: AvgPool, context: Context) -> Port:
 def _linear(step: Linear, context: Context) -> Port:
     (x,), (port,) = context.taken, context.sources
     if step.weight.ndim == 2:
-        port = context.windows("sum", (x.height, x.width), 1, 0)
+        port = context.windows("sum", context.folding.simd, (x.height, x.width), 1, 0)
     return context.unit(port)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from hw.network.beat import Beat
-from hw.network.edges import adapter
+from hw.network.edges import adapter, relay
 from hw.network.edges.fifo import fifo_latency, needed_depth
 from hw.network.edges.pacer import pace
 from hw.network.graph import IMAGE, Graph, Placed, Port
@@ -129,7 +129,8 @@ class _Run:
         self._end, self._alike = 0, frames
         self._first_taken: list[int] = []
         self._first_given: list[int] = []
-        self._offered = {Port(node=IMAGE): pace(graph.image_beats, interval, graph.image_beats * frames)}
+        paced = pace(graph.image_beats, interval, graph.image_beats * frames)
+        self._offered = {Port(node=IMAGE): relayed(paced, target)}
         for number, placed in enumerate(graph.nodes):
             self._run_node(number, placed)
         self._run_output()
@@ -166,7 +167,7 @@ class _Run:
         self._graph.nodes[number] = replace(placed, node=node)
         self._edges += [link.edge for link in links]
         for output, given in enumerate(times.given):
-            self._offered[Port(node=number, output=output)] = given
+            self._offered[Port(node=number, output=output)] = relayed(given, self._target)
         for moves in (*times.taken, *times.given):
             self._watch(moves)
         self._forget(number)
@@ -212,6 +213,11 @@ class _Run:
         self._end = max(self._end, int(times[-1]) + 1)
 
 
+def relayed(given: np.ndarray, target: Target) -> np.ndarray:
+    """When beats are offered behind a relay, where ``target`` has relays and no beat waits."""
+    return relay.given(relay.taken(given)) if target.relays else given
+
+
 class _Link:
     """An edge that is given what the run needs: a FIFO where beats would wait.
 
@@ -221,7 +227,7 @@ class _Link:
     """
 
     def __init__(self, edge: Edge, offered: np.ndarray, target: Target) -> None:
-        self.edge, self._offered, self._target = edge, offered, target
+        self.edge, self._offered, self._target = edge, relayed(offered, target), target
         self._latency = 0
         self._arrive()
 

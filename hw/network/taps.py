@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from golden.contract.network.concat import Concat
 from golden.contract.network.layer import LayerStep
-from golden.contract.network.network import IntegerNetwork
+from golden.contract.network.network import IntegerNetwork, naming
 from golden.contract.network.step import Step
 from hw.network.config import NetworkConfig
 from hw.network.unit_config import unit_config
@@ -50,7 +50,10 @@ def saved_beats(config: NetworkConfig, layer: LayerStep) -> int:
     """Beats that a layer's unit holds until their window comes, less those that the queue of its tap has room for."""
     geometry = Geometry(config=layer.layer.config, folding=config.foldings[layer.name])
     held = (geometry.down * geometry.config.width + geometry.right) * geometry.channel_beats
-    return held - Timetable(Shapes(unit_config(config, 0, layer))).tap_depth if held else 0
+    if not held:
+        return 0
+    with naming(layer.name):
+        return held - Timetable(Shapes(unit_config(config, 0, layer))).tap_depth
 
 
 def is_identity(network: IntegerNetwork, step: Step, layer: LayerStep) -> bool:

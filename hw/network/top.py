@@ -1,6 +1,8 @@
 """Top: the nodes of a network and the edges between them.
 
 input -> pacer -> fork -> adapter, FIFO -> node -> fork -> ... -> output
+
+Where the target has relays, one stands before each fork, and one behind it on each edge.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from hw.network.edges.adapter import Adapter
 from hw.network.edges.fifo import Fifo
 from hw.network.edges.fork import Fork
 from hw.network.edges.pacer import Pacer
+from hw.network.edges.relay import Relay
 from hw.network.graph import IMAGE, Placed, Port
 from hw.network.nodes.unit import UnitNode
 from hw.network.schedule import Edge, NetworkSchedule
@@ -117,18 +120,29 @@ class Network:
         for edge in self.schedule.edges:
             takers[edge.source].append(edge)
         for number, (port, edges) in enumerate(takers.items()):
-            branches = [ports[port]]
+            beat = self.schedule.graph.beat(port)
+            source = self._relayed(m, ports[port], beat, f"relay_{number}")
+            branches = [source]
             if len(edges) > 1:
-                m.submodules[f"fork_{number}"] = fork = Fork(self.schedule.graph.beat(port), len(edges))
-                wiring.connect(m, ports[port], fork.i)
+                m.submodules[f"fork_{number}"] = fork = Fork(beat, len(edges))
+                wiring.connect(m, source, fork.i)
                 branches = [getattr(fork, f"o_{branch}") for branch in range(len(edges))]
             for edge, branch in zip(edges, branches, strict=True):
                 self._way(m, edge, branch, inputs[edge.taker, edge.place])
 
+    def _relayed(self, m: Module, source: Any, beat: Beat, name: str) -> Any:
+        """The stream behind a relay, where the target has relays."""
+        if not self._target.relays:
+            return source
+        m.submodules[name] = relay = Relay(beat)
+        wiring.connect(m, source, relay.i)
+        return relay.o
+
     def _way(self, m: Module, edge: Edge, source: Any, sink: Any) -> None:
-        """Connect a stream to another through an adapter and a FIFO, the FIFO where beats are wider."""
+        """Connect a stream to another through a relay, an adapter and a FIFO, the FIFO where beats are wider."""
         where = "output" if edge.taker is None else f"{edge.taker}_{edge.place}"
         source = _trimmed(m, source, edge.given, f"trimmed_{where}")
+        source = self._relayed(m, source, edge.given, f"relay_to_{where}")
         parts: list[tuple[str, Any]] = []
         if edge.depth:
             parts.append((f"fifo_{where}", Fifo(edge.fifo_beat, edge.depth, self._target)))

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from golden.contract.rounding import HALF_EVEN, Rounding
+
 
 @dataclass(frozen=True, kw_only=True)
 class Scale:
@@ -24,18 +26,20 @@ class Scale:
         zeros: low bits that all multipliers had and no factor has.
         shift: what is left of ``out_shift``.
         beats: beats of a sum.
+        rounding: of the quotient.
     """
 
     factors: np.ndarray
     zeros: int
     shift: int
     beats: int
+    rounding: Rounding
 
     @classmethod
-    def of(cls, multipliers: np.ndarray, out_shift: int, beats: int) -> Scale:
+    def of(cls, multipliers: np.ndarray, out_shift: int, beats: int, rounding: Rounding = HALF_EVEN) -> Scale:
         every = int(np.bitwise_or.reduce(multipliers))
         zeros = min(out_shift, (every & -every).bit_length() - 1)
-        return cls(factors=multipliers >> zeros, zeros=zeros, shift=out_shift - zeros, beats=beats)
+        return cls(factors=multipliers >> zeros, zeros=zeros, shift=out_shift - zeros, beats=beats, rounding=rounding)
 
     @property
     def is_shift(self) -> bool:
@@ -65,12 +69,18 @@ class Scale:
 
     @property
     def below(self) -> int:
-        """Low bits of the product of which only one is kept, which says whether any is set.
+        """Low bits of the product that are not kept.
 
-        They are below the half and leave the adder while later digits are added. That of the half and those above it
-        are all kept.
+        They leave the adder while later digits are added. To round to the nearest integer needs the bit of the half
+        and those above it, to round down those above the half.
         """
-        return min(max(0, self.shift - 1), self.digit_bits * (self.digits - 1)) if self.takes_turns else 0
+        needless = self.shift if self.rounding == "floor" else max(0, self.shift - 1)
+        return min(needless, self.digit_bits * (self.digits - 1)) if self.takes_turns else 0
+
+    @property
+    def tells_ties(self) -> bool:
+        """Whether one bit stands for those that are not kept, and says whether any is set."""
+        return self.below > 0 and self.rounding == "half_even"
 
     @property
     def word_bits(self) -> int:

@@ -132,7 +132,8 @@ class Sizes:
         """How sums are multiplied without multipliers; None where they have multipliers, or results are raw."""
         if self.raw or self.config.made_of.requantise != "adders":
             return None
-        return Scale.of(self.layer.multiplier, self.layer.config.out_shift, self.beats_per_output)
+        c = self.layer.config
+        return Scale.of(self.layer.multiplier, c.out_shift, self.beats_per_output, c.rounding)
 
     @property
     def takes_turns(self) -> bool:

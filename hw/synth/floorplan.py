@@ -6,83 +6,38 @@ each lane gets a stretch of a row, its multipliers in the order of channels and 
 no row has room share what is left, column by column. Similarities, which all lanes share, have a
 stretch of their own in the middle row. Everything else is placed around the multipliers. An 85F with
 152 of 156 multipliers in use was measured to run half as fast again.
+
+That is for a unit. What a network's steps get says `hw.synth.network_floorplan`.
 """
 
 from __future__ import annotations
 
-import re
-from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from hw.synth.lanes import MULTIPLIER, lanes_of
 from hw.synth.netlist import Netlist
-
-#: Columns of a block's four multipliers, from its first one. They are also the multipliers' numbers.
-_PLACES = (0, 1, 4, 5)
-#: A multiplier that the generator has instantiated: its lane, stage and number.
-_MULTIPLIER = re.compile(r"(?:lane_(\d+)\.)?(similarity|tap_macs|attention_combine|requantise)(_\d+)?\.U\$(\d+)")
-#: Number of the similarities among the lanes. It comes first, so they get the middle row.
-_SHARED = -1
-
-
-@dataclass(frozen=True)
-class Sites:
-    """Places of a device's multipliers, from Project Trellis' database.
-
-    Attributes:
-        rows: rows of blocks.
-        columns: column of each block's first multiplier.
-    """
-
-    rows: tuple[int, ...]
-    columns: tuple[int, ...]
-
-    def row(self, y: int) -> list[str]:
-        """nextpnr's names of the multipliers of a row, from left to right."""
-        return [f"X{x + place}/Y{y}/MULT18_{place}" for x in self.columns for place in _PLACES]
-
-    @property
-    def from_the_middle(self) -> list[int]:
-        middle = sum(self.rows) / len(self.rows)
-        return sorted(self.rows, key=lambda y: abs(y - middle))
-
-
-_SMALLEST = Sites((13,), (4, 13, 22, 33, 42, 51, 60))
-SITES = {
-    "ecp5-12f": _SMALLEST,
-    "ecp5-25f": _SMALLEST,
-    "ecp5-45f": Sites((22, 46), (4, 13, 22, 31, 42, 51, 60, 69, 78)),
-    "ecp5-85f": Sites((10, 34, 58), (4, 13, 22, 31, 40, 49, 58, 69, 78, 87, 96, 105, 114)),
-}
+from hw.synth.network_floorplan import along_the_rows, is_network
+from hw.synth.sites import SITES, Sites
+from hw.targets.devices import CAPACITY
 
 
 def floorplanned(netlist: Netlist, device: str) -> Netlist:
-    """``netlist`` with its lanes' multipliers tied to places of ``device``. It is unchanged where they do not fit."""
-    lanes: dict[int, list[str]] = defaultdict(list)
-    for cell in netlist.cells:
-        if netlist.cells[cell]["type"] == "MULT18X18D" and (found := _MULTIPLIER.fullmatch(cell)):
-            lanes[int(found[1] or _SHARED)].append(cell)
+    """``netlist`` with its multipliers, and the block RAMs of a network, tied to places of ``device``.
+
+    What there is more of than places is free.
+    """
     sites = SITES[device]
-    if sum(map(len, lanes.values())) > len(sites.rows) * len(sites.row(0)):
-        return netlist
-    places = _assign([_in_order(lanes[lane]) for lane in sorted(lanes)], sites)
+    places = along_the_rows(netlist, sites, CAPACITY[device]) if is_network(netlist) else _of_unit(netlist, sites)
     cells: dict[str, Any] = dict(netlist.cells)
     for cell, place in places.items():
         cells[cell] = {**cells[cell], "attributes": {**cells[cell]["attributes"], "BEL": place}}
     return Netlist({**netlist.module, "cells": cells})
 
 
-def _in_order(cells: Sequence[str]) -> list[str]:
-    """A lane's multipliers: those of each channel's taps and its centre, then the requantiser's."""
-    stages: dict[str, list[str]] = defaultdict(list)
-    found = [match for cell in cells if (match := _MULTIPLIER.fullmatch(cell))]
-    for match in sorted(found, key=lambda match: (match[3] or "", int(match[4]))):
-        stages[match[2]].append(match[0])
-    taps, centres = stages["tap_macs"], stages["attention_combine"]
-    share = -(-len(taps) // max(1, len(centres)))
-    channels = [[*taps[n * share : (n + 1) * share], *centres[n : n + 1]] for n in range(max(1, len(centres)))]
-    return [*stages["similarity"], *(cell for channel in channels for cell in channel), *stages["requantise"]]
+def _of_unit(netlist: Netlist, sites: Sites) -> Mapping[str, str]:
+    lanes = lanes_of(cell for cell, content in netlist.cells.items() if content["type"] == MULTIPLIER)
+    return _assign(lanes, sites) if sum(map(len, lanes)) <= len(sites.rows) * len(sites.row(0)) else {}
 
 
 def _assign(lanes: Sequence[Sequence[str]], sites: Sites) -> dict[str, str]:

@@ -11,7 +11,7 @@ from golden.support.numbers import number
 from hw.export.network_verilog import NetworkCore
 from hw.export.verilog import Core
 from hw.network.plan import NetworkPlan
-from hw.synth.mapping import synthesis_command
+from hw.synth.mapping import synthesis_commands
 from hw.synth.performance import Performance
 from hw.synth.placement import place_options
 from hw.synth.synthesis import Synthesis
@@ -57,7 +57,7 @@ def report(model: str, core: Core | NetworkCore, synthesis: Synthesis) -> dict[s
         "frames_per_second": performance.frames_per_second,
         "gmacs_per_second": performance.gmacs_per_second,
         "dsp_efficiency": performance.dsp_efficiency,
-        "synthesis_command": synthesis_command(config.target, config.name),
+        "synthesis_command": "; ".join(synthesis_commands(config.target, config.name)),
         "place_command": timing and " ".join([NEXTPNR.name, *place_options(timing.goal, timing.best_seed)]),
         "versions": dict(synthesis.versions),
     }

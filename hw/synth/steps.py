@@ -12,10 +12,10 @@ from hw.network.plan import NetworkPlan
 from hw.network.top import node_name
 from hw.synth.parts import scope_and_name
 
-#: What belongs to no step: forks, width adapters, FIFOs, the pacer. No step can have this name.
+#: What belongs to no step: forks, relays, width adapters, FIFOs, the pacer. No step can have this name.
 BETWEEN = "(edges)"
 #: Name of an edge's instance.
-_EDGE = re.compile(r"(pacer|(fork|fifo|adapter)_\w+)")
+_EDGE = re.compile(r"(pacer|(fork|fifo|adapter|relay)_\w+)")
 #: Inputs of a unit, of another node, and of an edge.
 _INPUT = re.compile(
     r"(s_axis_tvalid|s_axis_tdata|m_axis_tready|aclk|aresetn|i(_\d+)?__(valid|payload)|o(_\d+)?__ready)\b"

@@ -26,6 +26,8 @@ class Fabric:
         addend_inputs: bits that an adder's second operand may be any function of, for no more LUTs than that
             function takes alone or, where a LUT stands in front of each carry cell, for none.
         shift_register: registers without reset that one LUT replaces; 0 where a LUT cannot.
+        rom_pairs: numbers of words of a read-only memory that has two bits of its words in a LUT; empty where a LUT
+            has one output. In fewer words many bits are the same, and synthesis makes one of them.
         ram_words, ram_bits, ram_luts: words, bits of a word, and LUTs of one LUT RAM.
         ram_cost, ram_scaled: what Yosys takes one LUT RAM to cost, and the part of it that is in proportion to the
             bits in use.
@@ -41,6 +43,7 @@ class Fabric:
     lut_inputs: int = 4
     addend_inputs: int = 4
     shift_register: int = 0
+    rom_pairs: range = range(0)
     ram_words: int = 16
     ram_bits: int = 4
     ram_luts: int = 6
@@ -72,6 +75,7 @@ class Target:
         tree_radix: inputs of an adder tree's nodes.
         fast: whether registers that only serve the clock frequency are worth their latency.
         lane_registers: whether each output lane has its own copy of the operands.
+        relays: whether relays stand at both ends of each edge of a network, so that nodes may lie far apart.
         moves_late: whether a window's groups move on with their last use, not with the next group. It saves a choice
             of most of the window's bits. The memories behind it have a write enable more.
         fabric: logic cells and memories around the DSPs; an ECP5's where the target is no family.
@@ -91,6 +95,7 @@ class Target:
     tree_radix: int = 4
     fast: bool = False
     lane_registers: bool = False
+    relays: bool = False
     moves_late: bool = False
     fabric: Fabric = Fabric()
 
@@ -107,6 +112,7 @@ _XC7_FABRIC = Fabric(
     lut_inputs=6,
     addend_inputs=5,
     shift_register=32,
+    rom_pairs=range(9, 33),
     ram_words=32,
     ram_bits=6,
     ram_luts=4,
@@ -136,6 +142,7 @@ ECP5 = Target(
     tree_radix=2,
     fast=True,
     lane_registers=True,
+    relays=True,
 )
 XC7 = Target(
     name="xc7",

@@ -1,4 +1,4 @@
-"""Requantise: scale, round half to even, saturate."""
+"""Requantise: scale, round, saturate."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from hw.unit.scaling import below_largest, setting_port
 
 
 class Requantise(wiring.Component):
-    """``y = saturate(round_half_even(acc * multiplier / 2^out_shift))`` of one output channel.
+    """``y = saturate(round(acc * multiplier / 2^out_shift))`` of one output channel, rounded as its layer says.
 
     Where the product takes no multiplier (`hw.plan.scale`), it is a shift, or it is made of adders that take turns
     (`hw.unit.turns`).
@@ -72,6 +72,7 @@ class Requantise(wiring.Component):
             shift,
             Range.of_format(c.out_bits, c.out_signed) if settings.relu.at_run_time else c.out_range,
             self._shapes.result,
+            rounding=c.rounding,
             split=target.fast,
             proven=None if settings.out_shift.at_run_time else proven,
             relu=getattr(self, "i_relu", None),

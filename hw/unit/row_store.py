@@ -128,6 +128,11 @@ def read_columns(shapes: Shapes) -> list[int]:
     return sorted({shapes.geometry.cell(dx)[1] for _, dx in shapes.geometry.offsets})
 
 
+def read_slots(shapes: Shapes) -> set[int]:
+    """The slots that are read. With stride 2 rows may lie in slots that only rows lie in that no tap reads."""
+    return {(centre + dy) % shapes.schedule.slots for centre in shapes.centre_slots for dy in shapes.geometry.rows}
+
+
 def stored_parts(shapes: Shapes) -> int:
     """Parts of the words of the one memory that holds all slots; 0 where each slot has memories of its own."""
     byte, parts = shapes.target.fabric.block_byte, shapes.schedule.slots * len(read_columns(shapes))

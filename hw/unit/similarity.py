@@ -13,6 +13,7 @@ from amaranth.hdl import Cat, Module, Mux, Shape, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from golden.contract.rounding import HALF_EVEN
 from hw.blocks import rounding
 from hw.blocks.dot_product import dot_product
 from hw.blocks.packed import join, split
@@ -73,7 +74,7 @@ class Similarity(wiring.Component):
             for tap in taps:
                 value, proven = sums[tap][place], ranges.sums[g.attn_taps[tap]]
                 shape, fast = shape_of(form.limits), self._shapes.target.fast
-                sim = rounded(m, value, form.shift, form.limits, shape, split=fast, proven=proven)
+                sim = rounded(m, value, form.shift, form.limits, shape, rounding=HALF_EVEN, split=fast, proven=proven)
                 m.d.comb += self.o_sims[place][tap].eq(Mux(completes, sim, 0))
         return m
 

@@ -7,8 +7,8 @@ sum once for each of its bits. What these come to is added to what is there alre
                     ^                     ^ |
                   digit                   +-+  a digit lower; nothing before the first digit
 
-Bits that have become lower than the digit are final. Rounding needs those from the half on. Of those below it needs to
-know whether any is set, which is one bit.
+Bits that have become lower than the digit are final. Rounding to the nearest needs those from the half on. With ties
+to even it needs to know of those below whether any is set, which is one bit. Rounding down needs those of the integer.
 """
 
 from __future__ import annotations
@@ -39,18 +39,20 @@ def latency(scale: Scale) -> int:
 
 def product_range(scale: Scale, scaled: Range) -> Range:
     """The range of products as `product` gives them, where those of the multipliers have the range ``scaled``."""
-    return Range(*(_shortened(end >> scale.zeros, scale.below) for end in (scaled.low, scaled.high)))
+    return Range(*(_shortened(end >> scale.zeros, scale) for end in (scaled.low, scaled.high)))
 
 
 def shift(scale: Scale) -> int:
     """What products as `product` gives them are shifted by."""
-    return scale.shift - scale.below + (scale.below > 0)
+    return scale.shift - scale.below + scale.tells_ties
 
 
 def product(
     m: Module, scale: Scale, acc: Value, digit: Value, *, scaled: Range, complete: Value | None, goes_on: Value | None
 ) -> Value:
-    """The product of ``acc`` and a factor, `latency` cycles later, with one bit for its lowest ``scale.below`` bits.
+    """The product of ``acc`` and a factor, `latency` cycles later, without its lowest ``scale.below`` bits.
+
+    Where ``scale.tells_ties``, one bit stands for them.
 
     Args:
         digit: of the factor, from `HOLD` cycles after the sum on.
@@ -81,13 +83,14 @@ def _accumulate(m: Module, scale: Scale, term: Value, goes_on: Value, total: Sha
     above, product = Signal(total, reset_less=True, name="above"), Signal(shape, reset_less=True, name="product")
     kept_bits = bits * (scale.digits - 1) - scale.below
     kept = Signal(kept_bits, reset_less=True, name="kept") if kept_bits else Cat()
-    any_below = Signal(reset_less=True, name="any_below") if scale.below else Cat()
+    any_below = Signal(reset_less=True, name="any_below") if scale.tells_ties else Cat()
     final = Cat(kept, above[:bits])
-    now = Cat((any_below | final[:bits].any()) if scale.below else Cat(), final[bits:], (above >> bits) + term)
+    now = Cat((any_below | final[:bits].any()) if scale.tells_ties else Cat(), final[bits:], (above >> bits) + term)
     m.d.sync += [product.eq(now.as_signed()), Cat(any_below, kept, above).eq(Mux(goes_on, now, 0))]
     return product
 
 
-def _shortened(number: int, below: int) -> int:
-    """``number`` with one bit, whether any is set, for its lowest ``below`` bits. This is monotonic."""
-    return 2 * (number >> below) + (number % (1 << below) != 0) if below else number
+def _shortened(number: int, scale: Scale) -> int:
+    """``number`` without its lowest ``scale.below`` bits, or with one bit for them. This is monotonic."""
+    kept, any_below = number >> scale.below, number % (1 << scale.below) != 0
+    return 2 * kept + any_below if scale.tells_ties else kept

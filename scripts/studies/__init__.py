@@ -7,6 +7,7 @@
 `approximation`  a run that approximates self-attention by pixel shifts
 `attention`      a run that finds where attention is at work
 `rtl`            a run that simulates the layers of an experiment in Verilog
+`accuracy`       a batch of images through a network in floats, integers and Verilog
 `grid`           a study and its runs
 `catalogue`      the studies there are
 `content`        what identifies a result
@@ -16,6 +17,10 @@
 `worker`         one run, where it runs
 `engine`         runs on processes of this machine or on a cluster
 `live`           how a study goes on, on the terminal
+`places`         options: where runs are computed and kept
+`trained`        the networks of a study's run, trained again
+`subjects`       networks and images that accuracy is measured of
+`verdict`        what came of them, in words
 `metrics`        what figures are called in words, and what range they have
 `statistics`     means, intervals and paired differences
 `hardware`       what a network takes of an FPGA

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterator, Mapping
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 from golden.support.terminal import say
 from scripts.studies.result import Result
@@ -26,6 +35,7 @@ class Live:
         self._bars = bars
         self._labels = labels
         self._ended = 0
+        self._begin = time.monotonic()
         self._all = bars.add_task("all runs", total=len(labels))
         self._tasks: dict[str, TaskID] = {}
 
@@ -42,12 +52,26 @@ class Live:
         if result.content in self._tasks:
             self._bars.remove_task(self._tasks.pop(result.content))
         how = f"{result.seconds:.1f} s" if result.done else f"failed: {result.complaint}"
-        say(f"{self._ended}/{len(self._labels)} {self._labels[result.content]}: {how}", self._console)
+        say(f"{self._ended}/{len(self._labels)} {self._labels[result.content]}: {how}{self._left()}", self._console)
+
+    def _left(self) -> str:
+        """How long the others take, in words, if they take as long as those that have ended."""
+        left = len(self._labels) - self._ended
+        seconds = (time.monotonic() - self._begin) / self._ended * left
+        return f", about {duration(seconds)} left" if left else ""
+
+
+def duration(seconds: float) -> str:
+    """A time in words, in seconds, minutes or hours."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
 @contextlib.contextmanager
 def live(console: Console, labels: Mapping[str, str]) -> Iterator[Live]:
     """Show runs on ``console`` while the body runs. ``labels`` has the label of each run, by content."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    times = (TimeElapsedColumn(), TimeRemainingColumn())
+    with Progress(*columns, *times, console=console, transient=True, disable=not console.is_terminal) as bars:
         yield Live(console, bars, labels)

@@ -47,6 +47,7 @@ def simulate(
     waves: Path | None = None,
     coverage: Path | None = None,
     plusargs: Mapping[str, int] | None = None,
+    long_run: bool | None = None,
     advance: Callable[[float], object] = lambda share: None,
 ) -> SimulationResult:
     """Stream ``frames`` through a unit or a network and compare what comes out with the integer model.
@@ -64,6 +65,8 @@ def simulate(
         waves: waveform file to write.
         coverage: file to write that says what was exercised, see `sim.evidence.coverage`.
         plusargs: plusargs for the unit's side.
+        long_run: whether the program is to run fast, which takes longer to compile. None: as many beats are worth it.
+            Runs that are alike here share a program.
         advance: called now and then with the share of the output that has come since the call
             before; the shares add up to 1.
 
@@ -93,6 +96,8 @@ def simulate(
         "reset_at": reset_at,
         **(plusargs or {}),
     }
+    if long_run is None:
+        long_run = len(stimulus) + len(expected) >= LONG_RUN
     widths = {"IN_BITS": 8 * source.bytes, "OUT_BITS": 8 * sink.bytes}
     with tempfile.TemporaryDirectory(prefix="xvolution-") as scratch:
         folder = Path(scratch)
@@ -100,7 +105,7 @@ def simulate(
         with _following(folder / "outputs.hex", 2 * sink.bytes * len(expected), advance):
             program = Program.build(
                 find_simulator(simulator),
-                dataclasses.replace(BULK, optimise=len(stimulus) + len(expected) >= LONG_RUN),
+                dataclasses.replace(BULK, optimise=long_run),
                 core,
                 widths,
                 waves=waves is not None,

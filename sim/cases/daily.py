@@ -9,6 +9,8 @@ weights at both ends of their range, for each family of FPGAs that packs product
 DAILY = (
     # branches
     "adders_3_beats",
+    "adders_floor",
+    "adders_half_up",
     "adders_a_single_beat",
     "adders_powers",
     "adders_wire",

@@ -15,6 +15,7 @@ import numpy as np
 from golden.contract.folding import Folding
 from golden.contract.layer import Layer
 from golden.contract.layer_config import FIELD_RANGES, MAX_OFFSET, MULTIPLIER_BITS, NEIGHBOURS, LayerError
+from golden.contract.rounding import ROUNDINGS
 from golden.layers.random_layer import at_limits, random_layer
 from golden.model import integer
 from hw.plan.config import UnitConfig
@@ -107,6 +108,7 @@ BASE = {
     "simd": 2,
     "pe": 2,
 }
+_TIES = {"in_bits": 3, "weight_bits": 3, "attn_shift": 0, "out_bits": 4}
 #: Units by name: the fields that differ from `BASE` and from the defaults of `random_layer`.
 UNITS: Mapping[str, dict[str, Any]] = {
     # kernels and attention
@@ -164,7 +166,9 @@ UNITS: Mapping[str, dict[str, Any]] = {
     "attn_shift_15": {"attn_shift": 15, "in_signed": True, "in_channels": 2},
     "out_shift_0": {"out_shift": 0, "in_bits": 2, "weight_bits": 2, "attn_shift": 0, "out_bits": 16},
     "out_shift_47": {"out_shift": 47, "attn_shift": 15, "in_channels": 2},
-    "rounding_ties": {"multiplier_bits": 2, "in_bits": 3, "weight_bits": 3, "attn_shift": 0, "out_bits": 4},
+    "rounding_ties": {**_TIES, "multiplier_bits": 2},
+    "rounding_half_up": {**_TIES, "multiplier_bits": 2, "rounding": "half_up"},
+    "rounding_floor": {**_TIES, "multiplier_bits": 2, "rounding": "floor", "relu": True},
     # similarities: heads within a beat, as long as a beat, over several beats, and across the borders of beats
     "dynamic_heads_in_a_beat": {"heads": 4, "in_channels": 8, "simd": 4},
     "dynamic_head_is_a_beat": {"heads": 2, "in_signed": True},
@@ -197,7 +201,7 @@ UNITS: Mapping[str, dict[str, Any]] = {
 _CONV = {"attn_offsets": (), "height": 4, "width": 4, "requantise": "adders"}
 _2_BIT = {**_CONV, "in_bits": 2, "weight_bits": 2}
 #: Units whose sums are multiplied by adders: as many digits as beats and fewer, one digit, digits of one bit and of
-#: many, shifts and wires; final bits that are kept, of which one is kept, and both.
+#: many, shifts and wires; final bits that are kept, of which one is kept, and both, or that are dropped.
 ADDER_UNITS: Mapping[str, dict[str, Any]] = {
     "adders_a_bit_a_beat": {**_CONV, "in_channels": 16, "simd": 1, "weights": _positive, "out_bits": 16},
     "adders_fewer_digits": {**_CONV, "in_channels": 12, "simd": 1, "multiplier_bits": 7},
@@ -206,6 +210,8 @@ ADDER_UNITS: Mapping[str, dict[str, Any]] = {
     "adders_a_single_beat": {"requantise": "adders", "simd": 4},
     "adders_depthwise": {"requantise": "adders", "groups": 4},
     "adders_ties": {**_CONV, "in_channels": 6, "simd": 1, "multiplier_bits": 5, "in_bits": 3, "weight_bits": 3},
+    "adders_half_up": {**_CONV, **_TIES, "in_channels": 6, "simd": 1, "multiplier_bits": 5, "rounding": "half_up"},
+    "adders_floor": {**_CONV, **_TIES, "in_channels": 6, "simd": 1, "multiplier_bits": 5, "rounding": "floor"},
     "adders_out_shift_0": {**_2_BIT, "out_shift": 0, "multipliers": _few_bits, "out_bits": 16},
     "adders_out_shift_2": {**_2_BIT, "out_shift": 2, "multipliers": _few_bits, "in_channels": 3, "simd": 1},
     "adders_out_shift_5": {**_2_BIT, "out_shift": 5, "multipliers": _few_bits, "in_channels": 8, "simd": 1},
@@ -245,6 +251,7 @@ FAMILY_UNITS: Mapping[str, dict[str, Any]] = {
     "adders": {**_CONV, "in_channels": 8, "out_channels": 8, "pe": 4, "out_bits": 8},
     "all_adders": {"products": "adders", "requantise": "adders", "in_signed": True, "height": 3},
     "all_adders_dynamic": {"products": "adders", "requantise": "adders", "heads": 2, "simd": 4, "pe": 1, "height": 3},
+    "all_adders_lone_products": {"products": "adders", "requantise": "adders", "heads": 4, "simd": 4, "height": 3},
     "valid_early": {"padding": "valid", "height": 6, "width": 8, "simd": 1, "pe": 1},
     "valid_early_one_beat": {"padding": "valid", "height": 5, "width": 8, "simd": 4, "pe": 1},
 }
@@ -342,9 +349,8 @@ def random_case(rng: np.random.Generator) -> UnitConfig:
         if case is not None:
             target = TARGETS[str(rng.choice(list(TARGETS)))]
             case = dataclasses.replace(case, target=target, pack=bool(rng.random() < 0.7))
-            return dataclasses.replace(
-                case, layer=_with_scales(rng, case.layer), made_of=random_materials(rng, case.target)
-            )
+            layer = _rounded(rng, _with_scales(rng, case.layer))
+            return dataclasses.replace(case, layer=layer, made_of=random_materials(rng, case.target))
 
 
 def random_materials(rng: np.random.Generator, target: Target) -> MadeOf:
@@ -358,6 +364,12 @@ def _with_scales(rng: np.random.Generator, layer: Layer) -> Layer:
     if rng.random() < 0.85:
         return layer
     return (_powers, _one_power)[rng.integers(2)](layer)
+
+
+def _rounded(rng: np.random.Generator, layer: Layer) -> Layer:
+    """``layer`` with a random mode of rounding, which takes nothing of what ``rng`` gives to others."""
+    rounding = ROUNDINGS[rng.spawn(1)[0].integers(len(ROUNDINGS))]
+    return dataclasses.replace(layer, config=dataclasses.replace(layer.config, rounding=rounding))
 
 
 def _attempt(rng: np.random.Generator) -> UnitConfig | None:

@@ -23,6 +23,7 @@ from golden.contract.network.network import IMAGE
 from golden.contract.network.result import Result
 from golden.contract.network.step import Step
 from golden.contract.network.upsample import Upsample
+from golden.contract.rounding import HALF_EVEN, Rounding
 from golden.layers.random_layer import random_layer
 from hw.network.config import NetworkConfig
 from hw.network.folding import up_to_lanes
@@ -52,15 +53,25 @@ class Drawing(NetworkBuilder):
         layer = random_layer(self.rng, **(taken | fields))
         return self._make(LayerStep, source, folding=folding, layer=layer)
 
-    def add(self, a: str, b: str, *, bits: int = 8, signed: bool = False, relu: bool = False, **common: Any) -> str:
+    def add(
+        self,
+        a: str,
+        b: str,
+        *,
+        bits: int = 8,
+        signed: bool = False,
+        relu: bool = False,
+        shift: int = SHIFT,
+        **common: Any,
+    ) -> str:
         """A sum that fills its format, and saturates where both operands are at their limits."""
         multipliers = []
         for name in (a, b):
             x = self.results[name]
             share = 2.0 ** (bits - signed - (x.bits - x.signed))
-            multipliers.append(int(min(2**16 - 1, 2**SHIFT * share * self.rng.uniform(0.7, 0.9))))
+            multipliers.append(int(min(2**16 - 1, 2**shift * share * self.rng.uniform(0.7, 0.9))))
         form: dict[str, Any] = {"out_bits": bits, "out_signed": signed, "relu": relu}
-        return self._make(Add, a, b, multipliers=tuple(multipliers), shift=SHIFT, **form, **common)
+        return self._make(Add, a, b, multipliers=tuple(multipliers), shift=shift, **form, **common)
 
     def max_pool(self, source: str, kernel: int, stride: int, pad: int = 0, **common: Any) -> str:
         return self._make(MaxPool, source, kernel=kernel, stride=stride, pad=pad, **common)
@@ -80,7 +91,17 @@ class Drawing(NetworkBuilder):
         }
         return self._make(AvgPool, source, kernel=kernel, stride=stride, **average, **common)
 
-    def linear(self, source: str, outputs: int, *, pixels: bool = False, raw: bool = True, **common: Any) -> str:
+    def linear(
+        self,
+        source: str,
+        outputs: int,
+        *,
+        pixels: bool = False,
+        raw: bool = True,
+        shift: int = 16,
+        rounding: Rounding = HALF_EVEN,
+        **common: Any,
+    ) -> str:
         """A linear map; with weights for every pixel where ``pixels`` are told apart."""
         x = self.results[source]
         shape = (outputs, *x.shape) if pixels else (outputs, x.channels)
@@ -92,8 +113,8 @@ class Drawing(NetworkBuilder):
             "out_signed": True,
         }
         if not raw:
-            multiplier = self.rng.integers(2**9, 2**11, outputs)
-            fields |= {"out_shift": 16, "relu": False, "multiplier": multiplier}
+            multiplier = self.rng.integers(2**9, 2**11, outputs) >> 16 - shift
+            fields |= {"out_shift": shift, "relu": False, "multiplier": multiplier, "rounding": rounding}
         step = Linear(name=f"linear{len(self.steps)}", inputs=(source,), **fields)
         return self._place(step.as_narrow_as_its_bound(x) if raw else step, **common)
 
@@ -290,6 +311,11 @@ def _linear_of_channels(d: Drawing) -> str:
     return d.argmax(d.linear(d.avg_pool(hidden, FRAME), 5, folding=(2, 1)), folding=(5, 1))
 
 
+def _linear_beyond_its_frame(d: Drawing) -> str:
+    """More is given than taken."""
+    return d.linear(IMAGE, 6, folding=(1, 3))
+
+
 def _linear_of_pixels(d: Drawing) -> str:
     """Every pixel with weights of its own; the output is raw."""
     return d.linear(d.layer(IMAGE, 2), 6, pixels=True, folding=(2, 3))
@@ -331,9 +357,27 @@ def _joins(d: Drawing) -> str:
     return d.concat(d.add(back, x, bits=6, signed=True), x, folding=(2, 8))
 
 
+def _roundings(d: Drawing) -> str:
+    """Each op that requantises, in both modes beside the usual one, with shifts of few bits, which meet ties."""
+    x = d.layer(IMAGE, 4, rounding="half_up", kernel=1, weight_bits=2, attn_shift=0, out_shift=2, out_bits=5)
+    y = d.add(IMAGE, x, bits=4, signed=True, shift=4, rounding="half_up")
+    y = d.add(y, d.layer(y, 4, rounding="floor", out_bits=5), bits=4, signed=True, shift=4, rounding="floor")
+    scores = [
+        d.linear(d.avg_pool(y, FRAME, bits=5, gain=1.5, rounding="half_up"), 3, raw=False, shift=7, rounding="floor"),
+        d.linear(d.avg_pool(y, FRAME, bits=5, gain=1.5, rounding="floor"), 3, raw=False, shift=7, rounding="half_up"),
+    ]
+    return d.concat(*scores)
+
+
 def _scores(d: Drawing) -> str:
     """The largest of averages."""
     return d.argmax(d.avg_pool(IMAGE, FRAME, bits=8, gain=2), folding=(3, 1))
+
+
+def _relays(d: Drawing) -> str:
+    """A unit, a fork, a join, width adapters and FIFOs between relays."""
+    x = d.layer(IMAGE, 4, kernel=1, out_bits=4, folding=(4, 2))
+    return d.argmax(d.avg_pool(d.add(x, IMAGE, folding=(2, 2)), FRAME, folding=(1, 1)), folding=(2, 1))
 
 
 def _residual(d: Drawing) -> str:
@@ -446,6 +490,7 @@ GRAPHS: Mapping[str, GraphCase] = {
     "unet": GraphCase(draw=_unet, image=(1, 4, 8)),
     "upsampled_by_3_and_4": GraphCase(draw=_upsampled_by_3_and_4, image=(2, 2, 2)),
     "linear_of_channels": GraphCase(draw=_linear_of_channels, image=(1, 3, 4)),
+    "linear_beyond_its_frame": GraphCase(draw=_linear_beyond_its_frame, image=(1, 1, 2)),
     "linear_of_pixels": GraphCase(draw=_linear_of_pixels, image=(2, 3, 3)),
     "raw_output": GraphCase(draw=_raw_output, image=(2, 4, 4)),
     "identity_pool_last": GraphCase(draw=_identity_pool_last, image=(2, 3, 3)),
@@ -460,9 +505,11 @@ GRAPHS: Mapping[str, GraphCase] = {
     "transient": GraphCase(draw=_transient, image=(1, 1, 6), bits=4),
     "pools": GraphCase(draw=_pools, image=(4, 6, 8), bits=4, signed=True),
     "joins": GraphCase(draw=_joins, image=(4, 4, 44), bits=4, signed=True),
+    "roundings": GraphCase(draw=_roundings, image=(4, 3, 4), bits=4, signed=True),
     "scores": GraphCase(draw=_scores, image=(6, 2, 3), bits=5, signed=True),
     "identities_from_windows": GraphCase(draw=_identities_from_windows, image=(4, 4, 9)),
     "projections_from_windows": GraphCase(draw=_projections_from_windows, image=(2, 9, 25), bits=5, signed=True),
+    "relays": GraphCase(draw=_relays, image=(4, 3, 4), bits=4, target="ecp5"),
     "bursts_into_a_full_unit": GraphCase(draw=_bursts_into_a_full_unit, image=(2, 4, 4)),
     **{
         f"{target}_{'packed' if pack else 'unpacked'}": GraphCase(

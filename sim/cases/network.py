@@ -37,7 +37,7 @@ def random_network_case(rng: np.random.Generator, limits: Limits | None = None) 
     """Any network of the contract within ``limits``, any folding that it allows, any target."""
     limits = limits or Limits()
     while True:
-        network = random_network(rng, int(rng.integers(1, limits.steps, endpoint=True)))
+        network = random_network(rng, int(rng.integers(1, limits.steps, endpoint=True)), modes=rng.spawn(1)[0])
         target = TARGETS[str(rng.choice(list(TARGETS)))]
         config = NetworkConfig(
             network=network,

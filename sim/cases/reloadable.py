@@ -52,6 +52,8 @@ RELOADABLE: Mapping[str, dict[str, Any]] = {
     "narrow_shifts": {"attn_shift": 4, "attn_range": Range(4, 4), "out_range": Range(20, 22), "out_bits": 8},
     "wide_shifts": {"attn_range": Range(0, 12), "in_signed": True, "in_channels": 2, "simd": 1, "out_bits": 16},
     "bits_2": {"in_bits": 2, "weight_bits": 2, "out_bits": 2, "out_signed": False, "attn_shift": 1},
+    "half_up": {"rounding": "half_up", "in_bits": 4, "weight_bits": 4, "out_bits": 5},
+    "floor": {"rounding": "floor", "in_bits": 4, "weight_bits": 4, "out_bits": 5, "in_signed": True},
     "unsigned_relu": {"out_signed": False, "relu": True, "out_bits": 8},
     "ecp5": {"target": "ecp5", "in_signed": True},
     "ecp5_4_bit": {"target": "ecp5", "in_bits": 4, "weight_bits": 4, "height": 4},

@@ -17,7 +17,7 @@ from sim.cases.stimulus import extreme_images, flat_images, random_images
 
 #: Prefix of a network's name, which is one of `sim.cases.graphs.GRAPHS`.
 NETWORK = "network/"
-#: Networks without a unit that together have all other nodes, and all that stands on edges.
+#: Networks without a unit that together have all other nodes, and all that stands on edges but relays.
 NETWORKS = (NETWORK + "pools", NETWORK + "joins", NETWORK + "scores")
 #: Share of pauses of source and sink of a network, where they do not decide what it is that waits.
 PAUSE = 0.3

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 
 import numpy as np
 from amaranth.back import rtlil
 from amaranth.lib import wiring
 
+from golden.contract.rounding import round_quotient
 from golden.contract.streams import from_beats, to_beats
 from golden.model import integer
 from hw.export.verilog import generate, write_verilog
 from hw.network.beat import Beat
 from hw.network.edges import adapter
+from hw.network.edges import relay as relay_times
 from hw.network.edges.adapter import Adapter
 from hw.network.edges.fifo import Fifo, fifo_latency
 from hw.network.edges.fork import Fork
 from hw.network.edges.pacer import Pacer, pace
+from hw.network.edges.relay import Relay
 from hw.network.node import Node, Times, one_a_cycle
 from hw.network.nodes.argmax import Argmax
 from hw.network.nodes.merge import Merge
@@ -107,8 +109,7 @@ def rescale(node: Rescale) -> NodeCase:
     def model(beats: Beats) -> Beats:
         total = np.sum([m * x.astype(object) for m, x in zip(node.multipliers, beats, strict=True)], axis=0)
         low, high = node.limits.low, node.limits.high
-        # Python rounds fractions half to even.
-        rounded = [[min(max(round(Fraction(x, 2**node.shift)), low), high) for x in row] for row in total]
+        rounded = [[min(max(round_quotient(x, node.shift, node.rounding), low), high) for x in row] for row in total]
         return [np.array(rounded, np.int64)]
 
     return node_case(node, model)
@@ -173,6 +174,14 @@ def fifo(beat: Beat, depth: int, target: Target) -> NodeCase:
         return Times(taken=[moves], given=[moves + latency]) if depth > latency else None
 
     return edge_case(lambda: Fifo(beat, depth, target), beat, beat, 5, lambda beats: beats, times)
+
+
+def relay(beat: Beat) -> NodeCase:
+    def times(arrivals: Beats) -> Times:
+        taken = relay_times.taken(arrivals[0])
+        return Times(taken=[taken], given=[relay_times.given(taken)])
+
+    return edge_case(lambda: Relay(beat), beat, beat, 5, lambda beats: beats, times)
 
 
 def width_adapter(beat: Beat, lanes: int) -> NodeCase:

@@ -82,6 +82,7 @@ NODES: Mapping[str, NodeCase] = {
     "argmax_of_ties": case.argmax(Argmax(input=Beat(lanes=5, bits=2, signed=False), elements=5)),
     "fork_to_two": case.fork(PAIR, 2),
     "fork_to_three": case.fork(PAIR, 3),
+    "relay": case.relay(PAIR),
     "fifo_of_one": case.fifo(PAIR, 1, GENERIC),
     "fifo_of_two": case.fifo(PAIR, 2, GENERIC),
     "fifo_in_luts": case.fifo(PAIR, 7, ECP5),

@@ -554,7 +554,10 @@ def count_cut(layer: Layer, x: np.ndarray) -> int:
     scaled = integer.accumulate(layer, x) * layer.multiplier[:, None, None]
     whole, rest = scaled >> c.out_shift, scaled & (2**c.out_shift - 1)
     half = 2**c.out_shift // 2
-    up = (rest > half) | ((rest == half) & (whole % 2 == 1)) if c.out_shift else np.zeros_like(whole)
+    up = np.zeros_like(whole)
+    if c.out_shift and c.rounding != "floor":
+        tie_is_up = whole % 2 == 1 if c.rounding == "half_even" else np.ones_like(whole, bool)
+        up = (rest > half) | ((rest == half) & tie_is_up)
     y, limits = whole + up, c.out_range
     return int((y > limits.high).sum() + ((y < limits.low).sum() if limits.low else 0))
 

@@ -17,8 +17,8 @@ from sim.tests.support import installed
 
 #: Those that ``make test`` runs in brief.
 QUICK = ("taken_twice_by_one_step", "identity_pool_last")
-#: Those that run on Verilator.
-ON_VERILATOR = ("strided_with_projections",)
+#: Those that run on Verilator. The multipliers of UltraScale+ take Icarus longest.
+ON_VERILATOR = ("xcup_packed",)
 #: Those that ``make nightly`` runs. They take no branch of `hw` that no other takes, and have the nodes of others in
 #: other orders and sizes. `sim.tests.test_symptoms` has deep skips, several consumers and slow steps, too.
 NIGHTLY = frozenset(
@@ -73,7 +73,10 @@ def test_network_in_brief(name: str, seed: int) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(name, marks=pytest.mark.nightly if name in NIGHTLY else pytest.mark.thorough) for name in GRAPHS],
+    [
+        pytest.param(name, marks=pytest.mark.nightly if name in {*NIGHTLY, *ON_VERILATOR} else pytest.mark.thorough)
+        for name in GRAPHS
+    ],
 )
 def test_network(name: str, seed: int) -> None:
     verify(name, installed("icarus").name, seed)

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from golden.contract.ranges import Range
+from golden.contract.rounding import ROUNDINGS, Rounding
 from golden.layers.random_layer import random_layer
 from hw.export.verilog import Core, generate
 from sim.cases.reloadable import reloadable_case
@@ -105,13 +106,14 @@ def test_fault_is_found(fault: Fault, tmp_path: Path) -> None:
     assert message is not None and word in message, message
 
 
+@pytest.mark.parametrize("rounding", ROUNDINGS)
 @pytest.mark.parametrize("relu", [False, True])
 @pytest.mark.parametrize("signed", [False, True])
-def test_elements_that_are_cut(signed: bool, relu: bool, seed: int) -> None:
+def test_elements_that_are_cut(signed: bool, relu: bool, rounding: Rounding, seed: int) -> None:
     """Elements beyond a limit other than 0 are counted as in arithmetic without bounds."""
     rng = np.random.default_rng(seed)
     fields = {"in_channels": 1, "out_channels": 2, "height": 4, "width": 5, "kernel": 1, "attn_offsets": ()}
-    layer = random_layer(rng, **fields, out_bits=4, out_signed=signed, relu=relu, out_shift=9)
+    layer = random_layer(rng, **fields, out_bits=4, out_signed=signed, relu=relu, out_shift=9, rounding=rounding)
     limits = Range.of_format(4, signed)
     x = rng.integers(0, 255, (3, 1, 4, 5))
     cut = 0
@@ -120,11 +122,16 @@ def test_elements_that_are_cut(signed: bool, relu: bool, seed: int) -> None:
             acc = (
                 int(layer.bias[channel]) + 2**layer.config.attn_shift * int(layer.conv_weight[channel, 0, 0, 0]) * pixel
             )
-            y = round_to_even(acc * int(layer.multiplier[channel]), 9)
+            y = rounded(acc * int(layer.multiplier[channel]), 9, rounding)
             cut += y > limits.high or (y < limits.low < 0 and not relu)
     assert count_cut(layer, x) == cut > 0
 
 
-def round_to_even(value: int, shift: int) -> int:
-    low, rest = value >> shift, value % 2**shift
-    return low + (rest > 2 ** (shift - 1) or (rest == 2 ** (shift - 1) and low % 2 == 1))
+def rounded(value: int, shift: int, rounding: Rounding) -> int:
+    low, rest, half = value >> shift, value % 2**shift, 2 ** (shift - 1)
+    goes_up = {
+        "half_even": rest > half or (rest == half and low % 2 == 1),
+        "half_up": rest >= half,
+        "floor": False,
+    }
+    return low + goes_up[rounding]

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -212,7 +213,7 @@ def test_average_pools_truncate() -> None:
     """
 
     def draw(d: Drawing) -> str:
-        sizes = {"kernel": 2, "stride": 2, "multiplier": 1, "shift": 2, "out_bits": 5}
+        sizes: dict[str, Any] = {"kernel": 2, "stride": 2, "multiplier": 1, "shift": 2, "out_bits": 5}
         return d.append(AvgPool(name="mean", inputs=(IMAGE,), out_signed=True, **sizes))
 
     config = GraphCase(draw=draw, image=(1, 2, 64), bits=5, signed=True).config(10)

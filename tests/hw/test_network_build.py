@@ -8,11 +8,16 @@ from typing import Any
 
 import pytest
 
+from golden.contract.network.add import Add
+from golden.contract.network.network import IMAGE, IntegerNetwork
 from golden.contract.network.network_file import write_network
+from golden.contract.network.result import Result
 from golden.layers import load_model
 from golden.support import cli
 from hw import build
+from hw.export.network_verilog import generate_network
 from hw.network.config import NetworkConfig
+from hw.network.folding import up_to_lanes
 from hw.network.nodes.unit import UnitNode
 from hw.network.plan import NetworkPlan
 from hw.options import add_unit_options, folding_text, hardware
@@ -153,6 +158,19 @@ def test_manifest_and_the_way_back_of_a_folding(network: Path, tmp_path: Path) -
     assert takers.count(("m_axis", 0)) == 1
     assert all(edge["depth"] >= 0 and edge["width"] > 0 and edge["why"] for edge in manifest["edges"])
     assert all((edge["memory"] == "none") == (edge["depth"] == 0) for edge in manifest["edges"])
+    assert {edge["relays"] for edge in manifest["edges"]} == {0}, "what the generic target has"
+
+
+def test_manifest_says_how_results_are_rounded() -> None:
+    """Only where that is not the usual."""
+    image = Result(channels=1, height=1, width=1, bits=4, signed=True)
+    form: dict[str, Any] = {"multipliers": (1, 1), "shift": 1, "out_bits": 4, "out_signed": True, "relu": False}
+    usual = Add(name="usual", inputs=(IMAGE, IMAGE), **form)
+    down = Add(name="down", inputs=("usual", IMAGE), rounding="floor", **form)
+    network = IntegerNetwork(image=image, steps=(usual, down), output="down")
+    plan = NetworkPlan(NetworkConfig(network=network, foldings=up_to_lanes(network, 1)))
+    steps = generate_network(plan, jobs=1).manifest["steps"]
+    assert {step["name"]: step.get("rounding") for step in steps} == {"usual": None, "down": "floor"}
 
 
 def materials(config: NetworkConfig) -> dict[str, tuple[int, int]]:

@@ -1,7 +1,7 @@
-"""FIFO: what comes out is what went in, in order, and every beat moves in its cycle.
+"""FIFO and relay: what comes out is what went in, in order, and every beat moves in its cycle.
 
-It is proven for ever, by k-induction, for each kind of memory, with pauses at both ends and resets at any time.
-It is assumed that a beat that waits at the input stays as it is. What is claimed:
+It is proven for ever, by k-induction, for each kind of memory and for the relay's two registers, with pauses at both
+ends and resets at any time. It is assumed that a beat that waits at the input stays as it is. What is claimed:
 
 - A beat is taken exactly while fewer than ``depth`` are inside, wherever they are.
 - A beat is offered exactly if one inside has been there for the latency.
@@ -21,6 +21,7 @@ from amaranth.lib.wiring import In
 from hw.blocks.pipeline import delay
 from hw.network.beat import Beat
 from hw.network.edges.fifo import Fifo
+from hw.network.edges.relay import PLACES, Relay
 from hw.targets.families import GENERIC
 from tests.proofs.inside import Inside
 from tests.proofs.proof import Bug, Harness, Proof
@@ -36,7 +37,8 @@ class FifoHarness(Harness):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        depth, dut = self._depth, Fifo(BEAT, self._depth, GENERIC, kind=self._kind)
+        depth = self._depth
+        dut = Relay(BEAT) if self._kind == "relay" else Fifo(BEAT, depth, GENERIC, kind=self._kind)
         inside = self.inside(m, "dut", dut)
         shown = Value.cast(dut.o.payload)
         m.d.comb += [
@@ -67,11 +69,20 @@ class FifoHarness(Harness):
             self.lemma(m, count == old + sum(recent[1:], start=Value.cast(0)))
             if self._kind == "register":
                 self.lemma(m, ~watching | (shown == watched))
+            if self._kind == "relay":
+                self._know_registers(m, inside, count, watching, ahead, watched)
             if self._kind == "lut":
                 self._know_queue(m, inside, count, watching, ahead, watched)
             if self._kind == "block":
                 self._know_block(m, inside, recent, count, watching, ahead, watched)
         return m
+
+    def _know_registers(
+        self, m: Module, inside: Inside, count: Signal, watching: Signal, ahead: Signal, watched: Signal
+    ) -> None:
+        valid, waits, first, second = (inside.register(name) for name in ("valid", "waits", "first", "second"))
+        self.lemma(m, (count == valid + waits) & (valid | ~waits))
+        self.lemma(m, ~watching | (Mux(ahead == 0, first, second) == watched))
 
     def _know_queue(
         self, m: Module, inside: Inside, count: Signal, watching: Signal, ahead: Signal, watched: Signal
@@ -120,7 +131,8 @@ class FifoHarness(Harness):
         return Mux(place >= self._depth, place - self._depth, place)
 
 
-def _bug(name: str, old: str, new: str, build: str = "block, depth 5", module: str = "hw.network.edges.fifo") -> Bug:
+def _bug(name: str, old: str, new: str, build: str = "block, depth 5") -> Bug:
+    module = f"hw.network.edges.{'relay' if build == 'relay' else 'fifo'}"
     return Bug(name=name, module=module, old=old, new=new, build=build, depth=14)
 
 
@@ -129,7 +141,7 @@ PROOF = Proof(
     claim="beats leave in order, none lost or doubled, and each is taken and offered in its cycle",
     unbounded=True,
     depth=3,
-    builds={"register": partial(FifoHarness, "register", 1)}
+    builds={"register": partial(FifoHarness, "register", 1), "relay": partial(FifoHarness, "relay", PLACES)}
     | {f"lut, depth {depth}": partial(FifoHarness, "lut", depth) for depth in (2, 3, 4, 7)}
     | {f"block, depth {depth}": partial(FifoHarness, "block", depth) for depth in (2, 3, 4, 5, 8)},
     bugs=(
@@ -147,5 +159,11 @@ PROOF = Proof(
             "a beat is offered again after a reset", "Signal(name=name) for", "Signal(name=name, reset_less=True) for"
         ),
         _bug("a register takes the next beat too early", "ready.eq(~valid)", "ready.eq(~valid | pop)", "register"),
+        _bug("a relay loses its second beat", "Mux(waits, second, self.i.payload)", "self.i.payload", "relay"),
+        _bug("a relay's second beat is written over", "m.If(~waits)", "m.If(1)", "relay"),
+        _bug("a relay's first beat is written over", "m.If(~stays)", "m.If(1)", "relay"),
+        _bug(
+            "a relay has room for one beat", "waits.eq((arrives | waits) & stays)", "waits.eq(arrives | stays)", "relay"
+        ),
     ),
 )

@@ -1,4 +1,4 @@
-"""Requantise: ``saturate(round_half_even(acc * multiplier / 2^out_shift))`` for all sums and multipliers.
+"""Requantise: ``saturate(round(acc * multiplier / 2^out_shift))`` for all sums and multipliers.
 
 It is proven for ever, by k-induction, for every sum within the unit's proven range and every multiplier up to
 `MULTIPLIER`, on every target with its own latency and rounding. The builds have few bits.
@@ -60,13 +60,14 @@ class RequantiseHarness(Harness):
         product = Signal((self.acc * self.multiplier).shape())
         m.d.comb += product.eq(self.acc * self.multiplier)
         c = shapes.layer.config
-        claim_rounded(self, m, product, c.out_shift, c.out_range, dut.o_y, cycles=requantise.latency(shapes))
+        cycles = requantise.latency(shapes)
+        claim_rounded(self, m, product, c.out_shift, c.out_range, dut.o_y, cycles=cycles, rounding=c.rounding)
         return m
 
 
 PROOF = Proof(
     name="requantise",
-    claim="every sum is scaled, rounded half to even and saturated",
+    claim="every sum is scaled, rounded as the layer says and saturated",
     unbounded=True,
     depth=10,
     builds={
@@ -76,6 +77,12 @@ PROOF = Proof(
             "unsigned": {"out_signed": False, "relu": False},
             "signed": {"out_signed": True, "relu": False},
         }.items()
+    }
+    | {
+        f"{target}, {rounding}": partial(
+            RequantiseHarness, target, {"out_signed": True, "relu": False, "rounding": rounding}
+        )
+        for target, rounding in (("generic", "half_up"), ("xcup", "floor"))
     },
     bugs=(
         Bug(
@@ -98,6 +105,13 @@ PROOF = Proof(
             old="Cat(odd, fraction)",
             new="Cat(1, fraction)",
             build="ecp5, signed",
+        ),
+        Bug(
+            name="the layer is not asked for its rounding",
+            module="hw.unit.requantise",
+            old="rounding=c.rounding",
+            new='rounding="half_even"',
+            build="generic, half_up",
         ),
     ),
 )

@@ -8,7 +8,7 @@ import pytest
 
 from tests.proofs.catalogue import PROOFS
 from tests.proofs.proof import Bug, Proof
-from tests.proofs.solve import find, prove, slow
+from tests.proofs.solve import by_day, find, prove, slow
 
 pytestmark = pytest.mark.thorough
 
@@ -29,10 +29,16 @@ def _parts() -> list[Any]:
 
 def _bugs() -> list[Any]:
     return [
-        pytest.param(proof, bug, id=f"{proof.name}: {bug.name}", marks=[slow_proof] if slow(proof, bug) else [])
+        pytest.param(proof, bug, id=f"{proof.name}: {bug.name}", marks=_marks(proof, bug))
         for proof in PROOFS.values()
         for bug in proof.bugs
     ]
+
+
+def _marks(proof: Proof, bug: Bug) -> list[pytest.MarkDecorator]:
+    if slow(proof, bug):
+        return [slow_proof]
+    return [] if by_day(proof, bug) else [pytest.mark.nightly]
 
 
 @pytest.mark.parametrize(("proof", "builds"), _parts())

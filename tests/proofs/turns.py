@@ -14,6 +14,7 @@ import numpy as np
 from amaranth.hdl import Const, Module, Mux, Signal
 from amaranth.lib.wiring import In
 
+from golden.contract.rounding import HALF_EVEN, Rounding
 from hw.blocks.pipeline import delay, index_shape, pick
 from hw.plan.shapes import Shapes, shape_of
 from hw.unit import requantise
@@ -24,15 +25,17 @@ from tests.proofs.rounding import claim_rounded_where
 from tests.support.units import adder_lane, with_arrays
 
 
-def _shapes(target: str, beats: int, multipliers: tuple[int, ...], out_shift: int) -> Shapes:
-    formats = {"in_bits": 2, "weight_bits": 2, "out_bits": 3, "out_signed": True, "relu": False}
+def _shapes(target: str, beats: int, multipliers: tuple[int, ...], out_shift: int, rounding: Rounding) -> Shapes:
+    formats = {"in_bits": 2, "weight_bits": 2, "out_bits": 3, "out_signed": True, "relu": False, "rounding": rounding}
     shapes = adder_lane(multipliers, beats=beats, out_shift=out_shift, bias=[-9, 4], target=target, **formats)
     return with_arrays(shapes, conv_weight=np.resize([1, -1, 0], shapes.layer.conv_weight.shape))
 
 
 class TurnsHarness(Harness):
-    def __init__(self, target: str, beats: int, multipliers: tuple[int, ...], out_shift: int) -> None:
-        self._shapes = _shapes(target, beats, multipliers, out_shift)
+    def __init__(
+        self, target: str, beats: int, multipliers: tuple[int, ...], out_shift: int, rounding: Rounding = HALF_EVEN
+    ) -> None:
+        self._shapes = _shapes(target, beats, multipliers, out_shift, rounding)
         super().__init__({"acc": In(shape_of(self._shapes.ranges.accumulator)), "complete": In(1)})
 
     def elaborate(self, platform: object) -> Module:
@@ -74,7 +77,8 @@ class TurnsHarness(Harness):
         product = Signal((self.acc * max(multipliers)).shape())
         m.d.comb += product.eq(self.acc * pick([Const(value, 8) for value in multipliers], index))
         known = delay(m, self.complete, cycles, reset_less=False)
-        claim_rounded_where(self, m, known, delay(m, product, cycles), c.out_shift, c.out_range, dut.o_y)
+        exact = delay(m, product, cycles)
+        claim_rounded_where(self, m, known, exact, c.out_shift, c.out_range, dut.o_y, c.rounding)
         return m
 
 
@@ -84,7 +88,7 @@ def _bug(name: str, module: str, old: str, new: str, build: str = "4 digits of a
 
 PROOF = Proof(
     name="turns",
-    claim="every sum is multiplied by adders as by its multiplier, rounded half to even and saturated",
+    claim="every sum is multiplied by adders as by its multiplier, rounded as the layer says and saturated",
     unbounded=True,
     depth=16,
     builds={
@@ -98,6 +102,11 @@ PROOF = Proof(
         "one output": partial(TurnsHarness, "generic", 3, (13,), 3),
         "powers of two": partial(TurnsHarness, "xcup", 2, (8, 2), 3),
         "one power of two": partial(TurnsHarness, "generic", 2, (4, 4), 3),
+        "half up, one is kept": partial(TurnsHarness, "generic", 2, (13, 11), 2, "half_up"),
+        "half up, none is kept": partial(TurnsHarness, "xcup", 2, (13, 6), 4, "half_up"),
+        "down, one is kept": partial(TurnsHarness, "generic", 4, (13, 6), 2, "floor"),
+        "down, none is kept": partial(TurnsHarness, "generic", 2, (13, 6), 4, "floor"),
+        "down, powers of two": partial(TurnsHarness, "xcup", 2, (8, 2), 3, "floor"),
         "zeros beyond the shift": partial(TurnsHarness, "generic", 3, (12, 4), 1),
     },
     bugs=(
@@ -106,6 +115,14 @@ PROOF = Proof(
         _bug("a sum is not held", "hw.unit.turns", "with m.If(complete):", "with m.If(1):"),
         _bug("a digit is too few bits lower", "hw.unit.turns", "(above >> bits) + term", "(above >> bits - 1) + term"),
         _bug("the half is below", "hw.plan.scale", "self.shift - 1)", "self.shift)", "2 digits of 2 bits, one is kept"),
+        _bug("the half is dropped", "hw.plan.scale", "self.shift - 1)", "self.shift)", "half up, one is kept"),
+        _bug(
+            "down is to the nearest",
+            "hw.unit.requantise",
+            "rounding=c.rounding",
+            'rounding="half_up"',
+            "down, none is kept",
+        ),
         _bug("the last digit is left out", "hw.unit.digit_walk", "more.eq(left > 2)", "more.eq(left > 3)"),
         _bug(
             "zeros are taken off the multiplier alone",

@@ -61,6 +61,7 @@ def test_what_is_measured(measured: list[str], tmp_path: Path) -> None:
         (["--network", "resnet20"], ["resnet20"]),
         (["--kind", "networks", "--only", "ecp5"], ["resnet8_xvolution"]),
         (["--kind", "units", "--only", "generic", "--cycles"], ["generic"]),
+        (["--kind", "units", "--only", "ecp5", "--cycles"], 10 * ["ecp5"]),  # all but the reloadable ones
     ):
         measured.clear()
         run(tmp_path, *options)
@@ -76,16 +77,26 @@ def test_a_page_is_written(measured: list[str], tmp_path: Path, capsys: pytest.C
     assert text.startswith("before\n") and text.endswith("behind\n") and "old" not in text
     assert "| ResNet-20 | xcup | 32,768 | 100.0 % | 24,000 | 40,000 | 630 | 75.5 | 1.97 |  |  |\n" in text
     assert text.count("| ResNet-20 |") == 1
-    # Again, nothing changes.
-    run(tmp_path, "--kind", "networks", "--page", str(page))
-    assert page.read_text() == text
+    # Again, nothing changes; and of one network, the rows of the others stay.
+    for options in (["--kind", "networks"], ["--network", "resnet20"]):
+        run(tmp_path, *options, "--page", str(page))
+        assert page.read_text() == text
     assert "NN2FPGA" in capsys.readouterr().out
+
+
+def test_a_page_of_one_network(measured: list[str], tmp_path: Path) -> None:
+    """What has not been measured is empty."""
+    page = tmp_path / "page.md"
+    page.write_text(f"{bench.BEGIN}{bench.END}")
+    run(tmp_path, "--network", "resnet8", "--page", str(page))
+    assert "| ResNet-8 | xcup | 32,768 |" in page.read_text()
+    assert "| ResNet-20 | xcup |  |  |  |  |  |  |  |  |  |\n" in page.read_text()
 
 
 def test_a_wrong_network_fails(measured: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bench_networks, "measure", lambda row, options: {**FIGURES, "passed": False})
     assert bench.main(["--network", "resnet8", "--out", str(tmp_path)]) == 1
-    assert "| wrong |" in bench_networks.markdown([{**FIGURES, "passed": False}])
+    assert "| wrong |" in bench_networks.markdown([{**FIGURES, "passed": False}], "")
 
 
 @pytest.fixture
@@ -99,9 +110,8 @@ def refuse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.Captur
     ("options", "said"),
     [
         (["--network", "resnet8", "--kind", "units"], "--network resnet8 is not of --kind units"),
-        (["--network", "resnet8", "--page", "page.md"], "--page page.md needs all figures of all networks"),
-        (["--cycles", "--page", "page.md"], "--page page.md needs all figures of all networks"),
-        (["--kind", "units", "--page", "page.md"], "--page page.md needs all figures of all networks"),
+        (["--cycles", "--page", "page.md"], "--page page.md needs all figures of a network"),
+        (["--kind", "units", "--page", "page.md"], "--page page.md needs all figures of a network"),
         (["--page", "page.md"], "page page.md has no place for the figures, between <!-- networks: "),
         (["--page", "none.md"], "page none.md: "),
     ],

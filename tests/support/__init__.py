@@ -4,6 +4,7 @@
 `tiers`            the tests that ``make test`` leaves to ``make check``
 `places`           places of files
 `units`            units for tests of the hardware
+`rounding`         rounding, as tests expect it
 `operands`         operands that drive the sums of a lane to their limits
 `heads`            control and similarities of heads
 `schedule`         the order in which a unit works, beat by beat
@@ -19,6 +20,7 @@
 `commands`         every command, and stand-ins for its slow stages
 `refusals`         what a command does with wrong input
 `pages`            blocks and commands of pages, and how they are run
+`compilers`        a C++ compiler for programs that run once
 `page_bench`       the driver of a page, on a simulated board
 =================  ================================================================
 """

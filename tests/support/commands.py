@@ -18,12 +18,14 @@ from unittest import mock
 
 import numpy as np
 
+import golden.convert.__main__
 import golden.run
 import golden.show
 import golden.vectors
 import hw.build
 import hw.synth.__main__
 import hw.weights
+import scripts.accuracy
 import scripts.accuracy_digits
 import scripts.approximation
 import scripts.bench
@@ -33,6 +35,7 @@ import scripts.coverage
 import scripts.estimate
 import scripts.evidence
 import scripts.fuzz
+import scripts.merging
 import scripts.mutation
 import scripts.prove
 import scripts.quick_units
@@ -50,8 +53,13 @@ from golden.contract.network.network_file import network_bytes
 from golden.contract.ranges import Range
 from golden.contract.streams import to_beats
 from golden.experiments.approximation.study import Cost, Field, Fit, Plan, Study
+from golden.experiments.float_file import Trained as TrainedFloats
+from golden.experiments.float_file import float_bytes
+from golden.experiments.settings import build_network, check_settings
+from golden.layers import load_network
 from golden.layers.digits_layer import Digits, read_digits, write_digits
-from golden.support.cli import replacing
+from golden.support.cache import cache_folder
+from golden.support.cli import replacing, write_files
 from hw.estimate.estimate import Estimate, estimate
 from hw.export.network_verilog import NetworkCore, generate_network
 from hw.export.verilog import Core, generate
@@ -68,15 +76,18 @@ from hw.synth.synthesis import Synthesis, find_goal
 from hw.targets.area import Area
 from hw.targets.families import ECP5
 from scripts.studies.catalogue import find_study
+from scripts.studies.grid import Run
 from scripts.studies.plan import plan
 from scripts.studies.plots import Picture
 from scripts.studies.result import DONE, FAILED, Result
 from scripts.studies.store import Store
+from scripts.studies.trained import float_name, integer_names
 from sim.bulk.reference import reference
 from sim.bulk.result import SimulationResult
 from sim.evidence.coverage import KINDS, REASONS, UnitCoverage
 from sim.simulator.job import Job
 from tests.support.foul import npy, small_layer, small_network
+from tests.support.onnx_models import tiny
 from tests.support.workplace import Main, Outcome, Workplace
 
 # --- what stands in for slow stages ---
@@ -163,6 +174,24 @@ def measured(row: Any, options: Any) -> dict[str, Any]:
 def measured_network(row: Any, options: Any) -> dict[str, Any]:
     cycles = {"ideal_frame_cycles": 9, "frame_cycles": 9}
     return {"network": row.what, "on": row.target, **cycles, "passed": options.seeds != 4}
+
+
+class NotTrained:
+    """In place of what `scripts.merging_forms.trained` gives: a network of one form."""
+
+    def forms(self) -> dict[str, None]:
+        return {"merged": None}
+
+
+def merged_results(network: NotTrained, forms: Mapping[str, None], options: Any) -> dict[str, Any]:
+    """In place of what the networks of `scripts.merging` tell right."""
+    return {"float": 99.0, "integers": dict.fromkeys(forms, 99.0), "verilog": 99.0, "passed": options.seed != 1}
+
+
+def merged_costs(network: NotTrained, quantised: None, target: Any, options: Any) -> dict[str, Any]:
+    """In place of what the layers of `scripts.merging` take."""
+    keys = ("dsp", "lut", "ff", "bram", "learned", "passing", "frame_cycles", "latency")
+    return {**dict.fromkeys(keys, 1), "passed": True}
 
 
 @cache
@@ -252,6 +281,49 @@ def all_ran(jobs: Sequence[Job], client: object, *, keep: Any, watch: Any) -> li
     return results
 
 
+def batches_ran(jobs: Sequence[Job], client: object, *, keep: Any, watch: Any) -> list[Result]:
+    """In place of `scripts.studies.engine.run_jobs` for batches of images: a batch of one image fails."""
+    results = [batch_ran(job) for job in jobs]
+    for result in results:
+        keep(result)
+        watch.ended(result)
+    return results
+
+
+def batch_ran(job: Job) -> Result:
+    count = job.settings["count"]
+    right = {"float": None, "integer": count, "verilog": count}
+    figures = {"images": count, "right": right, "alike": None, "equal": count, "scores": count, "mismatches": 0}
+    figures |= {"complaints": [], "cycles": 9, "frame_cycles": 9, "latency": 9, "simulator_seconds": 1.0}
+    return Result(
+        content=job.content,
+        code=job.code,
+        function=job.function_name,
+        status=FAILED if count == 1 else DONE,
+        settings=job.settings,
+        figures=None if count == 1 else figures,
+        error="Traceback\nValueError: wrong" if count == 1 else "",
+        seconds=1.0,
+        host="here",
+        versions={"numpy": "2"},
+    )
+
+
+def study_trained(run: Run, advance: Any) -> Path:
+    """In place of `scripts.studies.trained.trained`: gives the network ``digits`` for each of the run."""
+    folder = cache_folder() / "stand-in"
+    files = {name: network_bytes(load_network("digits")) for name in integer_names(run.settings)}
+    write_files(folder, files | {float_name(run.settings): _untrained()})
+    return folder
+
+
+@cache
+def _untrained() -> bytes:
+    settings = check_settings({})
+    network = build_network(settings, 1, 10).eval().merged()
+    return float_bytes(TrainedFloats(network=network, settings=settings, in_channels=1, outputs=10))
+
+
 async def nobody_answers(address: str) -> None:
     """In place of looking for a scheduler: there is none at any address."""
     raise TimeoutError
@@ -281,7 +353,7 @@ PATHS += ("x" * 250, "new/" + "x" * 300, "a/" * 3000)
 #: Names of files that commands write. In ``blocked``, each is a folder.
 OUTPUTS = ("xvolution.v", "xvolution.json", "report.json", "report.html", "bench.json", "manifest.json", "input.hex")
 OUTPUTS += ("runs.csv", "summary.csv")
-OUTPUTS += ("approximation.csv", "component.xml", "digits_labels.npy", "digits_dynamic_network.npz")
+OUTPUTS += ("merging.json", "approximation.csv", "component.xml", "digits_labels.npy", "digits_dynamic_network.npz")
 #: Numbers: small ones that are often allowed, then some of any size, not finite, or oddly written.
 NUMBERS = ("1", "2", "4", "0", "3", "4097", "1e3", "1.5", "nan", "inf", "-inf", "1e-320", "1e309", "0x10", "1_0", "٣")
 NUMBERS += (str(2**31), str(2**64), "9" * 5000)
@@ -344,6 +416,13 @@ COMMANDS = {
         works=["network.npz", "--picture", "graph.svg"],
         values={"--picture": PATHS},
         positional=("network.npz", *LAYERS),
+    ),
+    "golden.convert": Command(
+        main=golden.convert.__main__.main,
+        works=["network.onnx", "--calibration", "images.npy", "--out", "net.npz", "--report", "report.html"],
+        values={"--calibration": ("images.npy", *PATHS), "--out": PATHS, "--bits": NUMBERS, "--report": PATHS}
+        | {"--scales": ("float", "po2", "mix")},
+        positional=("network.onnx", "foul.onnx", "none.onnx", "foul.pt2", "nosuch:nosuch", "json:dumps", "taken"),
     ),
     "golden.vectors": Command(
         main=golden.vectors.main,
@@ -425,6 +504,31 @@ COMMANDS = {
         stand_ins={
             "scripts.train_digits.trained": trained,
             "scripts.train_digits.in_checkout": lambda place, instead: Path("build"),
+        },
+    ),
+    "scripts.accuracy": Command(
+        main=scripts.accuracy.main,
+        works=["digits", "--images", "4", "--store", "new.sqlite"],
+        values={
+            "--images": NUMBERS,
+            "--batch": NUMBERS,
+            "--float": PATHS,
+            "--json": PATHS,
+            "--out": PATHS,
+            "--page": PATHS,
+        }
+        | {"--task": ("digits", "mix"), "--data-path": ("folder",), "--study": STUDIES, "--set": SETTINGS}
+        | {"--workers": NUMBERS, "--scheduler": ("host:1", "mix"), "--store": ("new.sqlite", "taken")}
+        | {"--folding": PATHS, "--cycles": NUMBERS, "--simulator": SIMULATORS, "--any-code": None},
+        positional=LAYERS,
+        statuses=(0, 1),
+        stand_ins={
+            "scripts.accuracy.generate_network": checked_network,
+            "scripts.accuracy.trained": study_trained,
+            "scripts.accuracy.local_client": mock.MagicMock(),
+            "scripts.accuracy.run_jobs": batches_ran,
+            "sim.simulator.simulators.Simulator.check": mock.Mock(),
+            "scripts.studies.engine._answers": nobody_answers,
         },
     ),
     "scripts.accuracy_digits": Command(
@@ -572,9 +676,21 @@ COMMANDS = {
         statuses=(0, 1),
         stand_ins={"scripts.bench._measure": measured, "scripts.bench_networks.measure": measured_network},
     ),
+    "scripts.merging": Command(
+        main=scripts.merging.main,
+        works=["--only", "ecp5"],
+        values={"--layer": ("hadamard, 3x3", "mix"), "--only": TARGETS, "--page": PATHS, "--out": PATHS}
+        | {f"--{name}": NUMBERS for name in ("cycles", "images", "seed", "epochs")},
+        statuses=(0, 1),
+        stand_ins={
+            "scripts.merging.trained": lambda options, *, seed, epochs: NotTrained(),
+            "scripts.merging._results": merged_results,
+            "scripts.merging._costs": merged_costs,
+        },
+    ),
     "scripts.bench_golden": Command(
         main=scripts.bench_golden.main,
-        works=["--images", "1", "--repeat", "1"],
+        works=["--images", "1", "--repeat", "1", "--work", "layer"],
         values={"--work": ("layer", "resnet20"), "--images": NUMBERS, "--repeat": NUMBERS, "--seed": NUMBERS},
         stand_ins={"scripts.bench_golden.CHANNELS": 1, "scripts.bench_golden.SIDE": 2}
         | {"scripts.bench_golden.NETWORK_SIDE": 4},
@@ -622,7 +738,11 @@ def _contents() -> dict[str, bytes]:
                 store.put(ran(run.job))
         kept["studies.sqlite"] = path.read_bytes()
     network = network_bytes(small_network())
+    source = tiny().SerializeToString()
     files = {
+        "network.onnx": source,
+        "foul.onnx": source[:-9],
+        "images.npy": npy(np.arange(24).reshape(1, 2, 3, 4) / 8 - 1),
         "network.npz": network,
         "folding.json": json.dumps(
             {name: {"simd": 1, "pe": 1} for name in (step.name for step in small_network().steps)}

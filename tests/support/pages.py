@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import io
+import itertools
 import os
 import re
 import runpy
 import shlex
 import subprocess
 import sys
+import tempfile
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,12 +19,14 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+from tests.support.compilers import unoptimised
 from tests.support.places import ROOT
 
 #: The first line of a Python block that is a file.
 _FILE = re.compile(r"# (\w+\.py)\n")
-#: A command of ours whose words mean nothing to a shell. It needs no process of its own: others are tested as such.
-_PLAIN = re.compile(r"python -m ((?:golden|hw|sim)\.\w+)((?: [\w.=/-]+)*)")
+#: A command of ours, where a shell does no more than take quotes away. It needs no process of its own: others are
+#: tested as such.
+_PLAIN = re.compile(r'python -m (?P<module>(?:golden|hw|scripts|sim)\.\w+)(?P<words>(?: (?:[\w.,:=/-]+|"[^"$`\\]*"))*)')
 #: A fenced block with its language.
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -85,11 +89,11 @@ class Reader:
         elif block.language == "console":
             # ``make`` would set up an environment, or run the tests that run this.
             commands = [line for line in block.commands if not line.startswith("make ")]
-            plain = [_PLAIN.fullmatch(command) for command in commands]
-            if all(plain):
-                self.said.append("".join(self._call(match[1], match[2].split()) for match in plain if match))
-            else:
-                self.said.append(self._shell(commands))
+            plain = list(itertools.takewhile(bool, map(_PLAIN.fullmatch, commands)))
+            said = [self._call(match["module"], shlex.split(match["words"])) for match in plain if match]
+            if others := commands[len(plain) :]:
+                said.append(self._shell(others))
+            self.said.append("".join(said))
 
     def _call(self, module: str, arguments: list[str]) -> str:
         """Run a module as ``python -m`` does, but in this process. Returns what it prints. Fails where it fails."""
@@ -114,8 +118,6 @@ class Reader:
 
     def _shell(self, commands: list[str]) -> str:
         """Run ``commands`` in one shell. Returns what they print. Fails where one of them fails."""
-        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        environment = os.environ | {"PATH": path, "PYTHONPATH": str(ROOT)}
         # The tests are in the checkout, and nowhere else.
         checkout = f"cd {shlex.quote(str(ROOT))}"
         # That they find tests is enough: the tests run anyway.
@@ -124,6 +126,9 @@ class Reader:
             f"({collect} {line.removeprefix('pytest ')})" if line.startswith("pytest ") else line for line in commands
         ]
         script = ["bash", "-e", "-c", "\n".join(lines)]
-        run = subprocess.run(script, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=600)
+        with tempfile.TemporaryDirectory(prefix="xvolution-") as scratch:
+            path = f"{Path(sys.executable).parent}{os.pathsep}{unoptimised(Path(scratch) / 'compiler')}"
+            environment = os.environ | {"PATH": path, "PYTHONPATH": str(ROOT)}
+            run = subprocess.run(script, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=600)
         assert run.returncode == 0, f"{self.page.name}: {commands}: {run.stderr}"
         return run.stdout

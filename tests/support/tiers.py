@@ -3,7 +3,8 @@
 ``make check`` has the tests that take over two seconds each, and all but the first few of random cases.
 
 ``make nightly`` has the cases that only repeat. A case repeats if other cases of its test take every branch of the
-code that it takes, and meet the same limits. Of random cases, it has those after the first dozen.
+code that it takes, and meet the same limits. Of random cases, it has those after the first two dozen, and of those that
+are costly all but the first eight.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ import pytest
 thorough = pytest.mark.thorough
 #: Marks a test, or one of its cases, that only ``make nightly`` runs.
 nightly = pytest.mark.nightly
-#: Number of random cases of a test that ``make test`` runs, and that ``make check`` runs, where these are costly.
-FEW, DOZEN = 2, 12
+#: Number of random cases of a test that ``make test`` runs; that ``make check`` runs, where these are costly, and else.
+FEW, SEVERAL, MANY = 2, 8, 24
 
 
 def by_day(cases: Iterable[tuple[Any, ...]], kept: Collection[tuple[Any, ...]]) -> list[Any]:
@@ -27,8 +28,8 @@ def by_day(cases: Iterable[tuple[Any, ...]], kept: Collection[tuple[Any, ...]]) 
 
 
 def seeds(count: int, *, costly: bool = False) -> list[Any]:
-    """The seeds below ``count``. ``make test`` runs the first few; ``make check`` runs all, of costly cases a dozen."""
-    return thorough_from(range(count), FEW, DOZEN if costly else count)
+    """The seeds below ``count``: ``make test`` runs the first few, ``make check`` many, or several where costly."""
+    return thorough_from(range(count), FEW, SEVERAL if costly else MANY)
 
 
 def thorough_from(cases: Sequence[Any], few: int, many: int | None = None) -> list[Any]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from golden.contract.folding import Folding
 from golden.contract.layer_config import NEIGHBOURS, LayerError
+from golden.contract.rounding import ROUNDINGS
 from golden.layers.random_layer import random_layer
 from hw.plan.config import UnitConfig
 from hw.plan.made_of import MadeOf
@@ -126,8 +127,9 @@ def random_unit(
     If ``similar`` is true, the unit is of the ``dynamic`` product and has similarities.
     """
     rng, rng_of_heads = np.random.default_rng(seed), np.random.default_rng([seed, 1])
+    rounding = ROUNDINGS[np.random.default_rng([seed, 2]).integers(len(ROUNDINGS))]
     while True:
-        fields = _random_fields(rng)
+        fields = _random_fields(rng) | {"rounding": rounding}
         if similar or product == "dynamic":
             fields |= _random_heads(rng_of_heads, fields["in_channels"])
         divisors = {n: [d for d in range(1, n + 1) if n % d == 0] for n in range(1, 9)}

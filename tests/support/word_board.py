@@ -84,6 +84,12 @@ MISFITS: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "in_signed": ({}, {"in_signed": True}, "in_signed True .* built for False"),
     "out_bits": ({}, {"out_bits": 9}, "out_bits 9 .* built for 8"),
     "out_signed": ({}, {"out_signed": True}, "out_signed True .* built for False"),
+    "rounding": ({}, {"rounding": "floor"}, "rounding 'floor' .* built for 'half_even'"),
+    "rounding_usual": (
+        {"rounding": "half_up"},
+        {"rounding": "half_even"},
+        "rounding 'half_even' .* built for 'half_up'",
+    ),
     "weight_bits": ({"weight_bits": 4}, {"weight_bits": 5}, "weight_bits 5 .* allowed are 2 to 4"),
     "product": (
         {},

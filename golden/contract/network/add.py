@@ -12,12 +12,13 @@ from golden.contract.fields import LayerError, check_boolean, check_integer
 from golden.contract.network.result import Result
 from golden.contract.network.step import MULTIPLIER, OUT_BITS, SHIFT, Step
 from golden.contract.ranges import Range
+from golden.contract.rounding import HALF_EVEN, Rounding, check_rounding
 from golden.support.arrays import plain
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Add(Step):
-    """``saturate(round_half_even((m0 a + m1 b) / 2^shift))`` of two results ``a`` and ``b`` of one shape.
+    """``saturate(round((m0 a + m1 b) / 2^shift))`` of two results ``a`` and ``b`` of one shape.
 
     The scaled sum stays below 2^33, because an operand has at most 16 bits and a multiplier 16.
 
@@ -26,6 +27,7 @@ class Add(Step):
         shift: 0 to 47.
         out_bits, out_signed: format of the sum.
         relu: whether a negative sum becomes 0.
+        rounding: of the quotient (`golden.contract.rounding`).
     """
 
     multipliers: tuple[int, int]
@@ -33,6 +35,7 @@ class Add(Step):
     out_bits: int
     out_signed: bool
     relu: bool
+    rounding: Rounding = HALF_EVEN
 
     op: ClassVar[str] = "add"
     takes: ClassVar[tuple[int, int]] = (2, 2)
@@ -50,6 +53,7 @@ class Add(Step):
         check_integer("out_bits", self.out_bits, OUT_BITS)
         check_boolean("out_signed", self.out_signed)
         check_boolean("relu", self.relu)
+        check_rounding(self.rounding)
 
     @property
     def limits(self) -> Range:

@@ -12,6 +12,7 @@ from golden.contract.network.pooling import SIZES, positions
 from golden.contract.network.result import Result
 from golden.contract.network.step import MULTIPLIER, OUT_BITS, SHIFT, Step
 from golden.contract.ranges import Range
+from golden.contract.rounding import HALF_EVEN, Rounding, check_rounding
 
 #: The ``kernel`` that is as large as the frame.
 FRAME = "frame"
@@ -19,7 +20,7 @@ FRAME = "frame"
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class AvgPool(Step):
-    """``saturate(round_half_even(sum * multiplier / 2^shift))`` of the elements of each window.
+    """``saturate(round(sum * multiplier / 2^shift))`` of the elements of each window.
 
     A sum stays below 2^40, because it has at most 2^24 elements of at most 16 bits.
 
@@ -29,6 +30,7 @@ class AvgPool(Step):
         multiplier: 1 to 65535.
         shift: 0 to 47.
         out_bits, out_signed: format of the result.
+        rounding: of the quotient (`golden.contract.rounding`).
     """
 
     kernel: int | str
@@ -37,6 +39,7 @@ class AvgPool(Step):
     shift: int
     out_bits: int
     out_signed: bool
+    rounding: Rounding = HALF_EVEN
 
     op: ClassVar[str] = "avg_pool"
 
@@ -55,6 +58,7 @@ class AvgPool(Step):
         check_integer("shift", self.shift, SHIFT)
         check_integer("out_bits", self.out_bits, OUT_BITS)
         check_boolean("out_signed", self.out_signed)
+        check_rounding(self.rounding)
 
     @property
     def limits(self) -> Range:

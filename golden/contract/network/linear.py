@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from reprlib import repr as brief
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -13,13 +14,14 @@ from golden.contract.fields import LayerError, check_boolean, check_header, chec
 from golden.contract.network.result import MOST, Result
 from golden.contract.network.step import MULTIPLIER, OUT_BITS, SHIFT, Header, Read, Step
 from golden.contract.ranges import ACCUMULATOR_BITS, Range, weighted_sum
+from golden.contract.rounding import HALF_EVEN, Rounding, check_rounding
 
 WEIGHT_BITS = (2, 8)
 BIAS_BITS = 32
 #: Bits of a result that is not requantised.
 RAW_BITS = (8, ACCUMULATOR_BITS)
-#: Fields and arrays that a requantised result has, and a raw one has not.
-_FIELDS, _REQUANTISED = ("weight_bits", "out_bits", "out_signed"), ("out_shift", "relu")
+#: Fields that every result has; that a requantised one has, and a raw one has not; and that the former may have.
+_FIELDS, _REQUANTISED, _OPTIONAL = ("weight_bits", "out_bits", "out_signed"), ("out_shift", "relu"), ("rounding",)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -32,6 +34,7 @@ class Linear(Step):
         bias: int64 ``[K]``, fits 32 bits signed.
         out_bits, out_signed: format of the result. A raw one has 8 to 48 bits and is signed.
         out_shift, relu, multiplier: as a layer's; None for a raw result.
+        rounding: as a layer's; `HALF_EVEN` for a raw result, of which nothing is rounded.
     """
 
     weight_bits: int
@@ -42,6 +45,7 @@ class Linear(Step):
     weight: np.ndarray
     bias: np.ndarray
     multiplier: np.ndarray | None = None
+    rounding: Rounding = HALF_EVEN
 
     op: ClassVar[str] = "linear"
     taken_bits: ClassVar[tuple[int, int]] = (2, 8)
@@ -54,7 +58,10 @@ class Linear(Step):
         given = [value is not None for value in (self.out_shift, self.relu, self.multiplier)]
         if any(given) and not all(given):
             raise LayerError("out_shift, relu and multiplier go together, allowed are all three or none")
+        check_rounding(self.rounding)
         if self.raw:
+            if self.rounding != HALF_EVEN:
+                raise _not_rounded(self.rounding)
             check_integer("out_bits", self.out_bits, RAW_BITS)
             if not self.out_signed:
                 raise LayerError("out_signed false is not for a raw result, allowed is true")
@@ -142,7 +149,10 @@ class Linear(Step):
     ) -> Self:
         names = cls.present_arrays(own)
         requantised = "multiplier" in names
-        check_names(own, (*_FIELDS, *_REQUANTISED) if requantised else _FIELDS, () if requantised else _REQUANTISED)
+        needed, others = ((*_FIELDS, *_REQUANTISED), _OPTIONAL) if requantised else (_FIELDS, _REQUANTISED + _OPTIONAL)
+        check_names(own, needed, others)
+        if "rounding" in own and not requantised:
+            raise _not_rounded(own["rounding"])
         (x,) = taken
         shape, dtype = header("weight")
         _check_weight_shape(shape, x)
@@ -151,6 +161,12 @@ class Linear(Step):
             check_header(name, *header(name), shape[:1])
         arrays: dict[str, Any] = {name: read(name) for name in names}
         return cls(**common, **own, **arrays)
+
+
+def _not_rounded(rounding: Any) -> LayerError:
+    return LayerError(
+        f"rounding {brief(rounding)} is not for a raw result, it goes with out_shift, relu and multiplier"
+    )
 
 
 def _check_weight_shape(shape: tuple[int, ...], x: Result) -> None:

@@ -82,8 +82,10 @@ class Step(ABC):
     def own_fields(self) -> dict[str, Any]:
         """What its ``config`` holds beside ``name``, ``op``, ``inputs`` and ``scale``."""
         common = {f.name for f in dataclasses.fields(Step)}
-        names = [f.name for f in dataclasses.fields(self) if f.name not in common and f.name not in self.array_names]
-        return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+        own = [f for f in dataclasses.fields(self) if f.name not in common and f.name not in self.array_names]
+        values = {f.name: getattr(self, f.name) for f in own}
+        # A field that is as if it were left out is left out.
+        return {f.name: values[f.name] for f in own if values[f.name] != f.default}
 
     @classmethod
     def present_arrays(cls, own: Mapping[str, Any]) -> tuple[str, ...]:
@@ -109,5 +111,6 @@ class Step(ABC):
             LayerError: for fields and arrays outside the contract.
         """
         known = {f.name for f in dataclasses.fields(Step)}
-        check_names(own, [f.name for f in dataclasses.fields(cls) if f.name not in known])
+        needed = {f.name: f.default is dataclasses.MISSING for f in dataclasses.fields(cls) if f.name not in known}
+        check_names(own, [name for name in needed if needed[name]], [name for name in needed if not needed[name]])
         return cls(**common, **own)

@@ -7,6 +7,7 @@ is a list of channels, each a list of rows. Layers run in `golden.model.fixed_po
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
@@ -52,9 +53,7 @@ def add(step: Add, taken: Sequence[Frame]) -> Frame:
         len(a),
         len(a[0]),
         len(a[0][0]),
-        lambda c, y, x: _saturated(
-            Fraction(first * a[c][y][x] + second * b[c][y][x], 2**step.shift), step.out_bits, step.out_signed, step.relu
-        ),
+        lambda c, y, x: _saturated(Fraction(first * a[c][y][x] + second * b[c][y][x], 2**step.shift), step),
     )
 
 
@@ -81,7 +80,7 @@ def avg_pool(step: AvgPool, taken: Sequence[Frame]) -> Frame:
     def average(c: int, y: int, x: int) -> int:
         top, left = step.stride * y, step.stride * x
         total = sum(frame[c][i][j] for i in range(top, top + tall) for j in range(left, left + wide))
-        return _saturated(Fraction(total * step.multiplier, 2**step.shift), step.out_bits, step.out_signed)
+        return _saturated(Fraction(total * step.multiplier, 2**step.shift), step)
 
     out_height, out_width = (len(range(0, n - k + 1, step.stride)) for n, k in ((height, tall), (width, wide)))
     return _each_pixel(len(frame), out_height, out_width, average)
@@ -99,8 +98,7 @@ def linear(step: Linear, taken: Sequence[Frame]) -> Frame:
                     acc += (weight[k][c] if step.weight.ndim == 2 else weight[k][c][i][j]) * element
         if step.multiplier is None or step.out_shift is None:
             return acc
-        scaled = Fraction(acc * int(step.multiplier[k]), 2**step.out_shift)
-        return _saturated(scaled, step.out_bits, step.out_signed, bool(step.relu))
+        return _saturated(Fraction(acc * int(step.multiplier[k]), 2**step.out_shift), step)
 
     return _each_pixel(len(weight), 1, 1, output)
 
@@ -120,6 +118,12 @@ def argmax(step: Argmax, taken: Sequence[Frame]) -> Frame:
     return [[[scores.index(max(scores))]]]
 
 
+#: The integer that each mode rounds a fraction to. Python itself rounds half to even.
+ROUND: Mapping[str, Callable[[Fraction], int]] = {
+    "half_even": round,
+    "half_up": lambda value: math.ceil(value) if value.denominator == 2 else round(value),
+    "floor": math.floor,
+}
 #: The function of each op.
 RUN: Mapping[str, Callable[[Any, Sequence[Frame]], Frame]] = {
     LayerStep.op: layer,
@@ -137,7 +141,9 @@ def _each_pixel(channels: int, height: int, width: int, element: Callable[[int, 
     return [[[element(c, y, x) for x in range(width)] for y in range(height)] for c in range(channels)]
 
 
-def _saturated(value: Fraction, bits: int, signed: bool, relu: bool = False) -> int:
-    """``value`` rounded, half to even as Python does, and cut to the format."""
-    low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
-    return min(max(round(value), 0 if relu else low), high)
+def _saturated(value: Fraction, step: Add | AvgPool | Linear) -> int:
+    """``value`` rounded and cut to the format of the step's result."""
+    bits = step.out_bits
+    low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if step.out_signed else (0, 2**bits - 1)
+    relu = not isinstance(step, AvgPool) and step.relu
+    return min(max(ROUND[step.rounding](value), 0 if relu else low), high)

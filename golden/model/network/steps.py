@@ -33,7 +33,7 @@ def add(step: Add, taken: Sequence[np.ndarray]) -> np.ndarray:
     a *= step.multipliers[0]
     b *= step.multipliers[1]
     a += b
-    return requantised(a, step.shift, step.limits)
+    return requantised(a, step.shift, step.limits, step.rounding)
 
 
 def max_pool(step: MaxPool, taken: Sequence[np.ndarray]) -> np.ndarray:
@@ -50,7 +50,7 @@ def avg_pool(step: AvgPool, taken: Sequence[np.ndarray]) -> np.ndarray:
     windows = sliding_window_view(x, step.window(*x.shape[2:]), axis=(2, 3))[:, :, :: step.stride, :: step.stride]
     total = windows.sum(axis=(4, 5), dtype=np.int64)
     total *= step.multiplier
-    return requantised(total, step.shift, step.limits)
+    return requantised(total, step.shift, step.limits, step.rounding)
 
 
 def linear(step: Linear, taken: Sequence[np.ndarray]) -> np.ndarray:
@@ -59,7 +59,7 @@ def linear(step: Linear, taken: Sequence[np.ndarray]) -> np.ndarray:
     acc = _product(elements, step.weight.reshape(len(step.weight), -1)) + step.bias
     if step.multiplier is not None:
         assert step.out_shift is not None
-        acc = requantised(acc * step.multiplier, step.out_shift, step.limits)
+        acc = requantised(acc * step.multiplier, step.out_shift, step.limits, step.rounding)
     return acc[:, :, None, None]
 
 

@@ -1,6 +1,6 @@
 """Rescale: one operand or the sum of two, each with a multiplier, in another format.
 
-    y = saturate(round_half_even((m0 a + m1 b) / 2^shift))
+    y = saturate(round((m0 a + m1 b) / 2^shift))
 
 It is the whole of an addition, and the end of an average pool. It takes no multiplier: what it multiplies with is
 known when it is built (`hw.blocks.weighted_sum`).
@@ -17,6 +17,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from golden.contract.ranges import Range
+from golden.contract.rounding import HALF_EVEN, Rounding
 from hw.blocks import outlet, rounding, weighted_sum
 from hw.blocks.outlet import Outlet, queue_depth
 from hw.blocks.rounding import rounded
@@ -39,6 +40,7 @@ class Rescale:
         limits: what the result saturates to: the range of its format, or that above 0.
         frame_beats: beats of a frame.
         target: family, which decides how the sum is made.
+        rounding: of the quotient.
     """
 
     inputs: tuple[Beat, ...]
@@ -48,6 +50,7 @@ class Rescale:
     limits: Range
     frame_beats: int
     target: Target
+    rounding: Rounding = HALF_EVEN
 
     def __post_init__(self) -> None:
         assert 1 <= len(self.inputs) == len(self.multipliers) <= 2, "one operand or two"
@@ -132,4 +135,13 @@ class _Rescale(wiring.Component):
         exact = weighted_sum.weighted_sum(m, node.target, counting, [element.weight for element in node.weighted])
         total = Signal(shape_of(node.total))
         m.d.comb += total.eq(exact)
-        return rounded(m, total, node.shift, node.limits, node.output.shape, split=node.target.fast, proven=node.total)
+        return rounded(
+            m,
+            total,
+            node.shift,
+            node.limits,
+            node.output.shape,
+            rounding=node.rounding,
+            split=node.target.fast,
+            proven=node.total,
+        )

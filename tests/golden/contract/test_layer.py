@@ -92,6 +92,8 @@ refused = partial(file_refused, read_layer, "layer")
         {"attn_offsets": (), "in_signed": True, "out_signed": True, "relu": False, "weight_bits": 2},
         {"attn_offsets": ((0, 0), (-3, 3)), "out_shift": 47, "out_bits": 16},
         {"product": "dynamic", "heads": 2, "sim_bits": 3, "sim_shift": 0, "out_scale": 0.5},
+        {"rounding": "half_up"},
+        {"rounding": "floor"},
         {"product": "dynamic", "heads": 4, "sim_bits": 8, "sim_shift": 31, "attn_offsets": ()},
     ],
 )
@@ -111,6 +113,15 @@ def test_written_bytes_depend_on_the_layer_alone(tmp_path: Path) -> None:
     for name in ("a", "b"):
         write_layer(tmp_path / name, layer())
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_the_usual_rounding_is_left_out(tmp_path: Path) -> None:
+    """A file that says it means the same as one that does not."""
+    assert "rounding" not in config().to_json() and config(rounding="half_even") == config()
+    assert json.loads(config(rounding="floor").to_json())["rounding"] == "floor"
+    write_layer(tmp_path / "usual", layer())
+    write_layer(tmp_path / "said", Layer(config=config(rounding="half_even"), **arrays()))
+    assert (tmp_path / "usual").read_bytes() == (tmp_path / "said").read_bytes()
 
 
 def test_a_file_that_says_only_what_it_must(tmp_path: Path) -> None:
@@ -611,6 +622,7 @@ def test_a_layer_is_printed_in_one_line() -> None:
         "Layer(convolution, 4 -> 4 channels, frames 8x9, kernel 3x3, depthwise, "
         "input 2 bit signed, weights 8 bit, output 16 bit signed)"
     )
+    assert line(rounding="floor").endswith("output 8 bit unsigned after ReLU, rounding floor)")
 
 
 def test_scalars_of_numpy_in_a_config_and_a_folding() -> None:

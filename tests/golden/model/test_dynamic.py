@@ -21,6 +21,7 @@ from golden.contract.ranges import Range
 from golden.layers.random_layer import at_limits, random_layer
 from golden.model import fixed_point, integer
 from sim.cases.stimulus import random_frames
+from tests.support.rounding import rounded
 from tests.support.tiers import seeds
 
 #: What each layer has of its own; 4 -> 2 channels, 4x5 pixels, 2 heads where not said.
@@ -47,6 +48,9 @@ LAYERS: dict[str, dict[str, Any]] = {
     "sim_2_bits": {"sim_bits": 2, "in_signed": True},
     "narrow": {"in_bits": 2, "weight_bits": 2, "out_bits": 2, "in_signed": True, "out_signed": True, "relu": False},
     "attn_shift_15": {"attn_shift": 15, "out_bits": 16},
+    # Similarities are rounded half to even whatever results are. These ones meet ties.
+    "rounding_half_up": {"rounding": "half_up", "sim_shift": 1, "in_bits": 3, "in_signed": True, "sim_bits": 4},
+    "rounding_floor": {"rounding": "floor", "sim_shift": 1, "in_bits": 3, "in_signed": True, "sim_bits": 4},
 }
 
 
@@ -110,8 +114,8 @@ def contract(layer: Layer, frame: np.ndarray) -> tuple[np.ndarray, np.ndarray, n
                 total = 0
                 for channel in range(h * size, (h + 1) * size):
                     total += x(channel, py, px) * x(channel, py + dy, px + dx)
-                rounded = round(Fraction(total, 2**c.sim_shift))
-                sims[t, h, qy, qx] = max(-(2 ** (c.sim_bits - 1)), min(2 ** (c.sim_bits - 1) - 1, rounded))
+                sim = round(Fraction(total, 2**c.sim_shift))
+                sims[t, h, qy, qx] = max(-(2 ** (c.sim_bits - 1)), min(2 ** (c.sim_bits - 1) - 1, sim))
         for o in range(c.out_channels):
             acc = int(layer.bias[o])
             for channel in range(c.in_channels):
@@ -122,10 +126,10 @@ def contract(layer: Layer, frame: np.ndarray) -> tuple[np.ndarray, np.ndarray, n
                     weight = int(layer.attn_weight[o, channel, t])
                     acc += weight * sims[t, channel // size, qy, qx] * x(channel, py + dy, px + dx)
             accs[o, qy, qx] = acc
-            rounded = round(Fraction(acc * int(layer.multiplier[o]), 2**c.out_shift))
+            scaled = Fraction(acc * int(layer.multiplier[o]), 2**c.out_shift)
             low = 0 if c.relu or not c.out_signed else -(2 ** (c.out_bits - 1))
             high = 2 ** (c.out_bits - 1) - 1 if c.out_signed else 2**c.out_bits - 1
-            ys[o, qy, qx] = max(low, min(high, rounded))
+            ys[o, qy, qx] = max(low, min(high, rounded(scaled, c.rounding)))
     return sims, accs, ys
 
 

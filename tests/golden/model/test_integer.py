@@ -18,6 +18,7 @@ from golden.layers.random_layer import random_layer
 from golden.model import fixed_point, integer
 from golden.support.cli import UserError
 from sim.cases.stimulus import random_frames
+from tests.support.rounding import OTHERS, rounded
 from tests.support.tiers import seeds
 
 EIGHT = tuple((dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if (dy, dx) != (0, 0))
@@ -49,6 +50,8 @@ LAYERS: dict[str, dict[str, Any]] = {
     "signed_relu": {"in_signed": True, "out_signed": True},
     "narrow": {"in_bits": 2, "weight_bits": 2, "out_bits": 2, "in_signed": True, "out_signed": True, "relu": False},
     "wide_output": {"out_bits": 16, "out_shift": 14, "attn_shift": 15},
+    "half_up": {"rounding": "half_up", "attn_offsets": (), "out_shift": 3, "out_bits": 12},
+    "floor": {"rounding": "floor", "out_signed": True, "relu": False},
     "no_shift": {"out_shift": 0, "out_bits": 16, "attn_shift": 0, "out_signed": True, "relu": False},
 }
 
@@ -83,6 +86,7 @@ def random_geometry(seed: int) -> Layer:
         out_signed=pick(True, False),
         relu=pick(True, False),
         attn_shift=int(rng.integers(0, 16)),
+        rounding=pick("half_even", *OTHERS),
     )
 
 
@@ -129,14 +133,13 @@ def naive_acc(layer: Layer, frame: np.ndarray) -> np.ndarray:
 
 
 def naive_requantise(layer: Layer, acc: np.ndarray) -> np.ndarray:
-    """Python rounds a `Fraction` half to even."""
     c = layer.config
     low = -(2 ** (c.out_bits - 1)) if c.out_signed and not c.relu else 0
     high = 2 ** (c.out_bits - 1) - 1 if c.out_signed else 2**c.out_bits - 1
     y = np.empty(acc.shape, object)
     for index in np.ndindex(acc.shape):
-        rounded = round(Fraction(int(acc[index]) * int(layer.multiplier[index[0]]), 2**c.out_shift))
-        y[index] = min(max(rounded, low), high)
+        scaled = Fraction(int(acc[index]) * int(layer.multiplier[index[0]]), 2**c.out_shift)
+        y[index] = min(max(rounded(scaled, c.rounding), low), high)
     return y
 
 
@@ -307,13 +310,35 @@ def test_ties_round_to_even() -> None:
     assert both_requantised(layer, acc) == [-4, -3, -2, -2, -2, -1, 0, 0, 0, 1, 2, 2, 2, 3, 4]
 
 
+def test_ties_round_up_or_down_where_a_layer_says_so() -> None:
+    for rounding, wanted in {
+        #              -3.5 -3 -2.5 -2 -1.5 -1 -.5 0 .5 1 1.5 2 2.5 3 3.5
+        "half_up": [-3, -3, -2, -2, -1, -1, 0, 0, 1, 1, 2, 2, 3, 3, 4],
+        "floor": [-4, -3, -3, -2, -2, -1, -1, 0, 0, 1, 1, 2, 2, 3, 3],
+    }.items():
+        layer, acc = one_pixel(list(range(-7, 8)), out_shift=1, out_signed=True, relu=False, rounding=rounding)
+        assert both_requantised(layer, acc) == wanted, rounding
+
+
+@pytest.mark.parametrize("rounding", OTHERS)
+@pytest.mark.parametrize("shift", [0, 1, 30, 46, 47])
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_other_roundings_next_to_63_bits(sign: int, shift: int, rounding: str) -> None:
+    """Around the limits of 16 bits, at ties beside them, and at the end of 63 bits."""
+    edges = [edge * 2**shift // 65535 + step for edge in (-32769, -32768, 32767, 32768) for step in (-1, 0, 1, 2)]
+    accs = [*(a for a in edges if abs(a) < 2**47), *(sign * (2**47 - step) for step in range(1, 9))]
+    layer, acc = one_pixel(accs, 65535, out_shift=shift, out_bits=16, relu=False, out_signed=True, rounding=rounding)
+    assert both_requantised(layer, acc) == naive_requantise(layer, acc[0])[0, 0].tolist()
+
+
+@pytest.mark.parametrize("rounding", ["half_even", *OTHERS])
 @pytest.mark.parametrize("shift", [1, 2, 15, 16, 30, 31, 32, 46, 47])
-def test_ties_and_their_neighbours(shift: int) -> None:
+def test_ties_and_their_neighbours(shift: int, rounding: str) -> None:
     """Odd multiples of a half, and one unit of ``acc * multiplier`` to both sides."""
     halves = [(2 * k + 1) * 2 ** (shift - 1) + step for k in (-3, -2, -1, 0, 1, 2) for step in (-1, 0, 1)]
     accs = [a for a in halves if abs(a) < 2**47]
-    layer, acc = one_pixel(accs, out_shift=shift, out_bits=16, out_signed=True, relu=False)
-    assert both_requantised(layer, acc) == [round(Fraction(a, 2**shift)) for a in accs]
+    layer, acc = one_pixel(accs, out_shift=shift, out_bits=16, out_signed=True, relu=False, rounding=rounding)
+    assert both_requantised(layer, acc) == [rounded(Fraction(a, 2**shift), rounding) for a in accs]
 
 
 def test_ties_of_63_bits() -> None:

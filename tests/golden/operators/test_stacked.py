@@ -86,6 +86,49 @@ def test_without_directions_it_is_a_convolution() -> None:
     assert isinstance(trained(1, stack=2, directions=()).merge(), DynamicConv2d)
 
 
+APART: dict[str, dict[str, Any]] = {
+    "hadamard": {},
+    "5x5": {"kernel_size": 5, "shift": 2, "bias": True},
+    "inner": {"product": "inner", "heads": 2},
+    "dynamic": {"product": "dynamic", "heads": 2},
+    "valid and stride": {"padding": "valid", "stride": 2},
+    "depthwise": {"groups": 4, "stride": 2},
+}
+
+
+@pytest.mark.parametrize("case", APART)
+def test_branches_side_by_side(case: str) -> None:
+    """The convolution, the attention and their sum compute what the one merged layer does."""
+    layer = trained(6, **APART[case])
+    network, merged = layer.side_by_side(), layer.merge()
+    assert [(step.name, step.op) for step in network.steps] == [
+        ("conv", "layer"),
+        ("attention", "layer"),
+        ("sum", "add"),
+    ]
+    x = torch.randn(2, 4, 7, 6, dtype=torch.float64)
+    conv, attention = network.parts["conv"], network.parts["attention"]
+    assert isinstance(conv, DynamicConv2d) and isinstance(attention, DynamicConv2d)
+    assert not conv.attn_offsets and not attention.conv_weight.any()
+    with torch.no_grad():
+        torch.testing.assert_close(network(x), merged(x))
+
+
+@pytest.mark.parametrize("padding", ["same", "valid"])
+def test_attention_alone_has_the_smallest_kernel(padding: str) -> None:
+    """Hardware multiplies with every weight of the kernel, those that are 0, too."""
+    attention = trained(7, stack=2, padding=padding).merge().get_submodule("parts.attention")
+    assert isinstance(attention, DynamicConv2d)
+    assert attention.kernel_size == (1 if padding == "same" else 3)
+
+
+def test_what_has_no_branches_side_by_side() -> None:
+    with pytest.raises(UserError, match=r"directions \[\] leave one branch"):
+        trained(8, directions=()).side_by_side()
+    with pytest.raises(UserError, match="feature_norm True is not for branches side by side, allowed is False"):
+        XVolution(4, 4, feature_norm=True).eval().side_by_side()
+
+
 def test_inside_any_network() -> None:
     layer = trained(2, stack=2)
     net = nn.Sequential(nn.Conv2d(4, 4, 1, dtype=torch.float64), layer, nn.ReLU()).eval()

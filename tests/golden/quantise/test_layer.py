@@ -535,6 +535,7 @@ INFINITE[0, 0, 0, 0] = torch.inf
             "is not a pair of integers from -3 to 3",
         ),
         ({}, frames(17), {"method": "max"}, "method 'max' is not one of 'minmax', 'mse'"),
+        ({}, frames(17), {"rounding": "up"}, "rounding 'up' is not one of 'half_even', 'half_up', 'floor'"),
         ({}, frames(17), {"in_bits": 9}, "in_bits 9 is not an integer from 2 to 8"),
         ({}, frames(17), {"weight_bits": 1}, "weight_bits 1 is not an integer from 2 to 8"),
         ({}, frames(17), {"out_bits": 17}, "out_bits 17 is not an integer from 2 to 16"),

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
+from golden.contract.network.add import Add
 from golden.contract.network.avg_pool import FRAME
 from golden.contract.network.ops import STEPS
+from golden.contract.rounding import ROUNDINGS, Rounding
 from golden.experiments.experiment import same_integers
 from golden.model.network import plain
 from golden.model.network import steps as model
@@ -64,10 +68,21 @@ def test_the_network_has_every_op_that_trains() -> None:
     assert {step.op for step in STEPS_OF_ALL} == set(STEPS) - {"argmax"}
 
 
-@pytest.mark.parametrize("bits", [8, 4])
-def test_training_computes_the_integers(bits: int) -> None:
+@pytest.mark.parametrize(
+    "precision",
+    [
+        Precision(bits=8),
+        Precision(bits=4),
+        # Multipliers that are powers of two meet ties.
+        Precision(bits=8, scales="po2", rounding="half_up"),
+        Precision(bits=4, rounding="floor"),
+    ],
+    ids=["8", "4", "8_half_up", "4_floor"],
+)
+def test_training_computes_the_integers(precision: Precision) -> None:
+    bits = precision.bits
     made = all_ops(bits)
-    formats = quantise_network(made, images(bits), Precision(bits=bits), "minmax")
+    formats = quantise_network(made, images(bits), precision, "minmax")
     trained = FakeQuantised(made, formats)
     with torch.no_grad():
         for parameter in made.parameters():
@@ -77,6 +92,26 @@ def test_training_computes_the_integers(bits: int) -> None:
     assert same_integers(trained, integers, examples)
     frames = integers.quantise_images(images(10, 2).numpy())
     np.testing.assert_array_equal(integers.scores(frames), plain.run(integers.integers, frames)[:, :, 0, 0])
+
+
+def test_all_that_is_requantised_is_rounded_as_is_asked() -> None:
+    integers = quantise_network(all_ops(3), images(3), Precision(bits=6, rounding="floor"), "minmax").integers
+    fields = {step.name: step.own_fields() for step in integers.steps}
+    found = {name: own.get("config", own).get("rounding") for name, own in fields.items()}
+    rounded = ("stem", "half", "signed", "mixed", "sum", "mean", "hidden")
+    assert found == {name: "floor" if name in rounded else None for name in found}
+
+
+@pytest.mark.parametrize("rounding", ROUNDINGS)
+def test_ties_in_training(rounding: Rounding) -> None:
+    made = all_ops(7)
+    trained = FakeQuantised(made, quantise_network(made, images(7), Precision(bits=8), "minmax"))
+    form: dict[str, Any] = {"out_bits": 8, "out_signed": True, "rounding": rounding}
+    step = Add(name="sum", inputs=("a", "b"), multipliers=(1, 2), shift=2, relu=False, **form)
+    x = torch.arange(-40.0, 40.0)[:, None, None, None]
+    found = fake.RESULT["add"](trained, step, [x, x])
+    integers = x.long().numpy()
+    np.testing.assert_array_equal(found.numpy(), model.RUN["add"](step, [integers, integers]))
 
 
 def test_integers_come_close_to_floats() -> None:

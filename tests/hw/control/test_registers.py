@@ -146,6 +146,7 @@ def test_fingerprint() -> None:
         fingerprint(reload=dataclasses.replace(shapes.config.limits, single_buffered=True)),
         of_layer(attn_offsets=c.attn_offsets[::-1]),
         of_layer(height=c.height + 1),
+        of_layer(rounding="floor"),
         of_layer(weight_bits=8 if c.weight_bits < 8 else 7) if abs(layer.conv_weight).max() < 64 else 0,
     ]
     assert len({fingerprint(), *different}) == 1 + len(different)

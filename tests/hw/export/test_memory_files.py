@@ -256,6 +256,7 @@ def test_other_tools_are_told_what_is_included(tmp_path: Path) -> None:
 
 def bench_folder(folder: Path, *options: str) -> tuple[Path, Path]:
     """The folder of a unit and its bench, and another one to work in."""
+    folder.mkdir(exist_ok=True)
     out, other = built(folder, *options), folder / "other"
     other.mkdir()
     lanes = ["--simd", str(FOLDING.simd), "--pe", str(FOLDING.pe)]
@@ -300,6 +301,7 @@ def models(target: str) -> list[str]:
     return [str(ROOT / "sim" / "primitives" / f"{name}.v") for name in names if name is not None]
 
 
+@thorough
 def test_icarus_includes_them_from_any_directory(tmp_path: Path) -> None:
     installed("icarus")
     out, other = bench_folder(tmp_path, "--target", "ecp5")
@@ -323,36 +325,33 @@ def test_icarus_includes_them_from_any_directory(tmp_path: Path) -> None:
 
 
 @thorough
-def test_verilator_includes_them_from_any_directory(tmp_path: Path) -> None:
+def test_verilator_reads_them_from_any_directory(tmp_path: Path) -> None:
+    """Verilator's own library takes longest. So all programs are made in one folder, where it is compiled already."""
     installed("verilator")
-    out, other = bench_folder(tmp_path, "--target", "ecp5")
+    program = str(tmp_path / "made" / "Vxvolution_testbench")
+    passed = "PASS: 2 frames, 128 beats"
+
+    def make(folder: Path, *arguments: str) -> None:
+        status, said = call(folder, "verilator", *VERILATOR, "-Mdir", str(tmp_path / "made"), *arguments)
+        assert status == 0, said
+
+    out, other = bench_folder(tmp_path / "read")
+    sources = [str(out / "testbench.v"), str(out / "xvolution.v")]
+    make(other, f'-DXVOLUTION_MEMORY_DIR="{out / "xvolution_memory"}"', *sources)
+    status, said = call(other, program)
+    assert status == 0 and passed in said, said
+    make(other, *sources)
+    status, said = call(other, program)
+    assert status != 0 and "PASS" not in said
+    assert "XVOLUTION_MEMORY_DIR xvolution_memory has no xvolution_weights_0.mem of this build" in said
+
+    out, other = bench_folder(tmp_path / "included", "--target", "ecp5")
     sources = [str(out / "testbench.v"), str(out / "xvolution.v"), *models("ecp5")]
-    status, said = call(other, "verilator", *VERILATOR, "-Mdir", "told", f"-I{out}", *sources)
-    assert status == 0, said
-    status, said = call(other, str(other / "told" / "Vxvolution_testbench"))
-    assert status == 0 and "PASS: 2 frames, 128 beats" in said, said
     lint = ["verilator", "--lint-only", "--timing", "-Wno-fatal", "--top-module", "xvolution_testbench"]
+    assert call(other, *lint, f"-I{out}", *sources)[0] == 0
     assert call(other, *lint, "--relative-includes", *sources)[0] == 0
     status, said = call(other, *lint, *sources)
     assert status != 0 and "Cannot find include file: 'xvolution_memory/xvolution_weights_0_0.v'" in said
-
-
-@thorough
-def test_verilator_reads_them_from_any_directory(tmp_path: Path) -> None:
-    installed("verilator")
-    out, other = bench_folder(tmp_path)
-    sources = [str(out / "testbench.v"), str(out / "xvolution.v")]
-    told = f'-DXVOLUTION_MEMORY_DIR="{out / "xvolution_memory"}"'
-    status, said = call(other, "verilator", *VERILATOR, "-Mdir", "told", told, *sources)
-    assert status == 0, said
-    status, said = call(other, str(other / "told" / "Vxvolution_testbench"))
-    assert status == 0 and "PASS: 2 frames, 128 beats" in said, said
-    # Verilator's own library, which takes longest, is compiled already.
-    (other / "told").rename(other / "untold")
-    assert call(other, "verilator", *VERILATOR, "-Mdir", "untold", *sources)[0] == 0
-    status, said = call(other, str(other / "untold" / "Vxvolution_testbench"))
-    assert status != 0 and "PASS" not in said
-    assert "XVOLUTION_MEMORY_DIR xvolution_memory has no xvolution_weights_0.mem of this build" in said
 
 
 @pytest.mark.parametrize("target", ["generic", "xc7", "ecp5"])
@@ -413,7 +412,7 @@ def test_yosys_includes_them_from_any_directory() -> None:
     ("target", "simulator"),
     by_day(
         itertools.product(["generic", "xcup", "ecp5"], ["verilator", "icarus"]),
-        [("generic", "verilator"), ("xcup", "icarus"), ("ecp5", "verilator")],
+        [("generic", "icarus"), ("ecp5", "verilator")],
     ),
 )
 def test_units_with_and_without_files_do_the_same(target: str, simulator: str) -> None:

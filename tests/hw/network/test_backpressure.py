@@ -10,6 +10,7 @@ import pytest
 from hw.network.backpressure import Cache, Stalled
 from hw.network.plan import NetworkPlan
 from hw.network.schedule import find_schedule
+from hw.targets.families import ECP5
 from sim.cases.graphs import GRAPHS, graph_case
 from sim.cases.network import random_network_case
 from tests.support.tiers import seeds
@@ -49,6 +50,11 @@ def check_least(plan: NetworkPlan) -> None:
 @pytest.mark.parametrize("name", GRAPHS)
 def test_least_fifos(name: str) -> None:
     check_least(NetworkPlan(graph_case(name)))
+
+
+@pytest.mark.parametrize("name", ["nested_skips", "row_of_pixels", "slow_step_in_the_middle", "unet"])
+def test_least_fifos_behind_relays(name: str) -> None:
+    check_least(NetworkPlan(replace(graph_case(name), target=ECP5)))
 
 
 @pytest.mark.parametrize("seed", seeds(40))

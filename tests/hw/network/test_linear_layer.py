@@ -15,6 +15,7 @@ from golden.contract.layer_config import LayerConfig
 from golden.contract.network.linear import Linear
 from golden.contract.network.result import Result
 from golden.contract.ranges import Range
+from golden.contract.rounding import ROUNDINGS
 from golden.contract.streams import to_beats
 from golden.model.network import plain, steps
 from hw.estimate.estimate import estimate
@@ -65,6 +66,7 @@ def random_step(rng: np.random.Generator, taken: Result, outputs: int, *, whole:
         relu=bool(rng.integers(2)),
         out_shift=int(np.clip(acc + 14 - out_bits, 0, 47)),
         multiplier=rng.integers(1, 2**16, outputs),
+        rounding=ROUNDINGS[rng.integers(len(ROUNDINGS))],
     )
 
 

@@ -12,7 +12,7 @@ from hw.network.folding import up_to_lanes
 from hw.network.plan import NetworkPlan
 from hw.targets.families import TARGETS
 from tests.support.places import ROOT
-from tests.support.tiers import thorough
+from tests.support.tiers import nightly, thorough
 
 #: Name, lanes, cycles, first output, FIFOs, edges and bits of each row.
 ROW = re.compile(r"^\| `(resnet\w+)` \| (\d+) \| ([\d,]+) \| ([\d,]+) \| (\d+) of (\d+) \| ([\d,]+) \|", re.MULTILINE)
@@ -23,8 +23,13 @@ def test_the_page_has_rows() -> None:
     assert {name for name, *_ in ROWS} == {"resnet8_xvolution", "resnet20", "resnet20_xvolution", "resnet34"}
 
 
-@thorough
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row[0]}_{row[1]}")
+@pytest.mark.parametrize(
+    "row",
+    [
+        pytest.param(row, id=f"{row[0]}_{row[1]}", marks=thorough if row[0] == "resnet8_xvolution" else nightly)
+        for row in ROWS
+    ],
+)
 def test_row(row: tuple[str, ...]) -> None:
     name, *figures = row
     lanes, cycles, latency, fifos, edges, bits = (int(figure.replace(",", "")) for figure in figures)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from hw.network import backpressure, schedule
 from hw.network.plan import NetworkPlan
+from hw.targets.families import ECP5, TARGETS
 from sim.cases.graphs import GRAPHS, graph_case
 from sim.cases.network import random_network_case
 from tests.support.tiers import seeds
@@ -59,3 +62,17 @@ def test_units_wait_for_the_next_frame(name: str, waits: list[bool]) -> None:
 def test_the_ideal_is_met(name: str) -> None:
     plan = NetworkPlan(graph_case(name))
     assert plan.schedule.interval == plan.ideal_frame_cycles
+
+
+@pytest.mark.parametrize("name", ["ecp5_packed", "relays", "row_of_pixels", "slow_step_at_the_end", "unet"])
+def test_relays_cost_no_cycle_of_a_frame(name: str) -> None:
+    """They cost latency: two cycles on each edge of the longest way."""
+    config = graph_case(name)
+    own, bare = (NetworkPlan(replace(config, target=replace(ECP5, relays=relays))).schedule for relays in (True, False))
+    assert (own.interval, own.first_intervals) == (bare.interval, bare.first_intervals)
+    assert bare.latency + 2 * 2 <= own.latency <= bare.latency + 2 * len(own.edges)
+
+
+def test_only_an_ecp5_has_relays() -> None:
+    """Where no clock was measured, nothing is paid for it."""
+    assert [name for name, target in TARGETS.items() if target.relays] == ["ecp5"]

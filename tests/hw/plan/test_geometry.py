@@ -10,13 +10,14 @@ import pytest
 from golden.contract.layer_config import LayerConfig
 from hw.plan.geometry import Geometry
 from tests.support.schedule import schedule
+from tests.support.tiers import FEW, MANY, thorough_from
 from tests.support.units import UNITS, random_unit, unit_shapes
 
 GEOMETRIES = {name: unit_shapes(**fields).geometry for name, fields in UNITS.items()}
 GEOMETRIES |= {f"seed_{seed}": random_unit(seed).geometry for seed in range(100)}
 
 
-@pytest.fixture(params=GEOMETRIES)
+@pytest.fixture(params=[*UNITS, *thorough_from([name for name in GEOMETRIES if name not in UNITS], FEW, MANY)])
 def geometry(request: pytest.FixtureRequest) -> Geometry:
     return GEOMETRIES[request.param]
 

@@ -12,7 +12,7 @@ from golden.contract.layer_config import NEIGHBOURS, LayerConfig
 from hw.plan.geometry import Geometry
 from hw.plan.schedule import CycleModel, find_schedule
 from tests.support.schedule import Beat, beats_needed, beats_released, early_beats, ends_sum, schedule
-from tests.support.tiers import seeds
+from tests.support.tiers import FEW, MANY, seeds, thorough_from
 from tests.support.units import UNITS, random_unit, unit_shapes
 
 #: A beat transferred in cycle t is in the input register in t + 1, in the count of beats in
@@ -227,7 +227,7 @@ def test_frame_cycles_within_the_bound_at_every_fold(padding: str, stride: int, 
         check_cycles(unit_shapes(in_channels=4, out_channels=8, simd=simd, pe=pe, **fields).geometry)
 
 
-@pytest.mark.parametrize("unit", [*UNITS, *(f"seed_{seed}" for seed in range(40))])
+@pytest.mark.parametrize("unit", [*UNITS, *thorough_from([f"seed_{seed}" for seed in range(40)], FEW, MANY)])
 def test_intervals_are_constant_from_the_first_frame_on(unit: str) -> None:
     seeded = unit.startswith("seed_")
     geometry = (random_unit(int(unit[5:])) if seeded else unit_shapes(**UNITS[unit])).geometry

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from hw.synth.floorplan import SITES, floorplanned
+from hw.synth.floorplan import floorplanned
 from hw.synth.netlist import Netlist
+from hw.synth.sites import SITES
 from hw.targets.devices import CAPACITY
 
 
@@ -32,6 +33,9 @@ def test_as_many_places_as_the_vendor_says(device: str) -> None:
     sites = SITES[device]
     every = [place for y in sites.rows for place in sites.row(y)]
     assert len(set(every)) == len(every) == CAPACITY[device].dsp
+    memories = [place for y in sites.memory_rows for place in sites.memory_row(y)]
+    # A 12F is a 25F of which the vendor sells a part.
+    assert len(set(memories)) == len(memories) == CAPACITY["ecp5-25f" if device == "ecp5-12f" else device].bram
 
 
 @pytest.mark.parametrize(("lanes", "taps"), [(1, 34), (2, 34), (3, 34), (4, 34), (8, 12)])

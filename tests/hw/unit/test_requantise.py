@@ -19,6 +19,7 @@ from hw.targets.families import TARGETS
 from hw.unit import requantise
 from hw.unit.requantise import Requantise
 from tests.support.components import measured_latency, stream_through
+from tests.support.rounding import OTHERS, rounded
 from tests.support.tiers import seeds
 from tests.support.units import SIMULATED, changed, random_unit
 
@@ -64,10 +65,10 @@ def unit(*, bias: tuple[int, int], multipliers: tuple[int, ...], target: str = "
 
 
 def requantised(shapes: Shapes, acc: int, multiplier: int) -> int:
-    """The contract, in exact fractions: Python rounds these half to even."""
-    limits = shapes.layer.config.out_range
-    rounded = round(Fraction(acc * multiplier, 2**shapes.layer.config.out_shift))
-    return min(max(rounded, limits.low), limits.high)
+    """The contract, in exact fractions."""
+    c = shapes.layer.config
+    exact = rounded(Fraction(acc * multiplier, 2**c.out_shift), c.rounding)
+    return min(max(exact, c.out_range.low), c.out_range.high)
 
 
 def check(shapes: Shapes, pairs: list[tuple[int, int]]) -> list[int]:
@@ -99,6 +100,27 @@ def test_every_accumulator(output: str, out_shift: int, target: str) -> None:
         half = 2 ** (out_shift - 1)
         ties = {(acc * m >> out_shift) % 4 for acc, m in pairs if acc * m % (2 * half) == half}
         assert ties == {0, 1, 2, 3}
+
+
+@pytest.mark.parametrize("rounding", OTHERS)
+@pytest.mark.parametrize("output", OUTPUTS)
+@pytest.mark.parametrize("out_shift", [1, 3])
+def test_other_roundings(output: str, out_shift: int, rounding: str) -> None:
+    fields = {"out_bits": 3, "out_shift": out_shift, "rounding": rounding, **OUTPUTS[output]}
+    shapes = unit(bias=(-40, 40), multipliers=(1, 2, 3), target="xcup" if out_shift == 3 else "generic", **fields)
+    bound, limits = shapes.ranges.accumulator, shapes.layer.config.out_range
+    values = check(shapes, [(acc, m) for m in (1, 2, 3) for acc in range(bound.low, bound.high + 1)])
+    assert {limits.low, limits.high} <= set(values)
+
+
+@pytest.mark.parametrize("rounding", OTHERS)
+@pytest.mark.parametrize("out_shift", [6, 7, 8, 9, 47])
+def test_most_negative_product_in_other_roundings(out_shift: int, rounding: str) -> None:
+    """Down, it is below 0 whatever it is shifted by. Up from half it becomes 0 from a shift of 8 on."""
+    fields = {"out_bits": 4, "out_shift": out_shift, "rounding": rounding, **OUTPUTS["signed"]}
+    shapes = unit(bias=(-127, 100), multipliers=(1,), **fields)
+    values = check(shapes, [(acc, 1) for acc in range(-128, 103)])
+    assert min(values) == (-1 if out_shift > 6 else -2) + (rounding == "half_up" and out_shift > 7)
 
 
 @pytest.mark.parametrize("out_shift", [8, 9, 10, 11, 12, 13, 46, 47])
@@ -181,13 +203,15 @@ def test_values_in_any_layer(seed: int, target: str) -> None:
 
 @pytest.mark.parametrize("output", ["unsigned", "signed"])
 @pytest.mark.parametrize(("low", "high"), [(0, 47), (3, 3), (2, 9)])
-@pytest.mark.parametrize("target", ["generic", "ecp5", "xcup"])
-def test_shift_and_relu_of_each_sum(output: str, low: int, high: int, target: str) -> None:
+@pytest.mark.parametrize(
+    ("target", "rounding"),
+    [*((target, "half_even") for target in ("generic", "ecp5", "xcup")), ("ecp5", "half_up"), ("generic", "floor")],
+)
+def test_shift_and_relu_of_each_sum(output: str, low: int, high: int, target: str, rounding: str) -> None:
     """In a reloadable unit each sum has its own shift and lower limit; what is cut at a limit other than 0 is told."""
     out_signed = OUTPUTS[output]["out_signed"]
-    frozen = unit(
-        bias=(-150, 150), multipliers=(3,), target=target, out_bits=4, out_shift=high, out_signed=out_signed, relu=False
-    )
+    fields = {"out_bits": 4, "out_shift": high, "out_signed": out_signed, "relu": False, "rounding": rounding}
+    frozen = unit(bias=(-150, 150), multipliers=(3,), target=target, **fields)
     shapes = changed(frozen, reload=Reload(attn_shift=Range(0, 0), out_shift=Range(low, high)))
     dut, rng = Requantise(shapes), np.random.default_rng(5)
     full, shifts = Range.of_format(4, out_signed), range(low, high + 1)
@@ -211,7 +235,7 @@ def test_shift_and_relu_of_each_sum(output: str, low: int, high: int, target: st
     count = len(sums) - requantise.relu_latency(shapes)
     shown, cut = stream_through(dut, inputs, [dut.o_y, dut.o_cut])
     for number, (acc, multiplier, shift, relu) in enumerate(sums[:count]):
-        exact = round(Fraction(acc * multiplier, 2**shift))
+        exact = rounded(Fraction(acc * multiplier, 2**shift), shapes.layer.config.rounding)
         least = 0 if relu else full.low
         assert shown[requantise.latency(shapes) + number] == min(max(exact, least), full.high), (
             acc,

@@ -22,6 +22,7 @@ from hw.plan.weight_layout import multiplier_words
 from hw.unit import requantise
 from hw.unit.digit_walk import DigitWalk
 from hw.unit.requantise import Requantise
+from tests.support.rounding import rounded
 from tests.support.units import adder_lane, changed
 
 
@@ -82,7 +83,7 @@ def check(shapes: Shapes, *, seed: int, count: int = 60, bubbles: float = 0.3) -
         acc = int(rng.choice([low, high, near, near + 1, int(rng.integers(low, high, endpoint=True))]))
         acc = min(max(acc, low), high)
         rows.append((acc, True))
-        exact = round(Fraction(acc * multiplier, 2**c.out_shift))
+        exact = rounded(Fraction(acc * multiplier, 2**c.out_shift), c.rounding)
         expected[len(rows) - 1 + cycles] = min(max(exact, c.out_range.low), c.out_range.high)
     shown: list[int] = []
     alone = Alone(shapes)
@@ -135,6 +136,16 @@ def test_shifts_before_and_behind_the_last_digit(out_shift: int, beats: int) -> 
     assert shapes.scale.below == min(max(0, out_shift - 1), shapes.scale.digit_bits * (shapes.scale.digits - 1))
     if out_shift < 47:
         check(shapes, seed=out_shift)
+
+
+@pytest.mark.parametrize("out_shift", [0, 1, 9, 37])
+@pytest.mark.parametrize(("rounding", "whole"), [("half_up", 1), ("floor", 0)])
+def test_low_bits_that_no_rounding_needs_are_dropped(rounding: str, whole: int, out_shift: int) -> None:
+    shapes = shapes_of(WIDE, beats=4, out_shift=out_shift, out_bits=16, rounding=rounding)
+    scale = shapes.scale
+    assert scale is not None and not scale.tells_ties
+    assert scale.below == min(max(0, out_shift - whole), scale.digit_bits * (scale.digits - 1))
+    check(shapes, seed=out_shift)
 
 
 @pytest.mark.parametrize("out_signed", [False, True])

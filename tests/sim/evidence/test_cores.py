@@ -24,7 +24,8 @@ def test_networks_have_every_node_but_units() -> None:
 
 def test_joins_have_all_that_stands_on_edges() -> None:
     kinds = set(re.findall(r"^module xvolution_([a-z]+)", core_of("network/joins").verilog, re.M))
-    assert kinds == {module.name for module in iter_modules(edges.__path__)}
+    # Relays are an ECP5's. That beats move through them as they should is proven.
+    assert kinds == {module.name for module in iter_modules(edges.__path__)} - {"relay"}
 
 
 def test_fifos_of_networks_are_of_every_kind() -> None:

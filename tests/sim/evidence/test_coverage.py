@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from functools import cache
 
 import pytest
 
@@ -17,6 +19,7 @@ from sim.evidence.coverage import (
     read_points,
     summary,
 )
+from tests.support.tiers import thorough
 
 #: Two coverage files of one unit: as the top, and inside the bulk bench. \1 and \2 as Verilator separates.
 TOP = (
@@ -110,9 +113,15 @@ EXCLUSIONS = {
 }
 
 
+@cache
+def excluded() -> Mapping[Point, str]:
+    return exclusions(UNIT, [point for point, _ in EXCLUSIONS.values()])
+
+
+@thorough
 @pytest.mark.parametrize(("point", "reason"), EXCLUSIONS.values(), ids=EXCLUSIONS)
 def test_exclusion(point: Point, reason: str | None) -> None:
-    assert exclusions(UNIT, [point]).get(point) == reason
+    assert excluded().get(point) == reason
 
 
 #: A counter that only counts, and one that software may set.
@@ -128,18 +137,13 @@ endmodule
 """
 
 
-@pytest.mark.parametrize(
-    ("point", "reason"),
-    [
-        (toggle("frame_sets", "counted[9]:0->1"), None),
-        (toggle("frame_sets", "counted[10]:0->1"), COUNTED),
-        (toggle("", "late:0->1"), COUNTED),
-        (toggle("control_counters", "counted[10]:0->1"), None),
-        (toggle("", "any:0->1"), None),
-    ],
-)
-def test_a_count_is_out_of_reach_only_where_it_takes_a_carry(
-    point: Point, reason: str | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@thorough
+def test_a_count_is_out_of_reach_only_where_it_takes_a_carry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sim.evidence.coverage.COUNTERS", re.compile(r"\w+\.counted"))
-    assert exclusions(COUNTING, [point]).get(point) == reason
+    counted = {toggle("frame_sets", "counted[10]:0->1"), toggle("", "late:0->1")}
+    others = {
+        toggle("frame_sets", "counted[9]:0->1"),
+        toggle("control_counters", "counted[10]:0->1"),
+        toggle("", "any:0->1"),
+    }
+    assert exclusions(COUNTING, [*counted, *others]) == dict.fromkeys(counted, COUNTED)

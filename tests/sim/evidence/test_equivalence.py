@@ -8,6 +8,9 @@ from golden.contract.ranges import Range
 from sim.evidence.equivalence import equivalent
 from sim.evidence.gates import read_gates
 from sim.evidence.node_ranges import outside
+from tests.support.tiers import thorough
+
+pytestmark = thorough
 
 #: ``fault`` n is there when ``select`` is n; what they do is said in `FAULTS`.
 FAULTY = """

@@ -7,6 +7,9 @@ import pytest
 
 from sim.evidence.gates import read_gates
 from sim.evidence.random_runs import WORD, RandomRuns
+from tests.support.tiers import thorough
+
+pytestmark = thorough
 
 WORDS, BITS = 8, 16
 

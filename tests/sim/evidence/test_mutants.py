@@ -20,7 +20,7 @@ from sim.evidence.mutants import Mutant, draw, mutated
 from sim.evidence.mutation import EQUIVALENT, try_all
 from sim.simulator.simulators import SIM
 from sim.tests.support import installed
-from tests.support.tiers import thorough
+from tests.support.tiers import nightly, thorough
 
 #: A tiny unit.
 NAME = "frame_1x1"
@@ -53,7 +53,7 @@ def test_controls_that_a_memory_does_not_have_are_not_drawn() -> None:
     assert "module mutated(" in mutated(core, mutants)
 
 
-@thorough
+@nightly
 def test_killed_or_equivalent(unit: tuple[Core, UnitConfig]) -> None:
     """A weight that is upside down is noticed; a bit of an operand that is 0 anyway may as well be stuck there."""
     core, _ = unit

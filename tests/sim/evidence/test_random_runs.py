@@ -6,6 +6,9 @@ import numpy as np
 
 from sim.evidence.gates import Gates, read_gates
 from sim.evidence.random_runs import CYCLES, LANES, WORD, RandomRuns
+from tests.support.tiers import thorough
+
+pytestmark = thorough
 
 COUNTER = """
 module xvolution(input aclk, input step, input [3:0] a, input [3:0] b, output [4:0] sum, output [2:0] count,

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from sim.evidence.gates import Gates, read_gates
 from sim.evidence.unreachable import Claim, never, never_becomes, proven
+from tests.support.tiers import thorough
+
+pytestmark = thorough
 
 CLOCKED = """
 module xvolution(input aclk, input aresetn, input step, input [7:0] a, output [3:0] count, output word, output high);

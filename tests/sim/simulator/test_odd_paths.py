@@ -1,4 +1,7 @@
-"""A checkout, its cache, temporary files, inputs and outputs may lie in folders that make and shells trip over."""
+"""A checkout, its cache, temporary files, inputs and outputs may lie in folders that make and shells trip over.
+
+Waveforms are written there, too. They count in nanoseconds, although neither the unit nor the bench says so.
+"""
 
 from __future__ import annotations
 
@@ -16,12 +19,15 @@ from golden.model import integer
 from golden.support.cache import CACHE_VARIABLE
 from sim.simulator.simulators import SIMULATORS, UserError, Verilator
 from sim.tests.support import installed
+from tests.support.compilers import unoptimised
 from tests.support.places import ROOT
 from tests.support.tiers import thorough
 
 #: What a user's folder may be called.
 ODD = 'it\'s a $HOME #1: 100%\n("ü") \\; `a` & b,'
 TIMEOUT = 600
+#: Place of the exponent of the time unit in an FST file: a block's type and length, and eight numbers, come before.
+EXPONENT = 1 + 8 + 8 * 8
 
 
 @pytest.fixture(scope="module")
@@ -41,17 +47,23 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @thorough
 @pytest.mark.parametrize("simulator", SIMULATORS)
-def test_simulation(place: Path, simulator: str) -> None:
+def test_simulation(place: Path, simulator: str, tmp_path: Path) -> None:
     waves = place / f"waves{installed(simulator).wave_suffix}"
     argv = ["tiny", "--input", "x.npy", "--output", "y.npy", "--waves", str(waves), "--simulator", simulator]
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     environment |= {CACHE_VARIABLE: str(place / "cache"), "TMPDIR": str(place / "temporary")}
+    environment["PATH"] = unoptimised(tmp_path / "compiler")
     call = [sys.executable, "-m", "sim.run", *argv]
     done = subprocess.run(call, cwd=place, env=environment, capture_output=True, text=True, timeout=TIMEOUT)
     assert done.returncode == 0, done.stderr + done.stdout
     x, y = np.load(place / "x.npy"), np.load(place / "y.npy")
     assert (y == integer.run(load_layer("tiny"), x)).all()
     assert waves.stat().st_size > 1000
+    content = waves.read_bytes()
+    if simulator == "verilator":
+        assert b"$timescale 1ns $end" in b" ".join(content[:500].split())
+    else:
+        assert content[EXPONENT] == 256 - 9
     assert (place / "mark").exists(), "the bench is not that of this checkout"
     (place / "mark").unlink()
     assert not list((place / "temporary").iterdir())

@@ -147,7 +147,7 @@ def test_scales_reach_the_layer(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("seed", seeds(20))
 def test_round_trip(seed: int, tmp_path: Path) -> None:
-    written = random_network(np.random.default_rng(seed))
+    written = random_network(np.random.default_rng(seed), modes=np.random.default_rng(seed))
     write_network(tmp_path / "n.npz", written)
     read = read_network(tmp_path / "n.npz")
     assert network_bytes(read) == network_bytes(written), f"seed {seed}"
@@ -220,6 +220,18 @@ CHANGES: dict[str, tuple[Callable[[dict[str, Any]], object], tuple[str, ...]]] =
     "raw unsigned": (lambda f: step(f, "scores").update(out_signed=False), ("out_signed false is not for a raw",)),
     "raw narrow": (lambda f: step(f, "scores").update(out_bits=12), ("out_bits 12 is too narrow",)),
     "raw bits": (lambda f: step(f, "scores").update(out_bits=49), ("out_bits 49", "8 to 48")),
+    "add rounding": (
+        lambda f: step(f, "sum").update(rounding="up"),
+        ("step 'sum': rounding 'up' is not one of 'half_even', 'half_up', 'floor'",),
+    ),
+    "average rounding": (lambda f: step(f, "mean").update(rounding=0), ("step 'mean': rounding 0 is not one of",)),
+    "rounding null": (lambda f: step(f, "sum").update(rounding=None), ("step 'sum': rounding null is not allowed",)),
+    "layer rounding": (lambda f: step(f, "conv")["config"].update(rounding="ceil"), ("step 'conv': rounding 'ceil'",)),
+    "pool rounding": (lambda f: step(f, "large").update(rounding="floor"), ("config field 'rounding' is unknown",)),
+    "raw rounding": (
+        lambda f: step(f, "scores").update(rounding="half_even"),
+        ("step 'scores': rounding 'half_even' is not for a raw result, it goes with out_shift",),
+    ),
     "half requantised": (lambda f: step(f, "scores").update(relu=False), ("scores.multiplier",)),
     "argmax inside": (lambda f: f.update(output="scores"), ("'digit' is neither taken by a step nor the output",)),
     "argmax of frames": (lambda f: step(f, "digit").update(inputs=["wide"]), ("takes shape [4, 6, 6]", "[K, 1, 1]")),
@@ -260,8 +272,19 @@ def test_requantised_linear(tmp_path: Path) -> None:
     network = read_network(save(tmp_path / "n.npz", fields, **{"scores.multiplier": multiplier}))
     assert network.results["scores"].bits == 9
     refused(save(tmp_path / "m.npz", fields, **{"scores.multiplier": multiplier - 1}), "multiplier has a value 0")
-    fields["steps"][6]["out_bits"] = 17
+    fields["steps"][6]["rounding"] = "half_up"
+    network = read_network(save(tmp_path / "r.npz", fields, **{"scores.multiplier": multiplier}))
+    assert json.loads(config_text(network))["steps"][6]["rounding"] == "half_up"
+    fields["steps"][6]["rounding"] = "half_down"
+    refused(save(tmp_path / "d.npz", fields, **{"scores.multiplier": multiplier}), "rounding 'half_down' is not one of")
+    fields["steps"][6] |= {"out_bits": 17, "rounding": "floor"}
     refused(save(tmp_path / "b.npz", fields, **{"scores.multiplier": multiplier}), "out_bits 17", "2 to 16")
+
+
+def test_a_raw_result_has_no_rounding() -> None:
+    raw: dict[str, Any] = {"weight": np.ones((1, 1), int), "bias": np.zeros(1, int), "weight_bits": 2}
+    with pytest.raises(LayerError, match="rounding 'floor' is not for a raw result"):
+        Linear(name="a", inputs=(IMAGE,), out_bits=48, out_signed=True, rounding="floor", **raw)
 
 
 def test_raw_result_goes_to_argmax_only(tmp_path: Path) -> None:

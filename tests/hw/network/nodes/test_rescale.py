@@ -11,9 +11,11 @@ import pytest
 from amaranth.back import rtlil
 
 from golden.contract.ranges import Range
+from golden.contract.rounding import Rounding
 from hw.network.beat import Beat
 from hw.network.nodes.rescale import Rescale
 from hw.targets.families import GENERIC, PRIMITIVES, TARGETS, Target
+from tests.support.rounding import rounded
 from tests.support.stream_bench import Play, always, play, random_arrivals, random_beats, sometimes
 from tests.support.tiers import thorough_from
 from tests.support.units import SIMULATED
@@ -28,6 +30,7 @@ def rescale(
     relu: bool = False,
     lanes: int = 2,
     target: Target = GENERIC,
+    rounding: Rounding = "half_even",
 ) -> Rescale:
     high = 2 ** (out[0] - out[1]) - 1
     return Rescale(
@@ -38,6 +41,7 @@ def rescale(
         limits=Range(0 if relu or not out[1] else -high - 1, high),
         frame_beats=5,
         target=target,
+        rounding=rounding,
     )
 
 
@@ -54,6 +58,8 @@ NODES: dict[str, dict[str, Any]] = {
     "one unsigned operand": {"formats": [(22, False)], "multipliers": [7282], "shift": 16, "out": (6, False)},
     "one shift": {"formats": [(13, True)], "multipliers": [64], "shift": 10, "out": (7, True)},
     "relu": {"formats": [(8, True), (8, True)], "multipliers": [77, 99], "shift": 8, "relu": True},
+    "half up": {"formats": [(8, False), (8, True)], "multipliers": [4, 2], "shift": 3, "rounding": "half_up"},
+    "floor": {"formats": [(8, False), (8, True)], "multipliers": [3, 5], "shift": 3, "rounding": "floor"},
     "largest shift": {
         "formats": [(16, True), (16, True)],
         "multipliers": [65535, 65535],
@@ -70,13 +76,13 @@ NODES: dict[str, dict[str, Any]] = {
 
 
 def expected(node: Rescale, *operands: list[list[int]]) -> list[list[int]]:
-    """Python rounds fractions half to even."""
     rows = []
     for beats in zip(*operands, strict=True):
         row = []
         for elements in zip(*beats, strict=True):
             total = sum(m * e for m, e in zip(node.multipliers, elements, strict=True))
-            row.append(min(max(round(Fraction(total, 2**node.shift)), node.limits.low), node.limits.high))
+            exact = rounded(Fraction(total, 2**node.shift), node.rounding)
+            row.append(min(max(exact, node.limits.low), node.limits.high))
         rows.append(row)
     return rows
 

@@ -8,12 +8,13 @@ import pytest
 from hw.network.nodes.unit import UnitNode
 from hw.unit.timetable import Timetable
 from sim.cases.frozen import random_case
+from tests.support.tiers import seeds
 from tests.support.units import UNITS, unit_shapes
 
 FRAMES = 6
 
 
-@pytest.mark.parametrize("case", range(60))
+@pytest.mark.parametrize("case", seeds(60))
 def test_full_rate(case: int) -> None:
     check_full_rate(UnitNode(config=random_case(np.random.default_rng(case))))
 
@@ -34,7 +35,7 @@ def check_full_rate(node: UnitNode) -> None:
     assert len(given) == FRAMES * node.frame_outputs[0]
 
 
-@pytest.mark.parametrize("case", range(60))
+@pytest.mark.parametrize("case", seeds(60))
 def test_beats_that_come_later_are_never_earlier(case: int) -> None:
     """Gaps in the input delay what follows, and a beat is never taken before it comes."""
     rng = np.random.default_rng(case)

@@ -1,0 +1,68 @@
+"""Convert a network of another framework to a network file."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import get_args
+
+from golden.contract.network.network_file import network_bytes
+from golden.convert.convert import convert
+from golden.convert.report import page, table, verdict
+from golden.convert.source import source_file
+from golden.quantise.calibration import Scales
+from golden.support import cli
+from golden.support.arrays import read_array
+from golden.support.progress import spinner
+from golden.support.tables import show
+from golden.support.terminal import say
+
+EXAMPLES = """\
+examples:
+  python -m golden.convert my_package.models:resnet --calibration images.npy --out net.npz
+  python -m golden.convert program.pt2 --calibration images.npy --out net.npz --bits 4 --scales po2
+  python -m golden.convert network.onnx --calibration images.npy --out net.npz --report report.html
+  python -m golden.convert quantised.onnx --out net.npz
+
+SOURCE is an ONNX file, of floats or quantised as QONNX has it, a program of torch.export.save, or
+package.module:name of a PyTorch module, or of what returns one. Calibration images are an .npy of floats
+[N, C, H, W] as the source takes them. A float network needs them, a quantised one is compared on them.
+"""
+
+
+def main(argv: list[str]) -> int:
+    options = _parser().parse_args(argv)
+    cli.check_outputs([options.out, options.report], inputs=[options.calibration, source_file(options.source)])
+    images = None if options.calibration is None else read_array(options.calibration)
+    with spinner(f"converting {options.source}"):
+        converted = convert(options.source, images, bits=options.bits, scales=options.scales)
+    report = None if options.report is None else page(options.source, converted)
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(cli.replacing(options.out, "wb")).write(network_bytes(converted.network))
+        if report is not None:
+            stack.enter_context(cli.replacing(options.report)).write(report)
+    show(table(options.source, converted))
+    say(f"{verdict(converted)}; wrote {' and '.join(str(path) for path in _written(options.out, options.report))}")
+    return 0
+
+
+def _written(*paths: Path | None) -> list[Path]:
+    return [path for path in paths if path is not None]
+
+
+def _parser() -> cli.Parser:
+    parser = cli.Parser(prog="python -m golden.convert", description=__doc__, epilog=EXAMPLES)
+    add = parser.add_argument
+    add("source", metavar="SOURCE", help="what to convert: a file, .onnx or .pt2, or package.module:name")
+    add("--out", type=cli.file_path, required=True, metavar="FILE", help="where to write the network file, .npz")
+    add("--calibration", type=cli.file_path, metavar="FILE", help="images of floats [N, C, H, W], .npy")
+    bits = "bits of a float network's weights and activations, 2 to 8 (default: 8)"
+    add("--bits", type=cli.bounded(int, 2, 8), help=bits)
+    scales = "scales of a float network; po2: powers of two (default: float)"
+    add("--scales", choices=get_args(Scales), help=scales)
+    add("--report", type=cli.file_path, metavar="FILE", help="where to write what came of each step, HTML")
+    return parser
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,73 @@
+"""How far the integers of a network are from what its source computes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from golden.contract.network.network import IntegerNetwork
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """How far a result is from its source's, over all calibration images.
+
+    Attributes:
+        steps: the largest difference, in steps of the result.
+        part: the largest difference as a part of the largest magnitude that the source has there.
+        unequal: the part of all elements that are not the source's value rounded to steps.
+    """
+
+    steps: float
+    part: float
+    unequal: float
+
+
+def differences(
+    network: IntegerNetwork,
+    integers: Mapping[str, np.ndarray],
+    source: Mapping[str, np.ndarray],
+    sources: Mapping[str, str],
+) -> dict[str, Difference]:
+    """The difference of each result that the source has, too, by the step's name.
+
+    Args:
+        network: the integer network, with scales.
+        integers: its results for the images, by the names of its steps.
+        source: the source's results for the same images, by its own names.
+        sources: the source's name of each step's result, and of the image. Not all need be in ``source``.
+    """
+    found = {}
+    for step, name in sources.items():
+        scale = network.results[step].scale
+        if name not in source or scale is None:
+            continue
+        wanted = source[name].reshape(integers[step].shape) / scale
+        own = integers[step].astype(np.float64)
+        largest = float(np.abs(wanted).max())
+        gap = float(np.abs(own - wanted).max())
+        found[step] = Difference(
+            steps=gap, part=gap / largest if largest else gap, unequal=float((own != np.rint(wanted)).mean())
+        )
+    return found
+
+
+def answers_changed(integers: np.ndarray, source: np.ndarray) -> float | None:
+    """The part of images whose answer differs: the index of the largest score, or the index itself.
+
+    None where the results are frames of more than one pixel.
+    """
+    own, wanted = (scores.reshape(len(scores), -1) for scores in (integers, source))
+    if integers.ndim == 4 and integers.shape[2:] != (1, 1):
+        return None
+    if own.shape[1] > 1:
+        own, wanted = own.argmax(1, keepdims=True), wanted.argmax(1, keepdims=True)
+    return float((own != wanted).any(axis=1).mean())
+
+
+def largest_part(first: np.ndarray, second: np.ndarray) -> float:
+    """The largest difference of two results, as a part of the largest magnitude of the second."""
+    gap, largest = float(np.abs(first - second).max()), float(np.abs(second).max())
+    return gap / largest if largest else gap

@@ -1,0 +1,230 @@
+"""A graph as steps of ours would do it: what one step can do with another becomes part of it.
+
+Each rule keeps the function that the graph computes. All of them together leave convolutions, linear maps,
+additions and what stands alone.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from collections.abc import Callable
+
+import torch
+
+from golden.contract.network.avg_pool import FRAME
+from golden.convert.graph import Graph, Node
+from golden.convert.ops import (
+    Add,
+    Affine,
+    AvgPool,
+    Conv,
+    Dynamic,
+    Flatten,
+    Identity,
+    Linear,
+    MaxPool,
+    Op,
+    Quant,
+    Relu,
+    Upsample,
+)
+from golden.operators.dynamic_conv import DynamicConv2d
+from golden.operators.merge import filled
+from golden.operators.parts import in_float64
+from golden.support.cli import UserError
+
+#: What can do a ReLU with its own work.
+RECTIFIERS = (Conv, Dynamic, Linear, Add, Affine)
+#: What gives the same whether a ReLU comes before or after it.
+CARRIERS = (MaxPool, Upsample, Flatten)
+#: What can quantise its result.
+QUANTISERS = (Conv, Linear, Add, Affine, AvgPool, Relu)
+
+
+def rewritten(graph: Graph) -> Graph:
+    """``graph`` with everything folded that can be."""
+    for rule in RULES:
+        graph = rule(graph)
+    return graph
+
+
+def folded_quants(graph: Graph) -> Graph:
+    """Where a source quantises what a step gives, that step does it."""
+
+    def fold(earlier: Node, quant: Node) -> Node | None:
+        if not isinstance(quant.op, Quant) or not isinstance(earlier.op, QUANTISERS) or earlier.quant is not None:
+            return None
+        return dataclasses.replace(_joined(earlier, quant, earlier.op), quant=quant.op)
+
+    return _folded(graph, fold)
+
+
+def without_identities(graph: Graph) -> Graph:
+    """Drop what gives what it takes, a flattened pixel among it."""
+    names: dict[str, str] = {}
+    nodes: dict[str, Node] = {}
+    shapes = {graph.image: graph.image_shape} | {node.name: node.shape for node in graph.nodes}
+    for node in graph.nodes:
+        inputs = tuple(names.get(name, name) for name in node.inputs)
+        if isinstance(node.op, Identity) or (isinstance(node.op, Flatten) and shapes[inputs[0]][1:] == (1, 1)):
+            before = nodes.pop(inputs[0], None)
+            # Where the source has no result of that name, it has one of this name.
+            names[node.name] = node.name if before is not None and not before.origins else inputs[0]
+            if before is not None:
+                origins = tuple(dict.fromkeys((*before.origins, *node.origins)))
+                nodes[names[node.name]] = dataclasses.replace(before, name=names[node.name], origins=origins)
+        else:
+            nodes[node.name] = dataclasses.replace(node, inputs=inputs)
+    output = names.get(graph.output, graph.output)
+    if output == graph.image:
+        raise UserError("gives the image itself, allowed is at least one operation")
+    return dataclasses.replace(graph, nodes=tuple(nodes.values()), output=output)
+
+
+def whole_frames(graph: Graph) -> Graph:
+    """An average over as much as the frame is one over the frame."""
+    shapes = {graph.image: graph.image_shape} | {node.name: node.shape for node in graph.nodes}
+
+    def whole(node: Node) -> Node:
+        sides = shapes[node.inputs[0]][1:]
+        if isinstance(node.op, AvgPool) and (node.op.kernel,) * 2 == sides:
+            return dataclasses.replace(node, op=AvgPool(kernel=FRAME, stride=1))
+        return node
+
+    return dataclasses.replace(graph, nodes=tuple(map(whole, graph.nodes)))
+
+
+def early_relus(graph: Graph) -> Graph:
+    """A ReLU, or a rounding, behind a maximum is one before it, where another step can do it."""
+    while True:
+        nodes = list(graph.nodes)
+        places = {node.name: index for index, node in enumerate(nodes)}
+        for index, relu in enumerate(nodes):
+            carrier = graph.by_name.get(relu.inputs[0])
+            if not isinstance(relu.op, (Relu, Quant)) or carrier is None or not isinstance(carrier.op, CARRIERS):
+                continue
+            if graph.sole_taker(carrier.name) is None:
+                continue
+            shape = ({graph.image: graph.image_shape} | {n.name: n.shape for n in nodes})[carrier.inputs[0]]
+            early = f"{relu.name} before {carrier.name}"
+            nodes[places[carrier.name]] = dataclasses.replace(relu, name=early, inputs=carrier.inputs, shape=shape)
+            nodes[index] = dataclasses.replace(carrier, name=relu.name, inputs=(early,))
+            graph = dataclasses.replace(graph, nodes=tuple(nodes))
+            break
+        else:
+            return graph
+
+
+def folded_affines(graph: Graph) -> Graph:
+    """A scale and a shift behind weights are in these weights."""
+
+    def fold(earlier: Node, affine: Node) -> Node | None:
+        if not isinstance(affine.op, Affine) or not isinstance(earlier.op, (Conv, Linear, Affine, Dynamic)):
+            return None
+        return _joined(earlier, affine, scaled(earlier.op, affine.op))
+
+    return _folded(graph, fold)
+
+
+def forward_affines(graph: Graph) -> Graph:
+    """A scale and a shift before a linear map are in its weights. A convolution's padding would see the shift."""
+
+    def fold(affine: Node, taker: Node) -> Node | None:
+        if not isinstance(affine.op, Affine) or not isinstance(taker.op, Linear) or taker.op.levels is not None:
+            return None
+        own, before = taker.op, affine.op
+        op = Linear(weight=own.weight * before.scale, bias=own.bias + own.weight @ before.shift)
+        return dataclasses.replace(taker, op=op, inputs=affine.inputs, origins=(*affine.origins, *taker.origins))
+
+    return _folded(graph, fold)
+
+
+def folded_relus(graph: Graph) -> Graph:
+    """A ReLU behind a step that can do it is that step's own."""
+
+    def fold(earlier: Node, relu: Node) -> Node | None:
+        if not isinstance(relu.op, Relu) or not (isinstance(earlier.op, RECTIFIERS) or earlier.relu):
+            return None
+        ceilings = [limit for limit in (earlier.ceiling, relu.op.ceiling) if limit is not None]
+        joined = _joined(earlier, relu, earlier.op)
+        return dataclasses.replace(joined, relu=True, ceiling=min(ceilings, default=None))
+
+    return _folded(graph, fold)
+
+
+def means(graph: Graph) -> Graph:
+    """A linear map of flattened frames, or of the mean of each channel, takes the frames themselves."""
+    gone = {
+        node.name: node
+        for node in graph.nodes
+        if (isinstance(node.op, Flatten) or (isinstance(node.op, AvgPool) and node.op.kernel == FRAME))
+        and node.name != graph.output
+        and node.quant is None
+        and all(isinstance(taker.op, Linear) for taker in graph.takers(node.name))
+    }
+    nodes = []
+    for node in graph.nodes:
+        before = gone.get(node.inputs[0])
+        if node.name in gone:
+            continue
+        if before is not None:
+            node = dataclasses.replace(node, inputs=before.inputs, origins=(*before.origins, *node.origins))
+        nodes.append(node)
+    return dataclasses.replace(graph, nodes=tuple(nodes))
+
+
+def scaled(op: Conv | Linear | Affine | Dynamic, affine: Affine) -> Conv | Linear | Affine | Dynamic:
+    """``op``, then ``affine``."""
+    scale, shift = affine.scale, affine.shift
+    if isinstance(op, Affine):
+        return Affine(scale=op.scale * scale, shift=op.shift * scale + shift)
+    if isinstance(op, Dynamic):
+        return Dynamic(part=_scaled_part(op.part, torch.from_numpy(scale), torch.from_numpy(shift)))
+    by_output = scale.reshape(-1, *[1] * (op.weight.ndim - 1))
+    levels = op.levels and dataclasses.replace(op.levels, scales=op.levels.scales * scale)
+    return dataclasses.replace(op, weight=op.weight * by_output, bias=op.bias * scale + shift, levels=levels)
+
+
+def _scaled_part(part: DynamicConv2d, scale: torch.Tensor, shift: torch.Tensor) -> DynamicConv2d:
+    return filled(
+        copy.deepcopy(part),
+        conv_weight=in_float64(part.conv_weight) * scale[:, None, None, None],
+        attn_weight=in_float64(part.attn_weight) * scale[:, None, None],
+        bias=in_float64(part.bias) * scale + shift,
+    )
+
+
+def _folded(graph: Graph, fold: Callable[[Node, Node], Node | None]) -> Graph:
+    """Fold each node into its sole taker where ``fold`` makes one of both."""
+    nodes: dict[str, Node] = {}
+    for node in graph.nodes:
+        earlier = nodes.get(node.inputs[0])
+        made = None
+        if earlier is not None and len(node.inputs) == 1 and graph.sole_taker(earlier.name) is not None:
+            made = fold(earlier, node)
+        if made is not None:
+            assert earlier is not None
+            del nodes[earlier.name]
+        nodes[node.name] = made or node
+    return dataclasses.replace(graph, nodes=tuple(nodes.values()))
+
+
+def _joined(earlier: Node, later: Node, op: Op) -> Node:
+    """Both as one node, with the earlier one's label and the later one's result."""
+    return dataclasses.replace(
+        earlier, name=later.name, op=op, origins=(*earlier.origins, *later.origins), shape=later.shape
+    )
+
+
+#: In the order in which they help each other.
+RULES = (
+    without_identities,
+    whole_frames,
+    early_relus,
+    folded_affines,
+    forward_affines,
+    folded_relus,
+    folded_quants,
+    means,
+)

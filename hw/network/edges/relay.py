@@ -1,0 +1,62 @@
+"""Relay: two beats in registers, so that no path within a cycle leads through it, in either direction.
+
+``ready`` is a register, and so are ``valid`` and the beat that is offered. A beat is taken in a cycle exactly if
+fewer than two are inside, and offered in the next one at the earliest. So a relay takes and gives a beat in every
+cycle. It costs one cycle of latency.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from amaranth.hdl import Module, Mux, Signal, Value
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from hw.network.beat import Beat
+from hw.network.node import behind, one_a_cycle
+
+#: Beats inside at most.
+PLACES = 2
+#: Cycles from a beat that is taken to the first in which it is offered.
+LATENCY = 1
+
+
+def taken(arrivals: np.ndarray, left: np.ndarray | None = None) -> np.ndarray:
+    """When each beat is taken.
+
+    Args:
+        arrivals: int64, the cycle from which each beat is offered once those before it are taken.
+        left: int64, when each beat leaves the relay; by default each as soon as it is offered.
+    """
+    return one_a_cycle(arrivals if left is None else np.maximum(arrivals, behind(left, PLACES)))
+
+
+def given(taken: np.ndarray, left: np.ndarray | None = None) -> np.ndarray:
+    """When each beat that is ``taken`` is offered: also once the one before it has left."""
+    offered = taken + LATENCY
+    return offered if left is None else np.maximum(offered, behind(left, 1))
+
+
+class Relay(wiring.Component):
+    """A relay.
+
+    Members:
+        i, o: the beats.
+    """
+
+    def __init__(self, beat: Beat) -> None:
+        self._beat = beat
+        super().__init__({"i": In(beat.signature), "o": Out(beat.signature)})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        valid, waits = Signal(name="valid"), Signal(name="waits")
+        first, second = (Signal(self._beat.size, reset_less=True, name=name) for name in ("first", "second"))
+        arrives, stays = self.i.valid & ~waits, valid & ~self.o.ready
+        m.d.sync += [valid.eq(arrives | waits | stays), waits.eq((arrives | waits) & stays)]
+        with m.If(~waits):
+            m.d.sync += second.eq(self.i.payload)
+        with m.If(~stays):
+            m.d.sync += first.eq(Mux(waits, second, self.i.payload))
+        m.d.comb += [self.i.ready.eq(~waits), self.o.valid.eq(valid), Value.cast(self.o.payload).eq(first)]
+        return m

@@ -1,0 +1,359 @@
+"""QONNX files: the integers are those of QONNX's own executor, in every step, or the file is refused by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+
+from golden.convert.convert import Conversion, convert
+from golden.convert.levels import ROUNDING
+from golden.convert.onnx_ops import Call
+from golden.convert.qonnx_ops import DOMAIN, quant
+from golden.support.cli import UserError
+from tests.support import brevitas_networks
+from tests.support.onnx_models import WEIGHT, images, model, node
+from tests.support.places import ROOT
+from tests.support.tiers import nightly
+
+#: Files that Brevitas wrote, see `tests.support.brevitas_networks`.
+FILES = ROOT / "tests" / "golden" / "convert" / "brevitas"
+
+
+class Builder:
+    """Nodes of QONNX, and the constants that they take."""
+
+    def __init__(self) -> None:
+        self.nodes: list[onnx.NodeProto] = []
+        self.constants: dict[str, np.ndarray] = {}
+
+    def constant(self, name: str, value: Any) -> str:
+        self.constants[name] = np.asarray(value, np.float32)
+        return name
+
+    def add(self, op: str, inputs: Sequence[str], name: str, **attributes: Any) -> str:
+        self.nodes.append(node(op, inputs, name, **attributes))
+        return name
+
+    def quant(self, x: str, name: str, scale: Any, bits: float = 8, op: str = "Quant", **attributes: Any) -> str:
+        attributes = {"signed": 1, "narrow": 0, "rounding_mode": "ROUND", **attributes}
+        zero = self.constant(f"{name}_zero", attributes.pop("zero", 0))
+        inputs = [x, self.constant(f"{name}_scale", scale), zero, self.constant(f"{name}_bits", bits)]
+        return self.add(op, inputs, name, domain=DOMAIN, **attributes)
+
+    def weight(self, name: str, values: np.ndarray, scale: Any, bits: int = 4, **attributes: Any) -> str:
+        return self.quant(self.constant(name, values), f"{name}_q", scale, bits, **{"narrow": 1, **attributes})
+
+    def model(self, batch: int | str = "n", output: str = "y") -> onnx.ModelProto:
+        return model(self.nodes, self.constants, shape=(batch, 2, 8, 8), domains={DOMAIN: 2}, output=output)
+
+
+def powers(shape: Sequence[int], low: int, high: int, seed: int) -> np.ndarray:
+    """Random powers of two."""
+    return 2.0 ** np.random.default_rng(seed).integers(low, high + 1, shape)
+
+
+def network() -> Builder:
+    """Each kind of step, with scales that are powers of two, so small that much saturates and rounds at ties."""
+    rng, b = np.random.default_rng(5), Builder()
+
+    def normal(*shape: int) -> np.ndarray:
+        return rng.standard_normal(shape)
+
+    x = b.quant("x", "x_q", 2.0**-5)
+    w = b.weight("w", normal(4, 2, 3, 3), powers((4, 1, 1, 1), -4, -2, 6), rounding_mode="FLOOR")
+    bias = b.quant(b.constant("b", normal(4)), "b_q", 2.0**-11, 16)
+    stem = b.add("Conv", [x, w, bias], "stem", strides=[2, 2], pads=[1] * 4)
+    # A batch norm of powers of two, one of them negative, one 0.
+    norm = {"gamma": [2, -1, 0.5, 0], "beta": [0.5, 0.25, -1, 0.75], "mean": [0, 0.5, 0, 1], "var": [0.25, 1, 4, 1]}
+    names = [b.constant(name, values) for name, values in norm.items()]
+    stem = b.add("BatchNormalization", [stem, *names], "norm", epsilon=0.0)
+    stem = b.quant(b.add("Relu", [stem], "relu"), "stem_q", 2.0**-4, signed=0, rounding_mode="HALF_EVEN")
+    # Weights of -8 in 4 bits need 5 here.
+    w2 = b.weight("w2", normal(4, 1, 3, 3) * 3, 0.5, 4, narrow=0, rounding_mode="half_up", op="IntQuant")
+    deep = b.quant(b.add("Conv", [stem, w2], "deep", group=4, pads=[1] * 4), "deep_q", 2.0**-3, 6)
+    other = b.quant(stem, "other", 2.0**-3, 6)
+    total = b.quant(b.add("Add", [deep, other], "sum"), "sum_q", 2.0**-2, 7)
+    small = b.quant(b.add("MaxPool", [total], "max", kernel_shape=[2, 2], strides=[2, 2]), "max_q", 2.0**-1, 4)
+    small = b.add("Resize", [small, "", "factors"], "up", mode="nearest", nearest_mode="floor")
+    b.nodes[-1].attribute.append(onnx.helper.make_attribute("coordinate_transformation_mode", "asymmetric"))
+    b.constant("factors", [1, 1, 2, 2])
+    same = b.quant(total, "same", 2.0**-1, 4)
+    joined = b.add("Concat", [small, same], "joined", axis=1)
+    mean = b.quant(b.add("AveragePool", [joined], "mean4", kernel_shape=[2, 2], strides=[2, 2]), "mean_q", 2.0**-2, 5)
+    b.constants["shape"] = np.array([0, -1])
+    flat = b.add("Reshape", [mean, "shape"], "flat")
+    hidden = b.add("MatMul", [flat, b.weight("w3", normal(32, 4), powers((1, 4), -3, -2, 7), 3)], "hidden")
+    hidden = b.quant(b.add("Relu", [hidden], "hidden_relu"), "hidden_q", 2.0**-2, 4, signed=0)
+    w4 = b.add("BipolarQuant", [b.constant("w4", normal(3, 4)), b.constant("w4_scale", 0.5)], "w4_q", domain=DOMAIN)
+    b.add("Gemm", [hidden, w4, b.constant("b4", [0.5, -1, 0.25])], "y", transB=1)
+    return b
+
+
+def check_exact(converted: Conversion, but: Sequence[str] = ()) -> None:
+    """Every step is bit for bit what QONNX's executor gives, and every step was compared, ``but`` what it lacks."""
+    assert {*converted.differences, *but} == {"input", *(step.name for step in converted.network.steps)}
+    assert {gap.steps for gap in converted.differences.values()} == {0}
+    assert converted.changed in (0, None)
+
+
+@pytest.mark.parametrize("batch", ["n", 1])
+def test_every_step_is_equal(batch: int | str) -> None:
+    converted = convert(network().model(batch), 3 * images(4, (2, 8, 8)))
+    # The source rounds behind the maximum, the network before it.
+    check_exact(converted, but=["max_q_node"])
+    assert set(converted.bounds.values()) == {0}
+    steps = {step.name: step for step in converted.network.steps}
+    assert [step.op for step in steps.values()] == [
+        *("layer", "layer", "layer", "add", "layer", "max_pool", "upsample", "layer", "concat", "avg_pool"),
+        *("linear", "linear"),
+    ]
+    assert steps["stem_node"].layer.config.relu
+    assert steps["deep_node"].layer.config.weight_bits == 5
+    assert steps["hidden_node"].relu and steps["y_node"].raw
+
+
+def test_roundings_of_results() -> None:
+    """Each kind of step that rounds, down and, where nothing is below 0, half up. Ties are frequent."""
+    b = Builder()
+    x = b.quant("x", "x_q", 2.0**-3, 5)
+    w = b.weight("w", WEIGHT, 0.5)
+    stem = b.quant(b.add("Conv", [x, w], "c", pads=[1] * 4), "stem_q", 0.25, rounding_mode="FLOOR")
+    up = b.quant(stem, "up", 0.5, 7, signed=0, rounding_mode="HALF_UP")
+    total = b.quant(b.add("Add", [stem, up], "sum"), "sum_q", 1.0, 7, rounding_mode="FLOOR")
+    mean = b.add("AveragePool", [total], "mean", kernel_shape=[2, 2], strides=[2, 2])
+    mean = b.quant(mean, "mean_q", 0.5, 6, signed=0, rounding_mode="HALF_UP")
+    b.constants["shape"] = np.array([0, -1])
+    flat = b.add("Reshape", [mean, "shape"], "flat")
+    w2 = b.weight("w2", np.random.default_rng(1).standard_normal((64, 3)), 0.25, 3)
+    b.quant(b.add("MatMul", [flat, w2], "m"), "y", 4.0, 8, rounding_mode="FLOOR")
+    converted = convert(b.model(), 3 * images(4, (2, 8, 8)))
+    check_exact(converted)
+    assert set(converted.bounds.values()) == {0}
+    fields = [step.own_fields() for step in converted.network.steps]
+    found = [own.get("config", own).get("rounding") for own in fields]
+    assert found == ["floor", "half_up", "floor", "half_up", "floor"]
+
+
+def test_without_images_nothing_is_compared() -> None:
+    converted = convert(network().model())
+    assert not converted.differences and converted.changed is None and converted.bounds
+
+
+def test_float_scales_are_off_by_less_than_a_step() -> None:
+    """Ratios of such scales are no multipliers of 16 bits. How near these are is proven, and holds."""
+    b = Builder()
+    x = b.quant("x", "x_q", 0.031)
+    w = b.weight("w", WEIGHT, np.array([0.11, 0.07, 0.3, 0.09]).reshape(4, 1, 1, 1), 5)
+    y = b.add("Conv", [x, w, b.constant("b", [0.1, 0.2, -0.3, 0.4])], "c", pads=[1] * 4)
+    b.quant(y, "y", 0.053, 7)
+    converted = convert(b.model(), images(8, (2, 8, 8)))
+    (bound,) = converted.bounds.values()
+    assert 0 < bound < 0.01
+    assert converted.differences["c_node"].steps <= 1.00001  # the source's scale is rounded to 32 bits
+    assert converted.differences["c_node"].unequal < 0.01
+
+
+@nightly
+@pytest.mark.parametrize("name", brevitas_networks.FILES)
+def test_brevitas_writes_such_files(name: str, tmp_path: Path) -> None:
+    check_file(brevitas_networks.write(tmp_path, name))
+
+
+@pytest.mark.parametrize("name", brevitas_networks.FILES)
+def test_files_of_brevitas(name: str) -> None:
+    check_file(FILES / name)
+
+
+def check_file(path: Path) -> None:
+    """A file of Brevitas, by whose name its scales are known."""
+    name, converted = path.name, convert(path, images(6, (2, 6, 6)))
+    if "po2" in name:
+        check_exact(converted)
+    else:
+        assert all(0 <= bound < 0.3 for bound in converted.bounds.values())
+        assert converted.changed == 0
+        assert all(gap.unequal < 0.02 for step, gap in converted.differences.items() if step != "l_Gemm")
+
+
+@pytest.mark.parametrize("mode", ROUNDING)
+@pytest.mark.parametrize(("signed", "narrow"), [(1, 0), (1, 1), (0, 1)])
+def test_constants_round_as_qonnx_does(mode: str, signed: int, narrow: int) -> None:
+    from qonnx.custom_op.general.intquant import int_quant
+
+    values = np.arange(-40, 41).reshape(9, 9).astype(np.float32) / 8
+    scale = np.array(np.linspace(0.3, 1, 9)[:, None], np.float32)
+    scale[4] = 0.5
+    call = Call(opset=17, batch=1, outputs=1, attributes={"signed": signed, "narrow": narrow, "rounding_mode": mode})
+    made = quant(call, values, scale, np.zeros(()), np.array(3.0))
+    wanted = int_quant(values, scale, np.float32(0), np.float32(3), signed, narrow, mode)
+    np.testing.assert_array_equal((made.values).astype(np.float32), wanted)
+
+
+def image_quant(**options: Any) -> Callable[[], onnx.ModelProto]:
+    """A convolution of an image that is quantised with ``options``."""
+
+    def made() -> onnx.ModelProto:
+        b = Builder()
+        b.quant(
+            b.add("Conv", [b.quant("x", "x_q", **{"scale": 0.5, **options}), b.weight("w", WEIGHT, 0.5)], "c"), "y", 1
+        )
+        return b.model()
+
+    return made
+
+
+def result_quant(**options: Any) -> Callable[[], onnx.ModelProto]:
+    def made() -> onnx.ModelProto:
+        b = Builder()
+        conv = b.add("Conv", [b.quant("x", "x_q", 0.5), b.weight("w", WEIGHT, 0.5)], "c")
+        b.quant(conv, "y", **{"scale": 1, **options})
+        return b.model()
+
+    return made
+
+
+def weight_quant(values: np.ndarray = WEIGHT, **options: Any) -> Callable[[], onnx.ModelProto]:
+    def made() -> onnx.ModelProto:
+        b = Builder()
+        w = b.weight("w", values, **{"scale": 0.5, **options})
+        b.quant(b.add("Conv", [b.quant("x", "x_q", 0.5), w], "c"), "y", 1)
+        return b.model()
+
+    return made
+
+
+def of(build: Callable[[Builder, str], object]) -> Callable[[], onnx.ModelProto]:
+    """What ``build`` makes of a quantised image."""
+
+    def made() -> onnx.ModelProto:
+        b = Builder()
+        build(b, b.quant("x", "x_q", 0.5))
+        return b.model()
+
+    return made
+
+
+def missing(attribute: str) -> Callable[[], onnx.ModelProto]:
+    def made() -> onnx.ModelProto:
+        source = result_quant()()
+        attributes = source.graph.node[-1].attribute
+        kept = [own for own in attributes if own.name != attribute]
+        del attributes[:]
+        attributes.extend(kept)
+        return source
+
+    return made
+
+
+def trunc(bits: int, mode: str, scale: float = 0.5) -> Callable[[], onnx.ModelProto]:
+    def build(b: Builder, x: str) -> None:
+        values = {"scale": scale, "zero": 0, "in": 8, "out_scale": scale * 2 ** (8 - bits), "out": bits}
+        names = [b.constant(f"t_{name}", value) for name, value in values.items()]
+        kept = b.add("Trunc", [x, *names], "t", domain=DOMAIN, rounding_mode=mode, signed=1, narrow=0)
+        b.quant(kept, "y", 1)
+
+    return of(build)
+
+
+def without_weight(b: Builder, x: str) -> None:
+    b.quant(b.add("Conv", [x, b.constant("w", WEIGHT)], "c"), "y", 1)
+
+
+def large_bias(b: Builder, x: str) -> None:
+    b.quant(b.add("Conv", [x, b.weight("w", WEIGHT, 0.5), b.constant("b", [1e12] * 4)], "c"), "y", 1)
+
+
+def unquantised(b: Builder, x: str) -> None:
+    c = b.add("Conv", [x, b.weight("w", WEIGHT, 0.5)], "c", pads=[1] * 4)
+    b.quant(b.add("Conv", [c, b.weight("v", np.ones((3, 4, 1, 1)), 0.5)], "d"), "y", 1)
+
+
+def two_scales(b: Builder, x: str) -> None:
+    b.add("Concat", [x, b.quant(x, "z", 0.25)], "y", axis=1)
+
+
+def relu6(b: Builder, x: str) -> None:
+    c = b.add("Conv", [x, b.weight("w", WEIGHT, 0.5)], "c")
+    b.quant(b.add("Clip", [c, b.constant("low", 0), b.constant("high", 6)], "l"), "y", 2.0**-5, signed=0)
+
+
+def image_twice(b: Builder, x: str) -> None:
+    b.add("Add", [x, "x"], "y")
+
+
+def no_inputs(b: Builder, x: str) -> None:
+    b.add("Quant", [x], "y", domain=DOMAIN, signed=1, narrow=0)
+
+
+ONES = np.ones((4, 2, 3, 3))
+#: Models that are refused, and what the one line says.
+REFUSED: Mapping[str, tuple[Callable[[], onnx.ModelProto], str]] = {
+    "rounding": (result_quant(rounding_mode="DOWN"), "Quant 'y_node': rounding_mode DOWN of a result is not allowed"),
+    "rounding_away_from_0": (result_quant(rounding_mode="HALF_UP"), "rounding_mode HALF_UP of a signed result is not"),
+    "rounding_of_image": (image_quant(rounding_mode="FLOOR"), "rounding floor of the image is not allowed"),
+    "unknown_rounding": (weight_quant(rounding_mode="NEAREST"), "rounding_mode NEAREST is not one of ROUND, HALF_EVEN"),
+    "zero_point": (result_quant(zero=3), "zeropt 3 is not allowed, allowed is 0"),
+    "zero_point_of_weight": (weight_quant(zero=-1), "zeropt -1 is not allowed, allowed is 0"),
+    "narrow_result": (result_quant(narrow=1), "narrow 1 of a result is not allowed (-127 to 127), allowed is 0"),
+    "narrow_image": (image_quant(narrow=1, signed=0), "narrow 1 of a result is not allowed (0 to 254)"),
+    "narrow_unsaid": (missing("narrow"), "narrow None is not allowed, allowed are 0 and 1, said explicitly"),
+    "signed_unsaid": (missing("signed"), "signed None is not allowed"),
+    "channels_of_result": (
+        result_quant(scale=[[[1]], [[1]], [[1]], [[2]]]),
+        "scale has shape [4, 1, 1], allowed is one",
+    ),
+    "scale_within_channel": (weight_quant(scale=np.full((4, 2, 1, 1), [[[0.5]], [[1]]])), "differs within an output"),
+    "scale_of_zero": (result_quant(scale=0), "scale 0 is not allowed, allowed is above 0"),
+    "negative_scale": (weight_quant(scale=-0.5), "scale -0.5 is not allowed"),
+    "scale_of_nan": (result_quant(scale=np.nan), "scale has a value that is NaN or infinite"),
+    "one_bit": (result_quant(bits=1), "bitwidth 1 of a result is not allowed, allowed are 2 to 16"),
+    "many_bits": (result_quant(bits=17), "bitwidth 17 of a result is not allowed"),
+    "half_a_bit": (result_quant(bits=3.5), "bitwidth 3.5 is not allowed, allowed is an integer from 1 to 32"),
+    "image_of_16_bits": (image_quant(bits=16), "input bits 16 is not an integer from 2 to 8"),
+    "lowest_weight": (weight_quant(-ONES * 128, scale=1, bits=8, narrow=0), "weight reaches a magnitude of 128 steps"),
+    "wide_weight": (weight_quant(ONES * 300, scale=1, bits=16), "weight reaches a magnitude of 300 steps"),
+    "weight_of_nan": (weight_quant(ONES * np.nan), "x has a value that is NaN or infinite"),
+    "coarse": (result_quant(scale=1e-6), "a step of what it takes is 250000 steps of its result, allowed are 65535"),
+    "large_bias": (of(large_bias), "bias reaches 4e+12 steps of its sums, allowed are 2147483647"),
+    "float_weight": (of(without_weight), "weight is not quantised, allowed is a Quant of it"),
+    "float_result": (of(unquantised), "Conv 'c_node': its result is not quantised, allowed is a Quant behind it"),
+    "two_scales": (of(two_scales), "joins results of scales 0.5, 0.25, allowed is one for all"),
+    "limit_within_format": (of(relu6), "a limit of 6 is below 7.96875, where its format ends"),
+    "float_image": (of(image_twice), "the image 'x' goes to Quant 'x_q_node', Add 'y_node', allowed is one Quant"),
+    "trunc": (trunc(6, "FLOOR"), "in_bitwidth 8, out_bitwidth 6, rounding_mode FLOOR drops bits"),
+    "trunc_of_another_scale": (trunc(8, "FLOOR", 0.25), "truncates from scale 0.25, its input has 0.5 in 8 bits"),
+    "bipolar_result": (
+        of(lambda b, x: b.add("BipolarQuant", [x, b.constant("s", 1)], "y", domain=DOMAIN)),
+        "BipolarQuant 'y_node': makes a result of 1 bit",
+    ),
+    "unknown": (
+        of(lambda b, x: b.add("FloatQuant", [x], "y", domain=DOMAIN)),
+        "operation FloatQuant is not one of Quant",
+    ),
+    "too_few_inputs": (of(no_inputs), "takes 1 inputs, which Quant does not allow"),
+    "unknown_attribute": (result_quant(per_channel=1), "attribute 'per_channel' 1 is not known"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_refused(name: str) -> None:
+    made, message = REFUSED[name]
+    with pytest.raises(UserError) as refusal:
+        convert(made())
+    assert message in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_trunc_that_drops_nothing() -> None:
+    check_exact(convert(trunc(8, "FLOOR")(), images(2, (2, 8, 8))))
+
+
+@pytest.mark.parametrize(("name", "value"), [("bits", 4), ("scales", "po2"), ("method", "mse")])
+def test_options_of_float_networks(name: str, value: Any) -> None:
+    with pytest.raises(UserError, match=f"{name} {value} is for float networks"):
+        convert(network().model(), **{name: value})
