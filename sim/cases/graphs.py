@@ -447,7 +447,7 @@ def _identities_from_windows(d: Drawing) -> str:
 
     A window gives its pixels to two sums, and two layers take the result of which only one has to give it.
     """
-    x = d.add(IMAGE, d.layer(IMAGE, 4, kernel=5, folding=(1, 2)))
+    x = d.add(IMAGE, d.layer(IMAGE, 4, kernel=5))
     y = d.layer(d.layer(x, 4, attn_offsets=NEIGHBOURS, folding=(2, 1)), 4, folding=(4, 2))
     z = d.add(d.add(x, y, folding=(1, 1)), x)
     deep = d.layer(z, 4, groups=4, folding=(2, 2))
