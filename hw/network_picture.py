@@ -37,7 +37,8 @@ def picture(plan: NetworkPlan) -> str:
     """The network as SVG: a box for each node with the cycles that a frame takes it, an arrow for each edge.
 
     An arrow says how many elements a beat has and their format (``u8`` is unsigned in 8 bits). Where there is a
-    width adapter it says so of both sides, and where there is a FIFO its depth.
+    width adapter it says so of both sides, and where there is a FIFO its depth. An arrow from a *tap* has the pixels in
+    the centres of a unit's windows.
 
     Raises `UserError` where a package that draws it is not installed.
     """
@@ -48,7 +49,11 @@ def picture(plan: NetworkPlan) -> str:
     boxes |= {str(place): _box(placed) for place, placed in enumerate(graph.nodes)}
     boxes |= {OUTPUT: Box(text=OUTPUT, colour=PLAIN)}
     edges = [
-        (str(edge.source.node), OUTPUT if edge.taker is None else str(edge.taker), _label(edge))
+        (
+            str(edge.source.node),
+            OUTPUT if edge.taker is None else str(edge.taker),
+            f"{_label(edge)}\ntap" if graph.is_tap(edge.source) else _label(edge),
+        )
         for edge in schedule.edges
     ]
     return graph_svg(boxes, edges, across=len(graph.nodes) <= SHORT)

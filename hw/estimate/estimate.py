@@ -82,13 +82,14 @@ class Estimate:
         return self.area.uram
 
 
-def estimate(config: UnitConfig, flush: Flush | None = None) -> Estimate:
+def estimate(config: UnitConfig, flush: Flush | None = None, *, tap: bool = False) -> Estimate:
     """The figures of the unit of ``config``, without generating it.
 
     Args:
         flush: how the unit completes a frame, where what stands around it decides that.
+        tap: whether the pixels in the centres of its windows come out of a stream of their own.
     """
-    shapes = Shapes(config, flush)
+    shapes = Shapes(config, flush, tap)
     times, cells, kind = Timetable(shapes), Cells(config.target), _KINDS[type(shapes.scope)]
     stages = {
         **kind.stages(shapes, cells),
@@ -101,7 +102,7 @@ def estimate(config: UnitConfig, flush: Flush | None = None) -> Estimate:
         "attention_combine": _attention_combine(shapes, cells),
         "channel_accumulate": _channel_accumulate(shapes, cells, kind),
         "requantise": _requantise(shapes, cells, kind),
-        "output_stream": _output_stream(shapes, cells, times.fifo_depth),
+        "output_stream": _output_stream(shapes, cells, times.fifo_depth) + _tap_stream(shapes, cells, times.tap_depth),
         "top": _top(shapes, cells, times) + kind.tags(shapes, cells, times.latency),
     }
     total = sum(stages.values(), Area())
@@ -320,6 +321,14 @@ def _output_stream(shapes: Shapes, cells: Cells, depth: int) -> Area:
     entry = shapes.folding.pe * shapes.result.width + 1
     pointer = index_shape(depth).width
     return cells.memory(depth, entry) + Area(lut=6 * pointer, ff=entry + 3 * pointer + 2)
+
+
+def _tap_stream(shapes: Shapes, cells: Cells, depth: int) -> Area:
+    """The FIFO of the tap, and the credit for it."""
+    if not shapes.tap:
+        return Area()
+    pointer = index_shape(depth).width
+    return cells.memory(depth, shapes.pixel.size) + Area(lut=8 * pointer, ff=shapes.pixel.size + 4 * pointer + 4)
 
 
 def _top(shapes: Shapes, cells: Cells, times: Timetable) -> Area:

@@ -31,7 +31,7 @@ def node_area(node: Node, target: Target) -> Area:
 
 
 def _unit(node: UnitNode, cells: Cells) -> Area:
-    return sum(estimate(node.config, node.flush).stages.values(), Area())
+    return sum(estimate(node.config, node.flush, tap=node.tap).stages.values(), Area())
 
 
 def _rescale(node: Rescale, cells: Cells) -> Area:

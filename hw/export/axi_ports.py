@@ -27,6 +27,7 @@ class FrozenAxi(wiring.Component):
         aclk, aresetn: clock, and synchronous reset (active low).
         s_axis_*: input beats of ``simd`` channels.
         m_axis_*: output beats of ``pe`` channels; ``tlast`` marks a frame's last beat.
+        m_axis_tap_*: beats of ``simd`` channels, the pixels in the centres of the windows (only with a tap).
 
     Args:
         inside: see `hw.export.verilog.generate`.
@@ -37,14 +38,17 @@ class FrozenAxi(wiring.Component):
 
     def __init__(self, shapes: Shapes, files: MemoryFiles | None, *, inside: bool = False) -> None:
         self.unit, self._inside = frozen_unit(shapes, files), inside
-        super().__init__(_stream_ports(shapes))
+        self._taps = shapes.tap
+        tap = _tap_ports(8 * shapes.input_payload.bytes) if shapes.tap else {}
+        super().__init__(_stream_ports(shapes) | tap)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         reset = Signal(reset_less=True)
         m.d.sync += reset.eq(~self.aresetn)
         add_clock(m, self.aclk, reset)
-        streams = _streams(self, reset)
+        tap = {f"tap_{name}": getattr(self, f"m_axis_tap_t{port}") for name, port in _TAP_PORTS} if self._taps else {}
+        streams = _streams(self, reset, **tap)
         self.unit.add(m, replace(streams, running=(), reset=Const(0)) if self._inside else streams)
         return m
 
@@ -147,6 +151,14 @@ def _ports(in_bits: int, out_bits: int) -> dict[str, Member]:
         "m_axis_tdata": Out(out_bits),
         "m_axis_tlast": Out(1),
     }
+
+
+#: What a stream's parts are called, and its ports.
+_TAP_PORTS = (("valid", "valid"), ("ready", "ready"), ("beat", "data"))
+
+
+def _tap_ports(bits: int) -> dict[str, Member]:
+    return {"m_axis_tap_tvalid": Out(1), "m_axis_tap_tready": In(1), "m_axis_tap_tdata": Out(bits)}
 
 
 def _streams(

@@ -32,6 +32,10 @@ _PORTS = {
     "m_axis_tready": "output beat taken",
     "m_axis_tdata": "output elements, element j at bit j*out_bits",
     "m_axis_tlast": "last beat of a frame",
+    # The following ports are those of a network's unit with a tap.
+    "m_axis_tap_tvalid": "pixel from the centre of a window offered",
+    "m_axis_tap_tready": "pixel taken",
+    "m_axis_tap_tdata": "its elements, element j at bit j*in_bits",
     # The following ports are those of a reloadable unit.
     "s_axis_tlast": "last beat of a frame",
     "m_axis_tuser": "with m_axis_tlast: the frame is damaged",

@@ -94,6 +94,7 @@ def _edge(plan: NetworkPlan, edge: Edge) -> dict[str, Any]:
         "from": _name(plan, edge.source),
         "to": "m_axis" if edge.taker is None else graph.nodes[edge.taker].step,
         "input": edge.place,
+        "tap": graph.is_tap(edge.source),
         "width": edge.fifo_beat.size,
         "relays": 2 * PLACES if plan.config.target.relays else 0,
         "depth": edge.depth,

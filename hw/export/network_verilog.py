@@ -81,7 +81,7 @@ def _units(make: Callable[[UnitNode], Unit], nodes: Sequence[UnitNode], jobs: in
 
 def _unit(node: UnitNode, *, design: str, inline: bool) -> Unit:
     inside = node.config.target.relays
-    core = generate(node.config, flush=node.flush, inline=inline, design=design, inside=inside)
+    core = generate(node.config, flush=node.flush, tap=node.tap, inline=inline, design=design, inside=inside)
     return core.verilog, core.memories
 
 

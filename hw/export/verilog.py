@@ -67,6 +67,7 @@ def generate(
     config: UnitConfig,
     *,
     flush: Flush | None = None,
+    tap: bool = False,
     inline: bool = False,
     design: str | None = None,
     inside: bool = False,
@@ -76,13 +77,14 @@ def generate(
     Args:
         config: what is asked for.
         flush: how the unit completes a frame, where what stands around it decides that.
+        tap: whether the pixels in the centres of its windows come out of a stream of their own.
         inline: whether all words stand in the Verilog, so that it needs no memory files.
         design: name of the design that the unit is a part of, whose folder takes its memory files; by default
             the unit's own.
         inside: whether all around a frozen unit is reset in the cycle in which it is. Then beats may pass while the
             reset is on its way, and no path leads from the reset through a port.
     """
-    shapes = Shapes(config, flush)
+    shapes = Shapes(config, flush, tap)
     files = None if inline else MemoryFiles(config.name, MemoryFolder(design or config.name))
     top = axi_unit(shapes, files, inside=inside)
     lane = rtlil.convert(

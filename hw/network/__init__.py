@@ -12,6 +12,8 @@ Each module imports only from those above it:
 `config`        what the hardware of a network is asked to be
 `graph`         nodes joined by streams
 `linear_layer`  a linear map as a layer, which a unit computes
+`unit_config`   what the unit of a step is asked to be
+`taps`          which inputs take their beats from the window of a unit
 `lower`         each step becomes nodes
 `schedule`      when every beat moves at full rate, and how deep FIFOs are
 `backpressure`  when beats move where FIFOs are full, and the least depths that make no output beat late

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from hw.network.beat import Beat
 from hw.network.node import Node
+from hw.network.nodes.unit import TAP, UnitNode
 
 #: The number that stands for the network's input where a node's number is wanted.
 IMAGE = -1
@@ -75,6 +76,10 @@ class Graph:
     def beat(self, port: Port) -> Beat:
         """What a beat of ``port`` is."""
         return self.image if port.node == IMAGE else self.nodes[port.node].node.outputs[port.output]
+
+    def is_tap(self, port: Port) -> bool:
+        """Whether the pixels in the centres of a unit's windows come out of ``port``."""
+        return port.node != IMAGE and isinstance(self.nodes[port.node].node, UnitNode) and port.output == TAP
 
     def takers(self, port: Port) -> Iterator[tuple[int, int]]:
         """The nodes that take the beats of ``port``, each with the number of its input."""

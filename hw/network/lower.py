@@ -27,48 +27,29 @@ from golden.contract.network.upsample import Upsample
 from hw.network.beat import Beat
 from hw.network.config import NetworkConfig
 from hw.network.graph import IMAGE, Graph, Placed, Port
-from hw.network.linear_layer import linear_layer
 from hw.network.nodes.argmax import Argmax as ArgmaxNode
 from hw.network.nodes.merge import Merge
 from hw.network.nodes.reduce import Reduce
 from hw.network.nodes.replay import Replay
 from hw.network.nodes.rescale import Rescale
-from hw.network.nodes.unit import UnitNode
-from hw.plan.config import UnitConfig
-from hw.plan.made_of import USUAL, Material
-from hw.targets.families import Target
+from hw.network.nodes.unit import TAP, UnitNode
+from hw.network.taps import Taken
+from hw.network.unit_config import unit_config
 
 
-def lower(config: NetworkConfig) -> Graph:
-    """The graph of a network under its folding. Raises `UserError`, naming the step, where a unit cannot be built."""
-    return _Lowering(config).run()
+def lower(config: NetworkConfig, taps: Mapping[Taken, LayerStep]) -> Graph:
+    """The graph of a network under its folding.
+
+    Args:
+        config: the network.
+        taps: for each input that takes its beats from a tap, the layer that has it (`hw.network.taps`).
+
+    Raises `UserError`, naming the step, where a unit cannot be built.
+    """
+    return _Lowering(config, taps).run()
 
 
 Operation = Literal["max", "sum"]
-
-
-def unit_config(config: NetworkConfig, number: int, step: LayerStep | Linear) -> UnitConfig:
-    """The unit of a step, the network's node ``number``. The name of its module begins with the network's.
-
-    The number comes before the step's name, so that no step's modules have the names of another's.
-    """
-    (x,) = (config.network.results[name] for name in step.inputs)
-    layer, folding = step.layer if isinstance(step, LayerStep) else linear_layer(step, x), config.foldings[step.name]
-    asked = config.made_of.get(step.name, USUAL)
-    return UnitConfig(
-        layer=layer,
-        folding=folding,
-        target=config.target,
-        pack=config.pack,
-        made_of=replace(asked, requantise=asked.requantise or _requantise(layer, folding, config.target)),
-        name=f"{config.name}_{number}_{step.name}",
-    )
-
-
-def _requantise(layer: Layer, folding: Folding, target: Target) -> Material:
-    """What sums are multiplied by where nobody asks: adders that take turns, where a target has named DSPs to save."""
-    taking_turns = not layer.config.depthwise and folding.simd < layer.config.in_channels
-    return "adders" if target.a_bits is not None and taking_turns else "dsp"
 
 
 def step_graph(config: NetworkConfig, step: Step) -> Graph:
@@ -76,7 +57,7 @@ def step_graph(config: NetworkConfig, step: Step) -> Graph:
 
     Raises `UserError`, naming the step, where a unit cannot be built.
     """
-    lowering = _Lowering(config)
+    lowering = _Lowering(config, {})
     first, folding = config.network.results[step.inputs[0]], config.foldings[step.name]
     lowering.graph.image = Beat(lanes=folding.simd, bits=first.bits, signed=first.signed)
     lowering.ports = dict.fromkeys(config.network.results, Port(node=IMAGE))
@@ -85,15 +66,22 @@ def step_graph(config: NetworkConfig, step: Step) -> Graph:
     return lowering.graph
 
 
+def _of_centres(layer: Layer) -> Layer:
+    """The layer that does the same with every pixel as ``layer``, of 1x1, with every ``stride``-th."""
+    c = layer.config
+    return replace(layer, config=replace(c, height=c.out_height, width=c.out_width, stride=1))
+
+
 class _Lowering:
     """The graph so far.
 
     Attributes:
+        taps: for each input that takes its beats from a tap, the layer that has it.
         ports: where each result comes out, by name.
     """
 
-    def __init__(self, config: NetworkConfig) -> None:
-        self.config, self.network = config, config.network
+    def __init__(self, config: NetworkConfig, taps: Mapping[Taken, LayerStep]) -> None:
+        self.config, self.network, self.taps = config, config.network, taps
         image = self.network.image
         lanes = max(config.foldings[s.name].simd for s in self.network.steps if IMAGE_NAME in s.inputs)
         beats = image.channels * image.height * image.width // lanes
@@ -102,15 +90,23 @@ class _Lowering:
 
     def run(self) -> Graph:
         for step in self.network.steps:
-            with naming(step.name):
-                context = Context(self, step, self.config.foldings[step.name])
-                self.ports[step.name] = LOWER[step.op](step, context)
+            self._lower(step)
         result = self.network.output_result
         pe = self.config.foldings[self.network.output].pe
         self.graph.output = self.ports[self.network.output]
         self.graph.output_beat = Beat(lanes=pe, bits=result.bits, signed=result.signed)
         self.graph.output_beats = result.channels * result.height * result.width // pe
         return self.graph
+
+    def _lower(self, step: Step) -> None:
+        if step.name in self.ports:
+            return
+        for place in range(len(step.inputs)):
+            if (step.name, place) in self.taps:
+                self._lower(self.taps[step.name, place])
+        with naming(step.name):
+            context = Context(self, step, self.config.foldings[step.name])
+            self.ports[step.name] = LOWER[step.op](step, context)
 
 
 @dataclass(frozen=True)
@@ -135,7 +131,12 @@ class Context:
 
     @property
     def sources(self) -> tuple[Port, ...]:
-        return tuple(self.lowering.ports[name] for name in self.step.inputs)
+        return tuple(self._source(place, name) for place, name in enumerate(self.step.inputs))
+
+    def _source(self, place: int, name: str) -> Port:
+        layer = self.lowering.taps.get((self.step.name, place))
+        port = self.lowering.ports[name if layer is None else layer.name]
+        return port if layer is None else replace(port, output=TAP)
 
     def beat(self, result: Result, lanes: int) -> Beat:
         return Beat(lanes=lanes, bits=result.bits, signed=result.signed)
@@ -151,9 +152,12 @@ class Context:
         return self.lowering.graph.append(Placed(step=self.step.name, part=part, node=node, sources=sources))
 
     def unit(self, *sources: Port) -> Port:
-        return self.place(
-            "unit", UnitNode(config=unit_config(self.config, len(self.lowering.graph.nodes), self.step)), *sources
-        )
+        config, taps = unit_config(self.config, len(self.lowering.graph.nodes), self.step), self.lowering.taps
+        if (self.step.name, 0) in taps:
+            # Only the pixels come that it multiplies.
+            config = config.of_layer(_of_centres(config.layer))
+        tap = any(layer is self.step for layer in taps.values())
+        return self.place("unit", UnitNode(config=config, tap=tap), *sources)
 
     def windows(self, operation: Operation, lanes: int, sides: tuple[int, int], stride: int, pad: int) -> Port:
         """Reduce windows of the one result taken, in beats of ``lanes``: along the rows, then along the columns."""

@@ -7,12 +7,13 @@ from functools import cached_property
 from typing import Any
 
 from hw.network.backpressure import least_fifos
-from hw.network.config import NetworkConfig
+from hw.network.config import NetworkConfig, multiplying
 from hw.network.graph import Graph
 from hw.network.ideal import ideal_cycles
 from hw.network.lower import lower
 from hw.network.nodes.unit import UnitNode
 from hw.network.schedule import NetworkSchedule, find_schedule, interval_of, node_cycles
+from hw.network.taps import find_taps
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,24 @@ class NetworkPlan:
     @cached_property
     def graph(self) -> Graph:
         """The nodes, before it is known when beats move."""
-        return lower(self.config)
+        return self._full_rate[0]
+
+    @cached_property
+    def _full_rate(self) -> tuple[Graph, NetworkSchedule | None]:
+        """The graph, and its run at full rate if it was needed to choose it.
+
+        Projections take their pixels from windows only where no output comes later for that.
+        """
+        taps, network = find_taps(self.config), self.config.network
+        identities = {(name, place): layer for (name, place), layer in taps.items() if name not in multiplying(network)}
+        graph, plain = lower(self.config, taps), lower(self.config, identities)
+        if len(identities) == len(taps):
+            return graph, None
+        found, other = self._run(graph), self._run(plain)
+        return (graph, found) if found.keeps_pace_with(other) else (plain, other)
+
+    def _run(self, graph: Graph) -> NetworkSchedule:
+        return find_schedule(graph, interval_of(graph, max(self.ideals.values())), self.config.target)
 
     @cached_property
     def ideals(self) -> dict[str, int]:
@@ -47,8 +65,8 @@ class NetworkPlan:
 
     @cached_property
     def schedule(self) -> NetworkSchedule:
-        target = self.config.target
-        return least_fifos(find_schedule(self.graph, interval_of(self.graph, self.ideal_frame_cycles), target), target)
+        graph, found = self._full_rate
+        return least_fifos(found or self._run(graph), self.config.target)
 
     @property
     def timing(self) -> dict[str, Any]:

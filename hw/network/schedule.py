@@ -82,6 +82,11 @@ class NetworkSchedule:
     first_taken: Sequence[int]
     first_given: Sequence[int]
 
+    def keeps_pace_with(self, other: NetworkSchedule) -> bool:
+        """Whether no output comes later than with ``other``: the first is not later, and frames end as far apart."""
+        own, others = ((run.interval, *run.first_intervals) for run in (self, other))
+        return self.latency <= other.latency and own == others
+
 
 def find_schedule(graph: Graph, interval: int, target: Target) -> NetworkSchedule:
     """The schedule of a network into which a frame goes every ``interval`` cycles."""

@@ -86,10 +86,19 @@ class Network:
         return outputs, [getattr(component, f"i_{place}") for place in range(len(node.inputs))]
 
     def _unit(self, m: Module, node: UnitNode, name: str, aresetn: Value) -> tuple[Sequence[Any], Sequence[Any]]:
-        (taken,), (given,) = node.inputs, node.outputs
+        (taken,), (given, *centres) = node.inputs, node.outputs
         source, sink = given.signature.create(path=(name, "o")), taken.signature.flip().create(path=(name, "i"))
         in_data, out_data = Signal(8 * taken.bytes, name=f"{name}_in"), Signal(8 * given.bytes, name=f"{name}_out")
         m.d.comb += [in_data.eq(Value.cast(sink.payload)), Value.cast(source.payload).eq(out_data)]
+        taps, ports = [beat.signature.create(path=(name, "tap")) for beat in centres], {}
+        for tap in taps:
+            tap_data = Signal(8 * taken.bytes, name=f"{name}_tap")
+            m.d.comb += Value.cast(tap.payload).eq(tap_data)
+            ports = {
+                "o_m_axis_tap_tvalid": tap.valid,
+                "i_m_axis_tap_tready": tap.ready,
+                "o_m_axis_tap_tdata": tap_data,
+            }
         m.submodules[name] = Instance(
             node.config.name,
             i_aclk=ClockSignal(),
@@ -101,8 +110,9 @@ class Network:
             i_m_axis_tready=source.ready,
             o_m_axis_tdata=out_data,
             o_m_axis_tlast=Signal(name=f"{name}_last"),
+            **ports,
         )
-        return [source], [sink]
+        return [source, *taps], [sink]
 
     def _connect(self, m: Module, ports: dict[Port, Any], inputs: dict[tuple[int | None, int], Any]) -> None:
         """Connect each port to the inputs that take its beats."""

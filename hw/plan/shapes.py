@@ -77,6 +77,11 @@ class Shapes(Sizes):
         return data.ArrayLayout(self.element, self.folding.simd)
 
     @property
+    def output_beat(self) -> data.ArrayLayout:
+        """One output beat."""
+        return data.ArrayLayout(self.result, self.folding.pe)
+
+    @property
     def column_group(self) -> data.ArrayLayout:
         """What the row store reads for one window row: ``stride`` columns of one beat each."""
         return data.ArrayLayout(self.pixel, self.layer.config.stride)

@@ -48,12 +48,14 @@ class Sizes:
 
     Attributes:
         flush: how the unit completes a frame, where what stands around it decides that.
+        tap: whether the pixels in the centres of its windows come out of a stream of their own.
 
     Raises `UserError` where weights that a reloadable unit allows could make the accumulator too wide.
     """
 
     config: UnitConfig
     flush: Flush | None = None
+    tap: bool = False
 
     def __post_init__(self) -> None:
         # A frozen unit's layer has already refused this itself.

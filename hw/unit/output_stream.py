@@ -7,7 +7,6 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.blocks.queue import Queue
-from hw.plan.shapes import Shapes
 
 
 class OutputStream(wiring.Component):
@@ -15,37 +14,42 @@ class OutputStream(wiring.Component):
 
     The sequencer issues a beat only if an entry is free for it. So a write never meets a full FIFO.
 
+    Args:
+        beat: what a beat is.
+        depth: entries.
+        lasts: whether it is told which beats are their frame's last.
+        marks: whether beats are marked.
+
     Members:
-        i_valid, i_beat, i_last: an output beat, and whether it is its frame's last.
-        i_user: a mark that goes with the beat (only where there are ``marks``).
+        i_valid, i_beat: an output beat.
+        i_last: the beat is its frame's last (only with ``lasts``).
+        i_user: a mark that goes with the beat (only with ``marks``).
         o_popped: an entry has become free.
         o: the output beats, ``latency`` cycles after ``i_valid`` if nothing waits.
     """
 
     latency = 2
 
-    def __init__(self, shapes: Shapes, *, depth: int, marks: bool) -> None:
-        self._beat = data.ArrayLayout(shapes.result, shapes.folding.pe)
+    def __init__(self, beat: data.ArrayLayout, *, depth: int, lasts: bool = True, marks: bool = False) -> None:
         self._depth = depth
-        self._marks = marks
-        payload = data.StructLayout({"beat": self._beat, "last": 1} | ({"user": 1} if self._marks else {}))
+        self._flags = [name for name, wanted in (("last", lasts), ("user", marks)) if wanted]
+        payload = data.StructLayout({"beat": beat} | dict.fromkeys(self._flags, 1))
         super().__init__(
             {
                 "i_valid": In(1),
-                "i_beat": In(self._beat),
-                "i_last": In(1),
+                "i_beat": In(beat),
+                **({"i_last": In(1)} if lasts else {}),
                 "o_popped": Out(1),
                 "o": Out(stream.Signature(payload)),
+                **({"i_user": In(1)} if marks else {}),
             }
-            | ({"i_user": In(1)} if self._marks else {})
         )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         entry = Signal(self.o.payload.shape())
-        m.d.comb += [entry.beat.eq(self.i_beat), entry.last.eq(self.i_last)]
-        if self._marks:
-            m.d.comb += entry.user.eq(self.i_user)
+        m.d.comb += entry.beat.eq(self.i_beat)
+        m.d.comb += [entry[flag].eq(getattr(self, f"i_{flag}")) for flag in self._flags]
         pop = Signal()
         fifo = Queue(m, entry.shape(), self._depth, push=self.i_valid, entry=entry, pop=pop, name="fifo")
         valid = Signal()

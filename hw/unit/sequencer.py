@@ -2,8 +2,8 @@
 
 From here on nothing stalls: a beat that is issued reaches the output FIFO a fixed number of
 cycles later. So all decisions are made here: whether the beat to read has been written
-(the front's walk), whether an entry of the output FIFO is free, and whether outputs still
-wait for groups behind theirs.
+(the front's walk), whether an entry of the output FIFO is free, and of the tap's where there is one,
+and whether outputs still wait for groups behind theirs.
 
 There is one step per column group. Its first ``channel_beats`` beats push the group into the window
 and work on the output that the group completes. ``(output_beats - 1) * channel_beats`` more beats
@@ -81,22 +81,34 @@ class Sequencer(wiring.Component):
         o_last: the beat is issued, and is the last of a sum.
         o_weight: address of the beat's weight word, a cycle after the issue.
         o_frame_last: whether the sum is the frame's last, a cycle after ``o_last``.
+        i_tap_popped: one more entry of the tap's FIFO is free (only in units with a tap).
+        o_tap: the beat is issued, and the centre of its window goes to the tap (only in units with a tap).
 
         o_bank, o_early: the window's bank that the beat reads and pushes into, and an early beat besides, if any;
             only in units that read early (`hw.unit.early`).
 
     The ports of the front's positions give what goes along with the output positions.
 
+    Args:
+        fifo_depth, tap_depth: entries of the output FIFO, and of the tap's.
+
     Attributes:
         walk, early: the front's walks, parts of the sequencer.
     """
 
     def __init__(
-        self, shapes: Shapes, walk: Walk, positions: Positions, *, early: RowWalk | None = None, fifo_depth: int
+        self,
+        shapes: Shapes,
+        walk: Walk,
+        positions: Positions,
+        *,
+        early: RowWalk | None = None,
+        fifo_depth: int,
+        tap_depth: int = 0,
     ) -> None:
         self._shapes, self._positions = shapes, positions
         self.early = early
-        self._fifo_depth = fifo_depth
+        self._fifo_depth, self._tap_depth = fifo_depth, tap_depth
         self.walk = walk
         g = shapes.geometry
         ports: dict[str, Any] = {
@@ -118,6 +130,8 @@ class Sequencer(wiring.Component):
             ports["o_last_use"] = Out(1)
         if early is not None:
             ports |= {"o_bank": Out(1), "o_early": Out(early_layout(shapes))}
+        if shapes.tap:
+            ports |= {"i_tap_popped": In(1), "o_tap": Out(1)}
         super().__init__({**ports, **positions.sequencer_ports})
 
     def elaborate(self, platform: object) -> Module:
@@ -131,7 +145,10 @@ class Sequencer(wiring.Component):
         pending = self._wait_for_groups(m, beat, issue, works, step)
 
         # Every beat asks for credit, so that the answer does not depend on the beat.
-        credit = self._has_credit(m)
+        credit = self._has_credit(m, self.i_popped, self.o_last, self._fifo_depth, "spare")
+        if self._shapes.tap:
+            m.d.comb += self.o_tap.eq(issue & beat.pushing & pending.oldest)
+            credit = credit & self._has_credit(m, self.i_tap_popped, self.o_tap, self._tap_depth, "tap_spare")
         real = beat.pushing & ~pending.kept_empty & ~(pending.between_frames if self._flush_always else 0)
         read = walk.o_read
         if self.early is not None:
@@ -268,15 +285,15 @@ class Sequencer(wiring.Component):
         m.d.sync += [since.eq(following), number.eq(number_next), due.eq(following >= limit)]
         return due
 
-    def _has_credit(self, m: Module) -> Value:
-        """Whether an entry of the output FIFO is free that no beat in the pipeline is bound for.
+    def _has_credit(self, m: Module, popped: Value, taken: Value, depth: int, name: str) -> Value:
+        """Whether an entry of a FIFO of ``depth`` is free that no beat in the pipeline is bound for.
 
         An entry that is taken counts a cycle late, so that nothing waits for the comparison. So one entry is in
         reserve.
         """
         # Two less than the free entries: one is in reserve, and one more is taken off so that the sign tells.
-        spare = Signal(range(-2, self._fifo_depth), init=self._fifo_depth - 2)
-        popped, taken = (delay(m, event, 1, reset_less=False) for event in (self.i_popped, self.o_last))
+        spare = Signal(range(-2, depth), init=depth - 2, name=name)
+        popped, taken = (delay(m, event, 1, reset_less=False) for event in (popped, taken))
         change = Cat(popped ^ taken, (~popped & taken).replicate(len(spare) - 1))
         m.d.sync += spare.eq(spare + change.as_signed())
         return ~spare[-1]

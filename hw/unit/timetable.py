@@ -122,6 +122,23 @@ class Timetable:
         return self.at_window + window.latency(self.shapes.target)
 
     @cached_property
+    def at_tap(self) -> int:
+        """When the pixel in the centre of the beat's window is there."""
+        return self.at_taps + window.row_lateness(self.shapes)[0]
+
+    @cached_property
+    def tap_latency(self) -> int:
+        """When that pixel is transferred, if nothing waits."""
+        return self.at_tap + OutputStream.latency
+
+    @cached_property
+    def tap_depth(self) -> int:
+        """Entries of the tap's FIFO, as in `fifo_depth`. Pixels come when their windows are used for the first time."""
+        g = self.shapes.geometry
+        uses, rest = divmod(self.tap_latency + 1, g.channel_beats * g.output_beats)
+        return uses * g.channel_beats + min(g.channel_beats, rest) + 2
+
+    @cached_property
     def sims_wait(self) -> int:
         """Cycles that lanes begin later than they could, so that similarities are there in time."""
         if self.shapes.heads is None:

@@ -40,6 +40,7 @@ class Streams:
     Attributes:
         in_valid, in_ready, in_beat, in_last: input beats. Only a reloadable unit looks at ``in_last``.
         out_valid, out_ready, out_beat, out_last, out_user: output beats. Only a reloadable unit drives ``out_user``.
+        tap_valid, tap_ready, tap_beat: the pixels in the centres of the windows; None without a tap.
         running: what must hold for a beat to be taken; it does outside of resets.
         reset: the unit is in reset.
     """
@@ -55,6 +56,9 @@ class Streams:
     reset: Value
     in_last: Value | None = None
     out_user: Value | None = None
+    tap_valid: Value | None = None
+    tap_ready: Value | None = None
+    tap_beat: Value | None = None
 
 
 class RunTime(Protocol):
@@ -93,6 +97,7 @@ class Unit:
         sequencer, row_store, window, weights, biases, multipliers, output_stream: the unit's components.
             ``multipliers`` is None where nothing is kept of them.
         digit_walk: what reads the multipliers digit by digit; None where they are read at once.
+        tap_stream: the FIFO of the tap; None without one.
         similarity: the component that all lanes share; None without similarities.
         keeper: what keeps the words.
         lane: the component that all lanes are instances of. Its module is called `lane_module`.
@@ -106,9 +111,14 @@ class Unit:
         self.window = Window(shapes, front.positions)
         self.lane = Lane(shapes)
         self.similarity = None if shapes.heads is None else Similarity(shapes)
-        depth = self.timetable.fifo_depth
-        self.sequencer = Sequencer(shapes, front.walk, front.positions, early=front.early, fifo_depth=depth)
-        self.output_stream = OutputStream(shapes, depth=depth, marks=run_time.marks)
+        depth, tap_depth = self.timetable.fifo_depth, self.timetable.tap_depth
+        self.sequencer = Sequencer(
+            shapes, front.walk, front.positions, early=front.early, fifo_depth=depth, tap_depth=tap_depth
+        )
+        self.output_stream = OutputStream(shapes.output_beat, depth=depth, marks=run_time.marks)
+        self.tap_stream: OutputStream | None = None
+        if shapes.tap:
+            self.tap_stream = OutputStream(shapes.pixel, depth=tap_depth, lasts=False)
         self.weights = WordStore(
             weight_words(shapes),
             shapes.weight,
@@ -158,6 +168,8 @@ class Unit:
         self._run_time.connect_words(m, self)
         self._add_lanes(m)
         self._connect_output(m, streams)
+        if self.tap_stream is not None:
+            self._connect_tap(m, self.tap_stream, streams)
 
     def _connect_window(self, m: Module) -> None:
         row_store, sequencer, at_window = self.row_store, self.sequencer, self.timetable.at_window
@@ -249,3 +261,15 @@ class Unit:
             stream.o.ready.eq(streams.out_ready),
         ]
         self._run_time.connect_output(m, self, streams)
+
+    def _connect_tap(self, m: Module, stream: OutputStream, streams: Streams) -> None:
+        assert streams.tap_valid is not None and streams.tap_ready is not None and streams.tap_beat is not None
+        m.submodules.output_stream_tap = stream
+        m.d.comb += [
+            stream.i_valid.eq(delay(m, self.sequencer.o_tap, self.timetable.at_tap, reset_less=False)),
+            stream.i_beat.eq(self.window.o_centre),
+            self.sequencer.i_tap_popped.eq(stream.o_popped),
+            streams.tap_valid.eq(stream.o.valid & ~streams.reset),
+            streams.tap_beat.eq(stream.o.payload.beat),
+            stream.o.ready.eq(streams.tap_ready),
+        ]

@@ -45,7 +45,8 @@ class Window(wiring.Component):
         i_early: a `hw.unit.early.early_layout`. ``i_column`` then is an early beat's; only in units that read early.
         o_taps: masked taps ``[channel][offset]``, offsets in the order of ``geometry.offsets``. They come
             `latency` cycles after the column, and each as many more as ``shapes.plan`` skews it.
-        o_centre: the taps at ``(0, 0)``, without skew. Nobody looks at them where there is no attention.
+        o_centre: the taps at ``(0, 0)``, as late as their row is (`row_lateness`), without any other skew. Nobody looks
+            at them where there are neither attention nor a tap.
 
     The ports of the front's positions tell which columns lie outside the frame.
     """

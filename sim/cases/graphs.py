@@ -442,6 +442,31 @@ def _bursts_into_a_full_unit(d: Drawing) -> str:
     return d.layer(d.max_pool(y, 2, 2, folding=(2, 2)), 8, folding=(1, 2))
 
 
+def _identities_from_windows(d: Drawing) -> str:
+    """Sums whose operands come from windows: of the image, of dense and depthwise layers and an X-volution.
+
+    A window gives its pixels to two sums, and two layers take the result of which only one has to give it.
+    """
+    x = d.add(IMAGE, d.layer(IMAGE, 4, kernel=5))
+    y = d.layer(d.layer(x, 4, attn_offsets=NEIGHBOURS, folding=(2, 1)), 4, folding=(4, 2))
+    z = d.add(d.add(x, y, folding=(1, 1)), x)
+    deep = d.layer(z, 4, groups=4, folding=(2, 2))
+    return d.add(d.add(z, deep, folding=(4, 4)), d.layer(z, 4, kernel=1, folding=(2, 2)))
+
+
+def _projections_from_windows(d: Drawing) -> str:
+    """Residual blocks whose projections take the centres of windows, drawn before and behind the layer that has them.
+
+    The frames have odd sides. The last block keeps its frame's size.
+    """
+    first = d.layer(IMAGE, 4, kernel=1, stride=2)
+    x = d.add(d.layer(d.layer(IMAGE, 4, stride=2, folding=(1, 2)), 4), first, relu=True)
+    y = d.add(
+        d.layer(d.layer(x, 6, stride=2, kernel=5, folding=(1, 1)), 6), d.layer(x, 6, kernel=1, stride=2, folding=(2, 3))
+    )
+    return d.add(d.layer(d.layer(y, 3), 3), d.layer(y, 3, kernel=1, folding=(1, 3)))
+
+
 #: Networks by name.
 GRAPHS: Mapping[str, GraphCase] = {
     "nested_skips": GraphCase(draw=_nested_skips, image=(2, 4, 5)),
@@ -482,6 +507,8 @@ GRAPHS: Mapping[str, GraphCase] = {
     "joins": GraphCase(draw=_joins, image=(4, 4, 44), bits=4, signed=True),
     "roundings": GraphCase(draw=_roundings, image=(4, 3, 4), bits=4, signed=True),
     "scores": GraphCase(draw=_scores, image=(6, 2, 3), bits=5, signed=True),
+    "identities_from_windows": GraphCase(draw=_identities_from_windows, image=(4, 4, 9)),
+    "projections_from_windows": GraphCase(draw=_projections_from_windows, image=(2, 9, 25), bits=5, signed=True),
     "relays": GraphCase(draw=_relays, image=(4, 3, 4), bits=4, target="ecp5"),
     "bursts_into_a_full_unit": GraphCase(draw=_bursts_into_a_full_unit, image=(2, 4, 4)),
     **{

@@ -210,15 +210,19 @@ def unit(node: UnitNode) -> NodeCase:
 
     def model(beats: Beats) -> Beats:
         frames = from_beats(beats[0], c.in_channels, c.height, c.width)
-        return [to_beats(integer.run(node.config.layer, frames), folding.pe)]
+        outputs = [to_beats(integer.run(node.config.layer, frames), folding.pe)]
+        return [*outputs, to_beats(frames[:, :, :: c.stride, :: c.stride], folding.simd)] if node.tap else outputs
 
     return NodeCase(
         inputs=node.inputs,
         outputs=node.outputs,
         frame_inputs=node.frame_inputs,
-        make=lambda: generate(node.config, flush=node.flush, inline=True).verilog,
+        make=lambda: generate(node.config, flush=node.flush, tap=node.tap, inline=True).verilog,
         model=model,
         times=node.times,
-        ports=tuple((f"{name}_tvalid", f"{name}_tready", f"{name}_tdata") for name in ("s_axis", "m_axis")),
+        ports=tuple(
+            (f"{name}_tvalid", f"{name}_tready", f"{name}_tdata")
+            for name in ("s_axis", "m_axis", *(["m_axis_tap"] if node.tap else []))
+        ),
         axi=True,
     )

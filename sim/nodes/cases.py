@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from golden.contract.folding import Folding
+from golden.contract.layer_config import NEIGHBOURS
 from golden.contract.ranges import Range
 from golden.layers.random_layer import random_layer
 from hw.network.beat import Beat
@@ -45,13 +46,15 @@ def _reduce(beat: Beat = PAIR, target: Target = GENERIC, **fields: Any) -> NodeC
     return case.reduce(Reduce(beat=beat, target=target, **fields))
 
 
-def _unit(flush: Flush, folding: tuple[int, int], **fields: Any) -> NodeCase:
-    layer = random_layer(np.random.default_rng(1), attn_offsets=(), **fields)
-    config = UnitConfig(layer=layer, folding=Folding(simd=folding[0], pe=folding[1]), name=TOP)
-    return case.unit(UnitNode(config=config, flush=flush))
+def _unit(
+    flush: Flush, folding: tuple[int, int], *, tap: bool = False, target: Target = GENERIC, **fields: Any
+) -> NodeCase:
+    layer = random_layer(np.random.default_rng(1), **{"attn_offsets": ()} | fields)
+    config = UnitConfig(layer=layer, folding=Folding(simd=folding[0], pe=folding[1]), target=target, name=TOP)
+    return case.unit(UnitNode(config=config, flush=flush, tap=tap))
 
 
-_SMALL = {"in_channels": 2, "out_channels": 2, "height": 3, "width": 4}
+_SMALL: dict[str, Any] = {"in_channels": 2, "out_channels": 2, "height": 3, "width": 4}
 NODES: Mapping[str, NodeCase] = {
     "rescale_of_one": _rescale([(12, True)], (4321,), 16, GENERIC),
     "rescale_of_two": _rescale([(8, False), (6, True)], (20000, 65535), 17, GENERIC),
@@ -94,4 +97,10 @@ NODES: Mapping[str, NodeCase] = {
     "unit_that_waits": _unit(Flush(always=False, due=(20,)), (1, 2), **_SMALL),
     "unit_that_always_flushes": _unit(Flush(always=True), (2, 2), **_SMALL, stride=2),
     "unit_depthwise": _unit(Flush(always=False, due=(12, 30)), (1, 1), **_SMALL, groups=2, kernel=5),
+    "unit_with_tap": _unit(Flush(always=False), (1, 1), **_SMALL, tap=True),
+    "unit_with_tap_used_once": _unit(Flush(always=False, due=(20,)), (1, 2), **_SMALL, tap=True),
+    "unit_with_tap_strided": _unit(Flush(always=True), (2, 1), **_SMALL, stride=2, tap=True),
+    "unit_with_tap_depthwise": _unit(Flush(always=False), (1, 1), **_SMALL, groups=2, kernel=5, tap=True),
+    "unit_with_tap_xcup": _unit(Flush(always=False), (1, 1), **_SMALL, tap=True, target=XCUP),
+    "unit_with_tap_ecp5": _unit(Flush(always=True), (1, 1), **_SMALL, attn_offsets=NEIGHBOURS, tap=True, target=ECP5),
 }

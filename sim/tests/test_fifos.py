@@ -19,7 +19,15 @@ FRAMES = 12
 
 
 @pytest.mark.thorough
-@pytest.mark.parametrize("name", [pytest.param("unet", marks=pytest.mark.nightly), "nested_skips", "generic_packed"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param("unet", marks=pytest.mark.nightly),
+        "nested_skips",
+        pytest.param("generic_packed", marks=pytest.mark.nightly),
+        "identities_from_windows",
+    ],
+)
 def test_no_entry_can_be_taken(name: str, seed: int) -> None:
     """The hardware does what the model of stalls says: it stops, or frames end when the model's do.
 

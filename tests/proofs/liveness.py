@@ -49,7 +49,7 @@ class LivenessHarness(Harness):
         m.submodules.sequencer = sequencer = Sequencer(
             shapes, InputWalk(shapes), CountedPositions(shapes), fifo_depth=fifo_depth
         )
-        m.submodules.output_stream = output_stream = OutputStream(shapes, depth=fifo_depth, marks=False)
+        m.submodules.output_stream = output_stream = OutputStream(shapes.output_beat, depth=fifo_depth)
         m.d.comb += [
             row_store.i.valid.eq(self.valid),
             sequencer.i_written.eq(row_store.o_written),

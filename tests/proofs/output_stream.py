@@ -30,7 +30,7 @@ class OutputStreamHarness(Harness):
     def __init__(self, depth: int, *, marks: bool = False) -> None:
         self._depth, self._marks = depth, marks
         shapes = unit_shapes(simd=1, pe=1, out_bits=2, attn_shift=3)
-        self._dut = OutputStream(shapes, depth=depth, marks=marks)
+        self._dut = OutputStream(shapes.output_beat, depth=depth, marks=marks)
         ports = {"valid": In(1), "beat": In(2), "last": In(1), "ready": In(1), "chosen": In(1)}
         super().__init__(ports | ({"user": In(1)} if marks else {}))
 
@@ -127,7 +127,7 @@ PROOF = Proof(
         _bug(
             "a mark shows without its beat",
             "self.o.payload.eq(payload)]",
-            "self.o.payload.eq(payload), self.o.payload.user.eq(self.i_user) if self._marks else []]",
+            'self.o.payload.eq(payload), self.o.payload.user.eq(self.i_user) if "user" in self._flags else []]',
             "depth 4, marks",
         ),
         _bug(

@@ -7,9 +7,10 @@ wired as in `hw.unit.unit`. The source may pause, the sink stall and the reset c
 - Every pixel that is read has been written in a cycle before.
 - No place that is read has been written by a later pixel up to this cycle, this cycle's write included.
 - Every input beat is written to its own slot and address, in order.
-- No more outputs are under way than the output FIFO has entries.
+- No more outputs are under way than the output FIFO has entries, and no more pixels for a tap than its FIFO has.
+- With each output position, and only then, a pixel goes to the tap.
 
-It is assumed that an entry of the FIFO becomes free only after it was bound for an output. The order in which
+It is assumed that an entry of a FIFO becomes free only after something was bound for it. The order in which
 the row store's multiplexers bring the rows is left to ``tests/hw/unit/test_row_store.py``.
 
 The harness has no data: it counts. ``spare`` is the number of beats in the row store beyond those that the beat
@@ -43,17 +44,19 @@ MOST, SETTLED = 11, 6
 
 
 class RowStoreHarness(Harness):
-    def __init__(self, shapes: Shapes, *, fifo_depth: int = 3) -> None:
+    def __init__(self, shapes: Shapes, *, fifo_depth: int = 3, tap_depth: int = 4) -> None:
         self._shapes = shapes
-        self._fifo_depth = fifo_depth
-        super().__init__({"valid": In(1), "popped": In(1)})
+        self._fifo_depth, self._tap_depth = fifo_depth, tap_depth
+        super().__init__({"valid": In(1), "popped": In(1)} | ({"tap_popped": In(1)} if shapes.tap else {}))
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         shapes, walk = self._shapes, Walk(self._shapes)
         row_store, input_walk = RowStore(shapes, BeatWriter(shapes)), InputWalk(shapes)
-        sequencer = Sequencer(shapes, input_walk, CountedPositions(shapes), fifo_depth=self._fifo_depth)
-        self._sequencer, self._order = sequencer, InputOrder(shapes)
+        sequencer = Sequencer(
+            shapes, input_walk, CountedPositions(shapes), fifo_depth=self._fifo_depth, tap_depth=self._tap_depth
+        )
+        self._order = InputOrder(shapes)
         store, control = self.inside(m, "row_store", row_store), self.inside(m, "sequencer", sequencer)
         m.d.comb += [
             row_store.i.valid.eq(self.valid),
@@ -64,11 +67,11 @@ class RowStoreHarness(Harness):
             row_store.i_row_valid.eq(sequencer.o_row_valid),
             row_store.i_release.eq(sequencer.o_release),
         ]
-        # An entry of the output FIFO becomes free only after an output is bound for it.
-        used = Signal(range(self._fifo_depth + 2))
-        m.d.sync += used.eq(used + sequencer.o_last - self.popped)
-        self.assume(m, ~self.popped | (used > 0))
-        self.claim(m, used <= self._fifo_depth)
+        self._check_credit(m, control, "spare", sequencer.o_last, self.popped, self._fifo_depth)
+        if shapes.tap:
+            m.d.comb += sequencer.i_tap_popped.eq(self.tap_popped)
+            self._check_credit(m, control, "tap_spare", sequencer.o_tap, self.tap_popped, self._tap_depth)
+            self._check_taps(m, walk, control, sequencer)
 
         reads = Signal()
         m.d.sync += reads.eq(input_walk.i_step)
@@ -95,8 +98,35 @@ class RowStoreHarness(Harness):
         self.claim(m, reads | (sequencer.o_release == Release.NOTHING))
         self._check_writes(m, walk, store, written)
         if self.lemmas:
-            self._add_lemmas(m, walk, store, control, chain, spare, reads, written, used)
+            self._add_lemmas(m, walk, store, control, chain, spare, reads, written)
         return m
+
+    def _check_credit(self, m: Module, control: Inside, name: str, taken: Value, freed: Value, depth: int) -> None:
+        """Claim that a FIFO has an entry for all that is ``taken`` for it. One is ``freed`` only after that."""
+        used = Signal(range(depth + 2), name=f"{name}_used")
+        m.d.sync += used.eq(used + taken - freed)
+        self.assume(m, ~freed | (used > 0))
+        self.claim(m, used <= depth)
+        if self.lemmas:
+            # The counter lags by what happened in the last cycle.
+            credit, was_freed, was_taken = control.register(name), Signal(), Signal()
+            m.d.sync += [was_freed.eq(freed), was_taken.eq(taken)]
+            self.lemma(m, credit + 2 + was_freed - was_taken == depth - used)
+            self.lemma(m, credit >= -2)
+
+    def _check_taps(self, m: Module, walk: Walk, control: Inside, sequencer: Sequencer) -> None:
+        """Claim that the first of an output position's beats, and no other, has a pixel for the tap."""
+        assert walk.g.channel_beats == 1, "each pixel is one beat"
+        last = walk.g.output_beats - 1
+        beat = Signal(range(last + 1))
+        with m.If(sequencer.o_last):
+            m.d.sync += beat.eq(Mux(beat == last, 0, beat + 1))
+        self.claim(m, sequencer.o_tap == (sequencer.o_last & (beat == 0)))
+        if self.lemmas:
+            self.lemma(m, control.register("pushing") == (beat == 0))
+            self.lemma(m, control.register("last_reuse") == (beat == last))
+        if self.lemmas and last:
+            self.lemma(m, control.register("reuse") == beat)
 
     def _check_writes(self, m: Module, walk: Walk, store: Inside, written: Value) -> None:
         """Claim that input beats go to their own places, in order."""
@@ -141,9 +171,8 @@ class RowStoreHarness(Harness):
         spare: Signal,
         reads: Signal,
         written: Value,
-        used: Signal,
     ) -> None:
-        inner, sequencer = control.part("input_walk"), self._sequencer
+        inner = control.part("input_walk")
         g, c, place = walk.g, walk.c, chain[0]
         self.lemma(m, (place.row < c.out_height) & (place.group < g.groups) & (place.channel < g.channel_beats))
         self.lemma(m, place.slot < walk.slots)
@@ -236,13 +265,6 @@ class RowStoreHarness(Harness):
         self.lemma(m, inner.register("address") == stage)
         self.lemma(m, inner.register("slot") == Mux(push, second.slot, entering.slot))
 
-        # Credits: the counter lags by what happened in the last cycle.
-        credit = control.register("spare")
-        popped, taken = Signal(), Signal()
-        m.d.sync += [popped.eq(self.popped), taken.eq(sequencer.o_last)]
-        self.lemma(m, credit + 2 + popped - taken == self._fifo_depth - used)
-        self.lemma(m, credit >= -2)
-
     def _read_of(self, walk: Walk, place: Place) -> Value:
         """The entry of ``place`` in the queue of reads."""
         layout = self._order.read
@@ -277,6 +299,10 @@ def _build(height: int, width: int, **fields: Any) -> RowStoreHarness:
     return RowStoreHarness(small_shapes(height, width, **fields))
 
 
+def _build_with_tap(height: int, width: int, **fields: Any) -> RowStoreHarness:
+    return RowStoreHarness(Shapes(small_shapes(height, width, **fields).config, tap=True))
+
+
 def _builds() -> dict[str, partial[RowStoreHarness]]:
     """All frames up to 3x3, and 4x4, in both strides.
 
@@ -295,11 +321,13 @@ def _builds() -> dict[str, partial[RowStoreHarness]]:
                 _build, height, width, stride=stride, in_channels=2
             )
     builds["3x3, stride 1, 2 outputs"] = partial(_build, 3, 3, out_channels=2)
+    builds["1x2, stride 1, tap"] = partial(_build_with_tap, 1, 2)
+    builds["3x3, stride 2, 2 outputs, tap"] = partial(_build_with_tap, 3, 3, stride=2, out_channels=2)
     return builds
 
 
 BUILDS = _builds()
-QUICK = ("1x1, stride 1", "1x2, stride 2")
+QUICK = ("1x1, stride 1", "1x2, stride 2", "1x2, stride 1, tap")
 
 
 def _bug(name: str, module: str, old: str, new: str, build: str, depth: int) -> Bug:
@@ -364,9 +392,25 @@ PROOF = Proof(
         _bug(
             "a beat more than there are entries is issued",
             "hw.unit.sequencer",
-            "init=self._fifo_depth - 2)",
-            "init=self._fifo_depth - 1)",
+            "init=depth - 2, name=name)",
+            "init=depth - 1, name=name)",
             "1x1, stride 1",
+            24,
+        ),
+        _bug(
+            "the tap's entries are not asked for",
+            "hw.unit.sequencer",
+            "credit = credit & self._has_credit(m, self.i_tap_popped,",
+            "self._has_credit(m, self.i_tap_popped,",
+            "1x2, stride 1, tap",
+            24,
+        ),
+        _bug(
+            "empty groups bring no pixels to the tap",
+            "hw.unit.sequencer",
+            "self.o_tap.eq(issue & beat.pushing & pending.oldest)",
+            "self.o_tap.eq(step & beat.pushing & pending.oldest)",
+            "1x2, stride 1, tap",
             24,
         ),
     ),

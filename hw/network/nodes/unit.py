@@ -27,14 +27,17 @@ class UnitNode:
     Attributes:
         config: what the unit is asked to be. Its name is that of the unit's module.
         flush: how the unit completes a frame.
+        tap: whether there is a second output, `TAP`: the pixels in the centres of its windows, in the order of the
+            outputs. They are those that it takes; with stride 2, every other of every other row.
     """
 
     config: UnitConfig
     flush: Flush | None = None
+    tap: bool = False
 
     @cached_property
     def shapes(self) -> Shapes:
-        return Shapes(self.config, self.flush)
+        return Shapes(self.config, self.flush, self.tap)
 
     @cached_property
     def geometry(self) -> Geometry:
@@ -46,7 +49,7 @@ class UnitNode:
 
     @property
     def outputs(self) -> tuple[Beat, ...]:
-        return (_beat(self.shapes.output_payload),)
+        return (_beat(self.shapes.output_payload), *([_beat(self.shapes.input_payload)] if self.tap else []))
 
     @property
     def frame_inputs(self) -> tuple[int, ...]:
@@ -56,7 +59,9 @@ class UnitNode:
     @property
     def frame_outputs(self) -> tuple[int, ...]:
         c = self.config.layer.config
-        return (c.out_height * c.out_width * c.out_channels // self.config.folding.pe,)
+        pixels = c.out_height * c.out_width
+        taps = [pixels * self.geometry.channel_beats] if self.tap else []
+        return (pixels * c.out_channels // self.config.folding.pe, *taps)
 
     @property
     def interval(self) -> int:
@@ -87,12 +92,9 @@ class UnitNode:
 
     def times(self, arrivals: Sequence[np.ndarray], left: Sequence[np.ndarray] | None = None) -> Times:
         run = _Run(self.shapes, arrivals[0])
-        if left is not None:
-            # Where each beat has left by the time that a whole queue of outputs behind it begins, no beat waits.
-            ahead = Timetable(self.shapes).fifo_depth
-            if (left[0][: 1 - ahead] > run.issued[ahead - 1 :]).any():
-                run = _Run(self.shapes, arrivals[0], left=left[0])
-        given = [run.issued + Timetable(self.shapes).latency]
+        if left is not None and any(queue.holds_up(gone) for queue, gone in zip(run.queues, left, strict=True)):
+            run = _Run(self.shapes, arrivals[0], left=left)
+        given = [queue.issued + queue.latency for queue in run.queues]
         return Times(taken=[run.taken], given=offered_behind(given, left))
 
 
@@ -100,8 +102,76 @@ def _beat(payload: Payload) -> Beat:
     return Beat(lanes=payload.lanes, bits=payload.bits, signed=payload.signed)
 
 
+#: The output that is the tap.
+TAP = 1
 #: Cycles from leaving of a beat to the first beat that finds credit for it: one of the queue, two of the count.
 CREDIT = 2
+
+
+class _Queue:
+    """The queue of one of a unit's outputs: which beats end there, and whether others find room.
+
+    Attributes:
+        latency: cycles from the issue of a beat to the cycle in which what comes of it is offered.
+        issued: for each output beat, when the beat is issued that it comes of: the last of its sum.
+    """
+
+    def __init__(self, depth: int, latency: int, left: np.ndarray | None) -> None:
+        self.latency, self._depth = latency, depth
+        # For each number of output beats that are on their way, from when a further beat finds credit: an entry of the
+        # queue is seen to be free `CREDIT` cycles after the beat before has left its register.
+        self._credit = None if left is None else np.concatenate([np.full(depth, EVER), left + CREDIT])
+        self._parts: list[np.ndarray] = []
+        self._number, self._ends_last, self._last = 0, False, EVER
+
+    @cached_property
+    def issued(self) -> np.ndarray:
+        return np.concatenate(self._parts)
+
+    def holds_up(self, left: np.ndarray) -> bool:
+        """Whether a beat waits for room. None does where each has left by the time that a whole queue behind begins."""
+        ahead = self._depth
+        return bool((left[: 1 - ahead] > self.issued[ahead - 1 :]).any())
+
+    def has_credit(self, times: np.ndarray) -> bool:
+        """The same where further output beats come of beats at these times: whether no beat waits."""
+        if self._credit is None:
+            return True
+        times = np.concatenate([[self._last], times])
+        return bool((self._credit[self._number : self._number + len(times)] - CREDIT <= times).all())
+
+    def add(self, times: np.ndarray, ends_last: bool) -> None:
+        """Note when beats end here, and whether the last one is the last of all so far."""
+        self._parts.append(times)
+        self._number += len(times)
+        self._ends_last = ends_last
+        if len(times):
+            self._last = int(times[-1])
+
+    def found(self, *, at_once: bool) -> int:
+        """From when the next beat finds credit. ``at_once``: it comes in the cycle behind the last one of all.
+
+        An output beat that comes of a beat in the cycle before does not count yet.
+        """
+        if self._credit is None:
+            return EVER
+        return int(self._credit[self._number - (at_once and self._ends_last and self._number > 0)])
+
+    def found_by(self, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """For each of the next beats, whether the one before it ends here, and from when it finds credit.
+
+        Where the beat before ends here, that is another cycle for the beat right behind it and for a later one.
+
+        Args:
+            ends: whether each of them ends here.
+
+        Returns:
+            ``(follows, at_once, later)``.
+        """
+        assert self._credit is not None
+        before = self._number + np.cumsum(ends) - ends
+        follows = np.concatenate([[self._ends_last and self._number > 0], ends[:-1]])
+        return follows, self._credit[before - follows], self._credit[before]
 
 
 class _Run:
@@ -111,13 +181,13 @@ class _Run:
 
     Attributes:
         taken: when each input beat is transferred.
-        issued: for each output beat, when the last beat of its sum is issued.
+        queues: those of the outputs.
         due: for each frame but the last, when each group behind its last outputs came, as `hw.plan.flush` counts.
         waited: whether such a group was waited for.
     """
 
     def __init__(
-        self, shapes: Shapes, arrivals: np.ndarray, *, endless: bool = False, left: np.ndarray | None = None
+        self, shapes: Shapes, arrivals: np.ndarray, *, endless: bool = False, left: Sequence[np.ndarray] | None = None
     ) -> None:
         g, c = shapes.geometry, shapes.layer.config
         self._geometry, self._slots, self._endless = g, shapes.schedule.slots, endless
@@ -134,14 +204,12 @@ class _Run:
         self._starts = np.arange(g.groups - self._early) < c.out_width
         self.due: list[tuple[int, ...]] = []
         self.waited = False
-        issued: list[np.ndarray] = []
-        self._issued = issued
-        # For each number of output beats that are complete, from when a further beat finds credit: an entry of the
-        # output queue is seen to be free `CREDIT` cycles after the beat before has left its register.
-        self._credit: np.ndarray | None = None
-        if left is not None:
-            self._credit = np.concatenate([np.full(Timetable(shapes).fifo_depth, EVER), left + CREDIT])
-        self._complete, self._completes_last, self._last_output = 0, False, EVER
+        times = Timetable(shapes)
+        ends = [(times.fifo_depth, times.latency), *([(times.tap_depth, times.tap_latency)] if shapes.tap else [])]
+        self.queues = [
+            _Queue(depth, latency, own)
+            for (depth, latency), own in zip(ends, [None] * len(ends) if left is None else left, strict=True)
+        ]
         frames = len(self._arrivals) // c.height
         self._early_done = self._read_early(0, 0, 0, np.zeros(0, int)) if self._early else 0
         for frame in range(frames):
@@ -155,7 +223,6 @@ class _Run:
             self._flush(frame, frame + 1 if frame + 1 < frames else None)
         self._write(len(self._arrivals) - 1)
         self.taken = self._taken.reshape(-1)
-        self.issued = np.concatenate(issued)
 
     def _write(self, index: int) -> np.ndarray:
         """When each beat of row ``index`` is transferred, ``[columns, channel beats]``."""
@@ -233,12 +300,9 @@ class _Run:
 
     def _credit_behind(self, begins: int) -> int:
         """From when the beat that comes next, in cycle ``begins`` at the earliest, finds credit."""
-        if self._credit is None:
+        if all(queue.found(at_once=begins == self._end) <= begins for queue in self.queues):
             return begins
-        # An output beat that was completed in the cycle before does not count yet.
-        early = int(self._complete > 0 and begins == self._end and self._completes_last)
-        found = int(self._credit[self._complete - early])
-        return found if found <= begins else max(begins + early, int(self._credit[self._complete]))
+        return max(begins + 1, *(queue.found(at_once=False) for queue in self.queues))
 
     def _push(self, available: np.ndarray, starts_output: np.ndarray) -> np.ndarray:
         """Issue groups, each of which completes the output that waits longest. Returns when each beat pushes."""
@@ -256,27 +320,17 @@ class _Run:
         else:
             uses = np.arange(g.output_beats) * beats
             outputs = (issued[current, -1][:, None] + uses).reshape(-1)
-        if self._credit is not None and not self._finds_credit(outputs, self._credit):
-            return self._push_with_credit(available, current, self._credit)
+        # Without a tap there is only the first queue. The last beat of all ends in the tap if windows are used once.
+        ends = [(outputs, bool(current[-1])), (issued[current].reshape(-1), bool(current[-1]) and not reuse[-1])]
+        if not all(queue.has_credit(times) for queue, (times, _) in zip(self.queues, ends, strict=False)):
+            return self._push_with_credit(available, current)
         self._end = int(issued[-1, -1] + 1 + reuse[-1])
-        self._complete_outputs(outputs, bool(current[-1]))
+        for queue, (times, ends_last) in zip(self.queues, ends, strict=False):
+            queue.add(times, ends_last)
         return issued
 
-    def _finds_credit(self, outputs: np.ndarray, credit: np.ndarray) -> bool:
-        """Whether no beat waits where output beats are completed at these times: each finds room a queue behind."""
-        times = np.concatenate([[self._last_output], outputs])
-        return bool((credit[self._complete : self._complete + len(times)] - CREDIT <= times).all())
-
-    def _complete_outputs(self, outputs: np.ndarray, last: bool) -> None:
-        """Note when output beats are complete, and whether the last one is with the last beat of all so far."""
-        self._issued.append(outputs)
-        self._complete += len(outputs)
-        self._completes_last = last
-        if len(outputs):
-            self._last_output = int(outputs[-1])
-
-    def _push_with_credit(self, available: np.ndarray, current: np.ndarray, credit: np.ndarray) -> np.ndarray:
-        """The same, beat by beat, where beats wait for room in the output queue."""
+    def _push_with_credit(self, available: np.ndarray, current: np.ndarray) -> np.ndarray:
+        """The same, beat by beat, where beats wait for room in a queue."""
         g = self._geometry
         beats = g.channel_beats
         uses = np.where(current, g.output_beats, 1)
@@ -284,18 +338,19 @@ class _Run:
         number = np.arange(len(group)) - np.repeat(np.cumsum(uses * beats) - uses * beats, uses * beats)
         earliest = np.where(number < beats, available[group, np.minimum(number, beats - 1)], EVER)
         completes = current[group] & (True if g.config.depthwise else number % beats == beats - 1)
-        complete = self._complete + np.cumsum(completes) - completes
-        follows = np.concatenate([[self._completes_last], completes[:-1]])
-        # Right behind a beat that completes an output beat, that one does not count yet.
-        bound = np.maximum(earliest, credit[complete - follows])
+        ends = list(zip(self.queues, (completes, current[group] & (number < beats)), strict=False))
+        found = [queue.found_by(own) for queue, own in ends]
+        bound = np.maximum.reduce([earliest, *(at_once for _, at_once, _ in found)])
         bound[0] = max(bound[0], self._end)
         while True:
             issued = one_a_cycle(bound)
-            before = np.concatenate([[self._end - 1], issued[:-1]])
-            late = follows & (issued > before + 1) & (issued < credit[complete])
-            if not late.any():
+            behind_a_gap = issued > np.concatenate([[self._end - 1], issued[:-1]]) + 1
+            late = [(follows & behind_a_gap & (issued < later), later) for follows, _, later in found]
+            if not any(own.any() for own, _ in late):
                 break
-            bound[late] = credit[complete[late]]
+            for own, later in late:
+                bound[own] = np.maximum(bound[own], later[own])
         self._end = int(issued[-1]) + 1
-        self._complete_outputs(issued[completes], bool(completes[-1]))
+        for queue, own in ends:
+            queue.add(issued[own], bool(own[-1]))
         return issued[(np.cumsum(uses * beats) - uses * beats)[:, None] + np.arange(beats)]

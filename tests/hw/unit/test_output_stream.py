@@ -39,7 +39,7 @@ def test_every_beat_once_and_in_order(depth: int, offer: float, ready: float) ->
     seed = depth
     rng = np.random.default_rng(seed)
     shapes = output_config()
-    dut = OutputStream(shapes, depth=depth, marks=False)
+    dut = OutputStream(shapes.output_beat, depth=depth)
     beats = random_beats(shapes, rng)
     limits = shapes.layer.config.out_range
 
@@ -84,7 +84,7 @@ def test_holds_its_full_depth_while_nobody_takes(depth: int) -> None:
     """``depth`` beats wait in the FIFO and one more at the port, from any position of head and tail."""
     rng = np.random.default_rng(14)
     shapes = output_config()
-    dut = OutputStream(shapes, depth=depth, marks=False)
+    dut = OutputStream(shapes.output_beat, depth=depth)
     beats = random_beats(shapes, rng)
 
     async def bench(ctx: Any) -> None:
@@ -120,7 +120,7 @@ def test_latency_and_full_rate(out_bits: int, out_signed: bool) -> None:
     """A ready sink gets a beat every cycle, ``latency`` cycles after it came in."""
     rng = np.random.default_rng(15)
     shapes = output_config(out_bits=out_bits, out_signed=out_signed)
-    dut = OutputStream(shapes, depth=OutputStream.latency, marks=False)
+    dut = OutputStream(shapes.output_beat, depth=OutputStream.latency)
     beats = random_beats(shapes, rng)
 
     async def bench(ctx: Any) -> None:

@@ -52,6 +52,8 @@ def expected_ports(shapes: Shapes, beat: Beat) -> tuple[dict[str, Any], dict[str
     g, c = shapes.geometry, shapes.layer.config
     last_channel = beat.channel == g.channel_beats - 1
     ports: dict[str, Any] = {"o_push": int(beat.push), "o_channel": beat.channel, "o_last": int(ends_sum(g, beat))}
+    if shapes.tap:
+        ports["o_tap"] = int(beat.push and beat.output is not None)
     if shapes.moves_late:
         ports["o_last_use"] = int(beat.output is None or beat.output_beat == g.output_beats - 1)
     late: dict[str, Any] = {"o_release": Release.NOTHING.value}
@@ -84,15 +86,30 @@ class Run:
     """A sequencer between a writer that fills the row store and a sink that empties the FIFO, at random paces."""
 
     def __init__(
-        self, shapes: Shapes, seed: int, *, write: float = 1, pop: float = 1, depth: int = 3, frames: int = 3
+        self,
+        shapes: Shapes,
+        seed: int,
+        *,
+        write: float = 1,
+        pop: float = 1,
+        depth: int = 3,
+        tap_pop: float = 1,
+        tap_depth: int = 3,
+        frames: int = 3,
     ) -> None:
-        self.config, self.frames, self.depth = shapes, frames, depth
-        self.write, self.pop = write, pop
+        self.config, self.frames = shapes, frames
+        self.write = write
+        self.output, self.tap = Entries(depth, pop), Entries(tap_depth, tap_pop)
         self.rng = np.random.default_rng(seed)
         self.seed = seed
         early = InputWalk(shapes, early=True) if shapes.schedule.early else None
         self.dut = Sequencer(
-            shapes, InputWalk(shapes), CountedPositions(shapes), early=early, fifo_depth=depth + RESERVE
+            shapes,
+            InputWalk(shapes),
+            CountedPositions(shapes),
+            early=early,
+            fifo_depth=depth + RESERVE,
+            tap_depth=tap_depth + RESERVE,
         )
         #: Number of empty groups between frames and behind the last one, and of those behind the last output.
         self.flushed = self.empty = 0
@@ -121,9 +138,6 @@ class Run:
         total = self.frames * c.height * row
         oldest = (g.centre_row(0) - g.up) * row
         writes: list[bool] = []
-        pops: list[bool] = []
-        used = counted = 0  # entries that beats issued so far are bound for, and those of all but the last beat
-        entries: list[int] = []  # cycles from which outputs lie in the FIFO
         early = EarlyBeats(self.config, self.frames)
         steps = schedule(g, self.frames, self.config.schedule.early)
         options: tuple[Beat, ...] | None = next(steps)
@@ -132,19 +146,21 @@ class Run:
         for cycle in itertools.count():
             fits = sum(writes) < min(total, oldest + self.config.schedule.slots * row)
             write = bool(fits and self.rng.random() < self.write)
-            pop = bool(entries and entries[0] <= cycle and self.rng.random() < self.pop)
             ctx.set(dut.i_written, write)
-            ctx.set(dut.i_popped, pop)
+            ctx.set(dut.i_popped, self.output.pops(cycle, self.rng))
+            if self.config.tap:
+                ctx.set(dut.i_tap_popped, self.tap.pops(cycle, self.rng))
 
             written = sum(writes[: max(0, cycle - WRITE_TO_ISSUE + 1)])
-            credit = self.depth + sum(pops[: max(0, cycle - POP_TO_ISSUE + 1)]) - counted
             needed = (frame * c.height + g.bottom_row(c.out_height - 1) + 1) * row
             done = list(itertools.accumulate(writes))
             waited = cycle + TRANSFER_TO_WRITE - bisect.bisect_left(done, needed)
             beat = self.choose(options, written, waited) if options else None
             ends = beat is not None and ends_sum(g, beat)
             waits = beat is not None and early.holds_back(beat, cycle)
-            issue = beat is not None and written >= beats_needed(g, beat) and credit > 0 and not waits
+            taps = beat is not None and beat.push and beat.output is not None
+            credit = self.output.has_credit(cycle) and self.tap.has_credit(cycle)
+            issue = beat is not None and written >= beats_needed(g, beat) and credit and not waits
             ahead = early.next(cycle, written, free=beat is None or not beat.push or waits)
             where = f"seed {self.seed}, cycle {cycle}, {beat}"
             if options is not None:
@@ -156,7 +172,7 @@ class Run:
                 now, late = expected_ports(self.config, beat)
                 expected |= now
             else:
-                expected["o_last"] = 0
+                expected |= {"o_last": 0} | ({"o_tap": 0} if self.config.tap else {})
             if ahead is not None:
                 late |= read_ports(self.config, ahead)
             if self.config.schedule.early:
@@ -169,9 +185,8 @@ class Run:
             await ctx.tick()
 
             writes.append(write)
-            pops.append(pop)
-            counted, used = used, used + bool(issue and ends)
-            entries = entries[pop:] + [cycle + PIPELINE] * bool(issue and ends)
+            self.output.note(cycle, takes=bool(issue and ends))
+            self.tap.note(cycle, takes=bool(issue and taps and self.config.tap))
             if issue:
                 assert beat is not None
                 early.note(beat, cycle)
@@ -185,7 +200,7 @@ class Run:
                     options = steps.send(beat)
                 except StopIteration:
                     options = None
-            if options is None and not entries and sum(writes) == total:
+            if options is None and not self.output.entries and sum(writes) == total:
                 break
         # Nothing comes after the last output.
         for _cycle in range(2 * g.channel_beats * g.output_beats + 4):
@@ -195,6 +210,29 @@ class Run:
             assert ctx.get(dut.o_release) == late["o_release"]
             late = {"o_release": Release.NOTHING.value}
             await ctx.tick()
+
+
+class Entries:
+    """A FIFO behind the pipeline, which a sink empties at a random pace."""
+
+    def __init__(self, depth: int, pop: float) -> None:
+        self.depth, self.pop = depth, pop
+        self.popped: list[bool] = []
+        self.entries: list[int] = []  # cycles from which something lies in the FIFO
+        self.used = self.counted = 0  # entries that beats are bound for, and those of all beats but the last
+
+    def pops(self, cycle: int, rng: np.random.Generator) -> bool:
+        pops = bool(self.entries and self.entries[0] <= cycle and rng.random() < self.pop)
+        self.popped.append(pops)
+        self.entries = self.entries[pops:]
+        return pops
+
+    def has_credit(self, cycle: int) -> bool:
+        return self.depth + sum(self.popped[: max(0, cycle - POP_TO_ISSUE + 1)]) > self.counted
+
+    def note(self, cycle: int, *, takes: bool) -> None:
+        self.counted, self.used = self.used, self.used + takes
+        self.entries += [cycle + PIPELINE] * takes
 
 
 class EarlyBeats:
@@ -253,6 +291,18 @@ def test_every_beat_in_its_cycle(unit: str, pace: str) -> None:
 def test_every_beat_in_any_geometry(seed: int) -> None:
     run = Run(random_unit(seed), seed, write=0.8, pop=0.7, depth=1 + seed % 4)
     simulate(run.dut, run.bench)
+
+
+@pytest.mark.parametrize("pace", [(1, 1, 1), (1, 1, 0.2), (1, 0.2, 1), (0.5, 0.6, 0.4)])
+@pytest.mark.parametrize("unit", ["same", "depthwise", "parallel", "sequential", "one_row", "waits_for_next"])
+def test_pixels_for_a_tap(unit: str, pace: tuple[float, float, float]) -> None:
+    """A beat waits for room in both FIFOs, and each window's pixel is given once."""
+    write, pop, tap_pop = pace
+    shapes = Shapes(unit_shapes(**UNITS[unit]).config, tap=True)
+    run = Run(shapes, seed=22, write=write, pop=pop, tap_pop=tap_pop)
+    simulate(run.dut, run.bench)
+    c = shapes.layer.config
+    assert run.tap.used == run.frames * c.out_height * c.out_width * shapes.geometry.channel_beats
 
 
 @pytest.mark.parametrize("unit", UNITS)
