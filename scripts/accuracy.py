@@ -192,7 +192,13 @@ def _parser() -> cli.Parser:
     add = parser.add_argument
     add_unit_options(parser, target=GENERIC.name, reloadable=False)
     parser.set_defaults(layer=None)
-    add("--task", choices=list(TASKS), help="the data set whose test images count (default: recorded images)")
+    tasks = ", ".join(TASKS)
+    add(
+        "--task",
+        choices=list(TASKS),
+        metavar="TASK",
+        help=f"the data set whose test images count: {tasks} (default: recorded images)",
+    )
     add("--data-path", metavar="FOLDER", help="where the data set is (default: where its package puts it)")
     add("--images", type=count, metavar="N", help="of them only the first N")
     add("--float", type=cli.file_path, metavar="FILE", help="the network in floats, as --out keeps it")

@@ -33,7 +33,7 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -157,7 +157,7 @@ def run_network(
 ) -> Outcome:
     """Run the case ``index`` of ``seed`` on a network within ``limits``."""
     rng = np.random.default_rng([seed, index])
-    case = random_network_case(rng, limits)
+    case = random_network_case(rng, replace(limits or Limits(), blocks=index % 2 == 1))
     image = case.network.image
     pool = np.concatenate([random_images(rng, image, 3), extreme_images(image)])
     frames = rng.permutation(pool)[: rng.integers(2, 7, endpoint=True)]

@@ -28,7 +28,7 @@ MOST_CHANNELS, MOST_SIDE = 12, 14
 
 
 def random_network(
-    rng: np.random.Generator, steps: int = 6, *, modes: np.random.Generator | None = None
+    rng: np.random.Generator, steps: int = 6, *, modes: np.random.Generator | None = None, blocks: bool = False
 ) -> IntegerNetwork:
     """A network whose graph, operations, formats and weights are all drawn.
 
@@ -36,8 +36,9 @@ def random_network(
         rng: source of all that is drawn, but for modes of rounding.
         steps: how many steps are drawn before the open ends of the graph are joined.
         modes: source of the mode of rounding of each requantised result. None: all are the usual one.
+        blocks: whether residual blocks are drawn, too. By chance alone there are few.
     """
-    return _Builder(rng, modes).draw(steps)
+    return _Builder(rng, modes).draw(steps, blocks)
 
 
 class _Builder(NetworkBuilder):
@@ -49,8 +50,9 @@ class _Builder(NetworkBuilder):
         bits = self.integer(2, 8)
         super().__init__(Result(channels=channels, height=height, width=width, bits=bits, signed=self.coin()))
 
-    def draw(self, steps: int) -> IntegerNetwork:
+    def draw(self, steps: int, blocks: bool) -> IntegerNetwork:
         makers: Sequence[Callable[[], str | None]] = (
+            *[self.block] * (4 * blocks),
             *[self.layer] * 4,
             *[self.add] * 2,
             self.max_pool,
@@ -101,6 +103,10 @@ class _Builder(NetworkBuilder):
         name = self.source(lambda r: r.bits <= 8)
         if name is None:
             return None
+        return self.layer_of(name)
+
+    def layer_of(self, name: str, **settled: Any) -> str:
+        """A layer of a result. What is ``settled`` of it is not what is drawn."""
         x = self.results[name]
         kernel = self.pick([1, 3, 3, 5])
         padding = "valid" if kernel <= min(x.height, x.width) and self.integer(0, 3) == 0 else "same"
@@ -109,27 +115,39 @@ class _Builder(NetworkBuilder):
         if not depthwise and self.integer(0, 3) == 0:
             heads = [n for n in range(1, x.channels + 1) if x.channels % n == 0]
             fields = {"product": "dynamic", "heads": self.pick(heads), "sim_bits": self.integer(2, 8)}
-        layer = random_layer(
-            self.rng,
-            in_channels=x.channels,
-            out_channels=x.channels if depthwise else self.integer(1, 8),
-            groups=x.channels if depthwise else 1,
-            height=x.height,
-            width=x.width,
-            kernel=kernel,
-            stride=self.integer(1, 2),
-            padding=padding,
-            attn_offsets=self.pick([(), NEIGHBOURS, ((0, 0), (-1, 1), (2, 0))]),
-            in_bits=x.bits,
-            in_signed=x.signed,
-            weight_bits=self.integer(2, 8),
-            out_bits=self.integer(2, 10),
-            out_signed=self.coin(),
-            relu=self.coin(),
-            rounding=self.rounding(),
-            **fields,
-        )
-        return self.make(LayerStep, name, layer=layer)
+        fields |= {
+            "in_channels": x.channels,
+            "out_channels": x.channels if depthwise else self.integer(1, 8),
+            "groups": x.channels if depthwise else 1,
+            "height": x.height,
+            "width": x.width,
+            "kernel": kernel,
+            "stride": self.integer(1, 2),
+            "padding": padding,
+            "attn_offsets": self.pick([(), NEIGHBOURS, ((0, 0), (-1, 1), (2, 0))]),
+            "in_bits": x.bits,
+            "in_signed": x.signed,
+            "weight_bits": self.integer(2, 8),
+            "out_bits": self.integer(2, 10),
+            "out_signed": self.coin(),
+            "relu": self.coin(),
+            "rounding": self.rounding(),
+        }
+        return self.make(LayerStep, name, layer=random_layer(self.rng, **(fields | settled)))
+
+    def block(self) -> str | None:
+        """Two layers, and what is added to them: what they took, or a projection of it."""
+        name = self.source(lambda r: r.bits <= 8)
+        if name is None:
+            return None
+        x, stride = self.results[name], self.pick([1, 1, 2])
+        channels = x.channels if stride == 1 and self.coin() else self.integer(1, 8)
+        plain = {"groups": 1, "out_channels": channels, "padding": "same"}
+        first = self.layer_of(name, **plain, kernel=self.pick([3, 5]), stride=stride, out_bits=self.integer(2, 8))
+        second = self.layer_of(first, **plain, kernel=self.pick([1, 3]), stride=1)
+        if stride > 1 or channels != x.channels:
+            name = self.layer_of(name, **plain, kernel=1, stride=stride, attn_offsets=())
+        return self.sum_of(second, name)
 
     def add(self) -> str | None:
         first = self.source(lambda r: r.bits <= 16)

@@ -26,18 +26,21 @@ class Limits:
         steps: steps that are drawn, before open ends are joined.
         frame_cycles: cycles of a frame, ideally.
         products: multipliers, which simulators compile slowly.
+        blocks: whether residual blocks are drawn, too.
     """
 
     steps: int = 8
     frame_cycles: int = 1_000
     products: int = 250
+    blocks: bool = False
 
 
 def random_network_case(rng: np.random.Generator, limits: Limits | None = None) -> NetworkConfig:
     """Any network of the contract within ``limits``, any folding that it allows, any target."""
     limits = limits or Limits()
     while True:
-        network = random_network(rng, int(rng.integers(1, limits.steps, endpoint=True)), modes=rng.spawn(1)[0])
+        steps = int(rng.integers(1, limits.steps, endpoint=True))
+        network = random_network(rng, steps, modes=rng.spawn(1)[0], blocks=limits.blocks)
         target = TARGETS[str(rng.choice(list(TARGETS)))]
         config = NetworkConfig(
             network=network,

@@ -8,6 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from golden.contract.ranges import Range
+from golden.contract.rounding import HALF_EVEN
 from golden.experiments.experiment import integer_metric, same_integers
 from golden.networks.resnet import resnet
 from golden.networks.variants import Variant
@@ -77,7 +79,7 @@ def test_after_training_it_is_still_and_better_than_before() -> None:
 def test_the_gradient_passes_roundings_and_stops_at_saturation() -> None:
     acc = torch.tensor([-100.0, 5, 6, 10, 40], dtype=torch.float64, requires_grad=True)
     multiplier = torch.tensor([3.0], dtype=torch.float64)
-    y = _Requantise.apply(acc, multiplier, 2, -8, 20)
+    y = _Requantise.apply(acc, multiplier, 2, Range(-8, 20), HALF_EVEN)
     # 3.75, 4.5 and 7.5: ties go to even.
     assert y.tolist() == [-8, 4, 4, 8, 20]
     y.sum().backward()

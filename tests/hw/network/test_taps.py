@@ -24,7 +24,7 @@ from hw.network.taps import find_taps
 from hw.network.top import Network
 from hw.network_picture import picture
 from sim.cases.graphs import GRAPHS, Drawing, GraphCase, graph_case
-from sim.cases.network import random_network_case
+from sim.cases.network import Limits, random_network_case
 from tests.support.tiers import seeds
 
 
@@ -140,7 +140,7 @@ def test_nothing_is_later_and_less_is_stored(name: str) -> None:
 def test_nothing_is_later_in_random_networks(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """In these small frames no tap would save more than its queue holds. So that is not asked for."""
     monkeypatch.setattr("hw.network.taps.Timetable", lambda shapes: SimpleNamespace(tap_depth=0))
-    check_no_later(NetworkPlan(random_network_case(np.random.default_rng(seed))))
+    check_no_later(NetworkPlan(random_network_case(np.random.default_rng(seed), Limits(blocks=True))))
 
 
 def test_taps_are_told() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from hw.synth import mapping
 from hw.synth.toolchain import YOSYS, ToolError
+from tests.support.tiers import thorough
 
 MAP = Path(mapping.__file__).with_name("short_roms.v")
 MODULE = """
@@ -48,6 +49,7 @@ def prove(folder: Path, words: int, bits: int, technology: str) -> None:
     YOSYS.run("-q", "-s", "proof.ys", folder=folder)
 
 
+@thorough
 @pytest.mark.parametrize(("words", "bits"), [(9, 5), (32, 4)])
 def test_a_short_rom(tmp_path: Path, words: int, bits: int) -> None:
     """Fewer words than the addresses have room for, an odd bit; and the most words."""

@@ -22,7 +22,7 @@ from tests.support.tiers import seeds
 
 @pytest.mark.parametrize("seed", seeds(60, costly=True))
 def test_random_network(seed: int) -> None:
-    network = random_network(np.random.default_rng(seed), modes=np.random.default_rng(seed))
+    network = random_network(np.random.default_rng(seed), modes=np.random.default_rng(seed), blocks=seed % 2 == 1)
     frames = extreme_frames(network, 3, seed)
     y = fast.run(network, frames)
     np.testing.assert_array_equal(y, plain.run(network, frames), err_msg=f"seed {seed}")
