@@ -149,7 +149,7 @@ def _row_store(shapes: Shapes, cells: Cells, kind: Kind) -> Area:
     writer_luts, writer_registers = kind.beat_writer(shapes, cells)
     # Whose frames are one pixel needs no columns and rows to be counted. The factor is fitted.
     control_luts = (12 + writer_luts) * (0.5 if c.height * c.width == 1 else 1)
-    luts = rows * group * choice + control_luts + 40 * (stride - 1)
+    luts = rows * group * choice + control_luts + 40 * (columns - 1)
     logic = words + Area(lut=round(luts), ff=registers + control + writer_registers)
     if parts:
         return logic + cells.block(depth, parts * pixel, parts=parts)
