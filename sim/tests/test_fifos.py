@@ -25,7 +25,7 @@ FRAMES = 12
         pytest.param("unet", marks=pytest.mark.nightly),
         "nested_skips",
         pytest.param("generic_packed", marks=pytest.mark.nightly),
-        "identities_from_windows",
+        pytest.param("identities_from_windows", marks=pytest.mark.nightly),
     ],
 )
 def test_no_entry_can_be_taken(name: str, seed: int) -> None:

@@ -17,8 +17,8 @@ from sim.tests.support import installed
 
 #: Those that ``make test`` runs in brief.
 QUICK = ("taken_twice_by_one_step", "identity_pool_last")
-#: Those that run on Verilator. The multipliers of UltraScale+ take Icarus longest.
-ON_VERILATOR = ("xcup_packed",)
+#: Those that run on Verilator. They take Icarus longest.
+ON_VERILATOR = ("xcup_packed", "projections_from_windows")
 #: Those that ``make nightly`` runs. They take no branch of `hw` that no other takes, and have the nodes of others in
 #: other orders and sizes. `sim.tests.test_symptoms` has deep skips, several consumers and slow steps, too.
 NIGHTLY = frozenset(

@@ -119,8 +119,8 @@ def train(out: Path, product: str, *options: str) -> str:
     return done.stdout
 
 
-@thorough
-@pytest.mark.parametrize("product", ["dynamic", pytest.param("hadamard", marks=nightly)])
+@nightly
+@pytest.mark.parametrize("product", ["dynamic", "hadamard"])
 def test_training_learns(product: str, tmp_path: Path) -> None:
     """With another seed than that of the checked-in layer, which holds out other images."""
     said = train(tmp_path, product, "--epochs", "2", "--seed", "1")

@@ -28,7 +28,7 @@ from scripts.studies.result import Result
 from scripts.studies.store import Store
 from tests.support.places import ROOT
 from tests.support.study_stand_ins import STAND_IN, STUDY, notes, result_of
-from tests.support.tiers import thorough
+from tests.support.tiers import nightly, thorough
 
 ONCE = {f"{variant}-{seed}": 1 for variant in ("conv", "inner") for seed in (0, 1, 2)}
 #: Seconds that a run of a test takes where another one must be under way.
@@ -156,7 +156,13 @@ def test_run_that_raises_is_named_and_tried_again(
 
 
 @thorough
-@pytest.mark.parametrize(("kill", "status"), [(os.kill, -signal.SIGKILL), (os.killpg, 130)], ids=["killed", "Ctrl-C"])
+@pytest.mark.parametrize(
+    ("kill", "status"),
+    [
+        pytest.param(os.kill, -signal.SIGKILL, id="killed"),
+        pytest.param(os.killpg, 130, id="Ctrl-C", marks=nightly),
+    ],
+)
 def test_interrupted_study_goes_on(folder: Path, kill: Any, status: int) -> None:
     """A study that is killed, and its workers with it; and one that a terminal interrupts, with all its processes."""
     program = """
