@@ -22,7 +22,7 @@ from golden.layers import DEFAULT, NETWORKS, layer_path, load_network
 from golden.support import cli
 from golden.support.boxes import Box
 from golden.support.drawing import graph_svg
-from golden.support.tables import show
+from golden.support.tables import show, table_of
 from golden.support.terminal import say
 
 #: Where the picture goes if nothing else is said.
@@ -62,9 +62,9 @@ def main(argv: list[str]) -> int:
 
 def table(title: str, network: IntegerNetwork) -> Table:
     """A row for the image and for each step, and one for all together."""
-    rows = Table("step", "op", "takes", "result", "format", "MACs", "weights", title=title, show_footer=True)
-    for column in rows.columns[5:]:
-        column.justify = "right"
+    rows = table_of(
+        "step", "op", "takes", "result", "format", "MACs", "weights", title=title, show_footer=True, words=5
+    )
     rows.add_row(IMAGE, "", "", *result_cells(network.image), "", "")
     for step in network.steps:
         counts = (f"{n:,}" if n else "" for n in (step.macs, step.weights))

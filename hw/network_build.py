@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from rich.table import Table
 
 from golden.support.numbers import number
+from golden.support.tables import table_of
 from hw.estimate.fit import EXACT
 from hw.estimate.network import NetworkEstimate
 from hw.network.plan import NetworkPlan
@@ -19,9 +20,7 @@ def steps_table(name: str, plan: NetworkPlan, estimate: NetworkEstimate | None =
     """Each step: what it takes and gives a beat, its cycles, and by its estimate what it takes of an FPGA."""
     resources = {} if estimate is None else shown_resources(estimate.uram)
     columns = ("step", "op", "simd", "pe", "ideal cycles", "cycles", *resources)
-    table = Table(*columns, title=f"xvolution: {name}")
-    for column in table.columns[2:]:
-        column.justify = "right"
+    table = table_of(*columns, title=f"xvolution: {name}", words=2)
     cycles = plan.step_cycles
     for step in plan.config.network.steps:
         folding = plan.config.foldings[step.name]

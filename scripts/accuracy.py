@@ -27,15 +27,13 @@ import argparse
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rich.table import Table
-
 from golden.contract.network.network import IntegerNetwork
 from golden.layers import DEFAULT
 from golden.support import cli
 from golden.support.cli import UserError, bounded
 from golden.support.numbers import number
 from golden.support.progress import progress, spinner
-from golden.support.tables import show
+from golden.support.tables import show, table_of
 from golden.support.terminal import say, terminal
 from golden.training import TASKS
 from hw.export.network_verilog import NetworkCore, generate_network
@@ -73,9 +71,7 @@ def main(argv: list[str]) -> int:
         cli.check_outputs([options.json, options.page], inputs=inputs)
         if options.out is not None:
             cli.check_folder(options.out, files, beside=[options.json, options.page], inputs=inputs)
-        if options.page is not None:
-            for name in [options.layer or DEFAULT] if run is None else names_of(run):
-                MarkedPage.read(options.page, *marks(name))
+        pages = _pages(options, run)
         subjects = _subjects(options, run)
         jobs = {subject.name: jobs_of(subject, options.simulator, options.batch) for subject in subjects}
         with cli.json_report(options.json) as report:
@@ -89,9 +85,9 @@ def main(argv: list[str]) -> int:
         folder = trained(run, lambda share: None)
         cli.write_files(options.out, {name: (folder / name).read_bytes() for name in files})
     failed = any(not result.done for own in found.values() for result in own)
-    if options.page is not None and not failed:
+    if pages and not failed:
         for name, figures in sums.items():
-            MarkedPage.read(options.page, *marks(name)).write(markdown(name, figures, options.simulator))
+            pages[name].write(markdown(name, figures, options.simulator))
     for name, own in found.items():
         for result in (result for result in own if not result.done):
             say(f"failed: {name}, {_images(result)}: {result.complaint}")
@@ -115,6 +111,14 @@ def _run_of(options: argparse.Namespace) -> Run | None:
     if options.data_path is not None:
         raise UserError(f"--data-path {options.data_path} is for --task, a study has --set data_path=FOLDER")
     return only_run(find_study(options.study).replaced(options.set or ()))
+
+
+def _pages(options: argparse.Namespace, run: Run | None) -> dict[str, MarkedPage]:
+    """For each network its place in the page, if there is one to be written."""
+    if options.page is None:
+        return {}
+    names = [options.layer or DEFAULT] if run is None else names_of(run)
+    return {name: MarkedPage(path=options.page, begin=begin, end=end) for name in names for begin, end in [marks(name)]}
 
 
 def _subjects(options: argparse.Namespace, run: Run | None) -> list[Subject]:
@@ -165,9 +169,7 @@ def _results(
 
 def _tell(name: str, figures: Mapping[str, Any], simulator: str) -> None:
     """Show what came of a network."""
-    table = Table(name, "right", "accuracy", title=f"{number(figures['images'])} images")
-    for column in table.columns[1:]:
-        column.justify = "right"
+    table = table_of(name, "right", "accuracy", title=f"{number(figures['images'])} images")
     for row in rows(figures, simulator):
         table.add_row(*row)
     show(table)

@@ -15,7 +15,6 @@ integer model, 1 if not, 2 for wrong input.
 from __future__ import annotations
 
 import numpy as np
-from rich.table import Table
 
 from golden.contract.folding import Folding
 from golden.layers import FOLDER
@@ -24,7 +23,7 @@ from golden.model import integer
 from golden.support.cli import Parser, bounded, file_path, run
 from golden.support.numbers import number
 from golden.support.progress import progress
-from golden.support.tables import show
+from golden.support.tables import show, table_of
 from golden.support.terminal import say
 from hw.export.verilog import generate
 from hw.plan.config import UnitConfig
@@ -50,9 +49,7 @@ def main(argv: list[str]) -> int:
     predictions = {"float": digits.float_prediction, "integer model": expected.argmax(axis=1)}
     if logits is not None:
         predictions[f"Verilog in {simulator.name}, simd {folding.simd}, pe {folding.pe}"] = logits.argmax(axis=1)
-    table = Table("X-volution layer", "right", "accuracy", title=f"{images} held-out digits")
-    for column in table.columns[1:]:
-        column.justify = "right"
+    table = table_of("X-volution layer", "right", "accuracy", title=f"{images} held-out digits")
     for name, prediction in predictions.items():
         right = digits.correct(prediction)
         table.add_row(name, str(right), f"{right / images:.2%}")

@@ -35,7 +35,7 @@ from golden.experiments.approximation.images import LARGEST_TILE
 from golden.experiments.approximation.study import TIMED_CHANNELS, WEIGHTINGS, Cost, Field, Fit, Plan, Study, study
 from golden.support.cli import Parser, bounded, check_folder, file_path, output_directory, run, write_files
 from golden.support.progress import progress
-from golden.support.tables import show
+from golden.support.tables import show, table_of
 from golden.support.terminal import say
 from hw.synth.toolchain import require
 
@@ -91,9 +91,7 @@ def _csv(rows: Sequence[Any]) -> str:
 
 
 def _table(title: str, caption: str, columns: Sequence[str]) -> Table:
-    table = Table(*columns, title=title, caption=caption, box=box.SIMPLE, collapse_padding=True, pad_edge=False)
-    for column in table.columns[1:]:
-        column.justify = "right"
+    table = table_of(*columns, title=title, caption=caption, box=box.SIMPLE, collapse_padding=True, pad_edge=False)
     return table
 
 

@@ -27,7 +27,6 @@ from typing import Any
 
 import numpy as np
 from rich import box
-from rich.progress import Progress
 from rich.table import Table
 
 from golden.contract.costs import useful_macs
@@ -36,8 +35,9 @@ from golden.layers.random_layer import random_layer
 from golden.support import cli
 from golden.support.cli import UserError
 from golden.support.numbers import number
-from golden.support.tables import show
-from golden.support.terminal import say, terminal
+from golden.support.progress import bars
+from golden.support.tables import show, table_of
+from golden.support.terminal import say
 from hw.export.verilog import Core, generate
 from hw.plan.config import UnitConfig
 from hw.plan.reload import Reload
@@ -150,14 +150,12 @@ AREA = ("unit", "folding", "LUT", "FF", "DSP", "BRAM", "MHz", "MAC/DSP")
 def main(argv: list[str]) -> int:
     options = _parser().parse_args(argv)
     units, networks = _asked(options)
-    page = None if options.page is None else MarkedPage.read(options.page, BEGIN, END)
+    page = None if options.page is None else MarkedPage(path=options.page, begin=BEGIN, end=END)
     folder = cli.output_directory(options.out)
     cli.check_outputs([folder / "bench.json", options.page])
     figures: dict[str, list[dict[str, Any]]] = {"units": [], "networks": []}
-    console = terminal(stderr=True)
-    bar = Progress(console=console, transient=True, disable=not console.is_terminal)
     # The file is opened first. If that failed after the runs, half an hour would be lost.
-    with cli.replacing(folder / "bench.json") as stream, bar:
+    with cli.replacing(folder / "bench.json") as stream, bars() as bar:
         task = bar.add_task("", total=len(units) + len(networks))
         for row in units:
             bar.update(task, description=f"{row.target} simd {row.simd} pe {row.pe}, {row.what}")
@@ -254,9 +252,7 @@ def _multiplications(core: Core) -> int:
 
 def _table(title: str, columns: Sequence[str]) -> Table:
     text = f"{title}: 3x3, 16 -> 16 channels, 32x32, 8 bit, 8 directions"
-    table = Table(*columns, title=text, box=box.SIMPLE, collapse_padding=True, pad_edge=False)
-    for column in table.columns[1:]:
-        column.justify = "right"
+    table = table_of(*columns, title=text, box=box.SIMPLE, collapse_padding=True, pad_edge=False)
     return table
 
 

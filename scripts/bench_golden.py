@@ -23,8 +23,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from rich.progress import Progress
-from rich.table import Table
 from torch import Tensor, nn
 
 from golden.contract.layer import Layer
@@ -35,8 +33,8 @@ from golden.model.network import network
 from golden.networks.resnet import ARCHITECTURES, resnet
 from golden.operators.dynamic_conv import DynamicConv2d
 from golden.support import cli
-from golden.support.tables import show
-from golden.support.terminal import terminal
+from golden.support.progress import bars
+from golden.support.tables import show, table_of
 from golden.vectors import random_frames
 
 CHANNELS = 64
@@ -114,8 +112,7 @@ WORKS: Mapping[str, Callable[[int, int], Work]] = {"layer": layer_work, "resnet2
 def _seconds(work: Work, repeat: int) -> dict[str, list[float]]:
     """The times of each contestant."""
     seconds: dict[str, list[float]] = {name: [] for name in work.contestants}
-    console = terminal(stderr=True)
-    with torch.inference_mode(), Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+    with torch.inference_mode(), bars() as bar:
         task = bar.add_task("runs", total=(repeat + 1) * len(seconds))
         for turn in range(repeat + 1):
             for name, run in work.contestants.items():
@@ -150,9 +147,7 @@ def _check_agreement(layer: Layer, x: np.ndarray, network: DynamicConv2d) -> Non
 
 def _show(title: str, seconds: dict[str, list[float]], images: int) -> None:
     median = {name: statistics.median(times) for name, times in seconds.items()}
-    table = Table("", "median s", "images/s", "integer model takes", title=title)
-    for column in table.columns[1:]:
-        column.justify = "right"
+    table = table_of("", "median s", "images/s", "integer model takes", title=title)
     own = next(iter(median.values()))
     for name, time_taken in median.items():
         table.add_row(name, f"{time_taken:.3f}", f"{images / time_taken:.0f}", f"{own / time_taken:.2f}x")

@@ -16,6 +16,7 @@ from rich.table import Table
 from golden.contract.folding import DEFAULT_LANES
 from golden.layers import load_network
 from golden.support.numbers import number
+from golden.support.tables import table_of
 from hw.estimate.choose_for_device import choose
 from hw.estimate.choose_network_folding import cheapest_within
 from hw.estimate.network_space import NetworkSpace
@@ -29,6 +30,7 @@ from hw.synth.synthesis import PLACEABLE, Synthesis, synthesise
 from hw.targets.area import URAM_KBIT, Area
 from hw.targets.devices import find_device
 from hw.targets.families import TARGETS
+from scripts.marked_page import page_table
 from sim.bulk.simulate import simulate
 from sim.cases.stimulus import random_images
 
@@ -227,9 +229,7 @@ def peer_cells(peer: Peer) -> list[str]:
 
 def table(figures: Sequence[Mapping[str, Any]]) -> Table:
     """All rows, the peers' below."""
-    found = Table(*COLUMNS, title="networks", box=box.SIMPLE, collapse_padding=True, pad_edge=False)
-    for column in found.columns[2:]:
-        column.justify = "right"
+    found = table_of(*COLUMNS, title="networks", box=box.SIMPLE, collapse_padding=True, pad_edge=False, words=2)
     for row in figures:
         found.add_row(*cells(row))
     found.add_section()
@@ -248,9 +248,7 @@ def markdown(figures: Sequence[Mapping[str, Any]], earlier: str) -> str:
     rows = {row.what: [row.what, row.device or row.target, *[""] * (len(COLUMNS) - 2)] for row in ROWS}
     rows |= {found[0]: found for line in earlier.splitlines() if (found := _cells_of(line)) and found[0] in rows}
     rows |= {row["network"]: cells(row) for row in figures}
-    head = [COLUMNS, ["---", "---", *["---:"] * (len(COLUMNS) - 2)]]
-    lines = [*head, *rows.values(), *map(peer_cells, PEERS)]
-    return "\n".join([ORIGIN, *(f"| {' | '.join(line)} |" for line in lines)]) + "\n"
+    return f"{ORIGIN}\n{page_table(COLUMNS, [*rows.values(), *map(peer_cells, PEERS)], words=2)}\n"
 
 
 def _cells_of(line: str) -> list[str]:

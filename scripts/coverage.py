@@ -29,7 +29,7 @@ from rich.table import Table
 
 from golden.support import cli
 from golden.support.progress import progress
-from golden.support.tables import show
+from golden.support.tables import show, table_of
 from golden.support.terminal import say
 from sim.cases.frozen import CASES
 from sim.cases.reloadable import PREFIX, RELOADABLE
@@ -103,9 +103,7 @@ def module(place: str) -> str:
 
 
 def _table(figures: Mapping[str, Any]) -> Table:
-    table = Table("", *KINDS, title=f"coverage of {figures['units']} units")
-    for column in table.columns[1:]:
-        column.justify = "right"
+    table = table_of("", *KINDS, title=f"coverage of {figures['units']} units")
     counts = {
         "points": figures["points"],
         "hit": figures["hit"],

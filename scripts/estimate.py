@@ -18,7 +18,6 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from rich.progress import Progress
 from rich.table import Table
 
 from golden.contract.folding import Folding
@@ -30,8 +29,8 @@ from golden.layers.random_layer import random_layer
 from golden.layers.random_network import random_network
 from golden.layers.residual import random_resnet
 from golden.support import cli
-from golden.support.tables import show
-from golden.support.terminal import terminal
+from golden.support.progress import bars
+from golden.support.tables import show, table_of
 from hw.estimate.estimate import Estimate, estimate
 from hw.estimate.fit import TOLERANCE
 from hw.estimate.network import NetworkEstimate, estimate_network
@@ -175,8 +174,7 @@ def main(argv: list[str]) -> int:
     cli.Parser(prog="python -m scripts.estimate", description=__doc__).parse_args(argv)
     measured: list[Measured] = []
     rows: tuple[Row | NetworkRow, ...] = (*ROWS, *NETWORK_ROWS)
-    console = terminal(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+    with bars() as bar:
         task = bar.add_task("", total=len(rows))
         for row in rows:
             bar.update(task, description=f"{row.target} {_folding(row)} {row.what}")
@@ -220,12 +218,10 @@ def _folding(row: Row | NetworkRow) -> str:
 
 
 def _table(title: str, measured: list[Measured]) -> Table:
-    table = Table(
+    table = table_of(
         *("design", "folding", "LUT", "error", "FF", "error", "DSP", "BRAM"),
         title=f"{title}: what synthesis takes, and how far off the estimate is",
     )
-    for column in table.columns[1:]:
-        column.justify = "right"
     for row, guess, truth in measured:
         exact = [f"{g:g}" if g == t else f"{g} is {t:g}" for g, t in ((guess.dsp, truth.dsp), (guess.bram, truth.bram))]
         table.add_row(

@@ -27,7 +27,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.progress import Progress
 from rich.table import Table
 
 from golden.contract.folding import DEFAULT_LANES
@@ -36,8 +35,9 @@ from golden.quantise.quantised import QuantisedNetwork
 from golden.support import cli
 from golden.support.cli import UserError
 from golden.support.numbers import number
-from golden.support.tables import show
-from golden.support.terminal import say, terminal
+from golden.support.progress import bars
+from golden.support.tables import show, table_of
+from golden.support.terminal import say
 from hw.estimate.choose_network_folding import cheapest_within
 from hw.export.network_verilog import generate_network
 from hw.export.verilog import generate
@@ -47,7 +47,7 @@ from hw.network.plan import NetworkPlan
 from hw.synth.mapping import map_to_cells
 from hw.synth.resources import total_area
 from hw.targets.families import GENERIC, TARGETS, Target
-from scripts.marked_page import MarkedPage
+from scripts.marked_page import MarkedPage, page_table
 from scripts.merging_forms import APART, LAYERS, MERGED, STACKS, Trained, accuracy, differences, layer_alone, trained
 from scripts.merging_picture import picture
 from sim.bulk.simulate import simulate
@@ -69,14 +69,12 @@ def main(argv: list[str]) -> int:
     targets = [name for name in SYNTHESISED if options.only in (None, name)]
     if options.page is not None and (options.layer or options.only):
         raise UserError(f"--page {options.page} needs all figures of all layers")
-    page = None if options.page is None else MarkedPage.read(options.page, BEGIN, END)
+    page = None if options.page is None else MarkedPage(path=options.page, begin=BEGIN, end=END)
     beside = None if page is None else page.path.with_name(PICTURE)
     folder = cli.output_directory(options.out)
     cli.check_outputs([folder / "merging.json", options.page, beside])
     found: dict[str, list[dict[str, Any]]] = {"layers": [], "forms": []}
-    console = terminal(stderr=True)
-    bar = Progress(console=console, transient=True, disable=not console.is_terminal)
-    with cli.replacing(folder / "merging.json") as stream, bar:
+    with cli.replacing(folder / "merging.json") as stream, bars() as bar:
         task = bar.add_task("", total=len(layers) * (1 + len(targets)))
         for name in layers:
             bar.update(task, description=f"{name}: training")
@@ -187,9 +185,7 @@ def _result_cells(row: Mapping[str, Any]) -> list[str]:
 
 
 def _table(columns: Sequence[str], rows: Any, *, words: int) -> Table:
-    table = Table(*columns)
-    for column in table.columns[words:]:
-        column.justify = "right"
+    table = table_of(*columns, words=words)
     for row in rows:
         table.add_row(*row)
     return table
@@ -197,14 +193,8 @@ def _table(columns: Sequence[str], rows: Any, *, words: int) -> Table:
 
 def _markdown(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
     """Both tables as a page has them."""
-    parts = []
-    for columns, cells, rows, words in (
-        (COSTS, _cost_cells, found["forms"], 3),
-        (RESULTS, _result_cells, found["layers"], 1),
-    ):
-        lines = [columns, ["---"] * words + ["---:"] * (len(columns) - words), *map(cells, rows)]
-        parts.append("\n".join(f"| {' | '.join(line)} |" for line in lines))
-    return "\n\n".join(parts) + "\n"
+    costs = page_table(COSTS, map(_cost_cells, found["forms"]), words=3)
+    return f"{costs}\n\n{page_table(RESULTS, map(_result_cells, found['layers']))}\n"
 
 
 def _parser() -> cli.Parser:

@@ -23,7 +23,7 @@ from rich.table import Table
 
 from golden.support import cli
 from golden.support.progress import progress
-from golden.support.tables import show
+from golden.support.tables import show, table_of
 from golden.support.terminal import say
 from hw.synth.stages import STAGES
 from sim.evidence.cores import NETWORKS
@@ -97,11 +97,9 @@ def _counts(fates: list[Fate]) -> dict[str, int]:
 
 def _table(figures: dict[str, Any]) -> Table:
     columns = ("mutants", "equivalent", "killed", "survived")
-    table = Table(
+    table = table_of(
         "stage", *columns, title=f"mutants of {', '.join(figures['units'])}", caption=f"seed {figures['seed']}"
     )
-    for column in table.columns[1:]:
-        column.justify = "right"
     for stage, counts in figures["stages"].items():
         table.add_row(stage, *(f"{counts[column]:,}" for column in columns))
     table.add_section()

@@ -23,7 +23,7 @@ from rich.table import Table
 
 from golden.support import cli
 from golden.support.cli import UserError
-from golden.support.tables import show
+from golden.support.tables import show, table_of
 from scripts.checkout import in_checkout
 from sim.cases.reloadable import PREFIX
 from sim.evidence.mutation import LONG_PAUSES
@@ -82,9 +82,7 @@ def _in_regression(unit: str, test: str) -> bool:
 
 
 def _table(kills: Kills, units: list[str]) -> Table:
-    table = Table("unit", "kills", "kept by the regression", "chosen", "kept so far", title="units of make test")
-    for column in table.columns[1:]:
-        column.justify = "right"
+    table = table_of("unit", "kills", "kept by the regression", "chosen", "kept so far", title="units of make test")
     for unit in [*units, *(unit for unit in kills if unit not in units)]:
         chosen = unit in units
         share = f"{kept(kills, units[: units.index(unit) + 1]):.1f} %" if chosen else "-"

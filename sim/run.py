@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.table import Table
 
 from golden.layers import activations, layer_path, load_model
 from golden.support import cli
@@ -25,7 +24,7 @@ from golden.support.arrays import read_array, write_array
 from golden.support.cli import UserError
 from golden.support.numbers import number
 from golden.support.progress import progress, spinner
-from golden.support.tables import show
+from golden.support.tables import show, table_of
 from golden.support.terminal import say
 from hw.export.network_verilog import NetworkCore, generate_network
 from hw.export.verilog import Core, generate
@@ -142,9 +141,7 @@ def _input_path(options: Any) -> Path:
 
 
 def _show(report: dict[str, Any], result: SimulationResult, timing: dict[str, int]) -> None:
-    table = Table("", "measured", "predicted", "ideal", title=f"{report['layer']} in {report['simulator']}")
-    for column in table.columns[1:]:
-        column.justify = "right"
+    table = table_of("", "measured", "predicted", "ideal", title=f"{report['layer']} in {report['simulator']}")
     latency, predicted = report["first_output_latency"], number(report["predicted_latency"])
     table.add_row("first output after first input, cycles", "-" if latency is None else number(latency), predicted, "")
     interval, predicted = _interval(report["frame_cycles"]), number(report["predicted_frame_cycles"])

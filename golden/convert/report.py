@@ -23,6 +23,7 @@ from golden.show import picture, result_cells
 from golden.support.cli import UserError
 from golden.support.drawing import INSTALL
 from golden.support.numbers import number
+from golden.support.tables import table_of
 
 HEADINGS = ("step", "came in as", "became", "result", "format", "proven", "steps off", "of largest", "elements off")
 
@@ -48,9 +49,7 @@ def rows(conversion: Conversion) -> Iterator[Row]:
 
 def table(title: str, conversion: Conversion) -> Table:
     """The rows on a terminal."""
-    shown = Table(*HEADINGS, title=title)
-    for column in shown.columns[5:]:
-        column.justify = "right"
+    shown = table_of(*HEADINGS, title=title, words=5)
     for row in rows(conversion):
         shown.add_row(*row.cells)
     return shown

@@ -14,6 +14,12 @@ from golden.support.terminal import terminal
 PATIENCE = 1.0
 
 
+def bars() -> Progress:
+    """Bars on standard error, if that is a terminal. They are wiped at the end."""
+    console = terminal(stderr=True)
+    return Progress(console=console, transient=True, disable=not console.is_terminal)
+
+
 @contextlib.contextmanager
 def progress(label: str, total: float) -> Iterator[Callable[[float], None]]:
     """A bar. Yield ``advance(amount)``, to be called until the amounts add up to ``total``.
@@ -21,8 +27,7 @@ def progress(label: str, total: float) -> Iterator[Callable[[float], None]]:
     The bar appears only when the wait is long. It goes to standard error, if that is a terminal, and is
     wiped at the end.
     """
-    console = terminal(stderr=True)
-    bar = Progress(console=console, transient=True, disable=not console.is_terminal)
+    bar = bars()
     task = bar.add_task(label, total=total)
     appears = time.monotonic() + PATIENCE
 

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from rich.measure import Measurement
 from rich.table import Table
 
 from golden.support.terminal import terminal
+
+
+def table_of(*headings: str, words: int = 1, **options: Any) -> Table:
+    """A table without rows, with ``options`` of rich. The first columns have ``words``, the others numbers."""
+    table = Table(*headings, **options)
+    for column in table.columns[words:]:
+        column.justify = "right"
+    return table
 
 
 def show(table: Table) -> None:

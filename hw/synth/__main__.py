@@ -11,7 +11,7 @@ from golden.layers import layer_path, load_model
 from golden.support import cli
 from golden.support.numbers import number
 from golden.support.progress import spinner
-from golden.support.tables import show
+from golden.support.tables import show, table_of
 from golden.support.terminal import say
 from hw.estimate.chosen_rows import chosen_rows
 from hw.export.network_verilog import generate_network
@@ -96,9 +96,7 @@ def _areas(figures: dict[str, Any]) -> Table:
     # A step has work of its own, a stage of a unit has not.
     work = {"MACs": "macs", "cycles": "cycles"} if kind == "step" else {}
     columns = work | shown_resources(figures["uram"])
-    table = Table(kind, *columns, title="where the area goes")
-    for column in table.columns[1:]:
-        column.justify = "right"
+    table = table_of(kind, *columns, title="where the area goes")
     for part, row in parts.items():
         table.add_row(part, *(number(row[key]) if key in row else "" for key in columns.values()))
     return table

@@ -7,6 +7,7 @@ from typing import Any
 
 from golden.support.numbers import number
 from golden.support.wrapping import wrapped
+from scripts.marked_page import page_table
 
 #: What the forms of a network are called, in the order of the rows.
 FORMS = {"float": "in floats", "integer": "integer model", "verilog": "Verilog in {}"}
@@ -48,9 +49,9 @@ def sentences(figures: Mapping[str, Any]) -> list[str]:
 
 def markdown(name: str, figures: Mapping[str, Any], simulator: str) -> str:
     """All of it as a page has it."""
-    table = [(f"`{name}`, {number(figures['images'])} images", "right", "accuracy"), ("---", "---:", "---:")]
-    lines = [f"| {' | '.join(row)} |" for row in (*table, *rows(figures, simulator))]
-    return "\n".join([*lines, "", *wrapped(" ".join(sentences(figures)), WIDTH)]) + "\n"
+    headings = (f"`{name}`, {number(figures['images'])} images", "right", "accuracy")
+    table = page_table(headings, rows(figures, simulator))
+    return "\n".join([table, "", *wrapped(" ".join(sentences(figures)), WIDTH)]) + "\n"
 
 
 def marks(name: str) -> tuple[str, str]:
