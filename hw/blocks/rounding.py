@@ -49,7 +49,7 @@ def rounded(
 
 def _round(value: Value, shift: int, rounding: Rounding) -> tuple[Value, Value]:
     """``value / 2^shift`` rounded down, and whether rounding adds one."""
-    whole = value.as_signed() >> shift
+    whole = value >> shift
     if not shift or rounding == "floor":
         return whole, Const(0)
     fraction = Cat(value, value[-1].replicate(max(0, shift - len(value))))[:shift]
@@ -57,7 +57,7 @@ def _round(value: Value, shift: int, rounding: Rounding) -> tuple[Value, Value]:
         return whole, fraction[-1]
     # Adding just under one half, plus one if the integer part is odd, carries into the
     # integer part exactly where rounding half to even goes up.
-    odd = value.as_signed()[min(shift, len(value) - 1)]
+    odd = value[min(shift, len(value) - 1)]
     half = (1 << (shift - 1)) - 1
     # The odd bit goes in as the carry of a position below, so that this is one adder.
     return whole, (Cat(odd, fraction) + (2 * half + 1))[shift + 1]

@@ -37,17 +37,21 @@ class FrozenAxi(wiring.Component):
     """
 
     def __init__(self, shapes: Shapes, files: MemoryFiles | None, *, inside: bool = False) -> None:
-        self.unit, self._inside = frozen_unit(shapes, files), inside
-        self._taps = shapes.tap
-        tap = _tap_ports(8 * shapes.input_payload.bytes) if shapes.tap else {}
-        super().__init__(_stream_ports(shapes) | tap)
+        self.unit, self._tap, self._inside = frozen_unit(shapes, files), shapes.tap, inside
+        super().__init__(_stream_ports(shapes) | (_tap_ports(8 * shapes.input_payload.bytes) if shapes.tap else {}))
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         reset = Signal(reset_less=True)
         m.d.sync += reset.eq(~self.aresetn)
         add_clock(m, self.aclk, reset)
-        tap = {f"tap_{name}": getattr(self, f"m_axis_tap_t{port}") for name, port in _TAP_PORTS} if self._taps else {}
+        tap: dict[str, Value] = {}
+        if self._tap:
+            tap = {
+                "tap_valid": self.m_axis_tap_tvalid,
+                "tap_ready": self.m_axis_tap_tready,
+                "tap_beat": self.m_axis_tap_tdata,
+            }
         streams = _streams(self, reset, **tap)
         self.unit.add(m, replace(streams, running=(), reset=Const(0)) if self._inside else streams)
         return m
@@ -151,10 +155,6 @@ def _ports(in_bits: int, out_bits: int) -> dict[str, Member]:
         "m_axis_tdata": Out(out_bits),
         "m_axis_tlast": Out(1),
     }
-
-
-#: What a stream's parts are called, and its ports.
-_TAP_PORTS = (("valid", "valid"), ("ready", "ready"), ("beat", "data"))
 
 
 def _tap_ports(bits: int) -> dict[str, Member]:

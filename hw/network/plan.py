@@ -35,9 +35,10 @@ class NetworkPlan:
         """
         taps, network = find_taps(self.config), self.config.network
         identities = {(name, place): layer for (name, place), layer in taps.items() if name not in multiplying(network)}
-        graph, plain = lower(self.config, taps), lower(self.config, identities)
+        graph = lower(self.config, taps)
         if len(identities) == len(taps):
             return graph, None
+        plain = lower(self.config, identities)
         found, other = self._run(graph), self._run(plain)
         return (graph, found) if found.keeps_pace_with(other) else (plain, other)
 

@@ -30,19 +30,21 @@ def find_taps(config: NetworkConfig) -> dict[Taken, LayerStep]:
     - *Projections* are 1x1 layers of the layer's stride. Only the pixels in the centres matter to them. Their result
       goes into sums whose other operand has been through another window behind the layer, so that there is time.
     """
-    network, layers = config.network, [step for step in config.network.steps if isinstance(step, LayerStep)]
-    saved = {layer.name: saved_beats(config, layer) for layer in layers if layer.layer.config.padding == "same"}
+    network = config.network
+    layers = [s for s in network.steps if isinstance(s, LayerStep) and s.layer.config.padding == "same"]
     found = {}
     for step in network.steps:
         for place, name in enumerate(step.inputs):
             tapped = [
                 layer
                 for layer in layers
-                if layer is not step and layer.inputs == (name,) and saved.get(layer.name, 0) > 0
+                if layer is not step and layer.inputs == (name,)
                 if is_identity(network, step, layer) or is_projection(network, step, layer)
             ]
-            if tapped:
-                found[step.name, place] = max(tapped, key=lambda layer: saved[layer.name])
+            # Only of these: to know the queue of a tap takes the plan of the whole unit.
+            saved = [saved_beats(config, layer) for layer in tapped]
+            if max(saved, default=0) > 0:
+                found[step.name, place] = tapped[saved.index(max(saved))]
     return found
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from fractions import Fraction
 
 import pytest
@@ -13,14 +12,8 @@ from amaranth.lib.wiring import In, Out
 from golden.contract.ranges import Range
 from golden.contract.rounding import ROUNDINGS, Rounding
 from hw.blocks.rounding import LATENCY, rounded
+from tests.support import rounding as expected
 from tests.support.components import stream_through
-
-#: Each mode in another way.
-NEAREST = {
-    "half_even": round,
-    "half_up": lambda quotient: math.floor(quotient + Fraction(1, 2)),
-    "floor": math.floor,
-}
 
 
 class Rounded(wiring.Component):
@@ -44,5 +37,5 @@ def test_every_value(value: Shape, limits: Range, rounding: Rounding) -> None:
         dut = Rounded(value, limits, shift, rounding, split=shift % 2 == 0)
         [shown] = stream_through(dut, [{"i": number} for number in values], [dut.o])
         late = LATENCY + (shift % 2 == 0)
-        nearest = [NEAREST[rounding](Fraction(number, 1 << shift)) for number in values]
+        nearest = [expected.rounded(Fraction(number, 1 << shift), rounding) for number in values]
         assert shown[late:][: len(values)] == [min(max(number, limits.low), limits.high) for number in nearest], shift
