@@ -27,7 +27,7 @@ from golden.convert.graph import Graph
 from golden.convert.leaf import Leaf
 from golden.convert.module_ops import OPERATIONS
 from golden.convert.ops import Op
-from golden.convert.reading import GraphReader, Value, naming
+from golden.convert.reading import GraphReader, Value, batches, first_line, naming
 from golden.operators.dynamic_conv import DynamicConv2d
 from golden.operators.parts import copy_with
 from golden.operators.replace import merge_all
@@ -62,18 +62,15 @@ class ModuleSource:
         """The result of every operation for ``images``, by the program's names: float64 ``[N, ...]`` each."""
         (image,) = (node for node in self._program.nodes if node.op == "placeholder")
         batch, dtype = image.meta["val"].shape[0], image.meta["val"].dtype
-        own = torch.from_numpy(images).to(dtype)
         collected: dict[str, list[np.ndarray]] = {}
-        # A program has the batch that it was exported with. What is missing in the last one is the first image again.
-        for start in range(0, len(own), batch):
-            part = own[start : start + batch]
-            filled = torch.cat([part, own[:1].expand(batch - len(part), *own.shape[1:])])
+        # A program has the batch that it was exported with.
+        for part in batches(images, batch):
             recorder = _Recorder(self._module)
             with torch.no_grad():
-                recorder.run(filled)
+                recorder.run(torch.from_numpy(part).to(dtype))
             for name, value in recorder.results.items():
-                collected.setdefault(name, []).append(value[: len(part)].double().numpy())
-        return {name: np.concatenate(parts) for name, parts in collected.items()}
+                collected.setdefault(name, []).append(value.double().numpy())
+        return {name: np.concatenate(parts)[: len(images)] for name, parts in collected.items()}
 
     def _read(self) -> Graph:
         values: dict[fx.Node, Any] = {}
@@ -85,7 +82,7 @@ class ModuleSource:
                 reader = GraphReader(node.name, _image_shape(node))
                 values[node] = reader.image
             elif node.op == "get_attr":
-                values[node] = _attribute(self._module, str(node.target))
+                values[node] = operator.attrgetter(str(node.target))(self._module)
             elif node.op == "call_function":
                 assert reader is not None
                 values[node] = _called(reader, node, values)
@@ -126,7 +123,7 @@ def exported(module: nn.Module, images: np.ndarray) -> ExportedProgram:
     except UserError:
         raise
     except Exception as error:  # a module of somebody's own raises what it likes
-        raise UserError(f"{type(module).__name__} cannot be exported: {_first_line(error)}") from None
+        raise UserError(f"{type(module).__name__} cannot be exported: {first_line(error)}") from None
 
 
 def read_program(path: Path) -> ExportedProgram:
@@ -142,7 +139,7 @@ def read_program(path: Path) -> ExportedProgram:
         with _quiet():
             return torch.export.load(path)
     except Exception as error:  # PyTorch raises a dozen types for a file that is not its own
-        raise UserError(f"program file {path} is no exported program: {_first_line(error)}") from None
+        raise UserError(f"program file {path} is no exported program: {first_line(error)}") from None
 
 
 @contextmanager
@@ -176,13 +173,6 @@ def _image_shape(node: fx.Node) -> tuple[int, ...]:
     if shape is None or len(shape) != 4 or not all(type(size) is int for size in shape):
         raise UserError(f"input {node.name!r} has shape {shape}, allowed is [N, C, H, W] with fixed numbers")
     return tuple(shape[1:])
-
-
-def _attribute(module: nn.Module, path: str) -> Any:
-    value: Any = module
-    for name in path.split("."):
-        value = getattr(value, name)
-    return value
 
 
 def _called(reader: GraphReader, node: fx.Node, values: Mapping[fx.Node, Any]) -> Any:
@@ -236,8 +226,3 @@ def _output(node: fx.Node, values: Mapping[fx.Node, Any]) -> Value:
     if not isinstance(value, Value):
         raise UserError(f"gives {brief(value)}, allowed is a result that depends on the image")
     return value
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[0]

@@ -85,6 +85,20 @@ def naming(origin: str) -> Iterator[None]:
         raise UserError(f"{origin}: {error}") from None
 
 
+def first_line(error: Exception) -> str:
+    """The first line of a message of a library that writes several. Its type's name where it says nothing."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0]
+
+
+def batches(images: np.ndarray, size: int | None) -> list[np.ndarray]:
+    """``images`` in batches of ``size``; None: in one. What is missing in the last one is the first image again."""
+    if size is None:
+        return [images]
+    filled = np.concatenate([images, np.repeat(images[:1], -len(images) % size, axis=0)])
+    return [filled[start : start + size] for start in range(0, len(filled), size)]
+
+
 def finite(name: str, array: np.ndarray) -> np.ndarray:
     """``array`` in float64. Raises `UserError` for one that is no array of finite real numbers."""
     if array.dtype.kind not in "fiu":
@@ -169,8 +183,8 @@ def arithmetic(scale: np.ndarray | float, shift: np.ndarray | float, shape: Shap
 
 def _per_channel(name: str, constant: np.ndarray | float, shape: Shape) -> np.ndarray:
     array = finite(name, np.asarray(constant))
-    own = array.shape[-len(shape) :] if array.ndim > len(shape) else (1,) * (len(shape) - array.ndim) + array.shape
-    batch = array.shape[: -len(shape)] if array.ndim > len(shape) else ()
+    sizes = (1,) * (len(shape) - array.ndim) + array.shape
+    batch, own = sizes[: -len(shape)], sizes[-len(shape) :]
     if any(size != 1 for size in (*batch, *own[1:])) or own[0] not in (1, shape[0]):
         allowed = f"one number, or one for each of {shape[0]} channels"
         raise UserError(f"{name} has shape {list(array.shape)}, allowed is {allowed}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import operator
 import os
 import sys
 from collections.abc import Mapping
@@ -101,9 +102,7 @@ def _named_module(text: str) -> nn.Module:
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
     try:
-        found: Any = importlib.import_module(place)
-        for part in name.split("."):
-            found = getattr(found, part)
+        found: Any = operator.attrgetter(name)(importlib.import_module(place))
         made = found() if callable(found) and not isinstance(found, nn.Module) else found
     except Exception as error:  # somebody's own code raises what it likes
         raise UserError(f"source {text!r} cannot be made: {type(error).__name__}: {error}") from None
