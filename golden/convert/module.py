@@ -12,7 +12,7 @@ import logging
 import operator
 import warnings
 import zipfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from reprlib import repr as brief
@@ -26,7 +26,6 @@ from torch.export import ExportedProgram
 from golden.convert.graph import Graph
 from golden.convert.leaf import Leaf
 from golden.convert.module_ops import OPERATIONS
-from golden.convert.ops import Op
 from golden.convert.reading import GraphReader, Value, batches, first_line, naming
 from golden.operators.dynamic_conv import DynamicConv2d
 from golden.operators.parts import copy_with
@@ -189,9 +188,7 @@ def _called(reader: GraphReader, node: fx.Node, values: Mapping[fx.Node, Any]) -
     with naming(origin):
         if name not in OPERATIONS:
             raise UserError(f"operation {name} is not one of {', '.join(sorted(OPERATIONS))}")
-        made = OPERATIONS[name](*args, **kwargs)
-        ops: Sequence[Op] = [made] if isinstance(made, Op) else made
-        return reader.append(node.name, label, origin, _values((args, kwargs)), ops)
+        return reader.append(node.name, label, origin, _values((args, kwargs)), OPERATIONS[name](*args, **kwargs))
 
 
 def _name(target: Any) -> str:

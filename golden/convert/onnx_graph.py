@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from golden.convert.graph import Graph
 from golden.convert.levels import Levels
 from golden.convert.onnx_file import STANDARD, as_array, check, opset_of
 from golden.convert.onnx_ops import OPERATIONS, Call, Given
-from golden.convert.ops import Op
+from golden.convert.ops import Ops
 from golden.convert.qonnx_ops import DOMAIN, QONNX_OPERATIONS
 from golden.convert.reading import GraphReader, Value, batches, first_line, naming
 from golden.support.cli import UserError
@@ -110,14 +110,11 @@ class OnnxSource:
         if node.domain == DOMAIN:
             made = self._call(QONNX_OPERATIONS, node, given)
             self.quantised = True
-            if isinstance(made, Levels):
-                values[node.output[0]] = made
-            else:
-                values[node.output[0]] = self._grown(reader, node, origin, given, made)
-            return
-        if node.domain not in STANDARD:
+            grown = made if isinstance(made, Levels) else self._grown(reader, node, origin, given, made)
+            values[node.output[0]] = grown
+        elif node.domain not in STANDARD:
             raise UserError(f"domain {node.domain!r} is not known, allowed are ONNX's own and {DOMAIN}")
-        if node.op_type == "Shape" and isinstance(given[0], Value) and not node.attribute:
+        elif node.op_type == "Shape" and isinstance(given[0], Value) and not node.attribute:
             values[node.output[0]] = np.array([self._batch or ANY_BATCH, *given[0].shape])
         elif not any(isinstance(value, Value) for value in given):
             values |= self._constants(node, given)
@@ -143,13 +140,11 @@ class OnnxSource:
             raise UserError(f"attribute {name!r} {value!r} is not known, allowed is none of that name")
         return made
 
-    def _grown(
-        self, reader: GraphReader, node: onnx.NodeProto, origin: str, given: list[Given], made: Op | Sequence[Op]
-    ) -> Value:
+    def _grown(self, reader: GraphReader, node: onnx.NodeProto, origin: str, given: list[Given], made: Ops) -> Value:
         """The result of ``node`` in the graph that is read."""
         taken = [value for value in given if isinstance(value, Value)]
         label = node.name or node.output[0]
-        return reader.append(node.output[0], label, origin, taken, [made] if isinstance(made, Op) else made)
+        return reader.append(node.output[0], label, origin, taken, made)
 
     def _constants(self, node: onnx.NodeProto, given: list[Given]) -> dict[str, Given]:
         """What a node gives that takes constants alone."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from golden.convert.graph import Graph, Node
-from golden.convert.ops import Affine, Conv, Linear, Op, Shape
+from golden.convert.ops import Affine, Conv, Linear, Op, Ops, Relu, Shape
 from golden.convert.window import conv_groups, conv_kernel, conv_padding, conv_stride, no_dilation
 from golden.support.cli import UserError
 
@@ -26,6 +26,11 @@ class Value:
     name: str
     shape: Shape
 
+    @property
+    def shown(self) -> str:
+        """The shape in words, with the batch."""
+        return f"shape [N, {', '.join(map(str, self.shape))}]"
+
 
 class GraphReader:
     """Collects nodes.
@@ -39,9 +44,9 @@ class GraphReader:
         self.image = Value(image, shape)
         self._nodes: list[Node] = []
 
-    def append(self, name: str, label: str, origin: str, inputs: Sequence[Value], ops: Sequence[Op]) -> Value:
-        """Append ``ops``, each of which takes what the one before gives. The first takes ``inputs``."""
-        taken = list(inputs)
+    def append(self, name: str, label: str, origin: str, inputs: Sequence[Value], made: Ops) -> Value:
+        """Append what was ``made``: each op takes what the one before gives. The first takes ``inputs``."""
+        taken, ops = list(inputs), [made] if isinstance(made, Op) else made
         for index, op in enumerate(ops):
             last = index == len(ops) - 1
             own = name if last else f"{name} before {len(ops) - 1 - index}"
@@ -174,6 +179,17 @@ def batch_norm(
         raise UserError(f"variance + epsilon is {spread.min():g} at its least, allowed is above 0")
     scale = (np.ones(count) if weight is None else vector("weight", weight, count)) / np.sqrt(spread)
     return Affine(scale=scale, shift=vector("bias", bias, count) - vector("mean", mean, count) * scale)
+
+
+def clamped(least: object, most: object) -> Relu:
+    """A ReLU that ends at ``most``; None: nowhere. Raises `UserError` for limits that none has."""
+    if not isinstance(least, (int, float)) or least != 0:
+        raise UserError(f"min {least} is not allowed, allowed is 0")
+    if most is None:
+        return Relu()
+    if not isinstance(most, (int, float)) or not 0 < most < float("inf"):
+        raise UserError(f"max {most} is not allowed, allowed is a number above 0")
+    return Relu(ceiling=float(most))
 
 
 def arithmetic(scale: np.ndarray | float, shift: np.ndarray | float, shape: Shape) -> Affine:

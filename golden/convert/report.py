@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from rich.table import Table
@@ -27,15 +26,8 @@ from golden.support.numbers import number
 HEADINGS = ("step", "came in as", "became", "result", "format", "proven", "steps off", "of largest", "elements off")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Row:
-    """A step in words; `cells` are in the order of `HEADINGS`."""
-
-    cells: tuple[str, ...]
-
-
-def rows(conversion: Conversion) -> Iterator[Row]:
-    """The image, then each step. What the source does not have is not compared."""
+def rows(conversion: Conversion) -> Iterator[tuple[str, ...]]:
+    """A row of cells for the image, then for each step. What the source does not have is not compared."""
     network = conversion.network
     steps: Mapping[str, Step | None] = {IMAGE: None, **{step.name: step for step in network.steps}}
     for name, step in steps.items():
@@ -43,7 +35,7 @@ def rows(conversion: Conversion) -> Iterator[Row]:
         off = ("", "", "") if gap is None else (f"{gap.steps:.2f}", percent(gap.part), percent(gap.unequal))
         came = " + ".join(conversion.origins.get(name, ()))
         became = "" if step is None else BECAME[type(step)](step) + limit(conversion, name)
-        yield Row(cells=(name, came, became, *result_cells(network.results[name]), proven(conversion, name), *off))
+        yield name, came, became, *result_cells(network.results[name]), proven(conversion, name), *off
 
 
 def table(title: str, conversion: Conversion) -> Table:
@@ -51,8 +43,8 @@ def table(title: str, conversion: Conversion) -> Table:
     shown = Table(*HEADINGS, title=title)
     for column in shown.columns[5:]:
         column.justify = "right"
-    for row in rows(conversion):
-        shown.add_row(*row.cells)
+    for cells in rows(conversion):
+        shown.add_row(*cells)
     return shown
 
 
@@ -74,7 +66,7 @@ def page(title: str, conversion: Conversion) -> str:
     return page_template("golden.convert").render(
         title=title,
         headings=HEADINGS,
-        rows=[row.cells for row in rows(conversion)],
+        rows=list(rows(conversion)),
         verdict=verdict(conversion),
         picture=picture(conversion.network),
     )

@@ -337,7 +337,7 @@ def test_integers_are_near_the_source(scales: str, most: float) -> None:
     assert 0.49 < converted.differences["input"].steps <= 0.5001
     limited = converted.network.results["d_node"]
     assert limited.scale is not None and limited.limits.high * limited.scale == pytest.approx(most)
-    (said,) = [row.cells[2] for row in rows(converted) if row.cells[0] == "d_node"]
+    (said,) = [cells[2] for cells in rows(converted) if cells[0] == "d_node"]
     assert said == f"layer, 3x3, depthwise, weights 8 bit, ReLU up to {most:.4g}, in the source 6"
     if scales == "float":
         assert all(gap.part < 0.1 for gap in converted.differences.values())
