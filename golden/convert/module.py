@@ -73,18 +73,20 @@ class ModuleSource:
 
     def _read(self) -> Graph:
         values: dict[fx.Node, Any] = {}
+        batch = 0
         reader: GraphReader | None = None
         for node in self._program.nodes:
             if node.op == "placeholder":
                 if reader is not None:
                     raise UserError(f"takes {node.name!r} beside {reader.image.name!r}, allowed is one image tensor")
-                reader = GraphReader(node.name, _image_shape(node))
+                batch, *shape = _image_shape(node)
+                reader = GraphReader(node.name, tuple(shape))
                 values[node] = reader.image
             elif node.op == "get_attr":
                 values[node] = operator.attrgetter(str(node.target))(self._module)
             elif node.op == "call_function":
                 assert reader is not None
-                values[node] = _called(reader, node, values)
+                values[node] = _called(reader, node, values, batch)
             elif node.op == "output":
                 assert reader is not None
                 return reader.graph(_output(node, values))
@@ -167,14 +169,15 @@ def _with_leaves(module: nn.Module) -> nn.Module:
 
 
 def _image_shape(node: fx.Node) -> tuple[int, ...]:
+    """The shape of an input, ``(N, C, H, W)``."""
     value = node.meta.get("val")
     shape = list(value.shape) if isinstance(value, Tensor) else None
     if shape is None or len(shape) != 4 or not all(type(size) is int for size in shape):
         raise UserError(f"input {node.name!r} has shape {shape}, allowed is [N, C, H, W] with fixed numbers")
-    return tuple(shape[1:])
+    return tuple(shape)
 
 
-def _called(reader: GraphReader, node: fx.Node, values: Mapping[fx.Node, Any]) -> Any:
+def _called(reader: GraphReader, node: fx.Node, values: Mapping[fx.Node, Any], batch: int) -> Any:
     """The `Value` of a call, or what it gives where nothing of it depends on the image."""
     taken = [values[argument] for argument in node.all_input_nodes]
     args: Any = fx.map_arg(node.args, lambda n: values[n])
@@ -188,7 +191,16 @@ def _called(reader: GraphReader, node: fx.Node, values: Mapping[fx.Node, Any]) -
     with naming(origin):
         if name not in OPERATIONS:
             raise UserError(f"operation {name} is not one of {', '.join(sorted(OPERATIONS))}")
-        return reader.append(node.name, label, origin, _values((args, kwargs)), OPERATIONS[name](*args, **kwargs))
+        value = reader.append(node.name, label, origin, _values((args, kwargs)), OPERATIONS[name](*args, **kwargs))
+        _check_batch(node, batch)
+        return value
+
+
+def _check_batch(node: fx.Node, batch: int) -> None:
+    """Raise `UserError` for a result that is not one for each image of a ``batch``."""
+    result = node.meta.get("val")
+    if isinstance(result, Tensor) and result.shape[:1] != (batch,):
+        raise UserError(f"makes shape {list(result.shape)} of {batch} images, allowed is [{batch}, ...]")
 
 
 def _name(target: Any) -> str:
@@ -197,13 +209,18 @@ def _name(target: Any) -> str:
 
 def _called_by(node: fx.Node) -> tuple[str, str]:
     """The kind and the path of PyTorch's own module that makes the call, else the operation's name and the node's."""
-    for path, kind in reversed((node.meta.get("nn_module_stack") or {}).values()):
-        text = kind if isinstance(kind, str) else f"{kind.__module__}.{kind.__qualname__}"
-        own = text.rpartition(".")[2]
-        if path and text.startswith("torch.nn."):
-            return own.removeprefix("Parametrized"), path
-        return ("XVolution", path) if own == Leaf.__name__ else (_name(node.target).split(".")[0], node.name)
+    stack = list((node.meta.get("nn_module_stack") or {}).values())
+    path, kind = stack[-1] if stack else ("", "")
+    text = kind if isinstance(kind, str) else _full_name(kind)
+    if path and text.startswith("torch.nn."):
+        return text.rpartition(".")[2].removeprefix("Parametrized"), path
+    if text == _full_name(Leaf):
+        return "XVolution", path
     return _name(node.target).split(".")[0], node.name
+
+
+def _full_name(kind: type) -> str:
+    return f"{kind.__module__}.{kind.__qualname__}"
 
 
 def _values(given: Any) -> list[Value]:

@@ -122,6 +122,20 @@ def test_pools_and_others() -> None:
     assert [step.ceiling for step in network.steps if step.ceiling] == [4]
 
 
+class Leaf(nn.Module):
+    """A class that is called as the one of this project that stands for X-volution."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return 2 * x
+
+
+def test_what_came_in_is_called_by_its_own_module() -> None:
+    torch.manual_seed(3)
+    for module, origin in [(Leaf(), "mul 'mul'"), (XVolution(2, 2), "XVolution '0'")]:
+        (node,) = ModuleSource(exported(nn.Sequential(module).eval(), images(2))).graph.nodes
+        assert node.origins == (origin,)
+
+
 @thorough
 def test_a_program_in_a_file(tmp_path: Path) -> None:
     """With X-volution in it, and more images than its batch has."""
@@ -163,6 +177,10 @@ REFUSED: Mapping[str, tuple[Callable[[], nn.Module], str]] = {
     "alpha": (lambda: Lambda(lambda x: torch.add(x, x, alpha=2)), "alpha 2 is not allowed, allowed is 1"),
     "mean_of_rows": (lambda: Lambda(lambda x: x.mean(2)), "dim [2] is not allowed, allowed are rows and columns"),
     "view": (lambda: Lambda(lambda x: x.view(x.shape[0], 4, 18)), "size [2, 4, 18] of shape [N, 2, 6, 6]"),
+    "images_in_a_row": (
+        lambda: Lambda(lambda x: F.adaptive_avg_pool2d(x, 1).view(1, -1)),
+        "view 'view': makes shape [1, 4] of 2 images, allowed is [2, ...]",
+    ),
     "uneven_pool": (lambda: nn.AdaptiveAvgPool2d(4), "output_size [4, 4] does not divide frames of [6, 6]"),
     "nan": (
         lambda: Lambda(lambda x: F.conv2d(x, torch.full((1, 2, 1, 1), torch.nan))),
