@@ -18,7 +18,7 @@ from golden.convert.onnx_file import STANDARD, as_array, check, opset_of
 from golden.convert.onnx_ops import OPERATIONS, Call, Given
 from golden.convert.ops import Ops
 from golden.convert.qonnx_ops import DOMAIN, QONNX_OPERATIONS
-from golden.convert.reading import GraphReader, Value, batches, first_line, naming
+from golden.convert.reading import INSTALL, GraphReader, Value, batches, first_line, naming
 from golden.support.cli import UserError
 
 #: Stands for the images of a batch where their number is not fixed. No product of it is a size of anything.
@@ -76,8 +76,7 @@ class OnnxSource:
         try:
             from golden.convert.qonnx_run import run
         except ModuleNotFoundError as error:
-            install = "pip install -e '.[import]'"
-            raise UserError(f"to run QONNX needs {error.name}, which is not installed: {install} brings it") from None
+            raise UserError(f"to run QONNX needs {error.name}, which is not installed: {INSTALL} brings it") from None
         found = run(self._model, self._image.name, images.astype(np.float32), self._batch)
         names = [self._image.name, *(node.name for node in self.graph.nodes if node.origins)]
         return {name: found[name][: len(images)].astype(np.float64) for name in names}

@@ -13,6 +13,9 @@ from golden.convert.ops import Affine, Conv, Linear, Op, Ops, Relu, Shape
 from golden.convert.window import conv_groups, conv_kernel, conv_padding, conv_stride, no_dilation
 from golden.support.cli import UserError
 
+#: What installs the packages that read and run ONNX and QONNX.
+INSTALL = "pip install -e '.[import]'"
+
 
 @dataclass(frozen=True)
 class Value:

@@ -17,6 +17,7 @@ from torch.export import ExportedProgram
 
 from golden.convert.graph import Graph
 from golden.convert.module import ModuleSource, exported, read_program
+from golden.convert.reading import INSTALL
 from golden.support.cli import UserError
 
 #: Suffixes of files, and what they hold.
@@ -86,8 +87,7 @@ def _onnx_source(given: Path | Any) -> Source:
         from golden.convert.onnx_file import read_onnx
         from golden.convert.onnx_graph import OnnxSource, is_model
     except ModuleNotFoundError as error:
-        install = "pip install -e '.[import]'"
-        raise UserError(f"ONNX files need {error.name}, which is not installed: {install} brings it") from None
+        raise UserError(f"ONNX files need {error.name}, which is not installed: {INSTALL} brings it") from None
     model = read_onnx(given) if isinstance(given, Path) else given
     if not is_model(model):
         raise UserError(f"source {brief(given)} is no module, program or ONNX model")

@@ -125,7 +125,7 @@ def test_what_is_honoured(name: str) -> None:
     check_equal(OnnxSource(model(nodes, constants)), images())
 
 
-def test_half_of_flattened_frames_is_refused_where_no_linear_map_takes_it() -> None:
+def test_flattened_frames_are_refused_where_no_linear_map_takes_them() -> None:
     nodes = [node("Flatten", ["x"], "f"), node("Relu", ["f"])]
     with pytest.raises(UserError, match=r"flattens \[2, 6, 6\], allowed is before a linear map"):
         convert_model(model(nodes, {}))
