@@ -56,7 +56,7 @@ class Built:
 def build(graph: Graph) -> Built:
     """The network of a rewritten ``graph``. Raises `UserError` for a node that no step can be, by its origin."""
     names = {graph.image: IMAGE} | step_names(graph.nodes)
-    shapes = {graph.image: graph.image_shape} | {node.name: node.shape for node in graph.nodes}
+    shapes = graph.shapes
     steps: list[Step] = []
     parts: dict[str, nn.Module] = {}
     for node in graph.nodes:
@@ -68,8 +68,8 @@ def build(graph: Graph) -> Built:
                 name=name,
                 op=op,
                 inputs=tuple(names[taken] for taken in node.inputs),
-                relu=node.relu or isinstance(node.op, Relu),
-                ceiling=node.op.ceiling if isinstance(node.op, Relu) else node.ceiling,
+                relu=node.rectifies,
+                ceiling=node.limit,
                 options=options,
             )
         )

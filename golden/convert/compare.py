@@ -46,10 +46,10 @@ def differences(
             continue
         wanted = source[name].reshape(integers[step].shape) / scale
         own = integers[step].astype(np.float64)
-        largest = float(np.abs(wanted).max())
-        gap = float(np.abs(own - wanted).max())
         found[step] = Difference(
-            steps=gap, part=gap / largest if largest else gap, unequal=float((own != np.rint(wanted)).mean())
+            steps=float(np.abs(own - wanted).max()),
+            part=largest_part(own, wanted),
+            unequal=float((own != np.rint(wanted)).mean()),
         )
     return found
 

@@ -199,7 +199,7 @@ class _Maker:
             weight_bits=fitted.weight_bits,
             out_bits=form["bits"],
             out_signed=form["signed"],
-            relu=_rectifies(node),
+            relu=node.rectifies,
             attn_shift=fitted.fine,
             out_shift=fitted.multipliers.shift,
             rounding=form["rounding"],
@@ -267,12 +267,10 @@ class _Maker:
 
     def _form(self, node: Node, levels: WeightLevels, bias: np.ndarray, worth: float) -> dict[str, Any]:
         """The format of a result; for scores that are not quantised, one that no input saturates."""
-        if node.quant is not None:
-            return _format(node, node.quant)
-        if node.name not in self._scored():
-            raise UserError("its result is not quantised, allowed is a Quant behind it")
+        if node.quant is not None or node.name not in self._scored():
+            return self._quantised(node)
         (x,) = self.taken(node)
-        largest = max(-x.limits.low, x.limits.high) * (x.height * x.width if levels.integers.ndim == 2 else 1)
+        largest = _reach(x.limits) * (x.height * x.width if levels.integers.ndim == 2 else 1)
         sums = np.abs(levels.integers).reshape(len(bias), -1).sum(axis=1) * np.abs(levels.scales) * worth * largest
         most = float((sums + np.abs(bias)).max())
         limits = Range.of_format(SCORE_BITS, True)
@@ -283,7 +281,7 @@ class _Maker:
         form = self._quantised(node)
         ratios = multipliers_for(np.array([self.scale(node, index) / form["scale"] for index in (0, 1)]))
         a, b = self.taken(node)
-        reach = np.array([max(-x.limits.low, x.limits.high) for x in (a, b)])
+        reach = np.array([_reach(x.limits) for x in (a, b)])
         self.keep(node, float((reach * ratios.errors).sum()))
         first, second = ratios.values.tolist()
         return AddStep(
@@ -303,7 +301,7 @@ class _Maker:
         form = self._quantised(node)
         pixels = x.height * x.width if op.kernel == FRAME else int(op.kernel) ** 2
         ratio = multipliers_for(np.array([self.scale(node) / pixels / form["scale"]]))
-        reach = max(-x.limits.low, x.limits.high) * pixels
+        reach = _reach(x.limits) * pixels
         self.keep(node, float(reach * ratio.errors[0]))
         return AvgPoolStep(
             **self.common(node, form["scale"]),
@@ -402,7 +400,7 @@ class _Fitted:
         """The most that a result may be off before it is rounded, in its steps. Beyond ``limits`` nothing counts."""
         low, high = accumulators
         reach = np.maximum(-low, high)
-        inside = (max(-limits.low, limits.high) + 1) / np.minimum(self._ratios, self.multipliers.ratios)
+        inside = (_reach(limits) + 1) / np.minimum(self._ratios, self.multipliers.ratios)
         off = np.minimum(reach, inside) * self.multipliers.errors + self._bias_errors * self.multipliers.ratios
         return float(off.max())
 
@@ -428,22 +426,22 @@ def _check_bias(steps: np.ndarray) -> None:
         raise UserError(f"bias reaches {most:.4g} steps of its sums, allowed are {LARGEST_BIAS}")
 
 
+def _reach(limits: Range) -> int:
+    """The largest magnitude of ``limits``, which hold 0."""
+    return max(-limits.low, limits.high)
+
+
 def _alike(scales: np.ndarray) -> bool:
     return bool((scales == scales[0]).all()) and scales[0] != 0
-
-
-def _rectifies(node: Node) -> bool:
-    return node.relu or isinstance(node.op, Relu)
 
 
 def _format(node: Node, quant: Quant) -> dict[str, Any]:
     """Bits, sign, scale and rounding of ``quant``. Raises `UserError` for limits that no format of ours has."""
     limits = Range.of_format(quant.bits, quant.signed)
-    if quant.high != limits.high or (quant.low != limits.low and not _rectifies(node)):
+    if quant.high != limits.high or (quant.low != limits.low and not node.rectifies):
         raise UserError(f"narrow 1 of a result is not allowed ({quant.low} to {quant.high}), allowed is 0")
-    ceiling = node.op.ceiling if isinstance(node.op, Relu) else node.ceiling
-    if ceiling is not None and quant.high * quant.scale > ceiling:
-        raise UserError(f"a limit of {ceiling:g} is below {quant.high * quant.scale:g}, where its format ends")
+    if node.limit is not None and quant.high * quant.scale > node.limit:
+        raise UserError(f"a limit of {node.limit:g} is below {quant.high * quant.scale:g}, where its format ends")
     return {"bits": quant.bits, "signed": quant.signed, "scale": quant.scale, "rounding": quant.rounding}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from golden.convert.ops import Op, Quant, Shape
+from golden.convert.ops import Op, Quant, Relu, Shape
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -34,6 +34,16 @@ class Node:
     relu: bool = False
     ceiling: float | None = None
 
+    @property
+    def rectifies(self) -> bool:
+        """Whether its result has no value below 0 because of a ReLU, which it is or has."""
+        return self.relu or isinstance(self.op, Relu)
+
+    @property
+    def limit(self) -> float | None:
+        """What that ReLU limits its result to, or None."""
+        return self.op.ceiling if isinstance(self.op, Relu) else self.ceiling
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Graph:
@@ -55,6 +65,11 @@ class Graph:
     def by_name(self) -> Mapping[str, Node]:
         """All nodes by the names of their results."""
         return {node.name: node for node in self.nodes}
+
+    @property
+    def shapes(self) -> Mapping[str, Shape]:
+        """The shapes of the image and of all results, by their names."""
+        return {self.image: self.image_shape} | {node.name: node.shape for node in self.nodes}
 
     def takers(self, name: str) -> Sequence[Node]:
         """The nodes that take the result ``name``, once for each time."""

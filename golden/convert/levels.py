@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from golden.contract.ranges import Range
 from golden.contract.rounding import Rounding
 from golden.convert.reading import finite
 from golden.support.cli import UserError
@@ -72,9 +73,8 @@ OF_RESULTS: Mapping[str, Rounding] = {
 
 def limits_of(bits: int, *, signed: bool, narrow: bool) -> tuple[int, int]:
     """The least and the largest integer of a format. A ``narrow`` one has one less at an end."""
-    if signed:
-        return -(2 ** (bits - 1)) + narrow, 2 ** (bits - 1) - 1
-    return 0, 2**bits - 1 - narrow
+    limits = Range.of_format(bits, signed)
+    return (limits.low + narrow, limits.high) if signed else (limits.low, limits.high - narrow)
 
 
 def quantised_constant(

@@ -12,7 +12,7 @@ import logging
 import operator
 import warnings
 import zipfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from reprlib import repr as brief
@@ -26,8 +26,7 @@ from torch.export import ExportedProgram
 from golden.convert.graph import Graph
 from golden.convert.leaf import Leaf
 from golden.convert.module_ops import OPERATIONS
-from golden.convert.ops import Op
-from golden.convert.reading import GraphReader, Value, naming
+from golden.convert.reading import GraphReader, Value, batches, first_line, naming
 from golden.operators.dynamic_conv import DynamicConv2d
 from golden.operators.parts import copy_with
 from golden.operators.replace import merge_all
@@ -62,33 +61,32 @@ class ModuleSource:
         """The result of every operation for ``images``, by the program's names: float64 ``[N, ...]`` each."""
         (image,) = (node for node in self._program.nodes if node.op == "placeholder")
         batch, dtype = image.meta["val"].shape[0], image.meta["val"].dtype
-        own = torch.from_numpy(images).to(dtype)
         collected: dict[str, list[np.ndarray]] = {}
-        # A program has the batch that it was exported with. What is missing in the last one is the first image again.
-        for start in range(0, len(own), batch):
-            part = own[start : start + batch]
-            filled = torch.cat([part, own[:1].expand(batch - len(part), *own.shape[1:])])
+        # A program has the batch that it was exported with.
+        for part in batches(images, batch):
             recorder = _Recorder(self._module)
             with torch.no_grad():
-                recorder.run(filled)
+                recorder.run(torch.from_numpy(part).to(dtype))
             for name, value in recorder.results.items():
-                collected.setdefault(name, []).append(value[: len(part)].double().numpy())
-        return {name: np.concatenate(parts) for name, parts in collected.items()}
+                collected.setdefault(name, []).append(value.double().numpy())
+        return {name: np.concatenate(parts)[: len(images)] for name, parts in collected.items()}
 
     def _read(self) -> Graph:
         values: dict[fx.Node, Any] = {}
+        batch = 0
         reader: GraphReader | None = None
         for node in self._program.nodes:
             if node.op == "placeholder":
                 if reader is not None:
                     raise UserError(f"takes {node.name!r} beside {reader.image.name!r}, allowed is one image tensor")
-                reader = GraphReader(node.name, _image_shape(node))
+                batch, *shape = _image_shape(node)
+                reader = GraphReader(node.name, tuple(shape))
                 values[node] = reader.image
             elif node.op == "get_attr":
-                values[node] = _attribute(self._module, str(node.target))
+                values[node] = operator.attrgetter(str(node.target))(self._module)
             elif node.op == "call_function":
                 assert reader is not None
-                values[node] = _called(reader, node, values)
+                values[node] = _called(reader, node, values, batch)
             elif node.op == "output":
                 assert reader is not None
                 return reader.graph(_output(node, values))
@@ -126,7 +124,7 @@ def exported(module: nn.Module, images: np.ndarray) -> ExportedProgram:
     except UserError:
         raise
     except Exception as error:  # a module of somebody's own raises what it likes
-        raise UserError(f"{type(module).__name__} cannot be exported: {_first_line(error)}") from None
+        raise UserError(f"{type(module).__name__} cannot be exported: {first_line(error)}") from None
 
 
 def read_program(path: Path) -> ExportedProgram:
@@ -142,7 +140,7 @@ def read_program(path: Path) -> ExportedProgram:
         with _quiet():
             return torch.export.load(path)
     except Exception as error:  # PyTorch raises a dozen types for a file that is not its own
-        raise UserError(f"program file {path} is no exported program: {_first_line(error)}") from None
+        raise UserError(f"program file {path} is no exported program: {first_line(error)}") from None
 
 
 @contextmanager
@@ -171,21 +169,15 @@ def _with_leaves(module: nn.Module) -> nn.Module:
 
 
 def _image_shape(node: fx.Node) -> tuple[int, ...]:
+    """The shape of an input, ``(N, C, H, W)``."""
     value = node.meta.get("val")
     shape = list(value.shape) if isinstance(value, Tensor) else None
     if shape is None or len(shape) != 4 or not all(type(size) is int for size in shape):
         raise UserError(f"input {node.name!r} has shape {shape}, allowed is [N, C, H, W] with fixed numbers")
-    return tuple(shape[1:])
+    return tuple(shape)
 
 
-def _attribute(module: nn.Module, path: str) -> Any:
-    value: Any = module
-    for name in path.split("."):
-        value = getattr(value, name)
-    return value
-
-
-def _called(reader: GraphReader, node: fx.Node, values: Mapping[fx.Node, Any]) -> Any:
+def _called(reader: GraphReader, node: fx.Node, values: Mapping[fx.Node, Any], batch: int) -> Any:
     """The `Value` of a call, or what it gives where nothing of it depends on the image."""
     taken = [values[argument] for argument in node.all_input_nodes]
     args: Any = fx.map_arg(node.args, lambda n: values[n])
@@ -199,9 +191,16 @@ def _called(reader: GraphReader, node: fx.Node, values: Mapping[fx.Node, Any]) -
     with naming(origin):
         if name not in OPERATIONS:
             raise UserError(f"operation {name} is not one of {', '.join(sorted(OPERATIONS))}")
-        made = OPERATIONS[name](*args, **kwargs)
-        ops: Sequence[Op] = [made] if isinstance(made, Op) else made
-        return reader.append(node.name, label, origin, _values((args, kwargs)), ops)
+        value = reader.append(node.name, label, origin, _values((args, kwargs)), OPERATIONS[name](*args, **kwargs))
+        _check_batch(node, batch)
+        return value
+
+
+def _check_batch(node: fx.Node, batch: int) -> None:
+    """Raise `UserError` for a result that is not one for each image of a ``batch``."""
+    result = node.meta.get("val")
+    if isinstance(result, Tensor) and result.shape[:1] != (batch,):
+        raise UserError(f"makes shape {list(result.shape)} of {batch} images, allowed is [{batch}, ...]")
 
 
 def _name(target: Any) -> str:
@@ -210,13 +209,18 @@ def _name(target: Any) -> str:
 
 def _called_by(node: fx.Node) -> tuple[str, str]:
     """The kind and the path of PyTorch's own module that makes the call, else the operation's name and the node's."""
-    for path, kind in reversed((node.meta.get("nn_module_stack") or {}).values()):
-        text = kind if isinstance(kind, str) else f"{kind.__module__}.{kind.__qualname__}"
-        own = text.rpartition(".")[2]
-        if path and text.startswith("torch.nn."):
-            return own.removeprefix("Parametrized"), path
-        return ("XVolution", path) if own == Leaf.__name__ else (_name(node.target).split(".")[0], node.name)
+    stack = list((node.meta.get("nn_module_stack") or {}).values())
+    path, kind = stack[-1] if stack else ("", "")
+    text = kind if isinstance(kind, str) else _full_name(kind)
+    if path and text.startswith("torch.nn."):
+        return text.rpartition(".")[2].removeprefix("Parametrized"), path
+    if text == _full_name(Leaf):
+        return "XVolution", path
     return _name(node.target).split(".")[0], node.name
+
+
+def _full_name(kind: type) -> str:
+    return f"{kind.__module__}.{kind.__qualname__}"
 
 
 def _values(given: Any) -> list[Value]:
@@ -236,8 +240,3 @@ def _output(node: fx.Node, values: Mapping[fx.Node, Any]) -> Value:
     if not isinstance(value, Value):
         raise UserError(f"gives {brief(value)}, allowed is a result that depends on the image")
     return value
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[0]

@@ -23,12 +23,12 @@ from golden.convert.ops import (
     Flatten,
     Identity,
     MaxPool,
-    Op,
+    Ops,
     Relu,
     Upsample,
     frames_of,
 )
-from golden.convert.reading import Value, arithmetic, batch_norm, convolution, linear
+from golden.convert.reading import Value, arithmetic, batch_norm, clamped, convolution, linear
 from golden.convert.window import (
     adaptive_kernel,
     max_pool_pad,
@@ -44,7 +44,6 @@ from golden.operators.merge import filled
 from golden.operators.parts import in_float64
 from golden.support.cli import UserError
 
-Ops = Op | Sequence[Op]
 Pair = Sequence[int] | int
 
 
@@ -154,11 +153,7 @@ def hardtanh(input: Value, min_val: float = -1, max_val: float = 1) -> Ops:
 
 
 def clamp(input: Value, min: float | None = None, max: float | None = None) -> Ops:
-    if not isinstance(min, (int, float)) or min != 0:
-        raise UserError(f"min {min} is not allowed, allowed is 0")
-    if max is not None and (not isinstance(max, (int, float)) or not 0 < max < float("inf")):
-        raise UserError(f"max {max} is not allowed, allowed is a number above 0")
-    return Relu(ceiling=None if max is None else float(max))
+    return clamped(min, max)
 
 
 def add(input: Any, other: Any, alpha: float = 1) -> Ops:
@@ -292,20 +287,14 @@ def view(input: Value, size: Sequence[int]) -> Ops:
     if shape == input.shape:
         return Identity()
     if shape not in ((count,), (-1,)):
-        raise UserError(
-            f"size {list(size)} of shape [N, {', '.join(map(str, input.shape))}] is not allowed, "
-            f"allowed is to flatten it, [N, {count}]"
-        )
+        raise UserError(f"size {list(size)} of {input.shown} is not allowed, allowed is to flatten it, [N, {count}]")
     return Flatten()
 
 
 def squeeze(input: Value, dim: Sequence[int] | int) -> Ops:
     dims = sorted(d % (len(input.shape) + 1) for d in _pair(dim))
     if input.shape[1:] != (1, 1) or dims != [2, 3]:
-        raise UserError(
-            f"dim {dim} of shape [N, {', '.join(map(str, input.shape))}] is not allowed, "
-            "allowed are [2, 3] of frames of one pixel"
-        )
+        raise UserError(f"dim {dim} of {input.shown} is not allowed, allowed are [2, 3] of frames of one pixel")
     return Flatten()
 
 
@@ -327,10 +316,7 @@ def dropout(input: Value, p: float, train: bool) -> Ops:
 
 def argmax(input: Value, dim: int | None = None, keepdim: bool = False) -> Ops:
     if dim is None or dim % (len(input.shape) + 1) != 1 or len(input.shape) != 1:
-        raise UserError(
-            f"dim {dim} of shape [N, {', '.join(map(str, input.shape))}] is not allowed, "
-            "allowed is 1 of features [N, K]"
-        )
+        raise UserError(f"dim {dim} of {input.shown} is not allowed, allowed is 1 of features [N, K]")
     return Argmax()
 
 

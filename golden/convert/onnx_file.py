@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
+from golden.convert.reading import first_line
 from golden.support.cli import UserError
 
 #: The versions of ONNX's own operations that are read.
@@ -69,12 +70,6 @@ def as_array(tensor: onnx.TensorProto) -> np.ndarray:
         return np.array(numpy_helper.to_array(tensor))
     except Exception as error:  # numpy and ONNX raise several types
         raise UserError(f"tensor {tensor.name!r} cannot be read: {first_line(error)}") from None
-
-
-def first_line(error: Exception) -> str:
-    """The first line of a message of a library that writes several."""
-    lines = str(error).strip().splitlines() or [""]
-    return lines[0] or type(error).__name__
 
 
 def _texts(model: onnx.ModelProto) -> Iterator[object]:

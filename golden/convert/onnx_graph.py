@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -14,11 +14,11 @@ from onnx.reference import ReferenceEvaluator
 
 from golden.convert.graph import Graph
 from golden.convert.levels import Levels
-from golden.convert.onnx_file import STANDARD, as_array, check, first_line, opset_of
+from golden.convert.onnx_file import STANDARD, as_array, check, opset_of
 from golden.convert.onnx_ops import OPERATIONS, Call, Given
-from golden.convert.ops import Op
+from golden.convert.ops import Ops
 from golden.convert.qonnx_ops import DOMAIN, QONNX_OPERATIONS
-from golden.convert.reading import GraphReader, Value, naming
+from golden.convert.reading import INSTALL, GraphReader, Value, batches, first_line, naming
 from golden.support.cli import UserError
 
 #: Stands for the images of a batch where their number is not fixed. No product of it is a size of anything.
@@ -60,13 +60,14 @@ class OnnxSource:
             session = onnxruntime.InferenceSession(
                 model.SerializeToString(), options, providers=["CPUExecutionProvider"]
             )
-            parts = [self._run(session, part) for part in _batches(images.astype(np.float32), self._batch)]
+            parts = [
+                session.run(names, {self._image.name: part}) for part in batches(images.astype(np.float32), self._batch)
+            ]
         except Exception as error:  # ONNX Runtime has a type for each of its states
             raise UserError(f"ONNX Runtime does not run the model: {first_line(error)}") from None
-        results = [session_output.name for session_output in session.get_outputs()]
         found = {
-            name: np.concatenate([part[index] for part in parts])[: len(images)].astype(np.float64)
-            for index, name in enumerate(results)
+            name: np.concatenate(results)[: len(images)].astype(np.float64)
+            for name, *results in zip(names, *parts, strict=True)
         }
         return {self._image.name: images} | found
 
@@ -75,15 +76,10 @@ class OnnxSource:
         try:
             from golden.convert.qonnx_run import run
         except ModuleNotFoundError as error:
-            install = "pip install -e '.[import]'"
-            raise UserError(f"to run QONNX needs {error.name}, which is not installed: {install} brings it") from None
-        batches = np.concatenate(_batches(images.astype(np.float32), self._batch))
-        found = run(self._model, self._image.name, batches, self._batch)
+            raise UserError(f"to run QONNX needs {error.name}, which is not installed: {INSTALL} brings it") from None
+        found = run(self._model, self._image.name, images.astype(np.float32), self._batch)
         names = [self._image.name, *(node.name for node in self.graph.nodes if node.origins)]
         return {name: found[name][: len(images)].astype(np.float64) for name in names}
-
-    def _run(self, session: onnxruntime.InferenceSession, images: np.ndarray) -> list[np.ndarray]:
-        return session.run(None, {self._image.name: images})
 
     def _read(self) -> Graph:
         graph = self._model.graph
@@ -113,14 +109,11 @@ class OnnxSource:
         if node.domain == DOMAIN:
             made = self._call(QONNX_OPERATIONS, node, given)
             self.quantised = True
-            if isinstance(made, Levels):
-                values[node.output[0]] = made
-            else:
-                values[node.output[0]] = self._grown(reader, node, origin, given, made)
-            return
-        if node.domain not in STANDARD:
+            grown = made if isinstance(made, Levels) else self._grown(reader, node, origin, given, made)
+            values[node.output[0]] = grown
+        elif node.domain not in STANDARD:
             raise UserError(f"domain {node.domain!r} is not known, allowed are ONNX's own and {DOMAIN}")
-        if node.op_type == "Shape" and isinstance(given[0], Value) and not node.attribute:
+        elif node.op_type == "Shape" and isinstance(given[0], Value) and not node.attribute:
             values[node.output[0]] = np.array([self._batch or ANY_BATCH, *given[0].shape])
         elif not any(isinstance(value, Value) for value in given):
             values |= self._constants(node, given)
@@ -146,13 +139,11 @@ class OnnxSource:
             raise UserError(f"attribute {name!r} {value!r} is not known, allowed is none of that name")
         return made
 
-    def _grown(
-        self, reader: GraphReader, node: onnx.NodeProto, origin: str, given: list[Given], made: Op | Sequence[Op]
-    ) -> Value:
+    def _grown(self, reader: GraphReader, node: onnx.NodeProto, origin: str, given: list[Given], made: Ops) -> Value:
         """The result of ``node`` in the graph that is read."""
         taken = [value for value in given if isinstance(value, Value)]
         label = node.name or node.output[0]
-        return reader.append(node.output[0], label, origin, taken, [made] if isinstance(made, Op) else made)
+        return reader.append(node.output[0], label, origin, taken, made)
 
     def _constants(self, node: onnx.NodeProto, given: list[Given]) -> dict[str, Given]:
         """What a node gives that takes constants alone."""
@@ -194,12 +185,3 @@ def _image(graph: onnx.GraphProto) -> tuple[Value, int | None]:
 def _attribute(attribute: onnx.AttributeProto) -> Any:
     value = onnx.helper.get_attribute_value(attribute)
     return value.decode(errors="backslashreplace") if isinstance(value, bytes) else value
-
-
-def _batches(images: np.ndarray, size: int | None) -> list[np.ndarray]:
-    """``images`` in batches of ``size``. What is missing in the last one is the first image again."""
-    if size is None:
-        return [images]
-    missing = -len(images) % size
-    filled = np.concatenate([images, np.repeat(images[:1], missing, axis=0)])
-    return [filled[start : start + size] for start in range(0, len(filled), size)]

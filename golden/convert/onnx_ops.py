@@ -24,13 +24,23 @@ from golden.convert.ops import (
     Flatten,
     Identity,
     MaxPool,
-    Op,
+    Ops,
     Relu,
     Upsample,
     WeightLevels,
     frames_of,
 )
-from golden.convert.reading import Value, arithmetic, batch_norm, conv_weight, convolution, finite, linear, numbers
+from golden.convert.reading import (
+    Value,
+    arithmetic,
+    batch_norm,
+    clamped,
+    conv_weight,
+    convolution,
+    finite,
+    linear,
+    numbers,
+)
 from golden.convert.window import (
     max_pool_pad,
     no_dilation,
@@ -42,7 +52,6 @@ from golden.convert.window import (
 )
 from golden.support.cli import UserError
 
-Ops = Op | Sequence[Op]
 Given = Value | np.ndarray | Levels | None
 
 
@@ -115,11 +124,7 @@ def relu(call: Call, x: Value) -> Ops:
 def clip(call: Call, x: Value, low: Given = None, high: Given = None) -> Ops:
     least = None if low is None else _scalar("min", low)
     most = None if high is None else _scalar("max", high)
-    if least != 0:
-        raise UserError(f"min {least} is not allowed, allowed is 0")
-    if most is not None and not 0 < most < np.inf:
-        raise UserError(f"max {most} is not allowed, allowed is a number above 0")
-    return Relu(ceiling=most)
+    return clamped(least, most)
 
 
 def add(call: Call, a: Given, b: Given) -> Ops:
@@ -265,14 +270,14 @@ def reshape(call: Call, x: Value, shape: Given) -> Ops:
     if filled in ([call.batch, *x.shape], [call.batch, -1, *x.shape[1:]]):
         return Identity()
     if filled not in ([call.batch, -1], [call.batch, count], [-1, count]):
-        raise UserError(f"shape {wanted} of {_shown(x)} is not allowed, allowed is to flatten it, [0, {count}]")
+        raise UserError(f"shape {wanted} of {x.shown} is not allowed, allowed is to flatten it, [0, {count}]")
     return Flatten()
 
 
 def squeeze(call: Call, x: Value, axes: Given = None) -> Ops:
     wanted = None if axes is None else sorted(a % (len(x.shape) + 1) for a in numbers("axes", constant("axes", axes)))
     if x.shape[1:] != (1, 1) or wanted != [2, 3]:
-        raise UserError(f"axes {wanted} of {_shown(x)} are not allowed, allowed are [2, 3] of frames of one pixel")
+        raise UserError(f"axes {wanted} of {x.shown} are not allowed, allowed are [2, 3] of frames of one pixel")
     return Flatten()
 
 
@@ -291,7 +296,7 @@ def argmax(call: Call, x: Value) -> Ops:
     call.take("keepdims")
     call.only("select_last_index", 0, 0)
     if len(x.shape) != 1:
-        raise UserError(f"takes {_shown(x)}, allowed are features [N, K]")
+        raise UserError(f"takes {x.shown}, allowed are features [N, K]")
     _channels_only(call, "axis", x, 0)
     return Argmax()
 
@@ -353,15 +358,11 @@ def _scalar(name: str, value: Given) -> float:
     return float(array.reshape(()))
 
 
-def _shown(x: Value) -> str:
-    return f"shape [N, {', '.join(map(str, x.shape))}]"
-
-
 def _channels_only(call: Call, name: str, of: Value, default: int) -> None:
     """Raise `UserError` unless the attribute ``name`` is the axis of channels, or of features."""
     value = call.take(name, default)
     if value % (len(of.shape) + 1) != 1:
-        raise UserError(f"{name} {value} of {_shown(of)} is not allowed, allowed is 1")
+        raise UserError(f"{name} {value} of {of.shown} is not allowed, allowed is 1")
 
 
 def _pool(call: Call, x: Value) -> tuple[int, int, list[int]]:

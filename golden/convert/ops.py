@@ -36,6 +36,10 @@ class Op(ABC):
         """The shape of its result. Raises `UserError` where it cannot take ``taken``."""
 
 
+#: What a reader makes of one operation of a source: an op, or several, one after the other.
+Ops = Op | Sequence[Op]
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class WeightLevels:
     """Weights as integers: ``weight[o] = integers[o] * scales[o]``.

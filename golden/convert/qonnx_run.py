@@ -12,7 +12,7 @@ from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.core.onnx_exec import execute_onnx
 from qonnx.transformation.infer_shapes import InferShapes
 
-from golden.convert.onnx_file import first_line
+from golden.convert.reading import batches, first_line
 from golden.support.cli import UserError
 
 
@@ -22,13 +22,12 @@ def run(model: onnx.ModelProto, image: str, images: np.ndarray, batch: int | Non
     Args:
         model: of one input.
         image: its name.
-        images: ``[N, C, H, W]``, N a multiple of ``batch``.
-        batch: images that the model takes at once; None for any number.
+        images: ``[N, C, H, W]``.
+        batch: images that the model takes at once; None for any number. Results are of whole batches.
     """
     fixed = copy.deepcopy(model)
-    size = batch or len(images)
     (given,) = (value for value in fixed.graph.input if value.name == image)
-    given.type.tensor_type.shape.dim[0].dim_value = size
+    given.type.tensor_type.shape.dim[0].dim_value = batch or len(images)
     if batch is None:
         # What is known of the shapes of results is of another batch.
         del fixed.graph.value_info[:]
@@ -39,8 +38,8 @@ def run(model: onnx.ModelProto, image: str, images: np.ndarray, batch: int | Non
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             wrapped = ModelWrapper(fixed).transform(InferShapes())
-            for start in range(0, len(images), size):
-                context = execute_onnx(wrapped, {image: images[start : start + size]}, return_full_exec_context=True)
+            for part in batches(images, batch):
+                context = execute_onnx(wrapped, {image: part}, return_full_exec_context=True)
                 for name, value in context.items():
                     collected.setdefault(name, []).append(np.asarray(value))
     except Exception as error:  # QONNX raises what its parts do

@@ -9,9 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from golden.convert.graph import Graph, Node
-from golden.convert.ops import Affine, Conv, Linear, Op, Shape
+from golden.convert.ops import Affine, Conv, Linear, Op, Ops, Relu, Shape
 from golden.convert.window import conv_groups, conv_kernel, conv_padding, conv_stride, no_dilation
 from golden.support.cli import UserError
+
+#: What installs the packages that read and run ONNX and QONNX.
+INSTALL = "pip install -e '.[import]'"
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,11 @@ class Value:
     name: str
     shape: Shape
 
+    @property
+    def shown(self) -> str:
+        """The shape in words, with the batch."""
+        return f"shape [N, {', '.join(map(str, self.shape))}]"
+
 
 class GraphReader:
     """Collects nodes.
@@ -39,9 +47,9 @@ class GraphReader:
         self.image = Value(image, shape)
         self._nodes: list[Node] = []
 
-    def append(self, name: str, label: str, origin: str, inputs: Sequence[Value], ops: Sequence[Op]) -> Value:
-        """Append ``ops``, each of which takes what the one before gives. The first takes ``inputs``."""
-        taken = list(inputs)
+    def append(self, name: str, label: str, origin: str, inputs: Sequence[Value], made: Ops) -> Value:
+        """Append what was ``made``: each op takes what the one before gives. The first takes ``inputs``."""
+        taken, ops = list(inputs), [made] if isinstance(made, Op) else made
         for index, op in enumerate(ops):
             last = index == len(ops) - 1
             own = name if last else f"{name} before {len(ops) - 1 - index}"
@@ -83,6 +91,20 @@ def naming(origin: str) -> Iterator[None]:
         yield
     except UserError as error:
         raise UserError(f"{origin}: {error}") from None
+
+
+def first_line(error: Exception) -> str:
+    """The first line of a message of a library that writes several. Its type's name where it says nothing."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0]
+
+
+def batches(images: np.ndarray, size: int | None) -> list[np.ndarray]:
+    """``images`` in batches of ``size``; None: in one. What is missing in the last one is the first image again."""
+    if size is None:
+        return [images]
+    filled = np.concatenate([images, np.repeat(images[:1], -len(images) % size, axis=0)])
+    return [filled[start : start + size] for start in range(0, len(filled), size)]
 
 
 def finite(name: str, array: np.ndarray) -> np.ndarray:
@@ -162,6 +184,17 @@ def batch_norm(
     return Affine(scale=scale, shift=vector("bias", bias, count) - vector("mean", mean, count) * scale)
 
 
+def clamped(least: object, most: object) -> Relu:
+    """A ReLU that ends at ``most``; None: nowhere. Raises `UserError` for limits that none has."""
+    if not isinstance(least, (int, float)) or least != 0:
+        raise UserError(f"min {least} is not allowed, allowed is 0")
+    if most is None:
+        return Relu()
+    if not isinstance(most, (int, float)) or not 0 < most < float("inf"):
+        raise UserError(f"max {most} is not allowed, allowed is a number above 0")
+    return Relu(ceiling=float(most))
+
+
 def arithmetic(scale: np.ndarray | float, shift: np.ndarray | float, shape: Shape) -> Affine:
     """``scale x + shift`` with constants that are broadcast to ``shape``: one for all, or one for each channel."""
     return Affine(scale=_per_channel("factor", scale, shape), shift=_per_channel("constant", shift, shape))
@@ -169,8 +202,8 @@ def arithmetic(scale: np.ndarray | float, shift: np.ndarray | float, shape: Shap
 
 def _per_channel(name: str, constant: np.ndarray | float, shape: Shape) -> np.ndarray:
     array = finite(name, np.asarray(constant))
-    own = array.shape[-len(shape) :] if array.ndim > len(shape) else (1,) * (len(shape) - array.ndim) + array.shape
-    batch = array.shape[: -len(shape)] if array.ndim > len(shape) else ()
+    sizes = (1,) * (len(shape) - array.ndim) + array.shape
+    batch, own = sizes[: -len(shape)], sizes[-len(shape) :]
     if any(size != 1 for size in (*batch, *own[1:])) or own[0] not in (1, shape[0]):
         allowed = f"one number, or one for each of {shape[0]} channels"
         raise UserError(f"{name} has shape {list(array.shape)}, allowed is {allowed}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from rich.table import Table
@@ -28,15 +27,8 @@ from golden.support.tables import table_of
 HEADINGS = ("step", "came in as", "became", "result", "format", "proven", "steps off", "of largest", "elements off")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Row:
-    """A step in words; `cells` are in the order of `HEADINGS`."""
-
-    cells: tuple[str, ...]
-
-
-def rows(conversion: Conversion) -> Iterator[Row]:
-    """The image, then each step. What the source does not have is not compared."""
+def rows(conversion: Conversion) -> Iterator[tuple[str, ...]]:
+    """A row of cells for the image, then for each step. What the source does not have is not compared."""
     network = conversion.network
     steps: Mapping[str, Step | None] = {IMAGE: None, **{step.name: step for step in network.steps}}
     for name, step in steps.items():
@@ -44,14 +36,14 @@ def rows(conversion: Conversion) -> Iterator[Row]:
         off = ("", "", "") if gap is None else (f"{gap.steps:.2f}", percent(gap.part), percent(gap.unequal))
         came = " + ".join(conversion.origins.get(name, ()))
         became = "" if step is None else BECAME[type(step)](step) + limit(conversion, name)
-        yield Row(cells=(name, came, became, *result_cells(network.results[name]), proven(conversion, name), *off))
+        yield name, came, became, *result_cells(network.results[name]), proven(conversion, name), *off
 
 
 def table(title: str, conversion: Conversion) -> Table:
     """The rows on a terminal."""
     shown = table_of(*HEADINGS, title=title, words=5)
-    for row in rows(conversion):
-        shown.add_row(*row.cells)
+    for cells in rows(conversion):
+        shown.add_row(*cells)
     return shown
 
 
@@ -73,7 +65,7 @@ def page(title: str, conversion: Conversion) -> str:
     return page_template("golden.convert").render(
         title=title,
         headings=HEADINGS,
-        rows=[row.cells for row in rows(conversion)],
+        rows=list(rows(conversion)),
         verdict=verdict(conversion),
         picture=picture(conversion.network),
     )

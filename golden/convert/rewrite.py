@@ -64,7 +64,7 @@ def without_identities(graph: Graph) -> Graph:
     """Drop what gives what it takes, a flattened pixel among it."""
     names: dict[str, str] = {}
     nodes: dict[str, Node] = {}
-    shapes = {graph.image: graph.image_shape} | {node.name: node.shape for node in graph.nodes}
+    shapes = graph.shapes
     for node in graph.nodes:
         inputs = tuple(names.get(name, name) for name in node.inputs)
         if isinstance(node.op, Identity) or (isinstance(node.op, Flatten) and shapes[inputs[0]][1:] == (1, 1)):
@@ -84,7 +84,7 @@ def without_identities(graph: Graph) -> Graph:
 
 def whole_frames(graph: Graph) -> Graph:
     """An average over as much as the frame is one over the frame."""
-    shapes = {graph.image: graph.image_shape} | {node.name: node.shape for node in graph.nodes}
+    shapes = graph.shapes
 
     def whole(node: Node) -> Node:
         sides = shapes[node.inputs[0]][1:]
@@ -98,15 +98,15 @@ def whole_frames(graph: Graph) -> Graph:
 def early_relus(graph: Graph) -> Graph:
     """A ReLU, or a rounding, behind a maximum is one before it, where another step can do it."""
     while True:
-        nodes = list(graph.nodes)
+        nodes, by_name = list(graph.nodes), graph.by_name
         places = {node.name: index for index, node in enumerate(nodes)}
         for index, relu in enumerate(nodes):
-            carrier = graph.by_name.get(relu.inputs[0])
+            carrier = by_name.get(relu.inputs[0])
             if not isinstance(relu.op, (Relu, Quant)) or carrier is None or not isinstance(carrier.op, CARRIERS):
                 continue
             if graph.sole_taker(carrier.name) is None:
                 continue
-            shape = ({graph.image: graph.image_shape} | {n.name: n.shape for n in nodes})[carrier.inputs[0]]
+            shape = graph.shapes[carrier.inputs[0]]
             early = f"{relu.name} before {carrier.name}"
             nodes[places[carrier.name]] = dataclasses.replace(relu, name=early, inputs=carrier.inputs, shape=shape)
             nodes[index] = dataclasses.replace(carrier, name=relu.name, inputs=(early,))

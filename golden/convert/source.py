@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import operator
 import os
 import sys
 from collections.abc import Mapping
@@ -16,6 +17,7 @@ from torch.export import ExportedProgram
 
 from golden.convert.graph import Graph
 from golden.convert.module import ModuleSource, exported, read_program
+from golden.convert.reading import INSTALL
 from golden.support.cli import UserError
 
 #: Suffixes of files, and what they hold.
@@ -85,8 +87,7 @@ def _onnx_source(given: Path | Any) -> Source:
         from golden.convert.onnx_file import read_onnx
         from golden.convert.onnx_graph import OnnxSource, is_model
     except ModuleNotFoundError as error:
-        install = "pip install -e '.[import]'"
-        raise UserError(f"ONNX files need {error.name}, which is not installed: {install} brings it") from None
+        raise UserError(f"ONNX files need {error.name}, which is not installed: {INSTALL} brings it") from None
     model = read_onnx(given) if isinstance(given, Path) else given
     if not is_model(model):
         raise UserError(f"source {brief(given)} is no module, program or ONNX model")
@@ -101,9 +102,7 @@ def _named_module(text: str) -> nn.Module:
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
     try:
-        found: Any = importlib.import_module(place)
-        for part in name.split("."):
-            found = getattr(found, part)
+        found: Any = operator.attrgetter(name)(importlib.import_module(place))
         made = found() if callable(found) and not isinstance(found, nn.Module) else found
     except Exception as error:  # somebody's own code raises what it likes
         raise UserError(f"source {text!r} cannot be made: {type(error).__name__}: {error}") from None

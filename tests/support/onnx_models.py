@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-#: Constants that nodes of tests take, by name: weights of a convolution of two channels, and others.
+#: Weights and biases of a convolution of two channels.
 RNG = np.random.default_rng(0)
 WEIGHT = RNG.standard_normal((4, 2, 3, 3)).astype(np.float32)
 BIAS = RNG.standard_normal(4).astype(np.float32)
