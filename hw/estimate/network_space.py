@@ -32,9 +32,11 @@ from hw.estimate.wish import THEN_PLACES, Wish, counted
 from hw.network.beat import Beat
 from hw.network.config import NetworkConfig
 from hw.network.graph import IMAGE
+from hw.network.lower import of_centres
 from hw.network.nodes.replay import Replay
 from hw.network.nodes.unit import UnitNode
 from hw.network.plan import NetworkPlan
+from hw.network.taps import possible_taps
 from hw.targets.area import RESOURCES, Area
 from hw.targets.families import Target
 
@@ -169,11 +171,21 @@ class NetworkSpace:
 
     @cached_property
     def _forks(self) -> Area:
-        """Forks of results. Where a step passes on what it takes, its takers may count as those of another result."""
+        """Forks of results at least.
+
+        Where a step passes on what it takes, its takers may count as those of another result. What may take its beats
+        from a tap counts as no taker.
+        """
         network, total = self._config.network, Area()
+        tapped = possible_taps(network)
         passing = {name for name, own in self._options.items() if own[0].given is None}
         for name in network.results:
-            takers = [step.name for step in network.steps for taken in step.inputs if taken == name]
+            takers = [
+                step.name
+                for step in network.steps
+                for place, taken in enumerate(step.inputs)
+                if taken == name and (step.name, place) not in tapped
+            ]
             if takers and not passing & {name, *takers}:
                 total += fork_area(Cells(self._config.target), len(takers) + (name == network.output))
         return total
@@ -200,11 +212,14 @@ def _option(candidate: Candidate) -> _Option:
 
 def _least_area(node: Any, target: Target) -> np.ndarray:
     """What a node takes at least, whatever the schedule says."""
-    areas = [node_area(node, target)]
+    forms: list[Any] = [node]
     if isinstance(node, Replay):
         # A ring that is less deep may be in LUTs.
-        areas.append(node_area(replace(node, depth=node.least_places), target))
-    return np.min([counted(area) for area in areas], axis=0)
+        forms.append(replace(node, depth=node.least_places))
+    if isinstance(node, UnitNode) and (c := node.config.layer.config).kernel == 1 < c.stride:
+        # It stores less of a frame if its pixels come out of a tap.
+        forms.append(replace(node, config=node.config.of_layer(of_centres(node.config.layer))))
+    return np.min([counted(node_area(form, target)) for form in forms], axis=0)
 
 
 def _way(cells: Cells, given: Beat, wanted: Beat) -> np.ndarray:

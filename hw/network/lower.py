@@ -66,7 +66,7 @@ def step_graph(config: NetworkConfig, step: Step) -> Graph:
     return lowering.graph
 
 
-def _of_centres(layer: Layer) -> Layer:
+def of_centres(layer: Layer) -> Layer:
     """The layer that does the same with every pixel as ``layer``, of 1x1, with every ``stride``-th."""
     c = layer.config
     return replace(layer, config=replace(c, height=c.out_height, width=c.out_width, stride=1))
@@ -155,7 +155,7 @@ class Context:
         config, taps = unit_config(self.config, len(self.lowering.graph.nodes), self.step), self.lowering.taps
         if (self.step.name, 0) in taps:
             # Only the pixels come that it multiplies.
-            config = config.of_layer(_of_centres(config.layer))
+            config = config.of_layer(of_centres(config.layer))
         tap = any(layer is self.step for layer in taps.values())
         return self.place("unit", UnitNode(config=config, tap=tap), *sources)
 

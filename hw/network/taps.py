@@ -22,7 +22,18 @@ Taken = tuple[str, int]
 
 
 def find_taps(config: NetworkConfig) -> dict[Taken, LayerStep]:
-    """For each input that takes its beats from a tap, the layer whose unit has it: the one that saves most.
+    """For each input that takes its beats from a tap, the layer whose unit has it: the one that saves most."""
+    found = {}
+    for taken, layers in possible_taps(config.network).items():
+        # Only of these: to know the queue of a tap takes the plan of the whole unit.
+        saved = [saved_beats(config, layer) for layer in layers]
+        if max(saved) > 0:
+            found[taken] = layers[saved.index(max(saved))]
+    return found
+
+
+def possible_taps(network: IntegerNetwork) -> dict[Taken, list[LayerStep]]:
+    """For each input that may take its beats from a tap under some folding, the layers whose units may have it.
 
     The layer takes the same result. Its own is as large, or smaller by its stride. There are two kinds of such inputs:
 
@@ -30,7 +41,6 @@ def find_taps(config: NetworkConfig) -> dict[Taken, LayerStep]:
     - *Projections* are 1x1 layers of the layer's stride. Only the pixels in the centres matter to them. Their result
       goes into sums whose other operand has been through another window behind the layer, so that there is time.
     """
-    network = config.network
     layers = [s for s in network.steps if isinstance(s, LayerStep) and s.layer.config.padding == "same"]
     found = {}
     for step in network.steps:
@@ -41,10 +51,8 @@ def find_taps(config: NetworkConfig) -> dict[Taken, LayerStep]:
                 if layer is not step and layer.inputs == (name,)
                 if is_identity(network, step, layer) or is_projection(network, step, layer)
             ]
-            # Only of these: to know the queue of a tap takes the plan of the whole unit.
-            saved = [saved_beats(config, layer) for layer in tapped]
-            if max(saved, default=0) > 0:
-                found[step.name, place] = tapped[saved.index(max(saved))]
+            if tapped:
+                found[step.name, place] = tapped
     return found
 
 

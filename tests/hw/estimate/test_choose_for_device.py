@@ -6,7 +6,7 @@ import itertools
 import json
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cache
@@ -33,10 +33,10 @@ from hw.network.folding import sides_of, up_to_lanes
 from hw.network.plan import NetworkPlan
 from hw.plan.made_of import MATERIALS, MadeOf
 from hw.targets.devices import DEVICES, Device
-from sim.cases.graphs import GraphCase
+from sim.cases.graphs import GraphCase, graph_case
 from tests.support.places import ROOT
 from tests.support.refusals import Refuse, refusal
-from tests.support.tiers import nightly, thorough_from
+from tests.support.tiers import nightly, thorough, thorough_from
 
 #: Foldings that a network has together, where all of them are looked at.
 FEW_FOLDINGS, MANY_FOLDINGS = 12, 128
@@ -191,9 +191,23 @@ def test_what_the_solver_knows_is_a_bound(number: int) -> None:
     network, device = small_networks()[number], DEVICES["ecp5-85f" if number % 2 else "k26"]
     base = NetworkConfig(network=network, foldings=up_to_lanes(network, 1), target=device.target)
     space = NetworkSpace(base, Wish(device=device))
+    sizes = [range(len(group)) for group in space.problem(space.cycles[-1]).groups]
+    check_bound(space, itertools.product(*sizes))
+
+
+@thorough
+def test_it_is_a_bound_where_taps_take_the_place_of_a_larger_frame() -> None:
+    """Projections store less of the frame then, and no fork stands in front of them."""
+    network, device = graph_case("projections_from_windows").network, DEVICES["ecp5-85f"]
+    base = NetworkConfig(network=network, foldings=up_to_lanes(network, 1), target=device.target)
+    space = NetworkSpace(base, Wish(device=device))
+    rng, sizes = np.random.default_rng(5), [len(group) for group in space.problem(space.cycles[-1]).groups]
+    check_bound(space, [[0] * len(sizes), *rng.integers(0, sizes, (6, len(sizes))).tolist()])
+
+
+def check_bound(space: NetworkSpace, choices: Iterable[Sequence[int]]) -> None:
     problem = space.problem(space.cycles[-1])
-    sizes = [range(len(group)) for group in problem.groups]
-    for choice in itertools.product(*sizes):
+    for choice in choices:
         amounts = space.estimated(space.cycles[-1], choice).amounts
         known = problem.amounts(choice)
         assert all(a <= b for a, b in zip(known, amounts, strict=True)), (choice, known, amounts)
