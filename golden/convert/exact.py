@@ -48,6 +48,7 @@ from golden.convert.ops import (
     Op,
     Quant,
     Relu,
+    Round,
     Upsample,
     WeightLevels,
 )
@@ -221,10 +222,10 @@ class _Maker:
         assert isinstance(op, Linear)
         (x,) = self.taken(node)
         means = op.weight.shape[1] == x.channels
-        worth = self.scale(node) / (x.height * x.width if means else 1)
+        worth, pixels = self.scale(node), x.height * x.width if means else 1
         shape = (len(op.weight), x.channels) if means else (len(op.weight), *x.shape)
         levels = _levels(op)
-        levels = dataclasses.replace(levels, integers=levels.integers.reshape(shape))
+        levels = dataclasses.replace(levels, integers=levels.integers.reshape(shape), scales=levels.scales / pixels)
         if node.quant is None and not node.relu and node.name in self._scored() and _alike(levels.scales):
             return self._raw(node, x, levels, op.bias, worth)
         form = self._form(node, levels, op.bias, worth)
@@ -278,8 +279,10 @@ class _Maker:
         return {"bits": SCORE_BITS, "signed": True, "scale": scale, "rounding": HALF_EVEN}
 
     def add(self, node: Node) -> Step:
-        form = self._quantised(node)
-        ratios = multipliers_for(np.array([self.scale(node, index) / form["scale"] for index in (0, 1)]))
+        form, op = self._quantised(node), node.op
+        assert isinstance(op, Add)
+        values = [self.scale(node, index) * factor for index, factor in enumerate(op.factors)]
+        ratios = multipliers_for(np.array(values) / form["scale"])
         a, b = self.taken(node)
         reach = np.array([_reach(x.limits) for x in (a, b)])
         self.keep(node, float((reach * ratios.errors).sum()))
@@ -300,7 +303,7 @@ class _Maker:
         (x,) = self.taken(node)
         form = self._quantised(node)
         pixels = x.height * x.width if op.kernel == FRAME else int(op.kernel) ** 2
-        ratio = multipliers_for(np.array([self.scale(node) / pixels / form["scale"]]))
+        ratio = multipliers_for(np.array([self.scale(node) * op.factor / pixels / form["scale"]]))
         reach = _reach(x.limits) * pixels
         self.keep(node, float(reach * ratio.errors[0]))
         return AvgPoolStep(
@@ -342,6 +345,10 @@ class _Maker:
         shape = self.taken(node)[0].shape
         raise UserError(f"flattens {list(shape)}, allowed is before a linear map, or frames of one pixel")
 
+    def round(self, node: Node) -> Step:
+        assert isinstance(node.op, Round)
+        raise UserError(f"rounds to whole numbers ({node.op.rounding}), allowed is before a Quant of scale 1")
+
 
 #: What makes a step of each op. None: it is what it takes.
 MAKERS: Mapping[type[Op], Callable[[_Maker, Node], Step | None]] = {
@@ -357,6 +364,7 @@ MAKERS: Mapping[type[Op], Callable[[_Maker, Node], Step | None]] = {
     Upsample: _Maker.upsample,
     Argmax: _Maker.argmax,
     Flatten: _Maker.flatten,
+    Round: _Maker.round,
 }
 
 

@@ -160,6 +160,16 @@ class Quant(Op):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class Round(Op):
+    """To whole numbers, as ``rounding`` says (`golden.contract.rounding`)."""
+
+    rounding: Rounding
+
+    def result(self, taken: Sequence[Shape]) -> Shape:
+        return taken[0]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Identity(Op):
     """What it takes."""
 
@@ -177,7 +187,9 @@ class Flatten(Op):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Add(Op):
-    """``a + b``."""
+    """``a + b``, each times its own factor, which is not below 0 and 1 where the result is not quantised."""
+
+    factors: tuple[float, float] = (1.0, 1.0)
 
     takes: ClassVar[int | None] = 2
 
@@ -216,10 +228,14 @@ class MaxPool(Op):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class AvgPool(Op):
-    """The mean of each window; ``kernel`` may be `FRAME`."""
+    """The mean of each window, times ``factor``, which is 1 where the result is not quantised.
+
+    ``kernel`` may be `FRAME`.
+    """
 
     kernel: int | str
     stride: int
+    factor: float = 1.0
 
     def result(self, taken: Sequence[Shape]) -> Shape:
         channels, *sides = frames_of(taken[0])
