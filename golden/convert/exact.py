@@ -188,7 +188,7 @@ class _Maker:
         ((x, held),) = self.taken(node)
         kernel = op.weight.shape[-1]
         if held.zero and op.padding == "same" and kernel > 1:
-            raise UserError(f"pads what has {held.said}, where 0 is another integer, {ZEROS}")
+            raise UserError(f"pads what has zero point {held.point}, {ZEROS}")
         form = self._form(node)
         geometry = {"kernel": kernel, "stride": op.stride, "padding": op.padding, "groups": op.groups}
         common = self.common(node, form.held)
@@ -212,7 +212,7 @@ class _Maker:
                 raise UserError(f"truncates from scale {quant.scale:g}, its input has {held.scale:g} in {x.bits} bits")
             form = form_of(node, quant)
         elif not held.plain:
-            raise UserError(f"ReLU of what has {held.said}, {ZEROS}")
+            raise UserError(f"takes what has zero point {held.point}, {ZEROS}")
         geometry = _POINTWISE | {"groups": x.channels}
         common = self.common(node, form.held)
         return self._layer(common, (x, held), _each(scale), shift, geometry, form, node.rectifies), form.held
@@ -371,7 +371,7 @@ class _Maker:
         assert isinstance(op, MaxPool)
         ((_, held),) = self.taken(node)
         if held.scale < 0:
-            raise UserError(f"takes what has {held.said}, the largest of it is the least here, {ZEROS}")
+            raise UserError(f"takes what has zero point {held.point}, {ZEROS}")
         return MaxPoolStep(**self.common(node, held), kernel=op.kernel, stride=op.stride, pad=op.pad), held
 
     def upsample(self, node: Node) -> _Made:

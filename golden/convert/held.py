@@ -8,7 +8,7 @@ integers than the source does. So such a result is held negated: as its compleme
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -38,10 +38,12 @@ class Held:
     Attributes:
         scale: value of one step. Below 0, the result is held negated.
         zero: the integer that stands for 0.
+        point: the source's zero point, for messages.
     """
 
     scale: float
     zero: int = 0
+    point: int = field(default=0, compare=False)
 
     @property
     def plain(self) -> bool:
@@ -62,11 +64,6 @@ class Held:
         """What integers within ``limits`` stand for, in steps of the source."""
         low, high = sorted(int(self.steps(np.array(end))) for end in (limits.low, limits.high))
         return Range(low, high)
-
-    @property
-    def said(self) -> str:
-        """The zero point in words."""
-        return f"zero point {self.zero}{'' if self.scale > 0 else ' and is negated'}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +97,7 @@ def form_of(node: Node, quant: Quant) -> Form:
         ratio = np.float32(node.limit) / np.float32(quant.scale)
         if ROUND[quant.rounding](ratio) < quant.high:
             raise UserError(f"a limit of {node.limit:g} is below {quant.high * quant.scale:g}, where its format ends")
-    held = Held(scale=quant.scale, zero=zero)
+    held = Held(scale=quant.scale, zero=zero, point=quant.zero)
     if quant.rounding == HALF_EVEN and zero % 2 != quant.odd:
-        held = Held(scale=-quant.scale, zero=limits.low + quant.high)
+        held = Held(scale=-quant.scale, zero=limits.low + quant.high, point=quant.zero)
     return Form(bits=quant.bits, signed=quant.signed, held=held, rounding=quant.rounding)
