@@ -20,6 +20,7 @@ from golden.convert.build import Built, build
 from golden.convert.compare import Difference, answers_changed, differences, largest_part
 from golden.convert.exact import build_exact
 from golden.convert.graph import Graph, Node
+from golden.convert.held import Held
 from golden.convert.rewrite import rewritten
 from golden.convert.source import Given, Source, needed, open_source
 from golden.model.network import network as model
@@ -43,6 +44,7 @@ class Conversion:
         origins: what each step was in the source, by the step's name; of the image, how it was quantised.
         ceilings: what a float source's ReLUs limit results to, by the step's name.
         bounds: of a quantised source, how many steps each result may be off before it rounds; 0 is exact. Else empty.
+        held: what the integers of each result stand for. A result with a zero point has no scale in a file.
         differences: how far each step's result, and the image, is from the source's, where the source has it.
         changed: the part of images whose answer is another; None where results are no scores, or none were compared.
         images: how many images were compared.
@@ -52,6 +54,7 @@ class Conversion:
     origins: Mapping[str, Sequence[str]]
     ceilings: Mapping[str, float] = field(default_factory=dict)
     bounds: Mapping[str, float] = field(default_factory=dict)
+    held: Mapping[str, Held] = field(default_factory=dict)
     differences: Mapping[str, Difference] = field(default_factory=dict)
     changed: float | None = None
     images: int = 0
@@ -106,14 +109,16 @@ def _quantised(source: Source, graph: Graph, images: np.ndarray, precision: Prec
     network = quantise_network(built.network, images, precision, method).integers
     ceilings = {step.name: step.ceiling for step in built.network.steps if step.ceiling is not None}
     names = {IMAGE: source.graph.image} | {name: node.name for name, node in built.nodes.items()}
-    converted = Conversion(network=network, origins=_origins(built.nodes), ceilings=ceilings)
+    scales = {name: result.scale for name, result in network.results.items()}
+    held = {name: Held(scale=scale) for name, scale in scales.items() if scale is not None}
+    converted = Conversion(network=network, origins=_origins(built.nodes), ceilings=ceilings, held=held)
     return _compared(converted, source, names, values, images)
 
 
 def _exact(source: Source, graph: Graph, images: np.ndarray | None) -> Conversion:
     """A source that is quantised itself."""
     exact = build_exact(graph)
-    converted = Conversion(network=exact.network, origins=_origins(exact.nodes), bounds=exact.bounds)
+    converted = Conversion(network=exact.network, origins=_origins(exact.nodes), bounds=exact.bounds, held=exact.held)
     if images is None:
         return converted
     names = {name: node.name for name, node in exact.nodes.items()}
@@ -133,7 +138,7 @@ def _compared(
     integers = model.results(converted.network, to_steps(images, image.scale, image.limits))
     return dataclasses.replace(
         converted,
-        differences=differences(converted.network, integers, values, names),
+        differences=differences(converted.held, integers, values, names),
         changed=answers_changed(integers[last], values[source.graph.output]),
         images=len(images),
     )
