@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from golden.contract.network.avg_pool import FRAME
+from golden.contract.network.concat import Concat as ConcatStep
 from golden.contract.rounding import Rounding
 from golden.convert.graph import Graph, Node
 from golden.convert.ops import (
@@ -142,6 +143,20 @@ def merged_quants(graph: Graph) -> Graph:
         key = (node.inputs, *dataclasses.astuple(node.op)) if isinstance(node.op, Quant) else (node.name,)
         names[node.name] = nodes.setdefault(key, node).name
     return dataclasses.replace(graph, nodes=tuple(nodes.values()), output=names.get(graph.output, graph.output))
+
+
+def nested_concats(graph: Graph) -> Graph:
+    """More results than one step joins are joined in groups first."""
+    most, nodes, shapes = ConcatStep.takes[1], [], dict(graph.shapes)
+    for node in graph.nodes:
+        while isinstance(node.op, Concat) and len(node.inputs) > most:
+            taken, others = node.inputs[:most], node.inputs[most:]
+            name = f"{taken[0]} to {taken[-1]} for {node.name}"
+            shapes[name] = node.op.result([shapes[own] for own in taken])
+            nodes.append(dataclasses.replace(node, name=name, origins=(), inputs=taken, shape=shapes[name]))
+            node = dataclasses.replace(node, inputs=(name, *others))
+        nodes.append(node)
+    return dataclasses.replace(graph, nodes=tuple(nodes))
 
 
 def early_relus(graph: Graph) -> Graph:
@@ -356,6 +371,7 @@ RULES = (
     whole_frames,
     merged_quants,
     early_quants,
+    nested_concats,
     early_relus,
     folded_affines,
     forward_affines,
