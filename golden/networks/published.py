@@ -126,7 +126,7 @@ def resnext50_32x4d(width: float) -> nn.Module:
 
 
 def vgg11_bn(width: float) -> nn.Module:
-    """Arxiv 1409.1556, with batch norms. The classifier takes 7x7 pixels of frames of 224."""
+    """arXiv 1409.1556, with batch norms. The classifier takes 7x7 pixels of frames of 224."""
     layers: list[nn.Module] = []
     c = 3
     for o in (64, 0, 128, 0, 256, 256, 0, 512, 512, 0, 512, 512, 0):
@@ -141,7 +141,7 @@ def vgg11_bn(width: float) -> nn.Module:
 
 
 def mobilenet_v1(width: float, classes: int = 10) -> nn.Module:
-    """Arxiv 1704.04861."""
+    """arXiv 1704.04861."""
     outputs = [(64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), *[(512, 1)] * 5, (1024, 2), (1024, 1)]
     c = round(32 * width)
     layers = [unit(3, c, 3, 2)]
@@ -182,14 +182,14 @@ def inverted(
 
 
 def mobilenet_v2(width: float) -> nn.Module:
-    """Arxiv 1801.04381."""
+    """arXiv 1801.04381."""
     rows = [(1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1)]
     c = round(32 * width)
     return inverted(width, [(*row, 3) for row in rows], nn.ReLU6, [unit(3, c, 3, 2, act=nn.ReLU6)], c)
 
 
 def mnasnet1_0(width: float) -> nn.Module:
-    """Arxiv 1807.11626, in torchvision's form without squeezing."""
+    """arXiv 1807.11626, in torchvision's form without squeezing."""
     rows = [
         (3, 24, 3, 2, 3),
         (3, 40, 3, 2, 5),
@@ -218,7 +218,7 @@ class RepVggBlock(nn.Module):
 
 
 def repvgg_a0(width: float) -> nn.Module:
-    """Arxiv 2101.03697."""
+    """arXiv 2101.03697."""
     widths = [round(channels * width) for channels in (48, 48, 96, 192, 1280)]
     layers: list[nn.Module] = []
     c = 3
@@ -243,7 +243,7 @@ class Fire(nn.Module):
 
 
 def squeezenet1_1(width: float) -> nn.Module:
-    """Arxiv 1602.07360. Its pools count windows that reach over the end, which is the same for frames of 4 n + 3."""
+    """arXiv 1602.07360. Its pools would add windows that reach over the end, of which frames of 64 pixels have none."""
     c = round(64 * width)
     layers: list[nn.Module] = [nn.Conv2d(3, c, 3, 2), nn.ReLU(True)]
     pairs = [(16, 64), (16, 64), None, (32, 128), (32, 128), None, (48, 192), (48, 192), (64, 256), (64, 256)]
@@ -283,7 +283,7 @@ class Dense(nn.Module):
 
 
 def densenet121(width: float) -> nn.Module:
-    """Arxiv 1608.06993."""
+    """arXiv 1608.06993."""
     c, grown = round(64 * width), round(32 * width)
     layers: list[nn.Module] = [unit(3, c, 7, 2), nn.MaxPool2d(3, 2, 1)]
     for stage, count in enumerate((6, 12, 24, 16)):
@@ -296,7 +296,7 @@ def densenet121(width: float) -> nn.Module:
 
 
 def alexnet(width: float) -> nn.Module:
-    """Arxiv 1404.5997. Its first kernel is 11x11."""
+    """arXiv 1404.5997. Its first kernel is 11x11."""
     sizes = [3, *(round(channels * width) for channels in (64, 192, 384, 256, 256))]
     pairs = list(itertools.pairwise(sizes))
     kernels = [(11, 4, 2), (5, 1, 2), (3, 1, 1), (3, 1, 1), (3, 1, 1)]

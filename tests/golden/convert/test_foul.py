@@ -79,19 +79,8 @@ CONSTANTS = {
 NAMES = ("x", "flat", "integers", "", *CONSTANTS)
 #: Attributes of all operations.
 ATTRIBUTES = ("axis", "axes", "group", "kernel_shape", "pads", "strides", "dilations", "auto_pad", "ceil_mode", "alpha")
-ATTRIBUTES += (
-    "to",
-    "transA",
-    "transB",
-    "keepdims",
-    "mode",
-    "nearest_mode",
-    "signed",
-    "narrow",
-    "rounding_mode",
-    "epsilon",
-)
-ATTRIBUTES += ("block_size", "output_dtype", "channels_last")
+ATTRIBUTES += ("transA", "transB", "keepdims", "mode", "nearest_mode", "signed", "narrow", "rounding_mode", "epsilon")
+ATTRIBUTES += ("to", "block_size", "output_dtype", "channels_last")
 VALUES = st.one_of(
     st.integers(-2, 4),
     st.lists(st.integers(-1, 3), min_size=1, max_size=5),
