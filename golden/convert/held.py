@@ -7,13 +7,14 @@ integers than the source does. So such a result is held negated: as its compleme
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from golden.contract.ranges import Range
-from golden.contract.rounding import HALF_EVEN, Rounding
+from golden.contract.rounding import HALF_EVEN, Rounding, round_quotient
 from golden.convert.graph import Node
 from golden.convert.ops import Quant
 from golden.support.cli import UserError
@@ -23,6 +24,8 @@ ZEROS = (
     "allowed are those at an end or in the middle of a type: ONNX Runtime's quantiser chooses them with its options "
     "ActivationSymmetric and, for types without a sign, ActivationRestrictedAsymmetric"
 )
+#: How far a number of steps may be off a whole one, where a source rounds it to that.
+WHOLE = 0.25
 #: Each rounding, of floats.
 ROUND: Mapping[Rounding, Callable[[np.float32], np.float32]] = {
     "half_even": np.rint,
@@ -79,6 +82,39 @@ class Form:
     def limits(self) -> Range:
         """What it saturates to."""
         return Range.of_format(self.bits, self.signed)
+
+
+def truncated(node: Node, quant: Quant, taken: Range, unit: float) -> tuple[Form, float]:
+    """How a result is held of which ``quant`` drops bits, and what a step of what it takes is worth exactly.
+
+    Args:
+        node: what gives the result.
+        quant: says by how many bits its steps are coarser than those of which it takes whole numbers.
+        taken: the range of what it takes.
+        unit: what a step of that is worth. It may be off a whole number of these finer steps, as scales in files are.
+
+    Raises:
+        UserError: where it is farther off, and for numbers that the format does not hold.
+    """
+    assert quant.dropped is not None
+    fine = quant.scale * 2.0**-quant.dropped
+    count = round(unit / fine)
+    if count < 1 or abs(unit / fine - count) * max(-taken.low, taken.high) > WHOLE:
+        raise UserError(f"takes steps of {unit:g}, allowed are whole numbers of {fine:g}, its scale")
+    if not quant.saturates:
+        ends = Range(*(_dropped(count * end, quant.dropped, quant.rounding) for end in (taken.low, taken.high)))
+        quant = dataclasses.replace(quant, signed=ends.low < 0)
+        limits = Range.of_format(quant.bits, quant.signed)
+        if ends.low < limits.low or ends.high > limits.high:
+            raise UserError(
+                f"gives {ends.low} to {ends.high}, which {quant.bits} bits do not hold, and does not saturate"
+            )
+        quant = dataclasses.replace(quant, low=limits.low, high=limits.high)
+    return form_of(node, quant), count * fine
+
+
+def _dropped(value: int, bits: int, rounding: Rounding) -> int:
+    return round_quotient(value, bits, rounding) if bits >= 0 else value << -bits
 
 
 def form_of(node: Node, quant: Quant) -> Form:

@@ -143,10 +143,11 @@ class Quant(Op):
         scale: value of one step.
         bits, signed: the format that holds ``low`` and ``high``.
         low, high: the limits. A narrow format has one less than its bits allow. With a zero point they are elsewhere.
-        exact: whether the source only says what already is so.
         rounding: to a step (`golden.contract.rounding`).
         zero: the source's zero point, which ``low`` and ``high`` take into account.
         odd: whether ties are rounded to odd steps, as where an odd zero point is added before it rounds half to even.
+        dropped: bits by which a step is coarser than those of which it takes whole numbers. None: it takes any numbers.
+        saturates: whether it does. One that does not says no limits, and no sign.
     """
 
     scale: float
@@ -154,10 +155,11 @@ class Quant(Op):
     signed: bool
     low: int
     high: int
-    exact: bool = False
     rounding: Rounding = HALF_EVEN
     zero: int = 0
     odd: bool = False
+    dropped: int | None = None
+    saturates: bool = True
 
     def result(self, taken: Sequence[Shape]) -> Shape:
         return taken[0]
@@ -220,10 +222,11 @@ class MaxPool(Op):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class AvgPool(Op):
-    """The mean of each window; ``kernel`` may be `FRAME`."""
+    """The mean of each window, times ``factor``; ``kernel`` may be `FRAME`."""
 
     kernel: int | str
     stride: int
+    factor: float = 1.0
 
     def result(self, taken: Sequence[Shape]) -> Shape:
         channels, *sides = frames_of(taken[0])

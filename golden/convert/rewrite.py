@@ -192,6 +192,21 @@ def folded_relus(graph: Graph) -> Graph:
     return _folded(graph, fold)
 
 
+def scaled_means(graph: Graph) -> Graph:
+    """A factor between a mean and its rounding is the mean's."""
+
+    def fold(mean: Node, affine: Node) -> Node | None:
+        if not isinstance(mean.op, AvgPool) or mean.quant is not None or not isinstance(affine.op, Affine):
+            return None
+        factors = set(affine.op.scale)
+        if affine.quant is None or affine.rectifies or affine.op.shift.any() or len(factors) > 1 or min(factors) <= 0:
+            return None
+        op = dataclasses.replace(mean.op, factor=float(factors.pop()))
+        return dataclasses.replace(_joined(mean, affine, op), quant=affine.quant)
+
+    return _folded(graph, fold)
+
+
 def means(graph: Graph) -> Graph:
     """A linear map of flattened frames, or of the mean of each channel, takes the frames themselves."""
     gone = {
@@ -272,5 +287,6 @@ RULES = (
     forward_affines,
     folded_relus,
     folded_quants,
+    scaled_means,
     means,
 )
