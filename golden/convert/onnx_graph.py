@@ -18,7 +18,7 @@ from golden.convert.levels import Levels
 from golden.convert.onnx_file import STANDARD, as_array, check, opset_of
 from golden.convert.onnx_ops import OPERATIONS, Call, Given
 from golden.convert.ops import Ops
-from golden.convert.qdq_ops import MICROSOFT, QDQ_OPERATIONS, Integers, Made
+from golden.convert.qdq_ops import MICROSOFT, QDQ_OPERATIONS, Integers, Made, clip
 from golden.convert.qonnx_ops import DOMAIN, QONNX_OPERATIONS
 from golden.convert.qoperator_ops import MICROSOFT_OPERATIONS, QLINEAR_OPERATIONS
 from golden.convert.reading import INSTALL, GraphReader, Value, batches, first_line, naming
@@ -26,7 +26,7 @@ from golden.convert.steps import Steps
 from golden.support.cli import UserError
 
 #: What may take integers: each gives some of what it takes.
-KEEPERS = ("ArgMax", "Concat", "Flatten", "Identity", "MaxPool", "Reshape", "Resize", "Squeeze")
+KEEPERS = ("ArgMax", "Clip", "Concat", "Flatten", "Identity", "MaxPool", "Reshape", "Resize", "Squeeze")
 #: What gives the elements of a constant in another order or shape, so that a quantised one stays one.
 MOVERS = ("Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze")
 #: Stands for the images of a batch where their number is not fixed. No product of it is a size of anything.
@@ -119,7 +119,7 @@ class OnnxSource:
         given = [values[name] for name in node.input]
         if not node.output:
             raise UserError("gives no result, allowed is one")
-        operations = _quantisers(node)
+        operations = _quantisers(node, given)
         if operations is not None:
             self.quantised = True
             values[node.output[0]] = self._grown(reader, node, origin, given, self._call(operations, node, given))
@@ -182,13 +182,15 @@ class OnnxSource:
         return {name: np.asarray(result) for name, result in zip(node.output, results, strict=False)}
 
 
-def _quantisers(node: onnx.NodeProto) -> Mapping[str, Callable[..., Made]] | None:
+def _quantisers(node: onnx.NodeProto, given: list[Given]) -> Mapping[str, Callable[..., Made]] | None:
     """The operations that quantise, ``node`` among them. None: it is not one of these."""
     if node.domain == DOMAIN:
         return QONNX_OPERATIONS
     if node.domain == MICROSOFT:
         return {**QDQ_OPERATIONS, **MICROSOFT_OPERATIONS}
     own = {**QDQ_OPERATIONS, **QLINEAR_OPERATIONS}
+    if given and isinstance(given[0], Value) and given[0].steps is not None:
+        own["Clip"] = clip
     return own if node.domain in STANDARD and node.op_type in own else None
 
 

@@ -55,9 +55,17 @@ def folded_quants(graph: Graph) -> Graph:
     """Where a source quantises what a step gives, that step does it."""
 
     def fold(earlier: Node, quant: Node) -> Node | None:
-        if not isinstance(quant.op, Quant) or not isinstance(earlier.op, QUANTISERS) or earlier.quant is not None:
+        if not isinstance(quant.op, Quant):
             return None
-        return dataclasses.replace(_joined(earlier, quant, earlier.op), quant=quant.op)
+        if isinstance(earlier.op, Quant):
+            narrow = _narrowed(earlier.op, quant.op)
+            # An image that is only quantised leaves nothing to do.
+            alone = earlier.inputs == (graph.image,) and quant.name == graph.output
+            return None if narrow is None or alone else _joined(earlier, quant, narrow)
+        if not isinstance(earlier.op, QUANTISERS):
+            return None
+        own = quant.op if earlier.quant is None else _narrowed(earlier.quant, quant.op)
+        return own and dataclasses.replace(_joined(earlier, quant, earlier.op), quant=own)
 
     return _folded(graph, fold)
 
@@ -252,6 +260,15 @@ def _scaled_part(part: DynamicConv2d, scale: torch.Tensor, shift: torch.Tensor) 
 def _passes(op: Op, carrier: Op) -> bool:
     """Whether ``op``, behind ``carrier``, may come before it."""
     return isinstance(carrier, CARRIERS) or (isinstance(carrier, Quant) and isinstance(op, Relu) and op.ceiling is None)
+
+
+def _narrowed(first: Quant, second: Quant) -> Quant | None:
+    """Both as one, where the second saturates to less and does nothing else. None: it does, or nothing at all."""
+    alike = (first.scale, first.zero, first.dropped) == (second.scale, second.zero, second.dropped)
+    within = first.low <= second.low and second.high <= first.high and first.high - first.low > second.high - second.low
+    if not alike or not within or first.dropped is not None:
+        return None
+    return dataclasses.replace(second, rounding=first.rounding, odd=first.odd)
 
 
 def _folded(graph: Graph, fold: Callable[[Node, Node], Node | None]) -> Graph:

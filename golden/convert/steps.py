@@ -36,14 +36,18 @@ class Steps:
 
     @property
     def quant(self) -> Quant:
-        """What makes such integers: rounded half to even, and only then shifted by the zero point.
+        """What makes such integers: rounded half to even, and only then shifted by the zero point."""
+        return self.within(Range.of_format(self.bits, self.signed))
+
+    def within(self, limits: Range) -> Quant:
+        """What makes such integers within ``limits``, as `quant` does.
 
         Integers of a zero point at an end of their format, or in its middle, are those of the other sign.
         """
-        own = Range.of_format(self.bits, self.signed)
-        low, high = own.low - self.zero, own.high - self.zero
-        signed = low != 0 and (self.signed or low == Range.of_format(self.bits, True).low)
-        return Quant(scale=self.scale, bits=self.bits, signed=signed, low=low, high=high, zero=self.zero)
+        low, high = limits.low - self.zero, limits.high - self.zero
+        bits = max(2, (high - low).bit_length())
+        signed = low != 0 and (self.signed or low == Range.of_format(bits, True).low)
+        return Quant(scale=self.scale, bits=bits, signed=signed, low=low, high=high, zero=self.zero)
 
     def __str__(self) -> str:
         return f"scale {self.scale:g} and zero point {self.zero} of {'' if self.signed else 'u'}int{self.bits}"

@@ -24,18 +24,22 @@ FILES: Mapping[str, tuple[int, bool]] = {
 MEANS = "means.onnx"
 
 
-def write(folder: Path, name: str) -> Path:
-    """Write one of `FILES`, of a residual network with weights from a seed, or `MEANS`."""
+def write(folder: Path, name: str, *, pairs: bool = False) -> Path:
+    """Write one of `FILES`, of a residual network with weights from a seed, or `MEANS`.
+
+    It is QONNX, or has ``pairs`` of ONNX's own nodes that quantise.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Brevitas and PyTorch warn of what they miss
-        from brevitas.export import export_qonnx
+        from brevitas import export
 
         torch.manual_seed(0)
         network = (_means() if name == MEANS else _network(*FILES[name])).train()
         for _ in range(3):
             network(torch.randn(8, 2, 6, 6))  # its scales follow from what it sees
         path = folder / name
-        export_qonnx(network.eval(), args=torch.randn(1, 2, 6, 6), export_path=str(path), dynamo=False)
+        write_file = export.export_onnx_qcdq if pairs else export.export_qonnx
+        write_file(network.eval(), args=torch.randn(1, 2, 6, 6), export_path=str(path), dynamo=False)
     return path
 
 

@@ -223,6 +223,14 @@ def test_brevitas_writes_such_files(name: str, tmp_path: Path) -> None:
     check_file(brevitas_networks.write(tmp_path, name))
 
 
+@nightly
+@pytest.mark.parametrize("name", [name for name in brevitas_networks.FILES if "po2" in name])
+def test_brevitas_writes_pairs(name: str, tmp_path: Path) -> None:
+    """The same networks as nodes of ONNX's own: integers of fewer bits than 8 have limits there."""
+    path = brevitas_networks.write(tmp_path, name, pairs=True)
+    check_exact(convert(path, images(6, (2, 6, 6))))
+
+
 @pytest.mark.parametrize("name", [*brevitas_networks.FILES, brevitas_networks.MEANS])
 def test_files_of_brevitas(name: str) -> None:
     check_file(FILES / name)
@@ -391,7 +399,10 @@ REFUSED: Mapping[str, tuple[Callable[[], onnx.ModelProto], str]] = {
     "two_scales": (of(two_scales), "joins results of scales 0.5, 0.25, allowed is one for all"),
     "limit_within_format": (of(relu6), "a limit of 6 is below 7.96875, where its format ends"),
     "float_image": (of(image_twice), "the image 'x' goes to Quant 'x_q_node', Add 'y_node', allowed is one Quant"),
-    "trunc_of_another_scale": (trunc(scale=0.375, out_scale=1.5), "takes steps of 0.5, allowed are whole numbers of 0.375, its scale"),
+    "trunc_of_another_scale": (
+        trunc(scale=0.375, out_scale=1.5),
+        "takes steps of 0.5, allowed are whole numbers of 0.375, its scale",
+    ),
     "trunc_of_sums": (trunc(sums, scale=0.25), "drops bits of sums, allowed is a Trunc of means, or of what a Quant"),
     "trunc_up": (trunc(rounding_mode="CEIL"), "rounding_mode CEIL of a result is not allowed, allowed are ROUND"),
     "trunc_with_a_zero_point": (trunc(zero=4), "zeropt 4 is not allowed, allowed is 0"),
@@ -442,7 +453,7 @@ def test_fewer_bits_of_the_same_steps_saturate() -> None:
     source = of(lambda b, x: b.quant(b.quant(x, "kept", 0.5, 8), "y", 0.5, 3))()
     converted = convert(source, 5 * images(2, (2, 8, 8)))
     check_exact(converted)
-    assert [step.name for step in converted.network.steps] == ["y_node"]
+    assert [step.name for step in converted.network.steps] == ["kept_node"]
 
 
 @pytest.mark.parametrize(("name", "value"), [("bits", 4), ("scales", "po2"), ("method", "mse")])
