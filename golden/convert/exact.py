@@ -109,7 +109,10 @@ def build_exact(graph: Graph) -> Exact:
                 step, own = made
                 places[node.name] = builder.append(step)
                 nodes[step.name], held[step.name] = node, own
-    network = builder.network(maker.plain(places[graph.output]))
+    last = graph.by_name[graph.output]
+    with naming(" + ".join(last.origins)):
+        output = maker.plain(places[last.name])
+    network = builder.network(output)
     return Exact(network=network, nodes=nodes, bounds=maker.bounds, held=held)
 
 
@@ -166,6 +169,8 @@ class _Maker:
         held, x = self.held[place], self.builder.results[place]
         if held.plain:
             return place
+        if x.bits > FIELD_RANGES["in_bits"][1]:
+            raise UserError(f"zero point {held.point} of a result of {x.bits} bits is not allowed, {ZEROS}")
         if place not in self.shifted:
             name = unused_name(f"{place}_plain", {*self.names.values(), *self.builder.results})
             form = Form(bits=x.bits + 1, signed=True, held=Held(scale=abs(held.scale)))

@@ -8,7 +8,6 @@ integers than the source does. So such a result is held negated: as its compleme
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -26,12 +25,6 @@ ZEROS = (
 )
 #: How far a number of steps may be off a whole one, where a source rounds it to that.
 WHOLE = 0.25
-#: Each rounding, of floats.
-ROUND: Mapping[Rounding, Callable[[np.float32], np.float32]] = {
-    "half_even": np.rint,
-    "half_up": lambda x: np.floor(x + np.float32(0.5)),
-    "floor": np.floor,
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,10 +122,8 @@ def form_of(node: Node, quant: Quant) -> Form:
     zero = limits.low - quant.low if shifted else 0
     if zero and node.rectifies:
         raise UserError(f"zero point {quant.zero} of what a ReLU gives is not allowed, {ZEROS}")
-    if node.limit is not None:
-        ratio = np.float32(node.limit) / np.float32(quant.scale)
-        if ROUND[quant.rounding](ratio) < quant.high:
-            raise UserError(f"a limit of {node.limit:g} is below {quant.high * quant.scale:g}, where its format ends")
+    if node.limit is not None and not quant.reaches(node.limit):
+        raise UserError(f"a limit of {node.limit:g} is below {quant.high * quant.scale:g}, where its format ends")
     held = Held(scale=quant.scale, zero=zero, point=quant.zero)
     if quant.rounding == HALF_EVEN and zero % 2 != quant.odd:
         held = Held(scale=-quant.scale, zero=limits.low + quant.high, point=quant.zero)

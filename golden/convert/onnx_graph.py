@@ -51,13 +51,15 @@ class OnnxSource:
         self._image, self._batch = _image(model.graph)
         self.quantised = False
         self._steps: dict[str, Steps] = {}
+        self._floats: dict[str, str] = {}
         self.graph = self._read()
 
     def values(self, images: np.ndarray) -> Mapping[str, np.ndarray]:
         """The result of every node for ``images``, by its name: float64 ``[N, ...]`` each. Nothing is fused."""
         if any(node.domain == DOMAIN for node in self._model.graph.node):
             return self._qonnx_values(images)
-        names = [node.name for node in self.graph.nodes if node.origins]
+        asked = self._asked()
+        names = list(dict.fromkeys(asked.values()))
         model = onnx.ModelProto()
         model.CopyFrom(self._model)
         del model.graph.output[:]
@@ -78,7 +80,16 @@ class OnnxSource:
             name: self._real(name, np.concatenate(results)[: len(images)])
             for name, *results in zip(names, *parts, strict=True)
         }
-        return {self._image.name: images} | found
+        return {self._image.name: images} | {name: found[own] for name, own in asked.items()}
+
+    def _asked(self) -> dict[str, str]:
+        """What ONNX Runtime is asked for instead of each result. NumPy has no integers of less than 8 bits."""
+        asked = {}
+        for name in (node.name for node in self.graph.nodes if node.origins):
+            small = name in self._steps and self._steps[name].bits < 8
+            if not small or name in self._floats:
+                asked[name] = self._floats[name] if small else name
+        return asked
 
     def _real(self, name: str, result: np.ndarray) -> np.ndarray:
         """What a result stands for, float64."""
@@ -122,6 +133,8 @@ class OnnxSource:
         operations = _quantisers(node, given)
         if operations is not None:
             self.quantised = True
+            if node.op_type == "DequantizeLinear" and isinstance(given[0], Value):
+                self._floats[given[0].name] = node.output[0]
             values[node.output[0]] = self._grown(reader, node, origin, given, self._call(operations, node, given))
         elif node.domain not in STANDARD:
             allowed = f"ONNX's own, {DOMAIN} and {MICROSOFT}"

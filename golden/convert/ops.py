@@ -6,7 +6,7 @@ Shapes are without the batch: ``(C, H, W)`` of frames, ``(K,)`` of features. Wei
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import ClassVar
@@ -20,6 +20,12 @@ from golden.operators.dynamic_conv import DynamicConv2d
 from golden.support.cli import UserError
 
 Shape = tuple[int, ...]
+#: Each rounding, of floats.
+ROUND: Mapping[Rounding, Callable[[np.float32], np.float32]] = {
+    "half_even": np.rint,
+    "half_up": lambda x: np.floor(x + np.float32(0.5)),
+    "floor": np.floor,
+}
 
 
 class Op(ABC):
@@ -160,6 +166,10 @@ class Quant(Op):
     odd: bool = False
     dropped: int | None = None
     saturates: bool = True
+
+    def reaches(self, limit: float) -> bool:
+        """Whether a ``limit`` of what it takes is none of what it gives, in floats of 32 bits."""
+        return bool(ROUND[self.rounding](np.float32(limit) / np.float32(self.scale)) >= self.high)
 
     def result(self, taken: Sequence[Shape]) -> Shape:
         return taken[0]

@@ -66,7 +66,7 @@ def trunc(call: Call, x: Given, scale: Given, zero: Given, in_bits: Given, *othe
         raise UserError("truncates a constant, allowed are results")
     mode = _mode(rounding, signed)
     # QONNX rounds what the scales say to a power of two.
-    dropped = taken - left if first else int(np.rint(np.log2(np.float32(given) / np.float32(own))))
+    dropped = taken - left if first else round(np.log2(given / own))
     low, high = limits_of(_result_bits(left), signed=signed, narrow=narrow)
     made = Quant(
         scale=given,

@@ -121,7 +121,7 @@ def merged_quants(graph: Graph) -> Graph:
 def early_relus(graph: Graph) -> Graph:
     """A ReLU, or a rounding, behind a maximum is one before it, where another step can do it.
 
-    A ReLU behind a rounding is one before it, too: 0 is a step.
+    A ReLU behind a rounding is one before it, too, if its limits are steps: 0 is one.
     """
     while True:
         nodes, by_name = list(graph.nodes), graph.by_name
@@ -259,7 +259,9 @@ def _scaled_part(part: DynamicConv2d, scale: torch.Tensor, shift: torch.Tensor) 
 
 def _passes(op: Op, carrier: Op) -> bool:
     """Whether ``op``, behind ``carrier``, may come before it."""
-    return isinstance(carrier, CARRIERS) or (isinstance(carrier, Quant) and isinstance(op, Relu) and op.ceiling is None)
+    if isinstance(carrier, Quant) and isinstance(op, Relu):
+        return op.ceiling is None or carrier.reaches(op.ceiling)
+    return isinstance(carrier, CARRIERS)
 
 
 def _narrowed(first: Quant, second: Quant) -> Quant | None:

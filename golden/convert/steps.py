@@ -13,6 +13,8 @@ from golden.support.cli import UserError
 
 #: Integer types of ONNX.
 INTEGER = re.compile(r"(u?)int(\d+)")
+#: The most bits that they have where they stand for something else.
+MOST_BITS = 32
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,8 +56,8 @@ class Steps:
 
 
 def integer_type(name: str, array: np.ndarray) -> tuple[int, bool]:
-    """Bits of the type of ``array``, and whether it is signed. Raises `UserError` for a type of no integers."""
+    """Bits of the type of ``array``, and whether it is signed. Raises `UserError` for any other type."""
     found = INTEGER.fullmatch(array.dtype.name)
-    if found is None:
-        raise UserError(f"{name} has type {array.dtype.name}, allowed are integers")
+    if found is None or int(found[2]) > MOST_BITS:
+        raise UserError(f"{name} has type {array.dtype.name}, allowed are integers of up to {MOST_BITS} bits")
     return int(found[2]), not found[1]

@@ -138,6 +138,13 @@ def test_integers_between_a_pair() -> None:
     ]
 
 
+def test_types_of_4_bits() -> None:
+    kind = onnx.helper.tensor_dtype_to_np_dtype(onnx.TensorProto.INT4)
+    converted = convert(conv({"kind": kind}, {"kind": kind})(), 9 * images(4, (2, 8, 8)))
+    check_exact(converted)
+    assert converted.network.output_result.bits == 4
+
+
 def test_operations_on_integers() -> None:
     """Those that the quantiser writes for no network above; scores without a scale are of floats."""
     b = Builder()
@@ -308,6 +315,11 @@ REFUSED: Mapping[str, tuple[Callable[[], onnx.ModelProto], str]] = {
         then("Conv", second=["v"], pads=[1] * 4),
         "Conv 'd_node' + QuantizeLinear 'y_q_node' + DequantizeLinear 'y_node': pads what has zero point 3, allowed",
     ),
+    "zero_of_16_bits": (
+        conv({"zero": 7, "kind": np.uint16}),
+        "Conv 'c_node' + QuantizeLinear 'y_q_node' + DequantizeLinear 'y_node': zero point 7 of a result of 16 bits",
+    ),
+    "weight_of_64_bits": (conv(weight={"kind": np.uint64}), "has type uint64, allowed are integers of up to 32 bits"),
     "zero_of_a_sum": (of(zero_of_a_sum), "zero point 4 of its result is not allowed, allowed are those at an end"),
     "zero_of_a_relu": (of(zero_of_a_relu), "zero point -120 of what a ReLU gives is not allowed"),
     "relu_of_a_zero": (then("Relu"), "zero point 3 of what a ReLU gives is not allowed"),
