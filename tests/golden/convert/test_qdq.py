@@ -138,6 +138,52 @@ def test_integers_between_a_pair() -> None:
     ]
 
 
+def test_types_of_4_bits() -> None:
+    kind = onnx.helper.tensor_dtype_to_np_dtype(onnx.TensorProto.INT4)
+    converted = convert(conv({"kind": kind}, {"kind": kind})(), 9 * images(4, (2, 8, 8)))
+    check_exact(converted)
+    assert converted.network.output_result.bits == 4
+
+
+def test_operations_on_integers() -> None:
+    """Those that the quantiser writes for no network above; scores without a scale are of floats."""
+    b = Builder()
+    x = b.integers("x", "x_q", 0.5)
+    shift = b.constant("shift", [[[3]], [[-5]]], np.int8)
+    b.add("QLinearAdd", [x, *b.steps("xs", 0.5), shift, *b.steps("ss", 0.25), *b.steps("as", 1.0, 1)], "a", domain=OWN)
+    flat = b.add("Flatten", ["a"], "flat")
+    w = b.constant("w", np.random.default_rng(5).integers(-7, 8, (128, 6)), np.int8)
+    ends = b.steps("ws", [0.5, 1, 0.25, 0.5, 1, 1], [0] * 6)
+    b.add("QLinearMatMul", [flat, "as_scale", "as_zero", w, *ends, *b.steps("ms", 32.0, -3)], "m")
+    v, bias = b.constant("v", [[1, -2, 3, -4, 5, -6]] * 3, np.int8), b.constant("bias", [7, -8, 90], np.int32)
+    taken = ["m", "ms_scale", "ms_zero", v, *b.steps("vs", 0.5), bias]
+    b.add("QGemm", taken, "y", domain=OWN, transB=1, alpha=0.5)
+    converted = convert(b.model(), 9 * images(4, (2, 8, 8)))
+    check_exact(converted)
+    assert [step.op for step in converted.network.steps] == ["layer", "linear", "linear"]
+    assert set(converted.bounds.values()) == {0} and converted.network.steps[-1].raw
+
+
+def test_integers_of_fewer_bits() -> None:
+    """A type has more bits than are meant, as where Brevitas writes such nodes. Limits say how many."""
+    b = Builder()
+
+    def pair(x: str, name: str, scale: float, low: int, high: int, zero: int = 0, kind: Any = np.int8) -> str:
+        limits = b.constant(f"{name}_low", low, kind), b.constant(f"{name}_high", high, kind)
+        clipped = b.add("Clip", [b.integers(x, f"{name}_q", scale, zero, kind), *limits], f"{name}_c")
+        return b.floats(clipped, name, scale, zero, kind)
+
+    x = pair("x", "x_f", 0.5, -8, 7)
+    c = b.add("Relu", [b.add("Conv", [x, b.weight("w", STEPS, 1.0)], "c")], "r")
+    c = pair(c, "c_f", 2.0, 0, 15, kind=np.uint8)
+    pair(b.add("Add", [c, c], "a"), "y", 2.0, 3, 34, 3, np.uint8)
+    converted = convert(b.model(), 9 * images(4, (2, 8, 8)))
+    check_exact(converted)
+    own = converted.network.results
+    assert [own[name].bits for name in ("input", "c_node", "a_node")] == [4, 4, 5]
+    assert [step.layer.config.weight_bits for step in converted.network.steps if step.op == "layer"] == [3]
+
+
 def of(build: Callable[[Builder, str], object]) -> Callable[[], onnx.ModelProto]:
     """What ``build`` makes of a quantised image."""
 
@@ -269,6 +315,11 @@ REFUSED: Mapping[str, tuple[Callable[[], onnx.ModelProto], str]] = {
         then("Conv", second=["v"], pads=[1] * 4),
         "Conv 'd_node' + QuantizeLinear 'y_q_node' + DequantizeLinear 'y_node': pads what has zero point 3, allowed",
     ),
+    "zero_of_16_bits": (
+        conv({"zero": 7, "kind": np.uint16}),
+        "Conv 'c_node' + QuantizeLinear 'y_q_node' + DequantizeLinear 'y_node': zero point 7 of a result of 16 bits",
+    ),
+    "weight_of_64_bits": (conv(weight={"kind": np.uint64}), "has type uint64, allowed are integers of up to 32 bits"),
     "zero_of_a_sum": (of(zero_of_a_sum), "zero point 4 of its result is not allowed, allowed are those at an end"),
     "zero_of_a_relu": (of(zero_of_a_relu), "zero point -120 of what a ReLU gives is not allowed"),
     "relu_of_a_zero": (then("Relu"), "zero point 3 of what a ReLU gives is not allowed"),
@@ -289,6 +340,10 @@ REFUSED: Mapping[str, tuple[Callable[[], onnx.ModelProto], str]] = {
     "integers_in_a_convolution": (of(integers_in_a_convolution), "Conv 'y_node': takes integers, allowed is that of"),
     "float_weight": (of(float_weight), "weight is not quantised, allowed is a Quant of it, or a DequantizeLinear"),
     "float_result": (of(float_result), "its result is not quantised, allowed is a Quant or a QuantizeLinear behind it"),
+    "integers_within_nothing": (
+        of(lambda b, x: b.add("Clip", [b.integers(x, "q", 0.5), b.constant("low", 3, np.int8), "low"], "y")),
+        "Clip 'y_node': min 3 and max 3 are not allowed, allowed are limits from -128 to 127",
+    ),
     "unknown": (
         own("QLinearSigmoid"),
         "operation QLinearSigmoid is not one of QuantizeLinear, DequantizeLinear, QGemm",
