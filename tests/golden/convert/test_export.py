@@ -98,13 +98,12 @@ def small_layer(**fields: Any) -> Layer:
     return random_layer(np.random.default_rng(1), out_channels=3, height=5, width=4, **fields)
 
 
-@pytest.mark.parametrize("rounding", ROUNDINGS)
-def test_sums_at_all_limits(rounding: Rounding) -> None:
+def test_sums_at_all_limits() -> None:
     """Products of more than 53 bits are int64. Their convolution is beyond what float32 holds, too."""
     fields = {"kernel": 7, "attn_shift": 15, "in_signed": True, "out_bits": 16, "out_signed": True, "relu": False}
-    layer = at_limits(small_layer(in_channels=24, rounding=rounding, **fields), np.ones_like)
+    layer = at_limits(small_layer(in_channels=24, **fields), np.ones_like)
     network = one_layer(layer)
-    exported = check_equal(network, frames_of(network, 20))
+    exported = check_equal(network, frames_of(network, 8))
     assert {"Mod", "Div"} <= operations(exported) and "Conv" not in operations(exported)
 
 
