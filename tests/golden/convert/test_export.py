@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,23 +22,29 @@ from golden.contract.network.layer import LayerStep
 from golden.contract.network.linear import Linear
 from golden.contract.network.max_pool import MaxPool
 from golden.contract.network.network import IMAGE, IntegerNetwork
+from golden.contract.network.network_file import write_network
 from golden.contract.network.result import Result
 from golden.contract.network.upsample import Upsample
 from golden.contract.powers import in_lowest_terms
 from golden.contract.ranges import Range
 from golden.contract.rounding import ROUNDINGS, Rounding
 from golden.convert import onnx_writer
+from golden.convert.__main__ import main as command
 from golden.convert.convert import convert
-from golden.convert.export import to_qonnx
-from golden.convert.onnx_writer import INT64, GraphWriter, Tensor
-from golden.convert.qonnx_rounding import quotient
+from golden.convert.export import VERSION, to_qonnx
+from golden.convert.onnx_file import read_onnx
+from golden.convert.onnx_writer import DOUBLE, FLOAT, INT64, GraphWriter, Tensor
+from golden.convert.qonnx_ops import DOMAIN
+from golden.convert.qonnx_rounding import Form, Scaled, kind_of, quotient, requantised
 from golden.layers import load_network
 from golden.layers.random_layer import at_limits, random_layer
 from golden.layers.random_network import random_network
 from golden.layers.residual import random_resnet
 from golden.model.network import network as model
-from golden.model.rounding import requantised
+from golden.model.rounding import requantised as rounded
 from golden.support.cli import UserError
+from tests.support.onnx_models import images, tiny
+from tests.support.refusals import refusal
 from tests.support.tiers import nightly, seeds, thorough
 
 
@@ -116,7 +123,21 @@ def test_quotients(rounding: Rounding) -> None:
         writer = GraphWriter(x)
         y = quotient(writer, writer.add("Identity", [x]), shift, rounding)
         found = execute_onnx(ModelWrapper(writer.model(y, {}, "")), {"image": values})[y.name]
-        np.testing.assert_array_equal(found, requantised(values.copy(), shift, Range(-99, 99), rounding))
+        np.testing.assert_array_equal(found, rounded(values.copy(), shift, Range(-99, 99), rounding))
+
+
+@pytest.mark.parametrize(("rounding", "kind"), [("half_even", FLOAT), ("half_up", DOUBLE), ("floor", FLOAT)])
+def test_a_half_that_is_added_has_bits(rounding: Rounding, kind: int) -> None:
+    """A quotient just below a half is a float32. With a half more it is none."""
+    values, shift = np.array([2**24 - 1, 1 - 2**24, 2**23, 0]), 25
+    x = Tensor("image", values.shape, FLOAT)
+    scaled = Scaled(operands=[x], multipliers=[np.array(1)], shift=shift, largest=2**24 - 1)
+    assert kind_of(scaled, rounding) == kind
+    writer = GraphWriter(x)
+    y = requantised(writer, "y", scaled, Form(bits=2, signed=True, rounding=rounding))
+    file = ModelWrapper(writer.model(y, {DOMAIN: VERSION}, ""))
+    found = execute_onnx(file, {"image": values.astype(np.float32)})["y"]
+    np.testing.assert_array_equal(found, rounded(values.copy(), shift, Range(-2, 1), rounding))
 
 
 def all_steps() -> IntegerNetwork:
@@ -227,3 +248,45 @@ def test_weights_that_no_file_holds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(onnx_writer, "MOST_BYTES", 100)
     with pytest.raises(UserError, match=r"the constants have [0-9]+ bytes, an ONNX file has at most 100"):
         to_qonnx(one_layer(small_layer(in_channels=2)))
+
+
+@pytest.fixture
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A network, an ONNX file of floats, and images for it."""
+    monkeypatch.chdir(tmp_path)
+    write_network("net.npz", one_layer(small_layer(in_channels=2)))
+    Path("floats.onnx").write_bytes(tiny().SerializeToString())
+    np.save("images.npy", images(2, (2, 3, 4)))
+    return tmp_path
+
+
+def test_the_command_writes_what_it_is_given_and_what_it_converts(files: Path) -> None:
+    assert command(["net.npz", "--to", "onnx", "--out", "net.onnx"]) == 0
+    assert read_onnx(Path("net.onnx")) == to_qonnx(one_layer(small_layer(in_channels=2)))
+    assert command(["floats.onnx", "--calibration", "images.npy", "--to", "onnx", "--out", "integers.onnx"]) == 0
+    converted = convert(Path("floats.onnx"), np.load("images.npy"))
+    assert read_onnx(Path("integers.onnx")) == to_qonnx(converted.network)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--out", "new.npz"], "source net.npz is a network already, allowed with it is --to onnx"),
+        (
+            ["--to", "onnx", "--bits", "4", "--out", "n"],
+            "--bits 4 is for what is converted, source net.npz is a network",
+        ),
+        (["--to", "onnx", "--out", "net.npz"], "net.npz"),
+    ],
+)
+def test_options_that_do_not_go_together(
+    files: Path,
+    options: list[str],
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    refuse = refusal(
+        command, lambda: sorted((path, path.stat().st_size) for path in files.iterdir()), monkeypatch, capfd
+    )
+    assert said in refuse("net.npz", *options)
