@@ -28,6 +28,7 @@ In the order of the data flow:
 `held`              how quantised results are held, zero points among them
 `fitted`            weights, biases and multipliers, and how near they are
 `exact`             the integer network of a graph that is quantised
+`clipping`          weights that no format of ours holds
 `compare`           how far integers are from their source
 `convert`           from a source to a network file's content
 `report`            what a conversion did, for a terminal and as a page

@@ -25,6 +25,8 @@ from golden.support.terminal import say
 
 #: Suffix of network files.
 NETWORK = ".npz"
+#: Options that say how something is converted.
+CONVERTING = ("calibration", "bits", "scales", "clip-weights", "report")
 
 EXAMPLES = """\
 examples:
@@ -52,7 +54,9 @@ def main(argv: list[str]) -> int:
         return _export(options)
     images = None if options.calibration is None else read_array(options.calibration)
     with spinner(f"converting {options.source}"):
-        converted = convert(options.source, images, bits=options.bits, scales=options.scales)
+        converted = convert(
+            options.source, images, bits=options.bits, scales=options.scales, clip_weights=options.clip_weights
+        )
     report = None if options.report is None else page(options.source, converted)
     with contextlib.ExitStack() as stack:
         stack.enter_context(cli.replacing(options.out, "wb")).write(WRITTEN[options.to](converted.network))
@@ -71,10 +75,11 @@ def _export(options: argparse.Namespace) -> int:
     """Write a network of ours in another format."""
     if options.to != "onnx":
         raise UserError(f"source {options.source} is a network already, allowed with it is --to onnx")
-    for name in ("calibration", "bits", "scales", "report"):
-        if getattr(options, name) is not None:
-            value = getattr(options, name)
-            raise UserError(f"--{name} {value} is for what is converted, source {options.source} is a network already")
+    given = {name: getattr(options, name.replace("-", "_")) for name in CONVERTING}
+    for name, value in given.items():
+        if value is not None and value is not False:
+            option = f"--{name}" if value is True else f"--{name} {value}"
+            raise UserError(f"{option} is for what is converted, source {options.source} is a network already")
     network = load_network(options.source)
     with cli.replacing(options.out, "wb") as stream:
         stream.write(_onnx_bytes(network))
@@ -110,6 +115,7 @@ def _parser() -> cli.Parser:
     add("--bits", type=cli.bounded(int, 2, 8), help=bits)
     scales = "scales of a float network; po2: powers of two (default: float)"
     add("--scales", choices=get_args(Scales), help=scales)
+    add("--clip-weights", action="store_true", help="make weights of -128 of a quantised source -127, else refused")
     add("--report", type=cli.file_path, metavar="FILE", help="where to write what came of each step, HTML")
     return parser
 

@@ -83,7 +83,8 @@ def weight_bits(levels: WeightLevels) -> int:
     largest = int(np.abs(levels.integers).max(initial=0))
     needed = largest.bit_length() + 1
     if needed > 8:
-        raise UserError(f"weight reaches a magnitude of {largest} steps, allowed are 127 (narrow 1 does without -128)")
+        allowed = "allowed are 127 (narrow 1 does without -128, clip_weights clips it)"
+        raise UserError(f"weight reaches a magnitude of {largest} steps, {allowed}")
     return max(2, needed, min(levels.bits, 8))
 
 

@@ -428,7 +428,7 @@ COMMANDS = {
         main=golden.convert.__main__.main,
         works=["network.onnx", "--calibration", "images.npy", "--out", "net.npz", "--report", "report.html"],
         values={"--calibration": ("images.npy", *PATHS), "--out": PATHS, "--bits": NUMBERS, "--report": PATHS}
-        | {"--scales": ("float", "po2", "mix"), "--to": ("npz", "onnx", "hdf5")},
+        | {"--scales": ("float", "po2", "mix"), "--to": ("npz", "onnx", "hdf5"), "--clip-weights": None},
         positional=("network.onnx", "foul.onnx", "none.onnx", "foul.pt2", "nosuch:nosuch", "json:dumps", *LAYERS),
     ),
     "golden.vectors": Command(

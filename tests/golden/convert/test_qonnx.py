@@ -17,6 +17,7 @@ from golden.convert.levels import ROUNDING
 from golden.convert.onnx_graph import OnnxSource
 from golden.convert.onnx_ops import Call
 from golden.convert.qonnx_ops import DOMAIN, quant
+from golden.convert.report import rows
 from golden.model.network.network import run
 from golden.support.cli import UserError
 from hw.network.config import NetworkConfig
@@ -24,7 +25,7 @@ from hw.network.folding import up_to_lanes
 from hw.network.plan import NetworkPlan
 from tests.support import brevitas_networks
 from tests.support.conversions import check_exact, check_refused
-from tests.support.onnx_models import WEIGHT, images, model, node
+from tests.support.onnx_models import WEIGHT, classifier, images, model, node
 from tests.support.places import ROOT
 from tests.support.tiers import nightly
 
@@ -453,6 +454,20 @@ REFUSED: Mapping[str, tuple[Callable[[], onnx.ModelProto], str]] = {
 def test_what_is_refused(name: str) -> None:
     made, message = REFUSED[name]
     check_refused(lambda: convert(made()), message)
+
+
+def test_lowest_weights_are_clipped_where_it_is_asked_for() -> None:
+    """That they are is said. All others stay as they are."""
+    values = np.random.default_rng(4).integers(-127, 128, WEIGHT.shape)
+    values[1, 0, 2, 2] = values[3, 1, 0, 0] = -128
+    converted = convert(weight_quant(values, scale=1, bits=8, narrow=0)(), images(4, (2, 8, 8)), clip_weights=True)
+    (step,) = converted.network.steps
+    np.testing.assert_array_equal(step.layer.conv_weight, np.maximum(values, -127))
+    assert converted.clipped == {"c_node": 2} and converted.differences["c_node"].steps > 0
+    (said,) = [cells[2] for cells in rows(converted) if cells[0] == "c_node"]
+    assert said == "layer, 3x3, valid, weights 8 bit, -128 became -127 in 2 of its weights"
+    with pytest.raises(UserError, match="clip_weights is for quantised sources"):
+        convert(classifier(), images(), clip_weights=True)
 
 
 def test_a_trunc_that_drops_nothing() -> None:
