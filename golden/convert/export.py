@@ -20,7 +20,7 @@ from golden.contract.network.network import IMAGE, IntegerNetwork
 from golden.contract.network.result import Result
 from golden.contract.network.step import Step
 from golden.contract.network.upsample import Upsample
-from golden.convert.onnx_writer import DOUBLE, FLOAT, INT64, GraphWriter, Tensor, numbers
+from golden.convert.onnx_writer import DOUBLE, FLOAT, INT64, Given, GraphWriter, Tensor, numbers
 from golden.convert.qonnx_layer import accumulators, largest
 from golden.convert.qonnx_ops import DOMAIN
 from golden.convert.qonnx_rounding import EXACT, Form, Scaled, quantised, quantised_weight, requantised
@@ -131,8 +131,8 @@ class _Exporter:
         else:  # an average of ONNX divides in float32, which is not exact
             ones = quantised_weight(self.writer, np.ones((taken.channels, 1, rows, columns)), 2)
             shape = (x.shape[0], *self._results[step.name].shape)
-            geometry = {"kernel_shape": [rows, columns], "strides": [step.stride] * 2, "group": taken.channels}
-            sums = self.writer.add("Conv", [x, ones], shape=shape, node=step.name, **geometry)
+            geometry: dict[str, Any] = {"kernel_shape": [rows, columns], "strides": [step.stride] * 2}
+            sums = self.writer.add("Conv", [x, ones], shape=shape, node=step.name, group=taken.channels, **geometry)
         multiplier = np.array(step.multiplier)
         scaled = Scaled(operands=[sums], multipliers=[multiplier], shift=step.shift, largest=most * step.multiplier)
         form = Form(bits=step.out_bits, signed=step.out_signed, rounding=step.rounding)
@@ -149,8 +149,8 @@ class _Exporter:
         kind = FLOAT if max(most, largest((low, high))) < EXACT[FLOAT] else DOUBLE
         matrix = step.weight.reshape(len(step.weight), -1)
         weight = quantised_weight(self.writer, matrix, step.weight_bits)
-        inputs = [self.writer.cast(x, kind), self.writer.cast(weight, kind), numbers(step.bias, kind)]
-        names = {"result": step.name if step.raw else None, "node": step.name}
+        inputs: list[Given] = [self.writer.cast(x, kind), self.writer.cast(weight, kind), numbers(step.bias, kind)]
+        names: dict[str, Any] = {"result": step.name if step.raw else None, "node": step.name}
         acc = self.writer.add("Gemm", inputs, shape=(x.shape[0], len(matrix)), **names, transB=1)
         if step.multiplier is None or step.out_shift is None:
             return acc
@@ -160,15 +160,23 @@ class _Exporter:
         return requantised(self.writer, step.name, scaled, form)
 
     def max_pool(self, step: MaxPool) -> Tensor:
-        geometry = {"kernel_shape": [step.kernel] * 2, "strides": [step.stride] * 2, "pads": [step.pad] * 4}
+        geometry: dict[str, Any] = {
+            "kernel_shape": [step.kernel] * 2,
+            "strides": [step.stride] * 2,
+            "pads": [step.pad] * 4,
+        }
         return self.writer.add("MaxPool", [self.frames(step.inputs[0])], **self.given(step), **geometry)
 
     def concat(self, step: Concat) -> Tensor:
         return self.writer.add("Concat", [self.frames(name) for name in step.inputs], **self.given(step), axis=1)
 
     def upsample(self, step: Upsample) -> Tensor:
-        inputs = [self.frames(step.inputs[0]), None, numbers([1, 1, step.factor, step.factor], FLOAT)]
-        how = {"mode": "nearest", "nearest_mode": "floor", "coordinate_transformation_mode": "asymmetric"}
+        inputs: list[Given] = [self.frames(step.inputs[0]), None, numbers([1, 1, step.factor, step.factor], FLOAT)]
+        how: dict[str, Any] = {
+            "mode": "nearest",
+            "nearest_mode": "floor",
+            "coordinate_transformation_mode": "asymmetric",
+        }
         return self.writer.add("Resize", inputs, **self.given(step), **how)
 
     def argmax(self, step: Argmax) -> Tensor:
@@ -180,7 +188,7 @@ class _Exporter:
         """Each channel's sum over the frame, at most ``most`` in magnitude."""
         kind = FLOAT if most < EXACT[FLOAT] else DOUBLE
         shape = (*x.shape[:2], *[1] * (2 * keepdims))
-        inputs = [self.writer.cast(x, kind), numbers([2, 3], INT64)]
+        inputs: list[Given] = [self.writer.cast(x, kind), numbers([2, 3], INT64)]
         return self.writer.add("ReduceSum", inputs, shape=shape, node=node, keepdims=keepdims)
 
 

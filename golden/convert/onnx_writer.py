@@ -36,6 +36,10 @@ class Tensor:
     type: int
 
 
+#: What a node takes: a result, a constant, or nothing.
+Given = Tensor | np.ndarray | None
+
+
 class GraphWriter:
     """Collects nodes and constants.
 
@@ -57,7 +61,7 @@ class GraphWriter:
     def add(
         self,
         op: str,
-        inputs: Sequence[Tensor | np.ndarray | None],
+        inputs: Sequence[Given],
         *,
         shape: Sequence[int] | None = None,
         type: int | None = None,
@@ -122,7 +126,7 @@ class GraphWriter:
         imports = [helper.make_opsetid("", OPSET), *(helper.make_opsetid(*entry) for entry in domains.items())]
         return helper.make_model(graph, opset_imports=imports, ir_version=IR_VERSION, producer_name="xvolution")
 
-    def _named(self, given: Tensor | np.ndarray | None) -> str:
+    def _named(self, given: Given) -> str:
         """The name of an input."""
         if given is None:
             return ""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cache
+from typing import Any
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from golden.contract.bounds import accumulator_ranges
 from golden.contract.layer import Layer
 from golden.contract.layer_config import SimilarityFormat
 from golden.contract.ranges import weighted_sum
-from golden.convert.onnx_writer import DOUBLE, FLOAT, INT64, GraphWriter, Tensor, numbers
+from golden.convert.onnx_writer import DOUBLE, FLOAT, INT64, Given, GraphWriter, Tensor, numbers
 from golden.convert.qonnx_rounding import EXACT, quantised_weight
 
 Offset = tuple[int, int]
@@ -56,10 +57,10 @@ def convolved(
     """``bias`` and ``scale`` times the convolution of ``layer``, in float32."""
     c = layer.config
     weight = quantised_weight(writer, layer.conv_weight, c.weight_bits, scale)
-    inputs = [x, weight, *([] if bias is None else [numbers(bias, FLOAT)])]
+    inputs: list[Given] = [x, weight, *([] if bias is None else [numbers(bias, FLOAT)])]
     shape = (x.shape[0], c.out_channels, c.out_height, c.out_width)
-    geometry = {"kernel_shape": [c.kernel] * 2, "strides": [c.stride] * 2, "pads": [c.pad] * 4, "group": c.groups}
-    return writer.add("Conv", inputs, shape=shape, node=name, **geometry)
+    geometry: dict[str, Any] = {"kernel_shape": [c.kernel] * 2, "strides": [c.stride] * 2, "pads": [c.pad] * 4}
+    return writer.add("Conv", inputs, shape=shape, node=name, group=c.groups, **geometry)
 
 
 def _shifted(writer: GraphWriter, x: Tensor, layer: Layer) -> Callable[[Offset], Tensor]:

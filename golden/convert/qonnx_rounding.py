@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -101,7 +102,7 @@ def quotient(writer: GraphWriter, total: Tensor, shift: int, rounding: Rounding)
 
 def quantised(writer: GraphWriter, name: str, x: Tensor, form: Form, mode: str) -> Tensor:
     """``x`` rounded in ``mode`` and saturated to the format, as the result ``name``."""
-    attributes = {"signed": int(form.signed), "narrow": 0, "rounding_mode": mode}
+    attributes: dict[str, Any] = {"signed": int(form.signed), "narrow": 0, "rounding_mode": mode}
     node = f"{name}/Quant"
     return writer.add("Quant", [x, *_format(1, form.bits)], result=name, node=node, domain=DOMAIN, **attributes)
 
@@ -109,7 +110,13 @@ def quantised(writer: GraphWriter, name: str, x: Tensor, form: Form, mode: str) 
 def quantised_weight(writer: GraphWriter, integers: np.ndarray, bits: int, scale: int = 1) -> Tensor:
     """Weights ``integers * scale`` as a ``Quant`` that leaves them as they are."""
     values = numbers(integers * scale, FLOAT)
-    attributes = {"shape": values.shape, "type": FLOAT, "signed": 1, "narrow": 1, "rounding_mode": "ROUND"}
+    attributes: dict[str, Any] = {
+        "shape": values.shape,
+        "type": FLOAT,
+        "signed": 1,
+        "narrow": 1,
+        "rounding_mode": "ROUND",
+    }
     return writer.add("Quant", [values, *_format(scale, bits)], domain=DOMAIN, **attributes)
 
 

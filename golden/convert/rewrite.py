@@ -262,18 +262,16 @@ def scaled_operands(graph: Graph) -> Graph:
     nodes: dict[str, Node] = {}
     for node in graph.nodes:
         if isinstance(node.op, Add) and node.quant is not None:
-            inputs, factors, origins = [], [], []
-            for name in node.inputs:
+            inputs, factors, origins = list(node.inputs), [1.0, 1.0], node.origins
+            for index, name in enumerate(node.inputs):
                 before = nodes.get(name)
                 factor = None if before is None or graph.sole_taker(name) is None else _one_factor(before)
-                if before is None or factor is None:
-                    inputs, factors = [*inputs, name], [*factors, 1.0]
-                else:
-                    inputs, factors = [*inputs, *before.inputs], [*factors, factor]
-                    origins += before.origins
+                if before is not None and factor is not None:
+                    (inputs[index],), factors[index] = before.inputs, factor
+                    origins = (*before.origins, *origins)
                     del nodes[name]
             op = Add(factors=(factors[0], factors[1]))
-            node = dataclasses.replace(node, op=op, inputs=tuple(inputs), origins=(*origins, *node.origins))
+            node = dataclasses.replace(node, op=op, inputs=tuple(inputs), origins=origins)
         nodes[node.name] = node
     return dataclasses.replace(graph, nodes=tuple(nodes.values()))
 
