@@ -103,16 +103,25 @@ class Builder:
 STEPS = np.random.default_rng(4).integers(-3, 4, WEIGHT.shape)
 
 
+@pytest.mark.parametrize("qdq", [True, False])
 @pytest.mark.parametrize("zero", [0, -128, 3, -4, 127, -1])
-def test_ties(zero: int) -> None:
+def test_ties(zero: int, qdq: bool) -> None:
     """Every second sum is at a tie. The zero point is added behind the rounding, so that an odd one leaves ties even.
 
     A network that added it before would be a step off at each tie.
     """
     b = Builder()
-    x = b.pair("x", "x_f", 0.5)
-    y = b.pair(b.add("Conv", [x, b.weight("w", STEPS, 1.0)], "c"), "c_f", 1.0, zero)
-    b.pair(b.add("Conv", [y, b.weight("v", STEPS[:, :, :1, :1].repeat(2, axis=1), 1.0)], "d"), "y", 2.0, -zero - 1)
+    pointwise = STEPS[:, :, :1, :1].repeat(2, axis=1)
+    if qdq:
+        y = b.pair(b.add("Conv", [b.pair("x", "x_f", 0.5), b.weight("w", STEPS, 1.0)], "c"), "c_f", 1.0, zero)
+        b.pair(b.add("Conv", [y, b.weight("v", pointwise, 1.0)], "d"), "y", 2.0, -zero - 1)
+    else:
+        y, taken = b.integers("x", "x_q", 0.5), ["x_q_scale", "x_q_zero"]
+        for name, weight, scale, own in (("c", STEPS, 1.0, zero), ("d", pointwise, 2.0, -zero - 1)):
+            weights = [b.constant(f"{name}_w", weight, np.int8), *b.steps(f"{name}_ws", 1.0)]
+            given = b.steps(f"{name}_s", scale, own)
+            y, taken = b.add("QLinearConv", [y, *taken, *weights, *given], name), given
+        b.add("DequantizeLinear", [y, *taken], "y")
     converted = convert(b.model(), 9 * images(4, (2, 8, 8)))
     check_exact(converted, but=[step.name for step in converted.network.steps if step.name.endswith("_plain")])
     assert set(converted.bounds.values()) == {0}
