@@ -25,6 +25,7 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
         "extra_options": {"ActivationRestrictedAsymmetric": True},
     },
     "asymmetric": {"per_channel": True},
+    "own_pairs": {"extra_options": {"ActivationSymmetric": True, "DedicatedQDQPair": True, "AddQDQPairToWeight": True}},
     "unsigned": {"activation_type": QuantType.QUInt8, "reduce_range": True},
 }
 

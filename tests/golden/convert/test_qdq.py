@@ -63,6 +63,16 @@ def test_float_scales_are_off_by_a_step_at_most(name: str, padding: int, signed:
     assert np.concatenate([gap.ravel() for gap in off.values()]).mean() < 0.001
 
 
+def test_pairs_of_each_taker() -> None:
+    """What is quantised for each taker alike is one step, and weights may be of floats that are quantised."""
+    source, x = written("own_pairs", qdq=True, padding=1, signed=True)
+    assert [step.name for step in convert(source, x).network.steps] == [
+        *("stem_node", "wide_node", "deep_node", "sum_node", "max_node", "side_node"),
+        *("joined_QuantizeLinear", "joined_node", "mean_node", "all_node", "y_node"),
+    ]
+    assert max(int(gap.max()) for gap in steps_off(OnnxSource(source), x).values()) <= 1
+
+
 class Builder:
     """Nodes that quantise, and the constants that they take."""
 
@@ -145,6 +155,17 @@ def test_integers_between_a_pair() -> None:
         ("concat", 8),
         ("linear", 16),
     ]
+
+
+def test_a_limit_between_two_pairs() -> None:
+    """It is no limit of the second one's type, whose steps are finer, but of the first one's."""
+    b = Builder()
+    b.constants |= {"low": np.float32(0), "high": np.float32(6)}
+    c = b.pair(b.add("Conv", [b.pair("x", "x_f", 0.5), b.weight("w", STEPS)], "c"), "c_f", 0.125)
+    b.pair(b.add("Clip", [c, "low", "high"], "r"), "y", 2.0**-5)
+    converted = convert(b.model(), 3 * images(4, (2, 8, 8)))
+    check_exact(converted)
+    assert [step.name for step in converted.network.steps] == ["c_node", "r_node"]
 
 
 def test_types_of_4_bits() -> None:
