@@ -59,8 +59,6 @@ from golden.support.cli import UserError
 
 #: Bits of scores whose channels have steps of different size. One step for all of them stands for them.
 SCORE_BITS = 16
-#: The window of a layer that sees each pixel by itself.
-_POINTWISE: Mapping[str, Any] = {"kernel": 1, "stride": 1, "padding": "same"}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -177,7 +175,7 @@ class _Maker:
             form = Form(bits=x.bits + 1, signed=True, held=Held(scale=abs(held.scale)))
             common = {"name": name, "inputs": (place,), "scale": form.held.recorded}
             ones, zeros = np.ones(x.channels), np.zeros(x.channels)
-            step = self._layer(common, (x, held), _each(ones), zeros, _POINTWISE | {"groups": x.channels}, form, False)
+            step = self._layer(common, (x, held), _each(ones), zeros, _pointwise(x.channels), form, False)
             self.shifted[place] = self.builder.append(step)
             self.held[name] = form.held
         return self.shifted[place]
@@ -217,7 +215,7 @@ class _Maker:
             form, given = _quantised(node, quant, held, held.limits(x.limits), scale, shift)
         elif not held.plain:
             raise UserError(f"takes what has zero point {held.point}, {ZEROS}")
-        geometry = _POINTWISE | {"groups": x.channels}
+        geometry = _pointwise(x.channels)
         common = self.common(node, form.held)
         step = self._layer(common, (x, held), _each(scale), shift, geometry, form, node.rectifies, given)
         return step, form.held
@@ -441,6 +439,11 @@ def _levels(op: Conv | Linear) -> WeightLevels:
 
 def _alike(scales: np.ndarray) -> bool:
     return bool((scales == scales[0]).all()) and scales[0] != 0
+
+
+def _pointwise(channels: int) -> dict[str, Any]:
+    """The geometry of a layer that sees each pixel of each channel by itself."""
+    return {"kernel": 1, "stride": 1, "padding": "same", "groups": channels}
 
 
 def _each(scales: np.ndarray) -> WeightLevels:

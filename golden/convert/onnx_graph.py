@@ -183,9 +183,10 @@ class OnnxSource:
     def _constants(self, node: onnx.NodeProto, given: list[Given]) -> dict[str, Given]:
         """What a node gives that takes constants alone."""
         if given and isinstance(given[0], Levels) and node.op_type in MOVERS:
-            own = {"integers": given[0].integers, "scale": np.broadcast_to(given[0].scale, given[0].integers.shape)}
-            moved = {key: self._constants(node, [part, *given[1:]])[node.output[0]] for key, part in own.items()}
-            return {node.output[0]: dataclasses.replace(given[0], **moved)}
+            own = given[0].integers, np.broadcast_to(given[0].scale, given[0].integers.shape)
+            integers, scale = (self._constants(node, [part, *given[1:]])[node.output[0]] for part in own)
+            assert isinstance(integers, np.ndarray) and isinstance(scale, np.ndarray)
+            return {node.output[0]: dataclasses.replace(given[0], integers=integers, scale=scale)}
         if any(isinstance(value, Levels) for value in given):
             raise UserError("takes a quantised constant, allowed is a result")
         inputs = {name: value for name, value in zip(node.input, given, strict=True) if name}

@@ -35,9 +35,14 @@ def quant(call: Call, x: Given, scale: Given, zero: Given, bits: Given) -> Op | 
     mode = _mode(rounding, signed)
     low, high = limits_of(_result_bits(width), signed=signed, narrow=narrow)
     own = Steps(scale=_one(step), zero=_zero_point(zero, low, high), bits=width, signed=signed)
-    limits = {"low": low - own.zero, "high": high - own.zero}
     # Here integers are rounded that have their zero point already.
-    return dataclasses.replace(own.quant, **limits, rounding=mode, odd=own.zero % 2 == 1 and mode == HALF_EVEN)
+    return dataclasses.replace(
+        own.quant,
+        low=low - own.zero,
+        high=high - own.zero,
+        rounding=mode,
+        odd=own.zero % 2 == 1 and mode == HALF_EVEN,
+    )
 
 
 def bipolar_quant(call: Call, x: Given, scale: Given) -> Levels:

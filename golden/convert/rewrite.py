@@ -68,7 +68,7 @@ def folded_quants(graph: Graph) -> Graph:
         if not isinstance(earlier.op, QUANTISERS):
             return None
         own = quant.op if earlier.quant is None else _narrowed(earlier.quant, quant.op)
-        return own and dataclasses.replace(_joined(earlier, quant, earlier.op), quant=own)
+        return None if own is None else dataclasses.replace(_joined(earlier, quant, earlier.op), quant=own)
 
     return _folded(graph, fold)
 
