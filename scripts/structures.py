@@ -138,8 +138,10 @@ def main(argv: list[str]) -> int:
             found[kind].append(measure(name))
             bar.advance(task)
         stream.write(json.dumps(found, indent=2) + "\n")
-    show(_table(TINY_COLUMNS, _tiny_cells(found["tiny"]), words=3))
-    show(_table(FIELD_COLUMNS, map(_field_cells, found["field"]), words=1))
+    if found["tiny"]:
+        show(_table(TINY_COLUMNS, _tiny_cells(found["tiny"]), words=3))
+    if found["field"]:
+        show(_table(FIELD_COLUMNS, map(_field_cells, found["field"]), words=1))
     if page is not None:
         page.write(_markdown(found))
         say(f"wrote {page.path}")
