@@ -157,6 +157,20 @@ def test_integers_between_a_pair() -> None:
     ]
 
 
+@pytest.mark.parametrize("zero", [4, 3, -100, 127])
+def test_zero_points_of_sums(zero: int) -> None:
+    """An addition and a mean have no bias. What they take has the zero point, in finer steps where that is exact."""
+    b = Builder()
+    x = b.pair("x", "x_f", 0.25)
+    c = b.pair(b.add("Conv", [x, b.weight("w", np.eye(2)[:, :, None, None] * 3)], "c"), "c_f", 0.5, 5)
+    y = b.pair(b.add("Add", [x, c], "a"), "a_f", 0.125, zero)
+    y = b.pair(b.add("AveragePool", [y], "m", kernel_shape=[2, 2], strides=[2, 2]), "m_f", 1.0, zero - 1)
+    b.pair(b.add("Conv", [y, b.weight("v", STEPS[:, :, :1, :1])], "d"), "y", 2.0)
+    converted = convert(b.model(), 9 * images(4, (2, 8, 8)))
+    check_exact(converted, but=[own for own in converted.held if own.endswith(("_plain", "_shifted"))])
+    assert set(converted.bounds.values()) == {0}
+
+
 def test_a_limit_between_two_pairs() -> None:
     """It is no limit of the second one's type, whose steps are finer, but of the first one's."""
     b = Builder()
@@ -263,10 +277,6 @@ def another_scale(b: Builder, x: str) -> None:
     b.floats(b.integers(x, "q", 0.5, 3), "y", 0.25, 3)
 
 
-def zero_of_a_sum(b: Builder, x: str) -> None:
-    b.pair(b.add("Add", [x, x], "a"), "y", 1.0, 4)
-
-
 def zero_of_a_relu(b: Builder, x: str) -> None:
     b.pair(b.add("Relu", [b.add("Conv", [x, b.weight("w", STEPS)], "c")], "r"), "y", 1.0, -120)
 
@@ -352,7 +362,10 @@ REFUSED: Mapping[str, tuple[Callable[[], onnx.ModelProto], str]] = {
         "Conv 'c_node' + QuantizeLinear 'y_q_node' + DequantizeLinear 'y_node': zero point 7 of a result of 16 bits",
     ),
     "weight_of_64_bits": (conv(weight={"kind": np.uint64}), "has type uint64, allowed are integers of up to 32 bits"),
-    "zero_of_a_sum": (of(zero_of_a_sum), "zero point 4 of its result is not allowed, allowed are those at an end"),
+    "zero_of_a_sum_of_fine_steps": (
+        of(lambda b, x: b.pair(b.add("Add", [x, x], "a"), "y", 1024.0, 64)),
+        "zero point 64 of its result is not allowed, allowed are those at an end",
+    ),
     "zero_of_a_relu": (of(zero_of_a_relu), "zero point -120 of what a ReLU gives is not allowed"),
     "relu_of_a_zero": (then("Relu"), "zero point 3 of what a ReLU gives is not allowed"),
     "maximum_of_an_odd_zero": (then("MaxPool", kernel_shape=[2, 2]), "takes what has zero point 3, allowed are those"),
