@@ -23,6 +23,7 @@ In the order of the data flow:
 `exact`         the integer network of a graph that is quantised
 `compare`       how far integers are from their source
 `convert`       from a source to a network file's content
+`measure`       how a converted network answers many images
 `report`        what a conversion did, for a terminal and as a page
 `__main__`      the command
 ==============  =========================================================

@@ -1,0 +1,219 @@
+"""Train the networks that scripts.imports converts, and write them as other tools' files.
+
+A residual network and a separable one are trained in floats on Fashion-MNIST. Brevitas trains the residual one on, in
+8 and in 4 bits, with scales that are powers of two and with scales that are not, and writes QONNX. PyTorch writes the
+separable one as ONNX. Beside the files are the first test images, and what each file's own tool answers to them.
+
+It takes ten minutes of one core.
+
+Examples:
+    python -m scripts.train_imports
+    python -m scripts.train_imports --seed 1 --out trained
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import tempfile
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import torch
+from torch import Tensor, nn
+
+from golden.support import cli
+from golden.support.progress import progress
+from golden.support.terminal import say
+from golden.training import Task, load_task
+from golden.training.train import Schedule, evaluate, predict, reproducible, train
+from scripts.checkout import in_checkout
+from scripts.imports_networks import Brevitas, Classifier, Floats, residual, separable, without_norms
+from scripts.imports_sources import ANSWERS, BREVITAS, FOLDER, QDQ, RESIDUAL, SEPARABLE, SOURCES, TASK
+
+#: Images that are trained on, and those of them that are kept for validation.
+IMAGES, VALIDATION = 30_000, 1000
+#: Test images whose scores are written down.
+ANSWERED = 8
+#: Validation images that ONNX Runtime's scales follow from.
+CALIBRATION = 200
+#: What files call images and scores.
+INPUT, OUTPUT = "image", "scores"
+#: Passes over the images in floats, and in few bits.
+EPOCHS, EPOCHS_ON = 4, 1
+#: The rate at which a trained network is trained on.
+RATE_ON = 0.002
+FILES = (*dict.fromkeys(source.file for source in SOURCES.values()), ANSWERS)
+
+
+def main(argv: list[str]) -> int:
+    options = _parser().parse_args(argv)
+    folder = options.out or in_checkout(FOLDER, "--out DIR")
+    cli.check_folder(folder, FILES)
+    task = load_task(TASK, path=options.data_path, train_images=options.images, validation_images=VALIDATION)
+    first = task.test.subset(slice(ANSWERED))
+    files: dict[str, bytes] = {}
+    answers = {"images": first.pixels.numpy(), "labels": first.targets.numpy().astype(np.uint8)}
+    for made in written(task, options.seed):
+        files[made.file] = made.content
+        answers[Path(made.file).stem] = made.scores
+        say(f"{made.file}: {made.accuracy:.2f} % of validation images right")
+    stream = io.BytesIO()
+    np.savez_compressed(stream, **answers)
+    cli.write_files(cli.output_directory(folder), files | {ANSWERS: stream.getvalue()})
+    say(f"files in {folder}")
+    return 0
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Written:
+    """A trained network as a file.
+
+    Attributes:
+        file: its name.
+        content: its bytes.
+        scores: what its own tool gives for the first test images, float32 ``[N, 10]``.
+        accuracy: in percent of the validation images.
+    """
+
+    file: str
+    content: bytes
+    scores: np.ndarray
+    accuracy: float
+
+
+def written(task: Task, seed: int) -> Iterator[Written]:
+    """All files but `ANSWERS`, one after the other."""
+    floats: dict[str, Classifier] = {}
+    with reproducible(seed):
+        for name, make in ((RESIDUAL, residual), (SEPARABLE, separable)):
+            floats[name] = make(Floats())
+            _train(name, floats[name], task, Schedule(epochs=EPOCHS, batch=128, seed=seed))
+        yield _written(f"{SEPARABLE}.onnx", floats[SEPARABLE], _onnx(floats[SEPARABLE], task), task)
+        content = _qdq(floats[RESIDUAL], task)
+        yield _written(QDQ.file, _Session(content), content, task)
+    for source in SOURCES.values():
+        if source.tool == BREVITAS:
+            with reproducible(seed), _quiet():
+                quantised = _quantised(floats[RESIDUAL], Brevitas(bits=source.bits, po2=source.scales == "po2"))
+                schedule = Schedule(epochs=EPOCHS_ON, batch=64, learning_rate=RATE_ON, weight_decay=0.0, seed=seed)
+                _train(source.file, quantised, task, schedule)
+                yield _written(source.file, quantised, _qonnx(quantised, task), task)
+
+
+def _written(file: str, network: nn.Module, content: bytes, task: Task) -> Written:
+    scores = predict(network, task.test.subset(slice(ANSWERED))).numpy()
+    return Written(file=file, content=content, scores=scores, accuracy=evaluate(network, task, task.validation))
+
+
+class _Session(nn.Module):
+    """An ONNX file in ONNX Runtime, operation by operation."""
+
+    def __init__(self, content: bytes) -> None:
+        super().__init__()
+        options = onnxruntime.SessionOptions()
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+        self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+
+    def forward(self, x: Tensor) -> Tensor:
+        (scores,) = self._session.run([OUTPUT], {INPUT: x.numpy()})
+        return torch.from_numpy(scores)
+
+
+def _train(name: str, network: nn.Module, task: Task, schedule: Schedule) -> None:
+    with progress(f"training {name}", 1.0) as advance:
+        train(network, task, schedule, advance=advance)
+
+
+def _quantised(floats: Classifier, kit: Brevitas) -> Classifier:
+    """The residual network in ``kit``, with the parameters of ``floats``."""
+    network = residual(kit)
+    left = network.load_state_dict(floats.state_dict() if kit.norms else without_norms(floats), strict=False)
+    assert not left.unexpected_keys
+    return network
+
+
+def _onnx(network: nn.Module, task: Task) -> bytes:
+    """What PyTorch writes of ``network``, for batches of any size."""
+    with tempfile.TemporaryDirectory() as folder, _quiet():
+        path = Path(folder) / "network.onnx"
+        torch.onnx.export(network, (_sample(task),), path, dynamo=False, **_any_batch())
+        return path.read_bytes()
+
+
+class _Frames:
+    """Images one by one, as ONNX Runtime's quantiser asks for them."""
+
+    def __init__(self, images: np.ndarray) -> None:
+        self._left = iter(images[:, None])
+
+    def get_next(self) -> dict[str, np.ndarray] | None:
+        image = next(self._left, None)
+        return None if image is None else {INPUT: image}
+
+
+def _qdq(network: nn.Module, task: Task) -> bytes:
+    """What ONNX Runtime's static quantiser makes of ``network``: weights by channel, all zero points 0."""
+    from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
+
+    frames = _Frames(task.validation.subset(slice(CALIBRATION)).images().numpy())
+    with tempfile.TemporaryDirectory() as folder:
+        path, quantised = Path(folder) / "network.onnx", Path(folder) / "quantised.onnx"
+        path.write_bytes(_onnx(network, task))
+        quantize_static(
+            path,
+            quantised,
+            frames,
+            quant_format=QuantFormat.QDQ,
+            per_channel=True,
+            activation_type=QuantType.QInt8,
+            weight_type=QuantType.QInt8,
+            extra_options={"ActivationSymmetric": True, "WeightSymmetric": True},
+        )
+        return quantised.read_bytes()
+
+
+def _qonnx(network: nn.Module, task: Task) -> bytes:
+    """What Brevitas writes of ``network``, for batches of any size."""
+    from brevitas.export import export_qonnx
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "network.onnx"
+        export_qonnx(network, args=_sample(task), export_path=str(path), dynamo=False, **_any_batch())
+        return path.read_bytes()
+
+
+def _sample(task: Task) -> Tensor:
+    return torch.zeros(1, *task.input_shape)
+
+
+def _any_batch() -> dict[str, Any]:
+    names = {"input_names": [INPUT], "output_names": [OUTPUT]}
+    return names | {"dynamic_axes": {INPUT: {0: "n"}, OUTPUT: {0: "n"}}}
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Brevitas and PyTorch's exporter warn of what they themselves do."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def _parser() -> cli.Parser:
+    parser = cli.Parser(prog="python -m scripts.train_imports", description=__doc__)
+    add = parser.add_argument
+    add("--seed", type=cli.bounded(int, 0, 2**32 - 1), default=0, help="of weights and images' order (default: 0)")
+    add("--images", type=cli.bounded(int, 1, 59_000), default=IMAGES, help=f"to train on (default: {IMAGES})")
+    add("--data-path", metavar="FOLDER", help="where the data set is (default: where its package puts it)")
+    add("--out", type=cli.file_path, metavar="DIR", help=f"folder for the files (default: {FOLDER})")
+    return parser
+
+
+if __name__ == "__main__":
+    cli.run(main)
