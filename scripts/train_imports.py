@@ -158,22 +158,26 @@ class _Frames:
 
 
 def _qdq(network: nn.Module, task: Task) -> bytes:
-    """What ONNX Runtime's static quantiser makes of ``network``: weights by channel, all zero points 0."""
-    from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
+    """What ONNX Runtime's static quantiser makes of ``network``: weights by channel, zero points at an end or half way.
+
+    Such zero points are those of signed and of unsigned integers. ReLUs are in the formats of what they give.
+    """
+    from onnxruntime.quantization import QuantFormat, QuantType, quant_pre_process, quantize_static
 
     frames = _Frames(task.validation.subset(slice(CALIBRATION)).images().numpy())
     with tempfile.TemporaryDirectory() as folder:
-        path, quantised = Path(folder) / "network.onnx", Path(folder) / "quantised.onnx"
-        path.write_bytes(_onnx(network, task))
+        floats, ready, quantised = (Path(folder) / f"{name}.onnx" for name in ("floats", "ready", "quantised"))
+        floats.write_bytes(_onnx(network, task))
+        quant_pre_process(floats, ready, skip_symbolic_shape=True)
         quantize_static(
-            path,
+            ready,
             quantised,
             frames,
             quant_format=QuantFormat.QDQ,
             per_channel=True,
-            activation_type=QuantType.QInt8,
+            activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
-            extra_options={"ActivationSymmetric": True, "WeightSymmetric": True},
+            extra_options={"ActivationRestrictedAsymmetric": True, "WeightSymmetric": True},
         )
         return quantised.read_bytes()
 
