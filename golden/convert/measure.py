@@ -42,7 +42,7 @@ class Gap:
         return self.unequal / self.elements if self.elements else 0.0
 
     def compare(self, own: np.ndarray, wanted: np.ndarray) -> None:
-        """Count the integers ``own``, of which the source has ``wanted``, in steps."""
+        """Count results that are ``own`` whole steps, of which the source has ``wanted``."""
         self.steps = max(self.steps, float(np.abs(own - wanted).max()))
         self.unequal += int(np.count_nonzero(own != np.rint(wanted)))
         self.elements += own.size
@@ -103,23 +103,24 @@ def _measure(found: Measured, converted: Conversion, source: Source, images: np.
     found.source += int(np.count_nonzero(wanted == labels))
     found.integers += int(np.count_nonzero(own == labels))
     found.changed += int(np.count_nonzero(own != wanted))
+    own_steps = {name: held.steps(integers[name]) for name, held in converted.held.items()}
     steps = _in_steps(converted, values, integers)
     for name in steps.keys() - {network.output}:
-        found.together.compare(integers[name], steps[name])
+        found.together.compare(own_steps[name], steps[name])
     if source.quantised:
+        held = converted.held
         for step in network.steps:
             if {step.name, *step.inputs} <= steps.keys():
-                taken = [np.rint(steps[name]).astype(np.int64) for name in step.inputs]
-                found.alone.compare(RUN[step.op](step, taken), steps[step.name])
+                alone = RUN[step.op](step, [held[name].integers(steps[name]) for name in step.inputs])
+                found.alone.compare(held[step.name].steps(alone), steps[step.name])
 
 
 def _in_steps(
     converted: Conversion, values: Mapping[str, np.ndarray], integers: Mapping[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
-    """The source's own results, in steps, by the names of our steps."""
-    found = {}
-    for name, own in converted.names.items():
-        scale = converted.network.results[name].scale
-        if own in values and scale is not None:
-            found[name] = values[own].reshape(integers[name].shape) / scale
-    return found
+    """The source's own results, in its steps, by the names of ours."""
+    return {
+        name: values[own].reshape(integers[name].shape) / abs(converted.held[name].scale)
+        for name, own in converted.names.items()
+        if own in values and name in converted.held
+    }

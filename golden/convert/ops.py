@@ -142,9 +142,11 @@ class Quant(Op):
     Attributes:
         scale: value of one step.
         bits, signed: the format that holds ``low`` and ``high``.
-        low, high: the limits. A narrow format has one less than its bits allow.
+        low, high: the limits. A narrow format has one less than its bits allow. With a zero point they are elsewhere.
         exact: whether the source only says what already is so.
         rounding: to a step (`golden.contract.rounding`).
+        zero: the source's zero point, which ``low`` and ``high`` take into account.
+        odd: whether ties are rounded to odd steps, as where an odd zero point is added before it rounds half to even.
     """
 
     scale: float
@@ -154,6 +156,8 @@ class Quant(Op):
     high: int
     exact: bool = False
     rounding: Rounding = HALF_EVEN
+    zero: int = 0
+    odd: bool = False
 
     def result(self, taken: Sequence[Shape]) -> Shape:
         return taken[0]

@@ -36,7 +36,8 @@ def rows(conversion: Conversion) -> Iterator[tuple[str, ...]]:
         off = ("", "", "") if gap is None else (f"{gap.steps:.2f}", percent(gap.part), percent(gap.unequal))
         came = " + ".join(conversion.origins.get(name, ()))
         became = "" if step is None else BECAME[type(step)](step) + limit(conversion, name)
-        yield name, came, became, *result_cells(network.results[name]), proven(conversion, name), *off
+        shape, form = result_cells(network.results[name])
+        yield name, came, became, shape, form + zero(conversion, name), proven(conversion, name), *off
 
 
 def table(title: str, conversion: Conversion) -> Table:
@@ -75,6 +76,12 @@ def proven(conversion: Conversion, name: str) -> str:
     """What is known of a quantised source's step for every input."""
     bound = conversion.bounds.get(name)
     return "" if bound is None else "exact" if bound == 0 else f"off by {bound:.2g} before it rounds"
+
+
+def zero(conversion: Conversion, name: str) -> str:
+    """The zero point of a result, if it has one."""
+    held = conversion.held.get(name)
+    return "" if held is None or held.plain else f", {held.said}"
 
 
 def limit(conversion: Conversion, name: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 from collections.abc import Callable
+from typing import Any
 
 import torch
 
@@ -18,6 +19,7 @@ from golden.convert.ops import (
     Add,
     Affine,
     AvgPool,
+    Concat,
     Conv,
     Dynamic,
     Flatten,
@@ -68,10 +70,12 @@ def without_identities(graph: Graph) -> Graph:
     for node in graph.nodes:
         inputs = tuple(names.get(name, name) for name in node.inputs)
         if isinstance(node.op, Identity) or (isinstance(node.op, Flatten) and shapes[inputs[0]][1:] == (1, 1)):
-            before = nodes.pop(inputs[0], None)
+            before = nodes.get(inputs[0])
             # Where the source has no result of that name, it has one of this name.
             names[node.name] = node.name if before is not None and not before.origins else inputs[0]
             if before is not None:
+                if not before.origins:
+                    del nodes[before.name]
                 origins = tuple(dict.fromkeys((*before.origins, *node.origins)))
                 nodes[names[node.name]] = dataclasses.replace(before, name=names[node.name], origins=origins)
         else:
@@ -95,14 +99,30 @@ def whole_frames(graph: Graph) -> Graph:
     return dataclasses.replace(graph, nodes=tuple(map(whole, graph.nodes)))
 
 
+def merged_quants(graph: Graph) -> Graph:
+    """What is quantised twice alike is quantised once."""
+    names: dict[str, str] = {}
+    nodes: dict[tuple[Any, ...], Node] = {}
+    for node in graph.nodes:
+        node = dataclasses.replace(node, inputs=tuple(names.get(name, name) for name in node.inputs))
+        key = (node.inputs, *dataclasses.astuple(node.op)) if isinstance(node.op, Quant) else (node.name,)
+        names[node.name] = nodes.setdefault(key, node).name
+    return dataclasses.replace(graph, nodes=tuple(nodes.values()), output=names.get(graph.output, graph.output))
+
+
 def early_relus(graph: Graph) -> Graph:
-    """A ReLU, or a rounding, behind a maximum is one before it, where another step can do it."""
+    """A ReLU, or a rounding, behind a maximum is one before it, where another step can do it.
+
+    A ReLU behind a rounding is one before it, too: 0 is a step.
+    """
     while True:
         nodes, by_name = list(graph.nodes), graph.by_name
         places = {node.name: index for index, node in enumerate(nodes)}
         for index, relu in enumerate(nodes):
             carrier = by_name.get(relu.inputs[0])
-            if not isinstance(relu.op, (Relu, Quant)) or carrier is None or not isinstance(carrier.op, CARRIERS):
+            if not isinstance(relu.op, (Relu, Quant)) or carrier is None or not _passes(relu.op, carrier.op):
+                continue
+            if isinstance(carrier.op, Quant) and carrier.inputs[0] == graph.image:
                 continue
             if graph.sole_taker(carrier.name) is None:
                 continue
@@ -114,6 +134,25 @@ def early_relus(graph: Graph) -> Graph:
             break
         else:
             return graph
+
+
+def early_quants(graph: Graph) -> Graph:
+    """Results that are joined, and rounded then, are rounded first."""
+    nodes: list[Node] = []
+    for node in graph.nodes:
+        joined = next((own for own in nodes if own.name == node.inputs[0]), None)
+        alone = joined is not None and graph.sole_taker(joined.name) is not None
+        if joined is None or not alone or not isinstance(joined.op, Concat) or not isinstance(node.op, Quant):
+            nodes.append(node)
+            continue
+        nodes.remove(joined)
+        parts = [
+            dataclasses.replace(node, name=f"{node.name} of {name}", inputs=(name,), shape=graph.shapes[name])
+            for name in dict.fromkeys(joined.inputs)
+        ]
+        inputs = tuple(f"{node.name} of {name}" for name in joined.inputs)
+        nodes += [*parts, dataclasses.replace(joined, name=node.name, inputs=inputs)]
+    return dataclasses.replace(graph, nodes=tuple(nodes))
 
 
 def folded_affines(graph: Graph) -> Graph:
@@ -195,6 +234,11 @@ def _scaled_part(part: DynamicConv2d, scale: torch.Tensor, shift: torch.Tensor) 
     )
 
 
+def _passes(op: Op, carrier: Op) -> bool:
+    """Whether ``op``, behind ``carrier``, may come before it."""
+    return isinstance(carrier, CARRIERS) or (isinstance(carrier, Quant) and isinstance(op, Relu) and op.ceiling is None)
+
+
 def _folded(graph: Graph, fold: Callable[[Node, Node], Node | None]) -> Graph:
     """Fold each node into its sole taker where ``fold`` makes one of both."""
     nodes: dict[str, Node] = {}
@@ -221,6 +265,8 @@ def _joined(earlier: Node, later: Node, op: Op) -> Node:
 RULES = (
     without_identities,
     whole_frames,
+    merged_quants,
+    early_quants,
     early_relus,
     folded_affines,
     forward_affines,

@@ -349,7 +349,7 @@ REFUSED: Mapping[str, tuple[Callable[[], onnx.ModelProto], str]] = {
     "coarse": (result_quant(scale=1e-6), "a step of what it takes is 250000 steps of its result, allowed are 65535"),
     "large_bias": (of(large_bias), "bias reaches 4e+12 steps of its sums, allowed are 2147483647"),
     "float_weight": (of(without_weight), "weight is not quantised, allowed is a Quant of it"),
-    "float_result": (of(unquantised), "Conv 'c_node': its result is not quantised, allowed is a Quant behind it"),
+    "float_result": (of(unquantised), "Conv 'c_node': its result is not quantised, allowed is a Quant or a"),
     "two_scales": (of(two_scales), "joins results of scales 0.5, 0.25, allowed is one for all"),
     "limit_within_format": (of(relu6), "a limit of 6 is below 7.96875, where its format ends"),
     "float_image": (of(image_twice), "the image 'x' goes to Quant 'x_q_node', Add 'y_node', allowed is one Quant"),
