@@ -87,19 +87,20 @@ class Brevitas:
 
     Args:
         bits: of all other weights and activations.
-        po2: whether scales are powers of two, one for each tensor. Else weights have one for each channel.
+        po2: whether scales are powers of two. Those of weights are one for each channel, but for the scores.
     """
 
     def __init__(self, *, bits: int, po2: bool) -> None:
         from brevitas import nn as modules
         from brevitas import quant
+        from brevitas.quant.fixed_point import Int8WeightPerChannelFixedPoint
 
         kind = "PerTensorFixedPoint" if po2 else "PerTensorFloat"
         self.norms = not po2
         self._made = modules
         self._bits = bits
         self._signed, self._unsigned = getattr(quant, f"Int8Act{kind}"), getattr(quant, f"Uint8Act{kind}")
-        self._weights = quant.Int8WeightPerTensorFixedPoint if po2 else quant.Int8WeightPerChannelFloat
+        self._weights = Int8WeightPerChannelFixedPoint if po2 else quant.Int8WeightPerChannelFloat
         self._scores = quant.Int8WeightPerTensorFixedPoint if po2 else quant.Int8WeightPerTensorFloat
         self._bias = quant.Int32Bias
 
