@@ -87,7 +87,7 @@ def main(argv: list[str]) -> int:
             network, measured[name] = _measured(SOURCES[name], folder, task, options.images)
             cli.write_files(options.out, {f"{name}.npz": network_bytes(network)})
         subjects = {name: _subject(name, options) for name in names}
-        jobs = {subject.name: jobs_of(subject, options.simulator, BATCH) for subject in subjects.values()}
+        jobs = {name: jobs_of(subject, options.simulator, BATCH) for name, subject in subjects.items()}
         found = results_of(
             list(subjects.values()),
             jobs,
@@ -96,13 +96,13 @@ def main(argv: list[str]) -> int:
             scheduler=options.scheduler,
             any_code=options.any_code,
         )
-    rows = [_row(name, measured[name], found[subjects[name].name]) for name in names]
+    rows = [_row(name, measured[name], found[name]) for name in names]
     with cli.json_report(options.out / REPORT) as report:
         report(rows)
     show(_table(rows))
-    failed = [result for own in found.values() for result in own if not result.done]
-    for result in failed:
-        say(f"failed: {images_of(result)}: {result.complaint}")
+    failed = [(name, result) for name, own in found.items() for result in own if not result.done]
+    for name, result in failed:
+        say(f"failed: {name}, {images_of(result)}: {result.complaint}")
     if page is not None and not failed:
         page.write(page_table(HEADINGS, map(_cells, rows), words=WORDS) + "\n")
         say(f"wrote {page.path}")
@@ -136,7 +136,7 @@ def _subject(name: str, options: argparse.Namespace) -> Subject:
             return generate_network(NetworkPlan(replace(base, foldings=cheapest_within(base, options.cycles))))
 
     given: Mapping[str, Any] = {"task": TASK, "data_path": options.data_path, "images": options.images}
-    return of_network(str(options.out / f"{name}.npz"), make, **given, float_file=None)
+    return replace(of_network(str(options.out / f"{name}.npz"), make, **given, float_file=None), name=name)
 
 
 def _row(name: str, measured: Mapping[str, Any], results: Sequence[Result]) -> dict[str, Any]:

@@ -218,9 +218,9 @@ def imported(source: Any, folder: Path, task: Task, images: int) -> tuple[Intege
 
 
 @cache
-def imported_subject() -> Subject:
+def imported_subject(name: str) -> Subject:
     """In place of a network of `scripts.imports`, and its images."""
-    return Subject(name="small", core=canned_network(), frames=np.zeros((4, 2, 3, 4)), labels=np.zeros(4))
+    return Subject(name=name, core=canned_network(), frames=np.zeros((4, 2, 3, 4)), labels=np.zeros(4))
 
 
 @cache
@@ -592,7 +592,7 @@ COMMANDS = {
             "scripts.imports.load_task": few_images,
             "scripts.imports.in_checkout": lambda place, instead: Path("files"),
             "scripts.imports._measured": imported,
-            "scripts.imports._subject": lambda name, options: imported_subject(),
+            "scripts.imports._subject": lambda name, options: imported_subject(name),
             "scripts.studies.batches.local_client": mock.MagicMock(),
             "scripts.studies.batches.run_jobs": batches_ran,
             "sim.simulator.simulators.Simulator.check": mock.Mock(),
