@@ -35,7 +35,7 @@ from golden.contract.rounding import HALF_EVEN
 from golden.convert.build import step_names, unused_name
 from golden.convert.fitted import Fitted, check_bias, reach, taken_bias, weight_bits
 from golden.convert.graph import Graph, Node
-from golden.convert.held import ZEROS, Form, Held, form_of
+from golden.convert.held import ZEROS, Form, Held, form_of, truncated
 from golden.convert.multipliers import multipliers_for
 from golden.convert.ops import (
     Add,
@@ -58,8 +58,6 @@ from golden.support.cli import UserError
 
 #: Bits of scores whose channels have steps of different size. One step for all of them stands for them.
 SCORE_BITS = 16
-#: The window of a layer that sees each pixel by itself.
-_POINTWISE: Mapping[str, Any] = {"kernel": 1, "stride": 1, "padding": "same"}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -109,7 +107,10 @@ def build_exact(graph: Graph) -> Exact:
                 step, own = made
                 places[node.name] = builder.append(step)
                 nodes[step.name], held[step.name] = node, own
-    network = builder.network(maker.plain(places[graph.output]))
+    last = graph.by_name[graph.output]
+    with naming(" + ".join(last.origins)):
+        output = maker.plain(places[last.name])
+    network = builder.network(output)
     return Exact(network=network, nodes=nodes, bounds=maker.bounds, held=held)
 
 
@@ -166,12 +167,14 @@ class _Maker:
         held, x = self.held[place], self.builder.results[place]
         if held.plain:
             return place
+        if x.bits > FIELD_RANGES["in_bits"][1]:
+            raise UserError(f"zero point {held.point} of a result of {x.bits} bits is not allowed, {ZEROS}")
         if place not in self.shifted:
             name = unused_name(f"{place}_plain", {*self.names.values(), *self.builder.results})
             form = Form(bits=x.bits + 1, signed=True, held=Held(scale=abs(held.scale)))
             common = {"name": name, "inputs": (place,), "scale": form.held.recorded}
             ones, zeros = np.ones(x.channels), np.zeros(x.channels)
-            step = self._layer(common, (x, held), _each(ones), zeros, _POINTWISE | {"groups": x.channels}, form, False)
+            step = self._layer(common, (x, held), _each(ones), zeros, _pointwise(x.channels), form, False)
             self.shifted[place] = self.builder.append(step)
             self.held[name] = form.held
         return self.shifted[place]
@@ -188,7 +191,7 @@ class _Maker:
         ((x, held),) = self.taken(node)
         kernel = op.weight.shape[-1]
         if held.zero and op.padding == "same" and kernel > 1:
-            raise UserError(f"pads what has {held.said}, where 0 is another integer, {ZEROS}")
+            raise UserError(f"pads what has zero point {held.point}, {ZEROS}")
         form = self._form(node)
         geometry = {"kernel": kernel, "stride": op.stride, "padding": op.padding, "groups": op.groups}
         common = self.common(node, form.held)
@@ -198,7 +201,7 @@ class _Maker:
         """Each channel by itself: a scale and a shift, a ReLU, or other steps."""
         ((x, held),) = self.taken(node)
         scale, shift = np.ones(x.channels), np.zeros(x.channels)
-        form = Form(bits=x.bits, signed=x.signed, held=held)
+        form, given = Form(bits=x.bits, signed=x.signed, held=held), held
         if isinstance(node.op, Affine):
             scale, shift = node.op.scale, node.op.shift
             if node.quant is None:
@@ -208,14 +211,13 @@ class _Maker:
             if isinstance(node.op, Quant) and _changes_nothing(held.limits(x.limits), held, quant):
                 self.places[node.name] = self.places[node.inputs[0]]
                 return None
-            if quant.exact:
-                raise UserError(f"truncates from scale {quant.scale:g}, its input has {held.scale:g} in {x.bits} bits")
-            form = form_of(node, quant)
+            form, given = _quantised(node, quant, held, held.limits(x.limits), scale, shift)
         elif not held.plain:
-            raise UserError(f"ReLU of what has {held.said}, {ZEROS}")
-        geometry = _POINTWISE | {"groups": x.channels}
+            raise UserError(f"takes what has zero point {held.point}, {ZEROS}")
+        geometry = _pointwise(x.channels)
         common = self.common(node, form.held)
-        return self._layer(common, (x, held), _each(scale), shift, geometry, form, node.rectifies), form.held
+        step = self._layer(common, (x, held), _each(scale), shift, geometry, form, node.rectifies, given)
+        return step, form.held
 
     def _layer(
         self,
@@ -226,10 +228,12 @@ class _Maker:
         geometry: Mapping[str, Any],
         form: Form,
         relu: bool,
+        given: Held | None = None,
     ) -> Step:
+        """A layer whose result is of ``form``; ``given`` is what its integers stand for exactly, where that differs."""
         x, held = taken
         outputs = len(levels.integers)
-        fitted = Fitted(levels, bias, held, 1, form.held, FIELD_RANGES["attn_shift"][1])
+        fitted = Fitted(levels, bias, held, 1, given or form.held, FIELD_RANGES["attn_shift"][1])
         config = LayerConfig(
             product="hadamard",
             in_channels=x.channels,
@@ -334,11 +338,15 @@ class _Maker:
     def avg_pool(self, node: Node) -> _Made:
         op = node.op
         assert isinstance(op, AvgPool)
-        form = self._plain_form(node)
         inputs = self.inputs(node, plain=True)
         x, held = self.builder.results[inputs[0]], self.held[inputs[0]]
         pixels = x.height * x.width if op.kernel == FRAME else int(op.kernel) ** 2
-        ratio = multipliers_for(np.array([held.scale / pixels / form.held.scale]))
+        unit = held.scale / pixels * op.factor
+        if node.quant is not None and node.quant.dropped is not None:
+            form, unit = truncated(node, node.quant, x.limits.times(pixels), unit)
+        else:
+            form = self._plain_form(node)
+        ratio = multipliers_for(np.array([unit / form.held.scale]))
         self.keep(self.names[node.name], float(reach(x.limits) * pixels * ratio.errors[0]))
         step = AvgPoolStep(
             **self.common(node, form.held, inputs),
@@ -356,6 +364,8 @@ class _Maker:
         """How the result of ``node`` is held."""
         if node.quant is None:
             raise _unquantised()
+        if node.quant.dropped is not None:
+            raise UserError("drops bits of sums, allowed is a Trunc of means, or of what a Quant gives")
         return form_of(node, node.quant)
 
     def _plain_form(self, node: Node) -> Form:
@@ -371,7 +381,7 @@ class _Maker:
         assert isinstance(op, MaxPool)
         ((_, held),) = self.taken(node)
         if held.scale < 0:
-            raise UserError(f"takes what has {held.said}, the largest of it is the least here, {ZEROS}")
+            raise UserError(f"takes what has zero point {held.point}, {ZEROS}")
         return MaxPoolStep(**self.common(node, held), kernel=op.kernel, stride=op.stride, pad=op.pad), held
 
     def upsample(self, node: Node) -> _Made:
@@ -423,6 +433,11 @@ def _alike(scales: np.ndarray) -> bool:
     return bool((scales == scales[0]).all()) and scales[0] != 0
 
 
+def _pointwise(channels: int) -> dict[str, Any]:
+    """The geometry of a layer that sees each pixel of each channel by itself."""
+    return {"kernel": 1, "stride": 1, "padding": "same", "groups": channels}
+
+
 def _each(scales: np.ndarray) -> WeightLevels:
     """Weights of a depthwise 1x1 layer that are ``scales``."""
     return WeightLevels(integers=np.ones((len(scales), 1, 1, 1), np.int64), scales=scales, bits=2)
@@ -434,6 +449,21 @@ def _scores(limits: Range, held: Held, levels: WeightLevels, bias: np.ndarray) -
     most = float((sums * abs(held.scale) * reach(limits) + np.abs(bias)).max())
     scale = 2.0 ** np.ceil(np.log2(most / Range.of_format(SCORE_BITS, True).high)) if most else 1.0
     return Form(bits=SCORE_BITS, signed=True, held=Held(scale=float(scale)))
+
+
+def _quantised(
+    node: Node, quant: Quant, held: Held, limits: Range, scale: np.ndarray, shift: np.ndarray
+) -> tuple[Form, Held]:
+    """How ``scale x + shift`` of what is ``held`` is held, and what its integers stand for to be exact."""
+    if quant.dropped is None:
+        form = form_of(node, quant)
+        return form, form.held
+    if shift.any() or len(set(scale)) > 1 or min(scale) <= 0:
+        raise UserError("drops bits of sums, allowed is a Trunc of means, or of what a Quant gives")
+    unit = abs(held.scale) * float(scale[0])
+    form, near = truncated(node, quant, limits, unit)
+    # What is near a whole number of steps is one.
+    return form, dataclasses.replace(form.held, scale=form.held.scale * unit / near)
 
 
 def _unquantised() -> UserError:

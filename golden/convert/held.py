@@ -7,13 +7,13 @@ integers than the source does. So such a result is held negated: as its compleme
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import dataclasses
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from golden.contract.ranges import Range
-from golden.contract.rounding import HALF_EVEN, Rounding
+from golden.contract.rounding import HALF_EVEN, Rounding, round_quotient
 from golden.convert.graph import Node
 from golden.convert.ops import Quant
 from golden.support.cli import UserError
@@ -23,12 +23,8 @@ ZEROS = (
     "allowed are those at an end or in the middle of a type: ONNX Runtime's quantiser chooses them with its options "
     "ActivationSymmetric and, for types without a sign, ActivationRestrictedAsymmetric"
 )
-#: Each rounding, of floats.
-ROUND: Mapping[Rounding, Callable[[np.float32], np.float32]] = {
-    "half_even": np.rint,
-    "half_up": lambda x: np.floor(x + np.float32(0.5)),
-    "floor": np.floor,
-}
+#: How far a number of steps may be off a whole one, where a source rounds it to that.
+WHOLE = 0.25
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,10 +34,12 @@ class Held:
     Attributes:
         scale: value of one step. Below 0, the result is held negated.
         zero: the integer that stands for 0.
+        point: the source's zero point, for messages.
     """
 
     scale: float
     zero: int = 0
+    point: int = field(default=0, compare=False)
 
     @property
     def plain(self) -> bool:
@@ -68,11 +66,6 @@ class Held:
         low, high = sorted(int(self.steps(np.array(end))) for end in (limits.low, limits.high))
         return Range(low, high)
 
-    @property
-    def said(self) -> str:
-        """The zero point in words."""
-        return f"zero point {self.zero}{'' if self.scale > 0 else ' and is negated'}"
-
 
 @dataclass(frozen=True, kw_only=True)
 class Form:
@@ -89,6 +82,39 @@ class Form:
         return Range.of_format(self.bits, self.signed)
 
 
+def truncated(node: Node, quant: Quant, taken: Range, unit: float) -> tuple[Form, float]:
+    """How a result is held of which ``quant`` drops bits, and what a step of what it takes is worth exactly.
+
+    Args:
+        node: what gives the result.
+        quant: says by how many bits its steps are coarser than those of which it takes whole numbers.
+        taken: the range of what it takes.
+        unit: what a step of that is worth. It may be off a whole number of these finer steps, as scales in files are.
+
+    Raises:
+        UserError: where it is farther off, and for numbers that the format does not hold.
+    """
+    assert quant.dropped is not None
+    fine = quant.scale * 2.0**-quant.dropped
+    count = round(unit / fine)
+    if count < 1 or abs(unit / fine - count) * max(-taken.low, taken.high) > WHOLE:
+        raise UserError(f"takes steps of {unit:g}, allowed are whole numbers of {fine:g}, its scale")
+    if not quant.saturates:
+        ends = Range(*(_dropped(count * end, quant.dropped, quant.rounding) for end in (taken.low, taken.high)))
+        quant = dataclasses.replace(quant, signed=ends.low < 0)
+        limits = Range.of_format(quant.bits, quant.signed)
+        if ends.low < limits.low or ends.high > limits.high:
+            raise UserError(
+                f"gives {ends.low} to {ends.high}, which {quant.bits} bits do not hold, and does not saturate"
+            )
+        quant = dataclasses.replace(quant, low=limits.low, high=limits.high)
+    return form_of(node, quant), count * fine
+
+
+def _dropped(value: int, bits: int, rounding: Rounding) -> int:
+    return round_quotient(value, bits, rounding) if bits >= 0 else value << -bits
+
+
 def form_of(node: Node, quant: Quant) -> Form:
     """How the result of ``node`` is held, which ``quant`` quantises.
 
@@ -101,11 +127,9 @@ def form_of(node: Node, quant: Quant) -> Form:
     zero = limits.low - quant.low if shifted else 0
     if zero and node.rectifies:
         raise UserError(f"zero point {quant.zero} of what a ReLU gives is not allowed, {ZEROS}")
-    if node.limit is not None:
-        ratio = np.float32(node.limit) / np.float32(quant.scale)
-        if ROUND[quant.rounding](ratio) < quant.high:
-            raise UserError(f"a limit of {node.limit:g} is below {quant.high * quant.scale:g}, where its format ends")
-    held = Held(scale=quant.scale, zero=zero)
+    if node.limit is not None and not quant.reaches(node.limit):
+        raise UserError(f"a limit of {node.limit:g} is below {quant.high * quant.scale:g}, where its format ends")
+    held = Held(scale=quant.scale, zero=zero, point=quant.zero)
     if quant.rounding == HALF_EVEN and zero % 2 != quant.odd:
-        held = Held(scale=-quant.scale, zero=limits.low + quant.high)
+        held = Held(scale=-quant.scale, zero=limits.low + quant.high, point=quant.zero)
     return Form(bits=quant.bits, signed=quant.signed, held=held, rounding=quant.rounding)

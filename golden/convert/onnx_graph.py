@@ -18,7 +18,7 @@ from golden.convert.levels import Levels
 from golden.convert.onnx_file import STANDARD, as_array, check, opset_of
 from golden.convert.onnx_ops import OPERATIONS, Call, Given
 from golden.convert.ops import Ops
-from golden.convert.qdq_ops import MICROSOFT, QDQ_OPERATIONS, Integers, Made
+from golden.convert.qdq_ops import MICROSOFT, QDQ_OPERATIONS, Integers, Made, clip
 from golden.convert.qonnx_ops import DOMAIN, QONNX_OPERATIONS
 from golden.convert.qoperator_ops import MICROSOFT_OPERATIONS, QLINEAR_OPERATIONS
 from golden.convert.reading import INSTALL, GraphReader, Value, batches, first_line, naming
@@ -26,7 +26,7 @@ from golden.convert.steps import Steps
 from golden.support.cli import UserError
 
 #: What may take integers: each gives some of what it takes.
-KEEPERS = ("ArgMax", "Concat", "Flatten", "Identity", "MaxPool", "Reshape", "Resize", "Squeeze")
+KEEPERS = ("ArgMax", "Clip", "Concat", "Flatten", "Identity", "MaxPool", "Reshape", "Resize", "Squeeze")
 #: What gives the elements of a constant in another order or shape, so that a quantised one stays one.
 MOVERS = ("Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze")
 #: Stands for the images of a batch where their number is not fixed. No product of it is a size of anything.
@@ -51,13 +51,15 @@ class OnnxSource:
         self._image, self._batch = _image(model.graph)
         self.quantised = False
         self._steps: dict[str, Steps] = {}
+        self._floats: dict[str, str] = {}
         self.graph = self._read()
 
     def values(self, images: np.ndarray) -> Mapping[str, np.ndarray]:
         """The result of every node for ``images``, by its name: float64 ``[N, ...]`` each. Nothing is fused."""
         if any(node.domain == DOMAIN for node in self._model.graph.node):
             return self._qonnx_values(images)
-        names = [node.name for node in self.graph.nodes if node.origins]
+        asked = self._asked()
+        names = list(dict.fromkeys(asked.values()))
         model = onnx.ModelProto()
         model.CopyFrom(self._model)
         del model.graph.output[:]
@@ -78,7 +80,16 @@ class OnnxSource:
             name: self._real(name, np.concatenate(results)[: len(images)])
             for name, *results in zip(names, *parts, strict=True)
         }
-        return {self._image.name: images} | found
+        return {self._image.name: images} | {name: found[own] for name, own in asked.items()}
+
+    def _asked(self) -> dict[str, str]:
+        """What ONNX Runtime is asked for instead of each result. NumPy has no integers of less than 8 bits."""
+        asked = {}
+        for name in (node.name for node in self.graph.nodes if node.origins):
+            small = name in self._steps and self._steps[name].bits < 8
+            if not small or name in self._floats:
+                asked[name] = self._floats[name] if small else name
+        return asked
 
     def _real(self, name: str, result: np.ndarray) -> np.ndarray:
         """What a result stands for, float64."""
@@ -119,9 +130,11 @@ class OnnxSource:
         given = [values[name] for name in node.input]
         if not node.output:
             raise UserError("gives no result, allowed is one")
-        operations = _quantisers(node)
+        operations = _quantisers(node, given)
         if operations is not None:
             self.quantised = True
+            if node.op_type == "DequantizeLinear" and isinstance(given[0], Value):
+                self._floats[given[0].name] = node.output[0]
             values[node.output[0]] = self._grown(reader, node, origin, given, self._call(operations, node, given))
         elif node.domain not in STANDARD:
             allowed = f"ONNX's own, {DOMAIN} and {MICROSOFT}"
@@ -167,9 +180,10 @@ class OnnxSource:
     def _constants(self, node: onnx.NodeProto, given: list[Given]) -> dict[str, Given]:
         """What a node gives that takes constants alone."""
         if given and isinstance(given[0], Levels) and node.op_type in MOVERS:
-            own = {"integers": given[0].integers, "scale": np.broadcast_to(given[0].scale, given[0].integers.shape)}
-            moved = {key: self._constants(node, [part, *given[1:]])[node.output[0]] for key, part in own.items()}
-            return {node.output[0]: dataclasses.replace(given[0], **moved)}
+            own = given[0].integers, np.broadcast_to(given[0].scale, given[0].integers.shape)
+            integers, scale = (self._constants(node, [part, *given[1:]])[node.output[0]] for part in own)
+            assert isinstance(integers, np.ndarray) and isinstance(scale, np.ndarray)
+            return {node.output[0]: dataclasses.replace(given[0], integers=integers, scale=scale)}
         if any(isinstance(value, Levels) for value in given):
             raise UserError("takes a quantised constant, allowed is a result")
         inputs = {name: value for name, value in zip(node.input, given, strict=True) if name}
@@ -182,13 +196,15 @@ class OnnxSource:
         return {name: np.asarray(result) for name, result in zip(node.output, results, strict=False)}
 
 
-def _quantisers(node: onnx.NodeProto) -> Mapping[str, Callable[..., Made]] | None:
+def _quantisers(node: onnx.NodeProto, given: list[Given]) -> Mapping[str, Callable[..., Made]] | None:
     """The operations that quantise, ``node`` among them. None: it is not one of these."""
     if node.domain == DOMAIN:
         return QONNX_OPERATIONS
     if node.domain == MICROSOFT:
         return {**QDQ_OPERATIONS, **MICROSOFT_OPERATIONS}
     own = {**QDQ_OPERATIONS, **QLINEAR_OPERATIONS}
+    if given and isinstance(given[0], Value) and given[0].steps is not None:
+        own["Clip"] = clip
     return own if node.domain in STANDARD and node.op_type in own else None
 
 

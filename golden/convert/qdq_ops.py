@@ -62,6 +62,21 @@ def dequantize_linear(call: Call, x: Given, scale: Given, zero: Given = None) ->
     return levels_of("x", x, steps, zero, axis)
 
 
+def clip(call: Call, x: Value, low: Given = None, high: Given = None) -> Integers:
+    """Integers within limits: those of fewer bits than their type has."""
+    assert x.steps is not None
+    full = Range.of_format(x.steps.bits, x.steps.signed)
+    least, most = (
+        end if given is None else int(_one(name, constant(name, given).astype(np.int64)))
+        for name, given, end in (("min", low, full.low), ("max", high, full.high))
+    )
+    if not full.low <= least < most <= full.high:
+        raise UserError(
+            f"min {least} and max {most} are not allowed, allowed are limits from {full.low} to {full.high}"
+        )
+    return Integers(ops=x.steps.within(Range(least, most)), steps=x.steps)
+
+
 def levels_of(name: str, x: Given, scale: np.ndarray, zero: Given, axis: int) -> Levels:
     """A constant of integers, with a scale and a zero point for all or for each channel of ``axis``."""
     values = constant(name, x)
@@ -74,7 +89,8 @@ def levels_of(name: str, x: Given, scale: np.ndarray, zero: Given, axis: int) ->
         for part, array in ((f"{name}_scale", own), (f"{name}_zero_point", zeros.astype(np.int64)))
     )
     most = int(shift.flat[np.abs(shift).argmax()]) if shift.size else 0
-    return Levels(integers=values.astype(np.int64) - shift, scale=own, bits=bits, zero=most)
+    integers = values.astype(np.int64) - shift
+    return Levels(integers=integers, scale=own, bits=min(bits, _bits(integers)), zero=most)
 
 
 def integers_of(name: str, scale: np.ndarray, zero: np.ndarray) -> Integers:
@@ -138,9 +154,15 @@ def _zeros(name: str, zero: Given, scale: np.ndarray, kind: int) -> np.ndarray:
 
 
 def _one(name: str, array: np.ndarray) -> float:
+    """The one element of ``array``."""
     if array.size != 1:
         raise UserError(f"{name} has shape {list(array.shape)}, allowed is one for all channels of a result")
     return float(array.reshape(()))
+
+
+def _bits(integers: np.ndarray) -> int:
+    """Bits of the format that ``integers`` need. A type may have more than were meant."""
+    return max(int(integers.max(initial=0)), -1 - int(integers.min(initial=0))).bit_length() + 1
 
 
 def _positive(name: str, scale: np.ndarray) -> np.ndarray:

@@ -79,9 +79,11 @@ def proven(conversion: Conversion, name: str) -> str:
 
 
 def zero(conversion: Conversion, name: str) -> str:
-    """The zero point of a result, if it has one."""
+    """What stands for 0 in a result, if another integer does."""
     held = conversion.held.get(name)
-    return "" if held is None or held.plain else f", {held.said}"
+    if held is None or held.plain:
+        return ""
+    return f", 0 is {held.zero}{'' if held.scale > 0 else ', negated'}"
 
 
 def limit(conversion: Conversion, name: str) -> str:

@@ -55,9 +55,17 @@ def folded_quants(graph: Graph) -> Graph:
     """Where a source quantises what a step gives, that step does it."""
 
     def fold(earlier: Node, quant: Node) -> Node | None:
-        if not isinstance(quant.op, Quant) or not isinstance(earlier.op, QUANTISERS) or earlier.quant is not None:
+        if not isinstance(quant.op, Quant):
             return None
-        return dataclasses.replace(_joined(earlier, quant, earlier.op), quant=quant.op)
+        if isinstance(earlier.op, Quant):
+            narrow = _narrowed(earlier.op, quant.op)
+            # An image that is only quantised leaves nothing to do.
+            alone = earlier.inputs == (graph.image,) and quant.name == graph.output
+            return None if narrow is None or alone else _joined(earlier, quant, narrow)
+        if not isinstance(earlier.op, QUANTISERS):
+            return None
+        own = quant.op if earlier.quant is None else _narrowed(earlier.quant, quant.op)
+        return None if own is None else dataclasses.replace(_joined(earlier, quant, earlier.op), quant=own)
 
     return _folded(graph, fold)
 
@@ -113,7 +121,7 @@ def merged_quants(graph: Graph) -> Graph:
 def early_relus(graph: Graph) -> Graph:
     """A ReLU, or a rounding, behind a maximum is one before it, where another step can do it.
 
-    A ReLU behind a rounding is one before it, too: 0 is a step.
+    A ReLU behind a rounding is one before it, too, if its limits are steps: 0 is one.
     """
     while True:
         nodes, by_name = list(graph.nodes), graph.by_name
@@ -192,6 +200,21 @@ def folded_relus(graph: Graph) -> Graph:
     return _folded(graph, fold)
 
 
+def scaled_means(graph: Graph) -> Graph:
+    """A factor between a mean and its rounding is the mean's."""
+
+    def fold(mean: Node, affine: Node) -> Node | None:
+        if not isinstance(mean.op, AvgPool) or mean.quant is not None or not isinstance(affine.op, Affine):
+            return None
+        factors = set(affine.op.scale)
+        if affine.quant is None or affine.rectifies or affine.op.shift.any() or len(factors) > 1 or min(factors) <= 0:
+            return None
+        op = dataclasses.replace(mean.op, factor=float(factors.pop()))
+        return dataclasses.replace(_joined(mean, affine, op), quant=affine.quant)
+
+    return _folded(graph, fold)
+
+
 def means(graph: Graph) -> Graph:
     """A linear map of flattened frames, or of the mean of each channel, takes the frames themselves."""
     gone = {
@@ -236,7 +259,18 @@ def _scaled_part(part: DynamicConv2d, scale: torch.Tensor, shift: torch.Tensor) 
 
 def _passes(op: Op, carrier: Op) -> bool:
     """Whether ``op``, behind ``carrier``, may come before it."""
-    return isinstance(carrier, CARRIERS) or (isinstance(carrier, Quant) and isinstance(op, Relu) and op.ceiling is None)
+    if isinstance(carrier, Quant) and isinstance(op, Relu):
+        return op.ceiling is None or carrier.reaches(op.ceiling)
+    return isinstance(carrier, CARRIERS)
+
+
+def _narrowed(first: Quant, second: Quant) -> Quant | None:
+    """Both as one, where the second saturates to less and does nothing else. None: it does, or nothing at all."""
+    alike = (first.scale, first.zero, first.dropped) == (second.scale, second.zero, second.dropped)
+    within = first.low <= second.low and second.high <= first.high and first.high - first.low > second.high - second.low
+    if not alike or not within or first.dropped is not None:
+        return None
+    return dataclasses.replace(second, rounding=first.rounding, odd=first.odd)
 
 
 def _folded(graph: Graph, fold: Callable[[Node, Node], Node | None]) -> Graph:
@@ -272,5 +306,6 @@ RULES = (
     forward_affines,
     folded_relus,
     folded_quants,
+    scaled_means,
     means,
 )

@@ -4,15 +4,29 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
 from onnx import numpy_helper
+from onnxruntime import quantization as q
+from onnxruntime.quantization import QuantType
 
 from tests.support.onnx_models import model, node
+
+#: Options of the quantiser, by what activations are.
+OPTIONS: Mapping[str, Mapping[str, Any]] = {
+    "symmetric": {"per_channel": True, "extra_options": {"ActivationSymmetric": True}},
+    "restricted": {
+        "per_channel": True,
+        "activation_type": QuantType.QUInt8,
+        "extra_options": {"ActivationRestrictedAsymmetric": True},
+    },
+    "asymmetric": {"per_channel": True},
+    "unsigned": {"activation_type": QuantType.QUInt8, "reduce_range": True},
+}
 
 
 def residual(padding: int = 1, *, image: tuple[int, int, int] = (2, 8, 8), pooled: bool = True) -> onnx.ModelProto:
@@ -61,7 +75,6 @@ def residual(padding: int = 1, *, image: tuple[int, int, int] = (2, 8, 8), poole
 
 def quantised(source: onnx.ModelProto, images: np.ndarray, *, qdq: bool = True, **options: Any) -> onnx.ModelProto:
     """``source`` as ``onnxruntime.quantization.quantize_static`` writes it, calibrated on ``images``."""
-    from onnxruntime import quantization as q
 
     class Reader(q.CalibrationDataReader):  # type: ignore[misc]
         def __init__(self) -> None:
