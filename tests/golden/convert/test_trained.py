@@ -11,12 +11,11 @@ import pytest
 from golden.contract.scales import to_steps
 from golden.convert.convert import Conversion, convert
 from golden.model.network import network as model
+from golden.quantise.calibration import Scales
 from scripts.imports_sources import ANSWERS, FOLDER, SOURCES
 from tests.support.places import ROOT
-from tests.support.tiers import nightly
 
 FILES = ROOT / FOLDER
-QUANTISED = [name for name, source in SOURCES.items() if source.quantised]
 
 
 def answered(name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -33,8 +32,8 @@ def scores_of(converted: Conversion, images: np.ndarray) -> np.ndarray:
     return model.run(network, to_steps(images, image.scale, image.limits)).reshape(len(images), -1) * scale
 
 
-@pytest.mark.parametrize("name", [QUANTISED[0], *(pytest.param(name, marks=nightly) for name in QUANTISED[1:])])
-def test_integers_give_the_scores_of_brevitas(name: str) -> None:
+@pytest.mark.parametrize("name", [name for name, source in SOURCES.items() if source.quantised])
+def test_integers_give_the_scores_of_their_tool(name: str) -> None:
     """Where scales are powers of two, all of them. Else a result near a tie may be a step off, and scores follow."""
     images, labels, scores = answered(name)
     converted = convert(FILES / SOURCES[name].file)
@@ -46,3 +45,13 @@ def test_integers_give_the_scores_of_brevitas(name: str) -> None:
         assert max(converted.bounds.values()) < 0.5
         assert np.abs(found - scores).max() < 0.05 * np.abs(scores).max()
     assert (found.argmax(axis=1) == labels).sum() >= 6
+
+
+@pytest.mark.parametrize("scales", ["float", "po2"])
+def test_a_float_file_is_quantised_here(scales: Scales) -> None:
+    """Its scores are those of PyTorch, but for what 8 bits cost."""
+    images, labels, scores = answered(f"separable_{scales}")
+    converted = convert(FILES / SOURCES[f"separable_{scales}"].file, images, scales=scales)
+    found = scores_of(converted, images)
+    assert converted.changed == 0 and (found.argmax(axis=1) == labels).sum() >= 6
+    assert 0 < np.abs(found - scores).max() < 0.1 * np.abs(scores).max()
