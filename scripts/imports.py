@@ -18,6 +18,8 @@ or if a batch failed; 2 for wrong input.
 from __future__ import annotations
 
 import argparse
+import json
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -79,14 +81,17 @@ def main(argv: list[str]) -> int:
     if options.images > len(task.test):
         raise UserError(f"--images {options.images} is too many, there are {len(task.test)} images")
     files = {f"{name}.npz": folder / SOURCES[name].file for name in names}
-    with Store(options.store) as store:
+    with Store(options.store) as store, tempfile.TemporaryDirectory() as scratch:
         inputs = [*files.values(), store.path]
         cli.check_folder(options.out, [*files, REPORT], beside=[options.page], inputs=inputs)
+        out = cli.output_directory(options.out)
         measured: dict[str, dict[str, Any]] = {}
+        made: dict[str, bytes] = {}
         for name in names:
             network, measured[name] = _measured(SOURCES[name], folder, task, options.images)
-            cli.write_files(options.out, {f"{name}.npz": network_bytes(network)})
-        subjects = {name: _subject(name, options) for name in names}
+            made[f"{name}.npz"] = network_bytes(network)
+        cli.write_files(Path(scratch), made)
+        subjects = {name: _subject(name, Path(scratch), options) for name in names}
         jobs = {name: jobs_of(subject, options.simulator, BATCH) for name, subject in subjects.items()}
         found = results_of(
             list(subjects.values()),
@@ -97,8 +102,7 @@ def main(argv: list[str]) -> int:
             any_code=options.any_code,
         )
     rows = [_row(name, measured[name], found[name]) for name in names]
-    with cli.json_report(options.out / REPORT) as report:
-        report(rows)
+    cli.write_files(out, {**made, REPORT: f"{json.dumps(rows, indent=2)}\n"})
     show(_table(rows))
     failed = [(name, result) for name, own in found.items() for result in own if not result.done]
     for name, result in failed:
@@ -127,8 +131,8 @@ def _figures(found: Measured) -> dict[str, Any]:
     return asdict(found) | {"together_part": found.together.part, "alone_part": found.alone.part}
 
 
-def _subject(name: str, options: argparse.Namespace) -> Subject:
-    """The Verilog of a network that was written, and the images."""
+def _subject(name: str, folder: Path, options: argparse.Namespace) -> Subject:
+    """The Verilog of a network whose file is in ``folder``, and the images."""
 
     def make(network: IntegerNetwork) -> NetworkCore:
         base = NetworkConfig(network=network, foldings=up_to_lanes(network, DEFAULT_LANES))
@@ -136,7 +140,7 @@ def _subject(name: str, options: argparse.Namespace) -> Subject:
             return generate_network(NetworkPlan(replace(base, foldings=cheapest_within(base, options.cycles))))
 
     given: Mapping[str, Any] = {"task": TASK, "data_path": options.data_path, "images": options.images}
-    return replace(of_network(str(options.out / f"{name}.npz"), make, **given, float_file=None), name=name)
+    return replace(of_network(str(folder / f"{name}.npz"), make, **given, float_file=None), name=name)
 
 
 def _row(name: str, measured: Mapping[str, Any], results: Sequence[Result]) -> dict[str, Any]:

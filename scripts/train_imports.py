@@ -57,6 +57,7 @@ def main(argv: list[str]) -> int:
     folder = options.out or in_checkout(FOLDER, "--out DIR")
     cli.check_folder(folder, FILES)
     task = load_task(TASK, path=options.data_path, train_images=options.images, validation_images=VALIDATION)
+    out = cli.output_directory(folder)
     first = task.test.subset(slice(ANSWERED))
     files: dict[str, bytes] = {}
     answers = {"images": first.pixels.numpy(), "labels": first.targets.numpy().astype(np.uint8)}
@@ -66,8 +67,8 @@ def main(argv: list[str]) -> int:
         say(f"{made.file}: {made.accuracy:.2f} % of validation images right")
     stream = io.BytesIO()
     np.savez_compressed(stream, **answers)
-    cli.write_files(cli.output_directory(folder), files | {ANSWERS: stream.getvalue()})
-    say(f"files in {folder}")
+    cli.write_files(out, files | {ANSWERS: stream.getvalue()})
+    say(f"files in {out}")
     return 0
 
 

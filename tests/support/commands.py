@@ -200,6 +200,7 @@ def merged_costs(network: NotTrained, quantised: None, target: Any, options: Any
     return {**dict.fromkeys(keys, 1), "passed": True}
 
 
+@cache
 def few_images(name: str, **options: Any) -> Task:
     """In place of `golden.training.load_task`: the digits, four of them for tests."""
     return load_task("digits", test_images=4)
@@ -592,7 +593,7 @@ COMMANDS = {
             "scripts.imports.load_task": few_images,
             "scripts.imports.in_checkout": lambda place, instead: Path("files"),
             "scripts.imports._measured": imported,
-            "scripts.imports._subject": lambda name, options: imported_subject(name),
+            "scripts.imports._subject": lambda name, folder, options: imported_subject(name),
             "scripts.studies.batches.local_client": mock.MagicMock(),
             "scripts.studies.batches.run_jobs": batches_ran,
             "sim.simulator.simulators.Simulator.check": mock.Mock(),
