@@ -30,7 +30,7 @@ FASHION = {"task": "fashion_mnist", "depth": 8, "train_images": 20_000, "epochs"
 #: A search for settings has many runs, so it makes do with half of these images.
 SEARCH = FASHION | {"train_images": 10_000}
 #: What trains in several numbers of bits again and again makes do with fewer still.
-SHORT = FASHION | {"train_images": 3_000, "epochs": 4, "test_images": 2_000}
+SHORT = FASHION | {"train_images": 5_000, "epochs": 4, "test_images": 2_000}
 SEEDS = (0, 1, 2, 3, 4)
 FEW_SEEDS = (0, 1, 2)
 #: Bits that networks are quantised to, and bits that they are trained in, too.
