@@ -26,7 +26,6 @@ from hw.network.config import NetworkConfig
 from hw.network.folding import up_to_lanes
 from hw.network.nodes.unit import UnitNode
 from hw.network.plan import NetworkPlan
-from hw.network.taps import find_taps
 from hw.plan.flush import Flush
 from hw.synth.mapping import map_to_cells, parts_of
 from hw.synth.resources import area_of_parts
@@ -83,8 +82,9 @@ def test_taps_against_synthesis(target: str, monkeypatch: pytest.MonkeyPatch) ->
     case = GraphCase(draw=lambda d: d.add(d.layer(IMAGE, 4), IMAGE), image=(4, 4, 12), lanes=1)
     config = dataclasses.replace(case.config(1), target=TARGETS[target])
     guess, truth = [], []
-    for find in (find_taps, lambda config: {}):
-        monkeypatch.setattr("hw.network.plan.find_taps", find)
+    for has_tap in (True, False):
+        if not has_tap:
+            monkeypatch.setattr("hw.network.plan.find_taps", lambda config: {})
         plan = NetworkPlan(config)
         core = generate_network(plan)
         guess.append(estimate_network(plan).steps["layer0"])
