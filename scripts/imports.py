@@ -63,7 +63,17 @@ BATCH = 250
 CALIBRATION = 200
 REPORT = "imports.json"
 BEGIN, END = "<!-- imports: python -m scripts.imports --page -->\n", "<!-- end of imports -->\n"
-HEADINGS = ("network", "written by", "bits", "scales", "images", "source", "integers", "Verilog", "changed")
+HEADINGS: tuple[str, ...] = (
+    "network",
+    "written by",
+    "bits",
+    "scales",
+    "images",
+    "source",
+    "integers",
+    "Verilog",
+    "changed",
+)
 HEADINGS += ("proven", "alone", "elements", "together", "elements", "cycles")
 WORDS = 4
 

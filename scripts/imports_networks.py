@@ -23,13 +23,11 @@ SEPARABLE = ((16, 1), (32, 2), (32, 1), (64, 2))
 
 
 class Kit(Protocol):
-    """What networks are made of. Each method makes a module.
+    """What networks are made of. Each method makes a module."""
 
-    Attributes:
-        norms: whether convolutions have batch norms behind them, else a bias.
-    """
-
-    norms: bool
+    @property
+    def norms(self) -> bool:
+        """Whether convolutions have batch norms behind them, else a bias."""
 
     def image(self) -> nn.Module:
         """What images come through."""

@@ -60,7 +60,7 @@ def main(argv: list[str]) -> int:
     out = cli.output_directory(folder)
     first = task.test.subset(slice(ANSWERED))
     files: dict[str, bytes] = {}
-    answers = {"images": first.pixels.numpy(), "labels": first.targets.numpy().astype(np.uint8)}
+    answers: dict[str, Any] = {"images": first.pixels.numpy(), "labels": first.targets.numpy().astype(np.uint8)}
     for made in written(task, options.seed):
         files[made.file] = made.content
         answers[Path(made.file).stem] = made.scores
