@@ -25,6 +25,10 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
         "extra_options": {"ActivationRestrictedAsymmetric": True},
     },
     "asymmetric": {"per_channel": True},
+    "own_pairs": {
+        "activation_type": QuantType.QUInt8,
+        "extra_options": {"ActivationRestrictedAsymmetric": True, "DedicatedQDQPair": True, "AddQDQPairToWeight": True},
+    },
     "unsigned": {"activation_type": QuantType.QUInt8, "reduce_range": True},
 }
 

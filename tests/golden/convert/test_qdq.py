@@ -63,6 +63,16 @@ def test_float_scales_are_off_by_a_step_at_most(name: str, padding: int, signed:
     assert np.concatenate([gap.ravel() for gap in off.values()]).mean() < 0.001
 
 
+def test_pairs_of_each_taker() -> None:
+    """What is quantised for each taker alike is one step, and weights may be of floats that are quantised."""
+    source, x = written("own_pairs", qdq=True, padding=1, signed=True)
+    assert [step.name for step in convert(source, x).network.steps] == [
+        *("stem_node", "wide_node", "deep_node", "sum_node", "max_node", "side_node"),
+        *("joined_QuantizeLinear", "joined_node", "mean_node", "all_node", "y_node"),
+    ]
+    assert max(int(gap.max()) for gap in steps_off(OnnxSource(source), x).values()) <= 1
+
+
 class Builder:
     """Nodes that quantise, and the constants that they take."""
 
@@ -103,16 +113,25 @@ class Builder:
 STEPS = np.random.default_rng(4).integers(-3, 4, WEIGHT.shape)
 
 
+@pytest.mark.parametrize("qdq", [True, False])
 @pytest.mark.parametrize("zero", [0, -128, 3, -4, 127, -1])
-def test_ties(zero: int) -> None:
+def test_ties(zero: int, qdq: bool) -> None:
     """Every second sum is at a tie. The zero point is added behind the rounding, so that an odd one leaves ties even.
 
     A network that added it before would be a step off at each tie.
     """
     b = Builder()
-    x = b.pair("x", "x_f", 0.5)
-    y = b.pair(b.add("Conv", [x, b.weight("w", STEPS, 1.0)], "c"), "c_f", 1.0, zero)
-    b.pair(b.add("Conv", [y, b.weight("v", STEPS[:, :, :1, :1].repeat(2, axis=1), 1.0)], "d"), "y", 2.0, -zero - 1)
+    pointwise = STEPS[:, :, :1, :1].repeat(2, axis=1)
+    if qdq:
+        y = b.pair(b.add("Conv", [b.pair("x", "x_f", 0.5), b.weight("w", STEPS, 1.0)], "c"), "c_f", 1.0, zero)
+        b.pair(b.add("Conv", [y, b.weight("v", pointwise, 1.0)], "d"), "y", 2.0, -zero - 1)
+    else:
+        y, taken = b.integers("x", "x_q", 0.5), ["x_q_scale", "x_q_zero"]
+        for name, weight, scale, own in (("c", STEPS, 1.0, zero), ("d", pointwise, 2.0, -zero - 1)):
+            weights = [b.constant(f"{name}_w", weight, np.int8), *b.steps(f"{name}_ws", 1.0)]
+            given = b.steps(f"{name}_s", scale, own)
+            y, taken = b.add("QLinearConv", [y, *taken, *weights, *given], name), given
+        b.add("DequantizeLinear", [y, *taken], "y")
     converted = convert(b.model(), 9 * images(4, (2, 8, 8)))
     check_exact(converted, but=[step.name for step in converted.network.steps if step.name.endswith("_plain")])
     assert set(converted.bounds.values()) == {0}
@@ -138,6 +157,17 @@ def test_integers_between_a_pair() -> None:
     ]
 
 
+def test_a_limit_between_two_pairs() -> None:
+    """It is no limit of the second one's type, whose steps are finer, but of the first one's."""
+    b = Builder()
+    b.constants |= {"low": np.float32(0), "high": np.float32(6)}
+    c = b.pair(b.add("Conv", [b.pair("x", "x_f", 0.5), b.weight("w", STEPS)], "c"), "c_f", 0.125)
+    b.pair(b.add("Clip", [c, "low", "high"], "r"), "y", 2.0**-5)
+    converted = convert(b.model(), 3 * images(4, (2, 8, 8)))
+    check_exact(converted)
+    assert [step.name for step in converted.network.steps] == ["c_node", "r_node"]
+
+
 def test_types_of_4_bits() -> None:
     kind = onnx.helper.tensor_dtype_to_np_dtype(onnx.TensorProto.INT4)
     converted = convert(conv({"kind": kind}, {"kind": kind})(), 9 * images(4, (2, 8, 8)))
@@ -151,16 +181,18 @@ def test_operations_on_integers() -> None:
     x = b.integers("x", "x_q", 0.5)
     shift = b.constant("shift", [[[3]], [[-5]]], np.int8)
     b.add("QLinearAdd", [x, *b.steps("xs", 0.5), shift, *b.steps("ss", 0.25), *b.steps("as", 1.0, 1)], "a", domain=OWN)
-    flat = b.add("Flatten", ["a"], "flat")
+    taken = ["a", "as_scale", "as_zero", b.constant("factor", 3, np.int8), *b.steps("fs", 0.5, 1)]
+    b.add("QLinearMul", [*taken, *b.steps("ps", 2.0)], "p", domain=OWN)
+    flat = b.add("Flatten", ["p"], "flat")
     w = b.constant("w", np.random.default_rng(5).integers(-7, 8, (128, 6)), np.int8)
     ends = b.steps("ws", [0.5, 1, 0.25, 0.5, 1, 1], [0] * 6)
-    b.add("QLinearMatMul", [flat, "as_scale", "as_zero", w, *ends, *b.steps("ms", 32.0, -3)], "m")
+    b.add("QLinearMatMul", [flat, "ps_scale", "ps_zero", w, *ends, *b.steps("ms", 32.0, -3)], "m")
     v, bias = b.constant("v", [[1, -2, 3, -4, 5, -6]] * 3, np.int8), b.constant("bias", [7, -8, 90], np.int32)
     taken = ["m", "ms_scale", "ms_zero", v, *b.steps("vs", 0.5), bias]
     b.add("QGemm", taken, "y", domain=OWN, transB=1, alpha=0.5)
     converted = convert(b.model(), 9 * images(4, (2, 8, 8)))
     check_exact(converted)
-    assert [step.op for step in converted.network.steps] == ["layer", "linear", "linear"]
+    assert [step.op for step in converted.network.steps] == ["layer", "layer", "linear", "linear"]
     assert set(converted.bounds.values()) == {0} and converted.network.steps[-1].raw
 
 
@@ -347,6 +379,14 @@ REFUSED: Mapping[str, tuple[Callable[[], onnx.ModelProto], str]] = {
     "unknown": (
         own("QLinearSigmoid"),
         "operation QLinearSigmoid is not one of QuantizeLinear, DequantizeLinear, QGemm",
+    ),
+    "unknown_integers": (
+        of(lambda b, x: b.add("ConvInteger", [b.integers(x, "q", 0.5), b.constant("w", STEPS, np.int8)], "y")),
+        "operation ConvInteger is not one of Add, ",
+    ),
+    "product_of_results": (
+        own("QLinearMul", ["", "q_of_scale", "q_of_zero", "", "q_of_scale", "q_of_zero", "y_of_scale"]),
+        "QLinearMul 'y_node': multiplies two results, allowed is a constant",
     ),
     "channels_last": (own("QLinearGlobalAveragePool", channels_last=1), "channels_last 1 is not allowed, allowed is 0"),
     "parts_of_three": (
