@@ -217,3 +217,11 @@ def without_norms(network: nn.Module) -> Mapping[str, Any]:
         assert isinstance(unit.conv, nn.Conv2d) and isinstance(unit.norm, nn.BatchNorm2d)
         unit.conv, unit.norm = fuse_conv_bn_eval(unit.conv, unit.norm), nn.Identity()
     return folded.state_dict()
+
+
+def started(floats: Classifier, kit: Kit) -> Classifier:
+    """The residual network made of ``kit``, with the parameters of ``floats``."""
+    network = residual(kit)
+    left = network.load_state_dict(floats.state_dict() if kit.norms else without_norms(floats), strict=False)
+    assert not left.unexpected_keys
+    return network
