@@ -592,7 +592,13 @@ COMMANDS = {
     "scripts.imports": Command(
         main=scripts.imports.main,
         works=["--only", "separable_po2", "--images", "4", "--store", "new.sqlite", "--out", "out"],
-        values={"--only": ("residual_int4_po2", "mix"), "--images": NUMBERS, "--cycles": NUMBERS, "--files": PATHS}
+        values={
+            "--only": ("residual_int4_po2", "mix"),
+            "--images": NUMBERS,
+            "--simulated": NUMBERS,
+            "--cycles": NUMBERS,
+            "--files": PATHS,
+        }
         | {"--data-path": ("folder",), "--page": PATHS, "--out": PATHS, "--simulator": SIMULATORS, "--any-code": None}
         | {"--workers": NUMBERS, "--scheduler": ("host:1", "mix"), "--store": ("new.sqlite", "taken")},
         statuses=(0, 1),
@@ -600,7 +606,7 @@ COMMANDS = {
             "scripts.imports.load_task": few_images,
             "scripts.imports.in_checkout": lambda place, instead: Path("files"),
             "scripts.imports._measured": imported,
-            "scripts.imports._subject": lambda name, folder, options: imported_subject(name),
+            "scripts.imports._subject": lambda name, folder, images, options: imported_subject(name),
             "scripts.studies.batches.local_client": mock.MagicMock(),
             "scripts.studies.batches.run_jobs": batches_ran,
             "sim.simulator.simulators.Simulator.check": mock.Mock(),
