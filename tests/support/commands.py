@@ -592,15 +592,10 @@ COMMANDS = {
     "scripts.imports": Command(
         main=scripts.imports.main,
         works=["--only", "separable_po2", "--images", "4", "--store", "new.sqlite", "--out", "out"],
-        values={
-            "--only": ("residual_int4_po2", "mix"),
-            "--images": NUMBERS,
-            "--simulated": NUMBERS,
-            "--cycles": NUMBERS,
-            "--files": PATHS,
-        }
-        | {"--data-path": ("folder",), "--page": PATHS, "--out": PATHS, "--simulator": SIMULATORS, "--any-code": None}
-        | {"--workers": NUMBERS, "--scheduler": ("host:1", "mix"), "--store": ("new.sqlite", "taken")},
+        values={f"--{name}": NUMBERS for name in ("images", "simulated", "cycles", "workers")}
+        | {"--only": ("residual_int4_po2", "mix"), "--files": PATHS, "--data-path": ("folder",), "--page": PATHS}
+        | {"--out": PATHS, "--simulator": SIMULATORS, "--any-code": None}
+        | {"--scheduler": ("host:1", "mix"), "--store": ("new.sqlite", "taken")},
         statuses=(0, 1),
         stand_ins={
             "scripts.imports.load_task": few_images,
