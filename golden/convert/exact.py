@@ -50,6 +50,7 @@ from golden.convert.ops import (
     Op,
     Quant,
     Relu,
+    Round,
     Upsample,
     WeightLevels,
 )
@@ -317,10 +318,12 @@ class _Maker:
         return {last.name, *(last.inputs if isinstance(last.op, Argmax) else ())}
 
     def add(self, node: Node) -> _Made:
-        form = self._plain_form(node)
+        form, op = self._plain_form(node), node.op
+        assert isinstance(op, Add)
         inputs = self.inputs(node, plain=True)
         taken = [self.builder.results[name] for name in inputs]
-        ratios = multipliers_for(np.array([self.held[name].scale / form.held.scale for name in inputs]))
+        values = [self.held[name].scale * factor for name, factor in zip(inputs, op.factors, strict=True)]
+        ratios = multipliers_for(np.array(values) / form.held.scale)
         most = np.array([reach(x.limits) for x in taken])
         self.keep(self.names[node.name], float((most * ratios.errors).sum()))
         first, second = ratios.values.tolist()
@@ -341,7 +344,7 @@ class _Maker:
         inputs = self.inputs(node, plain=True)
         x, held = self.builder.results[inputs[0]], self.held[inputs[0]]
         pixels = x.height * x.width if op.kernel == FRAME else int(op.kernel) ** 2
-        unit = held.scale / pixels * op.factor
+        unit = held.scale * op.factor / pixels
         if node.quant is not None and node.quant.dropped is not None:
             form, unit = truncated(node, node.quant, x.limits.times(pixels), unit)
         else:
@@ -405,6 +408,10 @@ class _Maker:
         ((x, _),) = self.taken(node)
         raise UserError(f"flattens {list(x.shape)}, allowed is before a linear map, or frames of one pixel")
 
+    def round(self, node: Node) -> _Made:
+        assert isinstance(node.op, Round)
+        raise UserError(f"rounds to whole numbers ({node.op.rounding}), allowed is before a Quant of scale 1")
+
 
 #: What makes a step of each op. None: it is what it takes.
 MAKERS: Mapping[type[Op], Callable[[_Maker, Node], _Made | None]] = {
@@ -420,6 +427,7 @@ MAKERS: Mapping[type[Op], Callable[[_Maker, Node], _Made | None]] = {
     Upsample: _Maker.upsample,
     Argmax: _Maker.argmax,
     Flatten: _Maker.flatten,
+    Round: _Maker.round,
 }
 
 

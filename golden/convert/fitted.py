@@ -44,12 +44,12 @@ class Fitted:
         bias = taken_bias(levels, bias, taken) + given.zero * given.scale
         # Whether what comes in and goes out is negated makes no difference to what an integer of a channel is.
         levels = dataclasses.replace(levels, scales=levels.scales * np.sign(taken.scale) * np.sign(given.scale))
-        bias, worth, scale = bias * np.sign(given.scale), abs(taken.scale) / count, abs(given.scale)
+        bias, worth, scale = bias * np.sign(given.scale), abs(taken.scale), abs(given.scale)
         self.weight_bits = weight_bits(levels)
         by_output = np.sign(levels.scales).astype(np.int64).reshape(-1, *[1] * (levels.integers.ndim - 1))
         self.integers = levels.integers * by_output
         # A channel that a batch norm scales with 0 has no step of its own.
-        unit = np.where(levels.scales == 0, scale, np.abs(levels.scales) * worth)
+        unit = np.where(levels.scales == 0, scale, np.abs(levels.scales) * worth / count)
         for fine in range(finest + 1):
             steps = bias * 2.0**fine / unit
             if fine and np.abs(steps).max() > LARGEST_BIAS:
@@ -84,7 +84,8 @@ def weight_bits(levels: WeightLevels) -> int:
     largest = int(np.abs(levels.integers).max(initial=0))
     needed = largest.bit_length() + 1
     if needed > 8:
-        raise UserError(f"weight reaches a magnitude of {largest} steps, allowed are 127 (narrow 1 does without -128)")
+        allowed = "allowed are 127 (narrow 1 does without -128, clip_weights clips it)"
+        raise UserError(f"weight reaches a magnitude of {largest} steps, {allowed}")
     return max(2, needed, min(levels.bits, 8))
 
 

@@ -88,6 +88,22 @@ def qlinear_add(
     return _made(onnx_ops.add(call, *terms), y_scale, y_zero)
 
 
+def qlinear_mul(
+    call: Call,
+    a: Given,
+    a_scale: Given,
+    a_zero: Given,
+    b: Given,
+    b_scale: Given,
+    b_zero: Given,
+    y_scale: Given,
+    y_zero: Given = None,
+) -> Integers:
+    """A product with a constant."""
+    factors = _term("A", a, a_scale, a_zero), _term("B", b, b_scale, b_zero)
+    return _made(onnx_ops.mul(call, *factors), y_scale, y_zero)
+
+
 def qlinear_average_pool(
     call: Call, x: Given, x_scale: Given, x_zero: Given, y_scale: Given, y_zero: Given = None
 ) -> Integers:
@@ -125,6 +141,7 @@ MICROSOFT_OPERATIONS: Mapping[str, Callable[..., Made]] = {
     "QLinearAveragePool": qlinear_average_pool,
     "QLinearConcat": qlinear_concat,
     "QLinearGlobalAveragePool": qlinear_global_average_pool,
+    "QLinearMul": qlinear_mul,
 }
 
 

@@ -181,16 +181,18 @@ def test_operations_on_integers() -> None:
     x = b.integers("x", "x_q", 0.5)
     shift = b.constant("shift", [[[3]], [[-5]]], np.int8)
     b.add("QLinearAdd", [x, *b.steps("xs", 0.5), shift, *b.steps("ss", 0.25), *b.steps("as", 1.0, 1)], "a", domain=OWN)
-    flat = b.add("Flatten", ["a"], "flat")
+    taken = ["a", "as_scale", "as_zero", b.constant("factor", 3, np.int8), *b.steps("fs", 0.5, 1)]
+    b.add("QLinearMul", [*taken, *b.steps("ps", 2.0)], "p", domain=OWN)
+    flat = b.add("Flatten", ["p"], "flat")
     w = b.constant("w", np.random.default_rng(5).integers(-7, 8, (128, 6)), np.int8)
     ends = b.steps("ws", [0.5, 1, 0.25, 0.5, 1, 1], [0] * 6)
-    b.add("QLinearMatMul", [flat, "as_scale", "as_zero", w, *ends, *b.steps("ms", 32.0, -3)], "m")
+    b.add("QLinearMatMul", [flat, "ps_scale", "ps_zero", w, *ends, *b.steps("ms", 32.0, -3)], "m")
     v, bias = b.constant("v", [[1, -2, 3, -4, 5, -6]] * 3, np.int8), b.constant("bias", [7, -8, 90], np.int32)
     taken = ["m", "ms_scale", "ms_zero", v, *b.steps("vs", 0.5), bias]
     b.add("QGemm", taken, "y", domain=OWN, transB=1, alpha=0.5)
     converted = convert(b.model(), 9 * images(4, (2, 8, 8)))
     check_exact(converted)
-    assert [step.op for step in converted.network.steps] == ["layer", "linear", "linear"]
+    assert [step.op for step in converted.network.steps] == ["layer", "layer", "linear", "linear"]
     assert set(converted.bounds.values()) == {0} and converted.network.steps[-1].raw
 
 
@@ -377,6 +379,14 @@ REFUSED: Mapping[str, tuple[Callable[[], onnx.ModelProto], str]] = {
     "unknown": (
         own("QLinearSigmoid"),
         "operation QLinearSigmoid is not one of QuantizeLinear, DequantizeLinear, QGemm",
+    ),
+    "unknown_integers": (
+        of(lambda b, x: b.add("ConvInteger", [b.integers(x, "q", 0.5), b.constant("w", STEPS, np.int8)], "y")),
+        "operation ConvInteger is not one of Add, ",
+    ),
+    "product_of_results": (
+        own("QLinearMul", ["", "q_of_scale", "q_of_zero", "", "q_of_scale", "q_of_zero", "y_of_scale"]),
+        "QLinearMul 'y_node': multiplies two results, allowed is a constant",
     ),
     "channels_last": (own("QLinearGlobalAveragePool", channels_last=1), "channels_last 1 is not allowed, allowed is 0"),
     "parts_of_three": (
