@@ -134,6 +134,7 @@ _ALL = (
         baseline=BASELINE,
         metrics=("float", "ptq.?", "qat.?"),
         target="xcup",
+        synthesised={"qat.4": 12_544},
     ),
     Study(
         name="scales",
