@@ -40,6 +40,8 @@ SEED = 16
 def check(settings: Mapping[str, Any]) -> dict[str, Any]:
     """The settings of a structure with all defaults: those in `SHAPING` and `OF_DATA`, and one number of ``bits``.
 
+    Settings that give the same structure become the same.
+
     Raises:
         UserError: for a setting that is not allowed.
     """
@@ -57,6 +59,9 @@ def check(settings: Mapping[str, Any]) -> dict[str, Any]:
     if not _is_size(outputs):
         raise UserError(f"setting outputs {outputs!r} is not an integer from 1 to {MOST}")
     checked = check_settings({"bits": [bits], **{name: settings[name] for name in SHAPING if name in settings}})
+    if checked["product"] == "inner" and checked["stack"] == checked["weighting"] == 1:
+        # Merged, it is a `hadamard` layer: heads are in its weights alone.
+        checked |= {"product": "hadamard", "heads": None}
     return {**{name: checked[name] for name in SHAPING if name in checked}, **data, "bits": bits}
 
 

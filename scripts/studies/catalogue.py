@@ -134,7 +134,7 @@ _ALL = (
         baseline=BASELINE,
         metrics=("float", "ptq.?", "qat.?"),
         target="xcup",
-        synthesised={"qat.4": 12_544},
+        synthesised={"qat.4": 50_176},
     ),
     Study(
         name="scales",

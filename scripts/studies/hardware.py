@@ -91,7 +91,8 @@ def estimate(settings: Settings, *, advance: Advance) -> dict[str, Any]:
 def synthesise(settings: Settings, *, advance: Advance) -> dict[str, Any]:
     """The figures of `_figures` by Yosys, at the speed that is asked for."""
     plan = _plan(structure.structure(settings), TARGETS[settings[TARGET]], settings[CYCLES])
-    area = total_area(map_to_cells(generate_network(plan)))
+    # Workers of a study may have no further processes.
+    area = total_area(map_to_cells(generate_network(plan, jobs=1)))
     advance(1)
     return _figures(plan, area)
 

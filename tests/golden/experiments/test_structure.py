@@ -65,6 +65,14 @@ def test_weights_use_their_formats_fully() -> None:
                 assert not weight.size or weight.max() > 0.9 * one.layer.config.weight_limit
 
 
+def test_what_merges_into_the_same_is_the_same() -> None:
+    inner = {"variant": "xvolution", "product": "inner", "heads": 8}
+    assert check(inner) == check({**inner, "heads": 4}) == check({**inner, "product": "hadamard", "heads": None})
+    # Where it merges into several, they are not those of a `hadamard` layer.
+    assert check({**inner, "stack": 2}) != check({**inner, "stack": 2, "product": "hadamard", "heads": None})
+    assert check({**inner, "product": "dynamic"}) != check({**inner, "product": "dynamic", "heads": 4})
+
+
 def test_powers_of_two() -> None:
     network = structure(check({"bits": 8, "scales": "po2"}))
     for step in network.steps:
