@@ -13,7 +13,7 @@ import pytest
 for _variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_variable, "1")
 
-gc.set_threshold(200_000, 10, 20)
+gc.set_threshold(1_000_000, 20, 50)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -57,7 +57,7 @@ WORKS: dict[str, Sequence[Sequence[str]]] = {
     "scripts.verilog_hashes": [["--unit", "plain", "--kept", "hashes.json"]],
     "scripts.fuzz": [["--count", "1", "--jobs", "1", "--simulator", "icarus", "--stimuli", "1"]],
     "scripts.evidence": [["--list"], ["--page"]],
-    "scripts.study": [["--list"], ["digits", "--dry-run"]],
+    "scripts.study": [["digits", "--dry-run"]],
     "scripts.report": [["digits", "--set", "operator=conv", "--store", "studies.sqlite", "--any-code"]],
     "scripts.carry": [["studies.sqlite", "--dry-run"]],
     "scripts.bench_golden": [["--images", "1", "--repeat", "1"]],
