@@ -77,6 +77,8 @@ NEEDS = {
     "scripts.quick_units": ([], "docs/evidence/mutation.json"),
     "scripts.verilog_hashes": ([], "docs/evidence/verilog_hashes.json"),
     "scripts.train_digits": ([], "golden/layers"),
+    "scripts.train_imports": ([], "tests/golden/convert/fashion_mnist"),
+    "scripts.imports": ([], "tests/golden/convert/fashion_mnist"),
 }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,14 +85,19 @@ def step_names(nodes: Iterable[Node]) -> dict[str, str]:
     for node in nodes:
         plain = re.sub(r"[^A-Za-z0-9]+", "_", node.label).strip("_")
         plain = plain if re.match(r"[A-Za-z]", plain) else f"step_{plain}".rstrip("_")
-        name, count = plain[:LONGEST], 1
-        while name in taken:
-            count += 1
-            suffix = f"_{count}"
-            name = plain[: LONGEST - len(suffix)] + suffix
-        taken.add(name)
-        names[node.name] = name
+        names[node.name] = unused_name(plain, taken)
+        taken.add(names[node.name])
     return names
+
+
+def unused_name(plain: str, taken: Collection[str]) -> str:
+    """``plain``, as long as a name may be, with a number if it is taken."""
+    name, count = plain[:LONGEST], 1
+    while name in taken:
+        count += 1
+        suffix = f"_{count}"
+        name = plain[: LONGEST - len(suffix)] + suffix
+    return name
 
 
 _Made = tuple[str, dict[str, int | str], nn.Module | None]

@@ -20,6 +20,7 @@ from golden.convert.build import Built, build
 from golden.convert.compare import Difference, answers_changed, differences, largest_part
 from golden.convert.exact import build_exact
 from golden.convert.graph import Graph, Node
+from golden.convert.held import Held
 from golden.convert.rewrite import rewritten
 from golden.convert.source import Given, Source, needed, open_source
 from golden.model.network import network as model
@@ -41,8 +42,10 @@ class Conversion:
     Attributes:
         network: the integer network.
         origins: what each step was in the source, by the step's name; of the image, how it was quantised.
+        names: the source's name of each step's result, and of the image. It need not have all of them.
         ceilings: what a float source's ReLUs limit results to, by the step's name.
         bounds: of a quantised source, how many steps each result may be off before it rounds; 0 is exact. Else empty.
+        held: what the integers of each result stand for. A result with a zero point has no scale in a file.
         differences: how far each step's result, and the image, is from the source's, where the source has it.
         changed: the part of images whose answer is another; None where results are no scores, or none were compared.
         images: how many images were compared.
@@ -50,8 +53,10 @@ class Conversion:
 
     network: IntegerNetwork
     origins: Mapping[str, Sequence[str]]
+    names: Mapping[str, str]
     ceilings: Mapping[str, float] = field(default_factory=dict)
     bounds: Mapping[str, float] = field(default_factory=dict)
+    held: Mapping[str, Held] = field(default_factory=dict)
     differences: Mapping[str, Difference] = field(default_factory=dict)
     changed: float | None = None
     images: int = 0
@@ -106,34 +111,31 @@ def _quantised(source: Source, graph: Graph, images: np.ndarray, precision: Prec
     network = quantise_network(built.network, images, precision, method).integers
     ceilings = {step.name: step.ceiling for step in built.network.steps if step.ceiling is not None}
     names = {IMAGE: source.graph.image} | {name: node.name for name, node in built.nodes.items()}
-    converted = Conversion(network=network, origins=_origins(built.nodes), ceilings=ceilings)
-    return _compared(converted, source, names, values, images)
+    scales = {name: result.scale for name, result in network.results.items()}
+    held = {name: Held(scale=scale) for name, scale in scales.items() if scale is not None}
+    converted = Conversion(network=network, origins=_origins(built.nodes), names=names, ceilings=ceilings, held=held)
+    return _compared(converted, source, values, images)
 
 
 def _exact(source: Source, graph: Graph, images: np.ndarray | None) -> Conversion:
     """A source that is quantised itself."""
     exact = build_exact(graph)
-    converted = Conversion(network=exact.network, origins=_origins(exact.nodes), bounds=exact.bounds)
-    if images is None:
-        return converted
     names = {name: node.name for name, node in exact.nodes.items()}
-    return _compared(converted, source, names, source.values(images), images)
+    origins = _origins(exact.nodes)
+    converted = Conversion(network=exact.network, origins=origins, names=names, bounds=exact.bounds, held=exact.held)
+    return converted if images is None else _compared(converted, source, source.values(images), images)
 
 
 def _compared(
-    converted: Conversion,
-    source: Source,
-    names: Mapping[str, str],
-    values: Mapping[str, np.ndarray],
-    images: np.ndarray,
+    converted: Conversion, source: Source, values: Mapping[str, np.ndarray], images: np.ndarray
 ) -> Conversion:
-    """``converted`` with how far it is from what ``source`` computes; ``names`` are the source's of each result."""
+    """``converted`` with how far it is from the ``values`` that ``source`` computes."""
     image, last = converted.network.image, converted.network.output
     assert image.scale is not None
     integers = model.results(converted.network, to_steps(images, image.scale, image.limits))
     return dataclasses.replace(
         converted,
-        differences=differences(converted.network, integers, values, names),
+        differences=differences(converted.held, integers, values, converted.names),
         changed=answers_changed(integers[last], values[source.graph.output]),
         images=len(images),
     )

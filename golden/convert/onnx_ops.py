@@ -342,6 +342,8 @@ def _weight_levels(weight: Given) -> WeightLevels | None:
     """A quantised weight's own integers."""
     if not isinstance(weight, Levels):
         return None
+    if weight.zero:
+        raise UserError(f"weight has zero point {weight.zero}, allowed is 0, of signed weights")
     return WeightLevels(integers=weight.integers, scales=weight.by_output(), bits=weight.bits)
 
 

@@ -36,7 +36,8 @@ def rows(conversion: Conversion) -> Iterator[tuple[str, ...]]:
         off = ("", "", "") if gap is None else (f"{gap.steps:.2f}", percent(gap.part), percent(gap.unequal))
         came = " + ".join(conversion.origins.get(name, ()))
         became = "" if step is None else BECAME[type(step)](step) + limit(conversion, name)
-        yield name, came, became, *result_cells(network.results[name]), proven(conversion, name), *off
+        shape, form = result_cells(network.results[name])
+        yield name, came, became, shape, form + zero(conversion, name), proven(conversion, name), *off
 
 
 def table(title: str, conversion: Conversion) -> Table:
@@ -75,6 +76,14 @@ def proven(conversion: Conversion, name: str) -> str:
     """What is known of a quantised source's step for every input."""
     bound = conversion.bounds.get(name)
     return "" if bound is None else "exact" if bound == 0 else f"off by {bound:.2g} before it rounds"
+
+
+def zero(conversion: Conversion, name: str) -> str:
+    """What stands for 0 in a result, if another integer does."""
+    held = conversion.held.get(name)
+    if held is None or held.plain:
+        return ""
+    return f", 0 is {held.zero}{'' if held.scale > 0 else ', negated'}"
 
 
 def limit(conversion: Conversion, name: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 from collections.abc import Callable
+from typing import Any
 
 import torch
 
@@ -18,6 +19,7 @@ from golden.convert.ops import (
     Add,
     Affine,
     AvgPool,
+    Concat,
     Conv,
     Dynamic,
     Flatten,
@@ -53,9 +55,17 @@ def folded_quants(graph: Graph) -> Graph:
     """Where a source quantises what a step gives, that step does it."""
 
     def fold(earlier: Node, quant: Node) -> Node | None:
-        if not isinstance(quant.op, Quant) or not isinstance(earlier.op, QUANTISERS) or earlier.quant is not None:
+        if not isinstance(quant.op, Quant):
             return None
-        return dataclasses.replace(_joined(earlier, quant, earlier.op), quant=quant.op)
+        if isinstance(earlier.op, Quant):
+            narrow = _narrowed(earlier.op, quant.op)
+            # An image that is only quantised leaves nothing to do.
+            alone = earlier.inputs == (graph.image,) and quant.name == graph.output
+            return None if narrow is None or alone else _joined(earlier, quant, narrow)
+        if not isinstance(earlier.op, QUANTISERS):
+            return None
+        own = quant.op if earlier.quant is None else _narrowed(earlier.quant, quant.op)
+        return None if own is None else dataclasses.replace(_joined(earlier, quant, earlier.op), quant=own)
 
     return _folded(graph, fold)
 
@@ -68,10 +78,12 @@ def without_identities(graph: Graph) -> Graph:
     for node in graph.nodes:
         inputs = tuple(names.get(name, name) for name in node.inputs)
         if isinstance(node.op, Identity) or (isinstance(node.op, Flatten) and shapes[inputs[0]][1:] == (1, 1)):
-            before = nodes.pop(inputs[0], None)
+            before = nodes.get(inputs[0])
             # Where the source has no result of that name, it has one of this name.
             names[node.name] = node.name if before is not None and not before.origins else inputs[0]
             if before is not None:
+                if not before.origins:
+                    del nodes[before.name]
                 origins = tuple(dict.fromkeys((*before.origins, *node.origins)))
                 nodes[names[node.name]] = dataclasses.replace(before, name=names[node.name], origins=origins)
         else:
@@ -95,14 +107,30 @@ def whole_frames(graph: Graph) -> Graph:
     return dataclasses.replace(graph, nodes=tuple(map(whole, graph.nodes)))
 
 
+def merged_quants(graph: Graph) -> Graph:
+    """What is quantised twice alike is quantised once."""
+    names: dict[str, str] = {}
+    nodes: dict[tuple[Any, ...], Node] = {}
+    for node in graph.nodes:
+        node = dataclasses.replace(node, inputs=tuple(names.get(name, name) for name in node.inputs))
+        key = (node.inputs, *dataclasses.astuple(node.op)) if isinstance(node.op, Quant) else (node.name,)
+        names[node.name] = nodes.setdefault(key, node).name
+    return dataclasses.replace(graph, nodes=tuple(nodes.values()), output=names.get(graph.output, graph.output))
+
+
 def early_relus(graph: Graph) -> Graph:
-    """A ReLU, or a rounding, behind a maximum is one before it, where another step can do it."""
+    """A ReLU, or a rounding, behind a maximum is one before it, where another step can do it.
+
+    A ReLU behind a rounding is one before it, too, if its limits are steps: 0 is one.
+    """
     while True:
         nodes, by_name = list(graph.nodes), graph.by_name
         places = {node.name: index for index, node in enumerate(nodes)}
         for index, relu in enumerate(nodes):
             carrier = by_name.get(relu.inputs[0])
-            if not isinstance(relu.op, (Relu, Quant)) or carrier is None or not isinstance(carrier.op, CARRIERS):
+            if not isinstance(relu.op, (Relu, Quant)) or carrier is None or not _passes(relu.op, carrier.op):
+                continue
+            if isinstance(carrier.op, Quant) and carrier.inputs[0] == graph.image:
                 continue
             if graph.sole_taker(carrier.name) is None:
                 continue
@@ -114,6 +142,25 @@ def early_relus(graph: Graph) -> Graph:
             break
         else:
             return graph
+
+
+def early_quants(graph: Graph) -> Graph:
+    """Results that are joined, and rounded then, are rounded first."""
+    nodes: list[Node] = []
+    for node in graph.nodes:
+        joined = next((own for own in nodes if own.name == node.inputs[0]), None)
+        alone = joined is not None and graph.sole_taker(joined.name) is not None
+        if joined is None or not alone or not isinstance(joined.op, Concat) or not isinstance(node.op, Quant):
+            nodes.append(node)
+            continue
+        nodes.remove(joined)
+        parts = [
+            dataclasses.replace(node, name=f"{node.name} of {name}", inputs=(name,), shape=graph.shapes[name])
+            for name in dict.fromkeys(joined.inputs)
+        ]
+        inputs = tuple(f"{node.name} of {name}" for name in joined.inputs)
+        nodes += [*parts, dataclasses.replace(joined, name=node.name, inputs=inputs)]
+    return dataclasses.replace(graph, nodes=tuple(nodes))
 
 
 def folded_affines(graph: Graph) -> Graph:
@@ -149,6 +196,21 @@ def folded_relus(graph: Graph) -> Graph:
         ceilings = [limit for limit in (earlier.ceiling, relu.op.ceiling) if limit is not None]
         joined = _joined(earlier, relu, earlier.op)
         return dataclasses.replace(joined, relu=True, ceiling=min(ceilings, default=None))
+
+    return _folded(graph, fold)
+
+
+def scaled_means(graph: Graph) -> Graph:
+    """A factor between a mean and its rounding is the mean's."""
+
+    def fold(mean: Node, affine: Node) -> Node | None:
+        if not isinstance(mean.op, AvgPool) or mean.quant is not None or not isinstance(affine.op, Affine):
+            return None
+        factors = set(affine.op.scale)
+        if affine.quant is None or affine.rectifies or affine.op.shift.any() or len(factors) > 1 or min(factors) <= 0:
+            return None
+        op = dataclasses.replace(mean.op, factor=float(factors.pop()))
+        return dataclasses.replace(_joined(mean, affine, op), quant=affine.quant)
 
     return _folded(graph, fold)
 
@@ -195,6 +257,22 @@ def _scaled_part(part: DynamicConv2d, scale: torch.Tensor, shift: torch.Tensor) 
     )
 
 
+def _passes(op: Op, carrier: Op) -> bool:
+    """Whether ``op``, behind ``carrier``, may come before it."""
+    if isinstance(carrier, Quant) and isinstance(op, Relu):
+        return op.ceiling is None or carrier.reaches(op.ceiling)
+    return isinstance(carrier, CARRIERS)
+
+
+def _narrowed(first: Quant, second: Quant) -> Quant | None:
+    """Both as one, where the second saturates to less and does nothing else. None: it does, or nothing at all."""
+    alike = (first.scale, first.zero, first.dropped) == (second.scale, second.zero, second.dropped)
+    within = first.low <= second.low and second.high <= first.high and first.high - first.low > second.high - second.low
+    if not alike or not within or first.dropped is not None:
+        return None
+    return dataclasses.replace(second, rounding=first.rounding, odd=first.odd)
+
+
 def _folded(graph: Graph, fold: Callable[[Node, Node], Node | None]) -> Graph:
     """Fold each node into its sole taker where ``fold`` makes one of both."""
     nodes: dict[str, Node] = {}
@@ -221,10 +299,13 @@ def _joined(earlier: Node, later: Node, op: Op) -> Node:
 RULES = (
     without_identities,
     whole_frames,
+    merged_quants,
+    early_quants,
     early_relus,
     folded_affines,
     forward_affines,
     folded_relus,
     folded_quants,
+    scaled_means,
     means,
 )

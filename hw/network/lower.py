@@ -52,12 +52,14 @@ def lower(config: NetworkConfig, taps: Mapping[Taken, LayerStep]) -> Graph:
 Operation = Literal["max", "sum"]
 
 
-def step_graph(config: NetworkConfig, step: Step) -> Graph:
+def step_graph(config: NetworkConfig, step: Step, taps: Mapping[Taken, LayerStep]) -> Graph:
     """The nodes of one step alone. All that it takes comes from the input of their graph, the result is its output.
+
+    With ``taps``, a unit is what it is between them: it has one, or takes the pixels of one.
 
     Raises `UserError`, naming the step, where a unit cannot be built.
     """
-    lowering = _Lowering(config, {})
+    lowering = _Lowering(config, taps)
     first, folding = config.network.results[step.inputs[0]], config.foldings[step.name]
     lowering.graph.image = Beat(lanes=folding.simd, bits=first.bits, signed=first.signed)
     lowering.ports = dict.fromkeys(config.network.results, Port(node=IMAGE))

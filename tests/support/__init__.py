@@ -8,6 +8,7 @@
 `operands`           operands that drive the sums of a lane to their limits
 `heads`              control and similarities of heads
 `schedule`           the order in which a unit works, beat by beat
+`storage`            bits that a network stores
 `components`         components in Amaranth's simulator
 `nodes`              nodes of a network in Amaranth's simulator
 `front_end`          the front of a reloadable unit in Amaranth's simulator

@@ -66,6 +66,15 @@ HONOURED: Mapping[str, tuple[Sequence[onnx.NodeProto], Mapping[str, np.ndarray]]
         [node("Conv", ["x", "w"], "c"), node("Relu", ["c"], "r"), node("Add", ["c", "r"])],
         {"w": WEIGHT},
     ),
+    "identity_of_what_another_took": (
+        [
+            node("Relu", ["x"], "r"),
+            node("Conv", ["r", "w"], "c", pads=[1] * 4),
+            node("Identity", ["r"], "i"),
+            node("Concat", ["c", "i"], axis=1),
+        ],
+        {"w": WEIGHT},
+    ),
     "arithmetic": (
         [
             node("Sub", ["x", "mean"], "s"),
