@@ -210,7 +210,6 @@ def process(name: str, *argv: str | bytes, folder: Path) -> Outcome:
         ("hw.build", [b"layer.npz", b"--target", b"\xff"]),
         ("hw.synth", ["layer.npz", "--out="]),
         ("sim.run", ["layer.npz", "--input", "x.npy", "--report=--"]),
-        ("scripts.train_digits", ["--out", "taken"]),
         ("scripts.fuzz", ["--count", "9" * 5000]),
     ],
     ids=lambda value: value if isinstance(value, str) else "",

@@ -64,11 +64,9 @@ WORKS: dict[str, Sequence[Sequence[str]]] = {
 }
 #: Commands that need no extra.
 BARE = ("golden.run", "golden.vectors", "hw.build", "hw.weights", "scripts.registers")
-#: Commands that ``make nightly`` runs with all packages. That the wheel has all files is tested by day, and so is that
-#: those of `BARE` work without the other packages.
-BY_NIGHT = frozenset(
-    {name for name in COMMANDS if name.startswith("scripts.") or name in BARE} - {"scripts.study", "scripts.evidence"}
-)
+#: Commands that run by day with all packages: one for each extra. That the wheel has all files is tested by day, and so
+#: is that those of `BARE` work without the other packages.
+BY_DAY = ("golden.convert", "hw.synth", "sim.run", "scripts.study", "scripts.evidence")
 #: Arguments that need what only a checkout has, and the place that is named.
 NEEDS = {
     "scripts.prove": (["--quick"], "tests/proofs"),
@@ -159,7 +157,7 @@ def test_all_files_are_in_the_wheel(wheel: Path) -> None:
     assert there == wanted
 
 
-@pytest.mark.parametrize("name", [pytest.param(name, marks=[nightly] * (name in BY_NIGHT)) for name in COMMANDS])
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[nightly] * (name not in BY_DAY)) for name in COMMANDS])
 def test_each_command_works_in_another_folder(python: Path, place: Workplace, name: str) -> None:
     for argv in WORKS.get(name, [["--help"]]):
         done = call(python, place.here, "-m", name, *argv)

@@ -237,6 +237,7 @@ def model_ram(
     return held
 
 
+@in_turn
 @thorough
 @pytest.mark.parametrize(
     "depth", [17, 512, 513, 1024, 1025, 4096, 8192, 16384, 16385, pytest.param(32769, marks=nightly)]

@@ -171,6 +171,7 @@ def test_reads_what_was_written_at_full_rate(unit: str, target: str) -> None:
     simulate(rows.dut, rows.bench)
 
 
+@in_turn
 @pytest.mark.parametrize(("offer", "read"), [(1, 0.4), (0.4, 1), (0.6, 0.6)])
 @pytest.mark.parametrize("seed", seeds(8))
 @pytest.mark.parametrize("target", ["generic", "ecp5", "xcup"])
