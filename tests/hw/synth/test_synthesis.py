@@ -38,7 +38,7 @@ from hw.targets.families import find_target
 from tests.support.commands import COMMANDS
 from tests.support.places import ROOT
 from tests.support.refusals import Refuse, refusal
-from tests.support.tiers import thorough
+from tests.support.tiers import nightly, thorough
 
 KEYS = (
     *("target", "device", "speed", "simd", "pe", "pack", "lut", "ff", "dsp", "bram", "uram", "fmax_mhz", "seeds"),
@@ -371,7 +371,7 @@ def test_synthesis_for_xilinx(tmp_path: Path) -> None:
     check_area(report)
 
 
-@thorough
+@nightly
 def test_a_network_is_placed(tmp_path: Path) -> None:
     """Steps add up, and what each must have is its own: accumulators of a pool, weights of a unit, a comparison."""
     write_network(tmp_path / "pooled.npz", pooled())
