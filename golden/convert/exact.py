@@ -330,7 +330,8 @@ class _Maker:
     def add(self, node: Node) -> _Made:
         form, op = self._form(node), node.op
         assert isinstance(op, Add)
-        inputs, ratios = self._summands(node, form, op.factors, 1)
+        values = [abs(held.scale) * factor for (_, held), factor in zip(self.taken(node), op.factors, strict=True)]
+        inputs, ratios = self._summands(node, form, values, 1)
         first, second = ratios.values.tolist()
         step = AddStep(
             **self.common(node, form.held, inputs),
@@ -347,14 +348,13 @@ class _Maker:
         op = node.op
         assert isinstance(op, AvgPool)
         ((x, held),) = self.taken(node)
-        pixels, factor = x.height * x.width if op.kernel == FRAME else int(op.kernel) ** 2, op.factor
+        pixels = x.height * x.width if op.kernel == FRAME else int(op.kernel) ** 2
+        value = abs(held.scale) * op.factor / pixels
         if node.quant is not None and node.quant.dropped is not None:
-            unit = abs(held.scale) * factor / pixels
-            form, near = truncated(node, node.quant, held.limits(x.limits).times(pixels), unit)
-            factor *= near / unit
+            form, value = truncated(node, node.quant, held.limits(x.limits).times(pixels), value)
         else:
             form = self._form(node)
-        inputs, ratios = self._summands(node, form, (factor,), pixels)
+        inputs, ratios = self._summands(node, form, (value,), pixels)
         step = AvgPoolStep(
             **self.common(node, form.held, inputs),
             kernel=op.kernel,
@@ -368,13 +368,12 @@ class _Maker:
         return step, form.held
 
     def _summands(
-        self, node: Node, form: Form, factors: Sequence[float], count: int
+        self, node: Node, form: Form, values: Sequence[float], count: int
     ) -> tuple[tuple[str, ...], Multipliers]:
-        """What a sum takes whose result is of ``form``, and its multipliers."""
-        taken = self.taken(node)
-        units = [abs(held.scale) for _, held in taken]
-        values = [unit * factor for unit, factor in zip(units, factors, strict=True)]
-        found = summands([held.limits(x.limits) for x, held in taken], units, values, form.held, count)
+        """What a sum takes whose result is of ``form``, and its multipliers; see `summands`."""
+        limits = [held.limits(x.limits) for x, held in self.taken(node)]
+        units = [abs(held.scale) for _, held in self.taken(node)]
+        found = summands(limits, units, values, form.held, count)
         if found is None:
             raise UserError(f"zero point {form.held.point} of its result is not allowed, {ZEROS}")
         self.keep(self.names[node.name], found.bound)
@@ -489,4 +488,6 @@ def _unquantised() -> UserError:
 
 
 def _changes_nothing(limits: Range, held: Held, quant: Quant) -> bool:
-    return abs(held.scale) == quant.scale and quant.low <= limits.low and limits.high <= quant.high
+    if abs(held.scale) != quant.scale or quant.dropped not in (None, 0):
+        return False
+    return not quant.saturates or (quant.low <= limits.low and limits.high <= quant.high)

@@ -71,11 +71,6 @@ class Form:
     held: Held
     rounding: Rounding = HALF_EVEN
 
-    @property
-    def limits(self) -> Range:
-        """What it saturates to."""
-        return Range.of_format(self.bits, self.signed)
-
 
 def truncated(node: Node, quant: Quant, taken: Range, unit: float) -> tuple[Form, float]:
     """How a result is held of which ``quant`` drops bits, and what a step of what it takes is worth exactly.
