@@ -35,7 +35,7 @@ from golden.contract.rounding import HALF_EVEN
 from golden.convert.build import step_names, unused_name
 from golden.convert.fitted import Fitted, check_bias, reach, taken_bias, weight_bits
 from golden.convert.graph import Graph, Node
-from golden.convert.held import ZEROS, Form, Held, form_of, truncated
+from golden.convert.held import ZEROS, Form, Held, form_of, limited, truncated
 from golden.convert.multipliers import Multipliers
 from golden.convert.ops import (
     Add,
@@ -225,6 +225,8 @@ class _Maker:
             form, given = _quantised(node, quant, held, held.limits(x.limits), scale, shift)
         elif not held.plain:
             raise UserError(f"takes what has zero point {held.point}, {ZEROS}")
+        elif node.limit is not None and node.limit < x.limits.high * held.scale:
+            raise limited(node.limit, x.limits.high * held.scale)
         geometry = _pointwise(x.channels)
         common = self.common(node, form.held)
         step = self._layer(common, (x, held), _each(scale), shift, geometry, form, node.rectifies, given)
