@@ -53,7 +53,7 @@ def test_every_study_is_on_the_page() -> None:
 
 
 # Where the store has no costs of a study's networks, they are estimated, which takes minutes.
-@pytest.mark.parametrize("name", [pytest.param(name, marks=nightly if name == "pareto" else thorough) for name in NAMES])
+@pytest.mark.parametrize("name", [pytest.param(n, marks=nightly if n == "pareto" else thorough) for n in NAMES])
 def test_files_are_what_the_store_gives(name: str, tmp_path: Path) -> None:
     seeds = "seed=" + ",".join(dict.fromkeys(row["seed"] for row in lines(name, "runs.csv")))
     assert report.main([name, "--set", seeds, "--store", str(STORE), "--any-code", "--out", str(tmp_path)]) == 0
