@@ -34,7 +34,10 @@ CORE += ("rich", "pygments", "markdown_it", "mdurl", "platformdirs", "scipy")
 #: Arguments of a short run of each command, where there is one.
 WORKS: dict[str, Sequence[Sequence[str]]] = {
     "golden.run": [["tiny", "--input", "x.npy", "--output", "y.npy"], ["--output", "y.npy"]],
-    "golden.convert": [["network.onnx", "--calibration", "images.npy", "--out", "net.npz", "--report", "page.html"]],
+    "golden.convert": [
+        ["network.onnx", "--calibration", "images.npy", "--out", "net.npz", "--report", "page.html"],
+        ["network.npz", "--to", "onnx", "--out", "net.onnx"],
+    ],
     "golden.show": [["network.npz"]],
     "golden.vectors": [["digits_dynamic", "--out", "vectors", "--frames", "1"]],
     "hw.build": [

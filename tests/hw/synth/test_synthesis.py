@@ -392,6 +392,9 @@ def test_a_network_is_placed(tmp_path: Path) -> None:
     assert report["steps"][BETWEEN]["lut"] < 150, "cells whose names got lost find their step"
     assert 200 < report["fmax_mhz"] < 400
     assert set(report["critical_path"]["stages"]) <= set(report["steps"])
+    (module,) = json.loads((out / "netlist.json").read_text())["modules"].values()
+    resets = [wire["bits"] for name, wire in module["netnames"].items() if re.fullmatch(r"(.*\.)?reset", name)]
+    assert len({*map(tuple, resets)}) == len(resets) == 2, "what is around the unit has a reset of its own"
 
 
 #: Stages that a frozen unit with the ``hadamard`` product does not have.
