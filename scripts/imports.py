@@ -58,7 +58,7 @@ from sim.simulator.simulators import SIMULATORS, find_simulator
 #: Cycles of a frame that each step may take.
 CYCLES = 12_544
 #: Test images, and those that are simulated.
-IMAGES, SIMULATED = 2000, 200
+IMAGES, SIMULATED = 1000, 200
 #: Images of a batch in the simulator.
 BATCH = 250
 #: Validation images that the scales of a float network follow from.
