@@ -76,7 +76,7 @@ HEADINGS: tuple[str, ...] = (
     "Verilog",
     "changed",
 )
-HEADINGS += ("proven", "alone", "elements", "together", "elements", "cycles")
+HEADINGS += ("proven", "alone", "part alone", "together", "part together", "cycles")
 WORDS = 4
 
 
