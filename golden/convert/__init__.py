@@ -27,6 +27,7 @@ In the order of the data flow:
 `multipliers`       ratios of scales, exact or as near as can be
 `held`              how quantised results are held, zero points among them
 `fitted`            weights, biases and multipliers, and how near they are
+`sums`           what additions and means take
 `exact`             the integer network of a graph that is quantised
 `clipping`          weights that no format of ours holds
 `compare`           how far integers are from their source
