@@ -170,7 +170,7 @@ def nested_concats(graph: Graph) -> Graph:
 def early_relus(graph: Graph) -> Graph:
     """A ReLU, or a rounding, behind a maximum is one before it, where another step can do it.
 
-    A ReLU behind a rounding is one before it, too, if its limits are steps: 0 is one.
+    A ReLU behind a rounding is one before it, too, where that helps, if its limits are steps: 0 is one.
     """
     while True:
         nodes, by_name = list(graph.nodes), graph.by_name
@@ -179,8 +179,10 @@ def early_relus(graph: Graph) -> Graph:
             carrier = by_name.get(relu.inputs[0])
             if not isinstance(relu.op, (Relu, Quant)) or carrier is None or not _passes(relu.op, carrier.op):
                 continue
-            if isinstance(carrier.op, Quant) and carrier.inputs[0] == graph.image:
-                continue
+            if isinstance(carrier.op, Quant):
+                rounded = by_name.get(carrier.inputs[0])
+                if rounded is None or not isinstance(rounded.op, (*RECTIFIERS, Relu, Quant)):
+                    continue
             if graph.sole_taker(carrier.name) is None:
                 continue
             shape = graph.shapes[carrier.inputs[0]]
@@ -254,6 +256,19 @@ def folded_relus(graph: Graph) -> Graph:
         if isinstance(earlier.op, Relu):
             return _joined(earlier, relu, Relu(ceiling=ceiling))
         return dataclasses.replace(_joined(earlier, relu, earlier.op), relu=True, ceiling=ceiling)
+
+    return _folded(graph, fold)
+
+
+def needless_relus(graph: Graph) -> Graph:
+    """A ReLU before what saturates to its limits is nothing."""
+
+    def fold(relu: Node, quant: Node) -> Node | None:
+        if not isinstance(relu.op, Relu) or not isinstance(quant.op, Quant) or quant.op.low < 0:
+            return None
+        if relu.op.ceiling is not None and not quant.op.reaches(relu.op.ceiling):
+            return None
+        return dataclasses.replace(quant, inputs=relu.inputs, origins=(*relu.origins, *quant.origins))
 
     return _folded(graph, fold)
 
@@ -394,6 +409,7 @@ RULES = (
     folded_affines,
     forward_affines,
     folded_relus,
+    needless_relus,
     folded_quants,
     scaled_operands,
     scaled_means,

@@ -157,6 +157,18 @@ def test_integers_between_a_pair() -> None:
     ]
 
 
+@pytest.mark.parametrize("first", [True, False])
+def test_a_relu_of_a_mean(first: bool) -> None:
+    """A mean has none. Before its rounding, this does what a ReLU does; behind it, a layer does."""
+    b = Builder()
+    x = b.add("AveragePool", [b.pair("x", "x_f", 0.5)], "m", kernel_shape=[2, 2], strides=[2, 2])
+    x = b.add("Relu", [x], "r") if first else b.pair(x, "m_f", 0.25)
+    b.pair(x if first else b.add("Relu", [x], "r"), "y", 0.25, -128)
+    converted = convert(b.model(), 30 * images(4, (2, 8, 8)))
+    check_exact(converted)
+    assert [step.op for step in converted.network.steps] == ["avg_pool", *([] if first else ["layer"])]
+
+
 def test_a_limit_before_a_relu() -> None:
     """The ReLU comes before what quantises the limited result. The limit is that of both."""
     b = Builder()
