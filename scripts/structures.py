@@ -10,10 +10,10 @@ shown with the reason.
 
 Examples:
     python -m scripts.structures
-    python -m scripts.structures --only resnet18
+    python -m scripts.structures --only resnet18 --page docs/import.md
     python -m scripts.structures --page docs/import.md
 
-With --page the tables are written into a page.
+With --page the tables are written into a page. With --only, too, other networks' rows stay as they are there.
 
 Exit status: 0 if all that was simulated agrees with the integer models, 1 if not, 2 for wrong input.
 """
@@ -124,8 +124,6 @@ ENTRIES = (
 def main(argv: list[str]) -> int:
     options = _parser().parse_args(argv)
     chosen = [name for name in (*MLPERF_TINY, *FIELD) if options.only in (None, name)]
-    if options.page is not None and options.only is not None:
-        raise UserError(f"--page {options.page} needs all networks, --only leaves {options.only}")
     page = None if options.page is None else MarkedPage(path=options.page, begin=BEGIN, end=END)
     folder = cli.output_directory(options.out)
     cli.check_outputs([folder / "structures.json", options.page])
@@ -138,10 +136,12 @@ def main(argv: list[str]) -> int:
             found[kind].append(measure(name))
             bar.advance(task)
         stream.write(json.dumps(found, indent=2) + "\n")
-    show(_table(TINY_COLUMNS, _tiny_cells(found["tiny"]), words=3))
-    show(_table(FIELD_COLUMNS, map(_field_cells, found["field"]), words=1))
+    if found["tiny"]:
+        show(_table(TINY_COLUMNS, _tiny_cells(found["tiny"]), words=3))
+    if found["field"]:
+        show(_table(FIELD_COLUMNS, map(_field_cells, found["field"]), words=1))
     if page is not None:
-        page.write(_markdown(found))
+        page.write(_markdown(found, page.figures))
         say(f"wrote {page.path}")
     say(f"wrote {folder / 'structures.json'}")
     return 0 if all(row["passed"] for row in found["tiny"]) else 1
@@ -223,10 +223,18 @@ def _table(columns: Sequence[str], rows: Any, *, words: int) -> Table:
     return table
 
 
-def _markdown(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
-    """Both tables as a page has them."""
-    tiny = page_table(TINY_COLUMNS, _tiny_cells(found["tiny"]), words=3)
-    return f"{tiny}\n\n{page_table(FIELD_COLUMNS, map(_field_cells, found['field']))}\n"
+def _markdown(found: Mapping[str, Sequence[Mapping[str, Any]]], earlier: str) -> str:
+    """Both tables as a page has them. What was not measured stays as it was ``earlier``."""
+    measured = [*_tiny_cells(found["tiny"]), *map(_field_cells, found["field"])]
+    kept = [[cell.strip() for cell in line.split("|")[1:-1]] for line in earlier.splitlines() if line.startswith("|")]
+    tables = []
+    for names, columns, words in ((MLPERF_TINY, TINY_COLUMNS, 3), (FIELD, FIELD_COLUMNS, 1)):
+        rows = []
+        for name in names:
+            now, before = ([cells for cells in own if cells[:1] == [name]] for own in (measured, kept))
+            rows += now or before
+        tables.append(page_table(columns, rows, words=words))
+    return "\n\n".join(tables) + "\n"
 
 
 def _parser() -> cli.Parser:

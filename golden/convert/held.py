@@ -56,6 +56,11 @@ class Held:
         found: np.ndarray = (integers - self.zero) * (1 if self.scale > 0 else -1)
         return found
 
+    def integers(self, steps: np.ndarray) -> np.ndarray:
+        """The integers that stand for whole ``steps`` of the source, int64."""
+        found: np.ndarray = np.rint(steps).astype(np.int64) * (1 if self.scale > 0 else -1) + self.zero
+        return found
+
     def limits(self, limits: Range) -> Range:
         """What integers within ``limits`` stand for, in steps of the source."""
         low, high = sorted(int(self.steps(np.array(end))) for end in (limits.low, limits.high))

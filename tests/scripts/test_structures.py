@@ -10,7 +10,6 @@ import pytest
 from golden.networks.published import FIELD, MLPERF_TINY
 from scripts import structures
 from tests.support.places import ROOT
-from tests.support.refusals import refusal
 
 
 @pytest.fixture
@@ -44,13 +43,15 @@ def test_a_page_is_written(measured: list[str], tmp_path: Path) -> None:
     assert "| resnet50 | refused: Conv2d '0': no |  |  |  |  |  |  |\n" in text
 
 
-def test_a_page_needs_all_networks(
-    measured: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    refuse = refusal(structures.main, lambda: list(tmp_path.iterdir()), monkeypatch, capfd)
-    said = refuse("--only", "resnet18", "--page", "page.md")
-    assert said == "error: --page page.md needs all networks, --only leaves resnet18\n" and not measured
+def test_other_rows_stay(measured: list[str], tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    kept = ["| visual wake words | this project | old |", "| resnet34 | old |", "| gone | old |"]
+    lines = "\n".join(["| resnet18 | old |", *kept])
+    page.write_text(f"{structures.BEGIN}{lines}\n{structures.END}")
+    assert structures.main(["--only", "resnet18", "--page", str(page), "--out", str(tmp_path)]) == 0
+    rows = [line for line in page.read_text().splitlines() if line.startswith("| ") and "---" not in line]
+    new = "| resnet18 | 7 | 9,000,000 | 25 % | 30,000 | 100 | 2,000 | 4.5 |"
+    assert [row for row in rows if not row.startswith("| network")] == [kept[0], new, kept[1]]
 
 
 def test_the_page_has_all_networks() -> None:

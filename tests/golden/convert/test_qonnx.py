@@ -244,6 +244,21 @@ def test_float_scales_are_off_by_less_than_a_step() -> None:
     assert 0.49 < gap <= 0.5 + bound
 
 
+@pytest.mark.parametrize("bits", [4, 8])
+def test_a_float_bias_costs_less_than_the_multiplier(bits: int) -> None:
+    """A batch norm leaves a bias that is no multiple of an accumulator's step."""
+
+    def bound(bias: Sequence[float]) -> float:
+        b = Builder()
+        w = b.weight("w", WEIGHT, 0.3, bits)
+        y = b.add("Conv", [b.quant("x", "x_q", 0.31, bits), w, b.constant("b", bias)], "c", pads=[1] * 4)
+        b.quant(y, "y", 4.7, bits)
+        (found,) = convert(b.model()).bounds.values()
+        return found
+
+    assert bound([0.1, 0.2, -0.3, 0.4]) < bound([0.0] * 4) + 2.0**-12
+
+
 @nightly
 @pytest.mark.parametrize("name", [*brevitas_networks.FILES, brevitas_networks.MEANS])
 def test_brevitas_writes_such_files(name: str, tmp_path: Path) -> None:
