@@ -273,6 +273,20 @@ def needless_relus(graph: Graph) -> Graph:
     return _folded(graph, fold)
 
 
+def late_relus(graph: Graph) -> Graph:
+    """A ReLU of a mean comes behind what rounds the mean, if its limits are steps."""
+    nodes, by_name = {node.name: node for node in graph.nodes}, graph.by_name
+    for relu in graph.nodes:
+        mean, quant = by_name.get(relu.inputs[0]), graph.sole_taker(relu.name)
+        if mean is None or quant is None or not isinstance(mean.op, AvgPool) or not isinstance(relu.op, Relu):
+            continue
+        if isinstance(quant.op, Quant) and (relu.op.ceiling is None or quant.op.reaches(relu.op.ceiling)):
+            early = f"{quant.name} before {relu.name}"
+            nodes[relu.name] = dataclasses.replace(quant, name=early, inputs=relu.inputs)
+            nodes[quant.name] = dataclasses.replace(relu, name=quant.name, inputs=(early,))
+    return dataclasses.replace(graph, nodes=tuple(nodes.values()))
+
+
 def scaled_operands(graph: Graph) -> Graph:
     """Factors of what an addition takes are its own, where its result is quantised."""
     nodes: dict[str, Node] = {}
@@ -410,6 +424,7 @@ RULES = (
     forward_affines,
     folded_relus,
     needless_relus,
+    late_relus,
     folded_quants,
     scaled_operands,
     scaled_means,
