@@ -4,6 +4,8 @@
 `train_digits`     trains the checked-in network and layers
 `accuracy`         accuracy of networks in floats, integers and Verilog
 `accuracy_digits`  the same for the layers in the digits' networks
+`train_imports`    trains networks with other tools, and keeps their files
+`imports`          accuracy of these, from the source's own runtime to Verilog
 `show_attention`   draws the kernel that a layer applies at a pixel
 `approximation`    pixel shifts beside self-attention: errors, fields, costs
 `studies`          studies: what they run, what keeps results, what reports them

@@ -1,8 +1,9 @@
 """Write what a study has found: a page that needs nothing but itself, its figures as CSV, its plots as SVG.
 
 The page has means with 95 % intervals, differences to the study's baseline paired by seed, plots, what the
-hardware takes, exact settings and seeds, and the command that repeats it all. This command runs nothing.
-Runs that the store lacks are named as missing.
+hardware takes, exact settings and seeds, and the command that repeats it all. This command trains and
+synthesises nothing. Runs that the store lacks are named as missing. What networks take of an FPGA is estimated
+where the store does not have it: seconds for each.
 
 Examples:
     python -m scripts.report digits
@@ -26,16 +27,21 @@ from rich.table import Column, Table
 
 from golden.support import cli
 from golden.support.cli import UserError
+from golden.support.progress import progress
 from golden.support.tables import show
 from golden.support.terminal import say, terminal
 from hw.targets.families import TARGETS
 from scripts.studies import store as stores
 from scripts.studies.catalogue import STUDIES, find_study
+from scripts.studies.costs import ESTIMATE, cost_runs
+from scripts.studies.functions import Json
+from scripts.studies.grid import Study
 from scripts.studies.page import Table as MeanTable
 from scripts.studies.page import mean_table, page
-from scripts.studies.plan import job_of, plan
+from scripts.studies.plan import content_of, plan
 from scripts.studies.plots import plots
 from scripts.studies.report import csv_files, make_report
+from scripts.studies.rows import Row, rows_of
 from scripts.studies.store import Store
 
 #: Characters of the longest name of a line that are not wrapped, and those between columns.
@@ -49,12 +55,14 @@ def main(argv: list[str]) -> int:
     if options.target is not None:
         study = dataclasses.replace(study, target=options.target)
     runs = study.runs()
+    command = repeat(study.name, assignments)
     with Store(options.store) as store:
         results = {run.job.content: run.result for run in plan(runs, store, any_code=options.any_code)}
-    found = [(run, results[job_of(run).content]) for run in runs]
-    report = make_report(study, repeat(study.name, assignments), found)
-    if report.missing == len(runs):
-        raise UserError(f"store {options.store} has no result of {study.name}, run: {report.command}")
+        found = [(run, results[content_of(run)]) for run in runs]
+        if not any(result for _, result in found):
+            raise UserError(f"store {options.store} has no result of {study.name}, run: {command}")
+        costs = _costs(study, rows_of(study, found), store, any_code=options.any_code)
+    report = make_report(study, command, found, costs)
     folder = options.out or Path("build/report") / study.name
     pictures = plots(report)
     files: dict[str, str | bytes] = {
@@ -76,6 +84,17 @@ def main(argv: list[str]) -> int:
         say(f"{report.missing} runs are missing, {len(report.failed)} failed: {report.command}")
     say(f"files in {folder}: {', '.join(files)}")
     return 0
+
+
+def _costs(study: Study, rows: Sequence[Row], store: Store, *, any_code: bool) -> dict[str, Json]:
+    """What networks of ``rows`` take of an FPGA, by content. Estimates that the store lacks are made now."""
+    planned = plan(cost_runs(study, rows), store, any_code=any_code)
+    costs = {run.job.content: run.result.figures for run in planned if run.done and run.result}
+    left = [run for run in planned if not run.done and run.run.function_name == ESTIMATE]
+    with progress("estimating networks", len(left)) as advance:
+        for run in left:
+            costs[run.job.content] = run.run.function.call(run.run.settings, advance)
+    return costs
 
 
 def repeat(name: str, assignments: Sequence[str]) -> str:

@@ -3,7 +3,8 @@
 Results are kept in a store, by what was run and by the version of the code. A run that the store has is
 not repeated. So an interrupted study goes on where it was, and studies share the runs that they have in
 common. If a worker is killed, the run that it was at is tried again. python -m scripts.report writes the
-report. --dry-run runs nothing, and says which data are missing.
+report. --dry-run runs nothing, and says which data are missing. A study of what hardware pays goes on with
+its networks, once they are trained: it estimates them, and synthesises some.
 
 Examples:
     python -m scripts.study --list
@@ -34,13 +35,18 @@ from golden.support.cli import UserError, bounded
 from golden.support.tables import show
 from golden.support.terminal import say, terminal
 from scripts.studies.catalogue import STUDIES, find_study
+from scripts.studies.costs import TOLD, cost_runs
 from scripts.studies.engine import local_client, remote_client, run_jobs
 from scripts.studies.grid import SEED, Run, Study
 from scripts.studies.live import duration, live
 from scripts.studies.places import CORES, add_places
 from scripts.studies.plan import Forecast, Planned, forecast, plan
 from scripts.studies.result import Result
+from scripts.studies.rows import rows_of
 from scripts.studies.store import Store
+
+#: Name of the function that simulates, `scripts.studies.rtl.NAME`.
+SIMULATION = "rtl"
 
 
 def main(argv: list[str]) -> int:
@@ -58,15 +64,20 @@ def main(argv: list[str]) -> int:
     study = find_study(options.name).replaced(options.set or ())
     with Store(options.store) as store:
         planned = plan(_runs(study, options), store, any_code=options.any_code)
-        forecasts = forecast(planned, store)
         if options.dry_run:
+            planned += _of_costs(study, planned, store, options)
+            forecasts = forecast(planned, store)
             show(_table(study, planned, forecasts))
             say(_cost(planned, forecasts, options))
             if options.scheduler is None:
                 for text in _lacking(planned):
                     say(f"cannot run here: {text}")
             return 0
-        return _run(study, planned, forecasts, store, options, console)
+        status = _run(study.name, study, planned, store, options, console)
+        planned = plan([run.run for run in planned], store, any_code=options.any_code)
+        if costs := _of_costs(study, planned, store, options):
+            status = max(status, _run(f"{study.name}, hardware", study, costs, store, options, console))
+        return status
 
 
 def _runs(study: Study, options: argparse.Namespace) -> list[Run]:
@@ -80,20 +91,26 @@ def _runs(study: Study, options: argparse.Namespace) -> list[Run]:
     return runs + simulations(runs, options.rtl_images)
 
 
+def _of_costs(study: Study, planned: Sequence[Planned], store: Store, options: argparse.Namespace) -> list[Planned]:
+    """The runs that tell what the networks take of an FPGA, as far as these are trained."""
+    rows = rows_of(study, [(run.run, run.result) for run in planned if run.run.function_name == study.function])
+    return plan(cost_runs(study, rows), store, any_code=options.any_code)
+
+
 def _label(study: Study, run: Run) -> str:
-    label = run.label([*study.varied, SEED])
+    label = run.label([*study.varied, SEED, *TOLD])
     return label if run.function_name == study.function else f"{run.function_name}: {label}"
 
 
 def _run(
+    name: str,
     study: Study,
     planned: Sequence[Planned],
-    forecasts: Sequence[Forecast],
     store: Store,
     options: argparse.Namespace,
     console: Console,
 ) -> int:
-    """Do the runs that are not stored yet, and say what came of them. Returns the exit status."""
+    """Do the runs that are not stored yet, and say what came of them under this name. Returns the exit status."""
     left = [run for run in planned if not run.done]
     results = {run.job.content: run.result for run in planned if run.result is not None and run.done}
     if left:
@@ -105,11 +122,11 @@ def _run(
         client = local_client(options.workers) if options.scheduler is None else remote_client(options.scheduler, jobs)
         with client as cluster:
             store.prepare()
-            say(_cost(planned, forecasts, options))
+            say(_cost(planned, forecast(planned, store), options))
             with live(console, labels) as watch:
                 results |= {result.content: result for result in run_jobs(jobs, cluster, keep=store.put, watch=watch)}
     failed = [run for run in planned if not results[run.job.content].done]
-    say(f"{study.name}: {len(planned)} runs, {len(planned) - len(left)} of them stored before, {len(failed)} failed")
+    say(f"{name}: {len(planned)} runs, {len(planned) - len(left)} of them stored before, {len(failed)} failed")
     for run in failed:
         say(f"failed: {_label(study, run.run)}: {results[run.job.content].complaint}")
     wrong = compared(study, [(run.run, results[run.job.content]) for run in planned], console)
@@ -118,7 +135,7 @@ def _run(
 
 def compared(study: Study, results: Sequence[tuple[Run, Result]], console: Console) -> bool:
     """Say what simulations found. Returns whether any unit's Verilog differs from the integer model."""
-    found = [(run, result) for run, result in results if run.function_name != study.function and result.done]
+    found = [(run, result) for run, result in results if run.function_name == SIMULATION and result.done]
     if not found:
         return False
     from scripts.studies.rtl import complaints, elements
@@ -145,7 +162,8 @@ def _lacking(planned: Sequence[Planned]) -> list[str]:
 
 
 def _table(study: Study, planned: Sequence[Planned], forecasts: Sequence[Forecast]) -> Table:
-    axes = [*study.varied, SEED]
+    told = [name for name in TOLD if any(name in run.run.point for run in planned)]
+    axes = list(dict.fromkeys([*study.varied, SEED, *told]))
     table = Table(*axes, "stored", "seconds", "by", title=f"{study.name}: {study.description}")
     for run, guess in zip(planned, forecasts, strict=True):
         point = (run.run.label([axis]).removeprefix(f"{axis} ") for axis in axes)

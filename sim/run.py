@@ -51,7 +51,7 @@ def main(argv: list[str]) -> int:
         raise UserError(f"waves file {options.waves}: {simulator.name} writes {simulator.wave_suffix} files")
 
     core = _generate(config, options.inline)
-    with progress(f"{len(frames)} frames in {simulator.name}", 1.0) as advance:
+    with progress(f"compiling, then {len(frames)} frames in {simulator.name}", 1.0) as advance:
         result = simulate(
             core,
             frames,
@@ -147,8 +147,10 @@ def _show(report: dict[str, Any], result: SimulationResult, timing: dict[str, in
     interval, predicted = _interval(report["frame_cycles"]), number(report["predicted_frame_cycles"])
     table.add_row("cycles per frame", interval, predicted, number(report["ideal_frame_cycles"]))
     show(table)
-    names = ("simd", "pe", "target", "pack", "seed")
-    facts = ", ".join([f"{number(report['frames'])} frames", *(f"{name} {report[name]}" for name in names)])
+    # A network's lanes are those of its steps. The two figures are then of its ports.
+    lanes = "beats of {simd} in, of {pe} out" if "steps" in report else "simd {simd}, pe {pe}"
+    names = (f"{name} {report[name]}" for name in ("target", "pack", "seed"))
+    facts = ", ".join([f"{number(report['frames'])} frames", lanes.format_map(report), *names])
     say(f"{facts}: {number(report['cycles'])} cycles at {number(report['cycles_per_second'])} cycles a second")
     if report["idle"] == report["stall"] == 0:
         differences = result.timing_complaints(timing)

@@ -15,11 +15,11 @@ from hw.export.verilog import Core
 from hw.plan.config_file import read_manifest_config
 from sim.simulator.program import Bench, Program
 from sim.tests.support import check_verdicts, installed
-from tests.support.pages import Block, Reader, blocks, pages
+from tests.support.pages import Block, Reader, blocks, pages, printed_lines
 from tests.support.places import ROOT
 from tests.support.tiers import nightly, thorough
 
-#: Languages of blocks; what is in the others only shows something.
+#: Languages of blocks that run, and of all.
 RUN = ("python", "console")
 LANGUAGES = (*RUN, "verilog", "c")
 #: Pages that are written by commands, from what these found.
@@ -51,12 +51,19 @@ every_page = pytest.mark.parametrize("page", pages(), ids=relative)
 @thorough
 @pytest.mark.parametrize("page", [page for page in pages() if runs(page)], ids=relative)
 def test_blocks_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Python and commands, in the order of the page, in an empty folder but for ``docs``."""
+    """Python and commands, in the order of the page, in an empty folder but for ``docs``.
+
+    Each line of a block without a language was printed by the block before it.
+    """
     monkeypatch.chdir(tmp_path)
     (tmp_path / "docs").symlink_to(ROOT / "docs")
     reader = Reader(page, tmp_path)
-    for block in runs(page):
-        reader.follow(block)
+    for block in blocks(page):
+        if block.language in RUN:
+            reader.follow(block)
+        elif not block.language and reader.said:
+            missing = printed_lines(block.text) - printed_lines(reader.said[-1])
+            assert not missing, f"{relative(page)}, line {block.line}: not printed: {missing}"
 
 
 @thorough
@@ -111,7 +118,7 @@ def test_c_program_of_the_page(options: str, tmp_path: Path) -> None:
 
 @every_page
 def test_blocks_have_a_language_that_is_known(page: Path) -> None:
-    assert {block.language for block in blocks(page)} <= set(LANGUAGES)
+    assert {block.language for block in blocks(page)} <= {"", *LANGUAGES}
 
 
 @every_page

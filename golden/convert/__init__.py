@@ -32,6 +32,7 @@ In the order of the data flow:
 `clipping`          weights that no format of ours holds
 `compare`           how far integers are from their source
 `convert`           from a source to a network file's content
+`measure`           how a converted network answers many images
 `report`            what a conversion did, for a terminal and as a page
 `onnx_writer`       an ONNX graph, written node by node
 `qonnx_rounding`    formats and requantisation in operations of QONNX

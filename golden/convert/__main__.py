@@ -36,7 +36,7 @@ examples:
   python -m golden.convert quantised.onnx --out net.npz
   python -m golden.convert net.npz --to onnx --out net.onnx
 
-SOURCE is an ONNX file, of floats or quantised as QONNX has it, a program of torch.export.save, or
+SOURCE is an ONNX file, of floats, or quantised as QONNX or ONNX Runtime have it, a program of torch.export.save, or
 package.module:name of a PyTorch module, or of what returns one. Calibration images are an .npy of floats
 [N, C, H, W] as the source takes them. A float network needs them, a quantised one is compared on them.
 

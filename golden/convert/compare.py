@@ -58,12 +58,15 @@ def answers_changed(integers: np.ndarray, source: np.ndarray) -> float | None:
 
     None where the results are frames of more than one pixel.
     """
-    own, wanted = (scores.reshape(len(scores), -1) for scores in (integers, source))
     if integers.ndim == 4 and integers.shape[2:] != (1, 1):
         return None
-    if own.shape[1] > 1:
-        own, wanted = own.argmax(1, keepdims=True), wanted.argmax(1, keepdims=True)
-    return float((own != wanted).any(axis=1).mean())
+    return float((answers(integers) != answers(source)).mean())
+
+
+def answers(results: np.ndarray) -> np.ndarray:
+    """The answer ``[N]`` to each image: the index of its largest score, or the one number that there is."""
+    scores = results.reshape(len(results), -1)
+    return scores.argmax(axis=1) if scores.shape[1] > 1 else scores[:, 0]
 
 
 def largest_part(first: np.ndarray, second: np.ndarray) -> float:

@@ -43,6 +43,7 @@ class Conversion:
     Attributes:
         network: the integer network.
         origins: what each step was in the source, by the step's name; of the image, how it was quantised.
+        names: the source's name of each step's result, and of the image. It need not have all of them.
         ceilings: what a float source's ReLUs limit results to, by the step's name.
         bounds: of a quantised source, how many steps each result may be off before it rounds; 0 is exact. Else empty.
         held: what the integers of each result stand for. A result with a zero point has no scale in a file.
@@ -54,6 +55,7 @@ class Conversion:
 
     network: IntegerNetwork
     origins: Mapping[str, Sequence[str]]
+    names: Mapping[str, str]
     ceilings: Mapping[str, float] = field(default_factory=dict)
     bounds: Mapping[str, float] = field(default_factory=dict)
     held: Mapping[str, Held] = field(default_factory=dict)
@@ -119,37 +121,36 @@ def _quantised(source: Source, graph: Graph, images: np.ndarray, precision: Prec
     names = {IMAGE: source.graph.image} | {name: node.name for name, node in built.nodes.items()}
     scales = {name: result.scale for name, result in network.results.items()}
     held = {name: Held(scale=scale) for name, scale in scales.items() if scale is not None}
-    converted = Conversion(network=network, origins=_origins(built.nodes), ceilings=ceilings, held=held)
-    return _compared(converted, source, names, values, images)
+    converted = Conversion(network=network, origins=_origins(built.nodes), names=names, ceilings=ceilings, held=held)
+    return _compared(converted, source, values, images)
 
 
 def _exact(source: Source, graph: Graph, images: np.ndarray | None, clips: Mapping[str, int]) -> Conversion:
     """A source that is quantised itself, with so many clipped weights of each of its nodes."""
     exact = build_exact(graph)
-    steps = {name: clips[node.name] for name, node in exact.nodes.items() if node.name in clips}
-    converted = Conversion(
-        network=exact.network, origins=_origins(exact.nodes), bounds=exact.bounds, held=exact.held, clipped=steps
-    )
-    if images is None:
-        return converted
+    clipped = {name: clips[node.name] for name, node in exact.nodes.items() if node.name in clips}
     names = {name: node.name for name, node in exact.nodes.items()}
-    return _compared(converted, source, names, source.values(images), images)
+    converted = Conversion(
+        network=exact.network,
+        origins=_origins(exact.nodes),
+        names=names,
+        bounds=exact.bounds,
+        held=exact.held,
+        clipped=clipped,
+    )
+    return converted if images is None else _compared(converted, source, source.values(images), images)
 
 
 def _compared(
-    converted: Conversion,
-    source: Source,
-    names: Mapping[str, str],
-    values: Mapping[str, np.ndarray],
-    images: np.ndarray,
+    converted: Conversion, source: Source, values: Mapping[str, np.ndarray], images: np.ndarray
 ) -> Conversion:
-    """``converted`` with how far it is from what ``source`` computes; ``names`` are the source's of each result."""
+    """``converted`` with how far it is from the ``values`` that ``source`` computes."""
     image, last = converted.network.image, converted.network.output
     assert image.scale is not None
     integers = model.results(converted.network, to_steps(images, image.scale, image.limits))
     return dataclasses.replace(
         converted,
-        differences=differences(converted.held, integers, values, names),
+        differences=differences(converted.held, integers, values, converted.names),
         changed=answers_changed(integers[last], values[source.graph.output]),
         images=len(images),
     )

@@ -35,7 +35,7 @@ from golden.contract.rounding import HALF_EVEN
 from golden.convert.build import step_names, unused_name
 from golden.convert.fitted import Fitted, check_bias, reach, taken_bias, weight_bits
 from golden.convert.graph import Graph, Node
-from golden.convert.held import ZEROS, Form, Held, form_of, truncated
+from golden.convert.held import ZEROS, Form, Held, form_of, limited, truncated
 from golden.convert.multipliers import Multipliers
 from golden.convert.ops import (
     Add,
@@ -225,6 +225,8 @@ class _Maker:
             form, given = _quantised(node, quant, held, held.limits(x.limits), scale, shift)
         elif not held.plain:
             raise UserError(f"takes what has zero point {held.point}, {ZEROS}")
+        elif node.limit is not None and node.limit < x.limits.high * held.scale:
+            raise limited(node.limit, x.limits.high * held.scale)
         geometry = _pointwise(x.channels)
         common = self.common(node, form.held)
         step = self._layer(common, (x, held), _each(scale), shift, geometry, form, node.rectifies, given)
@@ -330,7 +332,8 @@ class _Maker:
     def add(self, node: Node) -> _Made:
         form, op = self._form(node), node.op
         assert isinstance(op, Add)
-        inputs, ratios = self._summands(node, form, op.factors, 1)
+        values = [abs(held.scale) * factor for (_, held), factor in zip(self.taken(node), op.factors, strict=True)]
+        inputs, ratios = self._summands(node, form, values, 1)
         first, second = ratios.values.tolist()
         step = AddStep(
             **self.common(node, form.held, inputs),
@@ -347,14 +350,13 @@ class _Maker:
         op = node.op
         assert isinstance(op, AvgPool)
         ((x, held),) = self.taken(node)
-        pixels, factor = x.height * x.width if op.kernel == FRAME else int(op.kernel) ** 2, op.factor
+        pixels = x.height * x.width if op.kernel == FRAME else int(op.kernel) ** 2
+        value = abs(held.scale) * op.factor / pixels
         if node.quant is not None and node.quant.dropped is not None:
-            unit = abs(held.scale) * factor / pixels
-            form, near = truncated(node, node.quant, held.limits(x.limits).times(pixels), unit)
-            factor *= near / unit
+            form, value = truncated(node, node.quant, held.limits(x.limits).times(pixels), value)
         else:
             form = self._form(node)
-        inputs, ratios = self._summands(node, form, (factor,), pixels)
+        inputs, ratios = self._summands(node, form, (value,), pixels)
         step = AvgPoolStep(
             **self.common(node, form.held, inputs),
             kernel=op.kernel,
@@ -368,13 +370,12 @@ class _Maker:
         return step, form.held
 
     def _summands(
-        self, node: Node, form: Form, factors: Sequence[float], count: int
+        self, node: Node, form: Form, values: Sequence[float], count: int
     ) -> tuple[tuple[str, ...], Multipliers]:
-        """What a sum takes whose result is of ``form``, and its multipliers."""
-        taken = self.taken(node)
-        units = [abs(held.scale) for _, held in taken]
-        values = [unit * factor for unit, factor in zip(units, factors, strict=True)]
-        found = summands([held.limits(x.limits) for x, held in taken], units, values, form.held, count)
+        """What a sum takes whose result is of ``form``, and its multipliers; see `summands`."""
+        limits = [held.limits(x.limits) for x, held in self.taken(node)]
+        units = [abs(held.scale) for _, held in self.taken(node)]
+        found = summands(limits, units, values, form.held, count)
         if found is None:
             raise UserError(f"zero point {form.held.point} of its result is not allowed, {ZEROS}")
         self.keep(self.names[node.name], found.bound)
@@ -489,4 +490,6 @@ def _unquantised() -> UserError:
 
 
 def _changes_nothing(limits: Range, held: Held, quant: Quant) -> bool:
-    return abs(held.scale) == quant.scale and quant.low <= limits.low and limits.high <= quant.high
+    if abs(held.scale) != quant.scale or quant.dropped not in (None, 0):
+        return False
+    return not quant.saturates or (quant.low <= limits.low and limits.high <= quant.high)

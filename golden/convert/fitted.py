@@ -13,8 +13,9 @@ from golden.convert.multipliers import Multipliers, multipliers_for
 from golden.convert.ops import WeightLevels
 from golden.support.cli import UserError
 
-#: How far the bias of a channel may be off before its accumulator gets finer steps, in steps of the result.
-BIAS_SLACK = 2.0**-8
+#: How far the bias of a channel may be off before its accumulator gets finer steps, in steps of the result. It is less
+#: than what a multiplier of 16 bits is off for a result of 8 bits.
+BIAS_SLACK = 2.0**-12
 #: The largest magnitude of a bias, in steps of the sums that it is added to.
 LARGEST_BIAS = 2 ** (BIAS_BITS - 1) - 1
 #: The largest magnitude of a weight.

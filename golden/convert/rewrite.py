@@ -248,11 +248,12 @@ def folded_relus(graph: Graph) -> Graph:
     """A ReLU behind a step that can do it is that step's own."""
 
     def fold(earlier: Node, relu: Node) -> Node | None:
-        if not isinstance(relu.op, Relu) or not (isinstance(earlier.op, RECTIFIERS) or earlier.relu):
+        if not isinstance(relu.op, Relu) or not (isinstance(earlier.op, RECTIFIERS) or earlier.rectifies):
             return None
-        ceilings = [limit for limit in (earlier.ceiling, relu.op.ceiling) if limit is not None]
-        joined = _joined(earlier, relu, earlier.op)
-        return dataclasses.replace(joined, relu=True, ceiling=min(ceilings, default=None))
+        ceiling = min((limit for limit in (earlier.limit, relu.op.ceiling) if limit is not None), default=None)
+        if isinstance(earlier.op, Relu):
+            return _joined(earlier, relu, Relu(ceiling=ceiling))
+        return dataclasses.replace(_joined(earlier, relu, earlier.op), relu=True, ceiling=ceiling)
 
     return _folded(graph, fold)
 

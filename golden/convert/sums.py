@@ -42,28 +42,30 @@ class Summands:
 def summands(
     limits: Sequence[Range], units: Sequence[float], values: Sequence[float], given: Held, count: int
 ) -> Summands | None:
-    """What a sum takes that gives what is held as ``given``. None: no integers are wide enough.
+    """What a sum takes that gives what is held as ``given``. None: no integers do.
 
     Args:
         limits: of what it takes, in steps of the source.
         units: what these steps are worth, each above 0.
-        values: what they count for: units times factors.
+        values: what they are worth in the result, each time that they are added.
         given: what integers of its result stand for.
-        count: how many of each are added, whose mean is meant.
+        count: how many of each are added.
     """
     sign, scale, chosen = int(np.sign(given.scale)), abs(given.scale), int(np.argmax(values))
+    if given.zero and not values[chosen]:
+        return None
     best: Summands | None = None
     for fine in range(FINEST + 1 if given.zero else 1):
         finer = np.ones(len(units), np.int64)
         finer[chosen] <<= fine
-        wanted = given.zero * scale / values[chosen] * 2.0**fine if given.zero else 0.0
+        wanted = given.zero * scale / values[chosen] / count * 2.0**fine if given.zero else 0.0
         zero = round(wanted)
         zeros = [zero if index == chosen else 0 for index in range(len(units))]
         ranges = [_held(own, sign * int(f), z) for own, f, z in zip(limits, finer, zeros, strict=True)]
         bits = tuple(max(2, own.signed_bits) for own in ranges)
         if max(bits) > MOST_BITS:
             break
-        ratios = multipliers_for(np.array(values) / finer / count / scale)
+        ratios = multipliers_for(np.array(values) / finer / scale)
         off = (np.array([reach(own) for own in ranges]) * count * ratios.errors).sum()
         off += abs(wanted - zero) * count * ratios.ratios[chosen]
         if best is None or off < best.bound:

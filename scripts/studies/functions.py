@@ -95,6 +95,18 @@ FUNCTIONS: dict[str, Function] = {
         amount="scripts.studies.demands:seconds",
         needed={"variant": "xvolution", "bits": [8]},
     ),
+    "estimate": Function(
+        run="scripts.studies.hardware:estimate",
+        check="scripts.studies.hardware:check",
+        amount="scripts.studies.hardware:seconds_of_estimates",
+    ),
+    "synthesis": Function(
+        run="scripts.studies.hardware:synthesise",
+        check="scripts.studies.hardware:check_synthesis",
+        ready="scripts.studies.hardware:ready",
+        amount="scripts.studies.hardware:seconds_of_synthesis",
+        needed={"cycles": 4096},
+    ),
 }
 
 

@@ -38,7 +38,8 @@ class Study:
         metrics: patterns of figures (see `scripts.studies.report`) that the report's table shows, in this order.
         numbered: what the number at the end of a metric's name counts, such as 8 in ``ptq.8``.
         number: such a number in words, with ``{}`` in its place.
-        target: FPGA family whose cost of the layers the report shows; None where it shows none.
+        target: FPGA family for which the report shows what networks take; None where it shows none.
+        synthesised: the cycles of a frame at which an integer network of each row is synthesised, too, by its metric.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Study:
     numbered: str = "bits of weights and activations"
     number: str = "{} bits"
     target: str | None = None
+    synthesised: Mapping[str, int] = field(default_factory=dict)
 
     def replaced(self, assignments: Iterable[str]) -> Study:
         """The study with the values of each ``key=value``. Several values, separated by commas, make the key an axis.

@@ -1,114 +1,130 @@
-"""What the layers of a network take of an FPGA, by the estimator, and which trade-offs are the best.
+"""What the network of an experiment takes of an FPGA, whole: layers, additions, pools, classifier, FIFOs.
 
-Each layer is a unit. All units work at once, on frames that follow each other. So areas add up, and the
-slowest unit sets the initiation interval. A layer that is known only by its formats gets random weights
-that use the formats fully.
+Weights are random (`golden.experiments.structure`). A network is estimated at several speeds. At each, every step
+takes at most so many cycles a frame, with as few DSPs, and then LUTs, as it can. At one of them it may be
+synthesised, too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cache
+from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
-from golden.contract.folding import Folding
-from golden.contract.layer import Layer
-from golden.contract.layer_config import LayerConfig
-from golden.layers.random_layer import random_layer
+from golden.contract.network.layer import LayerStep
+from golden.contract.network.network import IntegerNetwork
+from golden.contract.powers import are_powers
+from golden.experiments import structure
 from golden.support.cli import UserError
-from hw.estimate.estimate import estimate
-from hw.plan.config import UnitConfig
-from hw.targets.families import find_target
+from hw.estimate.choose_network_folding import cheapest_within
+from hw.estimate.network import estimate_network
+from hw.export.network_verilog import generate_network
+from hw.network.config import NetworkConfig
+from hw.network.folding import up_to_lanes
+from hw.network.plan import NetworkPlan
+from hw.plan.made_of import MadeOf
+from hw.synth.mapping import map_to_cells
+from hw.synth.resources import total_area
+from hw.synth.toolchain import YOSYS, require
+from hw.targets.area import URAM_KBIT, Area
+from hw.targets.families import TARGETS, Target
+from scripts.studies.costs import CYCLES, TARGET
+from scripts.studies.functions import Advance, Settings
 
-#: Choices for the most lanes at each end of a unit, from the smallest to the fastest.
+#: A network is estimated at the speed that it has with at most so many lanes at both ends of each step.
 LANES = (1, 2, 4, 8)
-#: Seed of the weights of layers that have none.
-SEED = 16
-#: The costs of a network that count. Less is better of each.
-COSTS = ("dsp", "lut", "bram", "cycles")
+DEFAULT_TARGET = "xcup"
+#: Rough seconds of one core that a ResNet-8 takes, at all speeds and at one.
+ESTIMATE_S, SYNTHESIS_S = 14.0, 150.0
 
 
-@dataclass(frozen=True, kw_only=True)
-class Cost:
-    """What a network takes.
-
-    Attributes:
-        lanes: the most input channels, and output channels, of each unit in a cycle.
-        dsp, lut, ff, bram: area of all its units together, see `hw.targets.area.Area`. ``dsp`` and ``bram`` are
-            None where synthesis is free to choose.
-        cycles: initiation interval of the network.
-    """
-
-    lanes: int
-    dsp: int | None
-    lut: int
-    ff: int
-    bram: float | None
-    cycles: int
-
-
-def network_costs(layers: Iterable[Layer | LayerConfig], lanes: Sequence[int] = LANES, *, target: str) -> list[Cost]:
-    """The costs of a network of ``layers`` on ``target``, for each number of ``lanes`` that changes one of its units.
+def check(settings: Settings) -> dict[str, Any]:
+    """``settings`` of `estimate` with all defaults: those of `golden.experiments.structure.check`, and `TARGET`.
 
     Raises:
-        UserError: for an unknown target, a network without layers, and a layer that cannot be built.
+        UserError: for a setting that is not allowed.
     """
-    find_target(target)
-    units = list(layers)
-    if not units:
-        raise UserError("a network without layers costs nothing")
-    foldings = {tuple(Folding.up_to(_config(unit), most) for unit in units): most for most in reversed(lanes)}
-    return [_cost(units, count, target) for count in reversed(foldings.values())]
+    target = settings.get(TARGET, DEFAULT_TARGET)
+    if target not in list(TARGETS):
+        raise UserError(f"setting {TARGET} {target!r} is not one of {', '.join(TARGETS)}")
+    rest = {name: value for name, value in settings.items() if name != TARGET}
+    return {**structure.check(rest), TARGET: target}
 
 
-def _cost(layers: Sequence[Layer | LayerConfig], lanes: int, target: str) -> Cost:
-    figures = [_unit(_weighted(layer), lanes, target) for layer in layers]
-    dsp, bram = [[unit[name] for unit in figures] for name in ("dsp", "bram")]
-    return Cost(
-        lanes=lanes,
-        dsp=None if None in dsp else sum(dsp),
-        lut=sum(unit["lut"] for unit in figures),
-        ff=sum(unit["ff"] for unit in figures),
-        bram=None if None in bram else sum(bram),
-        cycles=max(unit["cycles"] for unit in figures),
-    )
+def check_synthesis(settings: Settings) -> dict[str, Any]:
+    """``settings`` of `synthesise` with all defaults: those of `check`, and `CYCLES`, which has none.
 
-
-def _weighted(layer: Layer | LayerConfig) -> Layer:
-    """``layer`` itself, or a layer of its formats with random weights. The weights do not depend on its scales."""
-    if isinstance(layer, Layer):
-        return layer
-    return _random(replace(layer, in_scale=None, out_scale=None))
-
-
-@cache
-def _random(config: LayerConfig) -> Layer:
-    return random_layer(np.random.default_rng(SEED), **vars(config))
-
-
-@cache
-def _unit(layer: Layer, lanes: int, target: str) -> dict[str, Any]:
-    folding = Folding.up_to(layer.config, lanes)
-    unit = estimate(UnitConfig(layer=layer, folding=folding, target=find_target(target)))
-    return {"dsp": unit.dsp, "lut": unit.lut, "ff": unit.ff, "bram": unit.bram, "cycles": unit.frame_cycles}
-
-
-def _config(layer: Layer | LayerConfig) -> LayerConfig:
-    return layer if isinstance(layer, LayerConfig) else layer.config
-
-
-def non_dominated(points: Sequence[Mapping[str, float]], *, less: Sequence[str], more: Sequence[str]) -> list[bool]:
-    """Whether each of ``points`` is beaten by no other.
-
-    A point beats another if it is as good in all of ``less`` and ``more``, and better in one.
+    Raises:
+        UserError: for a setting that is not allowed.
     """
-    if not points:
-        return []
-    table = np.array([[*(point[key] for key in less), *(-point[key] for key in more)] for point in points])
-    no_worse = np.all(table[:, None] <= table[None], axis=2)
-    better = np.any(table[:, None] < table[None], axis=2)
-    beaten: np.ndarray = np.any(no_worse & better, axis=0)
-    return [not flag for flag in beaten.tolist()]
+    cycles = settings.get(CYCLES)
+    if type(cycles) is not int or cycles < 1:
+        raise UserError(f"setting {CYCLES} {cycles!r} is not an integer from 1 up")
+    return {**check({name: value for name, value in settings.items() if name != CYCLES}), CYCLES: cycles}
+
+
+def seconds_of_estimates(settings: Settings) -> float:
+    """Rough time in seconds that `estimate` takes of one core."""
+    return ESTIMATE_S
+
+
+def seconds_of_synthesis(settings: Settings) -> float:
+    """Rough time in seconds that `synthesise` takes of one core."""
+    return SYNTHESIS_S
+
+
+def ready(settings: Settings) -> None:
+    """Raise `UserError` where Yosys is not installed."""
+    require(YOSYS.package)
+
+
+def estimate(settings: Settings, *, advance: Advance) -> dict[str, Any]:
+    """``speeds``: for each speed, from the slowest to the fastest, the figures of `_figures` by the estimator."""
+    network, target = structure.structure(settings), TARGETS[settings[TARGET]]
+    found, speeds = [], _speeds(network)
+    for cycles in speeds:
+        plan = _plan(network, target, cycles)
+        found.append(_figures(plan, estimate_network(plan).area))
+        advance(1 / len(speeds))
+    return {"speeds": found}
+
+
+def synthesise(settings: Settings, *, advance: Advance) -> dict[str, Any]:
+    """The figures of `_figures` by Yosys, at the speed that is asked for."""
+    plan = _plan(structure.structure(settings), TARGETS[settings[TARGET]], settings[CYCLES])
+    # Workers of a study may have no further processes.
+    area = total_area(map_to_cells(generate_network(plan, jobs=1)))
+    advance(1)
+    return _figures(plan, area)
+
+
+def _speeds(network: IntegerNetwork) -> list[int]:
+    """Cycles of a frame with each number of lanes that changes them."""
+    configs = (NetworkConfig(network=network, foldings=up_to_lanes(network, lanes)) for lanes in LANES)
+    return list(dict.fromkeys(max(NetworkPlan(config).ideals.values()) for config in configs))
+
+
+def _plan(network: IntegerNetwork, target: Target, cycles: int) -> NetworkPlan:
+    """Each step within so many cycles, as cheap as it can be. Where multipliers are powers of two, it shifts."""
+    shifts = {
+        step.name: MadeOf(requantise="adders")
+        for step in network.steps
+        if isinstance(step, LayerStep) and are_powers(step.layer.multiplier)
+    }
+    base = NetworkConfig(network=network, foldings=up_to_lanes(network, 1), target=target, made_of=shifts)
+    return NetworkPlan(replace(base, foldings=cheapest_within(base, cycles)))
+
+
+def _figures(plan: NetworkPlan, area: Area) -> dict[str, Any]:
+    """Cycles of a frame and area. An UltraRAM counts for as many block RAMs as hold its bits.
+
+    ``dsp`` and ``bram`` are None where synthesis is free to choose.
+    """
+    target = plan.config.target
+    free = target.dsp is None
+    return {
+        "cycles": plan.schedule.interval,
+        "dsp": None if free else area.dsp,
+        "lut": area.lut,
+        "ff": area.ff,
+        "bram": None if free else area.bram + area.uram * URAM_KBIT / target.fabric.block_kbit,
+    }

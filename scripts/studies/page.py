@@ -6,12 +6,14 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from golden.support.numbers import number
 from golden.support.page import page_template
+from scripts.studies.costs import AREAS
 from scripts.studies.functions import Json, find_function
 from scripts.studies.grid import SEED, shown
 from scripts.studies.metrics import words
 from scripts.studies.plots import Picture
-from scripts.studies.report import Report
+from scripts.studies.report import Point, Report
 from scripts.studies.statistics import Mean
 
 #: Head of the column that counts the runs of each row.
@@ -58,6 +60,9 @@ def page(report: Report, pictures: Sequence[Picture]) -> str:
         words=words,
         mean_text=mean_text,
         p_text=p_text,
+        number=number,
+        area_cells=area_cells,
+        synthesised=any(point.synthesised for point in report.points),
         shown=shown,
     )
 
@@ -97,6 +102,16 @@ def mean_text(mean: Mean | None, sign: str = "") -> str:
 def p_text(p: float | None) -> str:
     """A p value with three digits, as text; empty for None."""
     return "" if p is None else "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def area_cells(point: Point) -> list[str]:
+    """What a point takes of each resource; behind a stroke what synthesis found. Empty where synthesis is free."""
+    costs = [cost for cost in (point.cost, point.synthesised) if cost is not None]
+    return [" / ".join(_amount(getattr(cost, name)) for cost in costs) for name in AREAS]
+
+
+def _amount(value: float | None) -> str:
+    return "" if value is None else number(value)
 
 
 def common_settings(report: Report) -> dict[str, str]:

@@ -64,10 +64,15 @@ def plan(runs: Iterable[Run], store: Store, *, any_code: bool = False) -> list[P
     return [Planned(run=run, job=job, result=stored.get((job.content, job.code))) for run, job in jobs]
 
 
+def content_of(run: Run) -> str:
+    """What a result of ``run`` is found by, whatever the version of the code."""
+    return content_key(run.function_name, run.settings)
+
+
 def job_of(run: Run) -> Job:
     """The job of a worker that does ``run``."""
     return Job(
-        content=content_key(run.function_name, run.settings),
+        content=content_of(run),
         code=code_version(run.function),
         function_name=run.function_name,
         function=run.function,

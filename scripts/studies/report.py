@@ -10,35 +10,14 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
-from golden.contract.layer_config import LayerConfig
+from scripts.studies.costs import AREAS, COSTS, CYCLES, Cost, estimates, non_dominated, syntheses
 from scripts.studies.functions import Json, Settings
 from scripts.studies.grid import SEED, Run, Study, shown
-from scripts.studies.hardware import COSTS, Cost, network_costs, non_dominated
 from scripts.studies.metrics import value_range
+from scripts.studies.plan import content_of
 from scripts.studies.result import Result
+from scripts.studies.rows import Row, metrics_of, rows_of
 from scripts.studies.statistics import Difference, Mean, difference, holm, mean_of
-
-#: Figures that describe the run, and not what it found.
-NO_METRICS = ("settings",)
-#: Name of the figures with the layers' formats, see `scripts.studies.experiment`.
-LAYERS = "layers"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Row:
-    """Runs that differ in nothing but their seed.
-
-    Attributes:
-        name: what distinguishes the row from others, in words.
-        point: the value or label that the runs share, on each axis with several values.
-        values: the values of each metric, by seed.
-        layers: the configs of the layers of each integer network, from one of the runs.
-    """
-
-    name: str
-    point: Settings
-    values: Mapping[str, Mapping[int, float]]
-    layers: Mapping[str, Sequence[LayerConfig]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,13 +37,14 @@ class Cell:
 
 @dataclass(frozen=True, kw_only=True)
 class Point:
-    """A network on an FPGA: a row with some number of bits and lanes.
+    """A network on an FPGA: a row with some number of bits, at some speed.
 
     Attributes:
         row: name of the row.
         metric: name of the accuracy.
         mean: mean of the accuracy over seeds.
-        cost: what the network takes.
+        cost: what the network takes, by the estimator.
+        synthesised: what Yosys makes of it; None where that is not known.
         best: whether no other point beats it in accuracy and `COSTS`.
     """
 
@@ -72,6 +52,7 @@ class Point:
     metric: str
     mean: Mean
     cost: Cost
+    synthesised: Cost | None
     best: bool
 
 
@@ -127,9 +108,18 @@ class Report:
         return [(run, result) for run, result in self.runs if result is not None and not result.done]
 
 
-def make_report(study: Study, command: str, runs: Sequence[tuple[Run, Result | None]]) -> Report:
-    """The report of a study. ``runs`` has a run for each point of the study's grid."""
-    rows = _rows(study, runs)
+def make_report(
+    study: Study, command: str, runs: Sequence[tuple[Run, Result | None]], costs: Mapping[str, Json] | None = None
+) -> Report:
+    """The report of a study.
+
+    Args:
+        study: the study as it was run.
+        command: the command that repeats it.
+        runs: a run for each point of the study's grid.
+        costs: the figures of runs that estimate and synthesise networks (`scripts.studies.costs`), by content.
+    """
+    rows = rows_of(study, runs)
     found = dict.fromkeys(metric for row in rows for metric in row.values)
     metrics = list(dict.fromkeys(m for pattern in study.metrics for m in found if fnmatchcase(m, pattern)))
     baseline = _baselines(study, rows)
@@ -143,66 +133,14 @@ def make_report(study: Study, command: str, runs: Sequence[tuple[Run, Result | N
         metrics=metrics,
         cells=cells,
         unit=unit,
-        points=_points(study, rows, cells),
+        points=_points(study, rows, cells, costs or {}),
     )
-
-
-def metrics_of(figures: Json) -> dict[str, float]:
-    """All numbers among ``figures`` by their path, without those in lists. ``ptq.8.metric`` is called ``ptq.8``."""
-    return dict(_numbers(figures)) if isinstance(figures, dict) else {}
-
-
-def _numbers(figures: Mapping[str, Json], path: str = "") -> Iterator[tuple[str, float]]:
-    for key, value in figures.items():
-        if path + key in NO_METRICS:
-            continue
-        if isinstance(value, dict):
-            yield from _numbers(value, f"{path}{key}.")
-        elif isinstance(value, int | float) and not isinstance(value, bool):
-            yield (path + key).removesuffix(".metric"), float(value)
 
 
 def _unit(runs: Iterable[tuple[Run, Result | None]]) -> str:
     """What accuracies count, from the first result that tells it."""
     texts = (result.figures["metric"] for _, result in runs if result and "metric" in (result.figures or ()))
     return str(next(texts, ""))
-
-
-def _rows(study: Study, runs: Iterable[tuple[Run, Result | None]]) -> list[Row]:
-    groups: dict[str, list[tuple[Run, Result]]] = {}
-    for run, result in runs:
-        if result is not None and result.done:
-            groups.setdefault(_name(study, run), []).append((run, result))
-    rows, seen = [], set[frozenset[str]]()
-    for name, group in groups.items():
-        # A setting that means nothing for some points gives several rows of the same runs: only one is kept.
-        contents = frozenset(result.content for _, result in group)
-        if contents in seen and not _is_baseline(study, group[0][0].point):
-            continue
-        seen.add(contents)
-        values: dict[str, dict[int, float]] = {}
-        for run, result in group:
-            for metric, value in metrics_of(result.figures).items():
-                values.setdefault(metric, {})[run.point.get(SEED, 0)] = value
-        point = {axis: group[0][0].point[axis] for axis in study.varied}
-        rows.append(Row(name=name, point=point, values=values, layers=_layers(group[0][1].figures)))
-    return rows
-
-
-def _name(study: Study, run: Run) -> str:
-    """The name of a row: its value if only one axis varies, otherwise its values with the names of their axes."""
-    if len(study.varied) == 1:
-        return shown(run.point[study.varied[0]])
-    return run.label(study.varied) or study.name
-
-
-def _is_baseline(study: Study, point: Settings) -> bool:
-    return bool(study.baseline) and all(point.get(axis) == value for axis, value in study.baseline.items())
-
-
-def _layers(figures: Json) -> dict[str, list[LayerConfig]]:
-    found = figures.get(LAYERS, {})
-    return {name: [LayerConfig.from_json(text) for text in configs] for name, configs in found.items()}
 
 
 def _baselines(study: Study, rows: Sequence[Row]) -> dict[str, Row]:
@@ -237,21 +175,29 @@ def _cells(
     }
 
 
-def _points(study: Study, rows: Sequence[Row], cells: Mapping[str, Mapping[str, Cell]]) -> list[Point]:
-    if study.target is None:
-        return []
-    found = [
-        (row.name, metric, cells[metric][row.name].mean, cost)
-        for row in rows
-        for metric, layers in row.layers.items()
-        if layers and metric in cells and row.name in cells[metric]
-        for cost in network_costs(layers, target=study.target)
-    ]
-    table = [{"accuracy": mean.mean, **_counted(cost)} for _, _, mean, cost in found]
+def _points(
+    study: Study, rows: Sequence[Row], cells: Mapping[str, Mapping[str, Cell]], costs: Mapping[str, Json]
+) -> list[Point]:
+    found = []
+    for row in rows:
+        synthesised = {
+            (metric, run.settings[CYCLES]): Cost(**figures)
+            for metric, run in syntheses(study, row).items()
+            if (figures := costs.get(content_of(run))) is not None
+        }
+        for metric, run in estimates(study, row).items():
+            figures = costs.get(content_of(run))
+            if figures is None or row.name not in cells.get(metric, {}):
+                continue
+            for cost in (Cost(**speed) for speed in figures["speeds"]):
+                found.append(
+                    (row.name, metric, cells[metric][row.name].mean, cost, synthesised.get((metric, cost.cycles)))
+                )
+    table = [{"accuracy": mean.mean, **_counted(cost)} for _, _, mean, cost, _ in found]
     best = non_dominated(table, less=COSTS, more=("accuracy",))
     return [
-        Point(row=row, metric=metric, mean=mean, cost=cost, best=flag)
-        for (row, metric, mean, cost), flag in zip(found, best, strict=True)
+        Point(row=row, metric=metric, mean=mean, cost=cost, synthesised=other, best=flag)
+        for (row, metric, mean, cost, other), flag in zip(found, best, strict=True)
     ]
 
 
@@ -314,6 +260,7 @@ def _hardware_lines(report: Report) -> Iterator[dict[str, Any]]:
             "metric": point.metric,
             **_interval("accuracy", point.mean),
             **dataclasses.asdict(point.cost),
+            **{f"synthesised_{name}": point.synthesised and getattr(point.synthesised, name) for name in AREAS},
             "target": report.study.target,
             "best": int(point.best),
         }

@@ -28,7 +28,9 @@ _FILE = re.compile(r"# (\w+\.py)\n")
 #: tested as such.
 _PLAIN = re.compile(r'python -m (?P<module>(?:golden|hw|scripts|sim)\.\w+)(?P<words>(?: (?:[\w.,:=/-]+|"[^"$`\\]*"))*)')
 #: A fenced block with its language.
-_BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+#: What is between the cells of a table on a terminal.
+_BETWEEN = re.compile(r"[\s─━│┃┌┐└┘├┤┬┴┼┏┓┗┛┡┩╇┳┻]+")
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class Block:
     """A fenced block of a page.
 
     Attributes:
-        language: language that the page names.
+        language: language that the page names; empty where the block shows what something printed.
         text: text inside the fences.
         line: number of the text's first line in the page.
     """
@@ -62,12 +64,20 @@ def blocks(page: Path) -> Iterator[Block]:
         yield Block(match[1], match[2], text[: match.start(2)].count("\n") + 1)
 
 
+def printed_lines(text: str) -> set[str]:
+    """The lines of what a terminal shows, without the frames of tables and the room that these take."""
+    return {_BETWEEN.sub(" ", line).strip() for line in text.splitlines()}
+
+
 class Reader:
     """Someone who follows a page, with one Python session and a shell in the same folder.
 
     Args:
         page: the page; tracebacks name it.
         folder: where commands run. The tests' process must be in this folder, too.
+
+    Attributes:
+        said: what each block that ran has printed.
     """
 
     def __init__(self, page: Path, folder: Path) -> None:
@@ -85,7 +95,9 @@ class Reader:
         elif block.language == "python":
             # With empty lines in front, line numbers in tracebacks are those of the page.
             code = compile("\n" * (block.line - 1) + block.text, str(self.page), "exec")
-            exec(code, self.names)
+            with contextlib.redirect_stdout(io.StringIO()) as out:
+                exec(code, self.names)
+            self.said.append(out.getvalue())
         elif block.language == "console":
             # ``make`` would set up an environment, or run the tests that run this.
             commands = [line for line in block.commands if not line.startswith("make ")]

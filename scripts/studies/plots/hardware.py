@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib
 from matplotlib.axes import Axes
@@ -12,14 +13,15 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from golden.support.page import svg_element
-from scripts.studies.hardware import COSTS, non_dominated
+from scripts.studies.costs import COSTS, non_dominated
 from scripts.studies.metrics import kind_and_number, words
 from scripts.studies.plots.picture import MARKERS, SMALL, WIDTH, Look, bare, legend, notes, without_result
 from scripts.studies.report import Point, Report
 
 CAPTION = (
-    "A line of panels for each row: each network with 1 to 8 lanes, from the smallest to the fastest. Filled: no other "
-    "point is better in accuracy and all of DSP, LUT, BRAM and cycles. Grey: what is best of all rows for this cost."
+    "A line of panels for each row: each whole network by the estimator, from the smallest to the fastest. Filled: no "
+    "other point is better in accuracy and all of DSP, LUT, BRAM and cycles. Grey: what is best of all rows for this "
+    "cost. A cross: what Yosys makes of the network, joined to its estimate."
 )
 COST_TITLES = {"dsp": "DSP", "lut": "LUT", "bram": "BRAM", "cycles": "cycles a frame"}
 #: Inches of a panel's height, and of what is around all panels.
@@ -30,6 +32,8 @@ LEGEND = 3
 BELOW, ABOVE, MARGIN = 0.25, 0.07, 0.05
 #: Sizes of markers by kind of metric. They lie inside each other where points do.
 SIZES = (4, 6.5, 9)
+#: The marker of what was synthesised.
+CROSS: Mapping[str, Any] = {"color": "#d62728", "marker": "X", "markersize": 5}
 #: Colours of numbers, from the least to the largest, as parts of the colour map: its end is too pale.
 COLOUR_MAP, PALEST = "viridis", 0.88
 
@@ -53,6 +57,7 @@ def hardware_picture(report: Report) -> str | None:
             # Small markers last, so that they lie on the large ones.
             for metric, look in sorted(metrics.items(), key=lambda item: -item[1].size):
                 _draw(axes, [point for point in points if (point.row, point.metric) == (name, metric)], cost, look)
+            _draw_synthesised(axes, [point for point in points if point.row == name], cost)
             axes.grid(color="#eee")
             bare(axes)
         line[0].set_title(name, fontsize=SMALL + 1, fontweight="bold", loc="left")
@@ -71,6 +76,8 @@ def hardware_picture(report: Report) -> str | None:
         Line2D([], [], color=look.colour, marker=look.marker, markersize=4, label=words(metric, report.study))
         for metric, look in metrics.items()
     ]
+    if any(point.synthesised for point in points):
+        handles.append(Line2D([], [], **CROSS, linestyle="none", label="synthesised"))
     legend(figure, handles, LEGEND)
     notes(figure, [*_left_out(report, costs, low), *without_result(report)])
     return svg_element(figure)
@@ -108,6 +115,13 @@ def _draw(axes: Axes, points: Sequence[Point], cost: str, look: Look) -> None:
             markerfacecolor=fill,
             zorder=3,
         )
+
+
+def _draw_synthesised(axes: Axes, points: Sequence[Point], cost: str) -> None:
+    for point in points:
+        if point.synthesised is not None:
+            ends = [getattr(one, cost) for one in (point.cost, point.synthesised)]
+            axes.plot(ends, [point.mean.mean] * 2, linewidth=1, markevery=[1], zorder=4, **CROSS)
 
 
 def _front(points: Sequence[Point], cost: str) -> tuple[list[float], list[float]]:

@@ -71,6 +71,15 @@ HONOURED: Mapping[str, tuple[Sequence[onnx.NodeProto], Mapping[str, np.ndarray]]
         [node("Conv", ["x", "w"], "c"), node("Relu", ["c"], "r"), node("Add", ["c", "r"])],
         {"w": WEIGHT},
     ),
+    "limit_after_limit": (
+        [
+            node("MaxPool", ["x"], "m", kernel_shape=[2, 2]),
+            node("Clip", ["m", "zero", "one"], "c"),
+            node("Relu", ["c"], "r"),
+            node("Clip", ["r", "zero", "half"]),
+        ],
+        {"zero": np.float32(0), "one": np.float32(1), "half": np.float32(0.5)},
+    ),
     "identity_of_what_another_took": (
         [
             node("Relu", ["x"], "r"),

@@ -157,6 +157,15 @@ def test_integers_between_a_pair() -> None:
     ]
 
 
+def test_a_limit_before_a_relu() -> None:
+    """The ReLU comes before what quantises the limited result. The limit is that of both."""
+    b = Builder()
+    b.constants |= {"low": np.float32(0), "high": np.float32(4)}
+    y = b.pair(b.add("Clip", [b.pair("x", "x_f", 0.5), "low", "high"], "l"), "l_f", 0.0625, kind=np.uint8)
+    b.pair(b.add("Relu", [b.add("MaxPool", [y], "m", kernel_shape=[2, 2])], "r"), "y", 0.0625, -128)
+    check_refused(lambda: convert(b.model()), "a limit of 4 is below 15.9375, where its format ends")
+
+
 @pytest.mark.parametrize("zero", [4, 3, -100, 127])
 def test_zero_points_of_sums(zero: int) -> None:
     """An addition and a mean have no bias. What they take has the zero point, in finer steps where that is exact."""

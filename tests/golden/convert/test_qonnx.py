@@ -244,6 +244,21 @@ def test_float_scales_are_off_by_less_than_a_step() -> None:
     assert 0.49 < gap <= 0.5 + bound
 
 
+@pytest.mark.parametrize("bits", [4, 8])
+def test_a_float_bias_costs_less_than_the_multiplier(bits: int) -> None:
+    """A batch norm leaves a bias that is no multiple of an accumulator's step."""
+
+    def bound(bias: Sequence[float]) -> float:
+        b = Builder()
+        w = b.weight("w", WEIGHT, 0.3, bits)
+        y = b.add("Conv", [b.quant("x", "x_q", 0.31, bits), w, b.constant("b", bias)], "c", pads=[1] * 4)
+        b.quant(y, "y", 4.7, bits)
+        (found,) = convert(b.model()).bounds.values()
+        return found
+
+    assert bound([0.1, 0.2, -0.3, 0.4]) < bound([0.0] * 4) + 2.0**-12
+
+
 @nightly
 @pytest.mark.parametrize("name", [*brevitas_networks.FILES, brevitas_networks.MEANS])
 def test_brevitas_writes_such_files(name: str, tmp_path: Path) -> None:
@@ -381,6 +396,11 @@ def relu6(b: Builder, x: str) -> None:
     b.quant(b.add("Clip", [c, b.constant("low", 0), b.constant("high", 6)], "l"), "y", 2.0**-5, signed=0)
 
 
+def relu6_alone(b: Builder, x: str) -> None:
+    c = b.add("Clip", [x, b.constant("low", 0), b.constant("high", 6)], "l")
+    b.quant(b.add("Conv", [c, b.weight("w", WEIGHT, 0.5)], "c"), "y", 1)
+
+
 def image_twice(b: Builder, x: str) -> None:
     b.add("Add", [x, "x"], "y")
 
@@ -425,6 +445,10 @@ REFUSED: Mapping[str, tuple[Callable[[], onnx.ModelProto], str]] = {
     "float_result": (of(unquantised), "Conv 'c_node': its result is not quantised, allowed is a Quant or a"),
     "two_scales": (of(two_scales), "joins results of scales 0.5, 0.25, allowed is one for all"),
     "limit_within_format": (of(relu6), "a limit of 6 is below 7.96875, where its format ends"),
+    "limit_that_nothing_quantises": (
+        of(relu6_alone),
+        "Clip 'l_node': a limit of 6 is below 63.5, where its format ends",
+    ),
     "float_image": (of(image_twice), "the image 'x' goes to Quant 'x_q_node', Add 'y_node', allowed is one Quant"),
     "trunc_of_another_scale": (
         trunc(scale=0.375, out_scale=1.5),

@@ -6,6 +6,7 @@ import csv
 import dataclasses
 import html.parser
 import io
+import itertools
 import math
 import warnings
 import xml.etree.ElementTree
@@ -17,25 +18,23 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from golden.contract.folding import Folding
 from golden.layers.random_layer import random_layer
 from golden.support.cli import UserError
-from hw.estimate.estimate import estimate
-from hw.plan.config import UnitConfig
-from hw.targets.families import find_target
 from scripts import report as command
 from scripts.studies.catalogue import STUDIES
+from scripts.studies.costs import cost_runs, estimates, non_dominated, syntheses
 from scripts.studies.functions import FUNCTIONS
 from scripts.studies.grid import Run, Study
-from scripts.studies.hardware import network_costs, non_dominated
 from scripts.studies.metrics import value_range, words
 from scripts.studies.page import Table, mean_text, p_text, page
+from scripts.studies.plan import content_of, job_of
 from scripts.studies.plots import plots
-from scripts.studies.report import Report, csv_files, make_report, metrics_of
-from scripts.studies.result import FAILED
+from scripts.studies.report import Report, csv_files, make_report
+from scripts.studies.result import FAILED, Result
+from scripts.studies.rows import metrics_of, rows_of
 from scripts.studies.statistics import Mean, difference, holm, mean_of
 from scripts.studies.store import Store
-from tests.support.study_stand_ins import STAND_IN, STUDY, result_of, run
+from tests.support.study_stand_ins import STAND_IN, STUDY, result_of
 
 #: Student's t at 0.975 for 2 degrees of freedom, as any table has it.
 T_2 = 4.302653
@@ -45,6 +44,7 @@ T_2 = 4.302653
 def stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(FUNCTIONS, "stand_in", STAND_IN)
     monkeypatch.setitem(STUDIES, STUDY.name, STUDY)
+    monkeypatch.setitem(STUDIES, NETWORKS.name, NETWORKS)
 
 
 def report_of(study: Study = STUDY) -> Report:
@@ -158,24 +158,71 @@ def test_without_its_baseline_there_are_no_differences() -> None:
 # --- hardware ---
 
 
-def test_costs_of_a_network() -> None:
-    """Areas of units add up, and the slowest decides."""
-    rng = np.random.default_rng(3)
-    layers = [random_layer(rng, in_channels=c, out_channels=4, height=side, width=side) for c, side in ((4, 6), (2, 8))]
-    (cost,) = network_costs(layers, [2], target="xcup")
-    units = [
-        estimate(UnitConfig(layer=layer, folding=Folding(simd=2, pe=2), target=find_target("xcup"))) for layer in layers
-    ]
-    assert cost.lut == sum(unit.lut for unit in units) and cost.ff == sum(unit.ff for unit in units)
-    assert cost.dsp == sum(unit.dsp or 0 for unit in units)
-    assert cost.cycles == max(unit.frame_cycles for unit in units)
-    by_config = network_costs([layer.config for layer in layers], [1, 2, 4], target="xcup")
-    assert by_config[1].cycles == cost.cycles and [c.cycles for c in by_config] == sorted(
-        (c.cycles for c in by_config), reverse=True
-    )
-    assert network_costs(layers, [1], target="generic")[0].dsp is None
-    with pytest.raises(UserError, match="target 'nosuch' is not one of"):
-        network_costs(layers, target="nosuch")
+#: Trainings of plain and of widened networks on digits.
+NETWORKS = Study(
+    name="networks",
+    title="What do networks take?",
+    description="Stand-ins for trained networks.",
+    fixed={"task": "digits", "bits": [8, 4], "qat_bits": [4]},
+    axes={"variant": ("conv", "wide"), "seed": (0, 1, 2)},
+    target="xcup",
+    synthesised={"qat.4": 2048},
+)
+#: Parameters of these networks, as training counts them.
+PARAMETERS = {"conv": 77_754, "wide": 127_116}
+#: What they take in 8 bits.
+SPEEDS = [
+    {"cycles": 8192, "dsp": 20, "lut": 4000, "ff": 6000, "bram": 9.5},
+    {"cycles": 2048, "dsp": 60, "lut": 9000, "ff": 9000, "bram": 12},
+]
+
+
+def trained(point: Run) -> Result:
+    """What a run of `NETWORKS` might have found. Widened networks are better, but for those in 4 bits."""
+    wide = point.point["variant"] == "wide"
+    first = random_layer(np.random.default_rng(0), in_channels=1, out_channels=2, height=8, width=8)
+    figures = {
+        "metric": "accuracy in percent",
+        "parameters": PARAMETERS[point.point["variant"]],
+        "float": 90.0 + wide,
+        "ptq": {"8": {"metric": 88.0 + wide}, "4": {"metric": 84.5}},
+        "qat": {"4": {"metric": 85.0 + wide}},
+        "layers": {metric: [first.config.to_json()] for metric in ("ptq.8", "ptq.4", "qat.4")},
+    }
+    return result_of(point, figures=figures)
+
+
+def figures_of(run: Run) -> dict[str, Any]:
+    """What a run that tells costs might have found: 4 bits take fewer LUTs, widened networks more of everything."""
+    times = 2 if run.settings["variant"] == "wide" else 1
+    grown = [{k: v if k == "cycles" else v * times for k, v in speed.items()} for speed in SPEEDS]
+    if run.settings["bits"] == 4:
+        grown = [{**speed, "lut": speed["lut"] // 2} for speed in grown]
+    return {**grown[1], "lut": 4321} if run.function_name == "synthesis" else {"speeds": grown}
+
+
+def hardware_report(target: str = "xcup") -> Report:
+    """Of the trained `NETWORKS`. Where multipliers are not known for a target, none are."""
+    study = dataclasses.replace(NETWORKS, target=target)
+    runs = [(run, trained(run)) for run in study.runs()]
+    costs = {content_of(run): figures_of(run) for run in cost_runs(study, rows_of(study, runs))}
+    if target == "generic":
+        for speed in itertools.chain.from_iterable(found.get("speeds", [found]) for found in costs.values()):
+            speed |= {"dsp": None, "bram": None}
+    return make_report(study, "", runs, costs)
+
+
+def test_runs_that_tell_costs() -> None:
+    """They are of networks, not of trainings: another way to train to as many bits is no other network."""
+    rows = rows_of(NETWORKS, [(run, trained(run)) for run in NETWORKS.runs()])
+    conv, wide = (estimates(NETWORKS, row) for row in rows)
+    assert conv["ptq.4"].settings == conv["qat.4"].settings != conv["ptq.8"].settings
+    assert conv["ptq.8"].settings.items() >= {"image": [1, 8, 8], "outputs": 10, "bits": 8, "target": "xcup"}.items()
+    assert "seed" not in conv["ptq.8"].settings and wide["ptq.8"].settings["outputs"] == 10
+    (synthesis,) = syntheses(NETWORKS, rows[1]).values()
+    assert synthesis.settings == {**wide["qat.4"].settings, "cycles": 2048}
+    assert synthesis.label(synthesis.point) == "variant wide, bits 4, cycles 2048"
+    assert not cost_runs(dataclasses.replace(NETWORKS, target=None), rows)
 
 
 def test_non_dominated_by_hand() -> None:
@@ -185,49 +232,26 @@ def test_non_dominated_by_hand() -> None:
     assert non_dominated([], less=["cost"], more=["accuracy"]) == []
 
 
-def hardware_report(target: str = "xcup") -> Report:
-    """Each network one layer, in 8 and in 4 bits; `inner` has more channels."""
-
-    def figures(point: Run) -> dict[str, Any]:
-        size = {"conv": 2, "inner": 4}[point.point["variant"]]
-        layers = {
-            f"ptq.{bits}": [
-                random_layer(
-                    np.random.default_rng(0),
-                    in_channels=size,
-                    out_channels=size,
-                    height=5,
-                    width=5,
-                    weight_bits=bits,
-                ).config.to_json()
-            ]
-            for bits in (8, 4)
-        }
-        return {**run(dict(point.settings), advance=lambda share: None), "layers": layers}
-
-    study = dataclasses.replace(STUDY, target=target)
-    return make_report(study, "", [(run, result_of(run, figures=figures(run))) for run in study.runs()])
-
-
 def test_points_of_the_hardware() -> None:
     found = hardware_report()
-    # No more lanes than channels.
-    assert [point.cost.lanes for point in found.points] == [1, 2, 1, 2, 1, 2, 4, 1, 2, 4]
-    first = found.points[0]
-    assert (first.row, first.metric, first.cost.lanes) == ("conv", "ptq.8", 1)
-    assert first.mean == found.cells["ptq.8"]["conv"].mean
-    for point in found.points:
-        beaten = [
-            other
-            for other in found.points
-            if other.mean.mean >= point.mean.mean
-            and all(getattr(other.cost, c) <= getattr(point.cost, c) for c in ("dsp", "lut", "bram", "cycles"))
-            and (other.mean.mean, other.cost) != (point.mean.mean, point.cost)
-        ]
-        assert point.best == (not beaten)
-    assert any(point.best for point in found.points) and not all(point.best for point in found.points)
+    places = [(point.row, point.metric, point.cost.cycles) for point in found.points]
+    metrics = ("ptq.8", "ptq.4", "qat.4")
+    assert places == [(row, metric, c) for row in ("conv", "wide") for metric in metrics for c in (8192, 2048)]
+    assert found.points[0].mean == found.cells["ptq.8"]["conv"].mean
+    # In 4 bits those that were trained so beat the others, and plain ones in 8 bits beat widened ones in 4 bits.
+    best = [(row, metric) in (("conv", "ptq.8"), ("conv", "qat.4"), ("wide", "ptq.8")) for row, metric, _ in places]
+    assert [point.best for point in found.points] == best
+    made = {(point.row, point.metric, point.cost.cycles): point.synthesised for point in found.points}
+    assert [place for place, cost in made.items() if cost] == [(row, "qat.4", 2048) for row in ("conv", "wide")]
     rows = list(csv.DictReader(io.StringIO(csv_files(found)["hardware.csv"])))
-    assert len(rows) == 10 and rows[0]["target"] == "xcup" and int(rows[0]["cycles"]) == first.cost.cycles
+    assert [row["synthesised_lut"] for row in rows] == ["", "", "", "", "", "4321"] * 2
+    assert (rows[5]["cycles"], rows[5]["lut"], rows[5]["synthesised_dsp"]) == ("2048", "4500", "60")
+    assert {row["target"] for row in rows} == {"xcup"}
+    assert "4,500 / 4,321" in page_of(found)
+
+
+def test_networks_whose_costs_nobody_knows_are_no_points() -> None:
+    assert make_report(NETWORKS, "", [(run, trained(run)) for run in NETWORKS.runs()]).points == []
 
 
 # --- files ---
@@ -251,10 +275,10 @@ class Outside(html.parser.HTMLParser):
 
 
 def test_page_needs_nothing_else_and_says_everything() -> None:
-    text = page_of(hardware_report())
+    text = page_of(report_of())
     seen = Outside()
     seen.feed(text)
-    assert seen.fetched == [] and seen.counts["svg"] == 3
+    assert seen.fetched == [] and seen.counts["svg"] == 2
     for part in (
         "<title>xvolution: Is a stand-in better?</title>",
         "<h1>Is a stand-in better?</h1>",
@@ -454,7 +478,7 @@ def test_rows_stand_beside_each_other(drawn: list[Figure]) -> None:
 def test_nothing_is_written_over_panels(drawn: list[Figure]) -> None:
     plots(full_report())
     plots(hardware_report())
-    assert len(drawn) == 5
+    assert len(drawn) == 4
     for figure in drawn:
         boxes = {axes: axes.get_window_extent() for axes in panels_of(figure)}
         for other in [*(axes.title for axes in boxes), *figure.legends, *figure.texts]:
@@ -469,11 +493,11 @@ def test_hardware_shows_each_row(drawn: list[Figure]) -> None:
     found = hardware_report()
     far = Mean(count=1, mean=40.0, half=None)
     points = [
-        dataclasses.replace(point, mean=far, best=False) if point.row == "inner" else point for point in found.points
+        dataclasses.replace(point, mean=far, best=False) if point.row == "wide" else point for point in found.points
     ]
     plots(dataclasses.replace(found, points=points))
     panels = panels_of(drawn[-1])
-    assert [axes.get_title(loc="left") for axes in panels] == ["conv", "", "", "", "inner", "", "", ""]
+    assert [axes.get_title(loc="left") for axes in panels] == ["conv", "", "", "", "wide", "", "", ""]
     assert [axes.get_xlabel() for axes in panels[4:]] == ["DSP", "LUT", "BRAM", "cycles a frame"]
     low, high = panels[4].get_ylim()
     for axes in panels:
@@ -607,18 +631,32 @@ def test_command_that_repeats_is_one_for_a_shell(
     )
 
 
-def test_target_of_the_hardware(tmp_path: Path) -> None:
-    with Store(str(tmp_path / "store.sqlite")) as store:
+def test_costs_come_from_the_store_or_are_estimated_now(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place, one = str(tmp_path / "store.sqlite"), ["seed=0", "variant=conv", "bits=[8]", "qat_bits=[4]"]
+    study = NETWORKS.replaced(one)
+    (run,) = study.runs()
+    with Store(place) as store:
         store.prepare()
-        for _, result in hardware_report().runs:
-            assert result is not None
-            store.put(result)
-    for target in ("ecp5", "xc7"):
+        store.put(trained(run))
+        for told in cost_runs(study, rows_of(study, [(run, trained(run))])):
+            job = job_of(told)
+            figures = figures_of(told)
+            store.put(dataclasses.replace(trained(run), content=job.content, code=job.code, figures=figures))
+    asked: list[Any] = []
+
+    def estimate(settings: Any, *, advance: Any) -> Any:
+        asked.append((settings["target"], settings["bits"]))
+        return {"speeds": SPEEDS}
+
+    monkeypatch.setattr("scripts.studies.hardware.estimate", estimate)
+    for target in ("xcup", "ecp5"):
         out = tmp_path / target
-        argv = [STUDY.name, "--store", str(tmp_path / "store.sqlite"), "--target", target, "--out", str(out)]
-        assert command.main(argv) == 0
+        sets = [word for text in one for word in ("--set", text)]
+        assert command.main([study.name, *sets, "--store", place, "--target", target, "--out", str(out)]) == 0
         rows = list(csv.DictReader(io.StringIO((out / "hardware.csv").read_text())))
         assert {row["target"] for row in rows} == {target}
+        assert [row["synthesised_lut"] for row in rows if row["synthesised_lut"]] == ["4321"] * (target == "xcup")
+    assert asked == [("ecp5", 4), ("ecp5", 8)]
 
 
 def test_nothing_to_report(tmp_path: Path) -> None:
