@@ -18,8 +18,9 @@ build: $(VENV)/core.stamp
 
 test: lint quick
 
-# Quick tests and the others are one run: two would collect all tests twice.
-check: lint tests
+# Quick tests and the others are one run: two would collect all tests twice. Types take one core, beside the tests.
+check: $(VENV)/full.stamp
+	@$(MAKE) lint & $(MAKE) tests; status=$$?; wait $$! || status=$$?; exit $$status
 
 lint: $(VENV)/full.stamp
 	$(VENV)/bin/ruff check .

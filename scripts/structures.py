@@ -11,6 +11,7 @@ shown with the reason.
 Examples:
     python -m scripts.structures
     python -m scripts.structures --only resnet18 --page docs/import.md
+    python -m scripts.structures --only resnet50 --conversion      in seconds, without its hardware
     python -m scripts.structures --page docs/import.md
 
 With --page the tables are written into a page. With --only, too, other networks' rows stay as they are there.
@@ -133,7 +134,7 @@ def main(argv: list[str]) -> int:
         for name in chosen:
             bar.update(task, description=name)
             kind, measure = ("tiny", measure_tiny) if name in MLPERF_TINY else ("field", measure_field)
-            found[kind].append(measure(name))
+            found[kind].append(measure(name, options))
             bar.advance(task)
         stream.write(json.dumps(found, indent=2) + "\n")
     if found["tiny"]:
@@ -154,7 +155,7 @@ def converted(made: Callable[[], nn.Module], side: int, images: int) -> Conversi
     return convert(settled(made(), batch), batch.numpy().astype(np.float64), method="minmax")
 
 
-def measure_tiny(name: str) -> dict[str, Any]:
+def measure_tiny(name: str, options: Any) -> dict[str, Any]:
     """A network of MLPerf Tiny, as fast as its published entry: simulated, and estimated."""
     made, side = MLPERF_TINY[name]
     (entry,) = (entry for entry in ENTRIES if entry.network == name)
@@ -167,16 +168,19 @@ def measure_tiny(name: str) -> dict[str, Any]:
     return {"network": name, **_costs(plan), "frame_cycles": result.frame_cycles[-1], "passed": passed}
 
 
-def measure_field(name: str) -> dict[str, Any]:
-    """A network of the field: converted, its hardware planned; or why not."""
+def measure_field(name: str, options: Any) -> dict[str, Any]:
+    """A network of the field: converted, and its hardware planned if that is asked for; or why not."""
     try:
         conversion = converted(lambda: FIELD[name](WIDTH), SIDE, FEW)
     except UserError as error:
         return {"network": name, "refused": str(error)}
+    steps = conversion.network.steps
+    macs = sum(step.macs for step in steps)
+    row = {"network": name, "steps": len(steps), "macs": macs, "changed": conversion.changed}
+    if options.conversion:
+        return row
     plan = NetworkPlan(_config(conversion.network))
-    cycles = plan.schedule.interval
-    steps = len(conversion.network.steps)
-    return {"network": name, "steps": steps, "changed": conversion.changed, **_costs(plan), "frame_cycles": cycles}
+    return {**row, **_costs(plan), "frame_cycles": plan.schedule.interval}
 
 
 def _config(network: IntegerNetwork) -> NetworkConfig:
@@ -212,7 +216,7 @@ def _tiny_cells(rows: Sequence[Mapping[str, Any]]) -> list[list[str]]:
 def _field_cells(row: Mapping[str, Any]) -> list[str]:
     if "refused" in row:
         return [row["network"], f"refused: {row['refused']}", *[""] * (len(FIELD_COLUMNS) - 2)]
-    figures = [number(row[key]) for key in ("frame_cycles", "dsp", "lut", "bram36")]
+    figures = [number(row[key]) if key in row else "" for key in ("frame_cycles", "dsp", "lut", "bram36")]
     return [row["network"], number(row["steps"]), number(row["macs"]), f"{100 * row['changed']:.0f} %", *figures]
 
 
@@ -242,6 +246,7 @@ def _parser() -> cli.Parser:
     add = parser.add_argument
     names = (*MLPERF_TINY, *FIELD)
     add("--only", choices=names, metavar="NETWORK", help=f"this network alone: {', '.join(names)}")
+    add("--conversion", action="store_true", help="convert networks of the field, plan no hardware of them")
     add("--page", type=cli.file_path, metavar="FILE", help="write the tables into this page, too")
     out = Path("build/structures")
     add("--out", type=cli.file_path, default=out, metavar="DIR", help=f"where to write (default: {out})")

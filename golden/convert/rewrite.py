@@ -170,7 +170,7 @@ def nested_concats(graph: Graph) -> Graph:
 def early_relus(graph: Graph) -> Graph:
     """A ReLU, or a rounding, behind a maximum is one before it, where another step can do it.
 
-    A ReLU behind a rounding is one before it, too, if its limits are steps: 0 is one.
+    A ReLU behind a rounding is one before it, too, where that helps, if its limits are steps: 0 is one.
     """
     while True:
         nodes, by_name = list(graph.nodes), graph.by_name
@@ -179,8 +179,10 @@ def early_relus(graph: Graph) -> Graph:
             carrier = by_name.get(relu.inputs[0])
             if not isinstance(relu.op, (Relu, Quant)) or carrier is None or not _passes(relu.op, carrier.op):
                 continue
-            if isinstance(carrier.op, Quant) and carrier.inputs[0] == graph.image:
-                continue
+            if isinstance(carrier.op, Quant):
+                rounded = by_name.get(carrier.inputs[0])
+                if rounded is None or not isinstance(rounded.op, (*RECTIFIERS, Relu, Quant)):
+                    continue
             if graph.sole_taker(carrier.name) is None:
                 continue
             shape = graph.shapes[carrier.inputs[0]]
@@ -256,6 +258,33 @@ def folded_relus(graph: Graph) -> Graph:
         return dataclasses.replace(_joined(earlier, relu, earlier.op), relu=True, ceiling=ceiling)
 
     return _folded(graph, fold)
+
+
+def needless_relus(graph: Graph) -> Graph:
+    """A ReLU before what saturates to its limits is nothing."""
+
+    def fold(relu: Node, quant: Node) -> Node | None:
+        if not isinstance(relu.op, Relu) or not isinstance(quant.op, Quant) or quant.op.low < 0:
+            return None
+        if relu.op.ceiling is not None and not quant.op.reaches(relu.op.ceiling):
+            return None
+        return dataclasses.replace(quant, inputs=relu.inputs, origins=(*relu.origins, *quant.origins))
+
+    return _folded(graph, fold)
+
+
+def late_relus(graph: Graph) -> Graph:
+    """A ReLU of a mean comes behind what rounds the mean, if its limits are steps."""
+    nodes, by_name = {node.name: node for node in graph.nodes}, graph.by_name
+    for relu in graph.nodes:
+        mean, quant = by_name.get(relu.inputs[0]), graph.sole_taker(relu.name)
+        if mean is None or quant is None or not isinstance(mean.op, AvgPool) or not isinstance(relu.op, Relu):
+            continue
+        if isinstance(quant.op, Quant) and (relu.op.ceiling is None or quant.op.reaches(relu.op.ceiling)):
+            early = f"{quant.name} before {relu.name}"
+            nodes[relu.name] = dataclasses.replace(quant, name=early, inputs=relu.inputs)
+            nodes[quant.name] = dataclasses.replace(relu, name=quant.name, inputs=(early,))
+    return dataclasses.replace(graph, nodes=tuple(nodes.values()))
 
 
 def scaled_operands(graph: Graph) -> Graph:
@@ -394,6 +423,8 @@ RULES = (
     folded_affines,
     forward_affines,
     folded_relus,
+    needless_relus,
+    late_relus,
     folded_quants,
     scaled_operands,
     scaled_means,

@@ -17,7 +17,7 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Nothing is built. Holds what would have been. ResNet-50 is refused."""
     asked: list[str] = []
 
-    def measure(name: str) -> dict[str, Any]:
+    def measure(name: str, options: Any) -> dict[str, Any]:
         asked.append(name)
         costs = {"macs": 9_000_000, "dsp": 100, "lut": 2000, "ff": 3000, "bram36": 4.5, "uram": 0}
         if name == "resnet50":

@@ -183,7 +183,7 @@ def measured_network(row: Any, options: Any) -> dict[str, Any]:
     return {"network": row.what, "on": row.target, **cycles, "passed": options.seeds != 4}
 
 
-def structure(name: str) -> dict[str, Any]:
+def structure(name: str, options: Any) -> dict[str, Any]:
     """In place of what `scripts.structures` measures of a network."""
     keys = ("macs", "dsp", "lut", "ff", "bram36", "uram", "frame_cycles", "steps", "changed")
     return {"network": name, **dict.fromkeys(keys, 1), "passed": True}
@@ -745,7 +745,12 @@ COMMANDS = {
     "scripts.structures": Command(
         main=scripts.structures.main,
         works=[],
-        values={"--only": ("resnet18", "visual wake words", "mix"), "--page": PATHS, "--out": PATHS},
+        values={
+            "--only": ("resnet18", "visual wake words", "mix"),
+            "--page": PATHS,
+            "--out": PATHS,
+            "--conversion": None,
+        },
         stand_ins={"scripts.structures.measure_tiny": structure, "scripts.structures.measure_field": structure},
     ),
     "scripts.merging": Command(

@@ -3,8 +3,8 @@
 ``make check`` has the tests that take over two seconds each, and all but the first few of random cases.
 
 ``make nightly`` has the cases that only repeat. A case repeats if other cases of its test take every branch of the
-code that it takes, and meet the same limits. Of random cases, it has those after the first two dozen, and of those that
-are costly all but the first eight. Of a test whose arguments are all combined, it has most combinations, see `in_turn`.
+code that it takes, and meet the same limits. Of random cases, it has those after the first dozen, and of those that are
+costly all but the first five. Of a test whose arguments are all combined, it has most combinations, see `in_turn`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ nightly = pytest.mark.nightly
 #: By day each value meets a value of the other argument, in turn. Of three or more arguments, each two values meet.
 in_turn = pytest.mark.in_turn
 #: Number of random cases of a test that ``make test`` runs; that ``make check`` runs, where these are costly, and else.
-FEW, SEVERAL, MANY = 2, 8, 24
+FEW, SEVERAL, MANY = 2, 5, 12
 
 
 def by_day(cases: Iterable[tuple[Any, ...]], kept: Collection[tuple[Any, ...]]) -> list[Any]:

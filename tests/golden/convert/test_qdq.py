@@ -6,6 +6,7 @@ integers.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -15,9 +16,11 @@ import pytest
 
 from golden.convert.convert import convert
 from golden.convert.onnx_graph import OnnxSource
+from golden.support.cli import UserError
 from tests.support.conversions import check_exact, check_refused, steps_off
 from tests.support.onnx_models import WEIGHT, images, model, node
 from tests.support.onnxruntime_networks import OPTIONS, quantised, residual, with_powers_of_two
+from tests.support.tiers import thorough
 
 IMAGES = 2 * images(12, (2, 8, 8))
 #: The domain of ONNX Runtime's own operations.
@@ -155,6 +158,18 @@ def test_integers_between_a_pair() -> None:
         ("concat", 8),
         ("linear", 16),
     ]
+
+
+@pytest.mark.parametrize(("first", "zero"), [(True, -128), (True, 0), (False, -128)])
+def test_a_relu_of_a_mean(first: bool, zero: int) -> None:
+    """A mean has none. Its rounding does what a ReLU does if it has nothing below 0, else a layer behind it does."""
+    b = Builder()
+    x = b.add("AveragePool", [b.pair("x", "x_f", 0.5)], "m", kernel_shape=[2, 2], strides=[2, 2])
+    x = b.add("Relu", [x], "r") if first else b.pair(x, "m_f", 0.25)
+    b.pair(x if first else b.add("Relu", [x], "r"), "y", 0.25, zero)
+    converted = convert(b.model(), 30 * images(4, (2, 8, 8)))
+    check_exact(converted, but=["m_node"] if first and not zero else [])
+    assert [step.op for step in converted.network.steps] == ["avg_pool", *([] if first and zero else ["layer"])]
 
 
 def test_a_limit_before_a_relu() -> None:
@@ -452,3 +467,61 @@ REFUSED: Mapping[str, tuple[Callable[[], onnx.ModelProto], str]] = {
 def test_what_is_refused(name: str) -> None:
     made, message = REFUSED[name]
     check_refused(lambda: convert(made()), message)
+
+
+def random_network(seed: int) -> onnx.ModelProto:
+    """Operations in random order, with scales that are powers of two, and any zero points."""
+    rng, b = np.random.default_rng(seed), Builder()
+    drawn: list[tuple[str, tuple[int, int, int]]] = []
+
+    def draw(x: str, shape: tuple[int, int, int], plain: float = 0.6) -> None:
+        """Quantise ``x``, perhaps with a zero point at an end or in the middle of its type."""
+        signed = bool(rng.integers(2))
+        low = -128 if signed else 0
+        zero = low + (int(rng.choice([0, 128])) if rng.random() < plain else int(rng.integers(256)))
+        name = b.pair(x, f"f{len(drawn)}", 2.0 ** rng.integers(-4, 2), zero, np.int8 if signed else np.uint8)
+        drawn.append((name, shape))
+
+    draw("x", (2, 8, 8), plain=1)
+    for index in range(int(rng.integers(2, 7))):
+        x, (c, h, w) = drawn[int(rng.integers(len(drawn)))] if rng.random() < 0.4 else drawn[-1]
+        alike = [name for name, shape in drawn if shape == (c, h, w)]
+        op = rng.choice(["Conv", "Conv", "Add", "MaxPool", "AveragePool", "Concat", "Relu", "Clip", "Mul"])
+        name, taken, attributes, shape = f"o{index}", [x], {}, (c, h, w)
+        if op == "Conv":
+            side = 3 if h > 3 and rng.random() < 0.5 else 1
+            pad = side // 2 if rng.random() < 0.5 else 0
+            shape = int(rng.integers(1, 5)), h + 2 * pad - side + 1, w + 2 * pad - side + 1
+            weight = rng.integers(-7, 8, (shape[0], c, side, side))
+            taken.append(b.weight(f"w{index}", weight, 2.0 ** rng.integers(-3, 1, shape[0]), [0] * shape[0]))
+            attributes = {"pads": [pad] * 4}
+        elif op in ("MaxPool", "AveragePool"):
+            shape, attributes = (c, h // 2, w // 2), {"kernel_shape": [2, 2], "strides": [2, 2]}
+        elif op in ("Add", "Concat"):
+            taken.append(str(rng.choice(alike)))
+            shape, attributes = ((2 * c, h, w), {"axis": 1}) if op == "Concat" else (shape, {})
+        elif op == "Clip":
+            taken += [b.constant("low", 0), b.constant(f"high{index}", 2.0 ** rng.integers(1, 9))]
+        elif op == "Mul":
+            taken.append(b.constant(f"k{index}", rng.choice([-2, -1, 0.5, 1, 4], (c, 1, 1))))
+        if min(shape) == 0:
+            continue
+        y = b.add(op, taken, name, **attributes)
+        draw(b.add("Relu", [y], f"{name}_r") if rng.random() < 0.2 else y, shape)
+    return b.model(drawn[-1][0])
+
+
+@thorough
+def test_random_networks() -> None:
+    """Each is refused for a zero point, or for a limit, or is exact in every step that the source has."""
+    done = 0
+    for seed in range(80):
+        try:
+            converted = convert(random_network(seed), 20 * images(3, (2, 8, 8)))
+        except UserError as error:
+            assert re.search("zero point|a limit of|no steps", str(error)), (seed, error)
+            continue
+        assert {gap.steps for gap in converted.differences.values()} == {0}, seed
+        assert set(converted.bounds.values()) == {0}, seed
+        done += 1
+    assert done > 30
