@@ -24,7 +24,7 @@ if a batch failed; 2 for wrong input.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from golden.contract.network.network import IntegerNetwork
@@ -34,7 +34,7 @@ from golden.support.cli import UserError, bounded
 from golden.support.numbers import number
 from golden.support.progress import progress, spinner
 from golden.support.tables import show, table_of
-from golden.support.terminal import say, terminal
+from golden.support.terminal import say
 from golden.training import TASKS
 from hw.export.network_verilog import NetworkCore, generate_network
 from hw.network.config import NetworkConfig
@@ -42,18 +42,15 @@ from hw.network.plan import NetworkPlan
 from hw.options import add_unit_options, hardware
 from hw.targets.families import GENERIC
 from scripts.marked_page import MarkedPage
-from scripts.studies.accuracy import Brought, Subject, jobs_of, total
+from scripts.studies.accuracy import Subject, jobs_of, total
+from scripts.studies.batches import images_of, results_of
 from scripts.studies.catalogue import find_study
-from scripts.studies.engine import local_client, remote_client, run_jobs
 from scripts.studies.grid import Run
-from scripts.studies.live import live
-from scripts.studies.places import CORES, add_places
-from scripts.studies.result import Result
+from scripts.studies.places import add_places
 from scripts.studies.store import Store
 from scripts.studies.subjects import inputs_of, measured, names_of, of_network, of_run
 from scripts.studies.trained import float_name, integer_names, only_run, trained
 from scripts.studies.verdict import markdown, marks, rows, sentences, wrong
-from scripts.studies.worker import Job
 from sim.simulator.simulators import SIMULATORS, find_simulator
 
 #: Images of a batch. A worker that is killed loses as many.
@@ -75,8 +72,14 @@ def main(argv: list[str]) -> int:
         subjects = _subjects(options, run)
         jobs = {subject.name: jobs_of(subject, options.simulator, options.batch) for subject in subjects}
         with cli.json_report(options.json) as report:
-            results = _results(subjects, jobs, store, options)
-            found = {name: [results[job.content] for job in own] for name, own in jobs.items()}
+            found = results_of(
+                subjects,
+                jobs,
+                store,
+                workers=options.workers,
+                scheduler=options.scheduler,
+                any_code=options.any_code,
+            )
             done = {name: [result.figures for result in own if result.done] for name, own in found.items()}
             sums = {name: total(figures) for name, figures in done.items() if figures}
             report({subject.name: _described(subject, sums.get(subject.name)) for subject in subjects})
@@ -90,7 +93,7 @@ def main(argv: list[str]) -> int:
             pages[name].write(markdown(name, figures, options.simulator))
     for name, own in found.items():
         for result in (result for result in own if not result.done):
-            say(f"failed: {name}, {_images(result)}: {result.complaint}")
+            say(f"failed: {name}, {images_of(result)}: {result.complaint}")
     for name, figures in sums.items():
         _tell(name, figures, options.simulator)
     return 1 if failed or any(wrong(figures) for figures in sums.values()) else 0
@@ -138,35 +141,6 @@ def _subjects(options: argparse.Namespace, run: Run | None) -> list[Subject]:
     return of_run(run, folder, examples, make)
 
 
-def _results(
-    subjects: Sequence[Subject], jobs: Mapping[str, Sequence[Job]], store: Store, options: argparse.Namespace
-) -> dict[str, Result]:
-    """The results of all ``jobs`` by content: those of ``store``, and the others as they come."""
-    stored: dict[str, Result] = {}
-    for own in jobs.values():
-        stored |= store.find([job.content for job in own], None if options.any_code else own[0].code)
-    results = {content: result for content, result in stored.items() if result.done}
-    left = {job.content: (name, job) for name, own in jobs.items() for job in own if job.content not in results}
-    known = f"{sum(map(len, jobs.values()))} batches, {len(results)} of them stored before"
-    if not left:
-        say(known)
-        return results
-    todo = [job for _, job in left.values()]
-    workers = options.workers or CORES
-    client = local_client(workers) if options.scheduler is None else remote_client(options.scheduler, todo)
-    with client as cluster:
-        store.prepare()
-        say(known)
-        for subject in subjects:
-            cluster.register_plugin(Brought(subject))
-        labels = {content: f"{name}, {_images(job)}" for content, (name, job) in left.items()}
-        with live(terminal(), labels) as watch:
-            found = run_jobs(todo, cluster, keep=store.put, watch=watch)
-        for subject in subjects:
-            cluster.unregister_worker_plugin(Brought(subject).name)
-    return results | {result.content: result for result in found}
-
-
 def _tell(name: str, figures: Mapping[str, Any], simulator: str) -> None:
     """Show what came of a network."""
     table = table_of(name, "right", "accuracy", title=f"{number(figures['images'])} images")
@@ -181,11 +155,6 @@ def _described(subject: Subject, figures: Mapping[str, Any] | None) -> dict[str,
     """What the report says of a network."""
     target = subject.core.config.target.name
     return {"sha256": subject.hashes, "target": target, "figures": figures}
-
-
-def _images(batch: Job | Result) -> str:
-    first, count = batch.settings["first"], batch.settings["count"]
-    return f"images {first + 1} to {first + count}"
 
 
 def _parser() -> cli.Parser:

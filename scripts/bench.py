@@ -305,7 +305,7 @@ def _parser() -> cli.Parser:
     parser = cli.Parser(prog="python -m scripts.bench", description=__doc__)
     add = parser.add_argument
     add("--kind", choices=["units", "networks"], help="units or networks alone")
-    names = [row.network for row in bench_networks.ROWS]
+    names = list(dict.fromkeys(row.network for row in bench_networks.ROWS))
     add("--network", choices=names, metavar="NETWORK", help=f"this network alone: {', '.join(names)}")
     add("--only", choices=list(TARGETS), help="what is for one target")
     add("--page", type=cli.file_path, metavar="FILE", help="write the networks' figures into this page, too")

@@ -56,8 +56,9 @@ class Row:
         network: its name.
         what: what it is, in words.
         target: FPGA family.
-        cycles: cycles of a frame that each step may take, with as few multipliers as it can; None for `device`.
-        device: the device that it is to be as fast as it can on; None for `cycles`.
+        cycles: cycles of a frame that each step may take, with as few multipliers as it can; None where it is to be
+            as fast as it can on the device.
+        device: the device that it is to fit; None where it is for a family.
     """
 
     network: str
@@ -103,6 +104,19 @@ ROWS = (
     Row(network="resnet8", what="ResNet-8", target="xcup", cycles=8_192),
     Row(network="resnet20_xvolution", what="ResNet-20 with X-volution", target="xcup", cycles=32_768),
     Row(network="resnet8_xvolution", what="ResNet-8, 28x28x1, with X-volution", target="ecp5", device="ecp5-85f"),
+    Row(
+        network="resnet8_xvolution",
+        what="the same, half as fast",
+        target="ecp5",
+        cycles=100_352,
+        device="ecp5-85f",
+    ),
+    Row(
+        network="fashion_mnist_qat4",
+        what="the same network, trained, in 4 bits",
+        target="ecp5",
+        device="ecp5-85f",
+    ),
 )
 _NN2FPGA = "arXiv 2309.15631"
 PEERS = (
@@ -140,9 +154,9 @@ def configuration(row: Row) -> NetworkConfig:
     """The network of a row as it is asked for."""
     network, target = load_network(row.network), TARGETS[row.target]
     base = NetworkConfig(network=network, foldings=up_to_lanes(network, DEFAULT_LANES), target=target)
-    if row.device is not None:
+    if row.cycles is None:
+        assert row.device is not None, "cycles, or a device"
         return choose(NetworkSpace(base, Wish(device=find_device(row.device)))).found.config
-    assert row.cycles is not None
     return NetworkConfig(network=network, foldings=cheapest_within(base, row.cycles), target=target)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +26,7 @@ from golden.convert.ops import (
     MaxPool,
     Op,
     Relu,
+    Round,
     Shape,
     Upsample,
 )
@@ -85,14 +86,19 @@ def step_names(nodes: Iterable[Node]) -> dict[str, str]:
     for node in nodes:
         plain = re.sub(r"[^A-Za-z0-9]+", "_", node.label).strip("_")
         plain = plain if re.match(r"[A-Za-z]", plain) else f"step_{plain}".rstrip("_")
-        name, count = plain[:LONGEST], 1
-        while name in taken:
-            count += 1
-            suffix = f"_{count}"
-            name = plain[: LONGEST - len(suffix)] + suffix
-        taken.add(name)
-        names[node.name] = name
+        names[node.name] = unused_name(plain, taken)
+        taken.add(names[node.name])
     return names
+
+
+def unused_name(plain: str, taken: Collection[str]) -> str:
+    """``plain``, as long as a name may be, with a number if it is taken."""
+    name, count = plain[:LONGEST], 1
+    while name in taken:
+        count += 1
+        suffix = f"_{count}"
+        name = plain[: LONGEST - len(suffix)] + suffix
+    return name
 
 
 _Made = tuple[str, dict[str, int | str], nn.Module | None]
@@ -153,6 +159,10 @@ def _flatten(op: Flatten, taken: Shape) -> _Made:
     raise UserError(f"flattens {list(taken)}, allowed is before a linear map, or frames of one pixel")
 
 
+def _round(op: Round, taken: Shape) -> _Made:
+    raise UserError(f"rounds to whole numbers ({op.rounding}), allowed is before a Quant of scale 1")
+
+
 #: What makes a step of each op: the step's op, its options and its module.
 STEPS: Mapping[type[Op], Callable[[Any, Shape], _Made]] = {
     Conv: _conv,
@@ -167,6 +177,7 @@ STEPS: Mapping[type[Op], Callable[[Any, Shape], _Made]] = {
     Upsample: _upsample,
     Argmax: _argmax,
     Flatten: _flatten,
+    Round: _round,
 }
 
 

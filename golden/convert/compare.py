@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from golden.contract.network.network import IntegerNetwork
+from golden.convert.held import Held
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +26,7 @@ class Difference:
 
 
 def differences(
-    network: IntegerNetwork,
+    held: Mapping[str, Held],
     integers: Mapping[str, np.ndarray],
     source: Mapping[str, np.ndarray],
     sources: Mapping[str, str],
@@ -34,18 +34,17 @@ def differences(
     """The difference of each result that the source has, too, by the step's name.
 
     Args:
-        network: the integer network, with scales.
-        integers: its results for the images, by the names of its steps.
+        held: what the integers of results stand for, by the names of the steps.
+        integers: results for the images, by the same names.
         source: the source's results for the same images, by its own names.
         sources: the source's name of each step's result, and of the image. Not all need be in ``source``.
     """
     found = {}
     for step, name in sources.items():
-        scale = network.results[step].scale
-        if name not in source or scale is None:
+        if name not in source or step not in held:
             continue
-        wanted = source[name].reshape(integers[step].shape) / scale
-        own = integers[step].astype(np.float64)
+        wanted = source[name].reshape(integers[step].shape) / abs(held[step].scale)
+        own = held[step].steps(integers[step]).astype(np.float64)
         found[step] = Difference(
             steps=float(np.abs(own - wanted).max()),
             part=largest_part(own, wanted),
@@ -59,12 +58,15 @@ def answers_changed(integers: np.ndarray, source: np.ndarray) -> float | None:
 
     None where the results are frames of more than one pixel.
     """
-    own, wanted = (scores.reshape(len(scores), -1) for scores in (integers, source))
     if integers.ndim == 4 and integers.shape[2:] != (1, 1):
         return None
-    if own.shape[1] > 1:
-        own, wanted = own.argmax(1, keepdims=True), wanted.argmax(1, keepdims=True)
-    return float((own != wanted).any(axis=1).mean())
+    return float((answers(integers) != answers(source)).mean())
+
+
+def answers(results: np.ndarray) -> np.ndarray:
+    """The answer ``[N]`` to each image: the index of its largest score, or the one number that there is."""
+    scores = results.reshape(len(results), -1)
+    return scores.argmax(axis=1) if scores.shape[1] > 1 else scores[:, 0]
 
 
 def largest_part(first: np.ndarray, second: np.ndarray) -> float:

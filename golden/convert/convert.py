@@ -17,9 +17,11 @@ from torch import Tensor
 from golden.contract.network.network import IMAGE, IntegerNetwork
 from golden.contract.scales import to_steps
 from golden.convert.build import Built, build
+from golden.convert.clipping import clipped
 from golden.convert.compare import Difference, answers_changed, differences, largest_part
 from golden.convert.exact import build_exact
 from golden.convert.graph import Graph, Node
+from golden.convert.held import Held
 from golden.convert.rewrite import rewritten
 from golden.convert.source import Given, Source, needed, open_source
 from golden.model.network import network as model
@@ -41,20 +43,26 @@ class Conversion:
     Attributes:
         network: the integer network.
         origins: what each step was in the source, by the step's name; of the image, how it was quantised.
+        names: the source's name of each step's result, and of the image. It need not have all of them.
         ceilings: what a float source's ReLUs limit results to, by the step's name.
         bounds: of a quantised source, how many steps each result may be off before it rounds; 0 is exact. Else empty.
+        held: what the integers of each result stand for. A result with a zero point has no scale in a file.
         differences: how far each step's result, and the image, is from the source's, where the source has it.
         changed: the part of images whose answer is another; None where results are no scores, or none were compared.
         images: how many images were compared.
+        clipped: how many weights of a step were clipped, by its name. ``bounds`` are of what they were clipped to.
     """
 
     network: IntegerNetwork
     origins: Mapping[str, Sequence[str]]
+    names: Mapping[str, str]
     ceilings: Mapping[str, float] = field(default_factory=dict)
     bounds: Mapping[str, float] = field(default_factory=dict)
+    held: Mapping[str, Held] = field(default_factory=dict)
     differences: Mapping[str, Difference] = field(default_factory=dict)
     changed: float | None = None
     images: int = 0
+    clipped: Mapping[str, int] = field(default_factory=dict)
 
 
 def convert(
@@ -64,6 +72,7 @@ def convert(
     bits: int | None = None,
     scales: Scales | None = None,
     method: Method | None = None,
+    clip_weights: bool = False,
 ) -> Conversion:
     """The integer network that stands for ``source``, and how far it is from it on images like ``calibration``.
 
@@ -76,6 +85,7 @@ def convert(
             linear maps have 8. None: 8.
         scales: ``po2`` makes the steps of a float network, and all multipliers, powers of two. None: ``float``.
         method: how a float network's scales are chosen, as for `golden.quantise.layer.quantise`. None: ``mse``.
+        clip_weights: makes weights of -128 steps, which a quantised source may have, -127. Else they are refused.
 
     Raises:
         UserError: in one line, naming operation, attribute, value and what is allowed, for what no step of ours
@@ -90,12 +100,15 @@ def convert(
         raise UserError(f"calibration has shape {list(images.shape)}, the source takes [N, {allowed}]")
     graph = rewritten(opened.graph)
     if not opened.quantised:
+        if clip_weights:
+            raise UserError("clip_weights is for quantised sources, weights of float networks have no -128")
         precision = Precision(bits=BITS if bits is None else bits, scales=scales or "float")
         return _quantised(opened, graph, needed(images), precision, method or "mse")
     for name, value in (("bits", bits), ("scales", scales), ("method", method)):
         if value is not None:
             raise UserError(f"{name} {value} is for float networks, the source says itself how it is quantised")
-    return _exact(opened, graph, images)
+    graph, clips = clipped(graph) if clip_weights else (graph, {})
+    return _exact(opened, graph, images, clips)
 
 
 def _quantised(source: Source, graph: Graph, images: np.ndarray, precision: Precision, method: Method) -> Conversion:
@@ -106,34 +119,38 @@ def _quantised(source: Source, graph: Graph, images: np.ndarray, precision: Prec
     network = quantise_network(built.network, images, precision, method).integers
     ceilings = {step.name: step.ceiling for step in built.network.steps if step.ceiling is not None}
     names = {IMAGE: source.graph.image} | {name: node.name for name, node in built.nodes.items()}
-    converted = Conversion(network=network, origins=_origins(built.nodes), ceilings=ceilings)
-    return _compared(converted, source, names, values, images)
+    scales = {name: result.scale for name, result in network.results.items()}
+    held = {name: Held(scale=scale) for name, scale in scales.items() if scale is not None}
+    converted = Conversion(network=network, origins=_origins(built.nodes), names=names, ceilings=ceilings, held=held)
+    return _compared(converted, source, values, images)
 
 
-def _exact(source: Source, graph: Graph, images: np.ndarray | None) -> Conversion:
-    """A source that is quantised itself."""
+def _exact(source: Source, graph: Graph, images: np.ndarray | None, clips: Mapping[str, int]) -> Conversion:
+    """A source that is quantised itself, with so many clipped weights of each of its nodes."""
     exact = build_exact(graph)
-    converted = Conversion(network=exact.network, origins=_origins(exact.nodes), bounds=exact.bounds)
-    if images is None:
-        return converted
+    clipped = {name: clips[node.name] for name, node in exact.nodes.items() if node.name in clips}
     names = {name: node.name for name, node in exact.nodes.items()}
-    return _compared(converted, source, names, source.values(images), images)
+    converted = Conversion(
+        network=exact.network,
+        origins=_origins(exact.nodes),
+        names=names,
+        bounds=exact.bounds,
+        held=exact.held,
+        clipped=clipped,
+    )
+    return converted if images is None else _compared(converted, source, source.values(images), images)
 
 
 def _compared(
-    converted: Conversion,
-    source: Source,
-    names: Mapping[str, str],
-    values: Mapping[str, np.ndarray],
-    images: np.ndarray,
+    converted: Conversion, source: Source, values: Mapping[str, np.ndarray], images: np.ndarray
 ) -> Conversion:
-    """``converted`` with how far it is from what ``source`` computes; ``names`` are the source's of each result."""
+    """``converted`` with how far it is from the ``values`` that ``source`` computes."""
     image, last = converted.network.image, converted.network.output
     assert image.scale is not None
     integers = model.results(converted.network, to_steps(images, image.scale, image.limits))
     return dataclasses.replace(
         converted,
-        differences=differences(converted.network, integers, values, names),
+        differences=differences(converted.held, integers, values, converted.names),
         changed=answers_changed(integers[last], values[source.graph.output]),
         images=len(images),
     )

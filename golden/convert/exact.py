@@ -8,7 +8,7 @@ from the actual weights, for any input. A step for which it reaches a whole one 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,7 +16,7 @@ import numpy as np
 
 from golden.contract.bounds import accumulator_ranges
 from golden.contract.layer import Layer
-from golden.contract.layer_config import BIAS_BITS, FIELD_RANGES, LayerConfig
+from golden.contract.layer_config import FIELD_RANGES, LayerConfig
 from golden.contract.network.add import Add as AddStep
 from golden.contract.network.argmax import Argmax as ArgmaxStep
 from golden.contract.network.avg_pool import FRAME
@@ -32,9 +32,11 @@ from golden.contract.network.step import Step
 from golden.contract.network.upsample import Upsample as UpsampleStep
 from golden.contract.ranges import Range
 from golden.contract.rounding import HALF_EVEN
-from golden.convert.build import step_names
+from golden.convert.build import step_names, unused_name
+from golden.convert.fitted import Fitted, check_bias, reach, taken_bias, weight_bits
 from golden.convert.graph import Graph, Node
-from golden.convert.multipliers import Multipliers, multipliers_for
+from golden.convert.held import ZEROS, Form, Held, form_of, limited, truncated
+from golden.convert.multipliers import Multipliers
 from golden.convert.ops import (
     Add,
     Affine,
@@ -48,16 +50,14 @@ from golden.convert.ops import (
     Op,
     Quant,
     Relu,
+    Round,
     Upsample,
     WeightLevels,
 )
 from golden.convert.reading import naming
+from golden.convert.sums import summands
 from golden.support.cli import UserError
 
-#: How far the bias of a channel may be off before its accumulator gets finer steps, in steps of the result.
-BIAS_SLACK = 2.0**-8
-#: The largest magnitude of a bias, in steps of the sums that it is added to.
-LARGEST_BIAS = 2 ** (BIAS_BITS - 1) - 1
 #: Bits of scores whose channels have steps of different size. One step for all of them stands for them.
 SCORE_BITS = 16
 
@@ -68,13 +68,15 @@ class Exact:
 
     Attributes:
         network: the network.
-        nodes: by the names of the steps; that of the image, too.
+        nodes: by the names of the steps; that of the image, too. A step without one holds another's result otherwise.
         bounds: how many steps of its result each step may be off before it rounds, for the same input; 0 is exact.
+        held: what the integers of each step stand for, and of the image.
     """
 
     network: IntegerNetwork
     nodes: Mapping[str, Node]
     bounds: Mapping[str, float]
+    held: Mapping[str, Held]
 
 
 def build_exact(graph: Graph) -> Exact:
@@ -82,21 +84,36 @@ def build_exact(graph: Graph) -> Exact:
     image, *others = _image_first(graph)
     with naming(" + ".join(image.origins)):
         assert isinstance(image.op, Quant)
-        form = _format(image, image.op)
-        if (rounding := form.pop("rounding")) != HALF_EVEN:
-            raise UserError(f"rounding {rounding} of the image is not allowed, allowed is {HALF_EVEN}")
+        form = form_of(image, image.op)
+        if form.rounding != HALF_EVEN:
+            raise UserError(f"rounding {form.rounding} of the image is not allowed, allowed is {HALF_EVEN}")
+        if not form.held.plain:
+            raise UserError(f"zero point {image.op.zero} of the image is not allowed, {ZEROS}")
         channels, height, width = graph.image_shape
-        taken = Result(channels=channels, height=height, width=width, **form)
+        taken = Result(
+            channels=channels,
+            height=height,
+            width=width,
+            bits=form.bits,
+            signed=form.signed,
+            scale=form.held.recorded,
+        )
         check_image(taken)
-    maker = _Maker(graph=graph, builder=NetworkBuilder(taken), names=step_names(others), places={image.name: IMAGE})
+    builder, places, held = NetworkBuilder(taken), {image.name: IMAGE}, {IMAGE: form.held}
+    maker = _Maker(graph=graph, builder=builder, names=step_names(others), places=places, held=held)
     nodes = {IMAGE: image}
     for node in others:
         with naming(" + ".join(node.origins)):
-            step = MAKERS[type(node.op)](maker, node)
-            if step is not None:
-                maker.places[node.name] = maker.builder.append(step)
-                nodes[step.name] = node
-    return Exact(network=maker.builder.network(maker.places[graph.output]), nodes=nodes, bounds=maker.bounds)
+            made = MAKERS[type(node.op)](maker, node)
+            if made is not None:
+                step, own = made
+                places[node.name] = builder.append(step)
+                nodes[step.name], held[step.name] = node, own
+    last = graph.by_name[graph.output]
+    with naming(" + ".join(last.origins)):
+        output = maker.plain(places[last.name])
+    network = builder.network(output)
+    return Exact(network=network, nodes=nodes, bounds=maker.bounds, held=held)
 
 
 def _image_first(graph: Graph) -> list[Node]:
@@ -104,8 +121,12 @@ def _image_first(graph: Graph) -> list[Node]:
     takers = graph.takers(graph.image)
     if len(takers) != 1 or not isinstance(takers[0].op, Quant):
         named = ", ".join(" + ".join(node.origins) for node in takers)
-        raise UserError(f"the image {graph.image!r} goes to {named}, allowed is one Quant of it")
+        raise UserError(f"the image {graph.image!r} goes to {named}, allowed is one Quant or QuantizeLinear of it")
     return [takers[0], *(node for node in graph.nodes if node is not takers[0])]
+
+
+#: A step, and what its integers stand for.
+_Made = tuple[Step, Held]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -117,75 +138,115 @@ class _Maker:
         builder: has all steps so far.
         names: what each node's step is called.
         places: the step that has each node's result.
+        held: what the integers of each step stand for.
         bounds: collects those of `Exact`.
+        shifted: steps that hold the result of another step as something else.
     """
 
     graph: Graph
     builder: NetworkBuilder
     names: Mapping[str, str]
     places: dict[str, str]
+    held: dict[str, Held]
     bounds: dict[str, float] = field(default_factory=dict)
+    shifted: dict[tuple[str, Held], str] = field(default_factory=dict)
 
-    def taken(self, node: Node) -> list[Result]:
-        return [self.builder.results[self.places[name]] for name in node.inputs]
+    def inputs(self, node: Node) -> tuple[str, ...]:
+        """The steps that have what ``node`` takes."""
+        return tuple(self.places[name] for name in node.inputs)
 
-    def common(self, node: Node, scale: float | None) -> dict[str, Any]:
-        inputs = tuple(self.places[name] for name in node.inputs)
-        return {"name": self.names[node.name], "inputs": inputs, "scale": scale}
+    def taken(self, node: Node) -> list[tuple[Result, Held]]:
+        """What ``node`` takes, and what its integers stand for."""
+        return [(self.builder.results[name], self.held[name]) for name in self.inputs(node)]
 
-    def scale(self, node: Node, index: int = 0) -> float:
-        scale = self.taken(node)[index].scale
-        assert scale is not None
-        return scale
+    def common(self, node: Node, held: Held, inputs: tuple[str, ...] | None = None) -> dict[str, Any]:
+        """The fields that all steps have."""
+        return {"name": self.names[node.name], "inputs": inputs or self.inputs(node), "scale": held.recorded}
 
-    def keep(self, node: Node, bound: float) -> None:
+    def plain(self, place: str) -> str:
+        """A step with the result of ``place`` without its zero point."""
+        held, x = self.held[place], self.builder.results[place]
+        return self.holding(place, Held(scale=abs(held.scale)), held.limits(x.limits).signed_bits)
+
+    def holding(self, place: str, wanted: Held, bits: int) -> str:
+        """A step with the result of ``place`` that is held as ``wanted``: a depthwise 1x1 layer, where it is not.
+
+        Its steps are finer by a power of two, if they are other steps.
+        """
+        held, x = self.held[place], self.builder.results[place]
+        if held == wanted:
+            return place
+        if x.bits > FIELD_RANGES["in_bits"][1]:
+            raise UserError(f"zero point {held.point} of a result of {x.bits} bits is not allowed, {ZEROS}")
+        if (place, wanted) not in self.shifted:
+            suffix = "plain" if wanted.plain else "shifted"
+            name = unused_name(f"{place}_{suffix}", {*self.names.values(), *self.builder.results})
+            form = Form(bits=bits, signed=True, held=wanted)
+            common = {"name": name, "inputs": (place,), "scale": wanted.recorded}
+            finer = round(abs(held.scale / wanted.scale))
+            levels = _each(np.full(x.channels, 1 / finer), finer)
+            step = self._layer(common, (x, held), levels, np.zeros(x.channels), _pointwise(x.channels), form, False)
+            self.shifted[place, wanted] = self.builder.append(step)
+            self.held[name] = wanted
+        return self.shifted[place, wanted]
+
+    def keep(self, name: str, bound: float) -> None:
         """Keep how far a step may be off. Raises `UserError` where that is a whole step."""
         if not bound < 1:
             raise UserError(f"no multiplier is near enough, it may be off by {bound:.3g} steps, allowed is below 1")
-        self.bounds[self.names[node.name]] = bound
+        self.bounds[name] = bound
 
-    def conv(self, node: Node) -> Step:
+    def conv(self, node: Node) -> _Made:
         op = node.op
         assert isinstance(op, Conv)
-        (x,) = self.taken(node)
-        levels = _levels(op)
-        form = self._form(node, levels, op.bias, self.scale(node))
-        outputs, _, kernel, _ = op.weight.shape
+        ((x, held),) = self.taken(node)
+        kernel = op.weight.shape[-1]
+        if held.zero and op.padding == "same" and kernel > 1:
+            raise UserError(f"pads what has zero point {held.point}, {ZEROS}")
+        form = self._form(node)
         geometry = {"kernel": kernel, "stride": op.stride, "padding": op.padding, "groups": op.groups}
-        return self._layer(node, x, levels, op.bias, outputs, geometry, form)
+        common = self.common(node, form.held)
+        return self._layer(common, (x, held), _levels(op), op.bias, geometry, form, node.rectifies), form.held
 
-    def pointwise(self, node: Node) -> Step | None:
+    def pointwise(self, node: Node) -> _Made | None:
         """Each channel by itself: a scale and a shift, a ReLU, or other steps."""
-        (x,) = self.taken(node)
+        ((x, held),) = self.taken(node)
         scale, shift = np.ones(x.channels), np.zeros(x.channels)
-        form: dict[str, Any] = {"bits": x.bits, "signed": x.signed, "scale": x.scale, "rounding": HALF_EVEN}
+        form, given = Form(bits=x.bits, signed=x.signed, held=held), held
         if isinstance(node.op, Affine):
             scale, shift = node.op.scale, node.op.shift
             if node.quant is None:
-                raise UserError("its result is not quantised, allowed is a Quant behind it")
+                raise _unquantised()
         quant = node.op if isinstance(node.op, Quant) else node.quant
         if quant is not None:
-            if isinstance(node.op, Quant) and _changes_nothing(x, quant):
+            if isinstance(node.op, Quant) and _changes_nothing(held.limits(x.limits), held, quant):
                 self.places[node.name] = self.places[node.inputs[0]]
                 return None
-            if quant.exact:
-                raise UserError(f"truncates from scale {quant.scale:g}, its input has {x.scale:g} in {x.bits} bits")
-            form = _format(node, quant)
-        levels = WeightLevels(integers=np.ones((x.channels, 1, 1, 1), np.int64), scales=scale, bits=2)
-        geometry = {"kernel": 1, "stride": 1, "padding": "same", "groups": x.channels}
-        return self._layer(node, x, levels, shift, x.channels, geometry, form)
+            form, given = _quantised(node, quant, held, held.limits(x.limits), scale, shift)
+        elif not held.plain:
+            raise UserError(f"takes what has zero point {held.point}, {ZEROS}")
+        elif node.limit is not None and node.limit < x.limits.high * held.scale:
+            raise limited(node.limit, x.limits.high * held.scale)
+        geometry = _pointwise(x.channels)
+        common = self.common(node, form.held)
+        step = self._layer(common, (x, held), _each(scale), shift, geometry, form, node.rectifies, given)
+        return step, form.held
 
     def _layer(
         self,
-        node: Node,
-        x: Result,
+        common: Mapping[str, Any],
+        taken: tuple[Result, Held],
         levels: WeightLevels,
         bias: np.ndarray,
-        outputs: int,
         geometry: Mapping[str, Any],
-        form: Mapping[str, Any],
+        form: Form,
+        relu: bool,
+        given: Held | None = None,
     ) -> Step:
-        fitted = _Fitted(levels, bias, self.scale(node), form["scale"], FIELD_RANGES["attn_shift"][1])
+        """A layer whose result is of ``form``; ``given`` is what its integers stand for exactly, where that differs."""
+        x, held = taken
+        outputs = len(levels.integers)
+        fitted = Fitted(levels, bias, held, 1, given or form.held, FIELD_RANGES["attn_shift"][1])
         config = LayerConfig(
             product="hadamard",
             in_channels=x.channels,
@@ -197,14 +258,14 @@ class _Maker:
             in_bits=x.bits,
             in_signed=x.signed,
             weight_bits=fitted.weight_bits,
-            out_bits=form["bits"],
-            out_signed=form["signed"],
-            relu=node.rectifies,
+            out_bits=form.bits,
+            out_signed=form.signed,
+            relu=relu,
             attn_shift=fitted.fine,
             out_shift=fitted.multipliers.shift,
-            rounding=form["rounding"],
-            in_scale=x.scale,
-            out_scale=form["scale"],
+            rounding=form.rounding,
+            in_scale=held.recorded,
+            out_scale=form.held.recorded,
         )
         layer = Layer(
             config=config,
@@ -213,138 +274,158 @@ class _Maker:
             bias=fitted.bias,
             multiplier=fitted.multipliers.values,
         )
-        self.keep(node, fitted.bound(accumulator_ranges(layer), config.out_range))
-        return LayerStep(**self.common(node, form["scale"]), layer=layer)
+        self.keep(common["name"], fitted.bound(accumulator_ranges(layer), config.out_range))
+        return LayerStep(**common, layer=layer)
 
-    def linear(self, node: Node) -> Step:
+    def linear(self, node: Node) -> _Made:
         op = node.op
         assert isinstance(op, Linear)
-        (x,) = self.taken(node)
+        ((x, held),) = self.taken(node)
         means = op.weight.shape[1] == x.channels
-        worth = self.scale(node) / (x.height * x.width if means else 1)
+        pixels = x.height * x.width
         shape = (len(op.weight), x.channels) if means else (len(op.weight), *x.shape)
         levels = _levels(op)
         levels = dataclasses.replace(levels, integers=levels.integers.reshape(shape))
-        if node.quant is None and not node.relu and node.name in self._scored() and _alike(levels.scales):
-            return self._raw(node, x, levels, op.bias, worth)
-        form = self._form(node, levels, op.bias, worth)
-        fitted = _Fitted(levels, op.bias, worth, form["scale"], 0)
+        count = pixels if means else 1
+        scored = node.quant is None and node.name in self._scored()
+        if scored and not node.relu and _alike(levels.scales):
+            return self._raw(node, x, held, levels, op.bias, count)
+        form = _scores(held.limits(x.limits), held, levels, op.bias) if scored else self._form(node)
+        fitted = Fitted(levels, op.bias, held, count, form.held, 0)
         step = LinearStep(
-            **self.common(node, form["scale"]),
+            **self.common(node, form.held),
             weight_bits=fitted.weight_bits,
             weight=fitted.integers,
             bias=fitted.bias,
             multiplier=fitted.multipliers.values,
-            out_bits=form["bits"],
-            out_signed=form["signed"],
+            out_bits=form.bits,
+            out_signed=form.signed,
             out_shift=fitted.multipliers.shift,
             relu=node.relu,
-            rounding=form["rounding"],
+            rounding=form.rounding,
         )
-        self.keep(node, fitted.bound(step.accumulator_ranges(x), step.limits))
-        return step
+        self.keep(step.name, fitted.bound(step.accumulator_ranges(x), step.limits))
+        return step, form.held
 
-    def _raw(self, node: Node, x: Result, levels: WeightLevels, bias: np.ndarray, worth: float) -> Step:
+    def _raw(self, node: Node, x: Result, held: Held, levels: WeightLevels, bias: np.ndarray, count: int) -> _Made:
         """Scores as they are summed. Half a step of a bias is the most that they are off."""
-        unit = float(levels.scales[0]) * worth
-        steps = bias / abs(unit)
-        _check_bias(steps)
-        self.keep(node, float(np.abs(steps - np.rint(steps)).max()))
+        unit = float(levels.scales[0]) * held.scale / count
+        steps = taken_bias(levels, bias, held) / abs(unit)
+        check_bias(steps)
+        self.keep(self.names[node.name], float(np.abs(steps - np.rint(steps)).max()))
+        own = Held(scale=abs(unit))
         raw = LinearStep(
-            **self.common(node, abs(unit)),
-            weight_bits=_weight_bits(levels),
+            **self.common(node, own),
+            weight_bits=weight_bits(levels),
             weight=levels.integers * int(np.sign(unit)),
             bias=np.rint(steps).astype(np.int64),
             out_bits=48,
             out_signed=True,
         )
-        return raw.as_narrow_as_its_bound(x)
+        return raw.as_narrow_as_its_bound(x), own
 
     def _scored(self) -> set[str]:
         """Names of results that come out, or of which the largest does."""
         last = self.graph.by_name[self.graph.output]
         return {last.name, *(last.inputs if isinstance(last.op, Argmax) else ())}
 
-    def _form(self, node: Node, levels: WeightLevels, bias: np.ndarray, worth: float) -> dict[str, Any]:
-        """The format of a result; for scores that are not quantised, one that no input saturates."""
-        if node.quant is not None or node.name not in self._scored():
-            return self._quantised(node)
-        (x,) = self.taken(node)
-        largest = _reach(x.limits) * (x.height * x.width if levels.integers.ndim == 2 else 1)
-        sums = np.abs(levels.integers).reshape(len(bias), -1).sum(axis=1) * np.abs(levels.scales) * worth * largest
-        most = float((sums + np.abs(bias)).max())
-        limits = Range.of_format(SCORE_BITS, True)
-        scale = 2.0 ** np.ceil(np.log2(most / limits.high)) if most else 1.0
-        return {"bits": SCORE_BITS, "signed": True, "scale": scale, "rounding": HALF_EVEN}
-
-    def add(self, node: Node) -> Step:
-        form = self._quantised(node)
-        ratios = multipliers_for(np.array([self.scale(node, index) / form["scale"] for index in (0, 1)]))
-        a, b = self.taken(node)
-        reach = np.array([_reach(x.limits) for x in (a, b)])
-        self.keep(node, float((reach * ratios.errors).sum()))
+    def add(self, node: Node) -> _Made:
+        form, op = self._form(node), node.op
+        assert isinstance(op, Add)
+        values = [abs(held.scale) * factor for (_, held), factor in zip(self.taken(node), op.factors, strict=True)]
+        inputs, ratios = self._summands(node, form, values, 1)
         first, second = ratios.values.tolist()
-        return AddStep(
-            **self.common(node, form["scale"]),
+        step = AddStep(
+            **self.common(node, form.held, inputs),
             multipliers=(first, second),
             shift=ratios.shift,
-            out_bits=form["bits"],
-            out_signed=form["signed"],
+            out_bits=form.bits,
+            out_signed=form.signed,
             relu=node.relu,
-            rounding=form["rounding"],
+            rounding=form.rounding,
         )
+        return step, form.held
 
-    def avg_pool(self, node: Node) -> Step:
+    def avg_pool(self, node: Node) -> _Made:
         op = node.op
         assert isinstance(op, AvgPool)
-        (x,) = self.taken(node)
-        form = self._quantised(node)
+        ((x, held),) = self.taken(node)
         pixels = x.height * x.width if op.kernel == FRAME else int(op.kernel) ** 2
-        ratio = multipliers_for(np.array([self.scale(node) / pixels / form["scale"]]))
-        reach = _reach(x.limits) * pixels
-        self.keep(node, float(reach * ratio.errors[0]))
-        return AvgPoolStep(
-            **self.common(node, form["scale"]),
+        value = abs(held.scale) * op.factor / pixels
+        if node.quant is not None and node.quant.dropped is not None:
+            form, value = truncated(node, node.quant, held.limits(x.limits).times(pixels), value)
+        else:
+            form = self._form(node)
+        inputs, ratios = self._summands(node, form, (value,), pixels)
+        step = AvgPoolStep(
+            **self.common(node, form.held, inputs),
             kernel=op.kernel,
             stride=op.stride,
-            multiplier=int(ratio.values[0]),
-            shift=ratio.shift,
-            out_bits=form["bits"],
-            out_signed=form["signed"],
-            rounding=form["rounding"],
+            multiplier=int(ratios.values[0]),
+            shift=ratios.shift,
+            out_bits=form.bits,
+            out_signed=form.signed,
+            rounding=form.rounding,
         )
+        return step, form.held
 
-    def _quantised(self, node: Node) -> dict[str, Any]:
+    def _summands(
+        self, node: Node, form: Form, values: Sequence[float], count: int
+    ) -> tuple[tuple[str, ...], Multipliers]:
+        """What a sum takes whose result is of ``form``, and its multipliers; see `summands`."""
+        limits = [held.limits(x.limits) for x, held in self.taken(node)]
+        units = [abs(held.scale) for _, held in self.taken(node)]
+        found = summands(limits, units, values, form.held, count)
+        if found is None:
+            raise UserError(f"zero point {form.held.point} of its result is not allowed, {ZEROS}")
+        self.keep(self.names[node.name], found.bound)
+        places = zip(self.inputs(node), found.held, found.bits, strict=True)
+        return tuple(self.holding(*place) for place in places), found.multipliers
+
+    def _form(self, node: Node) -> Form:
+        """How the result of ``node`` is held."""
         if node.quant is None:
-            raise UserError("its result is not quantised, allowed is a Quant behind it")
-        return _format(node, node.quant)
+            raise _unquantised()
+        if node.quant.dropped is not None:
+            raise UserError("drops bits of sums, allowed is a Trunc of means, or of what a Quant gives")
+        return form_of(node, node.quant)
 
-    def max_pool(self, node: Node) -> Step:
+    def max_pool(self, node: Node) -> _Made:
         op = node.op
         assert isinstance(op, MaxPool)
-        return MaxPoolStep(**self.common(node, self.scale(node)), kernel=op.kernel, stride=op.stride, pad=op.pad)
+        ((_, held),) = self.taken(node)
+        if held.scale < 0:
+            raise UserError(f"takes what has zero point {held.point}, {ZEROS}")
+        return MaxPoolStep(**self.common(node, held), kernel=op.kernel, stride=op.stride, pad=op.pad), held
 
-    def upsample(self, node: Node) -> Step:
+    def upsample(self, node: Node) -> _Made:
         op = node.op
         assert isinstance(op, Upsample)
-        return UpsampleStep(**self.common(node, self.scale(node)), factor=op.factor)
+        ((_, held),) = self.taken(node)
+        return UpsampleStep(**self.common(node, held), factor=op.factor), held
 
-    def concat(self, node: Node) -> Step:
-        scales = [self.scale(node, index) for index in range(len(node.inputs))]
-        if len(set(scales)) > 1:
-            raise UserError(f"joins results of scales {', '.join(f'{s:g}' for s in scales)}, allowed is one for all")
-        return ConcatStep(**self.common(node, self.scale(node)))
+    def concat(self, node: Node) -> _Made:
+        held = [held for _, held in self.taken(node)]
+        if len(set(held)) > 1:
+            scales = ", ".join(f"{own.scale:g}" for own in held)
+            raise UserError(f"joins results of scales {scales}, allowed is one for all, and one zero point")
+        return ConcatStep(**self.common(node, held[0])), held[0]
 
-    def argmax(self, node: Node) -> Step:
-        return ArgmaxStep(**self.common(node, None))
+    def argmax(self, node: Node) -> _Made:
+        inputs = tuple(map(self.plain, self.inputs(node)))
+        return ArgmaxStep(name=self.names[node.name], inputs=inputs), Held(scale=1.0)
 
-    def flatten(self, node: Node) -> Step:
-        shape = self.taken(node)[0].shape
-        raise UserError(f"flattens {list(shape)}, allowed is before a linear map, or frames of one pixel")
+    def flatten(self, node: Node) -> _Made:
+        ((x, _),) = self.taken(node)
+        raise UserError(f"flattens {list(x.shape)}, allowed is before a linear map, or frames of one pixel")
+
+    def round(self, node: Node) -> _Made:
+        assert isinstance(node.op, Round)
+        raise UserError(f"rounds to whole numbers ({node.op.rounding}), allowed is before a Quant of scale 1")
 
 
 #: What makes a step of each op. None: it is what it takes.
-MAKERS: Mapping[type[Op], Callable[[_Maker, Node], Step | None]] = {
+MAKERS: Mapping[type[Op], Callable[[_Maker, Node], _Made | None]] = {
     Conv: _Maker.conv,
     Affine: _Maker.pointwise,
     Relu: _Maker.pointwise,
@@ -357,93 +438,58 @@ MAKERS: Mapping[type[Op], Callable[[_Maker, Node], Step | None]] = {
     Upsample: _Maker.upsample,
     Argmax: _Maker.argmax,
     Flatten: _Maker.flatten,
+    Round: _Maker.round,
 }
-
-
-class _Fitted:
-    """Weights, bias and multipliers of a step with weights.
-
-    Args:
-        levels: the weights.
-        bias: ``[O]``, real.
-        worth: value of one step of what a weight multiplies.
-        scale: value of one step of the result.
-        finest: the most bits by which an accumulator may be finer than a product, for its bias.
-
-    Attributes:
-        integers: weights, int64.
-        fine: the bits that were taken of ``finest``.
-        bias: int64.
-        multipliers: from steps of the accumulators to steps of the result.
-    """
-
-    def __init__(self, levels: WeightLevels, bias: np.ndarray, worth: float, scale: float, finest: int) -> None:
-        self.weight_bits = _weight_bits(levels)
-        by_output = np.sign(levels.scales).astype(np.int64).reshape(-1, *[1] * (levels.integers.ndim - 1))
-        self.integers = levels.integers * by_output
-        # A channel that a batch norm scales with 0 has no step of its own.
-        unit = np.where(levels.scales == 0, scale, np.abs(levels.scales) * worth)
-        for fine in range(finest + 1):
-            steps = bias * 2.0**fine / unit
-            if fine and np.abs(steps).max() > LARGEST_BIAS:
-                break
-            _check_bias(steps)
-            self.fine, self.bias = fine, np.rint(steps).astype(np.int64)
-            ratios = unit / 2.0**fine / scale
-            self._bias_errors = np.abs(steps - self.bias)
-            if float((self._bias_errors * ratios).max()) <= BIAS_SLACK:
-                break
-        self._ratios = unit / 2.0**self.fine / scale
-        self.multipliers: Multipliers = multipliers_for(self._ratios)
-
-    def bound(self, accumulators: tuple[np.ndarray, np.ndarray], limits: Range) -> float:
-        """The most that a result may be off before it is rounded, in its steps. Beyond ``limits`` nothing counts."""
-        low, high = accumulators
-        reach = np.maximum(-low, high)
-        inside = (_reach(limits) + 1) / np.minimum(self._ratios, self.multipliers.ratios)
-        off = np.minimum(reach, inside) * self.multipliers.errors + self._bias_errors * self.multipliers.ratios
-        return float(off.max())
 
 
 def _levels(op: Conv | Linear) -> WeightLevels:
     if op.levels is None:
-        raise UserError("weight is not quantised, allowed is a Quant of it")
+        raise UserError("weight is not quantised, allowed is a Quant of it, or a DequantizeLinear")
     return op.levels
-
-
-def _weight_bits(levels: WeightLevels) -> int:
-    """The bits of a symmetric format that holds all weights; those of the source if these do."""
-    largest = int(np.abs(levels.integers).max(initial=0))
-    needed = largest.bit_length() + 1
-    if needed > 8:
-        raise UserError(f"weight reaches a magnitude of {largest} steps, allowed are 127 (narrow 1 does without -128)")
-    return max(2, needed, min(levels.bits, 8))
-
-
-def _check_bias(steps: np.ndarray) -> None:
-    most = float(np.abs(steps).max())
-    if most > LARGEST_BIAS:
-        raise UserError(f"bias reaches {most:.4g} steps of its sums, allowed are {LARGEST_BIAS}")
-
-
-def _reach(limits: Range) -> int:
-    """The largest magnitude of ``limits``, which hold 0."""
-    return max(-limits.low, limits.high)
 
 
 def _alike(scales: np.ndarray) -> bool:
     return bool((scales == scales[0]).all()) and scales[0] != 0
 
 
-def _format(node: Node, quant: Quant) -> dict[str, Any]:
-    """Bits, sign, scale and rounding of ``quant``. Raises `UserError` for limits that no format of ours has."""
-    limits = Range.of_format(quant.bits, quant.signed)
-    if quant.high != limits.high or (quant.low != limits.low and not node.rectifies):
-        raise UserError(f"narrow 1 of a result is not allowed ({quant.low} to {quant.high}), allowed is 0")
-    if node.limit is not None and quant.high * quant.scale > node.limit:
-        raise UserError(f"a limit of {node.limit:g} is below {quant.high * quant.scale:g}, where its format ends")
-    return {"bits": quant.bits, "signed": quant.signed, "scale": quant.scale, "rounding": quant.rounding}
+def _pointwise(channels: int) -> dict[str, Any]:
+    """The geometry of a layer that sees each pixel of each channel by itself."""
+    return {"kernel": 1, "stride": 1, "padding": "same", "groups": channels}
 
 
-def _changes_nothing(x: Result, quant: Quant) -> bool:
-    return x.scale == quant.scale and quant.low <= x.limits.low and x.limits.high <= quant.high
+def _each(scales: np.ndarray, integer: int = 1) -> WeightLevels:
+    """Weights of a depthwise 1x1 layer that are an integer times ``scales``."""
+    return WeightLevels(integers=np.full((len(scales), 1, 1, 1), integer), scales=scales, bits=2)
+
+
+def _scores(limits: Range, held: Held, levels: WeightLevels, bias: np.ndarray) -> Form:
+    """The format of scores that are not quantised: one that no input within ``limits`` saturates."""
+    sums = np.abs(levels.integers).reshape(len(bias), -1).sum(axis=1) * np.abs(levels.scales)
+    most = float((sums * abs(held.scale) * reach(limits) + np.abs(bias)).max())
+    scale = 2.0 ** np.ceil(np.log2(most / Range.of_format(SCORE_BITS, True).high)) if most else 1.0
+    return Form(bits=SCORE_BITS, signed=True, held=Held(scale=float(scale)))
+
+
+def _quantised(
+    node: Node, quant: Quant, held: Held, limits: Range, scale: np.ndarray, shift: np.ndarray
+) -> tuple[Form, Held]:
+    """How ``scale x + shift`` of what is ``held`` is held, and what its integers stand for to be exact."""
+    if quant.dropped is None:
+        form = form_of(node, quant)
+        return form, form.held
+    if shift.any() or len(set(scale)) > 1 or min(scale) <= 0:
+        raise UserError("drops bits of sums, allowed is a Trunc of means, or of what a Quant gives")
+    unit = abs(held.scale) * float(scale[0])
+    form, near = truncated(node, quant, limits, unit)
+    # What is near a whole number of steps is one.
+    return form, dataclasses.replace(form.held, scale=form.held.scale * unit / near)
+
+
+def _unquantised() -> UserError:
+    return UserError("its result is not quantised, allowed is a Quant or a QuantizeLinear behind it")
+
+
+def _changes_nothing(limits: Range, held: Held, quant: Quant) -> bool:
+    if abs(held.scale) != quant.scale or quant.dropped not in (None, 0):
+        return False
+    return not quant.saturates or (quant.low <= limits.low and limits.high <= quant.high)

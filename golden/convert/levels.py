@@ -22,11 +22,13 @@ class Levels:
         integers: int64.
         scale: float64, broadcasts to ``integers``.
         bits: of the integers' format, as the source says.
+        zero: the source's zero point of the largest magnitude. ``integers`` are without it.
     """
 
     integers: np.ndarray
     scale: np.ndarray
     bits: int
+    zero: int = 0
 
     @property
     def values(self) -> np.ndarray:

@@ -6,7 +6,7 @@ Shapes are without the batch: ``(C, H, W)`` of frames, ``(K,)`` of features. Wei
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import ClassVar
@@ -20,6 +20,12 @@ from golden.operators.dynamic_conv import DynamicConv2d
 from golden.support.cli import UserError
 
 Shape = tuple[int, ...]
+#: Each rounding, of floats.
+ROUND: Mapping[Rounding, Callable[[np.float32], np.float32]] = {
+    "half_even": np.rint,
+    "half_up": lambda x: np.floor(x + np.float32(0.5)),
+    "floor": np.floor,
+}
 
 
 class Op(ABC):
@@ -142,9 +148,12 @@ class Quant(Op):
     Attributes:
         scale: value of one step.
         bits, signed: the format that holds ``low`` and ``high``.
-        low, high: the limits. A narrow format has one less than its bits allow.
-        exact: whether the source only says what already is so.
+        low, high: the limits. A narrow format has one less than its bits allow. With a zero point they are elsewhere.
         rounding: to a step (`golden.contract.rounding`).
+        zero: the source's zero point, which ``low`` and ``high`` take into account.
+        odd: whether ties are rounded to odd steps, as where an odd zero point is added before it rounds half to even.
+        dropped: bits by which a step is coarser than those of which it takes whole numbers. None: it takes any numbers.
+        saturates: whether it does. One that does not says no limits, and no sign.
     """
 
     scale: float
@@ -152,8 +161,25 @@ class Quant(Op):
     signed: bool
     low: int
     high: int
-    exact: bool = False
     rounding: Rounding = HALF_EVEN
+    zero: int = 0
+    odd: bool = False
+    dropped: int | None = None
+    saturates: bool = True
+
+    def reaches(self, limit: float) -> bool:
+        """Whether a ``limit`` of what it takes is none of what it gives, in floats of 32 bits."""
+        return bool(ROUND[self.rounding](np.float32(limit) / np.float32(self.scale)) >= self.high)
+
+    def result(self, taken: Sequence[Shape]) -> Shape:
+        return taken[0]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Round(Op):
+    """To whole numbers, as ``rounding`` says (`golden.contract.rounding`)."""
+
+    rounding: Rounding
 
     def result(self, taken: Sequence[Shape]) -> Shape:
         return taken[0]
@@ -177,7 +203,9 @@ class Flatten(Op):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Add(Op):
-    """``a + b``."""
+    """``a + b``, each times its own factor, which is not below 0 and 1 where the result is not quantised."""
+
+    factors: tuple[float, float] = (1.0, 1.0)
 
     takes: ClassVar[int | None] = 2
 
@@ -216,10 +244,11 @@ class MaxPool(Op):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class AvgPool(Op):
-    """The mean of each window; ``kernel`` may be `FRAME`."""
+    """The mean of each window, times ``factor``; ``kernel`` may be `FRAME`."""
 
     kernel: int | str
     stride: int
+    factor: float = 1.0
 
     def result(self, taken: Sequence[Shape]) -> Shape:
         channels, *sides = frames_of(taken[0])

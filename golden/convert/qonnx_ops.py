@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from golden.contract.rounding import HALF_EVEN, Rounding
 from golden.convert.levels import OF_RESULTS, ROUNDING, Levels, limits_of, quantised_constant
 from golden.convert.onnx_ops import Call, Given, constant
-from golden.convert.ops import Op, Quant
-from golden.convert.reading import Value, finite
+from golden.convert.ops import Op, Ops, Quant
+from golden.convert.reading import Value, arithmetic, finite
+from golden.convert.steps import Steps
 from golden.support.cli import UserError
 
 #: The domain of QONNX's operations.
@@ -23,23 +26,23 @@ def quant(call: Call, x: Given, scale: Given, zero: Given, bits: Given) -> Op | 
     signed, narrow = _flag(call, "signed"), _flag(call, "narrow")
     rounding = _rounding(call)
     step, width = _scale(scale), _bits("bitwidth", bits)
-    _no_zero_point(zero)
     if not isinstance(x, Value):
+        _no_zero_point(zero)
         if width == 1 and signed:
             return bipolar_quant(call, x, scale)
         values = constant("x", x)
         return quantised_constant(values, step, width, signed=signed, narrow=narrow, rounding=rounding)
-    if step.size != 1:
-        raise UserError(f"scale has shape {list(step.shape)}, allowed is one for all channels of a result")
-    if rounding not in OF_RESULTS:
-        raise UserError(f"rounding_mode {rounding} of a result is not allowed, allowed are {', '.join(OF_RESULTS)}")
-    if rounding == "HALF_UP" and signed:
-        raise UserError("rounding_mode HALF_UP of a signed result is not allowed, it rounds ties below 0 down")
-    if not 2 <= width <= 16:
-        raise UserError(f"bitwidth {width} of a result is not allowed, allowed are 2 to 16")
-    low, high = limits_of(width, signed=signed, narrow=narrow)
-    scale_of_step, mode = float(step.reshape(())), OF_RESULTS[rounding]
-    return Quant(scale=scale_of_step, bits=width, signed=signed, low=low, high=high, rounding=mode)
+    mode = _mode(rounding, signed)
+    low, high = limits_of(_result_bits(width), signed=signed, narrow=narrow)
+    own = Steps(scale=_one(step), zero=_zero_point(zero, low, high), bits=width, signed=signed)
+    # Here integers are rounded that have their zero point already.
+    return dataclasses.replace(
+        own.quant,
+        low=low - own.zero,
+        high=high - own.zero,
+        rounding=mode,
+        odd=own.zero % 2 == 1 and mode == HALF_EVEN,
+    )
 
 
 def bipolar_quant(call: Call, x: Given, scale: Given) -> Levels:
@@ -50,30 +53,42 @@ def bipolar_quant(call: Call, x: Given, scale: Given) -> Levels:
     return Levels(integers=signs, scale=_scale(scale).astype(np.float64), bits=2)
 
 
-def trunc(call: Call, x: Given, scale: Given, zero: Given, in_bits: Given, *others: Given) -> Op:
-    """Drop low bits. None are dropped where it takes as many as it gives: then it is a `Quant` that changes nothing.
+def trunc(call: Call, x: Given, scale: Given, zero: Given, in_bits: Given, *others: Given) -> Ops:
+    """Drop low bits of whole steps of ``scale``.
 
-    ``others`` are the scale of what it gives, which version 1 has not, and its bits.
+    ``others`` are the scale of what it gives, and its bits. Version 1 has no such scale. There the steps are worth
+    what they were before, and nothing saturates.
     """
     if len(others) not in (1, 2):
         raise UserError(f"takes {4 + len(others)} inputs, allowed are 5 or 6")
     *out_scale, out_bits = others
-    rounding = _rounding(call)
-    signed, narrow = bool(call.take("signed", 1)), bool(call.take("narrow", 0))
+    rounding, first = _rounding(call), not out_scale
+    signed, narrow = (True, False) if first else (_flag(call, "signed"), _flag(call, "narrow"))
     taken, left = _bits("in_bitwidth", in_bits), _bits("out_bitwidth", out_bits)
-    step = _scale(scale)
+    own, given = (_one(_scale(part)) for part in (scale, scale if first else out_scale[0]))
     _no_zero_point(zero)
     if not isinstance(x, Value):
         raise UserError("truncates a constant, allowed are results")
-    if taken != left or step.size != 1 or any(not np.array_equal(_scale(own), step) for own in out_scale):
-        what = f"in_bitwidth {taken}, out_bitwidth {left}, rounding_mode {rounding}"
-        raise UserError(f"{what} drops bits, allowed is as many out as in (a Quant rounds half to even)")
-    low, high = limits_of(left, signed=signed, narrow=narrow)
-    return Quant(scale=float(step.reshape(())), bits=left, signed=signed, low=low, high=high, exact=True)
+    mode = _mode(rounding, signed)
+    # QONNX rounds what the scales say to a power of two.
+    dropped = taken - left if first else round(np.log2(given / own))
+    low, high = limits_of(_result_bits(left), signed=signed, narrow=narrow)
+    made = Quant(
+        scale=given,
+        bits=left,
+        signed=signed,
+        low=low,
+        high=high,
+        rounding=mode,
+        dropped=dropped,
+        saturates=not first,
+    )
+    factor = given / (own * 2.0**dropped)
+    return made if factor == 1 else (arithmetic(factor, 0.0, x.shape), made)
 
 
 #: What makes an op, or a constant, of each operation.
-QONNX_OPERATIONS: Mapping[str, Callable[..., Op | Levels]] = {
+QONNX_OPERATIONS: Mapping[str, Callable[..., Ops | Levels]] = {
     "Quant": quant,
     "IntQuant": quant,
     "BipolarQuant": bipolar_quant,
@@ -108,6 +123,35 @@ def _bits(name: str, given: Given) -> int:
     if value.size != 1 or float(value.reshape(())) not in range(BITS[0], BITS[1] + 1):
         raise UserError(f"{name} {value.tolist()} is not allowed, allowed is an integer from {BITS[0]} to {BITS[1]}")
     return int(value.reshape(()))
+
+
+def _one(scale: np.ndarray) -> float:
+    if scale.size != 1:
+        raise UserError(f"scale has shape {list(scale.shape)}, allowed is one for all channels of a result")
+    return float(scale.reshape(()))
+
+
+def _mode(rounding: str, signed: bool) -> Rounding:
+    """How a result is rounded."""
+    if rounding not in OF_RESULTS:
+        raise UserError(f"rounding_mode {rounding} of a result is not allowed, allowed are {', '.join(OF_RESULTS)}")
+    if rounding == "HALF_UP" and signed:
+        raise UserError("rounding_mode HALF_UP of a signed result is not allowed, it rounds ties below 0 down")
+    return OF_RESULTS[rounding]
+
+
+def _result_bits(width: int) -> int:
+    if not 2 <= width <= 16:
+        raise UserError(f"bitwidth {width} of a result is not allowed, allowed are 2 to 16")
+    return width
+
+
+def _zero_point(given: Given, low: int, high: int) -> int:
+    """The zero point of a result, an integer of its format."""
+    zero = finite("zeropt", constant("zeropt", given))
+    if zero.size != 1 or zero.reshape(()) not in range(low, high + 1):
+        raise UserError(f"zeropt {zero.tolist()} is not allowed, allowed is an integer from {low} to {high}")
+    return int(zero.reshape(()))
 
 
 def _no_zero_point(given: Given) -> None:

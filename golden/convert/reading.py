@@ -10,6 +10,7 @@ import numpy as np
 
 from golden.convert.graph import Graph, Node
 from golden.convert.ops import Affine, Conv, Linear, Op, Ops, Relu, Shape
+from golden.convert.steps import Steps
 from golden.convert.window import conv_groups, conv_kernel, conv_padding, conv_stride, no_dilation
 from golden.support.cli import UserError
 
@@ -24,10 +25,12 @@ class Value:
     Attributes:
         name: the source's.
         shape: without the batch.
+        steps: what its integers stand for. None: it is of floats.
     """
 
     name: str
     shape: Shape
+    steps: Steps | None = None
 
     @property
     def shown(self) -> str:

@@ -35,8 +35,9 @@ def rows(conversion: Conversion) -> Iterator[tuple[str, ...]]:
         gap = conversion.differences.get(name)
         off = ("", "", "") if gap is None else (f"{gap.steps:.2f}", percent(gap.part), percent(gap.unequal))
         came = " + ".join(conversion.origins.get(name, ()))
-        became = "" if step is None else BECAME[type(step)](step) + limit(conversion, name)
-        yield name, came, became, *result_cells(network.results[name]), proven(conversion, name), *off
+        became = "" if step is None else BECAME[type(step)](step) + limit(conversion, name) + clips(conversion, name)
+        shape, form = result_cells(network.results[name])
+        yield name, came, became, shape, form + zero(conversion, name), proven(conversion, name), *off
 
 
 def table(title: str, conversion: Conversion) -> Table:
@@ -77,12 +78,26 @@ def proven(conversion: Conversion, name: str) -> str:
     return "" if bound is None else "exact" if bound == 0 else f"off by {bound:.2g} before it rounds"
 
 
+def zero(conversion: Conversion, name: str) -> str:
+    """What stands for 0 in a result, if another integer does."""
+    held = conversion.held.get(name)
+    if held is None or held.plain:
+        return ""
+    return f", 0 is {held.zero}{'' if held.scale > 0 else ', negated'}"
+
+
 def limit(conversion: Conversion, name: str) -> str:
     """Where the format of a result ends, if a ReLU of the source limits it, too."""
     result = conversion.network.results[name]
     if name not in conversion.ceilings or result.scale is None:
         return ""
     return f" up to {result.limits.high * result.scale:.4g}, in the source {conversion.ceilings[name]:g}"
+
+
+def clips(conversion: Conversion, name: str) -> str:
+    """How many weights of a step are not those of the source."""
+    count = conversion.clipped.get(name)
+    return "" if count is None else f", -128 became -127 in {number(count)} of its weights"
 
 
 def percent(part: float) -> str:

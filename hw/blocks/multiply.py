@@ -118,7 +118,7 @@ def _limbs(target: Target, a: Shape, b: Shape, in_fabric: bool) -> list[_Limb]:
 
 def _limb_product(m: Module, target: Target, part: Value, factor: Value, limb: _Limb) -> Value:
     if not limb.in_dsp:
-        return _add_up(m, part, factor, target.multiply_latency)
+        return _add_up(m, target, part, factor)
     if target.dsp is None:
         return _registered(m, part * factor, (part * factor).shape(), target.multiply_latency)
     return delay(m, _dsp(m, target, part, factor, None)[0], target.multiply_latency - DSP_LATENCY)
@@ -132,8 +132,9 @@ def _dsp(m: Module, target: Target, a: Value, b: Value, chain: Value | None) -> 
     return DSPS[target.dsp](m, a, b, chain)
 
 
-def _add_up(m: Module, a: Value, b: Value, cycles: int) -> Value:
-    """``a * b`` after ``cycles``: a tree of one gated term for each bit of the narrower operand."""
+def _add_up(m: Module, target: Target, a: Value, b: Value) -> Value:
+    """``a * b`` when DSPs have theirs: a tree of one gated term for each bit of the narrower operand."""
+    cycles = target.multiply_latency
     few, many = sorted((a, b), key=lambda value: signed_width(value.shape()))
     # Spare cycles separate many gates from the adders, and bring the operands near.
     spare = cycles - tree_latency(len(few), 2)
@@ -141,10 +142,18 @@ def _add_up(m: Module, a: Value, b: Value, cycles: int) -> Value:
     few, many = (delay(m, operand, spare - gates) for operand in (few, many))
     if few.shape().signed and not many.shape().signed:
         many = Cat(many, 0).as_signed()
-    terms = [delay(m, Mux(few[bit], many, 0), gates) << bit for bit in range(len(few))]
+    terms = [delay(m, _gated(target, many, few[bit]), gates) << bit for bit in range(len(few))]
     if few.shape().signed:
         terms[-1] = -terms[-1]
     return adder_tree(m, terms, (a * b).shape(), 2)
+
+
+def _gated(target: Target, value: Value, bit: Value) -> Value:
+    """``value`` where ``bit`` is set, else 0."""
+    if not target.resets_are_few:
+        return Mux(bit, value, 0)
+    gated = value.as_unsigned() & bit.replicate(len(value))
+    return gated.as_signed() if value.shape().signed else gated
 
 
 def _registered(m: Module, value: Value, shape: Shape, cycles: int) -> Value:

@@ -7,7 +7,7 @@ always ready never makes a beat wait.
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Signal, Value
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import stream
 
 from hw.blocks.pipeline import delay
@@ -32,6 +32,8 @@ class Outlet:
     Args:
         cycles: from a beat to the result that comes of it.
         apart: cycles between two such beats, at least.
+        late: the sink and the source of beats may be far away, so that there is no time for a carry behind what they
+            say.
         name: of the queue.
 
     Attributes:
@@ -39,14 +41,26 @@ class Outlet:
     """
 
     def __init__(
-        self, m: Module, port: stream.Interface, *, cycles: int, apart: int = 1, name: str = "results"
+        self,
+        m: Module,
+        port: stream.Interface,
+        *,
+        cycles: int,
+        apart: int = 1,
+        late: bool = False,
+        name: str = "results",
     ) -> None:
-        self._port, self._cycles, self._name = port, cycles, name
+        self._port, self._cycles, self._late, self._name = port, cycles, late, name
         self._depth = queue_depth(cycles, apart)
-        # One less than the free entries, so that the sign tells.
-        self._spare = Signal(range(-1, self._depth), init=self._depth - 1, name=f"{name}_spare")
-        self.credit = Signal(name=f"{name}_credit")
-        m.d.comb += self.credit.eq(~self._spare[-1])
+        if late:
+            # Whether more than 0, 1, 2, ... entries are free. It counts without a carry.
+            self._free = Signal(self._depth, init=(1 << self._depth) - 1, name=f"{name}_free")
+            self.credit: Value = self._free[0]
+        else:
+            # One less than the free entries, so that the sign tells.
+            self._spare = Signal(range(-1, self._depth), init=self._depth - 1, name=f"{name}_spare")
+            self.credit = Signal(name=f"{name}_credit")
+            m.d.comb += self.credit.eq(~self._spare[-1])
 
     def give(self, m: Module, started: Value, result: Value) -> None:
         """Offer ``result``, which comes so many cycles after the beat with which it was ``started``."""
@@ -59,6 +73,11 @@ class Outlet:
             entry=result,
             pop=popped,
             name=self._name,
+            late=self._late,
         )
-        m.d.sync += self._spare.eq(self._spare + popped - started)
+        if self._late:
+            with m.If(popped ^ started):
+                m.d.sync += self._free.eq(Mux(popped, Cat(1, self._free[:-1]), self._free >> 1))
+        else:
+            m.d.sync += self._spare.eq(self._spare + popped - started)
         m.d.comb += [self._port.valid.eq(queue.some), self._port.payload.eq(queue.head)]

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from golden.contract.folding import Folding
+from golden.contract.network.layer import LayerStep
+from golden.contract.network.network import IntegerNetwork
 from golden.contract.network.step import Step
 from golden.support.cli import UserError
 from golden.support.numbers import number
@@ -18,24 +20,47 @@ from hw.network.ideal import ideal_cycles
 from hw.network.lower import step_graph
 from hw.network.nodes.unit import UnitNode
 from hw.network.schedule import node_cycles
+from hw.network.taps import find_taps, possible_taps
 from hw.plan.dsp_count import fewest_dsps
 from hw.plan.made_of import USUAL, MadeOf, choices_of
+
+#: Rounds after which the foldings of steps beside taps are left as they are.
+ROUNDS = 4
 
 
 def cheapest_within(config: NetworkConfig, cycles: int) -> dict[str, Folding]:
     """For each step the folding with the fewest DSPs, then LUTs, that takes at most ``cycles`` a frame.
 
-    Of foldings that cost the same, the one with the fewest lanes is taken.
+    Of foldings that cost the same, the one with the fewest lanes is taken. What a tap costs, and what it spares the
+    step that takes its pixels, depends on both steps. So these are chosen again until none changes, `ROUNDS` times at
+    most.
 
     Raises `UserError`, naming the step, where a step has none.
     """
-    return {step.name: _cheapest(config, step, cycles) for step in config.network.steps}
+    steps = config.network.steps
+    config = replace(config, foldings={step.name: _cheapest(config, step, cycles) for step in steps})
+    beside = _beside_taps(config.network)
+    for _ in range(ROUNDS):
+        before = config.foldings
+        for step in beside:
+            chosen = _cheapest(config, step, cycles, tapped=True)
+            config = replace(config, foldings={**config.foldings, step.name: chosen})
+        if config.foldings == before:
+            break
+    return dict(config.foldings)
 
 
-def _cheapest(config: NetworkConfig, step: Step, cycles: int) -> Folding:
+def _beside_taps(network: IntegerNetwork) -> list[Step]:
+    """Steps whose units may have a tap, and layers that may take the pixels of one."""
+    taps = possible_taps(network)
+    names = {name for name, _ in taps} | {layer.name for layers in taps.values() for layer in layers}
+    return [step for step in network.steps if step.name in names and isinstance(step, LayerStep)]
+
+
+def _cheapest(config: NetworkConfig, step: Step, cycles: int, *, tapped: bool = False) -> Folding:
     best: tuple[int, ...] | None = None
     chosen = None
-    candidates = list(candidates_of(config, step))
+    candidates = [replace(candidate, tapped=tapped) for candidate in candidates_of(config, step)]
     enough = [candidate for candidate in candidates if candidate.ideal <= cycles]
     for candidate in sorted(enough, key=lambda candidate: candidate.fewest_dsps):
         # What is surely dearer than the best one so far is not looked at.
@@ -90,11 +115,19 @@ class Choice:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A step as it may be built. What takes longer to find is found when it is asked for."""
+    """A step as it may be built. What takes longer to find is found when it is asked for.
+
+    Attributes:
+        config: the network. It says how the other steps are folded.
+        step: the step.
+        choice: how it is built.
+        tapped: whether `luts` are those with the taps that there are between steps folded like that.
+    """
 
     config: NetworkConfig
     step: Step
     choice: Choice
+    tapped: bool = False
 
     @property
     def folding(self) -> Folding:
@@ -102,8 +135,8 @@ class Candidate:
 
     @cached_property
     def graph(self) -> Graph:
-        """The step's nodes alone."""
-        return step_graph(self.choice.applied(self.config, self.step.name), self.step)
+        """The step's nodes alone, without taps. With taps it has as many multipliers, and takes no more cycles."""
+        return step_graph(self.choice.applied(self.config, self.step.name), self.step, {})
 
     @property
     def nodes(self) -> list[Placed]:
@@ -138,7 +171,11 @@ class Candidate:
 
     @cached_property
     def luts(self) -> int:
-        return sum(node_area(placed.node, self.config.target).lut for placed in self.nodes)
+        config, nodes = self.config, self.nodes
+        if self.tapped:
+            config = self.choice.applied(config, self.step.name)
+            nodes = step_graph(config, self.step, find_taps(config, self.step)).nodes
+        return sum(node_area(placed.node, config.target).lut for placed in nodes)
 
 
 def step_foldings(sides: Sides) -> Iterator[Folding]:

@@ -102,7 +102,7 @@ def estimate(config: UnitConfig, flush: Flush | None = None, *, tap: bool = Fals
         "attention_combine": _attention_combine(shapes, cells),
         "channel_accumulate": _channel_accumulate(shapes, cells, kind),
         "requantise": _requantise(shapes, cells, kind),
-        "output_stream": _output_stream(shapes, cells, times.fifo_depth) + _tap_stream(shapes, cells, times.tap_depth),
+        "output_stream": _output_stream(shapes, cells, times.fifo_depth) + _tap_stream(shapes, cells, times),
         "top": _top(shapes, cells, times) + kind.tags(shapes, cells, times.latency),
     }
     total = sum(stages.values(), Area())
@@ -323,12 +323,13 @@ def _output_stream(shapes: Shapes, cells: Cells, depth: int) -> Area:
     return cells.memory(depth, entry) + Area(lut=6 * pointer, ff=entry + 3 * pointer + 2)
 
 
-def _tap_stream(shapes: Shapes, cells: Cells, depth: int) -> Area:
-    """The FIFO of the tap, and the credit for it."""
+def _tap_stream(shapes: Shapes, cells: Cells, times: Timetable) -> Area:
+    """The FIFO of the tap, the credit for it, and what tells when pixels come."""
     if not shapes.tap:
         return Area()
-    pointer = index_shape(depth).width
-    return cells.memory(depth, shapes.pixel.size) + Area(lut=8 * pointer, ff=shapes.pixel.size + 4 * pointer + 4)
+    pointer = index_shape(times.tap_depth).width
+    control = Area(lut=(6 if cells.six else 8) * pointer, ff=shapes.pixel.size + 4 * pointer + 4 + times.at_tap)
+    return cells.memory(times.tap_depth, shapes.pixel.size) + control
 
 
 def _top(shapes: Shapes, cells: Cells, times: Timetable) -> Area:

@@ -154,7 +154,8 @@ class NetworkSpace:
         """What a step may be, without what is far beyond the device."""
         candidates = made_candidates_of(self._config, step)
         found = hopeful((self._surely_takes(candidate), candidate) for candidate in candidates)
-        options = [_option(candidate) for candidate in found if candidate.can_be_built]
+        may_take_centres = any(name == step.name for name, _ in possible_taps(self._config.network))
+        options = [_option(candidate, may_take_centres) for candidate in found if candidate.can_be_built]
         if not options:
             raise UserError(f"step {step.name!r} cannot be built for {self._wish.device.name} at all")
         # What is made of something else and takes as much is the same.
@@ -191,12 +192,12 @@ class NetworkSpace:
         return total
 
 
-def _option(candidate: Candidate) -> _Option:
+def _option(candidate: Candidate, may_take_centres: bool) -> _Option:
     graph, step, cells = candidate.graph, candidate.step, Cells(candidate.config.target)
     costs = np.zeros(len(RESOURCES), np.int64)
     taken = []
     for placed in graph.nodes:
-        costs += _least_area(placed.node, candidate.config.target)
+        costs += _least_area(placed.node, candidate.config.target, may_take_centres)
         for output in placed.node.outputs:
             costs += counted(relay_area(cells, output))
         for source, wanted in zip(placed.sources, placed.node.inputs, strict=True):
@@ -210,13 +211,13 @@ def _option(candidate: Candidate) -> _Option:
     return _Option(choice=candidate.choice, cycles=candidate.cycles, costs=costs.tolist(), taken=taken, given=given)
 
 
-def _least_area(node: Any, target: Target) -> np.ndarray:
-    """What a node takes at least, whatever the schedule says."""
+def _least_area(node: Any, target: Target, may_take_centres: bool) -> np.ndarray:
+    """What a node takes at least, whatever the schedule says, and wherever taps are."""
     forms: list[Any] = [node]
     if isinstance(node, Replay):
         # A ring that is less deep may be in LUTs.
         forms.append(replace(node, depth=node.least_places))
-    if isinstance(node, UnitNode) and (c := node.config.layer.config).kernel == 1 < c.stride:
+    if isinstance(node, UnitNode) and may_take_centres:
         # It stores less of a frame if its pixels come out of a tap.
         forms.append(replace(node, config=node.config.of_layer(of_centres(node.config.layer))))
     return np.min([counted(node_area(form, target)) for form in forms], axis=0)

@@ -6,11 +6,11 @@ import enum
 from collections.abc import Mapping
 from typing import Any
 
-from amaranth.hdl import Cat, Const, Module, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Member, Out
 
-from hw.blocks.pipeline import Counter, pick
+from hw.blocks.pipeline import Counter, delay, pick
 from hw.plan.shapes import Shapes
 from hw.unit.row_write import place_in_row, row_write
 
@@ -72,9 +72,17 @@ class BeatWriter:
         # The amount is less by one, which the adder's carry gives back unless a beat is taken.
         amount = Signal(range(min(0, *released.values()) - 1, max(released.values())), init=-1)
         m.d.sync += amount.eq(pick(amounts, Value.cast(release)) - 1)
-        sum_with_carry = Cat(1, room).as_signed() + Cat(~transfer, amount).as_signed()
-        m.d.sync += room.eq(sum_with_carry >> 1)
-        return room >= 0
+        if not self._shapes.target.relays:
+            m.d.sync += room.eq(_add(room, amount, ~transfer))
+            return room >= 0
+        # A beat comes from far away. So it is counted a cycle late, and what decides is made of registers alone.
+        has_room = Signal(init=1, name="has_room")
+        was_taken = delay(m, transfer, 1, reset_less=False)
+        less = Signal(range(min(0, *released.values()) - 2, max(released.values()) - 1), init=-2, name="less")
+        m.d.sync += less.eq(pick(amounts, Value.cast(release)) - 2)
+        either = [_add(room, own, ~was_taken) for own in (amount, less)]
+        m.d.sync += [room.eq(either[0]), has_room.eq(Mux(transfer, *(room >= 0 for room in reversed(either))))]
+        return has_room
 
     def _place(self, m: Module, store: Any, transfer: Signal) -> data.View:
         """Count through the beats of the frames, and place each."""
@@ -105,3 +113,8 @@ class BeatWriter:
             write.beat.eq(beat),
         ]
         return write
+
+
+def _add(one: Value, other: Value, carry: Value) -> Value:
+    """``one + other + carry``, of signed numbers, in a single chain of carries."""
+    return (Cat(1, one).as_signed() + Cat(carry, other).as_signed()) >> 1

@@ -52,12 +52,14 @@ def lower(config: NetworkConfig, taps: Mapping[Taken, LayerStep]) -> Graph:
 Operation = Literal["max", "sum"]
 
 
-def step_graph(config: NetworkConfig, step: Step) -> Graph:
+def step_graph(config: NetworkConfig, step: Step, taps: Mapping[Taken, LayerStep]) -> Graph:
     """The nodes of one step alone. All that it takes comes from the input of their graph, the result is its output.
+
+    With ``taps``, a unit is what it is between them: it has one, or takes the pixels of one.
 
     Raises `UserError`, naming the step, where a unit cannot be built.
     """
-    lowering = _Lowering(config, {})
+    lowering = _Lowering(config, taps)
     first, folding = config.network.results[step.inputs[0]], config.foldings[step.name]
     lowering.graph.image = Beat(lanes=folding.simd, bits=first.bits, signed=first.signed)
     lowering.ports = dict.fromkeys(config.network.results, Port(node=IMAGE))
@@ -276,9 +278,8 @@ def _upsample(step: Upsample, context: Context) -> Port:
 
 def _argmax(step: Argmax, context: Context) -> Port:
     (x,) = context.taken
-    return context.place(
-        "largest", ArgmaxNode(input=context.beat(x, context.folding.simd), elements=x.channels), *context.sources
-    )
+    beat, late = context.beat(x, context.folding.simd), context.config.target.relays
+    return context.place("largest", ArgmaxNode(input=beat, elements=x.channels, late=late), *context.sources)
 
 
 #: The lowering of each op.

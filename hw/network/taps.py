@@ -21,10 +21,17 @@ from hw.unit.timetable import Timetable
 Taken = tuple[str, int]
 
 
-def find_taps(config: NetworkConfig) -> dict[Taken, LayerStep]:
-    """For each input that takes its beats from a tap, the layer whose unit has it: the one that saves most."""
+def find_taps(config: NetworkConfig, of: Step | None = None) -> dict[Taken, LayerStep]:
+    """For each input that takes its beats from a tap, the layer whose unit has it: the one that saves most.
+
+    Args:
+        config: the network.
+        of: a step; then only taps that it takes beats from or that its unit may have.
+    """
     found = {}
     for taken, layers in possible_taps(config.network).items():
+        if of is not None and of.name not in {taken[0], *(layer.name for layer in layers)}:
+            continue
         # Only of these: to know the queue of a tap takes the plan of the whole unit.
         saved = [saved_beats(config, layer) for layer in layers]
         if max(saved) > 0:

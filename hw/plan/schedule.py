@@ -294,6 +294,13 @@ def find_schedule(geometry: Geometry, model: type[CycleModel] = CycleModel) -> S
     return _kept(geometry, model)
 
 
+def flushing_cycles(geometry: Geometry, schedule: Schedule) -> int:
+    """Cycles of a frame where each is completed before the next one, with the row slots of ``schedule``."""
+    frames = FRAMES + -(-2 * schedule.slots // geometry.config.height)
+    model = CycleModel(geometry, slots=schedule.slots, flush_always=True, early=schedule.early, frames=frames)
+    return model.intervals[-1]
+
+
 def _search(geometry: Geometry, model: type[CycleModel]) -> Schedule:
     best = found = _in_order(geometry, model)
     if not geometry.idle_groups or not model.knows_next:

@@ -76,6 +76,7 @@ class Target:
         fast: whether registers that only serve the clock frequency are worth their latency.
         lane_registers: whether each output lane has its own copy of the operands.
         relays: whether relays stand at both ends of each edge of a network, so that nodes may lie far apart.
+        resets_are_few: whether registers that lie together share a reset, so that none is worth being made of data.
         moves_late: whether a window's groups move on with their last use, not with the next group. It saves a choice
             of most of the window's bits. The memories behind it have a write enable more.
         fabric: logic cells and memories around the DSPs; an ECP5's where the target is no family.
@@ -96,6 +97,7 @@ class Target:
     fast: bool = False
     lane_registers: bool = False
     relays: bool = False
+    resets_are_few: bool = False
     moves_late: bool = False
     fabric: Fabric = Fabric()
 
@@ -143,6 +145,7 @@ ECP5 = Target(
     fast=True,
     lane_registers=True,
     relays=True,
+    resets_are_few=True,
 )
 XC7 = Target(
     name="xc7",

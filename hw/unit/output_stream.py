@@ -19,6 +19,7 @@ class OutputStream(wiring.Component):
         depth: entries.
         lasts: whether it is told which beats are their frame's last.
         marks: whether beats are marked.
+        late: the sink may be far away, so that there is no time for a carry behind what it says.
 
     Members:
         i_valid, i_beat: an output beat.
@@ -30,8 +31,10 @@ class OutputStream(wiring.Component):
 
     latency = 2
 
-    def __init__(self, beat: data.ArrayLayout, *, depth: int, lasts: bool = True, marks: bool = False) -> None:
-        self._depth = depth
+    def __init__(
+        self, beat: data.ArrayLayout, *, depth: int, lasts: bool = True, marks: bool = False, late: bool = False
+    ) -> None:
+        self._depth, self._late = depth, late
         self._flags = [name for name, wanted in (("last", lasts), ("user", marks)) if wanted]
         payload = data.StructLayout({"beat": beat} | dict.fromkeys(self._flags, 1))
         super().__init__(
@@ -51,7 +54,9 @@ class OutputStream(wiring.Component):
         m.d.comb += entry.beat.eq(self.i_beat)
         m.d.comb += [entry[flag].eq(getattr(self, f"i_{flag}")) for flag in self._flags]
         pop = Signal()
-        fifo = Queue(m, entry.shape(), self._depth, push=self.i_valid, entry=entry, pop=pop, name="fifo")
+        fifo = Queue(
+            m, entry.shape(), self._depth, push=self.i_valid, entry=entry, pop=pop, name="fifo", late=self._late
+        )
         valid = Signal()
         payload = Signal(entry.shape(), reset_less=True)
         m.d.comb += [pop.eq(fifo.some & (~valid | self.o.ready)), self.o_popped.eq(pop)]

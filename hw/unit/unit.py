@@ -115,10 +115,11 @@ class Unit:
         self.sequencer = Sequencer(
             shapes, front.walk, front.positions, early=front.early, fifo_depth=depth, tap_depth=tap_depth
         )
-        self.output_stream = OutputStream(shapes.output_beat, depth=depth, marks=run_time.marks)
+        late = shapes.target.relays
+        self.output_stream = OutputStream(shapes.output_beat, depth=depth, marks=run_time.marks, late=late)
         self.tap_stream: OutputStream | None = None
         if shapes.tap:
-            self.tap_stream = OutputStream(shapes.pixel, depth=tap_depth, lasts=False)
+            self.tap_stream = OutputStream(shapes.pixel, depth=tap_depth, lasts=False, late=late)
         self.weights = WordStore(
             weight_words(shapes),
             shapes.weight,

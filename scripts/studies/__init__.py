@@ -19,6 +19,7 @@
 `engine`         runs on processes of this machine or on a cluster
 `live`           how a study goes on, on the terminal
 `places`         options: where runs are computed and kept
+`batches`        batches of several networks, by what has them stored
 `trained`        the networks of a study's run, trained again
 `subjects`       networks and images that accuracy is measured of
 `verdict`        what came of them, in words

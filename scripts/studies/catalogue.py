@@ -29,6 +29,8 @@ DIGITS = {"task": "digits", "depth": 8, "epochs": 8}
 FASHION = {"task": "fashion_mnist", "depth": 8, "train_images": 20_000, "epochs": 3}
 #: A search for settings has many runs, so it makes do with half of these images.
 SEARCH = FASHION | {"train_images": 10_000}
+#: What trains in several numbers of bits again and again makes do with fewer still.
+SHORT = FASHION | {"train_images": 5_000, "epochs": 4, "test_images": 2_000}
 SEEDS = (0, 1, 2, 3, 4)
 FEW_SEEDS = (0, 1, 2)
 #: Bits that networks are quantised to, and bits that they are trained in, too.
@@ -133,6 +135,23 @@ _ALL = (
         metrics=("float", "ptq.?", "qat.?"),
         target="xcup",
         synthesised={"qat.4": 50_176},
+    ),
+    Study(
+        name="scales",
+        title="What do power-of-two scales cost?",
+        description="Power-of-two scales against free ones in 8, 6 and 4 bits, after training and trained in them.",
+        fixed=SHORT | {"split": "test", "bits": [8, 6, 4], "qat_bits": [8, 6, 4]},
+        axes={
+            "operator": {
+                "conv": OPERATORS["conv"],
+                "hadamard, signed": {**OPERATORS["hadamard"], "features": "signed"},
+            },
+            "scales": ("float", "po2"),
+            "seed": FEW_SEEDS,
+        },
+        baseline={"scales": "float"},
+        metrics=("float", "tuned", "ptq.?", "qat.?"),
+        target="xcup",
     ),
     Study(
         name="attention",

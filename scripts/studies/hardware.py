@@ -7,9 +7,12 @@ synthesised, too.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+from golden.contract.network.layer import LayerStep
 from golden.contract.network.network import IntegerNetwork
+from golden.contract.powers import are_powers
 from golden.experiments import structure
 from golden.support.cli import UserError
 from hw.estimate.choose_network_folding import cheapest_within
@@ -18,6 +21,7 @@ from hw.export.network_verilog import generate_network
 from hw.network.config import NetworkConfig
 from hw.network.folding import up_to_lanes
 from hw.network.plan import NetworkPlan
+from hw.plan.made_of import MadeOf
 from hw.synth.mapping import map_to_cells
 from hw.synth.resources import total_area
 from hw.synth.toolchain import YOSYS, require
@@ -100,9 +104,14 @@ def _speeds(network: IntegerNetwork) -> list[int]:
 
 
 def _plan(network: IntegerNetwork, target: Target, cycles: int) -> NetworkPlan:
-    """Each step within so many cycles, as cheap as it can be."""
-    base = NetworkConfig(network=network, foldings=up_to_lanes(network, 1), target=target)
-    return NetworkPlan(NetworkConfig(network=network, foldings=cheapest_within(base, cycles), target=target))
+    """Each step within so many cycles, as cheap as it can be. Where multipliers are powers of two, it shifts."""
+    shifts = {
+        step.name: MadeOf(requantise="adders")
+        for step in network.steps
+        if isinstance(step, LayerStep) and are_powers(step.layer.multiplier)
+    }
+    base = NetworkConfig(network=network, foldings=up_to_lanes(network, 1), target=target, made_of=shifts)
+    return NetworkPlan(replace(base, foldings=cheapest_within(base, cycles)))
 
 
 def _figures(plan: NetworkPlan, area: Area) -> dict[str, Any]:

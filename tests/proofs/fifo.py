@@ -13,6 +13,7 @@ tools make one of; primitives are not proven.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 from amaranth.hdl import Module, Mux, Signal, Value
@@ -31,14 +32,14 @@ BEAT = Beat(lanes=1, bits=2, signed=False)
 
 
 class FifoHarness(Harness):
-    def __init__(self, kind: str, depth: int) -> None:
-        self._kind, self._depth = kind, depth
+    def __init__(self, kind: str, depth: int, *, relays: bool = False) -> None:
+        self._kind, self._depth, self._target = kind, depth, replace(GENERIC, relays=relays)
         super().__init__({"valid": In(1), "payload": In(BEAT.size), "ready": In(1), "chosen": In(1)})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         depth = self._depth
-        dut = Relay(BEAT) if self._kind == "relay" else Fifo(BEAT, depth, GENERIC, kind=self._kind)
+        dut = Relay(BEAT) if self._kind == "relay" else Fifo(BEAT, depth, self._target, kind=self._kind)
         inside = self.inside(m, "dut", dut)
         shown = Value.cast(dut.o.payload)
         m.d.comb += [
@@ -80,9 +81,10 @@ class FifoHarness(Harness):
     def _know_registers(
         self, m: Module, inside: Inside, count: Signal, watching: Signal, ahead: Signal, watched: Signal
     ) -> None:
-        valid, waits, first, second = (inside.register(name) for name in ("valid", "waits", "first", "second"))
-        self.lemma(m, (count == valid + waits) & (valid | ~waits))
-        self.lemma(m, ~watching | (Mux(ahead == 0, first, second) == watched))
+        valid, waits, tail, head = (inside.register(name) for name in ("valid", "waits", "tail", "head"))
+        self.lemma(m, (count == valid + waits) & (valid | ~waits) & ((tail ^ head) == (count == 1)))
+        places = [inside.register(f"place_{number}") for number in range(PLACES)]
+        self.lemma(m, ~watching | (Mux(head ^ ahead[0], *reversed(places)) == watched))
 
     def _know_queue(
         self, m: Module, inside: Inside, count: Signal, watching: Signal, ahead: Signal, watched: Signal
@@ -141,7 +143,11 @@ PROOF = Proof(
     claim="beats leave in order, none lost or doubled, and each is taken and offered in its cycle",
     unbounded=True,
     depth=3,
-    builds={"register": partial(FifoHarness, "register", 1), "relay": partial(FifoHarness, "relay", PLACES)}
+    builds={
+        "register": partial(FifoHarness, "register", 1),
+        "relay": partial(FifoHarness, "relay", PLACES),
+        "lut, depth 3, far away": partial(FifoHarness, "lut", 3, relays=True),
+    }
     | {f"lut, depth {depth}": partial(FifoHarness, "lut", depth) for depth in (2, 3, 4, 7)}
     | {f"block, depth {depth}": partial(FifoHarness, "block", depth) for depth in (2, 3, 4, 5, 8)},
     bugs=(
@@ -159,9 +165,10 @@ PROOF = Proof(
             "a beat is offered again after a reset", "Signal(name=name) for", "Signal(name=name, reset_less=True) for"
         ),
         _bug("a register takes the next beat too early", "ready.eq(~valid)", "ready.eq(~valid | pop)", "register"),
-        _bug("a relay loses its second beat", "Mux(waits, second, self.i.payload)", "self.i.payload", "relay"),
-        _bug("a relay's second beat is written over", "m.If(~waits)", "m.If(1)", "relay"),
-        _bug("a relay's first beat is written over", "m.If(~stays)", "m.If(1)", "relay"),
+        _bug("a relay loses its second beat", "tail.eq(tail ^ arrives)", "tail.eq(tail ^ (arrives & ~stays))", "relay"),
+        _bug("a relay's second beat is written over", "m.If(~waits & ", "m.If(", "relay"),
+        _bug("a relay's first beat is written over", "(tail == number)", "1", "relay"),
+        _bug("a relay gives its first beat twice", "head ^ (valid & self.o.ready)", "head", "relay"),
         _bug(
             "a relay has room for one beat", "waits.eq((arrives | waits) & stays)", "waits.eq(arrives | stays)", "relay"
         ),

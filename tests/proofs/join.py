@@ -1,8 +1,9 @@
 """Join: each result is that of the beats of the same number of all operands, in order, none lost or doubled.
 
 It is proven for ever, by k-induction, of the node that rescales: with two operands that are multiplied, shifted
-or left as they are, and with one. Sources and sink pause as they like, the sources each for itself, and resets
-come at any time. It is assumed that a beat that waits at an input stays as it is. What is claimed:
+or left as they are, and with one; and of the node whose source and sink may be far away, which counts without a
+carry. Sources and sink pause as they like, the sources each for itself, and resets come at any time. It is assumed
+that a beat that waits at an input stays as it is. What is claimed:
 
 - The operands of a result leave together, exactly if all are there and fewer results are inside than there is
   room for.
@@ -16,6 +17,7 @@ results in front of it, and compares when it comes to the port, as `tests.proofs
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
@@ -38,7 +40,7 @@ LIMITS, SHIFT = Range(-2, 1), 1
 
 
 class JoinHarness(Harness):
-    def __init__(self, *multipliers: int) -> None:
+    def __init__(self, *multipliers: int, relays: bool = False) -> None:
         self._node = Rescale(
             inputs=tuple(Beat(lanes=1, bits=bits, signed=sign) for bits, sign in FORMATS[: len(multipliers)]),
             output=Beat(lanes=1, bits=2, signed=True),
@@ -46,7 +48,7 @@ class JoinHarness(Harness):
             shift=SHIFT,
             limits=LIMITS,
             frame_beats=1,
-            target=GENERIC,
+            target=replace(GENERIC, relays=relays),
         )
         ports = {"ready": In(1), "chosen": In(1), "valid": In(len(multipliers))}
         super().__init__(ports | {f"operand_{n}": In(beat.shape) for n, beat in enumerate(self._node.inputs)})
@@ -90,7 +92,7 @@ class JoinHarness(Harness):
 
         if self.lemmas:
             self.lemma(m, (count <= room) & (count == old + sum(on_way[1:], start=Value.cast(0))))
-            self.lemma(m, inside.register("results_spare").as_signed() == room - 1 - count)
+            self._know_credit(m, inside, count, room)
             self._know_results(m, inside, old, room)
             sums = [delay(m, total, cycles) for cycles in range(node.pipeline + LATENCY)]
             for cycles in range(1, node.pipeline + LATENCY):
@@ -104,6 +106,14 @@ class JoinHarness(Harness):
             word = inside.word("results", Mux(place >= room, place - room, place))
             self.lemma(m, ~stored | _is_rounded(watched, word.as_signed()))
         return m
+
+    def _know_credit(self, m: Module, inside: Inside, count: Signal, room: int) -> None:
+        if not self._node.target.relays:
+            self.lemma(m, inside.register("results_spare").as_signed() == room - 1 - count)
+            return
+        free = inside.register("results_free")
+        for number in range(room):
+            self.lemma(m, free[number] == (room - count > number))
 
     def _know_results(self, m: Module, inside: Inside, old: Signal, room: int) -> None:
         """The queue holds the results that are old enough, in order."""
@@ -135,6 +145,7 @@ PROOF = Proof(
     depth=10,
     builds={
         "3 a + 2 b": partial(JoinHarness, 3, 2),
+        "far away": partial(JoinHarness, 3, 2, relays=True),
         "a + b": partial(JoinHarness, 1, 1),
         "0 a + 5 b": partial(JoinHarness, 0, 5),
         "4 a": partial(JoinHarness, 4),
@@ -153,6 +164,20 @@ PROOF = Proof(
         _bug("there is always credit", OUTLET, "credit.eq(~self._spare[-1])", "credit.eq(1)"),
         _bug("credit comes back for nothing", OUTLET, "self._port.valid & self._port.ready", "self._port.ready"),
         _bug("credit does not come back", OUTLET, "self._spare + popped - started", "self._spare - started"),
+        _bug(
+            "credit does not come back from far away",
+            OUTLET,
+            "Mux(popped, Cat(",
+            "Mux(popped & started, Cat(",
+            "far away",
+        ),
+        _bug(
+            "what leaves and comes at once counts twice",
+            OUTLET,
+            "m.If(popped ^ started)",
+            "m.If(popped | started)",
+            "far away",
+        ),
         _bug("a result of before a reset comes after it", OUTLET, "self._cycles, reset_less=False", "self._cycles"),
     ),
 )

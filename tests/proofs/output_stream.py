@@ -27,10 +27,10 @@ from tests.support.units import unit_shapes
 
 
 class OutputStreamHarness(Harness):
-    def __init__(self, depth: int, *, marks: bool = False) -> None:
+    def __init__(self, depth: int, *, marks: bool = False, late: bool = False) -> None:
         self._depth, self._marks = depth, marks
         shapes = unit_shapes(simd=1, pe=1, out_bits=2, attn_shift=3)
-        self._dut = OutputStream(shapes.output_beat, depth=depth, marks=marks)
+        self._dut = OutputStream(shapes.output_beat, depth=depth, marks=marks, late=late)
         ports = {"valid": In(1), "beat": In(2), "last": In(1), "ready": In(1), "chosen": In(1)}
         super().__init__(ports | ({"user": In(1)} if marks else {}))
 
@@ -108,7 +108,8 @@ PROOF = Proof(
     unbounded=True,
     depth=3,
     builds={f"depth {depth}": partial(OutputStreamHarness, depth) for depth in (2, 3, 4, 7)}
-    | {f"depth {depth}, marks": partial(OutputStreamHarness, depth, marks=True) for depth in (2, 4)},
+    | {f"depth {depth}, marks": partial(OutputStreamHarness, depth, marks=True) for depth in (2, 4)}
+    | {"depth 4, late": partial(OutputStreamHarness, 4, late=True)},
     bugs=(
         _bug("pops without asking the sink", "fifo.some & (~valid | self.o.ready)", "fifo.some"),
         _bug("valid falls in a stall", "Mux(pop, 1, valid & ~self.o.ready)", "pop"),

@@ -21,6 +21,7 @@ which place each register and queue entry is about.
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -32,6 +33,7 @@ from hw.frozen.input_order import InputOrder
 from hw.frozen.input_walk import InputWalk
 from hw.frozen.positions import CountedPositions
 from hw.plan.shapes import Shapes
+from hw.targets.families import GENERIC
 from hw.unit.row_store import RowStore
 from hw.unit.sequencer import Sequencer
 from tests.proofs.inside import Inside
@@ -180,6 +182,10 @@ class RowStoreHarness(Harness):
         # The room for beats, and releases on their way to it, are together what may still be written.
         room, amount = store.register("room"), store.register("amount")
         may = walk.released(place) + walk.slots * walk.row_beats - walk.needed(place) - spare - written
+        if self._shapes.target.relays:
+            # A beat that is taken counts a cycle late.
+            room -= written
+            self.lemma(m, (store.register("less") == amount - 1) & (store.register("has_room") == (room >= 0)))
         self.lemma(m, (room >= -1) & (amount >= -1) & (room + 1 + amount + 1 == may))
 
         # Cycles since the reset, up to `SETTLED`.
@@ -303,6 +309,11 @@ def _build_with_tap(height: int, width: int, **fields: Any) -> RowStoreHarness:
     return RowStoreHarness(Shapes(small_shapes(height, width, **fields).config, tap=True))
 
 
+def _build_far_away(height: int, width: int, **fields: Any) -> RowStoreHarness:
+    config = small_shapes(height, width, **fields).config
+    return RowStoreHarness(Shapes(replace(config, target=replace(GENERIC, relays=True))))
+
+
 def _builds() -> dict[str, partial[RowStoreHarness]]:
     """All frames up to 3x3, and 4x4, in both strides.
 
@@ -320,6 +331,8 @@ def _builds() -> dict[str, partial[RowStoreHarness]]:
             builds[f"{height}x{width}, stride {stride}, 2 beats"] = partial(
                 _build, height, width, stride=stride, in_channels=2
             )
+    builds["3x3, stride 1, far away"] = partial(_build_far_away, 3, 3)
+    builds["4x4, stride 2, 2 beats, far away"] = partial(_build_far_away, 4, 4, stride=2, in_channels=2)
     builds["3x3, stride 1, 2 outputs"] = partial(_build, 3, 3, out_channels=2)
     builds["1x2, stride 1, tap"] = partial(_build_with_tap, 1, 2)
     builds["3x3, stride 2, 2 outputs, tap"] = partial(_build_with_tap, 3, 3, stride=2, out_channels=2)
@@ -347,6 +360,14 @@ PROOF = Proof(
             "initial = (top + self._slots) * row - 1",
             "initial = (top + self._slots) * row",
             "2x2, stride 1",
+            24,
+        ),
+        _bug(
+            "a beat from far away is not looked ahead for",
+            "hw.frozen.beat_writer",
+            "has_room.eq(Mux(transfer, *(room >= 0 for room in reversed(either))))",
+            "has_room.eq(either[0] >= 0)",
+            "3x3, stride 1, far away",
             24,
         ),
         _bug(

@@ -23,7 +23,8 @@ from hw.network.config import NetworkConfig
 from hw.network.folding import up_to_lanes
 from hw.network.plan import NetworkPlan
 from scripts import accuracy
-from scripts.studies import accuracy as batches
+from scripts.studies import accuracy as batch
+from scripts.studies import batches
 from scripts.studies.accuracy import Brought, jobs_of, total
 from scripts.studies.catalogue import find_study
 from scripts.studies.engine import local_client, run_jobs
@@ -34,7 +35,7 @@ from scripts.studies.verdict import marks
 from scripts.studies.worker import Job, perform
 from sim.bulk.result import SimulationResult
 from tests.support import commands
-from tests.support.tiers import thorough
+from tests.support.tiers import nightly, thorough
 
 #: Digits that are recorded with the network. It tells all of them.
 IMAGES = 360
@@ -88,9 +89,9 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Here:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(accuracy, "generate_network", commands.checked_network)
     monkeypatch.setattr(accuracy, "find_simulator", lambda name: None)
-    monkeypatch.setattr(accuracy, "local_client", lambda workers: contextlib.nullcontext(place))
-    monkeypatch.setattr(accuracy, "run_jobs", place.run_jobs)
-    monkeypatch.setattr(batches, "simulate", agreeing)
+    monkeypatch.setattr(batches, "local_client", lambda workers: contextlib.nullcontext(place))
+    monkeypatch.setattr(batches, "run_jobs", place.run_jobs)
+    monkeypatch.setattr(batch, "simulate", agreeing)
     return place
 
 
@@ -159,7 +160,7 @@ def test_an_interrupted_run_goes_on(
     assert here.began == [0, 100, 200, 300] and "4 batches, 2 of them stored before" in capsys.readouterr().out
     assert figures("digits")["right"]["verilog"] == IMAGES
     # Other code compares again, unless it is told otherwise.
-    monkeypatch.setattr(batches, "code_version", lambda function: "other")
+    monkeypatch.setattr(batch, "code_version", lambda function: "other")
     assert accuracy.main(["--batch", "100", "--any-code"]) == 0
     assert len(here.began) == 4
     assert accuracy.main(["--batch", "100"]) == 1
@@ -194,7 +195,7 @@ class Killer:
             os.kill(self._pids[worker], signal.SIGKILL)
 
 
-@thorough
+@nightly
 def test_a_killed_worker_loses_its_batch() -> None:
     def make(network: IntegerNetwork) -> NetworkCore:
         return generate_network(NetworkPlan(NetworkConfig(network=network, foldings=up_to_lanes(network, 4))))
@@ -251,7 +252,7 @@ def test_a_wrong_network_is_told(
     equal: int,
     text: str,
 ) -> None:
-    monkeypatch.setattr(batches, "simulate", simulate)
+    monkeypatch.setattr(batch, "simulate", simulate)
     assert accuracy.main(["--images", "30", "--json", "found.json"]) == 1
     assert figures("digits")["equal"] == equal
     out = capsys.readouterr().out
@@ -266,7 +267,7 @@ def test_a_batch_that_fails_is_told(
             raise ValueError("no such luck")
         return agreeing(core, frames)
 
-    monkeypatch.setattr(batches, "simulate", fail)
+    monkeypatch.setattr(batch, "simulate", fail)
     assert accuracy.main(["--images", "30", "--batch", "20", "--json", "found.json"]) == 1
     assert "failed: digits, images 21 to 30: ValueError: no such luck" in capsys.readouterr().out
     assert figures("digits")["images"] == 20

@@ -59,7 +59,7 @@ def test_what_is_measured(measured: list[str], tmp_path: Path) -> None:
     for options, expected in (
         (["--kind", "networks"], names),
         (["--network", "resnet20"], ["resnet20"]),
-        (["--kind", "networks", "--only", "ecp5"], ["resnet8_xvolution"]),
+        (["--kind", "networks", "--only", "ecp5"], [*2 * ["resnet8_xvolution"], "fashion_mnist_qat4"]),
         (["--kind", "units", "--only", "generic", "--cycles"], ["generic"]),
         (["--kind", "units", "--only", "ecp5", "--cycles"], 10 * ["ecp5"]),  # all but the reloadable ones
     ):

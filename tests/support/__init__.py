@@ -1,13 +1,14 @@
 """What tests share.
 
 ===================  ================================================================
-`tiers`              the tests that ``make test`` leaves to ``make check``
+`tiers`              what ``make test`` leaves to ``make check``, and that to ``make nightly``
 `places`             places of files
 `units`              units for tests of the hardware
 `rounding`           rounding, as tests expect it
 `operands`           operands that drive the sums of a lane to their limits
 `heads`              control and similarities of heads
 `schedule`           the order in which a unit works, beat by beat
+`storage`            bits that a network stores
 `components`         components in Amaranth's simulator
 `nodes`              nodes of a network in Amaranth's simulator
 `front_end`          the front of a reloadable unit in Amaranth's simulator

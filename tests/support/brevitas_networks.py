@@ -20,20 +20,26 @@ FILES: Mapping[str, tuple[int, bool]] = {
     "int4_po2.onnx": (4, True),
     "int8_float.onnx": (8, False),
 }
+#: A file of a network of means that drop bits.
+MEANS = "means.onnx"
 
 
-def write(folder: Path, name: str) -> Path:
-    """Write one of `FILES`, of a residual network with weights from a seed."""
+def write(folder: Path, name: str, *, pairs: bool = False) -> Path:
+    """Write one of `FILES`, of a residual network with weights from a seed, or `MEANS`.
+
+    It is QONNX, or has ``pairs`` of ONNX's own nodes that quantise.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Brevitas and PyTorch warn of what they miss
-        from brevitas.export import export_qonnx
+        from brevitas import export
 
         torch.manual_seed(0)
-        network = _network(*FILES[name]).train()
+        network = (_means() if name == MEANS else _network(*FILES[name])).train()
         for _ in range(3):
             network(torch.randn(8, 2, 6, 6))  # its scales follow from what it sees
         path = folder / name
-        export_qonnx(network.eval(), args=torch.randn(1, 2, 6, 6), export_path=str(path), dynamo=False)
+        write_file = export.export_onnx_qcdq if pairs else export.export_qonnx
+        write_file(network.eval(), args=torch.randn(1, 2, 6, 6), export_path=str(path), dynamo=False)
     return path
 
 
@@ -70,6 +76,26 @@ def _network(bits: int, po2: bool) -> nn.Module:
     return Residual()
 
 
+def _means() -> nn.Module:
+    """A mean of windows that is rounded down, one of the frame that is rounded."""
+    from brevitas import nn as q
+    from brevitas import quant
+
+    own: dict[str, Any] = {"weight_quant": quant.Int8WeightPerTensorFixedPoint, "bias": False}
+    kept: dict[str, Any] = {"act_quant": quant.Uint8ActPerTensorFixedPoint, "return_quant_tensor": True}
+    return nn.Sequential(
+        q.QuantIdentity(act_quant=quant.Int8ActPerTensorFixedPoint, return_quant_tensor=True),
+        q.QuantConv2d(2, 4, 3, padding=1, **own),
+        q.QuantReLU(bit_width=6, **kept),
+        q.TruncAvgPool2d(2, trunc_quant=quant.TruncTo8bit, bit_width=6),
+        q.QuantConv2d(4, 4, 1, **own),
+        q.QuantReLU(bit_width=6, **kept),
+        q.TruncAdaptiveAvgPool2d(1, trunc_quant=quant.RoundTo8bit, bit_width=6),
+        nn.Flatten(),
+        q.QuantLinear(4, 5, **own),
+    )
+
+
 if __name__ == "__main__":
-    for file in FILES:
+    for file in (*FILES, MEANS):
         print(write(Path(sys.argv[1]), file))

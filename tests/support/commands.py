@@ -8,9 +8,9 @@ from __future__ import annotations
 import contextlib
 import json
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,7 @@ import scripts.coverage
 import scripts.estimate
 import scripts.evidence
 import scripts.fuzz
+import scripts.imports
 import scripts.merging
 import scripts.mutation
 import scripts.prove
@@ -42,16 +43,20 @@ import scripts.quick_units
 import scripts.registers
 import scripts.report
 import scripts.show_attention
+import scripts.structures
 import scripts.study
 import scripts.train_digits
+import scripts.train_imports
 import scripts.verilog_hashes
 import sim.replay
 import sim.run
 from golden.contract.folding import Folding
 from golden.contract.layer_file import layer_bytes
+from golden.contract.network.network import IntegerNetwork
 from golden.contract.network.network_file import network_bytes
 from golden.contract.ranges import Range
 from golden.contract.streams import to_beats
+from golden.convert.measure import Measured
 from golden.experiments.approximation.study import Cost, Field, Fit, Plan, Study
 from golden.experiments.float_file import Trained as TrainedFloats
 from golden.experiments.float_file import float_bytes
@@ -60,6 +65,7 @@ from golden.layers import load_network
 from golden.layers.digits_layer import Digits, read_digits, write_digits
 from golden.support.cache import cache_folder
 from golden.support.cli import replacing, write_files
+from golden.training import Task, load_task
 from hw.estimate.estimate import Estimate, estimate
 from hw.export.network_verilog import NetworkCore, generate_network
 from hw.export.verilog import Core, generate
@@ -75,6 +81,7 @@ from hw.synth.netlist import Netlist
 from hw.synth.synthesis import Synthesis, find_goal
 from hw.targets.area import Area
 from hw.targets.families import ECP5
+from scripts.studies.accuracy import Subject
 from scripts.studies.catalogue import find_study
 from scripts.studies.grid import Run
 from scripts.studies.plan import plan
@@ -176,6 +183,12 @@ def measured_network(row: Any, options: Any) -> dict[str, Any]:
     return {"network": row.what, "on": row.target, **cycles, "passed": options.seeds != 4}
 
 
+def structure(name: str, options: Any) -> dict[str, Any]:
+    """In place of what `scripts.structures` measures of a network."""
+    keys = ("macs", "dsp", "lut", "ff", "bram36", "uram", "frame_cycles", "steps", "changed")
+    return {"network": name, **dict.fromkeys(keys, 1), "passed": True}
+
+
 class NotTrained:
     """In place of what `scripts.merging_forms.trained` gives: a network of one form."""
 
@@ -192,6 +205,30 @@ def merged_costs(network: NotTrained, quantised: None, target: Any, options: Any
     """In place of what the layers of `scripts.merging` take."""
     keys = ("dsp", "lut", "ff", "bram", "learned", "passing", "frame_cycles", "latency")
     return {**dict.fromkeys(keys, 1), "passed": True}
+
+
+@cache
+def few_images(name: str, **options: Any) -> Task:
+    """In place of `golden.training.load_task`: the digits, four of them for tests."""
+    return load_task("digits", test_images=4)
+
+
+def written_imports(task: Task, seed: int) -> Iterator[scripts.train_imports.Written]:
+    """In place of a training of `scripts.train_imports`: gives files at once."""
+    for file in scripts.train_imports.FILES[:-1]:
+        yield scripts.train_imports.Written(file=file, content=b"trained", scores=np.zeros((4, 10)), accuracy=90.0)
+
+
+def imported(source: Any, folder: Path, task: Task, images: int) -> tuple[IntegerNetwork, dict[str, Any]]:
+    """In place of what `scripts.imports` measures of a source: all images are answered rightly."""
+    found = Measured(images=images, source=images, integers=images)
+    return small_network(), {"bound": None, **asdict(found), "together_part": 0.0, "alone_part": 0.0}
+
+
+@cache
+def imported_subject(name: str) -> Subject:
+    """In place of a network of `scripts.imports`, and its images."""
+    return Subject(name=name, core=canned_network(), frames=np.zeros((4, 2, 3, 4)), labels=np.zeros(4))
 
 
 @cache
@@ -421,8 +458,8 @@ COMMANDS = {
         main=golden.convert.__main__.main,
         works=["network.onnx", "--calibration", "images.npy", "--out", "net.npz", "--report", "report.html"],
         values={"--calibration": ("images.npy", *PATHS), "--out": PATHS, "--bits": NUMBERS, "--report": PATHS}
-        | {"--scales": ("float", "po2", "mix")},
-        positional=("network.onnx", "foul.onnx", "none.onnx", "foul.pt2", "nosuch:nosuch", "json:dumps", "taken"),
+        | {"--scales": ("float", "po2", "mix"), "--to": ("npz", "onnx", "hdf5"), "--clip-weights": None},
+        positional=("network.onnx", "foul.onnx", "none.onnx", "foul.pt2", "nosuch:nosuch", "json:dumps", *LAYERS),
     ),
     "golden.vectors": Command(
         main=golden.vectors.main,
@@ -525,8 +562,8 @@ COMMANDS = {
         stand_ins={
             "scripts.accuracy.generate_network": checked_network,
             "scripts.accuracy.trained": study_trained,
-            "scripts.accuracy.local_client": mock.MagicMock(),
-            "scripts.accuracy.run_jobs": batches_ran,
+            "scripts.studies.batches.local_client": mock.MagicMock(),
+            "scripts.studies.batches.run_jobs": batches_ran,
             "sim.simulator.simulators.Simulator.check": mock.Mock(),
             "scripts.studies.engine._answers": nobody_answers,
         },
@@ -540,6 +577,35 @@ COMMANDS = {
             "scripts.accuracy_digits.generate": checked_core,
             "scripts.accuracy_digits.simulate": simulated,
             "sim.simulator.simulators.Simulator.check": mock.Mock(),
+        },
+    ),
+    "scripts.train_imports": Command(
+        main=scripts.train_imports.main,
+        works=["--out", "out"],
+        values={"--seed": NUMBERS, "--images": NUMBERS, "--data-path": ("folder",), "--out": PATHS},
+        stand_ins={
+            "scripts.train_imports.load_task": few_images,
+            "scripts.train_imports.written": written_imports,
+            "scripts.train_imports.in_checkout": lambda place, instead: Path("build"),
+        },
+    ),
+    "scripts.imports": Command(
+        main=scripts.imports.main,
+        works=["--only", "separable_po2", "--images", "4", "--store", "new.sqlite", "--out", "out"],
+        values={f"--{name}": NUMBERS for name in ("images", "simulated", "cycles", "workers")}
+        | {"--only": ("residual_int4_po2", "mix"), "--files": PATHS, "--data-path": ("folder",), "--page": PATHS}
+        | {"--out": PATHS, "--simulator": SIMULATORS, "--any-code": None}
+        | {"--scheduler": ("host:1", "mix"), "--store": ("new.sqlite", "taken")},
+        statuses=(0, 1),
+        stand_ins={
+            "scripts.imports.load_task": few_images,
+            "scripts.imports.in_checkout": lambda place, instead: Path("files"),
+            "scripts.imports._measured": imported,
+            "scripts.imports._subject": lambda name, folder, images, options: imported_subject(name),
+            "scripts.studies.batches.local_client": mock.MagicMock(),
+            "scripts.studies.batches.run_jobs": batches_ran,
+            "sim.simulator.simulators.Simulator.check": mock.Mock(),
+            "scripts.studies.engine._answers": nobody_answers,
         },
     ),
     "scripts.show_attention": Command(
@@ -675,6 +741,17 @@ COMMANDS = {
         | {"--kind": ("units", "networks", "mix"), "--network": ("resnet8", "digits"), "--page": PATHS},
         statuses=(0, 1),
         stand_ins={"scripts.bench._measure": measured, "scripts.bench_networks.measure": measured_network},
+    ),
+    "scripts.structures": Command(
+        main=scripts.structures.main,
+        works=[],
+        values={
+            "--only": ("resnet18", "visual wake words", "mix"),
+            "--page": PATHS,
+            "--out": PATHS,
+            "--conversion": None,
+        },
+        stand_ins={"scripts.structures.measure_tiny": structure, "scripts.structures.measure_field": structure},
     ),
     "scripts.merging": Command(
         main=scripts.merging.main,

@@ -94,6 +94,7 @@ class Fifo(wiring.Component):
                 pop=pop,
                 name="queue",
                 attrs=lut_style(self._target),
+                late=self._target.relays,
             )
             m.d.comb += [self.o.valid.eq(queue.some), self.o.payload.eq(queue.head)]
             level = queue.level

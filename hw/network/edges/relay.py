@@ -1,8 +1,11 @@
 """Relay: two beats in registers, so that no path within a cycle leads through it, in either direction.
 
-``ready`` is a register, and so are ``valid`` and the beat that is offered. A beat is taken in a cycle exactly if
+``ready`` and ``valid`` are registers, and the beat that is offered is one of two. A beat is taken in a cycle exactly if
 fewer than two are inside, and offered in the next one at the earliest. So a relay takes and gives a beat in every
 cycle. It costs one cycle of latency.
+
+Beats go into the two registers in turn. Whichever is free is written in every cycle, whether a beat comes or not. So
+what comes from far away only moves a few bits, and no beat waits for it.
 """
 
 from __future__ import annotations
@@ -51,12 +54,21 @@ class Relay(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         valid, waits = Signal(name="valid"), Signal(name="waits")
-        first, second = (Signal(self._beat.size, reset_less=True, name=name) for name in ("first", "second"))
+        tail, head = Signal(name="tail"), Signal(name="head")
+        places = [Signal(self._beat.size, reset_less=True, name=f"place_{place}") for place in range(PLACES)]
         arrives, stays = self.i.valid & ~waits, valid & ~self.o.ready
-        m.d.sync += [valid.eq(arrives | waits | stays), waits.eq((arrives | waits) & stays)]
-        with m.If(~waits):
-            m.d.sync += second.eq(self.i.payload)
-        with m.If(~stays):
-            m.d.sync += first.eq(Mux(waits, second, self.i.payload))
-        m.d.comb += [self.i.ready.eq(~waits), self.o.valid.eq(valid), Value.cast(self.o.payload).eq(first)]
+        m.d.sync += [
+            valid.eq(arrives | waits | stays),
+            waits.eq((arrives | waits) & stays),
+            tail.eq(tail ^ arrives),
+            head.eq(head ^ (valid & self.o.ready)),
+        ]
+        for number, place in enumerate(places):
+            with m.If(~waits & (tail == number)):
+                m.d.sync += place.eq(self.i.payload)
+        m.d.comb += [
+            self.i.ready.eq(~waits),
+            self.o.valid.eq(valid),
+            Value.cast(self.o.payload).eq(Mux(head, *reversed(places))),
+        ]
         return m

@@ -228,7 +228,7 @@ class _Component(wiring.Component):
         for index in range(1 + r.extra):
             # The windows that the last item completes lie in the first places, in order.
             port = getattr(self, f"o_{index}")
-            outlet = Outlet(m, port, cycles=r.reads + 1, name=f"queue_{index}")
+            outlet = Outlet(m, port, cycles=r.reads + 1, late=r.target.relays, name=f"queue_{index}")
             outlet.give(m, taken.step & (taken.last if index else taken.closes), places[index])
             credit.append(outlet.credit)
         # Every beat asks all outputs for credit, so that the answer does not depend on the beat.

@@ -193,7 +193,7 @@ class _Component(wiring.Component):
             address=delay(m, address, r.way),
             name="ring",
         )
-        outlet = Outlet(m, self.o_0, cycles=r.reads)
+        outlet = Outlet(m, self.o_0, cycles=r.reads, late=r.target.relays)
         outlet.give(m, read, delay(m, word, r.way))
         m.d.comb += read.eq((~is_first | ~unread[-1]) & outlet.credit)
         return m

@@ -115,7 +115,7 @@ class _Rescale(wiring.Component):
         m = Module()
         node = self._node
         operands = [getattr(self, f"i_{number}") for number in range(len(node.inputs))]
-        end = Outlet(m, self.o_0, cycles=node.pipeline)
+        end = Outlet(m, self.o_0, cycles=node.pipeline, late=node.target.relays)
         valid = Cat(operand.valid for operand in operands)
         start = Signal()
         m.d.comb += start.eq(valid.all() & end.credit)

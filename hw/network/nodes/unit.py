@@ -15,7 +15,7 @@ from hw.plan.config import UnitConfig
 from hw.plan.dsp_count import dsp_counts
 from hw.plan.flush import Flush
 from hw.plan.geometry import Geometry
-from hw.plan.schedule import EARLY_TO_ISSUE, READ_TO_ROOM, CycleModel, find_schedule, free_cycles
+from hw.plan.schedule import EARLY_TO_ISSUE, READ_TO_ROOM, CycleModel, find_schedule, flushing_cycles, free_cycles
 from hw.plan.shapes import Shapes
 from hw.unit.timetable import Timetable
 
@@ -75,9 +75,10 @@ class UnitNode:
 
     def flushed_at(self, interval: int) -> UnitNode:
         """The unit where a frame comes every ``interval`` cycles, before it is known what it has to wait for."""
-        g, waiting = self.shapes.geometry, self.shapes.waiting_outputs
-        empty = waiting * g.channel_beats
-        always = self.shapes.schedule.flush_always or g.step_frame_cycles + empty <= interval
+        g, waiting, schedule = self.shapes.geometry, self.shapes.waiting_outputs, self.shapes.schedule
+        # Where cycles are few, the row store may have too few slots for the sequencer to be in time.
+        has_time = g.step_frame_cycles + waiting * g.channel_beats <= interval
+        always = schedule.flush_always or (has_time and flushing_cycles(g, schedule) <= interval)
         return replace(self, flush=Flush(always=always and waiting > 0))
 
     def waiting(self, arrivals: np.ndarray) -> UnitNode:

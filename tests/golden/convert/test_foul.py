@@ -13,9 +13,13 @@ from hypothesis import strategies as st
 from onnx import helper
 
 from golden.convert.convert import convert
+from golden.convert.export import to_qonnx
 from golden.convert.onnx_file import read_onnx
 from golden.convert.onnx_ops import OPERATIONS
+from golden.convert.qdq_ops import MICROSOFT, QDQ_OPERATIONS
 from golden.convert.qonnx_ops import DOMAIN, QONNX_OPERATIONS
+from golden.convert.qoperator_ops import MICROSOFT_OPERATIONS, QLINEAR_OPERATIONS
+from golden.layers.residual import random_resnet
 from golden.support.cli import UserError
 from tests.support.brevitas_networks import FILES
 from tests.support.onnx_models import classifier, images, model
@@ -25,13 +29,15 @@ quick = settings(
     max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 BREVITAS = (ROOT / "tests" / "golden" / "convert" / "brevitas" / next(iter(FILES))).read_bytes()
+#: What is written here, of a network without attention.
+OURS = to_qonnx(random_resnet(5, side=8, widths=(4,), blocks=(1,), classes=3)).SerializeToString()
 
 
 @quick
 @given(data=st.data())
 def test_foul_bytes(data: st.DataObject, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Truncated, with bytes changed, or no protobuf at all."""
-    content = bytearray(data.draw(st.sampled_from([classifier().SerializeToString(), BREVITAS])))
+    content = bytearray(data.draw(st.sampled_from([classifier().SerializeToString(), BREVITAS, OURS])))
     kind = data.draw(st.sampled_from(["cut", "changed", "random"]))
     if kind == "cut":
         content = content[: data.draw(st.integers(0, len(content) - 1))]
@@ -67,11 +73,14 @@ CONSTANTS = {
     "factors": np.array([1, 1, 2, 2], np.float32),
     "none": np.zeros(0, np.float32),
     "true": np.array(True),
+    "byte": np.int8(0),
+    "bytes": np.ones((2, 2, 1, 1), np.int8),
 }
-NAMES = ("x", "flat", "", *CONSTANTS)
+NAMES = ("x", "flat", "integers", "", *CONSTANTS)
 #: Attributes of all operations.
 ATTRIBUTES = ("axis", "axes", "group", "kernel_shape", "pads", "strides", "dilations", "auto_pad", "ceil_mode", "alpha")
 ATTRIBUTES += ("transA", "transB", "keepdims", "mode", "nearest_mode", "signed", "narrow", "rounding_mode", "epsilon")
+ATTRIBUTES += ("to", "block_size", "output_dtype", "channels_last")
 VALUES = st.one_of(
     st.integers(-2, 4),
     st.lists(st.integers(-1, 3), min_size=1, max_size=5),
@@ -82,18 +91,19 @@ VALUES = st.one_of(
 @quick
 @given(data=st.data())
 def test_any_node(data: st.DataObject) -> None:
-    """Any operation with any inputs and attributes. The checker of ONNX knows nothing of QONNX's."""
-    operations = {**OPERATIONS, **QONNX_OPERATIONS}
+    """Any operation with any inputs and attributes. The checker of ONNX knows nothing of other domains."""
+    operations = {**OPERATIONS, **QONNX_OPERATIONS, **QDQ_OPERATIONS, **QLINEAR_OPERATIONS, **MICROSOFT_OPERATIONS}
     op = data.draw(st.sampled_from(sorted(operations)))
     most = len(inspect.signature(operations[op]).parameters)
     inputs = ["x", *data.draw(st.lists(st.sampled_from(NAMES), max_size=most))]
     attributes = data.draw(st.dictionaries(st.sampled_from(ATTRIBUTES), VALUES, max_size=3))
-    domain = DOMAIN if op in QONNX_OPERATIONS else ""
+    domain = DOMAIN if op in QONNX_OPERATIONS else MICROSOFT if op in MICROSOFT_OPERATIONS else ""
     nodes = [
+        helper.make_node("QuantizeLinear", ["x", "six", "byte"], ["integers"]),
         helper.make_node("Flatten", ["x"], ["flat"]),
         helper.make_node(op, data.draw(st.permutations(inputs)), ["y"], domain=domain, **attributes),
     ]
-    refused_or_done(lambda: model(nodes, CONSTANTS, domains={DOMAIN: 1}))
+    refused_or_done(lambda: model(nodes, CONSTANTS, domains={DOMAIN: 1, MICROSOFT: 1}))
 
 
 def test_a_float_file_needs_images() -> None:

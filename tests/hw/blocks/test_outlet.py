@@ -19,13 +19,13 @@ from tests.support.components import simulate
 class Pipeline(wiring.Component):
     """Hands numbers on, ``latency`` cycles later."""
 
-    def __init__(self, latency: int) -> None:
-        self._latency = latency
+    def __init__(self, latency: int, late: bool) -> None:
+        self._latency, self._late = latency, late
         super().__init__({"begins": In(1), "number": In(8), "credit": Out(1), "o": Out(stream.Signature(8))})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        outlet = Outlet(m, self.o, cycles=self._latency)
+        outlet = Outlet(m, self.o, cycles=self._latency, late=self._late)
         outlet.give(m, self.begins, delay(m, self.number, self._latency))
         m.d.comb += self.credit.eq(outlet.credit)
         return m
@@ -33,9 +33,10 @@ class Pipeline(wiring.Component):
 
 @pytest.mark.parametrize("latency", [1, 2, 3, 6])
 @pytest.mark.parametrize(("begin", "ready"), [(1, 1), (1, 0.4), (0.4, 1), (0.7, 0.7), (0.95, 0.9)])
-def test_every_result_once_and_in_order(latency: int, begin: float, ready: float) -> None:
+@pytest.mark.parametrize("late", [False, True])
+def test_every_result_once_and_in_order(latency: int, begin: float, ready: float, late: bool) -> None:
     rng = np.random.default_rng(latency)
-    dut, begun = Pipeline(latency), deque[tuple[int, int]]()
+    dut, begun = Pipeline(latency, late), deque[tuple[int, int]]()
 
     async def bench(ctx: Any) -> None:
         shown = None
@@ -67,9 +68,10 @@ def test_every_result_once_and_in_order(latency: int, begin: float, ready: float
 
 
 @pytest.mark.parametrize("latency", [1, 2, 5])
-def test_holds_what_it_gave_credit_for(latency: int) -> None:
+@pytest.mark.parametrize("late", [False, True])
+def test_holds_what_it_gave_credit_for(latency: int, late: bool) -> None:
     """While nobody takes, so many results begin as there are places in the queue."""
-    dut = Pipeline(latency)
+    dut = Pipeline(latency, late)
 
     async def bench(ctx: Any) -> None:
         begun = received = 0

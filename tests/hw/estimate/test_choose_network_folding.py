@@ -10,23 +10,30 @@ import numpy as np
 import pytest
 
 from golden.contract.folding import Folding
+from golden.contract.network.layer import LayerStep
 from golden.contract.network.network import IntegerNetwork
 from golden.contract.network.step import Step
-from golden.layers import load_model
+from golden.layers import load_model, load_network
 from golden.layers.random_layer import random_layer
 from golden.layers.residual import random_resnet
 from golden.support.cli import UserError
-from hw.estimate.choose_network_folding import cheapest_within
+from hw.estimate.choose_network_folding import cheapest_within, step_foldings
 from hw.estimate.nodes import node_area
 from hw.network.config import NetworkConfig
 from hw.network.folding import divisors, sides_of, up_to_lanes
+from hw.network.ideal import ideal_cycles
+from hw.network.lower import lower
 from hw.network.plan import NetworkPlan
+from hw.network.taps import find_taps
 from hw.plan.config import UnitConfig
 from hw.plan.dsp_count import dsp_counts, fewest_dsps
 from hw.plan.shapes import Shapes
 from hw.targets.area import Area
 from hw.targets.families import TARGETS
-from tests.support.tiers import thorough
+from tests.support.tiers import thorough, thorough_from
+
+#: Cycles of a frame of a large network.
+CYCLES = 8_192
 
 
 def residual() -> IntegerNetwork:
@@ -55,7 +62,7 @@ def every(config: NetworkConfig, step: Step) -> Iterator[tuple[Folding, int, Are
             yield folding, plan.step_cycles[step.name], area
 
 
-@pytest.mark.parametrize("target", ["ecp5", "xcup", "generic"])
+@pytest.mark.parametrize("target", thorough_from(["ecp5", "xcup", "generic"], 0, 1))
 def test_against_all_foldings(target: str) -> None:
     """Fewest DSPs, then fewest LUTs, then fewest lanes, of all that are fast enough."""
     config = asked(residual(), target)
@@ -69,6 +76,36 @@ def test_against_all_foldings(target: str) -> None:
             assert chosen[step] == best[0], (step, most)
     with pytest.raises(UserError, match="takes at least"):
         cheapest_within(config, slowest - 1)
+
+
+def test_taps_count_as_they_will_be_built() -> None:
+    """A projection that takes its pixels from a window stores less, and the unit of that window has a queue more."""
+    config = asked(load_network("resnet8"), "xcup")
+    config = replace(config, foldings=cheapest_within(config, CYCLES))
+    taps = find_taps(config)
+    assert [name for name, _ in taps] == ["stage1_block1_add", "stage2_block1_shortcut", "stage3_block1_shortcut"]
+    beside = {name for name, _ in taps} | {layer.name for layer in taps.values()}
+    for step in config.network.steps:
+        if step.name in beside and isinstance(step, LayerStep):
+            best = min(map(cost, with_taps(config, step)))
+            assert cost((config.foldings[step.name], built(config, step))) == best, step.name
+
+
+def with_taps(config: NetworkConfig, step: Step) -> Iterator[tuple[Folding, Area]]:
+    """Each folding of a step that is fast enough, with its area beside the taps that there are then."""
+    for folding in step_foldings(sides_of(config.network, step)):
+        if ideal_cycles(config.network, step, folding) <= CYCLES:
+            yield folding, built(replace(config, foldings={**config.foldings, step.name: folding}), step)
+
+
+def built(config: NetworkConfig, step: Step) -> Area:
+    nodes = lower(config, find_taps(config)).nodes
+    return sum((node_area(placed.node, config.target) for placed in nodes if placed.step == step.name), Area())
+
+
+def cost(found: tuple[Folding, Area]) -> tuple[int, ...]:
+    folding, area = found
+    return area.dsp, area.lut, folding.simd * folding.pe, folding.simd
 
 
 def test_refused_by_the_step_that_cannot() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from golden.contract.network.network import IntegerNetwork
+from golden.contract.network.network import IMAGE, IntegerNetwork
 from golden.layers import load_network
 from golden.layers.random_network import random_network
 from golden.support.cli import UserError
@@ -20,14 +20,18 @@ from hw import build
 from hw.estimate.estimate import estimate
 from hw.estimate.network import check_network_fit, estimate_network
 from hw.estimate.nodes import AREA, node_area
+from hw.export.network_verilog import generate_network
 from hw.network import nodes
 from hw.network.config import NetworkConfig
 from hw.network.folding import up_to_lanes
 from hw.network.nodes.unit import UnitNode
 from hw.network.plan import NetworkPlan
 from hw.plan.flush import Flush
+from hw.synth.mapping import map_to_cells, parts_of
+from hw.synth.resources import area_of_parts
 from hw.targets.families import TARGETS
 from scripts.estimate import NETWORK_ROWS, TOLERANCE, NetworkRow, measure
+from sim.cases.graphs import GraphCase
 from tests.support.tiers import nightly, thorough
 
 
@@ -69,6 +73,24 @@ def test_against_synthesis(row: NetworkRow) -> None:
     assert (guess.dsp, guess.bram) == (truth.dsp, truth.bram)
     assert guess.lut == pytest.approx(truth.lut, rel=TOLERANCE)
     assert guess.ff == pytest.approx(truth.ff, rel=TOLERANCE)
+
+
+@nightly
+@pytest.mark.parametrize("target", ["ecp5", "xcup"])
+def test_taps_against_synthesis(target: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it adds to a unit: a FIFO, the credit for it, and the registers that tell when a pixel comes."""
+    case = GraphCase(draw=lambda d: d.add(d.layer(IMAGE, 4), IMAGE), image=(4, 4, 12), lanes=1)
+    config = dataclasses.replace(case.config(1), target=TARGETS[target])
+    guess, truth = [], []
+    for has_tap in (True, False):
+        if not has_tap:
+            monkeypatch.setattr("hw.network.plan.find_taps", lambda config: {})
+        plan = NetworkPlan(config)
+        core = generate_network(plan)
+        guess.append(estimate_network(plan).steps["layer0"])
+        truth.append(area_of_parts(map_to_cells(core), parts_of(core))["layer0"])
+    assert guess[0].lut - guess[1].lut == pytest.approx(truth[0].lut - truth[1].lut, abs=3)
+    assert guess[0].ff - guess[1].ff == truth[0].ff - truth[1].ff > 30
 
 
 @pytest.mark.parametrize("target", ["ecp5", "xc7", "xcup"])

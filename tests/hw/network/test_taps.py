@@ -17,7 +17,6 @@ from hw.network.config import NetworkConfig
 from hw.network.folding import up_to_lanes
 from hw.network.graph import Graph
 from hw.network.lower import lower
-from hw.network.nodes.unit import UnitNode
 from hw.network.plan import NetworkPlan
 from hw.network.schedule import NetworkSchedule, find_schedule
 from hw.network.taps import find_taps
@@ -25,6 +24,7 @@ from hw.network.top import Network
 from hw.network_picture import picture
 from sim.cases.graphs import GRAPHS, Drawing, GraphCase, graph_case
 from sim.cases.network import Limits, random_network_case
+from tests.support.storage import fifo_bits, row_bits
 from tests.support.tiers import seeds
 
 
@@ -36,17 +36,6 @@ def plain(plan: NetworkPlan) -> tuple[Graph, NetworkSchedule]:
     """The graph and the run of a network without taps."""
     graph = lower(plan.config, {})
     return graph, find_schedule(graph, plan.schedule.interval, plan.config.target)
-
-
-def fifo_bits(schedule: NetworkSchedule) -> int:
-    return sum(edge.depth * edge.fifo_beat.size for edge in schedule.edges)
-
-
-def row_bits(graph: Graph) -> int:
-    """Bits in the row stores of all units."""
-    units = [placed.node for placed in graph.nodes if isinstance(placed.node, UnitNode)]
-    rows = [(unit.shapes.schedule.slots, unit.config.layer.config) for unit in units]
-    return sum(slots * c.width * c.in_channels * c.in_bits for slots, c in rows)
 
 
 def test_all_joins_of_a_residual_network() -> None:

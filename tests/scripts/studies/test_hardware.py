@@ -17,6 +17,8 @@ from golden.experiments import structure
 from golden.layers import load_network
 from golden.support.cli import UserError
 from hw.estimate.network import estimate_network
+from hw.network.nodes.unit import UnitNode
+from hw.plan.dsp_count import dsp_counts
 from scripts import study
 from scripts.studies import hardware
 from scripts.studies.catalogue import STUDIES
@@ -39,6 +41,17 @@ def test_estimates_are_of_the_whole_network(monkeypatch: pytest.MonkeyPatch) -> 
     whole = estimate_network(plan)
     layers = sum(whole.steps[step.name].lut for step in plan.config.network.steps if isinstance(step, LayerStep))
     assert speed["lut"] == whole.lut > layers
+
+
+def test_powers_of_two_are_requantised_by_shifts() -> None:
+    """The stem's sums take one beat, and other multipliers would be those of DSPs."""
+
+    def multipliers(scales: str) -> list[int]:
+        network = structure.structure(hardware.check({"bits": 4, "scales": scales}))
+        nodes = hardware._plan(network, hardware.TARGETS["xcup"], 512).schedule.graph.nodes
+        return [dsp_counts(placed.node.shapes)["requantise"] for placed in nodes if isinstance(placed.node, UnitNode)]
+
+    assert any(multipliers("float")) and not any(multipliers("po2"))
 
 
 @nightly
