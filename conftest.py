@@ -7,11 +7,21 @@ default half of its time goes into looking through them.
 import gc
 import os
 
+import pytest
+
 # Read when the libraries load, so before anything imports them.
 for _variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_variable, "1")
 
-gc.set_threshold(200_000, 10, 20)
+gc.set_threshold(1_000_000, 20, 50)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Before ``-m`` looks at marks."""
+    from tests.support.tiers import mark_combinations
+
+    mark_combinations(items)
 
 
 def pytest_collection_finish() -> None:

@@ -15,6 +15,7 @@
 `bench_golden`     the integer model beside PyTorch
 `bench`            cycles, area and clock of the unit beside the ideal and a peer
 `estimate`         estimates beside what Yosys makes of the same units
+`structures`       networks of the field: converted, built, beside published entries
 `registers`        writes the register table
 `fuzz`             random units against the integer model
 `coverage`         coverage of the generated Verilog

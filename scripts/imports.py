@@ -1,12 +1,12 @@
 """Accuracy of networks that other tools made: in the source's own runtime, in integers and in Verilog, side by side.
 
 Each file is converted and written as a network file. The same test images go through the source (QONNX's executor, or
-ONNX Runtime), through the integer network, and through its Verilog in a simulator. Batches that were simulated are
-kept in a store, as by scripts.accuracy. So an interrupted run goes on where it was.
+ONNX Runtime) and through the integer network, the first of them through its Verilog in a simulator, too. Batches that
+were simulated are kept in a store, as by scripts.accuracy. So an interrupted run goes on where it was.
 
 Examples:
     python -m scripts.imports
-    python -m scripts.imports --only residual_int4_po2 --images 200
+    python -m scripts.imports --only residual_int4_po2 --images 500
     python -m scripts.imports --page docs/import.md
 
 With --page the table is written into a page.
@@ -57,14 +57,26 @@ from sim.simulator.simulators import SIMULATORS, find_simulator
 
 #: Cycles of a frame that each step may take.
 CYCLES = 12_544
+#: Test images, and those that are simulated.
+IMAGES, SIMULATED = 1000, 200
 #: Images of a batch in the simulator.
 BATCH = 250
 #: Validation images that the scales of a float network follow from.
 CALIBRATION = 200
 REPORT = "imports.json"
 BEGIN, END = "<!-- imports: python -m scripts.imports --page -->\n", "<!-- end of imports -->\n"
-HEADINGS = ("network", "written by", "bits", "scales", "images", "source", "integers", "Verilog", "changed")
-HEADINGS += ("proven", "alone", "elements", "together", "elements", "cycles")
+HEADINGS: tuple[str, ...] = (
+    "network",
+    "written by",
+    "bits",
+    "scales",
+    "images",
+    "source",
+    "integers",
+    "Verilog",
+    "changed",
+)
+HEADINGS += ("proven", "alone", "part alone", "together", "part together", "cycles")
 WORDS = 4
 
 
@@ -75,11 +87,12 @@ def main(argv: list[str]) -> int:
         raise UserError(f"--page {options.page} needs all rows, --only leaves {options.only}")
     folder = options.files or in_checkout(FOLDER, "--files DIR")
     page = None if options.page is None else MarkedPage(path=options.page, begin=BEGIN, end=END)
-    if options.scheduler is None:
+    if options.scheduler is None and options.simulated:
         find_simulator(options.simulator)
     task = load_task(TASK, path=options.data_path)
     if options.images > len(task.test):
         raise UserError(f"--images {options.images} is too many, there are {len(task.test)} images")
+    simulated = min(options.simulated, options.images)
     files = {f"{name}.npz": folder / SOURCES[name].file for name in names}
     with Store(options.store) as store, tempfile.TemporaryDirectory() as scratch:
         inputs = [*files.values(), store.path]
@@ -91,7 +104,7 @@ def main(argv: list[str]) -> int:
             network, measured[name] = _measured(SOURCES[name], folder, task, options.images)
             made[f"{name}.npz"] = network_bytes(network)
         cli.write_files(Path(scratch), made)
-        subjects = {name: _subject(name, Path(scratch), options) for name in names}
+        subjects = {name: _subject(name, Path(scratch), simulated, options) for name in names if simulated}
         jobs = {name: jobs_of(subject, options.simulator, BATCH) for name, subject in subjects.items()}
         found = results_of(
             list(subjects.values()),
@@ -101,7 +114,7 @@ def main(argv: list[str]) -> int:
             scheduler=options.scheduler,
             any_code=options.any_code,
         )
-    rows = [_row(name, measured[name], found[name]) for name in names]
+    rows = [_row(name, measured[name], found.get(name, ())) for name in names]
     cli.write_files(out, {**made, REPORT: f"{json.dumps(rows, indent=2)}\n"})
     show(_table(rows))
     failed = [(name, result) for name, own in found.items() for result in own if not result.done]
@@ -110,7 +123,7 @@ def main(argv: list[str]) -> int:
     if page is not None and not failed:
         page.write(page_table(HEADINGS, map(_cells, rows), words=WORDS) + "\n")
         say(f"wrote {page.path}")
-    return 1 if failed or any(wrong(row["verilog"]) for row in rows) else 0
+    return 1 if failed or any(row["verilog"] and wrong(row["verilog"]) for row in rows) else 0
 
 
 def _measured(source: Source, folder: Path, task: Task, images: int) -> tuple[IntegerNetwork, dict[str, Any]]:
@@ -131,15 +144,15 @@ def _figures(found: Measured) -> dict[str, Any]:
     return asdict(found) | {"together_part": found.together.part, "alone_part": found.alone.part}
 
 
-def _subject(name: str, folder: Path, options: argparse.Namespace) -> Subject:
-    """The Verilog of a network whose file is in ``folder``, and the images."""
+def _subject(name: str, folder: Path, images: int, options: argparse.Namespace) -> Subject:
+    """The Verilog of a network whose file is in ``folder``, and the first ``images``."""
 
     def make(network: IntegerNetwork) -> NetworkCore:
         base = NetworkConfig(network=network, foldings=up_to_lanes(network, DEFAULT_LANES))
         with spinner(f"generating Verilog of {name}"):
             return generate_network(NetworkPlan(replace(base, foldings=cheapest_within(base, options.cycles))))
 
-    given: Mapping[str, Any] = {"task": TASK, "data_path": options.data_path, "images": options.images}
+    given: Mapping[str, Any] = {"task": TASK, "data_path": options.data_path, "images": images}
     return replace(of_network(str(folder / f"{name}.npz"), make, **given, float_file=None), name=name)
 
 
@@ -150,9 +163,10 @@ def _row(name: str, measured: Mapping[str, Any], results: Sequence[Result]) -> d
 
 def _cells(row: Mapping[str, Any]) -> list[str]:
     source, images, verilog = SOURCES[row["name"]], row["images"], row["verilog"]
-    rtl, cycles = "failed", ""
+    rtl, cycles = "", ""
     if verilog is not None:
-        rtl = "wrong" if wrong(verilog) else _percent(verilog["right"]["verilog"] / verilog["images"])
+        share, many = _percent(verilog["right"]["verilog"] / verilog["images"]), number(verilog["images"])
+        rtl = "wrong" if wrong(verilog) else f"{share} of {many}"
         cycles = number(verilog["frame_cycles"])
     bound = row["bound"]
     exact = [""] * 3
@@ -191,7 +205,9 @@ def _parser() -> cli.Parser:
     count = cli.bounded(int, 1, 10**6)
     add = parser.add_argument
     add("--only", choices=list(SOURCES), metavar="NAME", help=f"one row alone: {', '.join(SOURCES)}")
-    add("--images", type=count, default=10_000, metavar="N", help="the first N test images (default: 10000)")
+    add("--images", type=count, default=IMAGES, metavar="N", help=f"the first N test images (default: {IMAGES})")
+    simulated = f"of them the first N in Verilog, too; 0: none (default: {SIMULATED})"
+    add("--simulated", type=cli.bounded(int, 0, 10**6), default=SIMULATED, metavar="N", help=simulated)
     add("--cycles", type=count, default=CYCLES, help=f"cycles a frame of each step (default: {CYCLES})")
     add("--simulator", choices=list(SIMULATORS), default="verilator", help="(default: verilator)")
     add("--files", type=cli.file_path, metavar="DIR", help=f"folder of the files (default: {FOLDER})")

@@ -23,13 +23,11 @@ SEPARABLE = ((16, 1), (32, 2), (32, 1), (64, 2))
 
 
 class Kit(Protocol):
-    """What networks are made of. Each method makes a module.
+    """What networks are made of. Each method makes a module."""
 
-    Attributes:
-        norms: whether convolutions have batch norms behind them, else a bias.
-    """
-
-    norms: bool
+    @property
+    def norms(self) -> bool:
+        """Whether convolutions have batch norms behind them, else a bias."""
 
     def image(self) -> nn.Module:
         """What images come through."""
@@ -219,3 +217,11 @@ def without_norms(network: nn.Module) -> Mapping[str, Any]:
         assert isinstance(unit.conv, nn.Conv2d) and isinstance(unit.norm, nn.BatchNorm2d)
         unit.conv, unit.norm = fuse_conv_bn_eval(unit.conv, unit.norm), nn.Identity()
     return folded.state_dict()
+
+
+def started(floats: Classifier, kit: Kit) -> Classifier:
+    """The residual network made of ``kit``, with the parameters of ``floats``."""
+    network = residual(kit)
+    left = network.load_state_dict(floats.state_dict() if kit.norms else without_norms(floats), strict=False)
+    assert not left.unexpected_keys
+    return network

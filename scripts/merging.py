@@ -52,10 +52,8 @@ from scripts.merging_forms import APART, LAYERS, MERGED, STACKS, Trained, accura
 from scripts.merging_picture import picture
 from sim.bulk.simulate import simulate
 
-#: Cycles of a frame that each step may take. Those of some layers on a target are more: in fewer, no form of them has
-#: multipliers enough on the target's largest device.
+#: Cycles of a frame that each step may take.
 CYCLES = 2048
-MORE_CYCLES = {("hadamard, 5x5", "ecp5"): 4096, ("dynamic, 5x5", "ecp5"): 4096}
 SYNTHESISED = ("xcup", "ecp5")
 #: The unit's memories that hold what training gave. All others hold what streams through.
 LEARNED = ("weights", "biases", "multipliers")
@@ -85,11 +83,10 @@ def main(argv: list[str]) -> int:
             bar.update(task, advance=1, description=f"{name}: the whole network")
             found["layers"].append({"layer": name, **_results(network, forms, options)})
             for target in targets:
-                cycles = options.cycles or MORE_CYCLES.get((name, target), CYCLES)
                 for form, quantised in forms.items():
                     bar.update(task, description=f"{name}, {form}, {target}")
                     row = {"layer": name, "form": form, "on": target}
-                    found["forms"].append(row | _costs(network, quantised, TARGETS[target], cycles, options))
+                    found["forms"].append(row | _costs(network, quantised, TARGETS[target], options))
                 bar.advance(task)
         stream.write(json.dumps(found, indent=2) + "\n")
     show(_table(COSTS, map(_cost_cells, found["forms"]), words=3))
@@ -119,7 +116,7 @@ def _results(network: Trained, forms: Mapping[str, QuantisedNetwork], options: A
     merged = forms[MERGED]
     whole = merged.with_argmax()
     frames = merged.quantise_images(images)
-    result = simulate(generate_network(_plan(whole, GENERIC, options.cycles or CYCLES)), frames)
+    result = simulate(generate_network(_plan(whole, GENERIC, options.cycles)), frames)
     answers = None if result.frames is None else result.frames.reshape(-1)
     figures: dict[str, Any] = {
         "images": len(images),
@@ -135,12 +132,12 @@ def _answers(quantised: QuantisedNetwork, images: np.ndarray) -> np.ndarray:
     return quantised.scores(quantised.quantise_images(images)).argmax(axis=1)
 
 
-def _costs(network: Trained, quantised: QuantisedNetwork, target: Target, cycles: int, options: Any) -> dict[str, Any]:
+def _costs(network: Trained, quantised: QuantisedNetwork, target: Target, options: Any) -> dict[str, Any]:
     """The layer alone: simulated with the inputs that it has in the network, and synthesised."""
     alone = layer_alone(quantised.integers)
     images = network.images.numpy()[: options.images]
     frames = quantised.values(quantised.quantise_images(images))[quantised.integers.steps[0].name]
-    plan = _plan(alone, target, cycles)
+    plan = _plan(alone, target, options.cycles)
     core = generate_network(plan)
     result = simulate(core, frames)
     area = total_area(map_to_cells(core))
@@ -208,8 +205,7 @@ def _parser() -> cli.Parser:
     add("--only", choices=SYNTHESISED, help="what is for one target")
     add("--page", type=cli.file_path, metavar="FILE", help="write the figures into this page, too")
     count = cli.bounded(int, 1, 10**6)
-    text = f"cycles a frame of each step (default: {CYCLES}, and {max(MORE_CYCLES.values())} with 5x5 on an ECP5)"
-    add("--cycles", type=count, help=text)
+    add("--cycles", type=count, default=CYCLES, help=f"cycles a frame of each step (default: {CYCLES})")
     add("--images", type=count, help="held-out images that are simulated (default: all 360)")
     add("--seed", type=cli.bounded(int, 0, 2**32 - 1), default=0, help="of data split and training (default: 0)")
     add("--epochs", type=cli.bounded(int, 1, 1000), default=40, help="passes over the data (default: 40)")

@@ -13,19 +13,14 @@ Examples:
 
 from __future__ import annotations
 
-import contextlib
 import io
-import tempfile
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from golden.support import cli
 from golden.support.progress import progress
@@ -34,17 +29,14 @@ from golden.training import Task, load_task
 from golden.training.task import Classification
 from golden.training.train import Schedule, evaluate, predict, reproducible, train
 from scripts.checkout import in_checkout
-from scripts.imports_networks import Brevitas, Classifier, Floats, Kit, residual, separable, without_norms
-from scripts.imports_sources import ANSWERS, BREVITAS, FOLDER, QDQ, SEPARABLE, SOURCES, TASK, Source
+from scripts.imports_files import Session, onnx_bytes, qdq_bytes, qonnx_bytes, quiet
+from scripts.imports_networks import Brevitas, Classifier, Floats, Kit, residual, separable, started
+from scripts.imports_sources import ANSWERS, BREVITAS, FOLDER, QDQ, SEPARABLE, SOURCES, TASK
 
 #: Images that are trained on, and those of them that are kept for validation.
 IMAGES, VALIDATION = 20_000, 1000
 #: Test images whose scores are written down.
 ANSWERED = 8
-#: Validation images that ONNX Runtime's scales follow from.
-CALIBRATION = 200
-#: What files call images and scores.
-INPUT, OUTPUT = "image", "scores"
 #: How networks are trained in floats, and how Brevitas trains them on, with half of the images. Its scales follow from
 #: the first 300 steps, and are trained then.
 FLOATS: Mapping[str, Any] = {"epochs": 4, "batch": 128}
@@ -60,7 +52,7 @@ def main(argv: list[str]) -> int:
     out = cli.output_directory(folder)
     first = task.test.subset(slice(ANSWERED))
     files: dict[str, bytes] = {}
-    answers = {"images": first.pixels.numpy(), "labels": first.targets.numpy().astype(np.uint8)}
+    answers: dict[str, Any] = {"images": first.pixels.numpy(), "labels": first.targets.numpy().astype(np.uint8)}
     for made in written(task, options.seed):
         files[made.file] = made.content
         answers[Path(made.file).stem] = made.scores
@@ -91,14 +83,20 @@ class Written:
 
 def written(task: Task, seed: int) -> Iterator[Written]:
     """All files but `ANSWERS`, one after the other."""
+    with quiet():
+        # First, as Brevitas may not be there.
+        kits = {
+            source.file: Brevitas(bits=source.bits, po2=source.scales == "po2")
+            for source in SOURCES.values()
+            if source.tool == BREVITAS
+        }
     floats = trained_floats(separable, task, seed)
-    yield _written(f"{SEPARABLE}.onnx", floats, _onnx(floats, task), task)
+    yield _written(f"{SEPARABLE}.onnx", floats, onnx_bytes(floats, task), task)
     floats = trained_floats(residual, task, seed)
-    content = _qdq(floats, task)
-    yield _written(QDQ.file, _Session(content), content, task)
-    for source in SOURCES.values():
-        if source.tool == BREVITAS:
-            yield trained_on(source, floats, task, seed)
+    content = qdq_bytes(floats, task)
+    yield _written(QDQ.file, Session(content), content, task)
+    for file, kit in kits.items():
+        yield trained_on(file, kit, floats, task, seed)
 
 
 def trained_floats(make: Callable[[Kit], Classifier], task: Task, seed: int) -> Classifier:
@@ -109,14 +107,14 @@ def trained_floats(make: Callable[[Kit], Classifier], task: Task, seed: int) -> 
     return network
 
 
-def trained_on(source: Source, floats: Classifier, task: Task, seed: int) -> Written:
-    """The residual network ``floats``, trained on by Brevitas as ``source`` has it."""
+def trained_on(file: str, kit: Brevitas, floats: Classifier, task: Task, seed: int) -> Written:
+    """The residual network ``floats``, made of ``kit`` and trained on."""
     half = task.train.subset(slice(len(task.train) // 2))
     less = Classification(task.name, half, task.validation, task.test, task.outputs)
-    with reproducible(seed), _quiet():
-        network = _quantised(floats, Brevitas(bits=source.bits, po2=source.scales == "po2"))
-        _train(source.file, network, less, Schedule(**ON, seed=seed))
-        return _written(source.file, network, _qonnx(network, task), task)
+    with reproducible(seed), quiet():
+        network = started(floats, kit)
+        _train(file, network, less, Schedule(**ON, seed=seed))
+        return _written(file, network, qonnx_bytes(network, task), task)
 
 
 def _written(file: str, network: nn.Module, content: bytes, task: Task) -> Written:
@@ -124,102 +122,9 @@ def _written(file: str, network: nn.Module, content: bytes, task: Task) -> Writt
     return Written(file=file, content=content, scores=scores, accuracy=evaluate(network, task, task.validation))
 
 
-class _Session(nn.Module):
-    """An ONNX file in ONNX Runtime, operation by operation."""
-
-    def __init__(self, content: bytes) -> None:
-        super().__init__()
-        options = onnxruntime.SessionOptions()
-        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-        self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-
-    def forward(self, x: Tensor) -> Tensor:
-        (scores,) = self._session.run([OUTPUT], {INPUT: x.numpy()})
-        return torch.from_numpy(scores)
-
-
 def _train(name: str, network: nn.Module, task: Task, schedule: Schedule) -> None:
     with progress(f"training {name}", 1.0) as advance:
         train(network, task, schedule, advance=advance)
-
-
-def _quantised(floats: Classifier, kit: Brevitas) -> Classifier:
-    """The residual network in ``kit``, with the parameters of ``floats``."""
-    network = residual(kit)
-    left = network.load_state_dict(floats.state_dict() if kit.norms else without_norms(floats), strict=False)
-    assert not left.unexpected_keys
-    return network
-
-
-def _onnx(network: nn.Module, task: Task) -> bytes:
-    """What PyTorch writes of ``network``, for batches of any size."""
-    with tempfile.TemporaryDirectory() as folder, _quiet():
-        path = Path(folder) / "network.onnx"
-        torch.onnx.export(network, (_sample(task),), path, dynamo=False, **_any_batch())
-        return path.read_bytes()
-
-
-class _Frames:
-    """Images one by one, as ONNX Runtime's quantiser asks for them."""
-
-    def __init__(self, images: np.ndarray) -> None:
-        self._left = iter(images[:, None])
-
-    def get_next(self) -> dict[str, np.ndarray] | None:
-        image = next(self._left, None)
-        return None if image is None else {INPUT: image}
-
-
-def _qdq(network: nn.Module, task: Task) -> bytes:
-    """What ONNX Runtime's static quantiser makes of ``network``: weights by channel, zero points at an end or half way.
-
-    Such zero points are those of signed and of unsigned integers. ReLUs are in the formats of what they give.
-    """
-    from onnxruntime.quantization import QuantFormat, QuantType, quant_pre_process, quantize_static
-
-    frames = _Frames(task.validation.subset(slice(CALIBRATION)).images().numpy())
-    with tempfile.TemporaryDirectory() as folder:
-        floats, ready, quantised = (Path(folder) / f"{name}.onnx" for name in ("floats", "ready", "quantised"))
-        floats.write_bytes(_onnx(network, task))
-        quant_pre_process(floats, ready, skip_symbolic_shape=True)
-        quantize_static(
-            ready,
-            quantised,
-            frames,
-            quant_format=QuantFormat.QDQ,
-            per_channel=True,
-            activation_type=QuantType.QUInt8,
-            weight_type=QuantType.QInt8,
-            extra_options={"ActivationRestrictedAsymmetric": True, "WeightSymmetric": True},
-        )
-        return quantised.read_bytes()
-
-
-def _qonnx(network: nn.Module, task: Task) -> bytes:
-    """What Brevitas writes of ``network``, for batches of any size."""
-    from brevitas.export import export_qonnx
-
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "network.onnx"
-        export_qonnx(network, args=_sample(task), export_path=str(path), dynamo=False, **_any_batch())
-        return path.read_bytes()
-
-
-def _sample(task: Task) -> Tensor:
-    return torch.zeros(1, *task.input_shape)
-
-
-def _any_batch() -> dict[str, Any]:
-    names = {"input_names": [INPUT], "output_names": [OUTPUT]}
-    return names | {"dynamic_axes": {INPUT: {0: "n"}, OUTPUT: {0: "n"}}}
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Brevitas and PyTorch's exporter warn of what they themselves do."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
 
 
 def _parser() -> cli.Parser:

@@ -26,6 +26,7 @@ from golden.convert.ops import (
     MaxPool,
     Op,
     Relu,
+    Round,
     Shape,
     Upsample,
 )
@@ -158,6 +159,10 @@ def _flatten(op: Flatten, taken: Shape) -> _Made:
     raise UserError(f"flattens {list(taken)}, allowed is before a linear map, or frames of one pixel")
 
 
+def _round(op: Round, taken: Shape) -> _Made:
+    raise UserError(f"rounds to whole numbers ({op.rounding}), allowed is before a Quant of scale 1")
+
+
 #: What makes a step of each op: the step's op, its options and its module.
 STEPS: Mapping[type[Op], Callable[[Any, Shape], _Made]] = {
     Conv: _conv,
@@ -172,6 +177,7 @@ STEPS: Mapping[type[Op], Callable[[Any, Shape], _Made]] = {
     Upsample: _upsample,
     Argmax: _argmax,
     Flatten: _flatten,
+    Round: _round,
 }
 
 

@@ -17,6 +17,7 @@ from torch import Tensor
 from golden.contract.network.network import IMAGE, IntegerNetwork
 from golden.contract.scales import to_steps
 from golden.convert.build import Built, build
+from golden.convert.clipping import clipped
 from golden.convert.compare import Difference, answers_changed, differences, largest_part
 from golden.convert.exact import build_exact
 from golden.convert.graph import Graph, Node
@@ -49,6 +50,7 @@ class Conversion:
         differences: how far each step's result, and the image, is from the source's, where the source has it.
         changed: the part of images whose answer is another; None where results are no scores, or none were compared.
         images: how many images were compared.
+        clipped: how many weights of a step were clipped, by its name. ``bounds`` are of what they were clipped to.
     """
 
     network: IntegerNetwork
@@ -60,6 +62,7 @@ class Conversion:
     differences: Mapping[str, Difference] = field(default_factory=dict)
     changed: float | None = None
     images: int = 0
+    clipped: Mapping[str, int] = field(default_factory=dict)
 
 
 def convert(
@@ -69,6 +72,7 @@ def convert(
     bits: int | None = None,
     scales: Scales | None = None,
     method: Method | None = None,
+    clip_weights: bool = False,
 ) -> Conversion:
     """The integer network that stands for ``source``, and how far it is from it on images like ``calibration``.
 
@@ -81,6 +85,7 @@ def convert(
             linear maps have 8. None: 8.
         scales: ``po2`` makes the steps of a float network, and all multipliers, powers of two. None: ``float``.
         method: how a float network's scales are chosen, as for `golden.quantise.layer.quantise`. None: ``mse``.
+        clip_weights: makes weights of -128 steps, which a quantised source may have, -127. Else they are refused.
 
     Raises:
         UserError: in one line, naming operation, attribute, value and what is allowed, for what no step of ours
@@ -95,12 +100,15 @@ def convert(
         raise UserError(f"calibration has shape {list(images.shape)}, the source takes [N, {allowed}]")
     graph = rewritten(opened.graph)
     if not opened.quantised:
+        if clip_weights:
+            raise UserError("clip_weights is for quantised sources, weights of float networks have no -128")
         precision = Precision(bits=BITS if bits is None else bits, scales=scales or "float")
         return _quantised(opened, graph, needed(images), precision, method or "mse")
     for name, value in (("bits", bits), ("scales", scales), ("method", method)):
         if value is not None:
             raise UserError(f"{name} {value} is for float networks, the source says itself how it is quantised")
-    return _exact(opened, graph, images)
+    graph, clips = clipped(graph) if clip_weights else (graph, {})
+    return _exact(opened, graph, images, clips)
 
 
 def _quantised(source: Source, graph: Graph, images: np.ndarray, precision: Precision, method: Method) -> Conversion:
@@ -117,12 +125,19 @@ def _quantised(source: Source, graph: Graph, images: np.ndarray, precision: Prec
     return _compared(converted, source, values, images)
 
 
-def _exact(source: Source, graph: Graph, images: np.ndarray | None) -> Conversion:
-    """A source that is quantised itself."""
+def _exact(source: Source, graph: Graph, images: np.ndarray | None, clips: Mapping[str, int]) -> Conversion:
+    """A source that is quantised itself, with so many clipped weights of each of its nodes."""
     exact = build_exact(graph)
+    clipped = {name: clips[node.name] for name, node in exact.nodes.items() if node.name in clips}
     names = {name: node.name for name, node in exact.nodes.items()}
-    origins = _origins(exact.nodes)
-    converted = Conversion(network=exact.network, origins=origins, names=names, bounds=exact.bounds, held=exact.held)
+    converted = Conversion(
+        network=exact.network,
+        origins=_origins(exact.nodes),
+        names=names,
+        bounds=exact.bounds,
+        held=exact.held,
+        clipped=clipped,
+    )
     return converted if images is None else _compared(converted, source, source.values(images), images)
 
 

@@ -8,7 +8,7 @@ from the actual weights, for any input. A step for which it reaches a whole one 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,8 +35,8 @@ from golden.contract.rounding import HALF_EVEN
 from golden.convert.build import step_names, unused_name
 from golden.convert.fitted import Fitted, check_bias, reach, taken_bias, weight_bits
 from golden.convert.graph import Graph, Node
-from golden.convert.held import ZEROS, Form, Held, form_of, truncated
-from golden.convert.multipliers import multipliers_for
+from golden.convert.held import ZEROS, Form, Held, form_of, limited, truncated
+from golden.convert.multipliers import Multipliers
 from golden.convert.ops import (
     Add,
     Affine,
@@ -50,10 +50,12 @@ from golden.convert.ops import (
     Op,
     Quant,
     Relu,
+    Round,
     Upsample,
     WeightLevels,
 )
 from golden.convert.reading import naming
+from golden.convert.sums import summands
 from golden.support.cli import UserError
 
 #: Bits of scores whose channels have steps of different size. One step for all of them stands for them.
@@ -138,7 +140,7 @@ class _Maker:
         places: the step that has each node's result.
         held: what the integers of each step stand for.
         bounds: collects those of `Exact`.
-        shifted: steps that hold the result of another step without its zero point.
+        shifted: steps that hold the result of another step as something else.
     """
 
     graph: Graph
@@ -147,12 +149,11 @@ class _Maker:
     places: dict[str, str]
     held: dict[str, Held]
     bounds: dict[str, float] = field(default_factory=dict)
-    shifted: dict[str, str] = field(default_factory=dict)
+    shifted: dict[tuple[str, Held], str] = field(default_factory=dict)
 
-    def inputs(self, node: Node, *, plain: bool = False) -> tuple[str, ...]:
-        """The steps that have what ``node`` takes; if ``plain``, without zero points."""
-        places = [self.places[name] for name in node.inputs]
-        return tuple(map(self.plain, places) if plain else places)
+    def inputs(self, node: Node) -> tuple[str, ...]:
+        """The steps that have what ``node`` takes."""
+        return tuple(self.places[name] for name in node.inputs)
 
     def taken(self, node: Node) -> list[tuple[Result, Held]]:
         """What ``node`` takes, and what its integers stand for."""
@@ -163,21 +164,31 @@ class _Maker:
         return {"name": self.names[node.name], "inputs": inputs or self.inputs(node), "scale": held.recorded}
 
     def plain(self, place: str) -> str:
-        """A step with the result of ``place`` without its zero point: a depthwise 1x1 layer that gives a bit more."""
+        """A step with the result of ``place`` without its zero point."""
         held, x = self.held[place], self.builder.results[place]
-        if held.plain:
+        return self.holding(place, Held(scale=abs(held.scale)), held.limits(x.limits).signed_bits)
+
+    def holding(self, place: str, wanted: Held, bits: int) -> str:
+        """A step with the result of ``place`` that is held as ``wanted``: a depthwise 1x1 layer, where it is not.
+
+        Its steps are finer by a power of two, if they are other steps.
+        """
+        held, x = self.held[place], self.builder.results[place]
+        if held == wanted:
             return place
         if x.bits > FIELD_RANGES["in_bits"][1]:
             raise UserError(f"zero point {held.point} of a result of {x.bits} bits is not allowed, {ZEROS}")
-        if place not in self.shifted:
-            name = unused_name(f"{place}_plain", {*self.names.values(), *self.builder.results})
-            form = Form(bits=x.bits + 1, signed=True, held=Held(scale=abs(held.scale)))
-            common = {"name": name, "inputs": (place,), "scale": form.held.recorded}
-            ones, zeros = np.ones(x.channels), np.zeros(x.channels)
-            step = self._layer(common, (x, held), _each(ones), zeros, _pointwise(x.channels), form, False)
-            self.shifted[place] = self.builder.append(step)
-            self.held[name] = form.held
-        return self.shifted[place]
+        if (place, wanted) not in self.shifted:
+            suffix = "plain" if wanted.plain else "shifted"
+            name = unused_name(f"{place}_{suffix}", {*self.names.values(), *self.builder.results})
+            form = Form(bits=bits, signed=True, held=wanted)
+            common = {"name": name, "inputs": (place,), "scale": wanted.recorded}
+            finer = round(abs(held.scale / wanted.scale))
+            levels = _each(np.full(x.channels, 1 / finer), finer)
+            step = self._layer(common, (x, held), levels, np.zeros(x.channels), _pointwise(x.channels), form, False)
+            self.shifted[place, wanted] = self.builder.append(step)
+            self.held[name] = wanted
+        return self.shifted[place, wanted]
 
     def keep(self, name: str, bound: float) -> None:
         """Keep how far a step may be off. Raises `UserError` where that is a whole step."""
@@ -214,6 +225,8 @@ class _Maker:
             form, given = _quantised(node, quant, held, held.limits(x.limits), scale, shift)
         elif not held.plain:
             raise UserError(f"takes what has zero point {held.point}, {ZEROS}")
+        elif node.limit is not None and node.limit < x.limits.high * held.scale:
+            raise limited(node.limit, x.limits.high * held.scale)
         geometry = _pointwise(x.channels)
         common = self.common(node, form.held)
         step = self._layer(common, (x, held), _each(scale), shift, geometry, form, node.rectifies, given)
@@ -317,12 +330,10 @@ class _Maker:
         return {last.name, *(last.inputs if isinstance(last.op, Argmax) else ())}
 
     def add(self, node: Node) -> _Made:
-        form = self._plain_form(node)
-        inputs = self.inputs(node, plain=True)
-        taken = [self.builder.results[name] for name in inputs]
-        ratios = multipliers_for(np.array([self.held[name].scale / form.held.scale for name in inputs]))
-        most = np.array([reach(x.limits) for x in taken])
-        self.keep(self.names[node.name], float((most * ratios.errors).sum()))
+        form, op = self._form(node), node.op
+        assert isinstance(op, Add)
+        values = [abs(held.scale) * factor for (_, held), factor in zip(self.taken(node), op.factors, strict=True)]
+        inputs, ratios = self._summands(node, form, values, 1)
         first, second = ratios.values.tolist()
         step = AddStep(
             **self.common(node, form.held, inputs),
@@ -338,27 +349,38 @@ class _Maker:
     def avg_pool(self, node: Node) -> _Made:
         op = node.op
         assert isinstance(op, AvgPool)
-        inputs = self.inputs(node, plain=True)
-        x, held = self.builder.results[inputs[0]], self.held[inputs[0]]
+        ((x, held),) = self.taken(node)
         pixels = x.height * x.width if op.kernel == FRAME else int(op.kernel) ** 2
-        unit = held.scale / pixels * op.factor
+        value = abs(held.scale) * op.factor / pixels
         if node.quant is not None and node.quant.dropped is not None:
-            form, unit = truncated(node, node.quant, x.limits.times(pixels), unit)
+            form, value = truncated(node, node.quant, held.limits(x.limits).times(pixels), value)
         else:
-            form = self._plain_form(node)
-        ratio = multipliers_for(np.array([unit / form.held.scale]))
-        self.keep(self.names[node.name], float(reach(x.limits) * pixels * ratio.errors[0]))
+            form = self._form(node)
+        inputs, ratios = self._summands(node, form, (value,), pixels)
         step = AvgPoolStep(
             **self.common(node, form.held, inputs),
             kernel=op.kernel,
             stride=op.stride,
-            multiplier=int(ratio.values[0]),
-            shift=ratio.shift,
+            multiplier=int(ratios.values[0]),
+            shift=ratios.shift,
             out_bits=form.bits,
             out_signed=form.signed,
             rounding=form.rounding,
         )
         return step, form.held
+
+    def _summands(
+        self, node: Node, form: Form, values: Sequence[float], count: int
+    ) -> tuple[tuple[str, ...], Multipliers]:
+        """What a sum takes whose result is of ``form``, and its multipliers; see `summands`."""
+        limits = [held.limits(x.limits) for x, held in self.taken(node)]
+        units = [abs(held.scale) for _, held in self.taken(node)]
+        found = summands(limits, units, values, form.held, count)
+        if found is None:
+            raise UserError(f"zero point {form.held.point} of its result is not allowed, {ZEROS}")
+        self.keep(self.names[node.name], found.bound)
+        places = zip(self.inputs(node), found.held, found.bits, strict=True)
+        return tuple(self.holding(*place) for place in places), found.multipliers
 
     def _form(self, node: Node) -> Form:
         """How the result of ``node`` is held."""
@@ -367,14 +389,6 @@ class _Maker:
         if node.quant.dropped is not None:
             raise UserError("drops bits of sums, allowed is a Trunc of means, or of what a Quant gives")
         return form_of(node, node.quant)
-
-    def _plain_form(self, node: Node) -> Form:
-        """As `_form`, of a step without a bias, which would have to have the zero point."""
-        form = self._form(node)
-        if not form.held.plain:
-            assert node.quant is not None
-            raise UserError(f"zero point {node.quant.zero} of its result is not allowed, {ZEROS}")
-        return form
 
     def max_pool(self, node: Node) -> _Made:
         op = node.op
@@ -398,12 +412,16 @@ class _Maker:
         return ConcatStep(**self.common(node, held[0])), held[0]
 
     def argmax(self, node: Node) -> _Made:
-        inputs = self.inputs(node, plain=True)
+        inputs = tuple(map(self.plain, self.inputs(node)))
         return ArgmaxStep(name=self.names[node.name], inputs=inputs), Held(scale=1.0)
 
     def flatten(self, node: Node) -> _Made:
         ((x, _),) = self.taken(node)
         raise UserError(f"flattens {list(x.shape)}, allowed is before a linear map, or frames of one pixel")
+
+    def round(self, node: Node) -> _Made:
+        assert isinstance(node.op, Round)
+        raise UserError(f"rounds to whole numbers ({node.op.rounding}), allowed is before a Quant of scale 1")
 
 
 #: What makes a step of each op. None: it is what it takes.
@@ -420,6 +438,7 @@ MAKERS: Mapping[type[Op], Callable[[_Maker, Node], _Made | None]] = {
     Upsample: _Maker.upsample,
     Argmax: _Maker.argmax,
     Flatten: _Maker.flatten,
+    Round: _Maker.round,
 }
 
 
@@ -438,9 +457,9 @@ def _pointwise(channels: int) -> dict[str, Any]:
     return {"kernel": 1, "stride": 1, "padding": "same", "groups": channels}
 
 
-def _each(scales: np.ndarray) -> WeightLevels:
-    """Weights of a depthwise 1x1 layer that are ``scales``."""
-    return WeightLevels(integers=np.ones((len(scales), 1, 1, 1), np.int64), scales=scales, bits=2)
+def _each(scales: np.ndarray, integer: int = 1) -> WeightLevels:
+    """Weights of a depthwise 1x1 layer that are an integer times ``scales``."""
+    return WeightLevels(integers=np.full((len(scales), 1, 1, 1), integer), scales=scales, bits=2)
 
 
 def _scores(limits: Range, held: Held, levels: WeightLevels, bias: np.ndarray) -> Form:
@@ -471,4 +490,6 @@ def _unquantised() -> UserError:
 
 
 def _changes_nothing(limits: Range, held: Held, quant: Quant) -> bool:
-    return abs(held.scale) == quant.scale and quant.low <= limits.low and limits.high <= quant.high
+    if abs(held.scale) != quant.scale or quant.dropped not in (None, 0):
+        return False
+    return not quant.saturates or (quant.low <= limits.low and limits.high <= quant.high)

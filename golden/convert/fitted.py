@@ -6,7 +6,7 @@ import dataclasses
 
 import numpy as np
 
-from golden.contract.layer_config import BIAS_BITS
+from golden.contract.layer_config import BIAS_BITS, FIELD_RANGES
 from golden.contract.ranges import Range
 from golden.convert.held import Held
 from golden.convert.multipliers import Multipliers, multipliers_for
@@ -18,6 +18,10 @@ from golden.support.cli import UserError
 BIAS_SLACK = 2.0**-12
 #: The largest magnitude of a bias, in steps of the sums that it is added to.
 LARGEST_BIAS = 2 ** (BIAS_BITS - 1) - 1
+#: The largest magnitude of a weight.
+LARGEST_WEIGHT = 2 ** (FIELD_RANGES["weight_bits"][1] - 1) - 1
+#: How far a whole number of steps may be off one, relatively, because floats were divided.
+EXACT = 2.0**-50
 
 
 class Fitted:
@@ -44,12 +48,13 @@ class Fitted:
         bias = taken_bias(levels, bias, taken) + given.zero * given.scale
         # Whether what comes in and goes out is negated makes no difference to what an integer of a channel is.
         levels = dataclasses.replace(levels, scales=levels.scales * np.sign(taken.scale) * np.sign(given.scale))
-        bias, worth, scale = bias * np.sign(given.scale), abs(taken.scale) / count, abs(given.scale)
-        self.weight_bits = weight_bits(levels)
-        by_output = np.sign(levels.scales).astype(np.int64).reshape(-1, *[1] * (levels.integers.ndim - 1))
-        self.integers = levels.integers * by_output
+        bias, worth, scale = bias * np.sign(given.scale), abs(taken.scale), abs(given.scale)
         # A channel that a batch norm scales with 0 has no step of its own.
-        unit = np.where(levels.scales == 0, scale, np.abs(levels.scales) * worth)
+        unit = np.where(levels.scales == 0, scale, np.abs(levels.scales) * worth / count)
+        larger = _larger(levels, unit, bias * 2.0**finest, scale)
+        by_output = (np.sign(levels.scales).astype(np.int64) * larger).reshape(-1, *[1] * (levels.integers.ndim - 1))
+        self.integers, unit = levels.integers * by_output, unit / larger
+        self.weight_bits = weight_bits(dataclasses.replace(levels, integers=self.integers))
         for fine in range(finest + 1):
             steps = bias * 2.0**fine / unit
             if fine and np.abs(steps).max() > LARGEST_BIAS:
@@ -72,6 +77,22 @@ class Fitted:
         return float(off.max())
 
 
+def _larger(levels: WeightLevels, unit: np.ndarray, bias: np.ndarray, scale: float) -> np.ndarray:
+    """By how much the weights of each channel are larger, so that its bias is a whole number of its smaller steps.
+
+    1 where it is that already, or no factor makes it one and leaves the multipliers exact.
+    """
+    most = LARGEST_WEIGHT // np.maximum(np.abs(levels.integers).reshape(len(unit), -1).max(axis=1), 1)
+    factors = np.ones(len(unit), np.int64)
+    for channel, steps in enumerate(bias / unit):
+        tried = np.arange(1, max(most[channel], 1) + 1)
+        whole = np.abs(steps * tried - np.rint(steps * tried)) <= EXACT * np.abs(steps * tried)
+        if not whole[0] and whole.any():
+            factors[channel] = tried[whole.argmax()]
+    exact = factors.max() > 1 and not multipliers_for(unit / factors / scale).errors.any()
+    return factors if exact else np.ones_like(factors)
+
+
 def taken_bias(levels: WeightLevels, bias: np.ndarray, taken: Held) -> np.ndarray:
     """The bias of sums of the integers that a step takes, without their zero point."""
     sums = levels.integers.reshape(len(levels.integers), -1).sum(axis=1)
@@ -84,7 +105,8 @@ def weight_bits(levels: WeightLevels) -> int:
     largest = int(np.abs(levels.integers).max(initial=0))
     needed = largest.bit_length() + 1
     if needed > 8:
-        raise UserError(f"weight reaches a magnitude of {largest} steps, allowed are 127 (narrow 1 does without -128)")
+        allowed = "allowed are 127 (narrow 1 does without -128, clip_weights clips it)"
+        raise UserError(f"weight reaches a magnitude of {largest} steps, {allowed}")
     return max(2, needed, min(levels.bits, 8))
 
 

@@ -76,11 +76,6 @@ class Form:
     held: Held
     rounding: Rounding = HALF_EVEN
 
-    @property
-    def limits(self) -> Range:
-        """What it saturates to."""
-        return Range.of_format(self.bits, self.signed)
-
 
 def truncated(node: Node, quant: Quant, taken: Range, unit: float) -> tuple[Form, float]:
     """How a result is held of which ``quant`` drops bits, and what a step of what it takes is worth exactly.
@@ -111,6 +106,11 @@ def truncated(node: Node, quant: Quant, taken: Range, unit: float) -> tuple[Form
     return form_of(node, quant), count * fine
 
 
+def limited(limit: float, end: float) -> UserError:
+    """What is said of a limit below the end of a format."""
+    return UserError(f"a limit of {limit:g} is below {end:g}, where its format ends")
+
+
 def _dropped(value: int, bits: int, rounding: Rounding) -> int:
     return round_quotient(value, bits, rounding) if bits >= 0 else value << -bits
 
@@ -128,7 +128,7 @@ def form_of(node: Node, quant: Quant) -> Form:
     if zero and node.rectifies:
         raise UserError(f"zero point {quant.zero} of what a ReLU gives is not allowed, {ZEROS}")
     if node.limit is not None and not quant.reaches(node.limit):
-        raise UserError(f"a limit of {node.limit:g} is below {quant.high * quant.scale:g}, where its format ends")
+        raise limited(node.limit, quant.high * quant.scale)
     held = Held(scale=quant.scale, zero=zero, point=quant.zero)
     if quant.rounding == HALF_EVEN and zero % 2 != quant.odd:
         held = Held(scale=-quant.scale, zero=limits.low + quant.high, point=quant.zero)

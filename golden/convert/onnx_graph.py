@@ -141,6 +141,9 @@ class OnnxSource:
             raise UserError(f"domain {node.domain!r} is not known, allowed are {allowed}")
         elif node.op_type == "Shape" and isinstance(given[0], Value) and not node.attribute:
             values[node.output[0]] = np.array([self._batch or ANY_BATCH, *given[0].shape])
+        elif node.op_type == "Cast" and isinstance(given[0], Levels):
+            self._call(OPERATIONS, node, given)  # its refusals
+            values[node.output[0]] = given[0]
         elif not any(isinstance(value, Value) for value in given):
             values |= self._constants(node, given)
         else:

@@ -13,11 +13,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from onnx import TensorProto
 
 from golden.contract.network.avg_pool import FRAME
+from golden.contract.rounding import HALF_EVEN
 from golden.convert.levels import Levels
 from golden.convert.ops import (
     Add,
+    Affine,
     Argmax,
     AvgPool,
     Concat,
@@ -26,6 +29,7 @@ from golden.convert.ops import (
     MaxPool,
     Ops,
     Relu,
+    Round,
     Upsample,
     WeightLevels,
     frames_of,
@@ -199,14 +203,15 @@ def global_average_pool(call: Call, x: Value) -> Ops:
 
 
 def reduce_mean(call: Call, x: Value, axes: Given = None) -> Ops:
-    wanted = call.take("axes") if axes is None else numbers("axes", constant("axes", axes))
-    keep = call.take("keepdims", 1)
-    call.only("noop_with_empty_axes", 0, 0)
-    rank = len(x.shape) + 1
-    if rank != 4 or sorted(axis % rank for axis in wanted or ()) != [2, 3]:
-        raise UserError(f"axes {wanted} are not allowed, allowed are rows and columns, [2, 3]")
-    pool = AvgPool(kernel=FRAME, stride=1)
-    return pool if keep else (pool, Flatten())
+    ends = _frame_only(call, x, axes)
+    return AvgPool(kernel=FRAME, stride=1), *ends
+
+
+def reduce_sum(call: Call, x: Value, axes: Given = None) -> Ops:
+    ends = _frame_only(call, x, axes)
+    channels, height, width = x.shape
+    pixels = Affine(scale=np.full(channels, float(height * width)), shift=np.zeros(channels))
+    return AvgPool(kernel=FRAME, stride=1), pixels, *ends
 
 
 def resize(call: Call, x: Value, roi: Given = None, scales: Given = None, sizes: Given = None) -> Ops:
@@ -292,6 +297,23 @@ def dropout(call: Call, x: Value, ratio: Given = None, training: Given = None) -
     return Identity()
 
 
+def cast(call: Call, x: Value | Levels) -> Ops:
+    """Between floats. What a shorter one rounds is in the comparison with the source."""
+    call.take("saturate")  # of floats of 8 bits
+    kind = call.take("to")
+    if kind not in (TensorProto.FLOAT, TensorProto.DOUBLE):
+        raise UserError(f"to {TensorProto.DataType.Name(kind)} is not allowed, allowed are FLOAT and DOUBLE")
+    return Identity()
+
+
+def round_(call: Call, x: Value) -> Ops:
+    return Round(rounding=HALF_EVEN)
+
+
+def floor(call: Call, x: Value) -> Ops:
+    return Round(rounding="floor")
+
+
 def argmax(call: Call, x: Value) -> Ops:
     call.take("keepdims")
     call.only("select_last_index", 0, 0)
@@ -307,12 +329,14 @@ OPERATIONS: Mapping[str, Callable[..., Ops]] = {
     "ArgMax": argmax,
     "AveragePool": average_pool,
     "BatchNormalization": batch_normalization,
+    "Cast": cast,
     "Clip": clip,
     "Concat": concat,
     "Conv": conv,
     "Div": div,
     "Dropout": dropout,
     "Flatten": flatten,
+    "Floor": floor,
     "Gemm": gemm,
     "GlobalAveragePool": global_average_pool,
     "Identity": identity,
@@ -320,9 +344,11 @@ OPERATIONS: Mapping[str, Callable[..., Ops]] = {
     "MaxPool": max_pool,
     "Mul": mul,
     "ReduceMean": reduce_mean,
+    "ReduceSum": reduce_sum,
     "Relu": relu,
     "Reshape": reshape,
     "Resize": resize,
+    "Round": round_,
     "Squeeze": squeeze,
     "Sub": sub,
     "Sum": sum_,
@@ -358,6 +384,17 @@ def _scalar(name: str, value: Given) -> float:
     if array.size != 1:
         raise UserError(f"{name} has shape {list(array.shape)}, allowed is one number")
     return float(array.reshape(()))
+
+
+def _frame_only(call: Call, x: Value, axes: Given) -> Sequence[Flatten]:
+    """What follows a reduction of rows and columns. Raises `UserError` for one of other axes."""
+    wanted = call.take("axes") if axes is None else numbers("axes", constant("axes", axes))
+    keep = call.take("keepdims", 1)
+    call.only("noop_with_empty_axes", 0, 0)
+    rank = len(x.shape) + 1
+    if rank != 4 or sorted(axis % rank for axis in wanted or ()) != [2, 3]:
+        raise UserError(f"axes {wanted} are not allowed, allowed are rows and columns, [2, 3]")
+    return () if keep else (Flatten(),)
 
 
 def _channels_only(call: Call, name: str, of: Value, default: int) -> None:

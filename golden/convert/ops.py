@@ -176,6 +176,16 @@ class Quant(Op):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class Round(Op):
+    """To whole numbers, as ``rounding`` says (`golden.contract.rounding`)."""
+
+    rounding: Rounding
+
+    def result(self, taken: Sequence[Shape]) -> Shape:
+        return taken[0]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Identity(Op):
     """What it takes."""
 
@@ -193,7 +203,9 @@ class Flatten(Op):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Add(Op):
-    """``a + b``."""
+    """``a + b``, each times its own factor, which is not below 0 and 1 where the result is not quantised."""
+
+    factors: tuple[float, float] = (1.0, 1.0)
 
     takes: ClassVar[int | None] = 2
 

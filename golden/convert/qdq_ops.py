@@ -66,10 +66,8 @@ def clip(call: Call, x: Value, low: Given = None, high: Given = None) -> Integer
     """Integers within limits: those of fewer bits than their type has."""
     assert x.steps is not None
     full = Range.of_format(x.steps.bits, x.steps.signed)
-    least, most = (
-        end if given is None else int(_one(name, constant(name, given).astype(np.int64)))
-        for name, given, end in (("min", low, full.low), ("max", high, full.high))
-    )
+    least = full.low if low is None else _integer("min", low)
+    most = full.high if high is None else _integer("max", high)
     if not full.low <= least < most <= full.high:
         raise UserError(
             f"min {least} and max {most} are not allowed, allowed are limits from {full.low} to {full.high}"
@@ -105,8 +103,7 @@ def steps_of(name: str, scale: np.ndarray, zero: np.ndarray) -> Steps:
     """What the integers of a result stand for."""
     step = _one(f"{name}_scale", _positive(f"{name}_scale", scale))
     bits, signed = integer_type(f"{name}_zero_point", zero)
-    shift = _one(f"{name}_zero_point", zero.astype(np.int64))
-    return Steps(scale=step, zero=int(shift), bits=bits, signed=signed)
+    return Steps(scale=step, zero=_integer(f"{name}_zero_point", zero), bits=bits, signed=signed)
 
 
 def check_steps(name: str, x: Value, scale: np.ndarray, zero: Given) -> None:
@@ -158,6 +155,12 @@ def _one(name: str, array: np.ndarray) -> float:
     if array.size != 1:
         raise UserError(f"{name} has shape {list(array.shape)}, allowed is one for all channels of a result")
     return float(array.reshape(()))
+
+
+def _integer(name: str, given: Given) -> int:
+    array = constant(name, given)
+    integer_type(name, array)
+    return int(_one(name, array.astype(np.int64)))
 
 
 def _bits(integers: np.ndarray) -> int:

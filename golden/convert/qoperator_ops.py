@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -85,7 +86,23 @@ def qlinear_add(
 ) -> Integers:
     """An addition."""
     terms = _term("A", a, a_scale, a_zero), _term("B", b, b_scale, b_zero)
-    return _made(onnx_ops.add(call, *terms), y_scale, y_zero)
+    return _made(onnx_ops.add(call, *terms), y_scale, y_zero, zero_first=True)
+
+
+def qlinear_mul(
+    call: Call,
+    a: Given,
+    a_scale: Given,
+    a_zero: Given,
+    b: Given,
+    b_scale: Given,
+    b_zero: Given,
+    y_scale: Given,
+    y_zero: Given = None,
+) -> Integers:
+    """A product with a constant."""
+    factors = _term("A", a, a_scale, a_zero), _term("B", b, b_scale, b_zero)
+    return _made(onnx_ops.mul(call, *factors), y_scale, y_zero, zero_first=True)
 
 
 def qlinear_average_pool(
@@ -93,7 +110,8 @@ def qlinear_average_pool(
 ) -> Integers:
     """Means of windows."""
     call.only("channels_last", 0, 0)
-    return _made(onnx_ops.average_pool(call, _taken("X", x, x_scale, x_zero)), y_scale, y_zero)
+    mean = onnx_ops.average_pool(call, _taken("X", x, x_scale, x_zero))
+    return _made(mean, y_scale, y_zero, zero_first=True)
 
 
 def qlinear_global_average_pool(
@@ -125,6 +143,7 @@ MICROSOFT_OPERATIONS: Mapping[str, Callable[..., Made]] = {
     "QLinearAveragePool": qlinear_average_pool,
     "QLinearConcat": qlinear_concat,
     "QLinearGlobalAveragePool": qlinear_global_average_pool,
+    "QLinearMul": qlinear_mul,
 }
 
 
@@ -153,9 +172,14 @@ def _bias(bias: Given, taken: Value, scales: np.ndarray) -> Levels | None:
     return Levels(integers=integers.astype(np.int64).reshape(-1), scale=scales * taken.steps.scale, bits=bits)
 
 
-def _made(ops: Ops, scale: Given, zero: Given) -> Integers:
-    """``ops``, then what makes integers of their result."""
+def _made(ops: Ops, scale: Given, zero: Given, *, zero_first: bool = False) -> Integers:
+    """``ops``, then what makes integers of their result.
+
+    ONNX Runtime's kernels of some operations add the zero point before they round, others afterwards, as ONNX says.
+    That is another integer at a tie where the zero point is odd.
+    """
     zeros = np.zeros((), np.uint8) if zero is None else constant("y_zero_point", zero)
     own = integers_of("y", constant("y_scale", scale), zeros)
     listed = [ops] if isinstance(ops, Op) else list(ops)
-    return Integers(ops=[*listed, own.steps.quant], steps=own.steps)
+    quant = dataclasses.replace(own.steps.quant, odd=zero_first and own.steps.zero % 2 == 1)
+    return Integers(ops=[*listed, quant], steps=own.steps)

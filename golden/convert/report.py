@@ -35,7 +35,7 @@ def rows(conversion: Conversion) -> Iterator[tuple[str, ...]]:
         gap = conversion.differences.get(name)
         off = ("", "", "") if gap is None else (f"{gap.steps:.2f}", percent(gap.part), percent(gap.unequal))
         came = " + ".join(conversion.origins.get(name, ()))
-        became = "" if step is None else BECAME[type(step)](step) + limit(conversion, name)
+        became = "" if step is None else BECAME[type(step)](step) + limit(conversion, name) + clips(conversion, name)
         shape, form = result_cells(network.results[name])
         yield name, came, became, shape, form + zero(conversion, name), proven(conversion, name), *off
 
@@ -92,6 +92,12 @@ def limit(conversion: Conversion, name: str) -> str:
     if name not in conversion.ceilings or result.scale is None:
         return ""
     return f" up to {result.limits.high * result.scale:.4g}, in the source {conversion.ceilings[name]:g}"
+
+
+def clips(conversion: Conversion, name: str) -> str:
+    """How many weights of a step are not those of the source."""
+    count = conversion.clipped.get(name)
+    return "" if count is None else f", -128 became -127 in {number(count)} of its weights"
 
 
 def percent(part: float) -> str:

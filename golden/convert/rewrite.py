@@ -14,6 +14,8 @@ from typing import Any
 import torch
 
 from golden.contract.network.avg_pool import FRAME
+from golden.contract.network.concat import Concat as ConcatStep
+from golden.contract.rounding import Rounding
 from golden.convert.graph import Graph, Node
 from golden.convert.ops import (
     Add,
@@ -29,6 +31,7 @@ from golden.convert.ops import (
     Op,
     Quant,
     Relu,
+    Round,
     Upsample,
 )
 from golden.operators.dynamic_conv import DynamicConv2d
@@ -94,6 +97,38 @@ def without_identities(graph: Graph) -> Graph:
     return dataclasses.replace(graph, nodes=tuple(nodes.values()), output=output)
 
 
+def whole_numbers(graph: Graph) -> Graph:
+    """A rounding to whole numbers, where the steps of the `Quant` behind it are 1, is that of the `Quant`."""
+
+    def fold(earlier: Node, quant: Node) -> Node | None:
+        if not isinstance(quant.op, Quant) or not isinstance(earlier.op, Round) or quant.op.scale != 1:
+            return None
+        return _with_rounding(earlier, quant, quant.op, earlier.op.rounding)
+
+    return _folded(graph, fold)
+
+
+def half_ups(graph: Graph) -> Graph:
+    """Half a step more before a `Quant` that floors is rounding half up."""
+
+    def fold(earlier: Node, quant: Node) -> Node | None:
+        if not isinstance(quant.op, Quant) or quant.op.rounding != "floor" or not isinstance(earlier.op, Affine):
+            return None
+        if (earlier.op.scale != 1).any() or (earlier.op.shift != quant.op.scale / 2).any():
+            return None
+        return _with_rounding(earlier, quant, quant.op, "half_up")
+
+    return _folded(graph, fold)
+
+
+def _with_rounding(earlier: Node, quant: Node, op: Quant, rounding: Rounding) -> Node:
+    """``quant`` instead of both."""
+    origins = (*earlier.origins, *quant.origins)
+    return dataclasses.replace(
+        quant, op=dataclasses.replace(op, rounding=rounding), inputs=earlier.inputs, origins=origins
+    )
+
+
 def whole_frames(graph: Graph) -> Graph:
     """An average over as much as the frame is one over the frame."""
     shapes = graph.shapes
@@ -118,10 +153,24 @@ def merged_quants(graph: Graph) -> Graph:
     return dataclasses.replace(graph, nodes=tuple(nodes.values()), output=names.get(graph.output, graph.output))
 
 
+def nested_concats(graph: Graph) -> Graph:
+    """More results than one step joins are joined in groups first."""
+    most, nodes, shapes = ConcatStep.takes[1], [], dict(graph.shapes)
+    for node in graph.nodes:
+        while isinstance(node.op, Concat) and len(node.inputs) > most:
+            taken, others = node.inputs[:most], node.inputs[most:]
+            name = f"{taken[0]} to {taken[-1]} for {node.name}"
+            shapes[name] = node.op.result([shapes[own] for own in taken])
+            nodes.append(dataclasses.replace(node, name=name, origins=(), inputs=taken, shape=shapes[name]))
+            node = dataclasses.replace(node, inputs=(name, *others))
+        nodes.append(node)
+    return dataclasses.replace(graph, nodes=tuple(nodes))
+
+
 def early_relus(graph: Graph) -> Graph:
     """A ReLU, or a rounding, behind a maximum is one before it, where another step can do it.
 
-    A ReLU behind a rounding is one before it, too, if its limits are steps: 0 is one.
+    A ReLU behind a rounding is one before it, too, where that helps, if its limits are steps: 0 is one.
     """
     while True:
         nodes, by_name = list(graph.nodes), graph.by_name
@@ -130,8 +179,10 @@ def early_relus(graph: Graph) -> Graph:
             carrier = by_name.get(relu.inputs[0])
             if not isinstance(relu.op, (Relu, Quant)) or carrier is None or not _passes(relu.op, carrier.op):
                 continue
-            if isinstance(carrier.op, Quant) and carrier.inputs[0] == graph.image:
-                continue
+            if isinstance(carrier.op, Quant):
+                rounded = by_name.get(carrier.inputs[0])
+                if rounded is None or not isinstance(rounded.op, (*RECTIFIERS, Relu, Quant)):
+                    continue
             if graph.sole_taker(carrier.name) is None:
                 continue
             shape = graph.shapes[carrier.inputs[0]]
@@ -175,13 +226,21 @@ def folded_affines(graph: Graph) -> Graph:
 
 
 def forward_affines(graph: Graph) -> Graph:
-    """A scale and a shift before a linear map are in its weights. A convolution's padding would see the shift."""
+    """A scale and a shift before a linear map are in its weights. A convolution's padding would see the shift.
+
+    Weights that are quantised are integers, and take a scale that all channels share.
+    """
 
     def fold(affine: Node, taker: Node) -> Node | None:
-        if not isinstance(affine.op, Affine) or not isinstance(taker.op, Linear) or taker.op.levels is not None:
+        if not isinstance(affine.op, Affine) or not isinstance(taker.op, Linear):
             return None
-        own, before = taker.op, affine.op
-        op = Linear(weight=own.weight * before.scale, bias=own.bias + own.weight @ before.shift)
+        own, before, levels = taker.op, affine.op, taker.op.levels
+        if levels is not None:
+            factor = _one_factor(affine)
+            if factor is None:
+                return None
+            levels = dataclasses.replace(levels, scales=levels.scales * factor)
+        op = Linear(weight=own.weight * before.scale, bias=own.bias + own.weight @ before.shift, levels=levels)
         return dataclasses.replace(taker, op=op, inputs=affine.inputs, origins=(*affine.origins, *taker.origins))
 
     return _folded(graph, fold)
@@ -191,28 +250,84 @@ def folded_relus(graph: Graph) -> Graph:
     """A ReLU behind a step that can do it is that step's own."""
 
     def fold(earlier: Node, relu: Node) -> Node | None:
-        if not isinstance(relu.op, Relu) or not (isinstance(earlier.op, RECTIFIERS) or earlier.relu):
+        if not isinstance(relu.op, Relu) or not (isinstance(earlier.op, RECTIFIERS) or earlier.rectifies):
             return None
-        ceilings = [limit for limit in (earlier.ceiling, relu.op.ceiling) if limit is not None]
-        joined = _joined(earlier, relu, earlier.op)
-        return dataclasses.replace(joined, relu=True, ceiling=min(ceilings, default=None))
+        ceiling = min((limit for limit in (earlier.limit, relu.op.ceiling) if limit is not None), default=None)
+        if isinstance(earlier.op, Relu):
+            return _joined(earlier, relu, Relu(ceiling=ceiling))
+        return dataclasses.replace(_joined(earlier, relu, earlier.op), relu=True, ceiling=ceiling)
 
     return _folded(graph, fold)
+
+
+def needless_relus(graph: Graph) -> Graph:
+    """A ReLU before what saturates to its limits is nothing."""
+
+    def fold(relu: Node, quant: Node) -> Node | None:
+        if not isinstance(relu.op, Relu) or not isinstance(quant.op, Quant) or quant.op.low < 0:
+            return None
+        if relu.op.ceiling is not None and not quant.op.reaches(relu.op.ceiling):
+            return None
+        return dataclasses.replace(quant, inputs=relu.inputs, origins=(*relu.origins, *quant.origins))
+
+    return _folded(graph, fold)
+
+
+def late_relus(graph: Graph) -> Graph:
+    """A ReLU of a mean comes behind what rounds the mean, if its limits are steps."""
+    nodes, by_name = {node.name: node for node in graph.nodes}, graph.by_name
+    for relu in graph.nodes:
+        mean, quant = by_name.get(relu.inputs[0]), graph.sole_taker(relu.name)
+        if mean is None or quant is None or not isinstance(mean.op, AvgPool) or not isinstance(relu.op, Relu):
+            continue
+        if isinstance(quant.op, Quant) and (relu.op.ceiling is None or quant.op.reaches(relu.op.ceiling)):
+            early = f"{quant.name} before {relu.name}"
+            nodes[relu.name] = dataclasses.replace(quant, name=early, inputs=relu.inputs)
+            nodes[quant.name] = dataclasses.replace(relu, name=quant.name, inputs=(early,))
+    return dataclasses.replace(graph, nodes=tuple(nodes.values()))
+
+
+def scaled_operands(graph: Graph) -> Graph:
+    """Factors of what an addition takes are its own, where its result is quantised."""
+    nodes: dict[str, Node] = {}
+    for node in graph.nodes:
+        if isinstance(node.op, Add) and node.quant is not None:
+            inputs, factors, origins = list(node.inputs), [1.0, 1.0], node.origins
+            for index, name in enumerate(node.inputs):
+                before = nodes.get(name)
+                factor = None if before is None or graph.sole_taker(name) is None else _one_factor(before)
+                if before is not None and factor is not None:
+                    (inputs[index],), factors[index] = before.inputs, factor
+                    origins = (*before.origins, *origins)
+                    del nodes[name]
+            op = Add(factors=(factors[0], factors[1]))
+            node = dataclasses.replace(node, op=op, inputs=tuple(inputs), origins=origins)
+        nodes[node.name] = node
+    return dataclasses.replace(graph, nodes=tuple(nodes.values()))
 
 
 def scaled_means(graph: Graph) -> Graph:
     """A factor between a mean and its rounding is the mean's."""
 
     def fold(mean: Node, affine: Node) -> Node | None:
-        if not isinstance(mean.op, AvgPool) or mean.quant is not None or not isinstance(affine.op, Affine):
+        if not isinstance(mean.op, AvgPool) or mean.quant is not None or affine.quant is None:
             return None
-        factors = set(affine.op.scale)
-        if affine.quant is None or affine.rectifies or affine.op.shift.any() or len(factors) > 1 or min(factors) <= 0:
+        factor = _one_factor(dataclasses.replace(affine, quant=None))
+        if not factor:
             return None
-        op = dataclasses.replace(mean.op, factor=float(factors.pop()))
-        return dataclasses.replace(_joined(mean, affine, op), quant=affine.quant)
+        joined = _joined(mean, affine, dataclasses.replace(mean.op, factor=factor))
+        return dataclasses.replace(joined, quant=affine.quant)
 
     return _folded(graph, fold)
+
+
+def _one_factor(node: Node) -> float | None:
+    """What ``node`` multiplies all channels with, not below 0, if it does nothing else."""
+    op = node.op
+    if not isinstance(op, Affine) or node.relu or node.quant is not None:
+        return None
+    factor = float(op.scale[0])
+    return factor if (op.scale == factor).all() and not op.shift.any() and factor >= 0 else None
 
 
 def means(graph: Graph) -> Graph:
@@ -298,14 +413,20 @@ def _joined(earlier: Node, later: Node, op: Op) -> Node:
 #: In the order in which they help each other.
 RULES = (
     without_identities,
+    whole_numbers,
+    half_ups,
     whole_frames,
     merged_quants,
     early_quants,
+    nested_concats,
     early_relus,
     folded_affines,
     forward_affines,
     folded_relus,
+    needless_relus,
+    late_relus,
     folded_quants,
+    scaled_operands,
     scaled_means,
     means,
 )

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from rich.progress import Progress
+from rich.text import Text
 
 from golden.support.terminal import terminal
 
@@ -49,5 +50,6 @@ def spinner(label: str) -> Iterator[Callable[[str], None]]:
     The wheel goes to standard error, if that is a terminal, and is wiped at the end. What is shown before
     the end runs into it: results are shown afterwards.
     """
-    with terminal(stderr=True).status(label) as status:
-        yield status.update
+    # A plain text of a wheel would be read as markup, which the name of a file may look like.
+    with terminal(stderr=True).status(Text(label)) as status:
+        yield lambda text: status.update(Text(text))

@@ -169,8 +169,8 @@ class Cells:
         """A product of adders: gates and a tree of two-input nodes, with registers between where there is time."""
         registered = narrow > NARROW_LIMB and self.target.multiply_latency > tree_latency(narrow, 2)
         if registered:
-            # The registers' resets are the gates.
-            total = Area(ff=wide * narrow)
+            # The registers' resets are the gates, where each may have its own.
+            total = Area(lut=wide * narrow if self.target.resets_are_few else 0, ff=wide * narrow)
         else:
             # A LUT with six inputs gates what it adds. How many gates it leaves is fitted.
             total = Area(lut=round(wide * narrow * (0.25 if self.six else 1)), ff=0 if self.six else wide * narrow)

@@ -278,9 +278,8 @@ def _upsample(step: Upsample, context: Context) -> Port:
 
 def _argmax(step: Argmax, context: Context) -> Port:
     (x,) = context.taken
-    return context.place(
-        "largest", ArgmaxNode(input=context.beat(x, context.folding.simd), elements=x.channels), *context.sources
-    )
+    beat, late = context.beat(x, context.folding.simd), context.config.target.relays
+    return context.place("largest", ArgmaxNode(input=beat, elements=x.channels, late=late), *context.sources)
 
 
 #: The lowering of each op.

@@ -75,6 +75,7 @@ def _script(core: Core | NetworkCore) -> str:
         f"read_verilog {_VERILOG}",
         "proc",
         *(f'setattr -set {ATTRIBUTE} "{parts.of_module(module)}" {module}/c:*' for module in modules),
+        *_resets(core),
         *(f"setattr -mod -set keep_hierarchy 1 {module}" for module in _apart(core)),
         *synthesis_commands(core.config.target, core.config.name),
         # Modules that synthesis had to leave alone are dissolved after it. So every netlist is flat.
@@ -85,6 +86,16 @@ def _script(core: Core | NetworkCore) -> str:
         f"write_json -noscopeinfo {_JSON}",
     ]
     return "; ".join(commands)
+
+
+def _resets(core: Core | NetworkCore) -> list[str]:
+    """Commands that leave each unit of a network that is optimised as a whole the register of its own reset.
+
+    All are alike, and one of them could be all. But it would have to reach the whole device in a cycle.
+    """
+    if not isinstance(core, NetworkCore) or _apart(core):
+        return []
+    return ["setattr -set keep 1 */w:reset %ci1 */t:$dff %i"]
 
 
 def _apart(core: Core | NetworkCore) -> list[str]:

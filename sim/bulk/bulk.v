@@ -1,4 +1,4 @@
-// Streams a file through the unit at simulator speed, and records what comes out.
+// Streams a file through the unit at simulator speed, records what comes out, and ends the simulation.
 //
 // In the working directory:
 //   stimulus.bin  input beats, most significant byte first
@@ -120,6 +120,9 @@ module bulk #(
             done <= 1;
         end
     endtask
+
+    // A bench that waits for the end sees it before.
+    always @(posedge done) #1 $finish;
 
     always @(posedge aclk) begin
         cycle <= cycle + 1;

@@ -30,7 +30,6 @@ class Recording:
         ends: ``(cycle, beat)`` of each output transfer with TLAST.
         reset: whether the unit was reset in the run; all else counts from there.
         cycles: length of the run.
-        seconds: time that the simulator took.
         fault: what ended the run early; None if nothing did.
     """
 
@@ -41,7 +40,6 @@ class Recording:
     ends: list[tuple[int, int]]
     reset: bool
     cycles: int
-    seconds: float
     fault: str | None
 
     @classmethod
@@ -65,6 +63,5 @@ class Recording:
             ends=[(cycle, beat) for cycle, beat in events.get("last", [])],
             reset="reset" in events,
             cycles=cycles,
-            seconds=float((folder / "seconds.txt").read_text()),
             fault=faults[0] if faults else None,
         )

@@ -28,7 +28,7 @@ class SimulationResult:
             predicted.
         faults: violations of the stream protocol, and hanging; empty if all is well.
         cycles: length of the simulation.
-        seconds: time that the simulator took.
+        seconds: time that the simulator took, its start included.
     """
 
     shape: tuple[int, int, int]

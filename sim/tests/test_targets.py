@@ -4,34 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 
-import numpy as np
 import pytest
 
 from hw.export.verilog import generate
 from sim.bulk.simulate import simulate
 from sim.cases.daily import DAILY_SMALL
 from sim.cases.frozen import SMALL_CASES, named_case
-from sim.cases.stimulus import extreme_frames, random_frames
+from sim.cases.stimulus import extreme_frames
 from sim.simulator.program import SimulationError
-from sim.tests.support import by_day, installed
+from sim.tests.support import by_day, check_in_bulk, installed
 
 pytestmark = pytest.mark.thorough
-
-#: Frames before the first pause.
-CALM = 4
 
 
 @pytest.mark.parametrize("name", by_day(SMALL_CASES, DAILY_SMALL))
 def test_target(name: str, seed: int) -> None:
-    """Random and extreme frames in turn come out right at full rate, in the predicted time, then with pauses."""
-    case = named_case(name)
-    config = case.layer.config
-    core = generate(case)
-    noise = random_frames(np.random.default_rng(seed), config, 5)
-    frames = np.stack([noise, extreme_frames(config)], axis=1).reshape(-1, *noise.shape[1:])
-    result = simulate(core, frames, simulator=installed("icarus").name, idle=0.3, stall=0.3, calm=CALM, seed=seed)
-    wrong = result.complaints() + result.timing_complaints(core.manifest["timing"], CALM)
-    assert not wrong, f"{name}, seed {seed}: {'; '.join(wrong)}"
+    check_in_bulk(name, installed("icarus"), seed)
 
 
 def test_use_that_is_not_modelled_is_told() -> None:

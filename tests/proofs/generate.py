@@ -2,9 +2,9 @@
 
 CASES is a list in JSON. Each case is the name of a build, and that of a bug or ``null``.
 
-This is a process of its own, because a planted bug changes modules. The bug is put into a module's text
-when the module is first imported. Everything else then imports the changed module. For the next case all
-modules of the project are imported anew.
+With bugs this is a process of its own, because a planted bug changes modules. The bug is put into a module's text
+when the module is first imported. Everything else then imports the changed module. For the next case the proof and
+all modules of the project that it imports are imported anew.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 from tests.support.places import ROOT
 
 if TYPE_CHECKING:
-    from tests.proofs.proof import Bug
+    from tests.proofs.proof import Bug, Proof
 
 
 #: Packages and modules of the project that a harness may import.
@@ -60,32 +60,47 @@ class _Planter:
         return spec
 
 
-def plant(bug: Bug) -> None:
-    """Forget the project's modules, and import them anew with the bug, and with no other."""
+def home(name: str) -> tuple[str, str]:
+    """The module that makes the proof called ``name``, and what the proof is called there."""
+    catalogue = importlib.import_module("tests.proofs.catalogue")
+    proof = catalogue.PROOFS[name]
+    for module in vars(catalogue).values():
+        if isinstance(module, ModuleType):
+            for attribute, value in vars(module).items():
+                if value is proof:
+                    return module.__name__, attribute
+    raise LookupError(name)
+
+
+def plant(bug: Bug, module: str) -> None:
+    """Forget the project's modules, and import ``module`` anew with the bug, and with no other."""
     for name in [name for name in sys.modules if name.split(".")[0] in PROJECT]:
         del sys.modules[name]
     planter = _Planter(bug)
     sys.meta_path.insert(0, planter)
     try:
-        importlib.import_module("tests.proofs.catalogue")
+        importlib.import_module(module)
     finally:
         sys.meta_path.remove(planter)
-    assert planter.planted, f"bug {bug.name}: no proof imports {bug.module}"
+    assert planter.planted, f"bug {bug.name}: {module} does not import {bug.module}"
 
 
 def main(out: str, proof: str, cases: str) -> None:
     from amaranth.back import rtlil
     from amaranth.hdl import Fragment
 
+    module, attribute = home(proof)
+    bugs = {bug.name: bug for bug in getattr(importlib.import_module(module), attribute).bugs}
     for number, (build, bug) in enumerate(json.loads(cases)):
         if bug:
-            plant(importlib.import_module("tests.proofs.catalogue").find_bug(proof, bug))
+            plant(bugs[bug], module)
         inside = importlib.import_module("tests.proofs.inside")
-        harness = importlib.import_module("tests.proofs.catalogue").PROOFS[proof].builds[build]()
+        made: Proof = getattr(importlib.import_module(module), attribute)
+        harness = made.builds[build]()
         harness.lemmas = not bug
         # The place of a claim in the results does not depend on the folder of the project.
-        module = Fragment.get(harness, None)
-        text = rtlil.convert(module, ports=harness.ports).replace(f"{ROOT}/", "")
+        fragment = Fragment.get(harness, None)
+        text = rtlil.convert(fragment, ports=harness.ports).replace(f"{ROOT}/", "")
         (Path(out) / f"{number}.il").write_text(inside.expose(text, harness.probes))
 
 

@@ -27,6 +27,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from golden.support.cache import cached
+from tests.proofs import generate
 from tests.proofs.catalogue import PROOFS
 from tests.proofs.proof import Bug, Proof
 from tests.support.places import ROOT
@@ -126,15 +127,22 @@ def _solve(proof: Proof, cases: Sequence[tuple[str, Bug | None]], *, induction: 
 
 
 def _generate(proof: Proof, cases: Sequence[tuple[str, Bug | None]]) -> list[str]:
-    """The RTLIL of each case. A process of its own makes it."""
+    """The RTLIL of each case. Where bugs are planted, a process of its own makes it."""
     named = json.dumps([(build, bug.name if bug else None) for build, bug in cases])
     with tempfile.TemporaryDirectory() as folder:
+        if not any(bug for _, bug in cases):
+            generate.main(folder, proof.name, named)
+            return _texts(folder, len(cases))
         command = [sys.executable, "-W", "error", "-m", "tests.proofs.generate", folder, proof.name, named]
         environment = os.environ | {"PYTHONPATH": str(ROOT)}
         run = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         if run.returncode:
             raise RuntimeError(f"{proof.name}, {named}: {run.stderr}")
-        return [(Path(folder) / f"{number}.il").read_text() for number in range(len(cases))]
+        return _texts(folder, len(cases))
+
+
+def _texts(folder: str, count: int) -> list[str]:
+    return [(Path(folder) / f"{number}.il").read_text() for number in range(count)]
 
 
 def _run(machine: str, depth: int, *, induction: bool) -> dict[str, object]:

@@ -35,7 +35,7 @@ from scripts.studies.verdict import marks
 from scripts.studies.worker import Job, perform
 from sim.bulk.result import SimulationResult
 from tests.support import commands
-from tests.support.tiers import thorough
+from tests.support.tiers import nightly, thorough
 
 #: Digits that are recorded with the network. It tells all of them.
 IMAGES = 360
@@ -195,7 +195,7 @@ class Killer:
             os.kill(self._pids[worker], signal.SIGKILL)
 
 
-@thorough
+@nightly
 def test_a_killed_worker_loses_its_batch() -> None:
     def make(network: IntegerNetwork) -> NetworkCore:
         return generate_network(NetworkPlan(NetworkConfig(network=network, foldings=up_to_lanes(network, 4))))

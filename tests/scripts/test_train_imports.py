@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from golden.training import load_task
-from scripts import train_imports
-from scripts.imports_networks import Brevitas, Floats, residual, without_norms
+from scripts.imports_files import Session, qdq_bytes, quiet
+from scripts.imports_networks import Brevitas, Floats, residual, started, without_norms
 from tests.support.tiers import nightly
 
 
@@ -41,8 +41,8 @@ def test_brevitas_starts_from_the_floats(po2: bool) -> None:
     torch.manual_seed(0)
     images = torch.rand(16, 1, 12, 12)
     floats = seen(residual(Floats()), images)
-    with train_imports._quiet():
-        network = seen(train_imports._quantised(floats, Brevitas(bits=8, po2=po2)), images)
+    with quiet():
+        network = seen(started(floats, Brevitas(bits=8, po2=po2)), images)
         scores, wanted = network(images).detach(), floats(images).detach()
     assert 0 < (scores - wanted).abs().max() < 0.1 * wanted.abs().max()
 
@@ -52,10 +52,10 @@ def test_onnx_runtime_quantises_what_pytorch_writes() -> None:
     task = load_task("digits", train_images=64, validation_images=20)
     torch.manual_seed(0)
     network = seen(residual(Floats()), task.train.images())
-    content = train_imports._qdq(network, task)
+    content = qdq_bytes(network, task)
     operations = {node.op_type for node in onnx.load_model_from_string(content).graph.node}
     assert {"QuantizeLinear", "DequantizeLinear", "Conv", "Add"} <= operations and "Relu" not in operations
     images = task.validation.images()
     with torch.no_grad():
-        scores, wanted = train_imports._Session(content)(images).numpy(), network(images).numpy()
+        scores, wanted = Session(content)(images).numpy(), network(images).numpy()
     assert 0 < np.abs(scores - wanted).max() < 0.1 * np.abs(wanted).max()

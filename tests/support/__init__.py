@@ -1,7 +1,7 @@
 """What tests share.
 
 ===================  ================================================================
-`tiers`              the tests that ``make test`` leaves to ``make check``
+`tiers`              what ``make test`` leaves to ``make check``, and that to ``make nightly``
 `places`             places of files
 `units`              units for tests of the hardware
 `rounding`           rounding, as tests expect it

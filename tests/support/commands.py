@@ -43,6 +43,7 @@ import scripts.quick_units
 import scripts.registers
 import scripts.report
 import scripts.show_attention
+import scripts.structures
 import scripts.study
 import scripts.train_digits
 import scripts.train_imports
@@ -182,6 +183,12 @@ def measured_network(row: Any, options: Any) -> dict[str, Any]:
     return {"network": row.what, "on": row.target, **cycles, "passed": options.seeds != 4}
 
 
+def structure(name: str, options: Any) -> dict[str, Any]:
+    """In place of what `scripts.structures` measures of a network."""
+    keys = ("macs", "dsp", "lut", "ff", "bram36", "uram", "frame_cycles", "steps", "changed")
+    return {"network": name, **dict.fromkeys(keys, 1), "passed": True}
+
+
 class NotTrained:
     """In place of what `scripts.merging_forms.trained` gives: a network of one form."""
 
@@ -194,7 +201,7 @@ def merged_results(network: NotTrained, forms: Mapping[str, None], options: Any)
     return {"float": 99.0, "integers": dict.fromkeys(forms, 99.0), "verilog": 99.0, "passed": options.seed != 1}
 
 
-def merged_costs(network: NotTrained, quantised: None, target: Any, cycles: int, options: Any) -> dict[str, Any]:
+def merged_costs(network: NotTrained, quantised: None, target: Any, options: Any) -> dict[str, Any]:
     """In place of what the layers of `scripts.merging` take."""
     keys = ("dsp", "lut", "ff", "bram", "learned", "passing", "frame_cycles", "latency")
     return {**dict.fromkeys(keys, 1), "passed": True}
@@ -451,8 +458,8 @@ COMMANDS = {
         main=golden.convert.__main__.main,
         works=["network.onnx", "--calibration", "images.npy", "--out", "net.npz", "--report", "report.html"],
         values={"--calibration": ("images.npy", *PATHS), "--out": PATHS, "--bits": NUMBERS, "--report": PATHS}
-        | {"--scales": ("float", "po2", "mix")},
-        positional=("network.onnx", "foul.onnx", "none.onnx", "foul.pt2", "nosuch:nosuch", "json:dumps", "taken"),
+        | {"--scales": ("float", "po2", "mix"), "--to": ("npz", "onnx", "hdf5"), "--clip-weights": None},
+        positional=("network.onnx", "foul.onnx", "none.onnx", "foul.pt2", "nosuch:nosuch", "json:dumps", *LAYERS),
     ),
     "golden.vectors": Command(
         main=golden.vectors.main,
@@ -585,15 +592,16 @@ COMMANDS = {
     "scripts.imports": Command(
         main=scripts.imports.main,
         works=["--only", "separable_po2", "--images", "4", "--store", "new.sqlite", "--out", "out"],
-        values={"--only": ("residual_int4_po2", "mix"), "--images": NUMBERS, "--cycles": NUMBERS, "--files": PATHS}
-        | {"--data-path": ("folder",), "--page": PATHS, "--out": PATHS, "--simulator": SIMULATORS, "--any-code": None}
-        | {"--workers": NUMBERS, "--scheduler": ("host:1", "mix"), "--store": ("new.sqlite", "taken")},
+        values={f"--{name}": NUMBERS for name in ("images", "simulated", "cycles", "workers")}
+        | {"--only": ("residual_int4_po2", "mix"), "--files": PATHS, "--data-path": ("folder",), "--page": PATHS}
+        | {"--out": PATHS, "--simulator": SIMULATORS, "--any-code": None}
+        | {"--scheduler": ("host:1", "mix"), "--store": ("new.sqlite", "taken")},
         statuses=(0, 1),
         stand_ins={
             "scripts.imports.load_task": few_images,
             "scripts.imports.in_checkout": lambda place, instead: Path("files"),
             "scripts.imports._measured": imported,
-            "scripts.imports._subject": lambda name, folder, options: imported_subject(name),
+            "scripts.imports._subject": lambda name, folder, images, options: imported_subject(name),
             "scripts.studies.batches.local_client": mock.MagicMock(),
             "scripts.studies.batches.run_jobs": batches_ran,
             "sim.simulator.simulators.Simulator.check": mock.Mock(),
@@ -733,6 +741,17 @@ COMMANDS = {
         | {"--kind": ("units", "networks", "mix"), "--network": ("resnet8", "digits"), "--page": PATHS},
         statuses=(0, 1),
         stand_ins={"scripts.bench._measure": measured, "scripts.bench_networks.measure": measured_network},
+    ),
+    "scripts.structures": Command(
+        main=scripts.structures.main,
+        works=[],
+        values={
+            "--only": ("resnet18", "visual wake words", "mix"),
+            "--page": PATHS,
+            "--out": PATHS,
+            "--conversion": None,
+        },
+        stand_ins={"scripts.structures.measure_tiny": structure, "scripts.structures.measure_field": structure},
     ),
     "scripts.merging": Command(
         main=scripts.merging.main,

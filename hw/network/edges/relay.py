@@ -1,6 +1,6 @@
 """Relay: two beats in registers, so that no path within a cycle leads through it, in either direction.
 
-``ready`` is a register, and so are ``valid`` and the beat that is offered. A beat is taken in a cycle exactly if
+``ready`` and ``valid`` are registers, and the beat that is offered is one of two. A beat is taken in a cycle exactly if
 fewer than two are inside, and offered in the next one at the earliest. So a relay takes and gives a beat in every
 cycle. It costs one cycle of latency.
 

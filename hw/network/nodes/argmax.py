@@ -34,10 +34,12 @@ class Argmax:
     Attributes:
         input: the beat; its lanes divide the elements.
         elements: elements of a frame.
+        late: see `hw.blocks.outlet.Outlet`.
     """
 
     input: Beat
     elements: int
+    late: bool = False
 
     def __post_init__(self) -> None:
         assert self.elements % self.input.lanes == 0, "beats that are full"
@@ -94,7 +96,7 @@ class _Argmax(wiring.Component):
         m = Module()
         node = self._node
         lanes, [beats] = node.input.lanes, node.frame_inputs
-        end = Outlet(m, self.o_0, cycles=node.pipeline, apart=beats)
+        end = Outlet(m, self.o_0, cycles=node.pipeline, apart=beats, late=node.late)
         go, ends = Signal(name="go"), Signal(name="ends")
         last = Counter(m, beats, go, name="beat").last
         m.d.comb += [self.i_0.ready.eq(end.credit), go.eq(self.i_0.valid & end.credit), ends.eq(go & last)]

@@ -13,11 +13,13 @@ from hypothesis import strategies as st
 from onnx import helper
 
 from golden.convert.convert import convert
+from golden.convert.export import to_qonnx
 from golden.convert.onnx_file import read_onnx
 from golden.convert.onnx_ops import OPERATIONS
 from golden.convert.qdq_ops import MICROSOFT, QDQ_OPERATIONS
 from golden.convert.qonnx_ops import DOMAIN, QONNX_OPERATIONS
 from golden.convert.qoperator_ops import MICROSOFT_OPERATIONS, QLINEAR_OPERATIONS
+from golden.layers.residual import random_resnet
 from golden.support.cli import UserError
 from tests.support.brevitas_networks import FILES
 from tests.support.onnx_models import classifier, images, model
@@ -27,13 +29,15 @@ quick = settings(
     max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 BREVITAS = (ROOT / "tests" / "golden" / "convert" / "brevitas" / next(iter(FILES))).read_bytes()
+#: What is written here, of a network without attention.
+OURS = to_qonnx(random_resnet(5, side=8, widths=(4,), blocks=(1,), classes=3)).SerializeToString()
 
 
 @quick
 @given(data=st.data())
 def test_foul_bytes(data: st.DataObject, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Truncated, with bytes changed, or no protobuf at all."""
-    content = bytearray(data.draw(st.sampled_from([classifier().SerializeToString(), BREVITAS])))
+    content = bytearray(data.draw(st.sampled_from([classifier().SerializeToString(), BREVITAS, OURS])))
     kind = data.draw(st.sampled_from(["cut", "changed", "random"]))
     if kind == "cut":
         content = content[: data.draw(st.integers(0, len(content) - 1))]
@@ -76,7 +80,7 @@ NAMES = ("x", "flat", "integers", "", *CONSTANTS)
 #: Attributes of all operations.
 ATTRIBUTES = ("axis", "axes", "group", "kernel_shape", "pads", "strides", "dilations", "auto_pad", "ceil_mode", "alpha")
 ATTRIBUTES += ("transA", "transB", "keepdims", "mode", "nearest_mode", "signed", "narrow", "rounding_mode", "epsilon")
-ATTRIBUTES += ("block_size", "output_dtype", "channels_last")
+ATTRIBUTES += ("to", "block_size", "output_dtype", "channels_last")
 VALUES = st.one_of(
     st.integers(-2, 4),
     st.lists(st.integers(-1, 3), min_size=1, max_size=5),

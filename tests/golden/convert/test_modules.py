@@ -105,6 +105,16 @@ def test_pools_and_others() -> None:
     assert [step.ceiling for step in network.steps if step.ceiling] == [4]
 
 
+def test_more_results_than_a_step_joins() -> None:
+    """Eight of them, and what they are with the others. One alone is joined with nothing."""
+
+    def forward(x: Tensor) -> Tensor:
+        return torch.cat([torch.cat([x], 1), *(F.max_pool2d(x, 3, 1, 1) for _ in range(9)), x], 1)
+
+    network = check_module(Lambda(forward).eval(), images())
+    assert [len(step.inputs) for step in network.steps if step.op == "concat"] == [8, 4]
+
+
 class Leaf(nn.Module):
     """A class that is called as the one of this project that stands for X-volution."""
 

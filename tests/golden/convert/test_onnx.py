@@ -49,6 +49,11 @@ def nearest(where: str, how: str, **options: Any) -> tuple[Sequence[onnx.NodePro
 HONOURED: Mapping[str, tuple[Sequence[onnx.NodeProto], Mapping[str, np.ndarray]]] = {
     "same_upper": ([node("Conv", ["x", "w"], auto_pad="SAME_UPPER")], {"w": WEIGHT}),
     "valid": ([node("Conv", ["x", "w"], auto_pad="VALID", strides=[2, 2])], {"w": WEIGHT}),
+    "sums_of_frames": ([node("ReduceSum", ["x", "axes"])], {"axes": np.array([-2, 3])}),
+    "sums_as_features": (
+        [node("ReduceSum", ["x", "axes"], "s", keepdims=0), node("Cast", ["s"], "d", to=1), node("Gemm", ["d", "w"])],
+        {"axes": np.array([2, 3]), "w": np.array([[1, 2, 3], [-1, 4, 2]], np.float32)},
+    ),
     "strided": ([node("Conv", ["x", "w", "b"], strides=[2, 2], pads=[1] * 4)], {"w": WEIGHT, "b": BIAS}),
     "average": ([node("AveragePool", ["x"], kernel_shape=[3, 3], strides=[3, 3], ceil_mode=1)], {}),
     "average_of_all": ([node("AveragePool", ["x"], kernel_shape=[6, 6])], {}),
@@ -65,6 +70,15 @@ HONOURED: Mapping[str, tuple[Sequence[onnx.NodeProto], Mapping[str, np.ndarray]]
     "relu_of_two_takers": (
         [node("Conv", ["x", "w"], "c"), node("Relu", ["c"], "r"), node("Add", ["c", "r"])],
         {"w": WEIGHT},
+    ),
+    "limit_after_limit": (
+        [
+            node("MaxPool", ["x"], "m", kernel_shape=[2, 2]),
+            node("Clip", ["m", "zero", "one"], "c"),
+            node("Relu", ["c"], "r"),
+            node("Clip", ["r", "zero", "half"]),
+        ],
+        {"zero": np.float32(0), "one": np.float32(1), "half": np.float32(0.5)},
     ),
     "identity_of_what_another_took": (
         [
@@ -134,6 +148,16 @@ def test_what_is_honoured(name: str) -> None:
     check_equal(OnnxSource(model(nodes, constants)), images())
 
 
+def test_attributes_are_known_by_name() -> None:
+    """Not by where they stand."""
+    made = classifier()
+    for own in made.graph.node:
+        kept = list(own.attribute)[::-1]
+        del own.attribute[:]
+        own.attribute.extend(kept)
+    check_equal(OnnxSource(made), images())
+
+
 def test_flattened_frames_are_refused_where_no_linear_map_takes_them() -> None:
     nodes = [node("Flatten", ["x"], "f"), node("Relu", ["f"])]
     with pytest.raises(UserError, match=r"flattens \[2, 6, 6\], allowed is before a linear map"):
@@ -190,6 +214,7 @@ REFUSED: Mapping[str, tuple[Callable[[], onnx.ModelProto], str]] = {
     "dilation_of_one_axis": (conv(dilations=[1, 2]), "Conv 'y_node': dilations [1, 2] differs between axes"),
     "stride_of_second_axis": (conv(strides=[1, 2]), "strides [1, 2] differs between axes or sides"),
     "stride": (conv(strides=[3, 3]), "strides 3 is not one of 1, 2"),
+    "padding_of_second_axis": (conv(pads=[0, 1, 0, 1]), "pads [0, 1, 0, 1] differs between axes or sides"),
     "asymmetric_padding": (conv(pads=[0, 0, 1, 1]), "pads [0, 0, 1, 1] differs between axes or sides"),
     "same_upper_at_stride_2": (conv(auto_pad="SAME_UPPER", strides=[2, 2]), "pads [0, 0, 1, 1] differs"),
     "padding_of_a_quarter": (kernel(4, 2, 5, 5, pads=[1] * 4), "pads 1 is neither 0 nor 2, half of kernel 5"),
@@ -261,18 +286,54 @@ REFUSED: Mapping[str, tuple[Callable[[], onnx.ModelProto], str]] = {
         "pads [1, 1, 1, 1] of an average pool is not allowed",
     ),
     "pool_of_8": (of("MaxPool", kernel_shape=[8, 8]), "kernel_shape 8 is not allowed, allowed are 1 to 7"),
+    "pool_of_second_axis": (
+        of("AveragePool", kernel_shape=[2, 3]),
+        "kernel_shape [2, 3] differs between axes or sides",
+    ),
+    "pool_stride_of_second_axis": (of("MaxPool", kernel_shape=[2, 2], strides=[2, 1]), "strides [2, 1] differs"),
     "pool_dilation": (of("MaxPool", kernel_shape=[2, 2], dilations=[2, 2]), "dilations [2, 2] is not allowed"),
     "ceil_mode": (
         of("MaxPool", kernel_shape=[3, 3], strides=[2, 2], ceil_mode=1),
         "ceil_mode 1 adds windows that are not whole to [6, 6] pixels, allowed is 0",
     ),
     "storage_order": (of("MaxPool", kernel_shape=[2, 2], storage_order=1), "storage_order 1 is not allowed"),
+    "sum_of_rows": (of("ReduceSum", "axes", constants={"axes": np.array([2])}), "axes [2] are not allowed"),
     "mean_of_channels": (of("ReduceMean", axes=[1]), "axes [1] are not allowed, allowed are rows and columns"),
     "linear_resize": (lambda: model(*nearest("half_pixel", "floor", mode="linear")), "mode linear is not allowed"),
     "shifted_resize": (lambda: model(*nearest("asymmetric", "ceil")), "takes other pixels than each one 2 times"),
     "factor": (
         of("Resize", "", "scales", constants={"scales": np.array([1, 1, 1.5, 1.5], np.float32)}, mode="nearest"),
         "scales [1.5, 1.5] are not allowed, allowed are 2, 3 and 4",
+    ),
+    "factor_of_second_axis": (
+        of("Resize", "", "scales", constants={"scales": np.array([1, 1, 2, 3], np.float32)}, mode="nearest"),
+        "scales [2, 3] differs between axes or sides",
+    ),
+    "cast": (of("Cast", to=onnx.TensorProto.INT64), "to INT64 is not allowed, allowed are FLOAT and DOUBLE"),
+    "whole_numbers": (of("Round"), "rounds to whole numbers (half_even), allowed is before a Quant of scale 1"),
+    "cycle": (
+        lambda: model([node("Add", ["x", "b"], "a"), node("Relu", ["a"], "b"), node("Relu", ["b"])], {}),
+        "is not valid: Nodes in a graph must be topologically sorted",
+    ),
+    "channels_last": (
+        lambda: model(
+            [
+                node("Transpose", ["x"], "t", perm=[0, 2, 3, 1]),
+                node("Relu", ["t"], "r"),
+                node("Add", ["t", "r"], "a"),
+                node("Transpose", ["a"], perm=[0, 3, 1, 2]),
+            ],
+            {},
+        ),
+        "Transpose 't_node': operation Transpose is not one of",
+    ),
+    "channels_last_operations": (
+        lambda: model(
+            [node("MaxPool", ["x"], domain="qonnx.custom_op.channels_last", kernel_shape=[2, 2])],
+            {},
+            domains={"qonnx.custom_op.channels_last": 1},
+        ),
+        "MaxPool 'y_node': domain 'qonnx.custom_op.channels_last' is not known",
     ),
     "reshape": (
         of("Reshape", "shape", constants={"shape": np.array([1, 4, 18])}),

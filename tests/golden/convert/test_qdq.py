@@ -6,6 +6,7 @@ integers.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -15,9 +16,11 @@ import pytest
 
 from golden.convert.convert import convert
 from golden.convert.onnx_graph import OnnxSource
+from golden.support.cli import UserError
 from tests.support.conversions import check_exact, check_refused, steps_off
 from tests.support.onnx_models import WEIGHT, images, model, node
 from tests.support.onnxruntime_networks import OPTIONS, quantised, residual, with_powers_of_two
+from tests.support.tiers import thorough
 
 IMAGES = 2 * images(12, (2, 8, 8))
 #: The domain of ONNX Runtime's own operations.
@@ -105,8 +108,8 @@ class Builder:
     def weight(self, name: str, values: Any, scale: Any = 0.5, zero: Any = 0, kind: Any = np.int8) -> str:
         return self.floats(self.constant(f"{name}_q", values, kind), name, scale, zero, kind, axis=0)
 
-    def model(self, opset: int = 21) -> onnx.ModelProto:
-        return model(self.nodes, self.constants, shape=("n", 2, 8, 8), opset=opset, domains={OWN: 1})
+    def model(self, output: str = "y") -> onnx.ModelProto:
+        return model(self.nodes, self.constants, shape=("n", 2, 8, 8), opset=21, output=output, domains={OWN: 1})
 
 
 #: Weights of a convolution of two channels.
@@ -157,6 +160,70 @@ def test_integers_between_a_pair() -> None:
     ]
 
 
+@pytest.mark.parametrize(("first", "zero"), [(True, -128), (True, 0), (False, -128)])
+def test_a_relu_of_a_mean(first: bool, zero: int) -> None:
+    """A mean has none. Its rounding does what a ReLU does if it has nothing below 0, else a layer behind it does."""
+    b = Builder()
+    x = b.add("AveragePool", [b.pair("x", "x_f", 0.5)], "m", kernel_shape=[2, 2], strides=[2, 2])
+    x = b.add("Relu", [x], "r") if first else b.pair(x, "m_f", 0.25)
+    b.pair(x if first else b.add("Relu", [x], "r"), "y", 0.25, zero)
+    converted = convert(b.model(), 30 * images(4, (2, 8, 8)))
+    check_exact(converted, but=["m_node"] if first and not zero else [])
+    assert [step.op for step in converted.network.steps] == ["avg_pool", *([] if first and zero else ["layer"])]
+
+
+def test_a_limit_before_a_relu() -> None:
+    """The ReLU comes before what quantises the limited result. The limit is that of both."""
+    b = Builder()
+    b.constants |= {"low": np.float32(0), "high": np.float32(4)}
+    y = b.pair(b.add("Clip", [b.pair("x", "x_f", 0.5), "low", "high"], "l"), "l_f", 0.0625, kind=np.uint8)
+    b.pair(b.add("Relu", [b.add("MaxPool", [y], "m", kernel_shape=[2, 2])], "r"), "y", 0.0625, -128)
+    check_refused(lambda: convert(b.model()), "a limit of 4 is below 15.9375, where its format ends")
+
+
+@pytest.mark.parametrize("zero", [4, 3, -100, 127])
+def test_zero_points_of_sums(zero: int) -> None:
+    """An addition and a mean have no bias. What they take has the zero point, in finer steps where that is exact."""
+    b = Builder()
+    x = b.pair("x", "x_f", 0.25)
+    c = b.pair(b.add("Conv", [x, b.weight("w", np.eye(2)[:, :, None, None] * 3)], "c"), "c_f", 0.5, 5)
+    y = b.pair(b.add("Add", [x, c], "a"), "a_f", 0.125, zero)
+    y = b.pair(b.add("AveragePool", [y], "m", kernel_shape=[2, 2], strides=[2, 2]), "m_f", 1.0, zero - 1)
+    b.pair(b.add("Conv", [y, b.weight("v", STEPS[:, :, :1, :1])], "d"), "y", 2.0)
+    converted = convert(b.model(), 9 * images(4, (2, 8, 8)))
+    check_exact(converted, but=[own for own in converted.held if own.endswith(("_plain", "_shifted"))])
+    assert set(converted.bounds.values()) == {0}
+
+
+@pytest.mark.parametrize("zero", [4, 3, -101])
+@pytest.mark.parametrize(
+    "op", ["QLinearAdd", "QLinearMul", "QLinearAveragePool", "QLinearGlobalAveragePool", "QLinearConcat"]
+)
+def test_zero_points_of_operations_on_integers(op: str, zero: int) -> None:
+    """ONNX Runtime's kernels differ in what they do first, round or add the zero point. Ties are frequent."""
+    b = Builder()
+    x, of_x = b.integers("x", "x_q", 0.25), ["x_q_scale", "x_q_zero"]
+    attributes: dict[str, Any] = {"domain": OWN}
+    given = b.steps("y", 0.5, zero)
+    inputs = {
+        "QLinearAdd": [x, *of_x, x, *of_x, *given],
+        "QLinearMul": [x, *of_x, b.constant("factor", [[[3]], [[1]]], np.int8), *b.steps("fs", 1.0), *given],
+        "QLinearConcat": [*given, x, *of_x, x, *of_x],
+    }.get(op, [x, *of_x, *given])
+    if op == "QLinearConcat":
+        attributes["axis"] = 1
+    if op == "QLinearAveragePool":
+        attributes |= {"kernel_shape": [2, 2]}
+    b.floats(b.add(op, inputs, "c", **attributes), "d", 0.5, zero)
+    weight = STEPS[:, :, :1, :1].repeat(2 if op == "QLinearConcat" else 1, axis=1)
+    b.pair(b.add("Conv", ["d", b.weight("v", weight)], "e"), "z", 2.0)
+    converted = convert(b.model("z"), 9 * images(4, (2, 8, 8)))
+    # What is joined is rounded before.
+    lacking = [own for own in converted.held if own.endswith(("_plain", "_shifted")) or own == "c_node"]
+    check_exact(converted, but=lacking)
+    assert set(converted.bounds.values()) == {0}
+
+
 def test_a_limit_between_two_pairs() -> None:
     """It is no limit of the second one's type, whose steps are finer, but of the first one's."""
     b = Builder()
@@ -181,16 +248,18 @@ def test_operations_on_integers() -> None:
     x = b.integers("x", "x_q", 0.5)
     shift = b.constant("shift", [[[3]], [[-5]]], np.int8)
     b.add("QLinearAdd", [x, *b.steps("xs", 0.5), shift, *b.steps("ss", 0.25), *b.steps("as", 1.0, 1)], "a", domain=OWN)
-    flat = b.add("Flatten", ["a"], "flat")
+    taken = ["a", "as_scale", "as_zero", b.constant("factor", 3, np.int8), *b.steps("fs", 0.5, 1)]
+    b.add("QLinearMul", [*taken, *b.steps("ps", 2.0)], "p", domain=OWN)
+    flat = b.add("Flatten", ["p"], "flat")
     w = b.constant("w", np.random.default_rng(5).integers(-7, 8, (128, 6)), np.int8)
     ends = b.steps("ws", [0.5, 1, 0.25, 0.5, 1, 1], [0] * 6)
-    b.add("QLinearMatMul", [flat, "as_scale", "as_zero", w, *ends, *b.steps("ms", 32.0, -3)], "m")
+    b.add("QLinearMatMul", [flat, "ps_scale", "ps_zero", w, *ends, *b.steps("ms", 32.0, -3)], "m")
     v, bias = b.constant("v", [[1, -2, 3, -4, 5, -6]] * 3, np.int8), b.constant("bias", [7, -8, 90], np.int32)
     taken = ["m", "ms_scale", "ms_zero", v, *b.steps("vs", 0.5), bias]
     b.add("QGemm", taken, "y", domain=OWN, transB=1, alpha=0.5)
     converted = convert(b.model(), 9 * images(4, (2, 8, 8)))
     check_exact(converted)
-    assert [step.op for step in converted.network.steps] == ["layer", "linear", "linear"]
+    assert [step.op for step in converted.network.steps] == ["layer", "layer", "linear", "linear"]
     assert set(converted.bounds.values()) == {0} and converted.network.steps[-1].raw
 
 
@@ -259,10 +328,6 @@ def then(op: str, *, zero: int = 3, second: Sequence[str] = (), **attributes: An
 
 def another_scale(b: Builder, x: str) -> None:
     b.floats(b.integers(x, "q", 0.5, 3), "y", 0.25, 3)
-
-
-def zero_of_a_sum(b: Builder, x: str) -> None:
-    b.pair(b.add("Add", [x, x], "a"), "y", 1.0, 4)
 
 
 def zero_of_a_relu(b: Builder, x: str) -> None:
@@ -350,7 +415,10 @@ REFUSED: Mapping[str, tuple[Callable[[], onnx.ModelProto], str]] = {
         "Conv 'c_node' + QuantizeLinear 'y_q_node' + DequantizeLinear 'y_node': zero point 7 of a result of 16 bits",
     ),
     "weight_of_64_bits": (conv(weight={"kind": np.uint64}), "has type uint64, allowed are integers of up to 32 bits"),
-    "zero_of_a_sum": (of(zero_of_a_sum), "zero point 4 of its result is not allowed, allowed are those at an end"),
+    "zero_of_a_sum_of_fine_steps": (
+        of(lambda b, x: b.pair(b.add("Add", [x, x], "a"), "y", 1024.0, 64)),
+        "zero point 64 of its result is not allowed, allowed are those at an end",
+    ),
     "zero_of_a_relu": (of(zero_of_a_relu), "zero point -120 of what a ReLU gives is not allowed"),
     "relu_of_a_zero": (then("Relu"), "zero point 3 of what a ReLU gives is not allowed"),
     "maximum_of_an_odd_zero": (then("MaxPool", kernel_shape=[2, 2]), "takes what has zero point 3, allowed are those"),
@@ -378,6 +446,14 @@ REFUSED: Mapping[str, tuple[Callable[[], onnx.ModelProto], str]] = {
         own("QLinearSigmoid"),
         "operation QLinearSigmoid is not one of QuantizeLinear, DequantizeLinear, QGemm",
     ),
+    "unknown_integers": (
+        of(lambda b, x: b.add("ConvInteger", [b.integers(x, "q", 0.5), b.constant("w", STEPS, np.int8)], "y")),
+        "operation ConvInteger is not one of Add, ",
+    ),
+    "product_of_results": (
+        own("QLinearMul", ["", "q_of_scale", "q_of_zero", "", "q_of_scale", "q_of_zero", "y_of_scale"]),
+        "QLinearMul 'y_node': multiplies two results, allowed is a constant",
+    ),
     "channels_last": (own("QLinearGlobalAveragePool", channels_last=1), "channels_last 1 is not allowed, allowed is 0"),
     "parts_of_three": (
         own("QLinearConcat", ["y_of_scale", "y_of_zero", "", "q_of_scale"]),
@@ -391,3 +467,61 @@ REFUSED: Mapping[str, tuple[Callable[[], onnx.ModelProto], str]] = {
 def test_what_is_refused(name: str) -> None:
     made, message = REFUSED[name]
     check_refused(lambda: convert(made()), message)
+
+
+def random_network(seed: int) -> onnx.ModelProto:
+    """Operations in random order, with scales that are powers of two, and any zero points."""
+    rng, b = np.random.default_rng(seed), Builder()
+    drawn: list[tuple[str, tuple[int, int, int]]] = []
+
+    def draw(x: str, shape: tuple[int, int, int], plain: float = 0.6) -> None:
+        """Quantise ``x``, perhaps with a zero point at an end or in the middle of its type."""
+        signed = bool(rng.integers(2))
+        low = -128 if signed else 0
+        zero = low + (int(rng.choice([0, 128])) if rng.random() < plain else int(rng.integers(256)))
+        name = b.pair(x, f"f{len(drawn)}", 2.0 ** rng.integers(-4, 2), zero, np.int8 if signed else np.uint8)
+        drawn.append((name, shape))
+
+    draw("x", (2, 8, 8), plain=1)
+    for index in range(int(rng.integers(2, 7))):
+        x, (c, h, w) = drawn[int(rng.integers(len(drawn)))] if rng.random() < 0.4 else drawn[-1]
+        alike = [name for name, shape in drawn if shape == (c, h, w)]
+        op = rng.choice(["Conv", "Conv", "Add", "MaxPool", "AveragePool", "Concat", "Relu", "Clip", "Mul"])
+        name, taken, attributes, shape = f"o{index}", [x], {}, (c, h, w)
+        if op == "Conv":
+            side = 3 if h > 3 and rng.random() < 0.5 else 1
+            pad = side // 2 if rng.random() < 0.5 else 0
+            shape = int(rng.integers(1, 5)), h + 2 * pad - side + 1, w + 2 * pad - side + 1
+            weight = rng.integers(-7, 8, (shape[0], c, side, side))
+            taken.append(b.weight(f"w{index}", weight, 2.0 ** rng.integers(-3, 1, shape[0]), [0] * shape[0]))
+            attributes = {"pads": [pad] * 4}
+        elif op in ("MaxPool", "AveragePool"):
+            shape, attributes = (c, h // 2, w // 2), {"kernel_shape": [2, 2], "strides": [2, 2]}
+        elif op in ("Add", "Concat"):
+            taken.append(str(rng.choice(alike)))
+            shape, attributes = ((2 * c, h, w), {"axis": 1}) if op == "Concat" else (shape, {})
+        elif op == "Clip":
+            taken += [b.constant("low", 0), b.constant(f"high{index}", 2.0 ** rng.integers(1, 9))]
+        elif op == "Mul":
+            taken.append(b.constant(f"k{index}", rng.choice([-2, -1, 0.5, 1, 4], (c, 1, 1))))
+        if min(shape) == 0:
+            continue
+        y = b.add(op, taken, name, **attributes)
+        draw(b.add("Relu", [y], f"{name}_r") if rng.random() < 0.2 else y, shape)
+    return b.model(drawn[-1][0])
+
+
+@thorough
+def test_random_networks() -> None:
+    """Each is refused for a zero point, or for a limit, or is exact in every step that the source has."""
+    done = 0
+    for seed in range(80):
+        try:
+            converted = convert(random_network(seed), 20 * images(3, (2, 8, 8)))
+        except UserError as error:
+            assert re.search("zero point|a limit of|no steps", str(error)), (seed, error)
+            continue
+        assert {gap.steps for gap in converted.differences.values()} == {0}, seed
+        assert set(converted.bounds.values()) == {0}, seed
+        done += 1
+    assert done > 30

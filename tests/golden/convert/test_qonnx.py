@@ -17,11 +17,15 @@ from golden.convert.levels import ROUNDING
 from golden.convert.onnx_graph import OnnxSource
 from golden.convert.onnx_ops import Call
 from golden.convert.qonnx_ops import DOMAIN, quant
+from golden.convert.report import rows
 from golden.model.network.network import run
 from golden.support.cli import UserError
+from hw.network.config import NetworkConfig
+from hw.network.folding import up_to_lanes
+from hw.network.plan import NetworkPlan
 from tests.support import brevitas_networks
 from tests.support.conversions import check_exact, check_refused
-from tests.support.onnx_models import WEIGHT, images, model, node
+from tests.support.onnx_models import WEIGHT, classifier, images, model, node
 from tests.support.places import ROOT
 from tests.support.tiers import nightly
 
@@ -145,6 +149,29 @@ def test_roundings_of_results() -> None:
     fields = [step.own_fields() for step in converted.network.steps]
     found = [own.get("config", own).get("rounding") for own in fields]
     assert found == ["floor", "half_up", "floor", "half_up", "floor"]
+
+
+def test_a_residual_graph_has_no_cycle() -> None:
+    """Blocks whose both ways are scaled, as files have it whose scales were moved. The sum of one is added in the next.
+
+    It becomes hardware that costs its slowest step.
+    """
+    b = Builder()
+    x = b.quant(b.add("Conv", [b.quant("x", "x_q", 2.0**-3), b.weight("w", WEIGHT, 0.5)], "stem", pads=[1] * 4), "s", 1)
+    for block, factors in enumerate([(0.5, 2.0), (1.25, 0.375)]):
+        name = f"b{block}"
+        weight = b.weight(f"{name}_w", np.random.default_rng(block).standard_normal((4, 4, 3, 3)), 0.25)
+        way = b.quant(b.add("Conv", [x, weight], f"{name}_c", pads=[1] * 4), f"{name}_q", 2.0)
+        ways = [(way, factors[0]), (x, factors[1])]
+        scaled = [b.add("Mul", [own, b.constant(f"f{own}", by)], f"m{own}") for own, by in ways]
+        x = b.quant(b.add("Add", scaled, f"{name}_a"), f"sum{block}", 1)
+    b.add("Relu", [x], "y")
+    converted = convert(b.model(), images(3, (2, 8, 8)))
+    check_exact(converted)
+    network = converted.network
+    assert [step.op for step in network.steps] == ["layer", "layer", "add", "layer", "add"]
+    plan = NetworkPlan(NetworkConfig(network=network, foldings=up_to_lanes(network, 4)))
+    assert plan.schedule.interval == plan.ideal_frame_cycles
 
 
 @pytest.mark.parametrize("zeros", [(0, 0), (1, 3), (-4, 6), (2, -128)])
@@ -369,6 +396,11 @@ def relu6(b: Builder, x: str) -> None:
     b.quant(b.add("Clip", [c, b.constant("low", 0), b.constant("high", 6)], "l"), "y", 2.0**-5, signed=0)
 
 
+def relu6_alone(b: Builder, x: str) -> None:
+    c = b.add("Clip", [x, b.constant("low", 0), b.constant("high", 6)], "l")
+    b.quant(b.add("Conv", [c, b.weight("w", WEIGHT, 0.5)], "c"), "y", 1)
+
+
 def image_twice(b: Builder, x: str) -> None:
     b.add("Add", [x, "x"], "y")
 
@@ -413,6 +445,10 @@ REFUSED: Mapping[str, tuple[Callable[[], onnx.ModelProto], str]] = {
     "float_result": (of(unquantised), "Conv 'c_node': its result is not quantised, allowed is a Quant or a"),
     "two_scales": (of(two_scales), "joins results of scales 0.5, 0.25, allowed is one for all"),
     "limit_within_format": (of(relu6), "a limit of 6 is below 7.96875, where its format ends"),
+    "limit_that_nothing_quantises": (
+        of(relu6_alone),
+        "Clip 'l_node': a limit of 6 is below 63.5, where its format ends",
+    ),
     "float_image": (of(image_twice), "the image 'x' goes to Quant 'x_q_node', Add 'y_node', allowed is one Quant"),
     "trunc_of_another_scale": (
         trunc(scale=0.375, out_scale=1.5),
@@ -442,6 +478,20 @@ REFUSED: Mapping[str, tuple[Callable[[], onnx.ModelProto], str]] = {
 def test_what_is_refused(name: str) -> None:
     made, message = REFUSED[name]
     check_refused(lambda: convert(made()), message)
+
+
+def test_lowest_weights_are_clipped_where_it_is_asked_for() -> None:
+    """That they are is said. All others stay as they are."""
+    values = np.random.default_rng(4).integers(-127, 128, WEIGHT.shape)
+    values[1, 0, 2, 2] = values[3, 1, 0, 0] = -128
+    converted = convert(weight_quant(values, scale=1, bits=8, narrow=0)(), images(4, (2, 8, 8)), clip_weights=True)
+    (step,) = converted.network.steps
+    np.testing.assert_array_equal(step.layer.conv_weight, np.maximum(values, -127))
+    assert converted.clipped == {"c_node": 2} and converted.differences["c_node"].steps > 0
+    (said,) = [cells[2] for cells in rows(converted) if cells[0] == "c_node"]
+    assert said == "layer, 3x3, valid, weights 8 bit, -128 became -127 in 2 of its weights"
+    with pytest.raises(UserError, match="clip_weights is for quantised sources"):
+        convert(classifier(), images(), clip_weights=True)
 
 
 def test_a_trunc_that_drops_nothing() -> None:

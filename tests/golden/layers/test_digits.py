@@ -17,7 +17,7 @@ from golden.model.network import network as model
 from golden.model.network import plain
 from scripts.train_digits import FILES
 from tests.support.places import ROOT
-from tests.support.tiers import nightly, thorough
+from tests.support.tiers import nightly
 
 
 def images_and_labels() -> tuple[np.ndarray, np.ndarray]:
@@ -85,7 +85,7 @@ def train(out: Path, *options: str) -> str:
     return done.stdout
 
 
-@thorough
+@nightly
 def test_training_learns(tmp_path: Path) -> None:
     """Weights differ from machine to machine. Images, their scale and labels are the checked-in ones."""
     said = train(tmp_path, "--epochs", "2")

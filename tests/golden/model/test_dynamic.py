@@ -22,7 +22,7 @@ from golden.layers.random_layer import at_limits, random_layer
 from golden.model import fixed_point, integer
 from sim.cases.stimulus import random_frames
 from tests.support.rounding import rounded
-from tests.support.tiers import seeds
+from tests.support.tiers import in_turn, seeds
 
 #: What each layer has of its own; 4 -> 2 channels, 4x5 pixels, 2 heads where not said.
 LAYERS: dict[str, dict[str, Any]] = {
@@ -193,6 +193,7 @@ SIGNS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 }
 
 
+@in_turn
 @pytest.mark.parametrize("signs", SIGNS)
 @pytest.mark.parametrize("in_signed", [False, True])
 @pytest.mark.parametrize("heads", [1, 20])

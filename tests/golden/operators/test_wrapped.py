@@ -16,7 +16,7 @@ from golden.operators.linear_shift import LinearShift
 from golden.operators.replace import merge_all, replace_convolutions
 from golden.operators.xvolution import XVolution
 from golden.support.cli import UserError
-from tests.support.tiers import thorough
+from tests.support.tiers import in_turn, thorough
 
 LAYERS: dict[str, Callable[[], nn.Module]] = {
     "hadamard": lambda: XVolution(4, 4),
@@ -45,6 +45,7 @@ def process_group(tmp_path: Path) -> Iterator[None]:
     torch.distributed.destroy_process_group()
 
 
+@in_turn
 @thorough
 @pytest.mark.parametrize("training", [False, True])
 @pytest.mark.parametrize("kind", LAYERS)

@@ -24,7 +24,7 @@ from golden.operators.xvolution import XVolution
 from golden.quantise.calibration import activation_scale, full_sim_shift
 from golden.quantise.layer import ZERO_CHANNEL_UNIT, choose_multipliers, quantise
 from golden.support.cli import UserError
-from tests.support.tiers import seeds, thorough_from
+from tests.support.tiers import in_turn, seeds, thorough_from
 
 FRAMES, CHANNELS, HEIGHT, WIDTH = 6, 6, 9, 7
 
@@ -152,6 +152,7 @@ LEAST_SNR = {(False, False): 36.5, (False, True): 40.0, (True, False): 35.0, (Tr
 LEAST_DYNAMIC_SNR = 31.0
 
 
+@in_turn
 @pytest.mark.parametrize("method", ["minmax", "mse"])
 @pytest.mark.parametrize("signed", [False, True], ids=["unsigned", "signed"])
 @pytest.mark.parametrize("name", GEOMETRIES)
@@ -166,6 +167,7 @@ def test_the_integer_layer_is_close_to_the_float_one(name: str, signed: bool, me
             assert (largest_codes(layer) == 127).all()
 
 
+@in_turn
 @pytest.mark.parametrize("method", ["minmax", "mse"])
 @pytest.mark.parametrize("signed", [False, True], ids=["unsigned", "signed"])
 @pytest.mark.parametrize("heads", [1, 2, 6])

@@ -17,7 +17,7 @@ from hw.blocks.pipeline import delay, index_shape
 from hw.targets.families import ECP5, GENERIC, TARGETS, XC7, XCUP, Target
 from hw.targets.primitives import DP16KD_SHAPES
 from tests.support.components import show
-from tests.support.tiers import nightly, thorough
+from tests.support.tiers import in_turn, nightly, thorough
 from tests.support.units import SIMULATED
 
 #: On both sides of every shape of a block, of half of one, and of several on top of each other.
@@ -193,6 +193,7 @@ def test_inferred_memory_is_held(target: str, depth: int) -> None:
     check_held(SIMULATED[target], depth, 9)
 
 
+@in_turn
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("depth", [2, 3, 16, 17, 64, 65, 513])
 @pytest.mark.parametrize("width", [1, 9, 73])
@@ -236,6 +237,7 @@ def model_ram(
     return held
 
 
+@in_turn
 @thorough
 @pytest.mark.parametrize(
     "depth", [17, 512, 513, 1024, 1025, 4096, 8192, 16384, 16385, pytest.param(32769, marks=nightly)]

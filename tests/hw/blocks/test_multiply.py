@@ -16,6 +16,7 @@ from hw.blocks.pipeline import delay
 from hw.targets.families import ECP5, GENERIC, TARGETS, XC7, XCUP, Target
 from hw.targets.primitives import DSP_LATENCY, DSPS, Dsp
 from tests.support.components import show
+from tests.support.tiers import in_turn
 from tests.support.units import SIMULATED
 
 #: On both sides of what takes adders, and of what each target's multiplier takes in one limb, in two and in three.
@@ -58,6 +59,7 @@ def check(target: Target, a: Shape, b: Shape) -> None:
     assert shown[cycles:] == [x * y for x, y in rows], f"seed {a.width * 100 + b.width}"
 
 
+@in_turn
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("a", WIDE, ids=repr)
 @pytest.mark.parametrize("b", NARROW, ids=repr)
@@ -66,6 +68,7 @@ def test_exact_after_its_latency(target: str, a: Shape, b: Shape) -> None:
     check(SIMULATED[target], a, b)
 
 
+@in_turn
 @pytest.mark.parametrize("target", HARD, ids=lambda target: target.name)
 @pytest.mark.parametrize("b", NARROW, ids=repr)
 def test_exact_around_dsps(target: Target, b: Shape, models: None) -> None:

@@ -12,6 +12,7 @@ from golden.contract.ranges import Range
 from hw.blocks.latency import tree_latency
 from hw.blocks.pipeline import Counter, adder_tree, delay, index_shape, pick, within, wrap_increment
 from tests.support.components import show
+from tests.support.tiers import in_turn
 
 TERMS = (1, 2, 3, 4, 5, 7, 9, 16, 17, 49, 70)
 
@@ -52,6 +53,7 @@ def test_tree_latency_is_the_number_of_levels(terms: int, radix: int) -> None:
     assert tree_latency(terms, radix) == levels
 
 
+@in_turn
 @pytest.mark.parametrize("terms", TERMS)
 @pytest.mark.parametrize("radix", [2, 3, 4])
 @pytest.mark.parametrize("sign", ["signed", "unsigned", "one_sided"])

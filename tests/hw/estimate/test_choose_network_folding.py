@@ -30,7 +30,7 @@ from hw.plan.dsp_count import dsp_counts, fewest_dsps
 from hw.plan.shapes import Shapes
 from hw.targets.area import Area
 from hw.targets.families import TARGETS
-from tests.support.tiers import thorough
+from tests.support.tiers import thorough, thorough_from
 
 #: Cycles of a frame of a large network.
 CYCLES = 8_192
@@ -62,7 +62,7 @@ def every(config: NetworkConfig, step: Step) -> Iterator[tuple[Folding, int, Are
             yield folding, plan.step_cycles[step.name], area
 
 
-@pytest.mark.parametrize("target", ["ecp5", "xcup", "generic"])
+@pytest.mark.parametrize("target", thorough_from(["ecp5", "xcup", "generic"], 0, 1))
 def test_against_all_foldings(target: str) -> None:
     """Fewest DSPs, then fewest LUTs, then fewest lanes, of all that are fast enough."""
     config = asked(residual(), target)

@@ -79,7 +79,7 @@ SYNTHESISED: dict[str, tuple[str, int, int, dict[str, Any]]] = {
     ("name", "reloadable"),
     by_day(
         itertools.product(SYNTHESISED, (False, True)),
-        [("ecp5_stride_2_4_bit", False), ("ecp5_projection", False), ("ecp5", True)],
+        [("ecp5_projection", False), ("ecp5", True)],
     ),
 )
 def test_against_synthesis(name: str, reloadable: bool) -> None:
@@ -100,7 +100,7 @@ def test_against_synthesis(name: str, reloadable: bool) -> None:
 @pytest.mark.parametrize(
     ("target", "simd", "pe", "made_of"),
     [
-        ("ecp5", 1, 2, MadeOf(requantise="adders")),
+        pytest.param("ecp5", 1, 2, MadeOf(requantise="adders"), marks=nightly),
         pytest.param("xcup", 2, 2, MadeOf(requantise="adders"), marks=nightly),
         ("xcup", 1, 1, MadeOf(products="adders", requantise="adders")),
     ],

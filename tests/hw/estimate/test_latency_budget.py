@@ -18,7 +18,7 @@ from golden.contract.layer_config import NEIGHBOURS
 from hw.estimate.estimate import estimate
 from hw.plan.shapes import Shapes
 from hw.targets.families import TARGETS
-from tests.support.tiers import thorough
+from tests.support.tiers import thorough_from
 from tests.support.units import UNITS, at_limits, changed, random_unit, unit_shapes, with_arrays
 
 #: Cycles beyond the input beats.
@@ -102,8 +102,7 @@ def test_first_output_with_similarities(target: str) -> None:
     check({f"seed {seed}": on(random_unit(seed, similar=True), target, pack=seed % 3 > 0) for seed in range(30)})
 
 
-@thorough
-@every_target
+@pytest.mark.parametrize("target", thorough_from([*reversed(TARGETS)], 0, 1))
 def test_first_output_with_similarities_of_many_channels(target: str) -> None:
     """Heads within a beat, over many, and across their borders; one of 64 channels at once."""
     shapes: dict[str, dict[str, Any]] = {

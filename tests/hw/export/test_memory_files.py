@@ -324,7 +324,7 @@ def test_icarus_includes_them_from_any_directory(tmp_path: Path) -> None:
     assert status != 0 and "Unknown module type: xvolution_weights_weights_0_0_" in said
 
 
-@thorough
+@nightly
 def test_verilator_reads_them_from_any_directory(tmp_path: Path) -> None:
     """Verilator's own library takes longest. So all programs are made in one folder, where it is compiled already."""
     installed("verilator")

@@ -16,7 +16,7 @@ from hw.frozen.input_walk import DEPTH, LATENCY, InputWalk
 from hw.plan.shapes import Shapes
 from tests.support.components import simulate
 from tests.support.schedule import Beat, beats_needed, beats_released, early_beats, schedule
-from tests.support.tiers import seeds
+from tests.support.tiers import in_turn, seeds
 from tests.support.units import UNITS, random_unit, unit_shapes
 
 FRAMES = 3
@@ -164,6 +164,7 @@ class Walk:
         return beats_released(g, beat, early)
 
 
+@in_turn
 @pytest.mark.parametrize("pace", PACES)
 @pytest.mark.parametrize("unit", [unit for unit in UNITS if unit.startswith("early")])
 def test_early_beats(unit: str, pace: str) -> None:
@@ -174,6 +175,7 @@ def test_early_beats(unit: str, pace: str) -> None:
     simulate(walk.dut, walk.bench_with_resets)
 
 
+@in_turn
 @pytest.mark.parametrize("pace", PACES)
 @pytest.mark.parametrize("unit", UNITS)
 def test_every_beat_in_order_and_in_its_cycle(unit: str, pace: str) -> None:

@@ -13,7 +13,8 @@ from hw.network.schedule import find_schedule
 from hw.targets.families import ECP5
 from sim.cases.graphs import GRAPHS, graph_case
 from sim.cases.network import random_network_case
-from tests.support.tiers import seeds
+from sim.tests.test_networks import NIGHTLY
+from tests.support.tiers import nightly, seeds
 
 #: More than a plan looks at where frames have more than a few beats.
 FRAMES = 40
@@ -47,9 +48,12 @@ def check_least(plan: NetworkPlan) -> None:
             assert not in_time(plan, less, wide.output, cache), f"edge {number} of {depths}"
 
 
-@pytest.mark.parametrize("name", GRAPHS)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[nightly] * (name in NIGHTLY)) for name in GRAPHS])
 def test_least_fifos(name: str) -> None:
-    check_least(NetworkPlan(graph_case(name)))
+    """The network has the rate of its slowest step."""
+    plan = NetworkPlan(graph_case(name))
+    assert plan.schedule.interval == plan.ideal_frame_cycles
+    check_least(plan)
 
 
 @pytest.mark.parametrize("name", ["nested_skips", "row_of_pixels", "slow_step_in_the_middle", "unet"])

@@ -29,7 +29,7 @@ from hw.synth.resources import total_area
 from hw.targets.families import TARGETS
 from sim.bulk.result import SimulationResult
 from sim.bulk.simulate import simulate
-from tests.support.tiers import by_day, nightly, thorough, thorough_from
+from tests.support.tiers import by_day, in_turn, nightly, thorough, thorough_from
 
 #: Frames whose sums of 8-bit elements have so many bits (signed), and what may hold them: a multiplier's narrow port,
 #: its wide one, two limbs or three.
@@ -90,6 +90,7 @@ def extreme_frames(rng: np.random.Generator, taken: Result, random: int) -> np.n
     return frames
 
 
+@in_turn
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("seed", thorough_from(range(8), 2, 4))
 def test_any_step(seed: int, target: str) -> None:
@@ -127,6 +128,7 @@ def wide_sums() -> list[Any]:
     return cases
 
 
+@in_turn
 @pytest.mark.parametrize(("bits", "target", "raw"), wide_sums())
 def test_sums_wider_than_a_multiplier(bits: int, target: str, raw: bool) -> None:
     """Sums of constant frames, at both limits, and any others, keep all of their bits in the products."""
@@ -271,7 +273,7 @@ SYNTHESISED = {
 @thorough
 @pytest.mark.parametrize(
     ("name", "target"),
-    by_day(itertools.product(SYNTHESISED, ["ecp5", "xcup"]), [("wide_sums", "ecp5"), ("two_limbs", "xcup")]),
+    by_day(itertools.product(SYNTHESISED, ["ecp5", "xcup"]), [("two_limbs", "xcup")]),
 )
 def test_estimate_against_synthesis(name: str, target: str) -> None:
     """Multipliers and memories are exact, LUTs and flip-flops within 20 %."""

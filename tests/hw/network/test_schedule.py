@@ -12,7 +12,7 @@ from hw.network import backpressure, schedule
 from hw.network.plan import NetworkPlan
 from hw.plan.schedule import flushing_cycles
 from hw.targets.families import ECP5, TARGETS
-from sim.cases.graphs import GRAPHS, GraphCase, graph_case
+from sim.cases.graphs import GraphCase, graph_case
 from sim.cases.network import random_network_case
 from tests.support.tiers import seeds
 
@@ -68,12 +68,6 @@ def test_units_that_complete_each_frame_by_themselves_keep_pace() -> None:
     assert unit.geometry.step_frame_cycles + 4 < unit.geometry.ideal_frame_cycles == plan.schedule.interval
     assert unit.flush is not None and not unit.flush.always
     assert flushing_cycles(unit.geometry, unit.shapes.schedule) > plan.schedule.interval
-
-
-@pytest.mark.parametrize("name", GRAPHS)
-def test_the_ideal_is_met(name: str) -> None:
-    plan = NetworkPlan(graph_case(name))
-    assert plan.schedule.interval == plan.ideal_frame_cycles
 
 
 @pytest.mark.parametrize("name", ["ecp5_packed", "relays", "row_of_pixels", "slow_step_at_the_end", "unet"])

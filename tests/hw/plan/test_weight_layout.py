@@ -13,7 +13,7 @@ from hw.control.loadable import layer_image
 from hw.export.verilog import generate
 from hw.plan.weight_layout import image_layout
 from tests.support.front_end import reloadable
-from tests.support.tiers import thorough
+from tests.support.tiers import in_turn, thorough
 from tests.support.units import SIGNS, UNITS, at_limits, unit_shapes
 
 
@@ -87,6 +87,7 @@ def shuffled(layer: Layer) -> Layer:
     return dataclasses.replace(layer, config=config, attn_weight=layer.attn_weight[..., order])
 
 
+@in_turn
 @pytest.mark.parametrize(("name", "target", "pack"), CASES)
 def test_an_image_read_by_the_rules_of_the_page(name: str, target: str, pack: bool) -> None:
     """Of layers other than the one that the unit was built from: fewer bits, other orders, weights at their limits."""

@@ -11,6 +11,7 @@ from hw.plan.reload import Reload
 from hw.reloadable.frame_sets import FrameSets
 from tests.support.components import simulate
 from tests.support.front_end import RELOAD, reloadable, reloadable_shapes
+from tests.support.tiers import in_turn
 from tests.support.units import unit_shapes
 
 LATENCY = 12
@@ -43,6 +44,7 @@ class Frames:
         return begins, not self._left, done
 
 
+@in_turn
 @pytest.mark.parametrize("longest", [1, 2, 7])
 @pytest.mark.parametrize("busy", [0.2, 0.8, 1.0])
 @pytest.mark.parametrize("waits", [False, True])

@@ -38,7 +38,7 @@ from hw.targets.families import find_target
 from tests.support.commands import COMMANDS
 from tests.support.places import ROOT
 from tests.support.refusals import Refuse, refusal
-from tests.support.tiers import thorough
+from tests.support.tiers import nightly, thorough
 
 KEYS = (
     *("target", "device", "speed", "simd", "pe", "pack", "lut", "ff", "dsp", "bram", "uram", "fmax_mhz", "seeds"),
@@ -371,7 +371,7 @@ def test_synthesis_for_xilinx(tmp_path: Path) -> None:
     check_area(report)
 
 
-@thorough
+@nightly
 def test_a_network_is_placed(tmp_path: Path) -> None:
     """Steps add up, and what each must have is its own: accumulators of a pool, weights of a unit, a comparison."""
     write_network(tmp_path / "pooled.npz", pooled())
@@ -392,6 +392,9 @@ def test_a_network_is_placed(tmp_path: Path) -> None:
     assert report["steps"][BETWEEN]["lut"] < 150, "cells whose names got lost find their step"
     assert 200 < report["fmax_mhz"] < 400
     assert set(report["critical_path"]["stages"]) <= set(report["steps"])
+    (module,) = json.loads((out / "netlist.json").read_text())["modules"].values()
+    resets = [wire["bits"] for name, wire in module["netnames"].items() if re.fullmatch(r"(.*\.)?reset", name)]
+    assert len({*map(tuple, resets)}) == len(resets) == 2, "what is around the unit has a reset of its own"
 
 
 #: Stages that a frozen unit with the ``hadamard`` product does not have.

@@ -14,7 +14,7 @@ from hw.unit.attention_combine import AttentionCombine
 from tests.support.components import measured_latency, stream_through
 from tests.support.front_end import reloadable
 from tests.support.operands import lane_beats
-from tests.support.tiers import seeds
+from tests.support.tiers import in_turn, seeds
 from tests.support.units import HADAMARD, SIGNS, at_limits, random_unit, unit_shapes, with_arrays
 
 
@@ -34,6 +34,7 @@ def check(shapes: Shapes, seed: int) -> list[int]:
     return [value for beat in expected for value in beat]
 
 
+@in_turn
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("unit", HADAMARD)
 def test_values_and_latency(unit: str, target: str) -> None:
@@ -90,6 +91,7 @@ def test_shift_of_each_beat(attention: bool, target: str) -> None:
     ]
 
 
+@in_turn
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("seed", seeds(8))
 def test_values_in_any_layer(seed: int, target: str) -> None:

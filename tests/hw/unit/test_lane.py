@@ -20,7 +20,7 @@ from tests.support.components import stream_through
 from tests.support.heads import completed as completed_heads
 from tests.support.heads import control, similarity
 from tests.support.operands import Operands, lane_word, paired_beats, tap_sums
-from tests.support.tiers import seeds
+from tests.support.tiers import in_turn, seeds
 from tests.support.units import DYNAMIC, UNITS, random_unit, unit_shapes, with_arrays
 
 
@@ -144,6 +144,7 @@ def output_element(shapes: Shapes, o: int, beats: list[list[list[Operands]]], ou
     return int(integer.requantise(layer, accs)[0, o, 0, 0])
 
 
+@in_turn
 @pytest.mark.parametrize("unit", ["same", "valid", "depthwise", "sequential", "parallel", "plain_1x1", "one_pixel"])
 @pytest.mark.parametrize("idle", [0, 0.3])
 @pytest.mark.parametrize("target", TARGETS)
@@ -159,12 +160,14 @@ def test_outputs_of_a_layer_that_is_only_bias(unit: str, target: str) -> None:
     check(with_arrays(shapes, **zeros), seed=23, idle=0.2, early=True)
 
 
+@in_turn
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("seed", seeds(8))
 def test_outputs_in_any_layer(seed: int, target: str) -> None:
     check(random_unit(seed, target), seed, idle=0.2)
 
 
+@in_turn
 @pytest.mark.parametrize("unit", DYNAMIC)
 @pytest.mark.parametrize("target", TARGETS)
 def test_outputs_with_similarities(unit: str, target: str) -> None:
@@ -172,6 +175,7 @@ def test_outputs_with_similarities(unit: str, target: str) -> None:
     check(unit_shapes(target=target, **fields), seed=18, idle=0.3 * ("in" in unit))
 
 
+@in_turn
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("seed", [0, 1, 2, 3, 5, 6])
 def test_outputs_in_any_layer_with_similarities(seed: int, target: str) -> None:

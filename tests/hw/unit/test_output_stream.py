@@ -11,6 +11,7 @@ import pytest
 from hw.plan.shapes import Shapes
 from hw.unit.output_stream import OutputStream
 from tests.support.components import look, put, simulate
+from tests.support.tiers import in_turn
 from tests.support.units import unit_shapes
 
 BEATS = 300
@@ -32,6 +33,7 @@ def shown_beat(ctx: Any, dut: OutputStream) -> tuple[list[int], int]:
     return look(ctx, dut.o.payload.beat), ctx.get(dut.o.payload.last)
 
 
+@in_turn
 @pytest.mark.parametrize("depth", [1, 2, 3, 4, 7, 16])
 @pytest.mark.parametrize(("offer", "ready"), [(1, 1), (1, 0.3), (0.3, 1), (0.5, 0.5), (0.9, 0.8)])
 def test_every_beat_once_and_in_order(depth: int, offer: float, ready: float) -> None:

@@ -20,7 +20,7 @@ from hw.unit import requantise
 from hw.unit.requantise import Requantise
 from tests.support.components import measured_latency, stream_through
 from tests.support.rounding import OTHERS, rounded
-from tests.support.tiers import seeds
+from tests.support.tiers import in_turn, seeds
 from tests.support.units import SIMULATED, changed, random_unit
 
 OUTPUTS: dict[str, dict[str, Any]] = {
@@ -83,6 +83,7 @@ def check(shapes: Shapes, pairs: list[tuple[int, int]]) -> list[int]:
     return expected
 
 
+@in_turn
 @pytest.mark.parametrize("output", OUTPUTS)
 @pytest.mark.parametrize("out_shift", SHIFTS)
 @pytest.mark.parametrize("target", ["generic", "ecp5"])
@@ -161,6 +162,7 @@ def test_one_sided_accumulators(bias: tuple[int, int], output: str, out_shift: i
     check(shapes, [(acc, 5) for acc in range(bound.low, bound.high + 1)])
 
 
+@in_turn
 @pytest.mark.parametrize("output", OUTPUTS)
 @pytest.mark.parametrize("out_bits", [2, 8, 16])
 @pytest.mark.parametrize("out_shift", [0, 1, 16, 31, 32, 45, 46, 47])

@@ -18,7 +18,7 @@ from hw.unit.row_store import RowStore
 from sim.cases.stimulus import random_frames
 from tests.support.components import look, put, simulate
 from tests.support.schedule import Beat, beats_needed, beats_released, early_beats, schedule
-from tests.support.tiers import seeds
+from tests.support.tiers import in_turn, seeds
 from tests.support.units import UNITS, random_unit, unit_shapes
 
 FRAMES = 3
@@ -163,6 +163,7 @@ class Rows:
                 return
 
 
+@in_turn
 @pytest.mark.parametrize("target", ["generic", "ecp5", "xcup"])
 @pytest.mark.parametrize("unit", UNITS)
 def test_reads_what_was_written_at_full_rate(unit: str, target: str) -> None:
@@ -170,6 +171,7 @@ def test_reads_what_was_written_at_full_rate(unit: str, target: str) -> None:
     simulate(rows.dut, rows.bench)
 
 
+@in_turn
 @pytest.mark.parametrize(("offer", "read"), [(1, 0.4), (0.4, 1), (0.6, 0.6)])
 @pytest.mark.parametrize("seed", seeds(8))
 @pytest.mark.parametrize("target", ["generic", "ecp5", "xcup"])

@@ -17,7 +17,7 @@ from hw.plan.shapes import Shapes
 from hw.unit.sequencer import Sequencer
 from tests.support.components import simulate
 from tests.support.schedule import Beat, beats_needed, beats_released, early_beats, ends_sum, schedule
-from tests.support.tiers import seeds
+from tests.support.tiers import in_turn, seeds
 from tests.support.units import UNITS, random_unit, unit_shapes
 
 #: Cycles from an issue to its output's entry in the FIFO.
@@ -279,6 +279,7 @@ class EarlyBeats:
 PACES = {"full_rate": (1, 1), "slow_source": (0.3, 1), "slow_sink": (1, 0.2), "both_pause": (0.6, 0.6)}
 
 
+@in_turn
 @pytest.mark.parametrize("pace", PACES)
 @pytest.mark.parametrize("unit", UNITS)
 def test_every_beat_in_its_cycle(unit: str, pace: str) -> None:
@@ -293,6 +294,7 @@ def test_every_beat_in_any_geometry(seed: int) -> None:
     simulate(run.dut, run.bench)
 
 
+@in_turn
 @pytest.mark.parametrize("pace", [(1, 1, 1), (1, 1, 0.2), (1, 0.2, 1), (0.5, 0.6, 0.4)])
 @pytest.mark.parametrize("unit", ["same", "depthwise", "parallel", "sequential", "one_row", "waits_for_next"])
 def test_pixels_for_a_tap(unit: str, pace: tuple[float, float, float]) -> None:

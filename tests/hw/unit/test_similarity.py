@@ -14,7 +14,7 @@ from hw.unit import similarity as stage
 from hw.unit.similarity import Similarity
 from tests.support.components import stream_through
 from tests.support.heads import completed, control, similarity
-from tests.support.tiers import seeds
+from tests.support.tiers import in_turn, seeds
 from tests.support.units import SIMILAR, at_limits, random_unit, unit_shapes
 
 
@@ -94,6 +94,7 @@ def check(shapes: Shapes, seed: int, *, random: int = 8, idle: float = 0.2) -> l
     return values
 
 
+@in_turn
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("unit", SIMILAR)
 def test_values_and_latency(unit: str, target: str) -> None:
@@ -107,6 +108,7 @@ def test_beats_without_a_gap(unit: str) -> None:
         check(unit_shapes(target=target, **SIMILAR[unit]), seed=2, idle=0)
 
 
+@in_turn
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("bits", [2, 4, 8])
 @pytest.mark.parametrize("in_signed", [False, True])
@@ -117,6 +119,7 @@ def test_formats(bits: int, in_signed: bool, target: str) -> None:
         check(unit_shapes(in_bits=bits, weight_bits=bits, in_signed=in_signed, target=target, **fields), seed=3)
 
 
+@in_turn
 @pytest.mark.parametrize("target", ["generic", "xcup"])
 @pytest.mark.parametrize("in_signed", [False, True])
 @pytest.mark.parametrize("sim_bits", [2, 5, 8])
@@ -163,6 +166,7 @@ def test_proven_bounds_are_reached(in_signed: bool, target: str) -> None:
     assert max(values) == min(127, ranges.sims[1].high) and min(values) == ranges.sims[1].low
 
 
+@in_turn
 @pytest.mark.parametrize("in_signed", [False, True])
 @pytest.mark.parametrize("target", TARGETS)
 def test_wide_heads(in_signed: bool, target: str) -> None:
@@ -183,6 +187,7 @@ def test_a_shorter_chain_that_takes_longer() -> None:
     check(shapes, seed=8)
 
 
+@in_turn
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("seed", seeds(9))
 def test_values_in_any_layer(seed: int, target: str) -> None:

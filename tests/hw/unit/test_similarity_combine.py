@@ -17,7 +17,7 @@ from tests.support.components import stream_through
 from tests.support.front_end import reloadable
 from tests.support.heads import completed, control
 from tests.support.operands import channel_operands, in_groups, tap_sums
-from tests.support.tiers import seeds
+from tests.support.tiers import in_turn, seeds
 from tests.support.units import SIGNS, SIMILAR, at_limits, random_unit, unit_shapes, with_arrays
 
 
@@ -107,12 +107,14 @@ def check(
     return values
 
 
+@in_turn
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("unit", SIMILAR)
 def test_values_and_latency(unit: str, target: str) -> None:
     check(unit_shapes(target=target, **SIMILAR[unit]), seed=1)
 
 
+@in_turn
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("conv_late", [0, 14])
 @pytest.mark.parametrize("unit", ["dynamic_heads_in_a_beat", "dynamic_long_heads_across_beats"])
@@ -122,6 +124,7 @@ def test_shift_of_each_beat(unit: str, conv_late: int, target: str) -> None:
     check(shapes, seed=12, conv_late=conv_late)
 
 
+@in_turn
 @pytest.mark.parametrize("target", ["generic", "ecp5", "xcup"])
 @pytest.mark.parametrize("conv_late", [1, 3, 14])
 @pytest.mark.parametrize("unit", ["dynamic_heads_in_a_beat", "dynamic_long_heads_across_beats"])
@@ -143,6 +146,7 @@ def test_shifts(attn_shift: int, sim_bits: int) -> None:
     check(unit_shapes(**fields), seed=4)
 
 
+@in_turn
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("signs", SIGNS)
 @pytest.mark.parametrize("in_signed", [False, True])
@@ -166,6 +170,7 @@ def test_proven_bound_is_reached(in_signed: bool, signs: str, target: str) -> No
     assert (min(values), max(values)) == (shapes.ranges.accumulator.low, shapes.ranges.accumulator.high)
 
 
+@in_turn
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("seed", seeds(8))
 def test_values_in_any_layer(seed: int, target: str) -> None:

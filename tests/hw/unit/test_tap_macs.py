@@ -15,7 +15,7 @@ from hw.unit import tap_macs
 from hw.unit.tap_macs import TapMacs
 from tests.support.components import measured_latency, stream_through
 from tests.support.operands import in_groups, lane_beats, lane_word, paired_beats, tap_sums
-from tests.support.tiers import FEW, thorough_from
+from tests.support.tiers import FEW, in_turn, thorough_from
 from tests.support.units import SIGNS, SIMILAR, UNITS, at_limits, random_unit, unit_shapes, with_arrays
 
 #: Numbers of taps that make the two adder trees differ in depth, and sums that dead taps leave empty.
@@ -81,12 +81,14 @@ def assert_latency(record: list[Any], expected: list[Any], latency: int) -> None
         assert measured_latency(record, expected) == latency
 
 
+@in_turn
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("unit", UNITS)
 def test_sums_and_latency(unit: str, target: str) -> None:
     check(unit_shapes(target=target, **UNITS[unit]), seed=4)
 
 
+@in_turn
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("taps", TAPS)
 @pytest.mark.parametrize("in_signed", [False, True])
@@ -124,6 +126,7 @@ def test_one_sum_is_always_zero(zero: str, target: str) -> None:
     check(with_arrays(shapes, **{zero: np.zeros_like(getattr(shapes.layer, zero))}), seed=6)
 
 
+@in_turn
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("signs", SIGNS)
 @pytest.mark.parametrize("in_signed", [False, True])
@@ -140,6 +143,7 @@ def test_limits(signs: str, in_signed: bool, bits: int, target: str) -> None:
     check(shapes, seed=6)
 
 
+@in_turn
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("signs", SIGNS)
 @pytest.mark.parametrize("in_signed", [False, True])
@@ -158,6 +162,7 @@ def test_limits_of_group_sums(signs: str, in_signed: bool, bits: int, target: st
     check(shapes, seed=6)
 
 
+@in_turn
 @pytest.mark.parametrize("in_channels", [3, 7, 11])
 @pytest.mark.parametrize("target", TARGETS)
 def test_groups_of_several_chains(in_channels: int, target: str) -> None:

@@ -15,7 +15,7 @@ from hw.unit.window import Window
 from sim.cases.stimulus import random_frames
 from tests.support.components import look, put, simulate
 from tests.support.schedule import Beat, early_beats, schedule
-from tests.support.tiers import seeds
+from tests.support.tiers import in_turn, seeds
 from tests.support.units import UNITS, random_unit, unit_shapes
 
 FRAMES = 2
@@ -207,6 +207,7 @@ def check(shapes: Shapes, seed: int, *, idle: float, empty: float = 0.5) -> None
     raise AssertionError(f"seed {seed}: taps are wrong at every latency")
 
 
+@in_turn
 @pytest.mark.parametrize("unit", UNITS)
 @pytest.mark.parametrize("target", ["generic", "ecp5", "xcup"])
 def test_taps_and_latency(unit: str, target: str) -> None:

@@ -13,7 +13,7 @@ from scripts import report
 from scripts.studies.catalogue import STUDIES
 from scripts.studies.metrics import words
 from tests.support.places import ROOT
-from tests.support.tiers import thorough
+from tests.support.tiers import nightly, thorough
 
 FOLDER = ROOT / "docs" / "studies"
 STORE = FOLDER / "store.sqlite"
@@ -52,8 +52,8 @@ def test_every_study_is_on_the_page() -> None:
             assert f"({name}/{picture.name})" in text, picture
 
 
-@thorough
-@pytest.mark.parametrize("name", NAMES)
+# Where the store has no costs of a study's networks, they are estimated, which takes minutes.
+@pytest.mark.parametrize("name", [pytest.param(n, marks=nightly if n == "pareto" else thorough) for n in NAMES])
 def test_files_are_what_the_store_gives(name: str, tmp_path: Path) -> None:
     seeds = "seed=" + ",".join(dict.fromkeys(row["seed"] for row in lines(name, "runs.csv")))
     assert report.main([name, "--set", seeds, "--store", str(STORE), "--any-code", "--out", str(tmp_path)]) == 0

@@ -37,7 +37,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for package in ("golden", "hw", "sim"):
         shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
     bench = folder / "sim" / "bulk" / "bench.py"
-    bench.write_text(bench.read_text().replace("Path(", f"Path({str(folder / 'mark')!r}).touch(); Path("))
+    bench.write_text(bench.read_text() + f"\n\nopen({str(folder / 'mark')!r}, 'w').close()\n")
     (folder / "temporary").mkdir()
     layer = load_layer("tiny")
     shape = (2, layer.config.in_channels, layer.config.height, layer.config.width)
@@ -64,8 +64,9 @@ def test_simulation(place: Path, simulator: str, tmp_path: Path) -> None:
         assert b"$timescale 1ns $end" in b" ".join(content[:500].split())
     else:
         assert content[EXPONENT] == 256 - 9
-    assert (place / "mark").exists(), "the bench is not that of this checkout"
-    (place / "mark").unlink()
+    # Icarus needs no bench in Python.
+    assert (place / "mark").exists() == (simulator == "verilator"), "the bench is not that of this checkout"
+    (place / "mark").unlink(missing_ok=True)
     assert not list((place / "temporary").iterdir())
 
 

@@ -11,7 +11,7 @@ from hw.network.beat import Beat
 from hw.network.edges.fifo import FEW_BITS, SHALLOW, SMALL, Fifo, fifo_latency, memory_kind, needed_depth
 from hw.targets.families import ECP5, GENERIC, TARGETS, XC7
 from tests.support.stream_bench import Play, Ready, always, play, random_arrivals, random_beats, sometimes
-from tests.support.tiers import thorough
+from tests.support.tiers import in_turn, thorough
 from tests.support.units import SIMULATED
 
 WIDE, NARROW = Beat(lanes=3, bits=7, signed=True), Beat(lanes=1, bits=2, signed=False)
@@ -40,6 +40,7 @@ def predicted(arrivals: np.ndarray, ready: Ready, depth: int, latency: int) -> t
     return pushed, given, popped
 
 
+@in_turn
 @pytest.mark.parametrize("eager", EAGER)
 @pytest.mark.parametrize(("beat", "depth"), SHAPES)
 def test_every_transfer(beat: Beat, depth: int, eager: tuple[float, float]) -> None:

@@ -67,7 +67,7 @@ def test_equal_to_a_memory_of_no_family(lanes: int, depth: int, tmp_path: Path) 
     """Of one column of blocks and several, and of several blocks on top of each other."""
     installed("icarus")
     beat = Beat(lanes=lanes, bits=8 if depth < 17000 else 2, signed=False)
-    texts = [bench(beat.size, depth * 3)]
+    texts = [bench(beat.size, depth * 5 // 4)]  # a phase is long enough to fill the FIFO, or to empty it
     for number, target in enumerate((GENERIC, ECP5)):
         text = verilog.convert(Fifo(beat, depth, target), name=f"fifo_{number}", emit_src=False)
         assert ("DP16KD" in text) == (target is ECP5)

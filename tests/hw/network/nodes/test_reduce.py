@@ -11,7 +11,7 @@ from hw.network.beat import Beat
 from hw.network.nodes.reduce import Reduce
 from hw.targets.families import GENERIC, XC7
 from tests.support.nodes import Beats, check_pauses, check_reset, check_times, random_arrivals, random_beats
-from tests.support.tiers import seeds, thorough_from
+from tests.support.tiers import in_turn, seeds, thorough_from
 
 #: items, item_beats, kernel, stride, pad.
 SHAPES = {
@@ -96,6 +96,7 @@ def check(node: Reduce, rng: np.random.Generator) -> None:
     check_reset(node, rng, inputs, outputs)
 
 
+@in_turn
 @pytest.mark.parametrize("operation", thorough_from(["max", "sum"], 1))
 @pytest.mark.parametrize("shape", SHAPES)
 def test_windows(shape: str, operation: str) -> None:

@@ -17,7 +17,7 @@ from hw.network.nodes.rescale import Rescale
 from hw.targets.families import GENERIC, PRIMITIVES, TARGETS, Target
 from tests.support.rounding import rounded
 from tests.support.stream_bench import Play, always, play, random_arrivals, random_beats, sometimes
-from tests.support.tiers import thorough_from
+from tests.support.tiers import in_turn, thorough_from
 from tests.support.units import SIMULATED
 
 
@@ -91,6 +91,7 @@ def operands_of(node: Rescale, rng: np.random.Generator, count: int) -> list[lis
     return [random_beats(rng, count, beat.lanes, beat.bits, beat.signed) for beat in node.inputs]
 
 
+@in_turn
 @pytest.mark.parametrize("target", SIMULATED)
 @pytest.mark.parametrize("name", NODES)
 def test_values_and_cycles(name: str, target: str) -> None:
