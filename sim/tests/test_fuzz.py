@@ -132,6 +132,7 @@ def test_hang_is_told_from_a_mismatch(tmp_path: Path, monkeypatch: pytest.Monkey
     assert outcome.hangs == 1 and outcome.mismatches == 0 and "nothing moves any more" in outcome.lines[0]
 
 
+@pytest.mark.nightly
 def test_reloadable_unit_that_is_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A scenario that fails is reported with the command that runs it alone. Here that runs the sound unit."""
     sound = fuzz.generate

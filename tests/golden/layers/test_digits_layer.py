@@ -151,7 +151,7 @@ def test_wrong_training_options_are_refused(arguments: list[str]) -> None:
         train_digits.main(arguments)
 
 
-@thorough
+@nightly
 def test_model_and_verilog_agree(capsys: pytest.CaptureFixture[str]) -> None:
     try:
         find_simulator("verilator").check()

@@ -345,7 +345,7 @@ def pooled() -> IntegerNetwork:
 # --- what works, with the tools ---
 
 
-@thorough
+@nightly
 def test_place_and_route(tmp_path: Path) -> None:
     unit = ["tiny", "--simd", "1", "--pe", "1", "--target", "ecp5", "--device", "ecp5-25f", "--out", str(tmp_path)]
     assert main(unit) == 0

@@ -21,7 +21,7 @@ from sim.simulator.simulators import SIMULATORS, UserError, Verilator
 from sim.tests.support import installed
 from tests.support.compilers import unoptimised
 from tests.support.places import ROOT
-from tests.support.tiers import thorough
+from tests.support.tiers import nightly, thorough
 
 #: What a user's folder may be called.
 ODD = 'it\'s a $HOME #1: 100%\n("ü") \\; `a` & b,'
@@ -46,7 +46,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @thorough
-@pytest.mark.parametrize("simulator", SIMULATORS)
+@pytest.mark.parametrize(
+    "simulator", [pytest.param(name, marks=[nightly] if name == "verilator" else []) for name in SIMULATORS]
+)
 def test_simulation(place: Path, simulator: str, tmp_path: Path) -> None:
     waves = place / f"waves{installed(simulator).wave_suffix}"
     argv = ["tiny", "--input", "x.npy", "--output", "y.npy", "--waves", str(waves), "--simulator", simulator]
