@@ -25,7 +25,7 @@ from scripts import accuracy_digits, train_digits
 from sim.bulk.result import SimulationResult
 from sim.simulator.simulators import MissingTool, find_simulator
 from tests.support.places import ROOT
-from tests.support.tiers import nightly, thorough
+from tests.support.tiers import nightly
 
 FILES = file_names("digits_layer")
 both_layers = pytest.mark.parametrize("name", LAYER_NAMES.values())
