@@ -40,10 +40,7 @@ def differences(
         sources: the source's name of each step's result, and of the image. Not all need be in ``source``.
     """
     found = {}
-    for step, name in sources.items():
-        if name not in source or step not in held:
-            continue
-        wanted = source[name].reshape(integers[step].shape) / abs(held[step].scale)
+    for step, wanted in in_steps(held, integers, source, sources).items():
         own = held[step].steps(integers[step]).astype(np.float64)
         found[step] = Difference(
             steps=float(np.abs(own - wanted).max()),
@@ -51,6 +48,20 @@ def differences(
             unequal=float((own != np.rint(wanted)).mean()),
         )
     return found
+
+
+def in_steps(
+    held: Mapping[str, Held],
+    integers: Mapping[str, np.ndarray],
+    source: Mapping[str, np.ndarray],
+    sources: Mapping[str, str],
+) -> dict[str, np.ndarray]:
+    """The source's own results in steps of ours, by the names of the steps. Arguments are those of `differences`."""
+    return {
+        step: source[name].reshape(integers[step].shape) / abs(held[step].scale)
+        for step, name in sources.items()
+        if name in source and step in held
+    }
 
 
 def answers_changed(integers: np.ndarray, source: np.ndarray) -> float | None:

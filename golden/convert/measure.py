@@ -6,13 +6,13 @@ too: it takes what the source has there, so that no earlier step's difference ad
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from golden.contract.scales import to_steps
-from golden.convert.compare import answers
+from golden.convert.compare import answers, in_steps
 from golden.convert.convert import Conversion
 from golden.convert.source import Source
 from golden.model.network import network as model
@@ -104,7 +104,7 @@ def _measure(found: Measured, converted: Conversion, source: Source, images: np.
     found.integers += int(np.count_nonzero(own == labels))
     found.changed += int(np.count_nonzero(own != wanted))
     own_steps = {name: held.steps(integers[name]) for name, held in converted.held.items()}
-    steps = _in_steps(converted, values, integers)
+    steps = in_steps(converted.held, integers, values, converted.names)
     for name in steps.keys() - {network.output}:
         found.together.compare(own_steps[name], steps[name])
     if source.quantised:
@@ -113,14 +113,3 @@ def _measure(found: Measured, converted: Conversion, source: Source, images: np.
             if {step.name, *step.inputs} <= steps.keys():
                 alone = RUN[step.op](step, [held[name].integers(steps[name]) for name in step.inputs])
                 found.alone.compare(held[step.name].steps(alone), steps[step.name])
-
-
-def _in_steps(
-    converted: Conversion, values: Mapping[str, np.ndarray], integers: Mapping[str, np.ndarray]
-) -> dict[str, np.ndarray]:
-    """The source's own results, in its steps, by the names of ours."""
-    return {
-        name: values[own].reshape(integers[name].shape) / abs(converted.held[name].scale)
-        for name, own in converted.names.items()
-        if own in values and name in converted.held
-    }

@@ -13,7 +13,7 @@ from golden.contract.ranges import Range
 from golden.convert.levels import Levels
 from golden.convert.onnx_ops import Call, Given, constant
 from golden.convert.ops import Identity, Ops
-from golden.convert.reading import Value, finite
+from golden.convert.reading import Value, finite, one, positive
 from golden.convert.steps import Steps, integer_type
 from golden.support.cli import UserError
 
@@ -45,7 +45,7 @@ def quantize_linear(call: Call, x: Given, scale: Given, zero: Given = None) -> I
         return integers_of("y", steps, zeros)
     limits = Range.of_format(*integer_type("y_zero_point", zeros))
     values = finite("x", constant("x", x)).astype(np.float32)
-    own = _along("y_scale", _positive("y_scale", steps).astype(np.float32), values.shape, axis)
+    own = _along("y_scale", positive("y_scale", steps).astype(np.float32), values.shape, axis)
     shift = _along("y_zero_point", zeros.astype(np.int64), values.shape, axis)
     return np.clip(np.rint(values / own) + shift, limits.low, limits.high).astype(zeros.dtype)
 
@@ -79,7 +79,7 @@ def levels_of(name: str, x: Given, scale: np.ndarray, zero: Given, axis: int) ->
     """A constant of integers, with a scale and a zero point for all or for each channel of ``axis``."""
     values = constant(name, x)
     bits, _ = integer_type(name, values)
-    own = _positive(f"{name}_scale", scale)
+    own = positive(f"{name}_scale", scale)
     zeros = np.zeros((), values.dtype) if zero is None else constant(f"{name}_zero_point", zero)
     integer_type(f"{name}_zero_point", zeros)
     own, shift = (
@@ -101,7 +101,7 @@ def integers_of(name: str, scale: np.ndarray, zero: np.ndarray) -> Integers:
 
 def steps_of(name: str, scale: np.ndarray, zero: np.ndarray) -> Steps:
     """What the integers of a result stand for."""
-    step = _one(f"{name}_scale", _positive(f"{name}_scale", scale))
+    step = one(f"{name}_scale", positive(f"{name}_scale", scale))
     bits, signed = integer_type(f"{name}_zero_point", zero)
     return Steps(scale=step, zero=_integer(f"{name}_zero_point", zero), bits=bits, signed=signed)
 
@@ -111,7 +111,7 @@ def check_steps(name: str, x: Value, scale: np.ndarray, zero: Given) -> None:
     if x.steps is None:
         raise UserError(f"takes {x.name!r}, which has no integers, allowed is what QuantizeLinear gives")
     if zero is None:
-        said = dataclasses.replace(x.steps, scale=_one(f"{name}_scale", _positive(f"{name}_scale", scale)), zero=0)
+        said = dataclasses.replace(x.steps, scale=one(f"{name}_scale", positive(f"{name}_scale", scale)), zero=0)
     else:
         said = steps_of(name, scale, constant(f"{name}_zero_point", zero))
     if said != x.steps:
@@ -150,29 +150,15 @@ def _zeros(name: str, zero: Given, scale: np.ndarray, kind: int) -> np.ndarray:
     return np.zeros(scale.shape, dtype)
 
 
-def _one(name: str, array: np.ndarray) -> float:
-    """The one element of ``array``."""
-    if array.size != 1:
-        raise UserError(f"{name} has shape {list(array.shape)}, allowed is one for all channels of a result")
-    return float(array.reshape(()))
-
-
 def _integer(name: str, given: Given) -> int:
     array = constant(name, given)
     integer_type(name, array)
-    return int(_one(name, array.astype(np.int64)))
+    return int(one(name, array.astype(np.int64)))
 
 
 def _bits(integers: np.ndarray) -> int:
     """Bits of the format that ``integers`` need. A type may have more than were meant."""
     return max(int(integers.max(initial=0)), -1 - int(integers.min(initial=0))).bit_length() + 1
-
-
-def _positive(name: str, scale: np.ndarray) -> np.ndarray:
-    found = finite(name, scale)
-    if not (found > 0).all():
-        raise UserError(f"{name} {found.min():g} is not allowed, allowed is above 0")
-    return found
 
 
 def _along(name: str, array: np.ndarray, shape: tuple[int, ...], axis: int) -> np.ndarray:

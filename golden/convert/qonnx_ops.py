@@ -11,7 +11,7 @@ from golden.contract.rounding import HALF_EVEN, Rounding
 from golden.convert.levels import OF_RESULTS, ROUNDING, Levels, limits_of, quantised_constant
 from golden.convert.onnx_ops import Call, Given, constant
 from golden.convert.ops import Op, Ops, Quant
-from golden.convert.reading import Value, arithmetic, finite
+from golden.convert.reading import Value, arithmetic, finite, one, positive
 from golden.convert.steps import Steps
 from golden.support.cli import UserError
 
@@ -34,7 +34,7 @@ def quant(call: Call, x: Given, scale: Given, zero: Given, bits: Given) -> Op | 
         return quantised_constant(values, step, width, signed=signed, narrow=narrow, rounding=rounding)
     mode = _mode(rounding, signed)
     low, high = limits_of(_result_bits(width), signed=signed, narrow=narrow)
-    own = Steps(scale=_one(step), zero=_zero_point(zero, low, high), bits=width, signed=signed)
+    own = Steps(scale=one("scale", step), zero=_zero_point(zero, low, high), bits=width, signed=signed)
     # Here integers are rounded that have their zero point already.
     return dataclasses.replace(
         own.quant,
@@ -65,7 +65,7 @@ def trunc(call: Call, x: Given, scale: Given, zero: Given, in_bits: Given, *othe
     rounding, first = _rounding(call), not out_scale
     signed, narrow = (True, False) if first else (_flag(call, "signed"), _flag(call, "narrow"))
     taken, left = _bits("in_bitwidth", in_bits), _bits("out_bitwidth", out_bits)
-    own, given = (_one(_scale(part)) for part in (scale, scale if first else out_scale[0]))
+    own, given = (one("scale", _scale(part)) for part in (scale, scale if first else out_scale[0]))
     _no_zero_point(zero)
     if not isinstance(x, Value):
         raise UserError("truncates a constant, allowed are results")
@@ -112,10 +112,7 @@ def _rounding(call: Call) -> str:
 
 
 def _scale(given: Given) -> np.ndarray:
-    scale = finite("scale", constant("scale", given)).astype(np.float32)
-    if not (scale > 0).all():
-        raise UserError(f"scale {scale.min():g} is not allowed, allowed is above 0")
-    return scale
+    return positive("scale", finite("scale", constant("scale", given)).astype(np.float32)).astype(np.float32)
 
 
 def _bits(name: str, given: Given) -> int:
@@ -123,12 +120,6 @@ def _bits(name: str, given: Given) -> int:
     if value.size != 1 or float(value.reshape(())) not in range(BITS[0], BITS[1] + 1):
         raise UserError(f"{name} {value.tolist()} is not allowed, allowed is an integer from {BITS[0]} to {BITS[1]}")
     return int(value.reshape(()))
-
-
-def _one(scale: np.ndarray) -> float:
-    if scale.size != 1:
-        raise UserError(f"scale has shape {list(scale.shape)}, allowed is one for all channels of a result")
-    return float(scale.reshape(()))
 
 
 def _mode(rounding: str, signed: bool) -> Rounding:

@@ -120,6 +120,21 @@ def finite(name: str, array: np.ndarray) -> np.ndarray:
     return array
 
 
+def positive(name: str, array: np.ndarray) -> np.ndarray:
+    """``array`` in float64. Raises `UserError` for one that is not finite and above 0."""
+    found = finite(name, array)
+    if not (found > 0).all():
+        raise UserError(f"{name} {found.min():g} is not allowed, allowed is above 0")
+    return found
+
+
+def one(name: str, array: np.ndarray) -> float:
+    """The one element of ``array``, what all channels share. Raises `UserError` where there are more."""
+    if array.size != 1:
+        raise UserError(f"{name} has shape {list(array.shape)}, allowed is one for all channels of a result")
+    return float(array.reshape(()))
+
+
 def conv_weight(weight: np.ndarray) -> np.ndarray:
     """``weight``, if it is that of a convolution of frames. Raises `UserError` otherwise."""
     if weight.ndim != 4:
