@@ -155,13 +155,10 @@ def test_run_that_raises_is_named_and_tried_again(
         assert len(store.of_function("stand_in")) == 4
 
 
-@thorough
+@nightly
 @pytest.mark.parametrize(
     ("kill", "status"),
-    [
-        pytest.param(os.kill, -signal.SIGKILL, id="killed"),
-        pytest.param(os.killpg, 130, id="Ctrl-C", marks=nightly),
-    ],
+    [pytest.param(os.kill, -signal.SIGKILL, id="killed"), pytest.param(os.killpg, 130, id="Ctrl-C")],
 )
 def test_interrupted_study_goes_on(folder: Path, kill: Any, status: int) -> None:
     """A study that is killed, and its workers with it; and one that a terminal interrupts, with all its processes."""
