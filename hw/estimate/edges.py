@@ -51,7 +51,7 @@ def fork_area(cells: Cells, consumers: int) -> Area:
 
 def relay_area(cells: Cells, beat: Beat) -> Area:
     """`hw.network.edges.relay.Relay`; nothing where the target has none."""
-    return Area(lut=beat.size + 8, ff=2 * beat.size + 6) if cells.target.relays else Area()
+    return Area(lut=beat.size + 6, ff=2 * beat.size + 4) if cells.target.relays else Area()
 
 
 def adapter_area(cells: Cells, given: Beat, lanes: int) -> Area:
