@@ -121,10 +121,7 @@ class NetworkAxi(wiring.Component):
         reset = Signal(reset_less=True)
         m.d.sync += reset.eq(~self.aresetn)
         add_clock(m, self.aclk, reset)
-        # The reset goes far, so what opens the input has a register of its own.
-        running = Signal(init=1, reset_less=True)
-        m.d.sync += running.eq(self.aresetn)
-        self._network.add(m, _streams(self, reset, running=running), self.aresetn)
+        self._network.add(m, _streams(self, reset), self.aresetn)
         return m
 
 
