@@ -107,8 +107,8 @@ PROOF = Proof(
         _bug(
             "credits never come back",
             "hw.unit.sequencer",
-            "for event in (self.i_popped, self.o_last))",
-            "for event in (self.i_popped & 0, self.o_last))",
+            "self._has_credit(m, self.i_popped, ",
+            "self._has_credit(m, self.i_popped & 0, ",
         ),
         _bug(
             "a frame's last outputs wait for the next frame",

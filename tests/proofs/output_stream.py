@@ -133,8 +133,8 @@ PROOF = Proof(
         ),
         _bug(
             "marks are mixed up with the end of the frame",
-            "entry.user.eq(self.i_user)",
-            "entry.user.eq(self.i_user & self.i_last)",
+            'entry[flag].eq(getattr(self, f"i_{flag}"))',
+            'entry[flag].eq(self.i_last & getattr(self, f"i_{flag}"))',
             "depth 4, marks",
         ),
     ),
