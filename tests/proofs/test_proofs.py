@@ -9,6 +9,7 @@ import pytest
 from tests.proofs.catalogue import PROOFS
 from tests.proofs.proof import Bug, Proof
 from tests.proofs.solve import by_day, find, prove, slow
+from tests.support.places import ROOT
 
 pytestmark = pytest.mark.thorough
 
@@ -51,6 +52,13 @@ def test_holds(proof: Proof, builds: list[str]) -> None:
 def test_finds_planted_bug(proof: Proof, bug: Bug) -> None:
     verdict = find(proof, bug)
     assert verdict.verdict == "refuted", f"{verdict.build}: {verdict.verdict}"
+
+
+@pytest.mark.parametrize("proof", PROOFS.values(), ids=list(PROOFS))
+def test_each_bug_can_be_planted(proof: Proof) -> None:
+    """The text that a bug changes is still in its module, also where the bug is looked for at night."""
+    for bug in proof.bugs:
+        bug.apply((ROOT / f"{bug.module.replace('.', '/')}.py").read_text())
 
 
 @pytest.mark.parametrize("old", ["not there", "a"])
