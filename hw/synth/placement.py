@@ -26,7 +26,7 @@ PACKAGE = "CABGA381"
 #: configuration of the device as text, of which ``ecppack`` makes a bitstream.
 PLACED_NETLIST, REPORT, CONFIGURATION = "placed.json", "nextpnr.json", "unit.config"
 #: A clock that is not reached is a result, not an error. Pins go wherever there is room. The router takes up again
-#: what makes a path too slow: 198 MHz became 205 so, and no placement that was tried became slower.
+#: what makes a path too slow: so 198 MHz became 205.
 _OPTIONS = ("--timing-allow-fail", "--lpf-allow-unconstrained", "--tmg-ripup", "--package", PACKAGE)
 
 
