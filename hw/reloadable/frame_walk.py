@@ -317,7 +317,9 @@ class _Place:
 
 
 def less(value: Value, limit: int) -> Value:
-    """Whether a signed ``value`` is less than ``limit``, a small constant not below 0. There is no carry in it."""
+    """Whether a signed ``value`` is less than ``limit``, a small constant. There is no carry in it."""
+    if limit < 0:
+        return value[-1] & ~Cat(value == number for number in range(limit, 0)).any()
     bits = min(limit.bit_length(), len(value) - 1)
     numbers = range(min(limit, 1 << bits))
     return value[-1] | (~value[bits:-1].any() & Cat(value[:bits] == number for number in numbers).any())

@@ -80,4 +80,5 @@ DAILY_RELOADABLE = (
     "hadamard",
     "single_buffered",
     "narrow_shifts",
+    "valid_7",
 )

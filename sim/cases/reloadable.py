@@ -39,6 +39,7 @@ RELOADABLE: Mapping[str, dict[str, Any]] = {
     "stride_2_parallel": {"stride": 2, "height": 6, "width": 6, "simd": 4, "pe": 4},
     "valid": {"padding": "valid", "height": 6, "relu": True},
     "valid_stride_2": {"padding": "valid", "stride": 2, "height": 7, "width": 7},
+    "valid_7": {"padding": "valid", "kernel": 7, "height": 8, "width": 9, "in_channels": 2, "simd": 1},
     "kernel_5": {"kernel": 5, "in_channels": 2, "simd": 1, "attn_offsets": neighbours(2)},
     "offsets_asymmetric": {"attn_offsets": ((-3, 1), (0, 2), (1, -1), (0, 0)), "in_channels": 2, "width": 8},
     "parallel": {"simd": 4, "pe": 4},

@@ -168,6 +168,11 @@ class Reference:
         return self._frame.wanted - len(self._frame.beats) if self._frame is not None else 0
 
     @property
+    def image_beats_taken(self) -> int:
+        """Number of beats of the image that is being loaded; 0 without one."""
+        return len(self._image)
+
+    @property
     def configured(self) -> bool:
         return self._settings is not None
 

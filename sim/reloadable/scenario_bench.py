@@ -18,7 +18,7 @@ from golden.contract.layer import Layer
 from golden.support.cli import UserError
 from hw.control.driver import AccessRefused
 from hw.plan.shapes import Shapes
-from hw.plan.weight_layout import weight_image
+from hw.plan.weight_layout import image_beats, weight_image
 from sim.cases.stimulus import extreme_frames, random_frames
 from sim.reloadable.reference import SETTINGS
 from sim.reloadable.scenario import random_scenario
@@ -97,6 +97,10 @@ class Player:
             image = np.append(image, surplus)
         elif kind != "whole":
             image = image[: int(self._rng.integers(1, len(image))) if len(image) > 1 else 0]
+        # An image goes on where an interrupted one ended. Nobody knows the weights of a whole one made of both.
+        begun = bench.reference.image_beats_taken
+        if begun and begun + len(image) == image_beats(Shapes(CONFIG)):
+            image = image[:-1]
         if not len(image):
             return
         bench.send_image(image)

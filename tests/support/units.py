@@ -34,6 +34,7 @@ STAGES = (
 HADAMARD: dict[str, dict[str, Any]] = {
     "same": {},
     "valid": {"padding": "valid"},
+    "valid_7x7": {"padding": "valid", "kernel": 7, "height": 8, "width": 10},
     "stride_2": {"stride": 2, "height": 6, "width": 8},
     "stride_2_odd": {"stride": 2, "height": 7, "width": 5},
     "stride_2_valid_distance_3": {
