@@ -6,13 +6,23 @@ from typing import Any
 
 import numpy as np
 import pytest
+from amaranth.hdl import Module, Signal, signed
 
 from hw.plan.frame_schedule import FrameCycleModel
 from hw.plan.geometry import Geometry
 from hw.plan.shapes import Shapes
+from hw.reloadable.frame_walk import less
+from tests.support.components import show
 from tests.support.front_end import reloadable, reloadable_shapes, run
 from tests.support.tiers import FEW, seeds, thorough_from
 from tests.support.units import UNITS, random_unit
+
+
+@pytest.mark.parametrize("limit", range(-3, 10))
+def test_less(limit: int) -> None:
+    value, numbers = Signal(signed(5)), range(-16, 16)
+    shown = show(Module(), [value], less(value, limit), [[number] for number in numbers], 0)
+    assert shown == [number < limit for number in numbers]
 
 
 def sizes_up_to(shapes: Shapes, rng: np.random.Generator, count: int) -> list[Geometry]:
