@@ -18,7 +18,7 @@ from golden.contract.layer import Layer
 from golden.support.cli import UserError
 from hw.control.driver import AccessRefused
 from hw.plan.shapes import Shapes
-from hw.plan.weight_layout import image_beats, weight_image
+from hw.plan.weight_layout import weight_image
 from sim.cases.stimulus import extreme_frames, random_frames
 from sim.reloadable.reference import SETTINGS
 from sim.reloadable.scenario import random_scenario
@@ -91,6 +91,7 @@ class Player:
             return
         await self._make_free()
         image = weight_image(Shapes(CONFIG))
+        whole = len(image)
         bench.reference.know(CONFIG.layer)
         surplus = np.zeros(int(self._rng.integers(1, 10)), np.uint32)
         if kind == "long":
@@ -99,7 +100,7 @@ class Player:
             image = image[: int(self._rng.integers(1, len(image))) if len(image) > 1 else 0]
         # An image goes on where an interrupted one ended. Nobody knows the weights of a whole one made of both.
         begun = bench.reference.image_beats_taken
-        if begun and begun + len(image) == image_beats(Shapes(CONFIG)):
+        if begun and begun + len(image) == whole:
             image = image[:-1]
         if not len(image):
             return
