@@ -46,13 +46,22 @@ class Queue:
         self.some = Signal(name=f"{name}_some")
         self.head = read.data
         m.d.comb += [write.addr.eq(tail), write.data.eq(entry), write.en.eq(push), read.addr.eq(first)]
-        if late:
-            with m.If(push ^ pop):
-                m.d.sync += self.level.eq(self.level + Mux(push, 1, -1))
-        else:
-            m.d.sync += self.level.eq(self.level + push - pop)
+        count(m, self.level, push, pop, late=late)
         m.d.sync += self.some.eq(push | Mux(pop, self.level > 1, self.some))
         with m.If(push):
             m.d.sync += tail.eq(wrap_increment(tail, 1, depth))
         with m.If(pop):
             m.d.sync += first.eq(wrap_increment(first, 1, depth))
+
+
+def count(m: Module, level: Signal, push: Value, pop: Value, *, late: bool) -> None:
+    """Keep in the register ``level`` how many entries there are.
+
+    Args:
+        late: as in `Queue`.
+    """
+    if late:
+        with m.If(push ^ pop):
+            m.d.sync += level.eq(level + Mux(push, 1, -1))
+    else:
+        m.d.sync += level.eq(level + push - pop)

@@ -12,6 +12,8 @@ from hw.network.beat import Beat
 from hw.network.edges.adapter import moves
 from hw.network.edges.fifo import memory_kind
 from hw.network.edges.pacer import is_needed
+from hw.network.graph import Graph
+from hw.network.nodes.unit import UnitNode
 from hw.network.schedule import NetworkSchedule
 from hw.targets.area import Area
 from hw.targets.families import Target
@@ -28,8 +30,8 @@ def edge_area(schedule: NetworkSchedule, target: Target) -> Area:
         total += adapter_area(cells, edge.given, edge.taken.lanes)
         if edge.depth:
             total += fifo_area(cells, edge.fifo_beat, edge.depth)
-    # The counter of the output's beats, and the register of the reset.
-    return total + counter_area(cells, graph.output_beats) + Area(lut=4, ff=1)
+    # The counter of the output's beats.
+    return total + counter_area(cells, graph.output_beats) + Area(lut=4) + reset_area(cells, graph)
 
 
 def pacer_area(cells: Cells, frame_beats: int, interval: int) -> Area:
@@ -51,7 +53,16 @@ def fork_area(cells: Cells, consumers: int) -> Area:
 
 def relay_area(cells: Cells, beat: Beat) -> Area:
     """`hw.network.edges.relay.Relay`; nothing where the target has none."""
-    return Area(lut=beat.size + 6, ff=2 * beat.size + 4) if cells.target.relays else Area()
+    return Area(lut=beat.size + 8, ff=2 * beat.size + 6) if cells.target.relays else Area()
+
+
+def reset_area(cells: Cells, graph: Graph) -> Area:
+    """`hw.network.regions.Regions`: one register; two for each region where the target has relays."""
+    if not cells.target.relays:
+        return Area(ff=1)
+    # A node, the image or the output. A unit has the second register itself.
+    units = sum(isinstance(placed.node, UnitNode) for placed in graph.nodes)
+    return Area(ff=2 * (len(graph.nodes) + 2) - units)
 
 
 def adapter_area(cells: Cells, given: Beat, lanes: int) -> Area:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
 
 from amaranth.hdl import ClockDomain, Const, Module, Signal, Value
 from amaranth.lib import wiring
@@ -11,6 +11,7 @@ from amaranth.lib.wiring import In, Member, Out
 from hw.blocks.memory_file import MemoryFiles
 from hw.control.control import LASTING_DOMAIN, Control
 from hw.frozen.frozen_unit import frozen_unit
+from hw.network.regions import Regions
 from hw.network.top import Network
 from hw.plan.shapes import Shapes
 from hw.reloadable.reloadable_unit import CONTROL_DOMAIN, reloadable_unit
@@ -52,8 +53,9 @@ class FrozenAxi(wiring.Component):
                 "tap_ready": self.m_axis_tap_tready,
                 "tap_beat": self.m_axis_tap_tdata,
             }
-        streams = _streams(self, reset, **tap)
-        self.unit.add(m, replace(streams, running=(), reset=Const(0)) if self._inside else streams)
+        # No beat is taken while the reset or the register behind it holds.
+        running, in_reset = ((), Const(0)) if self._inside else ((self.aresetn, ~reset), reset)
+        self.unit.add(m, _streams(self, running, in_reset, **tap))
         return m
 
 
@@ -100,7 +102,7 @@ class ReloadableAxi(wiring.Component):
             port, inner = getattr(self, name), getattr(self._control, name)
             m.d.comb += inner.eq(port) if member.flow is In else port.eq(inner)
         further = {"in_last": self.s_axis_tlast, "out_user": self.m_axis_tuser}
-        self.unit.add(m, _streams(self, resets["sync"], running=running, **further))
+        self.unit.add(m, _streams(self, (self.aresetn, running), resets["sync"], **further))
         return m
 
 
@@ -118,10 +120,8 @@ class NetworkAxi(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        reset = Signal(reset_less=True)
-        m.d.sync += reset.eq(~self.aresetn)
-        add_clock(m, self.aclk, reset)
-        self._network.add(m, _streams(self, reset), self.aresetn)
+        regions = Regions(m, self._network.target, self.aclk, self.aresetn)
+        self._network.add(m, _streams(self, regions.running, regions.in_reset), regions)
         return m
 
 
@@ -162,7 +162,7 @@ def _tap_ports(bits: int) -> dict[str, Member]:
 
 
 def _streams(
-    ports: FrozenAxi | ReloadableAxi | NetworkAxi, reset: Signal, *, running: Value | None = None, **further: Value
+    ports: FrozenAxi | ReloadableAxi | NetworkAxi, running: Sequence[Value], reset: Value, **further: Value
 ) -> Streams:
     return Streams(
         in_valid=ports.s_axis_tvalid,
@@ -172,8 +172,7 @@ def _streams(
         out_ready=ports.m_axis_tready,
         out_beat=ports.m_axis_tdata,
         out_last=ports.m_axis_tlast,
-        # No beat is taken while the reset or the register behind it holds.
-        running=(ports.aresetn, ~reset if running is None else running),
+        running=running,
         reset=reset,
         **further,
     )

@@ -25,6 +25,7 @@ from hw.network.edges.pacer import Pacer
 from hw.network.edges.relay import Relay
 from hw.network.graph import IMAGE, Placed, Port
 from hw.network.nodes.unit import UnitNode
+from hw.network.regions import OUTPUT, Regions
 from hw.network.schedule import Edge, NetworkSchedule
 from hw.targets.families import Target
 from hw.unit.unit import Streams
@@ -35,26 +36,28 @@ class Network:
 
     Attributes:
         schedule: the nodes, the edges and when beats move.
+        target: what it is for.
     """
 
     def __init__(self, schedule: NetworkSchedule, target: Target) -> None:
-        self.schedule, self._target = schedule, target
+        self.schedule, self.target = schedule, target
 
-    def add(self, m: Module, streams: Streams, aresetn: Value) -> None:
-        """Add the network to a module whose reset is a cycle behind ``aresetn``."""
-        ports = {Port(node=IMAGE): self._image(m, streams)}
+    def add(self, m: Module, streams: Streams, regions: Regions) -> None:
+        """Add the network to a module."""
+        ports = {Port(node=IMAGE): self._image(m, streams, regions)}
         inputs: dict[tuple[int | None, int], Any] = {}
         for number, placed in enumerate(self.schedule.graph.nodes):
-            sources, sinks = self._node(m, placed.node, node_name(number, placed), aresetn)
+            sources, sinks = self._node(m, number, placed, regions)
             ports |= {Port(node=number, output=output): stream for output, stream in enumerate(sources)}
             inputs |= {(number, place): stream for place, stream in enumerate(sinks)}
         inputs[None, 0] = self._output(m, streams)
-        self._connect(m, ports, inputs)
+        self._connect(m, ports, inputs, regions)
 
-    def _image(self, m: Module, streams: Streams) -> Any:
+    def _image(self, m: Module, streams: Streams, regions: Regions) -> Any:
         """The stream of the image's beats, at the network's pace."""
         graph = self.schedule.graph
-        m.submodules.pacer = pacer = Pacer(graph.image, graph.image_beats, self.schedule.interval)
+        pacer = Pacer(graph.image, graph.image_beats, self.schedule.interval)
+        regions.add(IMAGE, "pacer", pacer)
         m.d.comb += [
             Value.cast(pacer.i.payload).eq(streams.in_beat),
             # A beat that is taken while the network is in reset would be lost.
@@ -77,11 +80,13 @@ class Network:
         ]
         return stream
 
-    def _node(self, m: Module, node: Any, name: str, aresetn: Value) -> tuple[Sequence[Any], Sequence[Any]]:
+    def _node(self, m: Module, number: int, placed: Placed, regions: Regions) -> tuple[Sequence[Any], Sequence[Any]]:
         """Add a node. Returns the streams that come out of it and those that go into it."""
+        node, name = placed.node, node_name(number, placed)
         if isinstance(node, UnitNode):
-            return self._unit(m, node, name, aresetn)
-        m.submodules[name] = component = node.component()
+            return self._unit(m, node, name, regions.resetn(number))
+        component = node.component()
+        regions.add(number, name, component)
         outputs = [getattr(component, f"o_{place}") for place in range(len(node.outputs))]
         return outputs, [getattr(component, f"i_{place}") for place in range(len(node.inputs))]
 
@@ -114,42 +119,46 @@ class Network:
         )
         return [source, *taps], [sink]
 
-    def _connect(self, m: Module, ports: dict[Port, Any], inputs: dict[tuple[int | None, int], Any]) -> None:
+    def _connect(
+        self, m: Module, ports: dict[Port, Any], inputs: dict[tuple[int | None, int], Any], regions: Regions
+    ) -> None:
         """Connect each port to the inputs that take its beats."""
         takers = defaultdict(list)
         for edge in self.schedule.edges:
             takers[edge.source].append(edge)
         for number, (port, edges) in enumerate(takers.items()):
             beat = self.schedule.graph.beat(port)
-            source = self._relayed(m, ports[port], beat, f"relay_{number}")
+            source = self._relayed(m, ports[port], beat, f"relay_{number}", regions, port.node)
             branches = [source]
             if len(edges) > 1:
-                m.submodules[f"fork_{number}"] = fork = Fork(beat, len(edges))
+                fork = Fork(beat, len(edges))
+                regions.add(port.node, f"fork_{number}", fork)
                 wiring.connect(m, source, fork.i)
                 branches = [getattr(fork, f"o_{branch}") for branch in range(len(edges))]
             for edge, branch in zip(edges, branches, strict=True):
-                self._way(m, edge, branch, inputs[edge.taker, edge.place])
+                self._way(m, edge, branch, inputs[edge.taker, edge.place], regions)
 
-    def _relayed(self, m: Module, source: Any, beat: Beat, name: str) -> Any:
+    def _relayed(self, m: Module, source: Any, beat: Beat, name: str, regions: Regions, region: int | str) -> Any:
         """The stream behind a relay, where the target has relays."""
-        if not self._target.relays:
+        if not self.target.relays:
             return source
-        m.submodules[name] = relay = Relay(beat)
+        relay = Relay(beat)
+        regions.add(region, name, relay)
         wiring.connect(m, source, relay.i)
         return relay.o
 
-    def _way(self, m: Module, edge: Edge, source: Any, sink: Any) -> None:
+    def _way(self, m: Module, edge: Edge, source: Any, sink: Any, regions: Regions) -> None:
         """Connect a stream to another through a relay, an adapter and a FIFO, the FIFO where beats are wider."""
-        where = "output" if edge.taker is None else f"{edge.taker}_{edge.place}"
+        region, where = (OUTPUT, "output") if edge.taker is None else (edge.taker, f"{edge.taker}_{edge.place}")
         source = _trimmed(m, source, edge.given, f"trimmed_{where}")
-        source = self._relayed(m, source, edge.given, f"relay_to_{where}")
+        source = self._relayed(m, source, edge.given, f"relay_to_{where}", regions, region)
         parts: list[tuple[str, Any]] = []
         if edge.depth:
-            parts.append((f"fifo_{where}", Fifo(edge.fifo_beat, edge.depth, self._target)))
+            parts.append((f"fifo_{where}", Fifo(edge.fifo_beat, edge.depth, self.target)))
         if edge.given.lanes != edge.taken.lanes:
             parts.insert(len(parts) if edge.narrows else 0, (f"adapter_{where}", Adapter(edge.given, edge.taken.lanes)))
         for name, part in parts:
-            m.submodules[name] = part
+            regions.add(region, name, part)
             wiring.connect(m, source, part.i)
             source = part.o
         wiring.connect(m, source, sink)

@@ -19,7 +19,6 @@ from hw.synth.lanes import MULTIPLIER, lanes_of
 from hw.synth.netlist import Netlist
 from hw.synth.network_floorplan import along_the_rows, is_network
 from hw.synth.sites import SITES, Sites
-from hw.targets.devices import CAPACITY
 
 
 def floorplanned(netlist: Netlist, device: str) -> Netlist:
@@ -28,7 +27,7 @@ def floorplanned(netlist: Netlist, device: str) -> Netlist:
     What there is more of than places is free.
     """
     sites = SITES[device]
-    places = along_the_rows(netlist, sites, CAPACITY[device]) if is_network(netlist) else _of_unit(netlist, sites)
+    places = along_the_rows(netlist, sites) if is_network(netlist) else _of_unit(netlist, sites)
     cells: dict[str, Any] = dict(netlist.cells)
     for cell, place in places.items():
         cells[cell] = {**cells[cell], "attributes": {**cells[cell]["attributes"], "BEL": place}}

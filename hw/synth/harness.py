@@ -1,12 +1,15 @@
 """What surrounds an ECP5 unit in place-and-route, so that few pins are enough and every path has a register.
 
-    in ─▶ shift register ─▶ registers ─▶ unit ─▶ registers ─▶ registers ─▶ signature register ─▶ out
+    in ─▶ way ─▶ shift register ─▶ registers ─▶ unit ─▶ registers ─▶ registers ─▶ signature register ─▶ way ─▶ out
 
 Each input of the unit, also the reset, comes from a register of its own. Each output goes into a
 register of its own. No harness path has more than one LUT between registers. No register of the
 harness drives more than two. Only ``aclk`` stays the pin that it was. The harness is added to the
 netlist after synthesis. So nothing is optimised across its border, and the unit's cells stay what
 they are without it.
+
+The placer takes any pins. A network lies across the whole device, and its first and last steps may be far from them.
+So there are further registers on the way. They keep what they join from being drawn apart.
 """
 
 from __future__ import annotations
@@ -25,11 +28,17 @@ CLOCK = "aclk"
 
 #: Truth table of A xor B.
 _XOR = "0110" * 4
+#: Registers between each pin and a network.
+WAY = 8
 _FF_PARAMETERS = {"CEMUX": "1 ", "CLKMUX": "CLK", "GSR": "DISABLED", "LSRMUX": "LSR", "REGSET": "RESET"}
 
 
-def harnessed(unit: Netlist) -> Netlist:
-    """``unit``, synthesised for ECP5, between registers. Its ports are ``aclk``, `PIN_IN` and `PIN_OUT`."""
+def harnessed(unit: Netlist, *, way: int = 0) -> Netlist:
+    """``unit``, synthesised for ECP5, between registers. Its ports are ``aclk``, `PIN_IN` and `PIN_OUT`.
+
+    Args:
+        way: further registers at each pin, see `WAY`.
+    """
     ports = unit.module["ports"]
     clock = ports[CLOCK]["bits"][0]
     cells: dict[str, Any] = dict(unit.cells)
@@ -39,7 +48,13 @@ def harnessed(unit: Netlist) -> Netlist:
         cells[f"{PREFIX}ff_{out}"] = _flip_flop(clock, data, out)
         return out
 
-    pin_in = link = next(free)
+    def far(data: Bit) -> Bit:
+        for _ in range(way):
+            data = register(data, next(free))
+        return data
+
+    pin_in = next(free)
+    link = far(pin_in)
     for net in _nets(ports, "input"):
         link = register(link, next(free))
         register(register(link, next(free)), net)
@@ -50,6 +65,7 @@ def harnessed(unit: Netlist) -> Netlist:
         mixed = next(free)
         cells[f"{PREFIX}xor_{mixed}"] = new_lut(_XOR, {"A": signature, "B": captured}, mixed)
         signature = register(mixed, next(free))
+    signature = far(signature)
 
     return Netlist(
         {

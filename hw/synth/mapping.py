@@ -89,13 +89,13 @@ def _script(core: Core | NetworkCore) -> str:
 
 
 def _resets(core: Core | NetworkCore) -> list[str]:
-    """Commands that leave each unit of a network that is optimised as a whole the register of its own reset.
+    """Commands that leave each region of a network that is optimised as a whole the registers of its own reset.
 
     All are alike, and one of them could be all. But it would have to reach the whole device in a cycle.
     """
     if not isinstance(core, NetworkCore) or _apart(core):
         return []
-    return ["setattr -set keep 1 */w:reset %ci1 */t:$dff %i"]
+    return ["setattr -set keep 1 */w:reset* %ci1 */t:$dff %i"]
 
 
 def _apart(core: Core | NetworkCore) -> list[str]:

@@ -1,9 +1,9 @@
 """Floor plan of a network: where an ECP5's multipliers and block RAMs go, so that each step lies together.
 
 The steps lie along a line in the order of the data flow. The line is folded into the rows of multipliers: one from
-left to right, the next from right to left. Each step has as much of it as it takes of the device, of what it takes
-most of. Its multipliers and block RAMs are drawn to points along its part. Each gets a place of its own, so that the
-sum of the squares of all distances is the least. Everything else is placed around them.
+left to right, the next from right to left. Each step has as much of it as it takes of the registers. So everything
+else, which is placed around them, finds room beside them. A step's multipliers and block RAMs are drawn to points along
+its part. Each gets a place of its own, so that the sum of the squares of all distances is the least.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from hw.synth.lanes import MULTIPLIER, lanes_of
 from hw.synth.netlist import Netlist
 from hw.synth.parts import ATTRIBUTE
 from hw.synth.sites import Sites
-from hw.targets.area import Area
 
 MEMORY, REGISTER = "DP16KD", "TRELLIS_FF"
 #: A cell of a node: the node's number.
@@ -43,10 +42,10 @@ class _Step:
             return [cell for lane in lanes_of(self.cells[kind]) for cell in lane]
         return sorted(self.cells[kind], key=lambda cell: [int(number) for number in re.findall(r"\d+", cell)])
 
-    def length(self, has: Area) -> float:
-        """The largest share of a device that it takes of multipliers, block RAMs and registers."""
-        shares = ((MULTIPLIER, has.dsp), (MEMORY, has.bram), (REGISTER, has.ff))
-        return max(len(self.cells[kind]) / total for kind, total in shares)
+    @property
+    def length(self) -> int:
+        """What its part of the line is in proportion to."""
+        return len(self.cells[REGISTER])
 
 
 def is_network(netlist: Netlist) -> bool:
@@ -54,10 +53,10 @@ def is_network(netlist: Netlist) -> bool:
     return any(_NODE.match(cell) for cell in netlist.cells)
 
 
-def along_the_rows(netlist: Netlist, sites: Sites, has: Area) -> Mapping[str, str]:
+def along_the_rows(netlist: Netlist, sites: Sites) -> Mapping[str, str]:
     """A place for each multiplier and block RAM of a network's steps; of none of a kind that there is too much of."""
     steps = _steps(netlist)
-    ends = list(accumulate((step.length(has) for step in steps), initial=0.0))
+    ends = list(accumulate((step.length for step in steps), initial=0))
     rows = {
         MULTIPLIER: [place for y in sites.rows for place in sites.row(y)],
         MEMORY: [place for y in sites.memory_rows for place in sites.memory_row(y)],

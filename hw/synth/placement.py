@@ -13,6 +13,7 @@ from golden.support.cache import cached
 from golden.support.cli import UserError
 from hw.synth.floorplan import floorplanned
 from hw.synth.netlist import Netlist
+from hw.synth.network_floorplan import is_network
 from hw.synth.ties import tied
 from hw.synth.toolchain import NEXTPNR
 
@@ -28,6 +29,9 @@ PLACED_NETLIST, REPORT, CONFIGURATION = "placed.json", "nextpnr.json", "unit.con
 #: A clock that is not reached is a result, not an error. Pins go wherever there is room. The router takes up again
 #: what makes a path too slow: so 198 MHz became 205.
 _OPTIONS = ("--timing-allow-fail", "--lpf-allow-unconstrained", "--tmg-ripup", "--package", PACKAGE)
+#: Few paths of a network are much too long: those between steps that lie apart. The placer is to mind them, and the
+#: more so the longer they are.
+_NETWORK_OPTIONS = ("--placer-heap-timingweight", "30", "--placer-heap-critexp", "4")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,11 +76,11 @@ class Placement:
     files: Mapping[str, str]
 
 
-def place_options(goal: Goal, seed: int) -> list[str]:
+def place_options(goal: Goal, seed: int, *, network: bool) -> list[str]:
     """What nextpnr is told, names of files included."""
     files = ["--json", PLACED_NETLIST, "--report", REPORT, "--textcfg", CONFIGURATION]
     asked = [f"--speed={goal.speed}", f"--freq={goal.clock_mhz:g}", f"--seed={seed}"]
-    return [DEVICES[goal.device], *asked, *_OPTIONS, *files]
+    return [DEVICES[goal.device], *asked, *_OPTIONS, *(_NETWORK_OPTIONS if network else ()), *files]
 
 
 def place(netlist: Netlist, goal: Goal, seed: int) -> Placement:
@@ -85,7 +89,7 @@ def place(netlist: Netlist, goal: Goal, seed: int) -> Placement:
     Raises `hw.synth.toolchain.ToolError` where nextpnr fails, for instance because the device is too small.
     """
     text = tied(floorplanned(netlist, goal.device)).as_json("unit")
-    options = place_options(goal, seed)
+    options = place_options(goal, seed, network=is_network(netlist))
 
     def make(folder: Path) -> None:
         (folder / PLACED_NETLIST).write_text(text)

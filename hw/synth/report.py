@@ -58,7 +58,10 @@ def report(model: str, core: Core | NetworkCore, synthesis: Synthesis) -> dict[s
         "gmacs_per_second": performance.gmacs_per_second,
         "dsp_efficiency": performance.dsp_efficiency,
         "synthesis_command": "; ".join(synthesis_commands(config.target, config.name)),
-        "place_command": timing and " ".join([NEXTPNR.name, *place_options(timing.goal, timing.best_seed)]),
+        "place_command": timing
+        and " ".join(
+            [NEXTPNR.name, *place_options(timing.goal, timing.best_seed, network=isinstance(core, NetworkCore))]
+        ),
         "versions": dict(synthesis.versions),
     }
 

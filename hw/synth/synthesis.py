@@ -15,9 +15,10 @@ from hw.export.verilog import Core
 from hw.network.plan import NetworkPlan
 from hw.plan.config import UnitConfig
 from hw.synth.critical_path import CriticalPath, critical_path
-from hw.synth.harness import harnessed
+from hw.synth.harness import WAY, harnessed
 from hw.synth.mapping import map_to_cells, parts_of
 from hw.synth.netlist import Netlist
+from hw.synth.network_floorplan import is_network
 from hw.synth.parts import Parts
 from hw.synth.placement import Goal, place
 from hw.synth.resources import area_of_parts
@@ -169,7 +170,7 @@ def _check_room(area: Area, device: str) -> None:
 
 
 def _time(netlist: Netlist, parts: Parts, goal: Goal, status: Callable[[str], None]) -> Timing:
-    surrounded = harnessed(netlist)
+    surrounded = harnessed(netlist, way=WAY if is_network(netlist) else 0)
     runs = {}
     for seed in range(1, goal.seeds + 1):
         status(f"nextpnr-ecp5 places and routes, seed {seed} of {goal.seeds} {_PATIENCE}")

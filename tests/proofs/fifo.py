@@ -83,6 +83,7 @@ class FifoHarness(Harness):
     ) -> None:
         valid, waits, tail, head = (inside.register(name) for name in ("valid", "waits", "tail", "head"))
         self.lemma(m, (count == valid + waits) & (valid | ~waits) & ((tail ^ head) == (count == 1)))
+        self.lemma(m, (inside.register("empty") == ~valid) & (inside.register("room") == ~waits))
         places = [inside.register(f"place_{number}") for number in range(PLACES)]
         self.lemma(m, ~watching | (Mux(head ^ ahead[0], *reversed(places)) == watched))
 
@@ -147,6 +148,7 @@ PROOF = Proof(
         "register": partial(FifoHarness, "register", 1),
         "relay": partial(FifoHarness, "relay", PLACES),
         "lut, depth 3, far away": partial(FifoHarness, "lut", 3, relays=True),
+        "block, depth 5, far away": partial(FifoHarness, "block", 5, relays=True),
     }
     | {f"lut, depth {depth}": partial(FifoHarness, "lut", depth) for depth in (2, 3, 4, 7)}
     | {f"block, depth {depth}": partial(FifoHarness, "block", depth) for depth in (2, 3, 4, 5, 8)},
@@ -168,9 +170,7 @@ PROOF = Proof(
         _bug("a relay loses its second beat", "tail.eq(tail ^ arrives)", "tail.eq(tail ^ (arrives & ~stays))", "relay"),
         _bug("a relay's second beat is written over", "m.If(~waits & ", "m.If(", "relay"),
         _bug("a relay's first beat is written over", "(tail == number)", "1", "relay"),
-        _bug("a relay gives its first beat twice", "head ^ (valid & self.o.ready)", "head", "relay"),
-        _bug(
-            "a relay has room for one beat", "waits.eq((arrives | waits) & stays)", "waits.eq(arrives | stays)", "relay"
-        ),
+        _bug("a relay gives its first beat twice", "head ^ (~empty & self.o.ready)", "head", "relay"),
+        _bug("a relay has room for one beat", "(arrives | waits) & stays\n", "arrives | stays\n", "relay"),
     ),
 )

@@ -22,7 +22,7 @@ from amaranth.lib.wiring import In, Out
 from hw.blocks import memory
 from hw.blocks.memory import LATENCY, lut_style, random_access
 from hw.blocks.pipeline import Counter
-from hw.blocks.queue import Queue
+from hw.blocks.queue import Queue, count
 from hw.network.beat import Beat
 from hw.targets.families import Target
 
@@ -100,7 +100,7 @@ class Fifo(wiring.Component):
             level = queue.level
         else:
             level = Signal(range(self._depth + 1))
-            m.d.sync += level.eq(level + push - pop)
+            count(m, level, push, pop, late=self._target.relays)
             self._read_block(m, push)
         ready = Signal(init=1)
         m.d.sync += ready.eq(pop | ~((level == self._depth) | (push & (level == self._depth - 1))))
@@ -125,8 +125,8 @@ class Fifo(wiring.Component):
             move.eq(was_read & (~valid | self.o.ready)),
             fetch.eq(some & (~was_read | move)),
         ]
+        count(m, unread, push, fetch, late=self._target.relays)
         m.d.sync += [
-            unread.eq(unread + push - fetch),
             some.eq(push | Mux(fetch, unread > 1, some)),
             was_read.eq(fetch | (was_read & ~move)),
             valid.eq(move | (valid & ~self.o.ready)),

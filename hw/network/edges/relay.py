@@ -6,6 +6,9 @@ cycle. It costs one cycle of latency.
 
 Beats go into the two registers in turn. Whichever is free is written in every cycle, whether a beat comes or not. So
 what comes from far away only moves a few bits, and no beat waits for it.
+
+What is told to both ends has registers of its own, the opposite of those that are looked at inside. So whether a beat
+moves is decided at both ends, each for itself. Nothing is decided at one end and told to the other in the same cycle.
 """
 
 from __future__ import annotations
@@ -53,21 +56,25 @@ class Relay(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        valid, waits = Signal(name="valid"), Signal(name="waits")
+        valid, empty = Signal(name="valid"), Signal(init=1, name="empty")
+        waits, room = Signal(name="waits"), Signal(init=1, name="room")
         tail, head = Signal(name="tail"), Signal(name="head")
         places = [Signal(self._beat.size, reset_less=True, name=f"place_{place}") for place in range(PLACES)]
-        arrives, stays = self.i.valid & ~waits, valid & ~self.o.ready
+        arrives, stays = self.i.valid & ~waits, ~empty & ~self.o.ready
+        some, full = arrives | waits | stays, (arrives | waits) & stays
         m.d.sync += [
-            valid.eq(arrives | waits | stays),
-            waits.eq((arrives | waits) & stays),
+            valid.eq(some),
+            empty.eq(~some),
+            waits.eq(full),
+            room.eq(~full),
             tail.eq(tail ^ arrives),
-            head.eq(head ^ (valid & self.o.ready)),
+            head.eq(head ^ (~empty & self.o.ready)),
         ]
         for number, place in enumerate(places):
             with m.If(~waits & (tail == number)):
                 m.d.sync += place.eq(self.i.payload)
         m.d.comb += [
-            self.i.ready.eq(~waits),
+            self.i.ready.eq(room),
             self.o.valid.eq(valid),
             Value.cast(self.o.payload).eq(Mux(head, *reversed(places))),
         ]

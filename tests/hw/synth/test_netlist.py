@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -220,6 +221,25 @@ def test_harness() -> None:
     added = [content for name, content in whole.cells.items() if name.startswith(PREFIX)]
     assert sorted(content["type"] for content in added) == ["LUT4"] + ["TRELLIS_FF"] * 6, "padding has no register"
     assert all(content["connections"]["CLK"] == [1] for content in added if content["type"] == "TRELLIS_FF")
+
+
+def test_the_way_of_a_network_to_the_pins() -> None:
+    """So many further registers in a row at each pin, and nothing else."""
+    short, long = harnessed(small_unit()), harnessed(small_unit(), way=3)
+    kinds = Counter(content["type"] for content in long.cells.values())
+    assert kinds - Counter(content["type"] for content in short.cells.values()) == {"TRELLIS_FF": 6}
+    net, sinks = long.module["ports"][PIN_IN]["bits"][0], []
+    for _ in range(4):
+        (sink,) = [content for content in long.cells.values() if content["connections"].get("DI") == [net]]
+        sinks.append(sink)
+        (net,) = sink["connections"]["Q"]
+    net = long.module["ports"][PIN_OUT]["bits"][0]
+    drivers = []
+    for _ in range(4):
+        drivers.append(long.cells[long.driver[net]])
+        net = drivers[-1]["connections"]["DI"][0]
+    assert long.cells[long.driver[net]]["type"] == "LUT4", "the signature's own register is the last of the row"
+    assert all(cell["type"] == "TRELLIS_FF" for cell in sinks + drivers)
 
 
 # --- the critical path ---

@@ -11,8 +11,8 @@ from hw.synth.parts import ATTRIBUTE
 from hw.synth.sites import SITES
 
 #: Multipliers, block RAMs and registers of the steps of a residual network, in the order of the data flow.
-STEPS = [(10, 3, 1500), (20, 7, 2000), (20, 7, 2000), (0, 0, 200), (11, 12, 1200), (20, 9, 2000), (2, 4, 1000)]
-STEPS += [(0, 0, 200), (21, 26, 2500), (38, 37, 3500), (2, 4, 1000), (0, 0, 200), (1, 4, 600)]
+STEPS = [(10, 3, 1200), (20, 7, 2400), (20, 7, 2400), (0, 0, 200), (11, 12, 1350), (20, 9, 2400), (2, 4, 500)]
+STEPS += [(0, 0, 50), (21, 26, 1900), (38, 37, 4600), (2, 4, 600), (0, 0, 200), (1, 4, 800)]
 
 
 def network(*steps: tuple[int, int, int]) -> Netlist:
@@ -71,6 +71,13 @@ def test_steps_lie_along_the_rows() -> None:
         assert own == sorted(own), "in the order of lanes"
         x = [column for column, _ in points(plan, node, "DP16KD")]
         assert own[0][0] - 9 <= min(x) and max(x) <= own[-1][0] + 9
+
+
+def test_registers_make_room() -> None:
+    """A step of few multipliers and many registers has as much of the line as it takes of the registers."""
+    few = points(floorplanned(network((20, 0, 100), (10, 0, 8000), (20, 0, 100)), "ecp5-85f"), 1, "MULT18X18D")
+    assert {y for _, y in few} == {10, 34, 58}, "over the whole device, row by row"
+    assert max(x for x, y in few if y == 34) - min(x for x, y in few if y == 34) > 60
 
 
 def test_what_there_is_too_much_of_is_left_to_the_placer() -> None:
