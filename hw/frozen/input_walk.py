@@ -23,8 +23,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value
+from amaranth.hdl import Cat, Module, Mux, Shape, Signal, Value
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -35,6 +36,8 @@ from hw.plan.shapes import Shapes
 
 #: Cycles from ``i_written`` to the issue that it allows.
 LATENCY = 3
+#: What a frame's first group starts: everything.
+EVERYTHING = -1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,9 +148,9 @@ class InputWalk(wiring.Component):
         row = Counter(m, c.out_height, run & channel.last & group.last, init=q, name="row")
         return _Counted(
             row=row.value,
-            ends_beat=self._ends(channel, g.channel_beats),
-            ends_row=self._ends(group, len(groups)),
-            ends_frame=self._ends(row, c.out_height),
+            ends_beat=channel.last,
+            ends_row=group.last,
+            ends_frame=row.last,
             before_last=group.value == len(groups) - 2,
             starts=Cat(
                 group.value < c.out_width,
@@ -160,16 +163,17 @@ class InputWalk(wiring.Component):
         """Cycle 1: where the beat is, and what depends on that."""
         order, first = self._order, self._order.groups[0]
         moved = delay(m, run, 1, reset_less=False)
-        ends_beat, ends_row, ends_frame, before_last, starts = (
-            self._later(m, value)
-            for value in (
-                counted.ends_beat,
-                counted.ends_row,
-                counted.ends_frame,
-                counted.before_last,
-                counted.starts,
+        c, g = self._shapes.layer.config, self._shapes.geometry
+        ends_beat, ends_row, ends_frame = (
+            self._later(m, ends, first=int(size == 1))
+            for ends, size in (
+                (counted.ends_beat, g.channel_beats),
+                (counted.ends_row, len(order.groups)),
+                (counted.ends_frame, c.out_height),
             )
         )
+        before_last = self._later(m, counted.before_last, first=0)
+        starts = self._later(m, counted.starts, first=EVERYTHING)
         row_valid, row_need = (self._of_row(m, counted.row, values) for values in (order.row_valid, order.row_need))
         address, slot = self._address(m, moved, ends_beat, ends_row, ends_frame)
         within_row = Mux(before_last, order.group_need(order.groups[-1] - 1), order.group_need(first))
@@ -186,9 +190,11 @@ class InputWalk(wiring.Component):
     def _enter(self, m: Module, moved: Value, beat: _Located) -> tuple[Value, Value, Value]:
         """Cycle 2: the entries of both queues."""
         order = self._order
-        need = Signal(range(min(0, *order.needs), max(order.needs) + 1), reset_less=True)
+        need_shape = Shape.cast(range(min(0, *order.needs), max(order.needs) + 1))
+        need = Signal(need_shape, reset_less=True, init=self._begins(order.needs[0]))
         push = delay(m, moved, 1, reset_less=False)
-        read, gate = Signal(order.read, reset_less=True), Signal(order.gate)
+        read = Signal(order.read, reset_less=True, init=self._begins(order.read_of(0)))
+        gate = Signal(order.gate)
         needed = Signal(order.count, init=order.needed(FIRST) % 2**order.count.width)
         m.d.sync += [
             read.address.eq(beat.address),
@@ -199,23 +205,25 @@ class InputWalk(wiring.Component):
         ]
         with m.If(push):
             m.d.sync += needed.eq(needed + need)
-        starts = delay(m, beat.starts, 1)
+        starts = self._later(m, beat.starts, first=EVERYTHING)
         m.d.comb += [gate.needed.eq(needed), gate.starts_output.eq(starts[0]), gate.starts_frame.eq(starts[1])]
         if self._shapes.schedule.early:
             m.d.comb += gate.starts_row.eq(starts[2])
         return push, gate, read
 
-    def _ends(self, counter: Counter, size: int) -> Value:
-        """Whether a counter of ``size`` is at its end."""
-        return Const(1) if size == 1 and self._shapes.target.relays else counter.last
+    def _later(self, m: Module, value: Value, *, first: int) -> Value:
+        """``value`` a cycle later; ``first`` is what it is for the first group of a frame."""
+        register = Signal(value.shape(), reset_less=True, init=self._begins(first), name="delayed")
+        m.d.sync += register.eq(value)
+        return register
 
-    def _later(self, m: Module, value: Value) -> Value:
-        """``value`` a cycle later.
+    def _begins(self, first: Any) -> Any:
+        """What a register begins with that nobody looks at before it is written.
 
         Synthesis makes one register of all in a network that a constant goes into, far from most of its units. Where
-        these lie far apart, a constant has none.
+        these lie far apart, a register begins with a value that it has later. So what is constant in it has none.
         """
-        return value if isinstance(value, Const) and self._shapes.target.relays else delay(m, value, 1)
+        return first if self._shapes.target.relays else None
 
     def _address(
         self, m: Module, moved: Value, ends_beat: Value, ends_row: Value, ends_frame: Value
@@ -239,9 +247,8 @@ class InputWalk(wiring.Component):
     def _of_row(self, m: Module, row: Value, values: Callable[[int], int]) -> Value:
         """The number that ``values`` gives for the row, a cycle later."""
         table = [values(q) for q in range(self._shapes.layer.config.out_height)]
-        if len(set(table)) == 1 and self._shapes.target.relays:
-            return Const(table[0])
-        register = Signal(Shape.cast(range(min(0, *table), max(1, *table) + 1)), reset_less=True)
+        shape = Shape.cast(range(min(0, *table), max(1, *table) + 1))
+        register = Signal(shape, reset_less=True, init=self._begins(table[0]))
         m.d.sync += register.eq(_lookup(table, row))
         return register
 

@@ -23,8 +23,11 @@ from hw.synth.parts import ATTRIBUTE
 from hw.synth.sites import Sites
 
 MEMORY, REGISTER = "DP16KD", "TRELLIS_FF"
-#: A cell of a node: the node's number.
+#: A cell of a node, and one of a FIFO before it: the node's number.
 _NODE = re.compile(r"\\?(\d+)_\w+\.")
+_FIFO = re.compile(r"\\?fifo_(\d+)_\d+\.")
+#: A memory that all lanes read.
+_OF_LANES = ".row_store."
 #: What a device's place is called.
 _PLACE = re.compile(r"X(\d+)/Y(\d+)/\w+")
 
@@ -40,7 +43,11 @@ class _Step:
         """Its multipliers, or its block RAMs: what works on the same is beside each other."""
         if kind == MULTIPLIER:
             return [cell for lane in lanes_of(self.cells[kind]) for cell in lane]
-        return sorted(self.cells[kind], key=lambda cell: [int(number) for number in re.findall(r"\d+", cell)])
+        memories = sorted(self.cells[kind], key=lambda cell: [int(number) for number in re.findall(r"\d+", cell)])
+        lanes = [cell for cell in memories if _OF_LANES not in cell]
+        # What all lanes read lies in their middle.
+        lanes[len(lanes) // 2 : len(lanes) // 2] = [cell for cell in memories if _OF_LANES in cell]
+        return lanes
 
     @property
     def length(self) -> int:
@@ -74,15 +81,23 @@ def along_the_rows(netlist: Netlist, sites: Sites) -> Mapping[str, str]:
 
 
 def _steps(netlist: Netlist) -> list[_Step]:
-    """The steps in the order of the data flow. What is between them, and what has no cell with a name, is left out."""
-    steps: dict[str, _Step] = defaultdict(_Step)
+    """The steps in the order of the data flow. What has no cell with a name is left out.
+
+    Each has the FIFOs that are before its nodes, or before nodes behind it that are left out.
+    """
+    found: dict[str, _Step] = defaultdict(_Step)
     for cell, content in netlist.cells.items():
         if ATTRIBUTE in content["attributes"]:
-            step = steps[content["attributes"][ATTRIBUTE]]
+            step = found[content["attributes"][ATTRIBUTE]]
             step.cells[content["type"]].append(cell)
-            if found := _NODE.match(cell):
-                step.first = min(step.first, int(found[1]))
-    return sorted((step for step in steps.values() if step.first < inf), key=lambda step: step.first)
+            if match := _NODE.match(cell):
+                step.first = min(step.first, int(match[1]))
+    steps = sorted((step for step in found.values() if step.first < inf), key=lambda step: step.first)
+    for cell, content in netlist.cells.items():
+        if match := _FIFO.match(cell):
+            taker = [step for step in steps if step.first <= int(match[1])][-1]
+            taker.cells[content["type"]].append(cell)
+    return steps
 
 
 def _point(sites: Sites, position: float) -> tuple[float, float]:

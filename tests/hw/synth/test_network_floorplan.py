@@ -25,7 +25,7 @@ def network(*steps: tuple[int, int, int]) -> Netlist:
             attributes = {ATTRIBUTE: f"step_{node}", "kept": "1"}
             cells |= {name.format(n): {"type": kind, "attributes": attributes} for n in reversed(range(count))}
         cells[f"{unit}.queue"] = {"type": "TRELLIS_DPR16X4", "attributes": {ATTRIBUTE: f"step_{node}"}}
-    cells["\\fifo_3_0.U$0"] = {"type": "DP16KD", "attributes": {ATTRIBUTE: "(edges)"}}
+    cells["\\fifo_3_0.U$0"] = {"type": "DP16KD", "attributes": {ATTRIBUTE: "(edges)", "kept": "1"}}
     return Netlist({"cells": cells, "ports": {}, "netnames": {}})
 
 
@@ -47,9 +47,7 @@ def test_every_cell_has_a_place_of_its_own() -> None:
     kinds = {"MULT18X18D": [sites.row(y) for y in sites.rows], "DP16KD": map(sites.memory_row, sites.memory_rows)}
     for kind, rows in kinds.items():
         own = {name: place for name, place in found.items() if plan.cells[name]["type"] == kind}
-        assert set(own) == {
-            name for name, cell in before.cells.items() if cell["type"] == kind and not name.startswith("\\fifo")
-        }
+        assert set(own) == {name for name, cell in before.cells.items() if cell["type"] == kind}
         assert len(set(own.values())) == len(own) and set(own.values()) <= {place for row in rows for place in row}
     assert not places(before)
     assert all(plan.cells[name]["attributes"]["kept"] == "1" for name in found)
@@ -78,6 +76,20 @@ def test_registers_make_room() -> None:
     few = points(floorplanned(network((20, 0, 100), (10, 0, 8000), (20, 0, 100)), "ecp5-85f"), 1, "MULT18X18D")
     assert {y for _, y in few} == {10, 34, 58}, "over the whole device, row by row"
     assert max(x for x, y in few if y == 34) - min(x for x, y in few if y == 34) > 60
+
+
+def test_what_several_share_lies_between_them() -> None:
+    """A row store in the middle of the weights of its lanes, a FIFO behind the step that fills it."""
+    before = network(*STEPS)
+    attributes = {ATTRIBUTE: "step_9", "kept": "1"}
+    before.cells["\\9_step_9_unit.row_store.U$0"] = {"type": "DP16KD", "attributes": attributes}
+    plan = floorplanned(before, "ecp5-85f")
+    weights, place = points(plan, 9, "DP16KD"), places(plan)["\\9_step_9_unit.row_store.U$0"]
+    ordered, column = sorted(x for x, _ in weights), int(place.split("/")[0][1:])
+    assert ordered[len(ordered) // 3] < column < ordered[-len(ordered) // 3]
+    # Node 3 has nothing else that is placed. So its FIFO is behind the last memory of node 2.
+    fifo, last = int(places(plan)["\\fifo_3_0.U$0"].split("/")[0][1:]), max(x for x, _ in points(plan, 2, "DP16KD"))
+    assert last < fifo < last + 12
 
 
 def test_what_there_is_too_much_of_is_left_to_the_placer() -> None:
