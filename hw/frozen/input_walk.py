@@ -193,8 +193,7 @@ class InputWalk(wiring.Component):
         need_shape = Shape.cast(range(min(0, *order.needs), max(order.needs) + 1))
         need = Signal(need_shape, reset_less=True, init=self._begins(order.needs[0]))
         push = delay(m, moved, 1, reset_less=False)
-        read = Signal(order.read, reset_less=True, init=self._begins(order.read_of(0)))
-        gate = Signal(order.gate)
+        read, gate = Signal(order.read, reset_less=True, init=self._begins(order.read_of(0))), Signal(order.gate)
         needed = Signal(order.count, init=order.needed(FIRST) % 2**order.count.width)
         m.d.sync += [
             read.address.eq(beat.address),
