@@ -101,7 +101,7 @@ def fifo_area(cells: Cells, beat: Beat, depth: int) -> Area:
     level = depth.bit_length()
     control = Area(lut=round(2 * cells.adder(2, level) + (0 if cells.six else 2.4) * level) + 12, ff=2 * level + 4)
     control += counter_area(cells, depth).times(2)
-    return control + ram_area(cells, depth, beat.size)
+    return control + ram_area(cells, depth, beat.size) + relay_area(cells, beat)
 
 
 def _trailing_zeros(value: int) -> int:

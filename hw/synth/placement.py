@@ -29,9 +29,9 @@ PLACED_NETLIST, REPORT, CONFIGURATION = "placed.json", "nextpnr.json", "unit.con
 #: A clock that is not reached is a result, not an error. Pins go wherever there is room. The router takes up again
 #: what makes a path too slow: so 198 MHz became 205.
 _OPTIONS = ("--timing-allow-fail", "--lpf-allow-unconstrained", "--tmg-ripup", "--package", PACKAGE)
-#: Few paths of a network are much too long: those between steps that lie apart. The placer is to mind them, and the
-#: more so the longer they are.
-_NETWORK_OPTIONS = ("--placer-heap-timingweight", "30", "--placer-heap-critexp", "4")
+#: Few paths of a network are much too long: those between parts that lie apart. The placer is to mind these more than
+#: it does by default (10).
+_NETWORK_OPTIONS = ("--placer-heap-timingweight", "30")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,7 +16,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 
-from amaranth.hdl import Module, Mux, Signal, Value
+from amaranth.hdl import Const, Module, Mux, Signal, Value
 from amaranth.lib.wiring import In
 
 from hw.blocks.pipeline import delay
@@ -52,7 +52,8 @@ class FifoHarness(Harness):
         push, pop = dut.i.valid & dut.i.ready, dut.o.valid & dut.o.ready
 
         count, old = Signal(range(depth + 2)), Signal(range(depth + 2))
-        recent = [delay(m, push, cycles, reset_less=False) for cycles in range(3 if self._kind == "block" else 1)]
+        latency = {"block": 4 if self._target.relays else 3}.get(self._kind, 1)
+        recent = [delay(m, push, cycles, reset_less=False) for cycles in range(latency)]
         m.d.sync += [count.eq(count + push - pop), old.eq(old + recent[-1] - pop)]
         self.claim(m, dut.i.ready == (count < depth))
         self.claim(m, dut.o.valid == (old > 0))
@@ -79,7 +80,7 @@ class FifoHarness(Harness):
         return m
 
     def _know_registers(
-        self, m: Module, inside: Inside, count: Signal, watching: Signal, ahead: Signal, watched: Signal
+        self, m: Module, inside: Inside, count: Value, watching: Value, ahead: Signal, watched: Signal
     ) -> None:
         valid, waits, tail, head = (inside.register(name) for name in ("valid", "waits", "tail", "head"))
         self.lemma(m, (count == valid + waits) & (valid | ~waits) & ((tail ^ head) == (count == 1)))
@@ -111,17 +112,24 @@ class FifoHarness(Harness):
         for name, place in (("tail", tail), ("first", first)):
             self.lemma(m, inside.register(f"{name}_last") == (place == self._depth - 1))
         self.lemma(m, inside.register("level") == count)
-        self.lemma(m, (count == unread + was_read + valid) & (some == (unread > 0)))
+        relayed: Value = Const(0)
+        if self._target.relays:
+            relay = inside.part("relay")
+            relayed = relay.register("valid") + relay.register("waits")
+            self._know_registers(m, relay, relayed, watching & (ahead < relayed), ahead, watched)
+        self.lemma(m, (count == unread + was_read + valid + relayed) & (some == (unread > 0)))
         self._know_order(m, tail, first, unread)
-        # The beats of the last two cycles are on their way, and nothing else keeps the port waiting.
-        self.lemma(m, unread >= recent[1])
-        self.lemma(m, was_read | (unread == recent[1]))
-        self.lemma(m, valid | (was_read == recent[2]))
-        self.lemma(m, unread - recent[1] + was_read >= recent[2])
-        word = inside.word("store", self._place(first, ahead - valid - was_read))
-        self.lemma(m, ~(watching & (ahead >= valid + was_read)) | (word == watched))
-        self.lemma(m, ~(watching & was_read & (ahead == valid)) | (inside.register("read__data") == watched))
-        self.lemma(m, ~(watching & valid & (ahead == 0)) | (inside.register("delayed") == watched))
+        # The beats of the last cycles are on their way, and nothing else keeps what is behind them waiting.
+        places = [unread, was_read, valid, relayed][: len(recent)]
+        for number, place in enumerate(places[1:], start=1):
+            behind = sum(places[:number], start=Value.cast(0)) - sum(recent[1:number], start=Value.cast(0))
+            self.lemma(m, behind >= recent[number])
+            self.lemma(m, (place > 0) | (places[number - 1] == recent[number]))
+        word = inside.word("store", self._place(first, ahead - relayed - valid - was_read))
+        self.lemma(m, ~(watching & (ahead >= relayed + valid + was_read)) | (word == watched))
+        read = watching & was_read & (ahead == relayed + valid)
+        self.lemma(m, ~read | (inside.register("read__data") == watched))
+        self.lemma(m, ~(watching & valid & (ahead == relayed)) | (inside.register("delayed") == watched))
 
     def _know_order(self, m: Module, tail: Signal, first: Signal, stored: Signal) -> None:
         """The words from ``first`` on, up to ``tail``, are those that are ``stored``."""
@@ -148,8 +156,8 @@ PROOF = Proof(
         "register": partial(FifoHarness, "register", 1),
         "relay": partial(FifoHarness, "relay", PLACES),
         "lut, depth 3, far away": partial(FifoHarness, "lut", 3, relays=True),
-        "block, depth 5, far away": partial(FifoHarness, "block", 5, relays=True),
     }
+    | {f"block, depth {depth}, far away": partial(FifoHarness, "block", depth, relays=True) for depth in (2, 5, 6)}
     | {f"lut, depth {depth}": partial(FifoHarness, "lut", depth) for depth in (2, 3, 4, 7)}
     | {f"block, depth {depth}": partial(FifoHarness, "block", depth) for depth in (2, 3, 4, 5, 8)},
     bugs=(
@@ -157,7 +165,7 @@ PROOF = Proof(
         _bug("the last entry is left empty", "level == self._depth)", "level >= self._depth - 1)"),
         _bug("a pop makes room a cycle late", "ready.eq(pop | ", "ready.eq(", "lut, depth 2"),
         _bug("a beat is read before the one before it has moved on", "(~was_read | move)", "1"),
-        _bug("a beat at the port is written over", "was_read & (~valid | self.o.ready)", "was_read"),
+        _bug("a beat at the port is written over", "was_read & (~valid | output.ready)", "was_read"),
         _bug("what is read is forgotten in a stall", "(was_read & ~move)", "0"),
         _bug("the last beat is not read", "Mux(fetch, unread > 1, some)", "Mux(fetch, unread > 2, some)"),
         _bug("a word is read twice", 'self._depth, fetch, name="first"', 'self._depth, move, name="first"'),

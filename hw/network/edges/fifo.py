@@ -7,12 +7,15 @@ a register behind it.
     memory     a pushed beat is offered
     register   1 cycle later; of a single beat
     lut        1 cycle later: the head is read from LUT RAM, ``valid`` is a register
-    block      3 cycles later: the block RAM reads, and has an output register
+    block      3 cycles later: the block RAM reads, and has an output register; where the target has relays,
+               4 cycles later: a relay behind it, so that a block RAM does not wait for what a far sink says
 
 A FIFO that is deeper than its latency takes and gives a beat in every cycle.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 from amaranth.hdl import Module, Mux, Signal, Value
@@ -24,6 +27,7 @@ from hw.blocks.memory import LATENCY, lut_style, random_access
 from hw.blocks.pipeline import Counter
 from hw.blocks.queue import Queue, count
 from hw.network.beat import Beat
+from hw.network.edges import relay
 from hw.targets.families import Target
 
 #: A FIFO of up to so many times the words that the target best keeps in LUTs is kept there, however wide it is: a
@@ -47,7 +51,9 @@ def memory_kind(beat: Beat, depth: int, target: Target) -> str:
 
 def fifo_latency(beat: Beat, depth: int, target: Target) -> int:
     """Cycles from a push to the first cycle in which the beat is offered, where none is in front of it."""
-    return 1 + LATENCY if memory_kind(beat, depth, target) == "block" else 1
+    if memory_kind(beat, depth, target) != "block":
+        return 1
+    return 1 + LATENCY + (relay.LATENCY if target.relays else 0)
 
 
 def needed_depth(pushes: np.ndarray, pops: np.ndarray) -> int:
@@ -101,7 +107,7 @@ class Fifo(wiring.Component):
         else:
             level = Signal(range(self._depth + 1))
             count(m, level, push, pop, late=self._target.relays)
-            self._read_block(m, push)
+            self._read_block(m, push, self._relayed(m) if self._target.relays else self.o)
         ready = Signal(init=1)
         m.d.sync += ready.eq(pop | ~((level == self._depth) | (push & (level == self._depth - 1))))
         m.d.comb += self.i.ready.eq(ready)
@@ -115,21 +121,27 @@ class Fifo(wiring.Component):
             m.d.sync += kept.eq(self.i.payload)
         m.d.comb += [self.i.ready.eq(~valid), self.o.valid.eq(valid), Value.cast(self.o.payload).eq(kept)]
 
-    def _read_block(self, m: Module, push: Value) -> None:
-        """Fetch from the block RAM as soon as what it has read before has moved on."""
+    def _relayed(self, m: Module) -> Any:
+        """The input of a relay at the output."""
+        m.submodules.relay = behind = relay.Relay(self._beat)
+        wiring.connect(m, behind.o, wiring.flipped(self.o))
+        return behind.i
+
+    def _read_block(self, m: Module, push: Value, output: Any) -> None:
+        """Fetch from the block RAM as soon as what it has read before has moved on to ``output``."""
         unread = Signal(range(self._depth + 1))
         some, was_read, valid, fetch, move = (
             Signal(name=name) for name in ("some", "was_read", "valid", "fetch", "move")
         )
         m.d.comb += [
-            move.eq(was_read & (~valid | self.o.ready)),
+            move.eq(was_read & (~valid | output.ready)),
             fetch.eq(some & (~was_read | move)),
         ]
         count(m, unread, push, fetch, late=self._target.relays)
         m.d.sync += [
             some.eq(push | Mux(fetch, unread > 1, some)),
             was_read.eq(fetch | (was_read & ~move)),
-            valid.eq(move | (valid & ~self.o.ready)),
+            valid.eq(move | (valid & ~output.ready)),
         ]
         tail = Counter(m, self._depth, push, name="tail").value
         first = Counter(m, self._depth, fetch, name="first").value
@@ -143,4 +155,4 @@ class Fifo(wiring.Component):
             name="store",
             enables=(fetch, move),
         )
-        m.d.comb += [self.o.valid.eq(valid), Value.cast(self.o.payload).eq(word)]
+        m.d.comb += [output.valid.eq(valid), Value.cast(output.payload).eq(word)]
