@@ -393,8 +393,9 @@ def test_a_network_is_placed(tmp_path: Path) -> None:
     assert 200 < report["fmax_mhz"] < 400
     assert set(report["critical_path"]["stages"]) <= set(report["steps"])
     (module,) = json.loads((out / "netlist.json").read_text())["modules"].values()
-    resets = [wire["bits"] for name, wire in module["netnames"].items() if re.fullmatch(r"(.*\.)?reset", name)]
-    assert len({*map(tuple, resets)}) == len(resets) == 2, "what is around the unit has a reset of its own"
+    for name in (r"resetn(_\w+)?", r"(.*\.)?(reset|\w*rst)"):
+        own = {tuple(wire["bits"]) for wire_name, wire in module["netnames"].items() if re.fullmatch(name, wire_name)}
+        assert len(own) == 6, "each node, the image and the output have both registers of their own reset"
 
 
 #: Stages that a frozen unit with the ``hadamard`` product does not have.
