@@ -393,7 +393,7 @@ def test_a_network_is_placed(tmp_path: Path) -> None:
     assert 200 < report["fmax_mhz"] < 400
     assert set(report["critical_path"]["stages"]) <= set(report["steps"])
     (module,) = json.loads((out / "netlist.json").read_text())["modules"].values()
-    for name in (r"resetn(_\w+)?", r"(.*\.)?(reset|\w*rst)"):
+    for name in (r"resetn(_\w+)?", r"(.*\.)?(reset|rst|\w+_rst)"):
         own = {tuple(wire["bits"]) for wire_name, wire in module["netnames"].items() if re.fullmatch(name, wire_name)}
         assert len(own) == 6, "each node, the image and the output have both registers of their own reset"
 
