@@ -22,7 +22,9 @@ class Regions:
     """The regions of a network.
 
     Attributes:
-        running: what must hold for the network to take a beat; it does outside of resets.
+        running: what must hold for the network to tell that it takes a beat; it does outside of resets.
+        entering: what must hold for it to take one. Where regions are apart that is nothing, so that nothing waits for
+            ``aresetn``: in the cycles before a reset beats may go in that the source still has. The reset forgets them.
         in_reset: the network's output is in reset, or about to be.
     """
 
@@ -33,8 +35,10 @@ class Regions:
         output, image = self._domain(OUTPUT), self._domain(IMAGE)
         self.running: tuple[Value, ...] = (aresetn, ~self._resets[image])
         self.in_reset: Value = self._resets[output]
+        self.entering = self.running
         if self._apart:
             self.running += (self._arriving[image],)
+            self.entering = ()
             self.in_reset |= ~self._arriving[output]
 
     def add(self, place: int | str, name: str, component: Any) -> None:

@@ -60,8 +60,8 @@ class Network:
         regions.add(IMAGE, "pacer", pacer)
         m.d.comb += [
             Value.cast(pacer.i.payload).eq(streams.in_beat),
-            pacer.i.valid.eq(streams.in_valid),
-            # A beat that is taken while the network is in reset is lost, so the source must not believe it is taken.
+            # A beat that is taken while the network is in reset would be lost.
+            pacer.i.valid.eq(reduce(and_, regions.entering, streams.in_valid)),
             streams.in_ready.eq(reduce(and_, streams.running, pacer.i.ready)),
         ]
         return pacer.o

@@ -77,3 +77,9 @@ def test_resets(target: str, behind: int, resets: int, held: int) -> None:
     assert seen == [(count,) * len(PLACES) for count in expected]
     assert [cycle for cycle, takes in enumerate(taking) if not takes] == list(range(low[0], last))
     assert [cycle for cycle, offers in enumerate(offering) if not offers] == list(range(low[0] + 1, last))
+
+
+@pytest.mark.parametrize(("target", "apart"), [("ecp5", True), ("xcup", False)])
+def test_what_goes_in_waits_for_no_reset_where_regions_are_apart(target: str, apart: bool) -> None:
+    regions = Regions(Module(), TARGETS[target], Signal(), Signal())
+    assert regions.entering == (() if apart else regions.running) and len(regions.running) == 2 + apart
