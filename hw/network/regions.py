@@ -35,7 +35,7 @@ class Regions:
         output, image = self._domain(OUTPUT), self._domain(IMAGE)
         self.running: tuple[Value, ...] = (aresetn, ~self._resets[image])
         self.in_reset: Value = self._resets[output]
-        self.entering = self.running
+        self.entering: tuple[Value, ...] = self.running
         if self._apart:
             self.running += (self._arriving[image],)
             self.entering = ()
