@@ -83,7 +83,8 @@ def along_the_rows(netlist: Netlist, sites: Sites) -> Mapping[str, str]:
 def _steps(netlist: Netlist) -> list[_Step]:
     """The steps in the order of the data flow. What has no cell with a name is left out.
 
-    Each has the FIFOs that are before its nodes, or before nodes behind it that are left out.
+    Each has the FIFOs that are before its nodes, or before nodes behind it that are left out. The first one also has
+    those before nodes in front of it.
     """
     found: dict[str, _Step] = defaultdict(_Step)
     for cell, content in netlist.cells.items():
@@ -95,7 +96,7 @@ def _steps(netlist: Netlist) -> list[_Step]:
     steps = sorted((step for step in found.values() if step.first < inf), key=lambda step: step.first)
     for cell, content in netlist.cells.items():
         if match := _FIFO.match(cell):
-            taker = [step for step in steps if step.first <= int(match[1])][-1]
+            taker = ([step for step in steps if step.first <= int(match[1])] or steps[:1])[-1]
             taker.cells[content["type"]].append(cell)
     return steps
 

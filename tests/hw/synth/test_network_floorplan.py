@@ -92,6 +92,14 @@ def test_what_several_share_lies_between_them() -> None:
     assert last < fifo < last + 12
 
 
+def test_a_fifo_before_all_that_has_a_place() -> None:
+    """The first nodes have no cell with a name. A FIFO before one of them goes to the first step that has."""
+    plan = network((4, 2, 300))
+    cells = {name.replace("0_step_0", "2_step_2").replace("fifo_3_0", "fifo_1_0"): c for name, c in plan.cells.items()}
+    found = places(floorplanned(Netlist({"cells": cells, "ports": {}, "netnames": {}}), "ecp5-85f"))
+    assert "\\fifo_1_0.U$0" in found
+
+
 def test_what_there_is_too_much_of_is_left_to_the_placer() -> None:
     plan = floorplanned(network((157, 3, 10)), "ecp5-85f")
     assert {plan.cells[name]["type"] for name in places(plan)} == {"DP16KD"}
