@@ -3,6 +3,7 @@
 Each module imports only from those above it:
 
 ==============  =======================================================
+`clock`         a domain from a clock and the register of its reset
 `latency`       cycles that blocks take, without making them
 `pipeline`      delays, adder trees, counters, choices
 `queue`         a FIFO of a few entries

@@ -12,15 +12,15 @@ def index_shape(count: int) -> Shape:
     return unsigned(max(1, (count - 1).bit_length()))
 
 
-def delay(m: Module, value: Value, cycles: int, *, reset_less: bool = True) -> Value:
-    """``value`` as it was ``cycles`` clock cycles ago.
+def delay(m: Module, value: Value, cycles: int, *, reset_less: bool = True, init: int | None = None) -> Value:
+    """``value`` as it was ``cycles`` clock cycles ago, and ``init`` before that; by default 0.
 
     Keep ``reset_less`` false for what marks other data as valid.
     """
     assert cycles >= 0, "a value is there before it comes"
     for _ in range(cycles):
         # Not `Signal.like`, which would take over an initial value.
-        register = Signal(value.shape(), reset_less=reset_less, name="delayed")
+        register = Signal(value.shape(), reset_less=reset_less, init=init, name="delayed")
         m.d.sync += register.eq(value)
         value = register
     return value

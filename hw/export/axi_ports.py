@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from amaranth.hdl import ClockDomain, Const, Module, Signal, Value
+from amaranth.hdl import Const, Module, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Member, Out
 
+from hw.blocks.clock import add_clock
 from hw.blocks.memory_file import MemoryFiles
 from hw.control.control import LASTING_DOMAIN, Control
 from hw.frozen.frozen_unit import frozen_unit
@@ -128,15 +129,6 @@ class NetworkAxi(wiring.Component):
 def axi_unit(shapes: Shapes, files: MemoryFiles | None, *, inside: bool = False) -> FrozenAxi | ReloadableAxi:
     """The unit behind AXI ports. ``files`` takes the many words of a frozen unit; None keeps all inline."""
     return FrozenAxi(shapes, files, inside=inside) if shapes.config.reload is None else ReloadableAxi(shapes)
-
-
-def add_clock(m: Module, clock: Value, reset: Signal, *, domain: str = "sync") -> None:
-    """Add a clock domain.
-
-    ``reset`` is a register of its own, as it goes far. Without a reset the unit starts as if after one.
-    """
-    m.domains += (own := ClockDomain(domain))
-    m.d.comb += [own.clk.eq(clock), own.rst.eq(reset)]
 
 
 def _stream_ports(shapes: Shapes) -> dict[str, Member]:

@@ -190,8 +190,8 @@ class InputWalk(wiring.Component):
     def _enter(self, m: Module, moved: Value, beat: _Located) -> tuple[Value, Value, Value]:
         """Cycle 2: the entries of both queues."""
         order = self._order
-        need_shape = Shape.cast(range(min(0, *order.needs), max(order.needs) + 1))
-        need = Signal(need_shape, reset_less=True, init=self._begins(order.needs[0]))
+        needs = range(min(0, *order.needs), max(order.needs) + 1)
+        need = Signal(needs, reset_less=True, init=self._begins(order.needs[0]))
         push = delay(m, moved, 1, reset_less=False)
         read, gate = Signal(order.read, reset_less=True, init=self._begins(order.read_of(0))), Signal(order.gate)
         needed = Signal(order.count, init=order.needed(FIRST) % 2**order.count.width)
@@ -212,9 +212,7 @@ class InputWalk(wiring.Component):
 
     def _later(self, m: Module, value: Value, *, first: int) -> Value:
         """``value`` a cycle later; ``first`` is what it is for the first group of a frame."""
-        register = Signal(value.shape(), reset_less=True, init=self._begins(first), name="delayed")
-        m.d.sync += register.eq(value)
-        return register
+        return delay(m, value, 1, init=self._begins(first))
 
     def _begins(self, first: Any) -> Any:
         """What a register begins with that nobody looks at before it is written.

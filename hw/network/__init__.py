@@ -18,6 +18,7 @@ Each module imports only from those above it:
 `schedule`      when every beat moves at full rate, and how deep FIFOs are
 `backpressure`  when beats move where FIFOs are full, and the least depths that make no output beat late
 `plan`          all that follows from a config
+`regions`       the resets of nodes that lie far apart
 `top`           the gateware: nodes, and the edges between them
 ==============  ==========================================================
 """

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import ClockDomain, DomainRenamer, Module, Signal, Value
+from amaranth.hdl import DomainRenamer, Module, Signal, Value
 
+from hw.blocks.clock import add_clock
 from hw.network.graph import IMAGE
 from hw.targets.families import Target
 
@@ -62,7 +63,6 @@ class Regions:
                 self._m.d.sync += arriving.eq(self._aresetn)
             reset = Signal(reset_less=True, name=f"reset{suffix}")
             self._m.d.sync += reset.eq(~arriving)
-            self._m.domains += (domain := ClockDomain(name))
-            self._m.d.comb += [domain.clk.eq(self._clock), domain.rst.eq(reset)]
+            add_clock(self._m, self._clock, reset, domain=name)
             self._arriving[name], self._resets[name] = arriving, reset
         return name
