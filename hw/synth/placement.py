@@ -29,8 +29,8 @@ PLACED_NETLIST, REPORT, CONFIGURATION = "placed.json", "nextpnr.json", "unit.con
 #: A clock that is not reached is a result, not an error. Pins go wherever there is room. The router takes up again
 #: what makes a path too slow: so 198 MHz became 205.
 _OPTIONS = ("--timing-allow-fail", "--lpf-allow-unconstrained", "--tmg-ripup", "--package", PACKAGE)
-#: Few paths of a network are much too long: those between parts that lie apart. The placer is to mind these more than
-#: it does by default (10).
+#: Few paths of a network are much too long: those between parts that lie apart. So timing counts more for the placer
+#: than it does by default (10).
 _NETWORK_OPTIONS = ("--placer-heap-timingweight", "30")
 
 

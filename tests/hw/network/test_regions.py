@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from functools import reduce
 from operator import and_
 
 import pytest
+from amaranth.back import verilog
 from amaranth.hdl import Elaboratable, Module, Signal
 from amaranth.sim import Simulator
 
@@ -77,6 +79,20 @@ def test_resets(target: str, behind: int, resets: int, held: int) -> None:
     assert seen == [(count,) * len(PLACES) for count in expected]
     assert [cycle for cycle, takes in enumerate(taking) if not takes] == list(range(low[0], last))
     assert [cycle for cycle, offers in enumerate(offering) if not offers] == list(range(low[0] + 1, last))
+
+
+@pytest.mark.parametrize(("target", "resets"), [("ecp5", len(PLACES)), ("xcup", 1)])
+def test_each_region_has_a_register_of_its_own(target: str, resets: int) -> None:
+    """What a component's reset is connected to, in the Verilog."""
+    m = Module()
+    ports = aclk, aresetn = Signal(name="aclk"), Signal(name="aresetn")
+    regions = Regions(m, TARGETS[target], aclk, aresetn)
+    components = [Counting() for _ in PLACES]
+    for number, (place, component) in enumerate(zip(PLACES, components, strict=True)):
+        regions.add(place, f"part_{number}", component)
+    text = verilog.convert(m, ports=[*ports, *(component.count for component in components)], emit_src=False)
+    connected = re.findall(r"\.(?:\w+_)?rst *\(([^)]*)\)", text)
+    assert len(connected) == len(PLACES) and len(set(connected)) == resets
 
 
 @pytest.mark.parametrize(("target", "apart"), [("ecp5", True), ("xcup", False)])

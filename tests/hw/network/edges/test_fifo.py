@@ -69,6 +69,7 @@ def test_every_target(target: str, depth: int) -> None:
     [run] = play(fifo, Play(sources={"i": (beats, arrivals)}, sinks={"o": ready}, counts={"o": count}))
     assert run.beats["o"] == beats
     latency = 1 if depth == 4 else 4 if SIMULATED[target].relays else 3
+    assert fifo_latency(beat, depth, SIMULATED[target]) == latency
     assert (run.taken["i"], run.given["o"], run.left["o"]) == predicted(arrivals, ready, depth, latency)
 
 
